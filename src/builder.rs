@@ -1,0 +1,152 @@
+//! How a store is opened.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::backends::InMemoryBackend;
+use redb::{Database, StorageBackend};
+
+use crate::error::OpenError;
+use crate::lifecycle::Lifecycle;
+use crate::limits::DEFAULT_MAX_PAYLOAD;
+use crate::open;
+use crate::store::Store;
+use crate::time::{Clock, SystemClock};
+
+/// Opens a store with other settings than the defaults; made by [`Store::builder`].
+///
+/// ```
+/// # use execstore::{Lifecycle, Store};
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("node.redb");
+/// let store = Store::builder()
+///     .set_lifecycle(Lifecycle::compute_node())
+///     .set_cache_size(64 * 1024 * 1024)
+///     .open_or_create(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Builder {
+    pub(crate) cache_size: usize,
+    pub(crate) lifecycle: Option<Lifecycle>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) max_payload: usize,
+    pub(crate) journal: bool,
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("cache_size", &self.cache_size)
+            .field("lifecycle", &self.lifecycle)
+            .field("max_payload", &self.max_payload)
+            .field("journal", &self.journal)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            cache_size: 128 * 1024 * 1024,
+            lifecycle: None,
+            clock: Arc::new(SystemClock),
+            max_payload: DEFAULT_MAX_PAYLOAD,
+            journal: true,
+        }
+    }
+
+    /// Memory for redb's page cache, in bytes; 128 MiB by default. Has no effect on an attached database.
+    pub fn set_cache_size(&mut self, bytes: usize) -> &mut Self {
+        self.cache_size = bytes;
+        self
+    }
+
+    /// The states and transitions of the store. A new store without one gets [`Lifecycle::compute_node`].
+    ///
+    /// A store that is there must have been made with the same one, or with one that this one only adds
+    /// states or transitions to; the additions are recorded. Without this, a store is opened with the
+    /// lifecycle that it has.
+    pub fn set_lifecycle(&mut self, lifecycle: Lifecycle) -> &mut Self {
+        self.lifecycle = Some(lifecycle);
+        self
+    }
+
+    /// Where times come from; the system's clock by default.
+    pub fn set_clock(&mut self, clock: impl Clock) -> &mut Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The largest payload, in bytes; 16 MiB by default. Not recorded in the file: payloads that are there
+    /// stay readable.
+    pub fn set_max_payload(&mut self, bytes: usize) -> &mut Self {
+        self.max_payload = bytes;
+        self
+    }
+
+    /// Whether a store that is opened by path commits through a journal beside its file, `<path>-journal`;
+    /// on by default.
+    ///
+    /// With the journal a single commit costs one sequential write instead of a dozen scattered ones, about
+    /// half the time. The journal belongs to the file for as long as the store is open, and after a crash
+    /// until it is opened again; a clean close removes it. Without it there is never a second file.
+    pub fn set_journal(&mut self, journal: bool) -> &mut Self {
+        self.journal = journal;
+        self
+    }
+
+    /// Creates a store in a new file; refuses a path that exists. See [`Store::create`].
+    pub fn create(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        open::create(self, path.as_ref())
+    }
+
+    /// Opens the store in a file. See [`Store::open`].
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        open::open(self, path.as_ref())
+    }
+
+    /// Opens the store in a file, or creates one if there is no such file.
+    pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        let path = path.as_ref();
+        match self.open(path) {
+            Err(OpenError::NotFound { .. }) => match self.create(path) {
+                // Somebody else was faster.
+                Err(OpenError::AlreadyExists { .. }) => self.open(path),
+                created => created,
+            },
+            opened => opened,
+        }
+    }
+
+    /// A store that lives as long as its handles.
+    pub fn in_memory(&self) -> Result<Store, OpenError> {
+        self.create_with_backend(InMemoryBackend::new())
+    }
+
+    /// A store on the caller's own storage, made there if the storage is empty. Commits go through redb.
+    pub fn create_with_backend(&self, backend: impl StorageBackend) -> Result<Store, OpenError> {
+        open::on_backend(self, backend, None)
+    }
+
+    /// The same, with a journal on a second storage. The two belong together until the store is closed.
+    pub fn create_with_backend_and_journal(
+        &self,
+        backend: impl StorageBackend,
+        journal: impl StorageBackend,
+    ) -> Result<Store, OpenError> {
+        open::on_backend(self, backend, Some(Box::new(journal)))
+    }
+
+    /// A store in a database that the caller opened, made there if there is none. See [`Store::attach`].
+    pub fn attach(&self, db: Arc<Database>) -> Result<Store, OpenError> {
+        open::attach(self, db)
+    }
+}

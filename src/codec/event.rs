@@ -1,0 +1,63 @@
+//! The encoding of events.
+
+use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use crate::event::{Event, NewEvent};
+use crate::id::EventSeq;
+use crate::json::Json;
+use crate::time::Timestamp;
+
+/// Encodes the row of an event.
+pub(crate) fn encode_event(table: u8, key: &[u8], event: &NewEvent, now: Timestamp, out: &mut Vec<u8>) {
+    let mut w = Writer::frame(out);
+    w.fixed(event.time.unwrap_or(now).as_nanos().cast_unsigned());
+    w.text(&event.topic);
+    w.text(&event.message);
+    w.rest(event.details.as_ref().map_or("", Json::as_str).as_bytes());
+    finish_frame(table, key, out);
+}
+
+/// Decodes the row of an event.
+pub(crate) fn decode_event(table: u8, key: &[u8], seq: EventSeq, value: &[u8]) -> Result<Event, Reason> {
+    let mut r = Reader::new(check_frame(table, key, value)?);
+    let time = Timestamp::from_nanos(r.fixed()?.cast_signed());
+    let (topic, message) = (r.text()?.to_owned(), r.text()?.to_owned());
+    let details = match r.rest()? {
+        "" => Json::from_stored("{}"),
+        text => Json::from_stored(text),
+    };
+    Ok(Event {
+        seq,
+        topic,
+        message,
+        time,
+        details,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_back() {
+        let now = Timestamp::from_nanos(77);
+        let details = Json::from_text("{\"a\": [1]}").unwrap();
+        for event in [
+            NewEvent::new(""),
+            NewEvent::new("t")
+                .message("m")
+                .at(Timestamp::from_nanos(-1))
+                .details(details.clone()),
+        ] {
+            let mut out = Vec::new();
+            encode_event(2, b"k", &event, now, &mut out);
+            let back = decode_event(2, b"k", EventSeq(4), &out).unwrap();
+            assert_eq!((back.topic, back.message), (event.topic, event.message));
+            assert_eq!(back.time, event.time.unwrap_or(now));
+            assert_eq!(
+                back.details.as_str(),
+                event.details.as_ref().map_or("{}", Json::as_str)
+            );
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The encoding of the meta record: who this store is, and its lifecycle.
+
+use super::execution::decode_labels;
+use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use crate::lifecycle::{Lifecycle, Phase};
+
+/// The meta record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// Format of the whole file. Its place in the record never changes, so that any release can read it.
+    pub(crate) format: u32,
+    /// A random id, given at creation.
+    pub(crate) store_id: u128,
+    /// Not 0 while a journal may hold what this file does not: the journal's own number.
+    pub(crate) journal: u64,
+    pub(crate) lifecycle: Lifecycle,
+}
+
+/// Encodes the meta record.
+pub(crate) fn encode_meta(table: u8, key: &[u8], meta: &Meta, out: &mut Vec<u8>) {
+    let mut w = Writer::frame(out);
+    w.number(u64::from(meta.format));
+    w.rest(&meta.store_id.to_le_bytes());
+    w.fixed(meta.journal);
+    let states: Vec<_> = meta.lifecycle.states().collect();
+    w.number(states.len() as u64);
+    for (code, state) in (0u8..).zip(states) {
+        w.text(state.as_str());
+        w.byte(match state.phase() {
+            Phase::Pending => 0,
+            Phase::Live => 1,
+            Phase::Terminal => 2,
+        });
+        w.bytes(meta.lifecycle.successor_codes(code));
+    }
+    // Room for parts that a later release may add: a map of strings, unknown keys ignored.
+    w.number(0);
+    finish_frame(table, key, out);
+}
+
+/// The format alone, whatever else a newer release has put behind it.
+fn decode_format(r: &mut Reader<'_>) -> Result<u32, Reason> {
+    u32::try_from(r.number()?).map_err(|_| "the format number is too large".into())
+}
+
+/// Decodes the meta record, or its format alone if that is newer than `supported`.
+pub(crate) fn decode_meta(
+    table: u8,
+    key: &[u8],
+    value: &[u8],
+    supported: u32,
+) -> Result<Result<Meta, u32>, Reason> {
+    let mut r = Reader::new(check_frame(table, key, value)?);
+    let format = decode_format(&mut r)?;
+    if format > supported {
+        return Ok(Err(format));
+    }
+    let (low, high) = (r.fixed()?, r.fixed()?);
+    let store_id = u128::from(high) << 64 | u128::from(low);
+    let journal = r.fixed()?;
+    let mut states = Vec::new();
+    for _ in 0..r.number()? {
+        let name = r.text()?;
+        let phase = match r.byte()? {
+            0 => Phase::Pending,
+            1 => Phase::Live,
+            2 => Phase::Terminal,
+            other => return Err(format!("there is no phase number {other}")),
+        };
+        states.push((name, phase, r.bytes()?));
+    }
+    decode_labels(&mut r)?;
+    r.end()?;
+    let mut lifecycle = Lifecycle::builder();
+    for (name, phase, _) in &states {
+        lifecycle = lifecycle.state(name, *phase);
+    }
+    for (name, _, successors) in &states {
+        for code in *successors {
+            let (to, _, _) = states
+                .get(usize::from(*code))
+                .ok_or("a transition leads to an unknown state")?;
+            lifecycle = lifecycle.transition(name, to);
+        }
+    }
+    let lifecycle = lifecycle.build().map_err(|e| e.to_string())?;
+    Ok(Ok(Meta {
+        format,
+        store_id,
+        journal,
+        lifecycle,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_meta_record_comes_back() {
+        let lifecycle = Lifecycle::compute_node();
+        let meta = Meta {
+            format: 1,
+            store_id: u128::MAX - 5,
+            journal: 3,
+            lifecycle,
+        };
+        let mut out = Vec::new();
+        encode_meta(0, b"k", &meta, &mut out);
+        assert_eq!(decode_meta(0, b"k", &out, 1).unwrap().unwrap(), meta);
+        assert_eq!(decode_meta(0, b"k", &out, 0).unwrap().unwrap_err(), 1);
+    }
+}

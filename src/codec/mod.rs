@@ -1,0 +1,52 @@
+//! Records to bytes and back: values and the lifecycle in, bytes out. Knows no redb and no tables.
+//!
+//! `docs/format.md` is the specification; `tests/format.rs` holds its examples against this code.
+
+mod change;
+mod event;
+mod execution;
+mod frame;
+mod keys;
+mod meta;
+mod totals;
+mod wire;
+
+pub(crate) use change::{decode_change, encode_change};
+pub(crate) use event::{decode_event, encode_event};
+pub(crate) use execution::{PayloadPlace, decode_record, encode_record};
+pub(crate) use frame::{FRAME, check_frame, finish_frame};
+pub(crate) use keys::{
+    IdKey, job_end, job_number, job_row, job_start, number_of, pair, pair_of, state_of, state_row,
+};
+pub(crate) use meta::{Meta, decode_meta, encode_meta};
+pub(crate) use totals::{Totals, decode_totals, encode_totals};
+pub(crate) use wire::{Reader, Writer};
+
+/// Why bytes could not be decoded.
+pub(crate) type Reason = String;
+
+/// A framed value of one number.
+pub(crate) fn encode_number(table: u8, key: &[u8], number: u64, out: &mut Vec<u8>) {
+    let mut body = Writer::frame(out);
+    body.number(number);
+    finish_frame(table, key, out);
+}
+
+/// The number of a framed value.
+pub(crate) fn decode_number(table: u8, key: &[u8], value: &[u8]) -> Result<u64, Reason> {
+    let mut body = Reader::new(check_frame(table, key, value)?);
+    let number = body.number()?;
+    body.end()?;
+    Ok(number)
+}
+
+/// A framed value without a body: an index row.
+pub(crate) fn encode_nothing(table: u8, key: &[u8], out: &mut Vec<u8>) {
+    Writer::frame(out);
+    finish_frame(table, key, out);
+}
+
+/// Checks a framed value without a body.
+pub(crate) fn decode_nothing(table: u8, key: &[u8], value: &[u8]) -> Result<(), Reason> {
+    Reader::new(check_frame(table, key, value)?).end()
+}

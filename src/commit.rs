@@ -1,0 +1,100 @@
+//! How a write transaction becomes durable: through the journal where that is possible, else through redb.
+
+use redb::{Durability, WriteTransaction};
+
+use crate::error::{CommitError, StorageError, WriteError};
+use crate::redo::Redo;
+use crate::store::Shared;
+use crate::tables::{Live, Tables, shield};
+
+/// Commits, then wakes who waits. `entered`: the transaction may hold writes that the redo does not.
+pub(crate) fn commit(
+    shared: &Shared,
+    txn: WriteTransaction,
+    redo: Redo,
+    entered: bool,
+    durable: bool,
+) -> Result<(), CommitError> {
+    if redo.failed {
+        // An operation was half done when the storage failed.
+        shared.poison();
+        roll_back(txn);
+        return Err(CommitError::RolledBack(StorageError::Poisoned));
+    }
+    if redo.is_empty() && !entered {
+        roll_back(txn);
+        return Ok(());
+    }
+    let head = match read_head(&txn) {
+        Ok(head) => head,
+        Err(error) => {
+            roll_back(txn);
+            return Err(CommitError::RolledBack(error));
+        }
+    };
+    let result = match shared.journal() {
+        None => plain(txn, durable),
+        Some(mut journal) => match (redo.versions, entered) {
+            (Some((from, to)), false) if journal.takes(from, &redo.body) => {
+                match journal.append(from, to, &redo.body, !durable) {
+                    Ok(()) => visible_only(txn),
+                    Err(error) => {
+                        // The record may be whole on the disk, although the sync failed.
+                        roll_back(txn);
+                        Err(CommitError::Unknown(error))
+                    }
+                }
+            }
+            _ => journal.checkpoint(shared, txn),
+        },
+    };
+    match &result {
+        Ok(()) => shared.doorbell.ring(head),
+        Err(_) => shared.poison(),
+    }
+    result
+}
+
+fn read_head(txn: &WriteTransaction) -> Result<u64, StorageError> {
+    match Tables::new(Live(txn)).totals() {
+        Ok(totals) => Ok(totals.head),
+        Err(error) => match WriteError::from(error) {
+            WriteError::Storage(error) => Err(error),
+            other => Err(StorageError::Panicked {
+                message: other.to_string(),
+            }),
+        },
+    }
+}
+
+fn plain(mut txn: WriteTransaction, durable: bool) -> Result<(), CommitError> {
+    let durability = if durable {
+        Durability::Immediate
+    } else {
+        Durability::None
+    };
+    let set = shield(|| txn.set_durability(durability));
+    set.map_err(CommitError::RolledBack)?;
+    finish(txn)
+}
+
+/// The journal holds the transaction: redb only has to show it.
+fn visible_only(mut txn: WriteTransaction) -> Result<(), CommitError> {
+    shield(|| txn.set_durability(Durability::None)).map_err(CommitError::Unknown)?;
+    shield(|| txn.commit()).map_err(CommitError::Unknown)
+}
+
+/// A commit by redb. Its errors tell rolled back from unknown.
+pub(crate) fn finish(txn: WriteTransaction) -> Result<(), CommitError> {
+    match shield(|| Ok::<_, StorageError>(txn.commit())) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error @ redb::CommitError::TransactionPoisoned)) => Err(CommitError::RolledBack(error.into())),
+        Ok(Err(error)) => Err(CommitError::Unknown(error.into())),
+        Err(panicked) => Err(CommitError::Unknown(panicked)),
+    }
+}
+
+/// Rolling back can only fail where the storage failed before, and then the next open does it.
+pub(crate) fn roll_back(txn: WriteTransaction) {
+    let _ = shield(|| txn.abort());
+}

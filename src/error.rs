@@ -1,0 +1,395 @@
+//! The errors: one enum for each kind of act, and [`Error`] over all of them.
+//!
+//! Storage errors can come from every call that touches the file; what they mean is said once, at
+//! [`StorageError`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::expect::Expect;
+use crate::id::{ExecutionId, Revision};
+use crate::lifecycle::State;
+
+/// Input that breaks a limit or a rule. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// Something is larger than the limit, in bytes or in number.
+    #[error("{what}: {actual} is more than the maximum of {maximum}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size.
+        actual: usize,
+        /// The largest size that is accepted.
+        maximum: usize,
+    },
+    /// Something is not of the form that it must have.
+    #[error("invalid {what}: {reason}")]
+    Invalid {
+        /// What is wrong.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A lifecycle that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LifecycleError {
+    /// More states than the format can number.
+    #[error("{actual} states are more than the maximum of {maximum}")]
+    TooManyStates {
+        /// How many there are.
+        actual: usize,
+        /// How many are accepted.
+        maximum: usize,
+    },
+    /// A state's name is empty or too long.
+    #[error("the state name {name:?} has {actual} bytes, not 1 to {maximum}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Its length in bytes.
+        actual: usize,
+        /// The longest accepted.
+        maximum: usize,
+    },
+    /// A state is declared twice.
+    #[error("the state {name:?} is declared twice")]
+    Duplicate {
+        /// Its name.
+        name: String,
+    },
+    /// Every state is terminal, so no execution could begin.
+    #[error("no state is pending or live, so no execution could begin")]
+    NoInitialState,
+    /// A transition names a state that is not declared.
+    #[error("a transition names the state {name:?}, which is not declared")]
+    UnknownState {
+        /// The name.
+        name: String,
+    },
+    /// A transition leads out of a terminal state.
+    #[error("the transition from {from:?} to {to:?} leaves a terminal state")]
+    LeavesTerminal {
+        /// The terminal state.
+        from: String,
+        /// Where the transition leads.
+        to: String,
+    },
+}
+
+/// The file could not be read or written.
+///
+/// After one of these the store stops writing: every later write says [`Poisoned`](StorageError::Poisoned),
+/// because what reached the disk is no longer certain. Reads of what was committed go on where they can.
+/// Drop every handle and open the store again; what was acknowledged is there.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// The database under the store failed.
+    #[error("the database failed: {0}")]
+    Database(#[source] Arc<redb::Error>),
+    /// The journal beside the file failed.
+    #[error("the journal failed: {0}")]
+    Journal(#[source] Arc<std::io::Error>),
+    /// The database met something that it took for impossible, which damage to the file can cause.
+    #[error("the database panicked, as it does on a damaged file: {message}")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+    /// An earlier storage error stopped this store from writing: open it again.
+    #[error("an earlier storage error stopped this store from writing; open it again")]
+    Poisoned,
+}
+
+macro_rules! storage_from_redb {
+    ($($error:ty),+) => {$(
+        impl From<$error> for StorageError {
+            fn from(error: $error) -> Self {
+                StorageError::Database(Arc::new(error.into()))
+            }
+        }
+    )+};
+}
+storage_from_redb!(
+    redb::Error,
+    redb::StorageError,
+    redb::TableError,
+    redb::TransactionError,
+    redb::CommitError,
+    redb::SetDurabilityError
+);
+
+/// A stored row that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a row of the table {table} is damaged (key {key}): {reason}")]
+pub struct Damage {
+    /// The table.
+    pub table: &'static str,
+    /// The row's key, in hexadecimal.
+    pub key: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Why something could not be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// One row is damaged: the row is lost, its neighbours are not.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// The lifecycle has no such state.
+    #[error("the lifecycle has no state {state:?}")]
+    UnknownState {
+        /// The name that was given.
+        state: String,
+    },
+    /// The cursor is not one that this store gave for this order.
+    #[error("the cursor cannot be used here: {reason}")]
+    InvalidCursor {
+        /// Why.
+        reason: &'static str,
+    },
+    /// The request breaks a limit.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The file could not be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why something was not written. But for [`Storage`](WriteError::Storage), nothing was changed and the
+/// transaction can go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// There is no such execution.
+    #[error("there is no execution {id:?}")]
+    NotFound {
+        /// The id that was asked for.
+        id: String,
+    },
+    /// There is an execution of this id already.
+    #[error("there is an execution {id:?} already")]
+    AlreadyExists {
+        /// The id.
+        id: ExecutionId,
+    },
+    /// The execution is not as the caller expected it: read it again and decide anew.
+    #[error(
+        "execution {id:?} is not as expected: expected {expected}, found state {actual_state}, revision {actual_revision}"
+    )]
+    Conflict {
+        /// The execution.
+        id: ExecutionId,
+        /// What was expected.
+        expected: Box<Expect>,
+        /// The state that was found.
+        actual_state: State,
+        /// The revision that was found.
+        actual_revision: Revision,
+    },
+    /// The execution has ended, and stays in the state that it ended in.
+    #[error("execution {id:?} ended in {state} and cannot go to {to}")]
+    Terminal {
+        /// The execution.
+        id: ExecutionId,
+        /// The state that it ended in.
+        state: State,
+        /// The state that was asked for.
+        to: State,
+    },
+    /// The lifecycle does not allow this transition.
+    #[error("execution {id:?} cannot go from {from} to {to}")]
+    Transition {
+        /// The execution.
+        id: ExecutionId,
+        /// The state that it is in.
+        from: State,
+        /// The state that was asked for.
+        to: State,
+    },
+    /// An execution cannot begin in a terminal state.
+    #[error("an execution cannot begin in {state}, which is terminal")]
+    InitialState {
+        /// The state.
+        state: State,
+    },
+    /// The lifecycle has no such state.
+    #[error("the lifecycle has no state {state:?}")]
+    UnknownState {
+        /// The name that was given.
+        state: String,
+    },
+    /// The input breaks a limit or a rule.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The merge patch could not be applied to the payload.
+    #[error("the merge patch could not be applied: {0}")]
+    MergePatch(#[source] serde_json::Error),
+    /// A checkpoint cannot be ahead of the change log.
+    #[error("checkpoint {seq} is beyond the head of the change log, {head}")]
+    CheckpointBeyondHead {
+        /// The sequence number that was given.
+        seq: u64,
+        /// The head of the change log.
+        head: u64,
+    },
+    /// The transaction is not one of this store's database, so nothing can be written through it.
+    #[error("the transaction belongs to another database: it holds store {found}, not {expected}")]
+    ForeignTransaction {
+        /// This store's id.
+        expected: String,
+        /// The id of the store in the transaction's database, or what is there instead.
+        found: String,
+    },
+    /// The transaction has a writer already: drop that one first.
+    #[error("the transaction has another writer, or the caller holds one of the store's tables open")]
+    WriterInUse,
+    /// A row that the operation needs is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// The file could not be read or written. The transaction cannot be committed any more.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<ReadError> for WriteError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Damaged(damage) => WriteError::Damaged(damage),
+            ReadError::UnknownState { state } => WriteError::UnknownState { state },
+            ReadError::Input(error) => WriteError::Input(error),
+            ReadError::Storage(error) => WriteError::Storage(error),
+            ReadError::InvalidCursor { reason } => WriteError::Input(InputError::Invalid {
+                what: "cursor",
+                reason: reason.into(),
+            }),
+        }
+    }
+}
+
+/// Why a transaction was not committed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// Nothing of the transaction is in the store, and nothing will be.
+    #[error("the transaction was rolled back: {0}")]
+    RolledBack(#[source] StorageError),
+    /// The transaction may or may not be found in the store once it is opened again.
+    #[error("it is unknown whether the transaction was committed: {0}")]
+    Unknown(#[source] StorageError),
+}
+
+/// Why a store could not be opened or created.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another handle, in this process or another, has the file open.
+    #[error("{} is in use: another process, or another store in this one, has it open; close that first, or share one `Store`", .path.display())]
+    AlreadyOpen {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no such file.
+    #[error("{} does not exist; `Store::create` makes a new store", .path.display())]
+    NotFound {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is such a file already, so nothing was created.
+    #[error("{} exists already; `Store::open` opens it, `Builder::open_or_create` does either", .path.display())]
+    AlreadyExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not a redb database at all.
+    #[error("{} is not a redb database, so it cannot be a store; check the path", .path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A redb database, but it holds no store.
+    #[error("the database holds no execution store; `Builder::attach` makes one in a database that is open")]
+    NotAStore,
+    /// The store was written by a newer release. The file was not changed.
+    #[error(
+        "the store has format {found}, and this release reads up to {supported}; use a newer release of execstore"
+    )]
+    Format {
+        /// The format of the file.
+        found: u32,
+        /// The newest format that this release knows.
+        supported: u32,
+    },
+    /// The store was made with another lifecycle, which the one that was given does not merely extend.
+    #[error(
+        "the store has another lifecycle; keep its states and transitions and only add to them. In the file: {found}. Asked for: {expected}"
+    )]
+    Lifecycle {
+        /// The lifecycle that was given to the builder.
+        expected: String,
+        /// The lifecycle in the file.
+        found: String,
+    },
+    /// The store was not closed, and the journal that belongs to it is not beside it.
+    #[error("{} was not closed, and its journal {} is missing or is another store's; put the journal back beside the file", .path.display(), .journal.display())]
+    JournalMissing {
+        /// The file.
+        path: PathBuf,
+        /// Where the journal should be.
+        journal: PathBuf,
+    },
+    /// The database that was to be attached was not closed by the store that had it open by path.
+    #[error(
+        "the store was not closed, and has a journal to be applied; open the file once with `Store::open`"
+    )]
+    JournalPending,
+    /// The file is damaged: restore a backup.
+    #[error("the store is damaged: {reason}; restore it from a backup")]
+    Damaged {
+        /// What is wrong.
+        reason: String,
+        /// The error behind it, where there is one.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The file could not be read or written.
+    #[error("the file could not be opened: {0}")]
+    Io(#[from] std::io::Error),
+    /// The database under the store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Any error of this crate, for `?`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// See [`OpenError`].
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// See [`ReadError`].
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// See [`WriteError`].
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// See [`CommitError`].
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// See [`StorageError`].
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// See [`InputError`].
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// See [`LifecycleError`].
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
+}

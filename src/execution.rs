@@ -1,0 +1,697 @@
+//! The execution record: its header, its payload, and what a caller may ask to change. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+
+use serde::de::DeserializeOwned;
+
+use crate::error::{InputError, WriteError};
+use crate::id::{ExecutionId, JobId, Revision};
+use crate::json::Json;
+use crate::lifecycle::{Lifecycle, Phase, State};
+use crate::limits::{
+    MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS, MAX_MESSAGE, MAX_NAME, check_id, check_len, check_size,
+};
+use crate::time::Timestamp;
+
+/// A small sorted map of strings: at most 64 labels of 128 + 256 bytes.
+pub type Labels = BTreeMap<String, String>;
+
+/// The namespace of an execution that was given none.
+pub const DEFAULT_NAMESPACE: &str = "default";
+
+/// What the owner wants of an execution, as opposed to the [`State`] that it is in. The store keeps it and
+/// draws no conclusion from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Desired {
+    /// Not to run yet. The default.
+    #[default]
+    Pending,
+    /// To run.
+    Running,
+    /// To stop.
+    Stopped,
+}
+
+impl fmt::Display for Desired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Desired::Pending => "pending",
+            Desired::Running => "running",
+            Desired::Stopped => "stopped",
+        })
+    }
+}
+
+/// Everything of an execution but its payload: what the store reads, checks and indexes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Header {
+    /// The execution's id.
+    pub id: ExecutionId,
+    /// The job that it belongs to. Never changes.
+    pub job_id: JobId,
+    /// The namespace, `"default"` if none was given. Never changes.
+    pub namespace: String,
+    /// A name, for people.
+    pub name: Option<String>,
+    /// The node that runs it.
+    pub node_id: Option<String>,
+    /// The state that it is in.
+    pub state: State,
+    /// Why it is in that state, for people. An update that does not set it leaves it.
+    pub message: Option<String>,
+    /// What its owner wants.
+    pub desired: Desired,
+    /// The execution that caused this one. The store does not ask that it exists.
+    pub parent: Option<ExecutionId>,
+    /// The attempt that this one replaces. The store does not ask that it exists.
+    pub previous: Option<ExecutionId>,
+    /// The caller's own labels.
+    pub labels: Labels,
+    /// Counts the updates, from 1.
+    pub revision: Revision,
+    /// When it was created, by the store's clock.
+    pub created_at: Timestamp,
+    /// When it last changed or got events. Never before `created_at`, and never goes back.
+    pub modified_at: Timestamp,
+    /// When it reached a terminal state.
+    pub completed_at: Option<Timestamp>,
+    /// How many events its history has.
+    pub event_count: u64,
+}
+
+/// An execution: its [`Header`], whose fields are read directly, and its payload.
+///
+/// ```
+/// # use execstore::{Json, NewExecution, Readable, Store};
+/// # #[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug)] struct Spec { image: String }
+/// # let store = Store::in_memory()?;
+/// # let spec = Spec { image: "alpine".into() };
+/// # let new = NewExecution::new("job-1").payload(Json::from_serialize(&spec)?);
+/// let execution = store.write(|w| w.create(new, &[]))?;
+/// println!("{} is {} since {}", execution.id, execution.state, execution.modified_at);
+/// let spec: Spec = execution.payload()?;
+/// # assert_eq!(spec.image, "alpine");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    pub(crate) header: Header,
+    pub(crate) payload: Json,
+}
+
+impl Execution {
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The header alone.
+    pub fn into_header(self) -> Header {
+        self.header
+    }
+
+    /// The payload, read as the caller's own type. Costs a parse each time.
+    pub fn payload<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        self.payload.parse()
+    }
+
+    /// The payload as it is kept.
+    pub fn payload_json(&self) -> &Json {
+        &self.payload
+    }
+}
+
+impl Deref for Execution {
+    type Target = Header;
+
+    fn deref(&self) -> &Header {
+        &self.header
+    }
+}
+
+/// An execution to be created.
+///
+/// ```
+/// use execstore::{Desired, ExecutionId, Json, NewExecution};
+/// let new = NewExecution::new("job-1")
+///     .id("e-1")                              // else a new UUID v7
+///     .namespace("tenant-a")                  // else "default"
+///     .state("New")                           // else the lifecycle's first pending or live state
+///     .desired(Desired::Running)
+///     .label("kind", "batch")
+///     .payload(Json::from_text(r#"{"image":"alpine"}"#)?);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct NewExecution {
+    id: Option<String>,
+    job_id: String,
+    namespace: Option<String>,
+    name: Option<String>,
+    node_id: Option<String>,
+    state: Option<String>,
+    message: Option<String>,
+    desired: Desired,
+    parent: Option<String>,
+    previous: Option<String>,
+    labels: Labels,
+    pub(crate) payload: Json,
+}
+
+impl NewExecution {
+    /// An execution of this job, everything else left to its default.
+    pub fn new(job_id: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            job_id: job_id.into(),
+            namespace: None,
+            name: None,
+            node_id: None,
+            state: None,
+            message: None,
+            desired: Desired::default(),
+            parent: None,
+            previous: None,
+            labels: Labels::new(),
+            payload: Json::null(),
+        }
+    }
+
+    /// Sets the id. Without it the store makes a UUID of version 7.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Sets the namespace, `"default"` otherwise.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the node id.
+    pub fn node_id(mut self, node_id: impl Into<String>) -> Self {
+        self.node_id = Some(node_id.into());
+        self
+    }
+
+    /// Sets the first state, which must be pending or live. Without it, the first such state of the
+    /// lifecycle.
+    pub fn state(mut self, state: impl AsRef<str>) -> Self {
+        self.state = Some(state.as_ref().to_owned());
+        self
+    }
+
+    /// Sets the message.
+    pub fn message(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
+    /// Sets the desired state.
+    pub fn desired(mut self, desired: Desired) -> Self {
+        self.desired = desired;
+        self
+    }
+
+    /// Sets the execution that caused this one.
+    pub fn parent(mut self, parent: impl Into<String>) -> Self {
+        self.parent = Some(parent.into());
+        self
+    }
+
+    /// Sets the attempt that this one replaces.
+    pub fn previous(mut self, previous: impl Into<String>) -> Self {
+        self.previous = Some(previous.into());
+        self
+    }
+
+    /// Adds a label.
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds labels.
+    pub fn labels(
+        mut self,
+        labels: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
+        self.labels
+            .extend(labels.into_iter().map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
+    /// Sets the payload, `null` otherwise.
+    pub fn payload(mut self, payload: impl Into<Json>) -> Self {
+        self.payload = payload.into();
+        self
+    }
+
+    /// Checks everything and makes the first record.
+    pub(crate) fn build(
+        self,
+        lifecycle: &Lifecycle,
+        max_payload: usize,
+        now: Timestamp,
+    ) -> Result<Execution, WriteError> {
+        let state = match &self.state {
+            Some(name) => lifecycle
+                .state(name)
+                .ok_or_else(|| WriteError::UnknownState { state: name.clone() })?,
+            None => {
+                let first = lifecycle.states().find(|state| !state.is_terminal());
+                first.ok_or_else(|| WriteError::UnknownState { state: String::new() })?
+            }
+        };
+        if state.phase() == Phase::Terminal {
+            return Err(WriteError::InitialState { state: state.clone() });
+        }
+        let header = Header {
+            id: self
+                .id
+                .map_or_else(|| Ok(ExecutionId::generate()), ExecutionId::new)?,
+            job_id: JobId::new(self.job_id)?,
+            namespace: self.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+            name: self.name,
+            node_id: self.node_id,
+            state: state.clone(),
+            message: self.message,
+            desired: self.desired,
+            parent: link("parent", self.parent)?,
+            previous: link("previous", self.previous)?,
+            labels: self.labels,
+            revision: Revision(1),
+            created_at: now,
+            modified_at: now,
+            completed_at: None,
+            event_count: 0,
+        };
+        header.check()?;
+        check_payload(&self.payload, max_payload)?;
+        Ok(Execution {
+            header,
+            payload: self.payload,
+        })
+    }
+}
+
+fn link(what: &'static str, id: Option<String>) -> Result<Option<ExecutionId>, InputError> {
+    let Some(id) = id else { return Ok(None) };
+    check_id(what, &id)?;
+    ExecutionId::new(id).map(Some)
+}
+
+fn check_payload(payload: &Json, maximum: usize) -> Result<(), InputError> {
+    check_size("payload", payload.as_str().len(), maximum)
+}
+
+impl Header {
+    /// Checks the parts that a caller can set. Ids are checked where they are made.
+    fn check(&self) -> Result<(), InputError> {
+        check_len("namespace", &self.namespace, MAX_NAME)?;
+        check_len("name", self.name.as_deref().unwrap_or_default(), MAX_NAME)?;
+        check_len("node id", self.node_id.as_deref().unwrap_or_default(), MAX_NAME)?;
+        check_len(
+            "message",
+            self.message.as_deref().unwrap_or_default(),
+            MAX_MESSAGE,
+        )?;
+        check_size("number of labels", self.labels.len(), MAX_LABELS)?;
+        for (key, value) in &self.labels {
+            check_len("label key", key, MAX_LABEL_KEY)?;
+            check_len("label value", value, MAX_LABEL_VALUE)?;
+        }
+        Ok(())
+    }
+}
+
+/// Leave, set or clear one part of a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Edit<T> {
+    #[default]
+    Leave,
+    Set(T),
+    Clear,
+}
+
+impl<T> Edit<T> {
+    fn apply(self, part: &mut Option<T>) {
+        match self {
+            Edit::Leave => {}
+            Edit::Set(value) => *part = Some(value),
+            Edit::Clear => *part = None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum PayloadEdit {
+    #[default]
+    Leave,
+    Replace(Json),
+    Merge(Json),
+}
+
+/// What to change of an execution. Every part is left, set or cleared; nothing is merged by guess.
+///
+/// ```
+/// use execstore::{Desired, Json, Update};
+/// let update = Update::to("Completed")
+///     .message("exit code 0")
+///     .desired(Desired::Stopped)
+///     .label("cached", "no")
+///     .clear_node_id()
+///     .merge_payload(Json::from_text(r#"{"result":{"exit_code":0},"lease":null}"#)?);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Update {
+    state: Option<String>,
+    message: Edit<String>,
+    desired: Option<Desired>,
+    name: Edit<String>,
+    node_id: Edit<String>,
+    parent: Edit<String>,
+    previous: Edit<String>,
+    clear_labels: bool,
+    labels: BTreeMap<String, Option<String>>,
+    payload: PayloadEdit,
+}
+
+impl Update {
+    /// Changes nothing yet. Written as it is, it raises the revision and sets the modified time.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves to this state.
+    pub fn to(state: impl AsRef<str>) -> Self {
+        Self::new().state(state)
+    }
+
+    /// Moves to this state, if the lifecycle allows it.
+    pub fn state(mut self, state: impl AsRef<str>) -> Self {
+        self.state = Some(state.as_ref().to_owned());
+        self
+    }
+
+    /// Sets the message.
+    pub fn message(mut self, message: impl Into<String>) -> Self {
+        self.message = Edit::Set(message.into());
+        self
+    }
+
+    /// Removes the message.
+    pub fn clear_message(mut self) -> Self {
+        self.message = Edit::Clear;
+        self
+    }
+
+    /// Sets the desired state.
+    pub fn desired(mut self, desired: Desired) -> Self {
+        self.desired = Some(desired);
+        self
+    }
+
+    /// Sets the desired state back to the default, [`Desired::Pending`].
+    pub fn clear_desired(self) -> Self {
+        self.desired(Desired::default())
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Edit::Set(name.into());
+        self
+    }
+
+    /// Removes the name.
+    pub fn clear_name(mut self) -> Self {
+        self.name = Edit::Clear;
+        self
+    }
+
+    /// Sets the node id.
+    pub fn node_id(mut self, node_id: impl Into<String>) -> Self {
+        self.node_id = Edit::Set(node_id.into());
+        self
+    }
+
+    /// Removes the node id.
+    pub fn clear_node_id(mut self) -> Self {
+        self.node_id = Edit::Clear;
+        self
+    }
+
+    /// Sets the parent.
+    pub fn parent(mut self, parent: impl Into<String>) -> Self {
+        self.parent = Edit::Set(parent.into());
+        self
+    }
+
+    /// Removes the parent.
+    pub fn clear_parent(mut self) -> Self {
+        self.parent = Edit::Clear;
+        self
+    }
+
+    /// Sets the attempt that this execution replaces.
+    pub fn previous(mut self, previous: impl Into<String>) -> Self {
+        self.previous = Edit::Set(previous.into());
+        self
+    }
+
+    /// Removes the link to the attempt that this execution replaces.
+    pub fn clear_previous(mut self) -> Self {
+        self.previous = Edit::Clear;
+        self
+    }
+
+    /// Sets one label and leaves the others.
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(key.into(), Some(value.into()));
+        self
+    }
+
+    /// Removes one label, if it is there.
+    pub fn remove_label(mut self, key: impl Into<String>) -> Self {
+        self.labels.insert(key.into(), None);
+        self
+    }
+
+    /// Removes all labels but those that this update itself sets.
+    pub fn clear_labels(mut self) -> Self {
+        self.clear_labels = true;
+        self
+    }
+
+    /// Replaces the payload.
+    pub fn payload(mut self, payload: impl Into<Json>) -> Self {
+        self.payload = PayloadEdit::Replace(payload.into());
+        self
+    }
+
+    /// Sets the payload to `null`.
+    pub fn clear_payload(self) -> Self {
+        self.payload(Json::null())
+    }
+
+    /// Applies a JSON merge patch (RFC 7396) to the payload: see [`Json::merge_patch`].
+    pub fn merge_payload(mut self, patch: impl Into<Json>) -> Self {
+        self.payload = PayloadEdit::Merge(patch.into());
+        self
+    }
+}
+
+impl Execution {
+    /// The record after `update`, one revision on. Checks everything; changes nothing on an error.
+    pub(crate) fn apply(
+        &self,
+        update: Update,
+        lifecycle: &Lifecycle,
+        max_payload: usize,
+        now: Timestamp,
+    ) -> Result<Execution, WriteError> {
+        let mut after = self.header.clone();
+        after.revision = Revision(self.revision.0 + 1);
+        after.modified_at = now.max(self.modified_at);
+        if let Some(name) = update.state {
+            after.state = self.next_state(name, lifecycle)?;
+            if after.state.is_terminal() {
+                after.completed_at = Some(after.modified_at);
+            }
+        }
+        update.message.apply(&mut after.message);
+        after.desired = update.desired.unwrap_or(after.desired);
+        update.name.apply(&mut after.name);
+        update.node_id.apply(&mut after.node_id);
+        apply_link("parent", update.parent, &mut after.parent)?;
+        apply_link("previous", update.previous, &mut after.previous)?;
+        if update.clear_labels {
+            after.labels.clear();
+        }
+        for (key, value) in update.labels {
+            match value {
+                Some(value) => after.labels.insert(key, value),
+                None => after.labels.remove(&key),
+            };
+        }
+        after.check()?;
+        let payload = match update.payload {
+            PayloadEdit::Leave => self.payload.clone(),
+            PayloadEdit::Replace(payload) => payload,
+            PayloadEdit::Merge(patch) => {
+                check_payload(&patch, max_payload)?;
+                self.payload.merge_patch(&patch).map_err(WriteError::MergePatch)?
+            }
+        };
+        // A lowered limit does not lock up records that were within the old one.
+        if payload != self.payload {
+            check_payload(&payload, max_payload)?;
+        }
+        Ok(Execution {
+            header: after,
+            payload,
+        })
+    }
+
+    fn next_state(&self, to: String, lifecycle: &Lifecycle) -> Result<State, WriteError> {
+        let Some(next) = lifecycle.state(&to) else {
+            return Err(WriteError::UnknownState { state: to });
+        };
+        if self.state.is_terminal() {
+            return Err(WriteError::Terminal {
+                id: self.id.clone(),
+                state: self.state.clone(),
+                to: next.clone(),
+            });
+        }
+        if !lifecycle.allows(&self.state, next) {
+            return Err(WriteError::Transition {
+                id: self.id.clone(),
+                from: self.state.clone(),
+                to: next.clone(),
+            });
+        }
+        Ok(next.clone())
+    }
+}
+
+fn apply_link(
+    what: &'static str,
+    edit: Edit<String>,
+    part: &mut Option<ExecutionId>,
+) -> Result<(), InputError> {
+    match edit {
+        Edit::Leave => {}
+        Edit::Set(id) => *part = link(what, Some(id))?,
+        Edit::Clear => *part = None,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(nanos: i64) -> Timestamp {
+        Timestamp::from_nanos(nanos)
+    }
+
+    fn running() -> (Lifecycle, Execution) {
+        let lifecycle = Lifecycle::compute_node();
+        let new = NewExecution::new("j")
+            .id("e")
+            .state("Running")
+            .message("m")
+            .label("a", "1");
+        let execution = new.build(&lifecycle, 1_000, at(10)).unwrap();
+        (lifecycle, execution)
+    }
+
+    #[test]
+    fn an_update_leaves_what_it_does_not_name() {
+        let (lifecycle, before) = running();
+        let after = before.apply(Update::new(), &lifecycle, 1_000, at(20)).unwrap();
+        let mut expected = before.clone();
+        expected.header.revision = Revision(2);
+        expected.header.modified_at = at(20);
+        assert_eq!(after, expected);
+    }
+
+    #[test]
+    fn parts_are_set_and_cleared() {
+        let (lifecycle, before) = running();
+        let update = Update::new()
+            .clear_message()
+            .name("n")
+            .parent("p")
+            .desired(Desired::Running)
+            .remove_label("a")
+            .label("b", "2")
+            .payload(Json::from_text("{\"x\":1}").unwrap());
+        let set = before.apply(update, &lifecycle, 1_000, at(20)).unwrap();
+        assert_eq!((set.message.as_deref(), set.name.as_deref()), (None, Some("n")));
+        assert_eq!(set.parent.as_ref().unwrap(), &"p");
+        assert_eq!(set.labels, Labels::from([("b".into(), "2".into())]));
+        let update = Update::new()
+            .clear_name()
+            .clear_parent()
+            .clear_desired()
+            .clear_labels()
+            .clear_payload();
+        let cleared = set.apply(update, &lifecycle, 1_000, at(21)).unwrap();
+        assert_eq!(
+            (&cleared.name, &cleared.parent, cleared.desired),
+            (&None, &None, Desired::Pending)
+        );
+        assert!(cleared.labels.is_empty() && cleared.payload.is_null());
+    }
+
+    #[test]
+    fn times_never_go_back() {
+        let (lifecycle, before) = running();
+        let after = before
+            .apply(Update::to("Completed"), &lifecycle, 1_000, at(3))
+            .unwrap();
+        assert_eq!((after.modified_at, after.completed_at), (at(10), Some(at(10))));
+    }
+
+    #[test]
+    fn transitions_are_checked() {
+        let (lifecycle, running) = running();
+        let apply = |e: &Execution, to: &str| e.apply(Update::to(to), &lifecycle, 1_000, at(20));
+        assert!(matches!(
+            apply(&running, "New"),
+            Err(WriteError::Transition { .. })
+        ));
+        assert!(matches!(
+            apply(&running, "Running"),
+            Err(WriteError::Transition { .. })
+        ));
+        assert!(matches!(
+            apply(&running, "Gone"),
+            Err(WriteError::UnknownState { .. })
+        ));
+        let ended = apply(&running, "Failed").unwrap();
+        assert!(matches!(
+            apply(&ended, "Completed"),
+            Err(WriteError::Terminal { .. })
+        ));
+        let relabelled = ended
+            .apply(Update::new().label("x", "y"), &lifecycle, 1_000, at(30))
+            .unwrap();
+        assert_eq!(relabelled.completed_at, Some(at(20)));
+    }
+}

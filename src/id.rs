@@ -1,0 +1,186 @@
+//! The identities and counters of the store's records. Pure.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::InputError;
+use crate::limits::check_id;
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks and takes an id: 1 to 128 bytes of UTF-8, without control characters and without
+            /// white space at its ends. It is kept exactly as given.
+            pub fn new(id: impl AsRef<str>) -> Result<Self, InputError> {
+                check_id($what, id.as_ref())?;
+                Ok(Self(id.as_ref().into()))
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            pub(crate) fn from_stored(id: Arc<str>) -> Self {
+                Self(id)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                &*self.0 == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                &*self.0 == *other
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                String::from(&*id.0)
+            }
+        }
+
+        impl From<&$name> for String {
+            fn from(id: &$name) -> String {
+                String::from(&*id.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InputError;
+            fn try_from(id: String) -> Result<Self, InputError> {
+                Self::new(id)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InputError;
+            fn from_str(id: &str) -> Result<Self, InputError> {
+                Self::new(id)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// The id of an execution, given by the caller or made by the store. Cheap to clone.
+    ExecutionId, "execution id"
+}
+text_id! {
+    /// The id of the job that an execution belongs to. Cheap to clone.
+    JobId, "job id"
+}
+
+impl ExecutionId {
+    /// A new time-ordered id: a UUID of version 7 (RFC 9562) as text.
+    pub fn generate() -> Self {
+        let mut text = [0; 36];
+        Self(Arc::from(
+            &*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut text),
+        ))
+    }
+}
+
+macro_rules! counter {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The number.
+            pub const fn get(self) -> u64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<u64> for $name {
+            fn from(number: u64) -> Self {
+                Self(number)
+            }
+        }
+
+        impl From<$name> for u64 {
+            fn from(number: $name) -> u64 {
+                number.0
+            }
+        }
+    };
+}
+
+counter! {
+    /// Counts the updates of one execution: 1 when created, one more with each update. The optimistic lock.
+    Revision
+}
+counter! {
+    /// The place of an event in its execution's history, from 1 without gaps.
+    EventSeq
+}
+counter! {
+    /// The place of a change in the store-wide change log, from 1, without gaps, never reused. 0 is "before
+    /// the first".
+    ChangeSeq
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_ids_are_valid_and_ordered() {
+        let ids: Vec<_> = (0..100).map(|_| ExecutionId::generate()).collect();
+        assert!(ids.iter().all(|id| ExecutionId::new(id).is_ok()));
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn ids_refuse_what_the_limits_refuse_through_every_door() {
+        assert!(ExecutionId::new("").is_err());
+        assert!("a\nb".parse::<JobId>().is_err());
+        assert!(serde_json::from_str::<JobId>("\" x\"").is_err());
+        assert_eq!(serde_json::from_str::<JobId>("\"x\"").unwrap(), "x");
+    }
+}

@@ -1,0 +1,90 @@
+//! An embedded, single-file store for executions, on [redb].
+//!
+//! A node (a compute node, a workflow engine, a job runner, an agent runtime) links it in and keeps there
+//! what it is running and has run: executions, the sequenced events of each, indexes by job and by state,
+//! a store-wide change log, and checkpoints. Everything that belongs together changes in one write
+//! transaction, and a caller may pass in its own.
+//!
+//! ```
+//! use execstore::{Expect, NewEvent, NewExecution, Readable, Store, Update};
+//!
+//! let store = Store::in_memory()?; // or Store::create("node.redb")
+//!
+//! // An execution and its first event, in one durable transaction.
+//! let execution = store.write(|w| {
+//!     w.create(NewExecution::new("job-1").state("BidAccepted"), &[NewEvent::new("accepted")])
+//! })?;
+//!
+//! // Claim it: only one of several workers gets past the condition.
+//! let claim = Expect::any().state("BidAccepted").revision(execution.revision);
+//! store.write(|w| w.update(&execution.id, &claim, Update::to("Running"), &[]))?;
+//!
+//! // What was running, should the node start again.
+//! let reader = store.begin_read()?;
+//! for execution in reader.live()? {
+//!     let execution = execution?;
+//!     println!("{} {}", execution.id, execution.state);
+//! }
+//! assert_eq!(reader.count("Running")?, 1);
+//! assert_eq!(reader.head()?.get(), 2); // two changes in the log
+//! # Ok::<(), execstore::Error>(())
+//! ```
+//!
+//! What it is not: a queue with delivery, a server, a place for gigabytes of output. One process has the
+//! file open at a time, and one write transaction runs at a time.
+//!
+//! The [guide](guide) goes through everything in order.
+
+#![deny(missing_docs)]
+
+mod builder;
+mod change;
+mod codec;
+mod commit;
+mod context;
+mod doorbell;
+mod error;
+mod event;
+mod execution;
+mod expect;
+mod id;
+mod journal;
+mod journaling;
+mod json;
+mod lifecycle;
+pub mod limits;
+mod open;
+mod page;
+mod reader;
+mod redo;
+mod schema;
+mod sequence;
+mod store;
+mod tables;
+mod time;
+mod txn;
+mod verify;
+mod writer;
+
+pub use builder::Builder;
+pub use change::{Change, ChangeKind};
+pub use error::{
+    CommitError, Damage, Error, InputError, LifecycleError, OpenError, ReadError, StorageError, WriteError,
+};
+pub use event::{Event, NewEvent};
+pub use execution::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, NewExecution, Update};
+pub use expect::Expect;
+pub use id::{ChangeSeq, EventSeq, ExecutionId, JobId, Revision};
+pub use json::Json;
+pub use lifecycle::{Lifecycle, LifecycleBuilder, Phase, State, StateSet};
+pub use page::{Cursor, Order, Page, PageRequest};
+pub use reader::{List, Readable};
+pub use redb;
+pub use store::Store;
+pub use time::{Clock, SystemClock, Timestamp};
+pub use txn::{ReadTxn, WriteTxn};
+pub use verify::{Problem, Report};
+pub use writer::{Receipt, Writer};
+
+#[doc = include_str!("../docs/guide.md")]
+pub mod guide {}

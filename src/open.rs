@@ -1,0 +1,296 @@
+//! Opening and creating: what the file is, told apart; creation made atomic; a pending journal applied.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Database, DatabaseError, ReadableDatabase, StorageBackend, TableHandle};
+use uuid::Uuid;
+
+use crate::builder::Builder;
+use crate::codec::{Meta, Totals};
+use crate::context::Context;
+use crate::error::{OpenError, StorageError};
+use crate::journaling::{Home, Journaling, journal_path, open_error, sync_folder};
+use crate::lifecycle::Lifecycle;
+use crate::schema::{FORMAT, Tag};
+use crate::store::{Shared, Store};
+use crate::tables::{Live, Snapshot, Tables, shield};
+
+/// The first bytes of every redb file.
+const REDB_MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1a, 0x0a, 0xa9, 0x0d, 0x0a];
+
+pub(crate) fn create(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
+    let exists = || OpenError::AlreadyExists {
+        path: path.to_owned(),
+    };
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(exists());
+    }
+    // The store is made under another name, whole and synced, and then linked to its own.
+    let temporary = temporary_path(path);
+    let made = make_file(builder, &temporary).and_then(|()| match fs::hard_link(&temporary, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists()),
+        // No hard links here. Renaming replaces, so look again; two creators in the same instant are left.
+        Err(_) if fs::symlink_metadata(path).is_ok() => Err(exists()),
+        Err(_) => Ok(fs::rename(&temporary, path)?),
+        Ok(()) => Ok(()),
+    });
+    let removed = fs::remove_file(&temporary);
+    made?;
+    removed.or_else(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })?;
+    sync_folder(path)?;
+    open(builder, path)
+}
+
+fn temporary_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", Uuid::new_v4().simple()));
+    PathBuf::from(name)
+}
+
+fn make_file(builder: &Builder, path: &Path) -> Result<(), OpenError> {
+    let db = shield(|| Ok::<_, StorageError>(redb::Builder::new().create(path)))?;
+    let db = db.map_err(|error| database_error(error, path))?;
+    initialise(&db, builder)?;
+    shield(|| Ok::<_, StorageError>(drop(db)))?;
+    File::open(path)?.sync_all()?;
+    Ok(())
+}
+
+pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
+    check_magic(path)?;
+    // A newer format must be found before anything writes to the file.
+    peek_format(builder, path)?;
+    let opened =
+        shield(|| Ok::<_, StorageError>(redb::Builder::new().set_cache_size(builder.cache_size).open(path)));
+    let db = match opened {
+        Ok(db) => db.map_err(|error| database_error(error, path))?,
+        Err(error) => return Err(damaged("redb could not open it", error)),
+    };
+    let journal = journal_path(path);
+    let missing = || OpenError::JournalMissing {
+        path: path.to_owned(),
+        journal: journal.clone(),
+    };
+    finish(
+        builder,
+        Arc::new(db),
+        Some(Home::Path(journal.clone())),
+        builder.journal,
+        missing,
+    )
+}
+
+pub(crate) fn on_backend(
+    builder: &Builder,
+    backend: impl StorageBackend,
+    journal: Option<Box<dyn StorageBackend>>,
+) -> Result<Store, OpenError> {
+    let place = Path::new("the backend");
+    let opened = shield(|| {
+        let mut redb = redb::Builder::new();
+        Ok::<_, StorageError>(
+            redb.set_cache_size(builder.cache_size)
+                .create_with_backend(backend),
+        )
+    });
+    let db = match opened {
+        Ok(db) => db.map_err(|error| database_error(error, place))?,
+        Err(error) => return Err(damaged("redb could not open it", error)),
+    };
+    if !has_store(&db)? {
+        initialise(&db, builder)?;
+    }
+    let journaled = journal.is_some();
+    let home = journal.map(|journal| Home::Backend(Some(journal)));
+    finish(builder, Arc::new(db), home, journaled, || {
+        OpenError::JournalPending
+    })
+}
+
+pub(crate) fn attach(builder: &Builder, db: Arc<Database>) -> Result<Store, OpenError> {
+    if !has_store(&db)? {
+        initialise(&db, builder)?;
+    }
+    finish(builder, db, None, false, || OpenError::JournalPending)
+}
+
+/// Reads who the store is, applies its journal, and makes the handle.
+fn finish(
+    builder: &Builder,
+    db: Arc<Database>,
+    home: Option<Home>,
+    journaled: bool,
+    missing: impl FnOnce() -> OpenError,
+) -> Result<Store, OpenError> {
+    let meta = read_meta(&*db)?;
+    let lifecycle = match &builder.lifecycle {
+        Some(given) => extended(given, &meta.lifecycle)?,
+        None => meta.lifecycle.clone(),
+    };
+    let mut journal = match (home, meta.journal) {
+        (Some(home), 0) => Some(Journaling::idle(home)),
+        (Some(home), id) => Some(Journaling::recover(home, &db, meta.store_id, id, missing)?),
+        (None, 0) => None,
+        (None, _) => return Err(missing()),
+    };
+    if !journaled && let Some(journal) = journal.take() {
+        journal.close(&db)?;
+    }
+    if lifecycle != meta.lifecycle {
+        record_lifecycle(&db, &lifecycle)?;
+    }
+    let snapshot = Tables::new(Snapshot(shield(|| db.begin_read())?));
+    let head = snapshot.totals().map_err(open_error)?.head;
+    let context = Context {
+        store_id: meta.store_id,
+        lifecycle,
+        max_payload: builder.max_payload,
+        clock: builder.clock.clone(),
+    };
+    Ok(Store::from_shared(Shared::new(db, context, journal, head)))
+}
+
+fn extended(given: &Lifecycle, recorded: &Lifecycle) -> Result<Lifecycle, OpenError> {
+    given.extend(recorded).ok_or_else(|| OpenError::Lifecycle {
+        expected: given.to_string(),
+        found: recorded.to_string(),
+    })
+}
+
+/// Makes an empty store in a database, in one transaction.
+fn initialise(db: &Database, builder: &Builder) -> Result<(), OpenError> {
+    let txn = shield(|| db.begin_write())?;
+    {
+        let mut tables = Tables::new(Live(&txn));
+        tables.create_all()?;
+        tables.put_meta(&Meta {
+            format: FORMAT,
+            store_id: Uuid::new_v4().as_u128(),
+            journal: 0,
+            lifecycle: builder.lifecycle.clone().unwrap_or_default(),
+        })?;
+        tables.put_totals(&Totals::default())?;
+    }
+    Ok(shield(|| txn.commit())?)
+}
+
+fn record_lifecycle(db: &Database, lifecycle: &Lifecycle) -> Result<(), OpenError> {
+    // Read again: applying the journal may have changed the record.
+    let meta = Meta {
+        lifecycle: lifecycle.clone(),
+        ..read_meta(db)?
+    };
+    let mut txn = shield(|| db.begin_write())?;
+    Tables::new(Live(&txn)).put_meta(&meta)?;
+    Ok(shield(|| {
+        txn.set_quick_repair(meta.journal != 0);
+        txn.commit()
+    })?)
+}
+
+fn has_store(db: &Database) -> Result<bool, StorageError> {
+    shield(|| {
+        let txn = db.begin_read()?;
+        let mut tables = txn.list_tables()?;
+        Ok::<_, redb::Error>(tables.any(|table| table.name() == Tag::Meta.name()))
+    })
+}
+
+fn read_meta(db: &impl ReadableDatabase) -> Result<Meta, OpenError> {
+    let txn = shield(|| db.begin_read())?;
+    let has_store = shield(|| {
+        Ok::<_, redb::StorageError>(txn.list_tables()?.any(|table| table.name() == Tag::Meta.name()))
+    });
+    if !has_store.map_err(|error| damaged("the list of tables cannot be read", error))? {
+        return Err(OpenError::NotAStore);
+    }
+    match Tables::new(Snapshot(txn)).meta().map_err(open_error)? {
+        Some(Ok(meta)) => Ok(meta),
+        Some(Err(found)) => Err(OpenError::Format {
+            found,
+            supported: FORMAT,
+        }),
+        None => Err(OpenError::Damaged {
+            reason: "the meta record is missing".into(),
+            source: None,
+        }),
+    }
+}
+
+/// Looks at a file that was closed, through a handle that cannot write. One that was not closed needs a
+/// repair first, and has its format checked after that.
+fn peek_format(builder: &Builder, path: &Path) -> Result<(), OpenError> {
+    let mut redb = redb::Builder::new();
+    redb.set_cache_size(builder.cache_size.min(1024 * 1024));
+    match shield(|| Ok::<_, StorageError>(redb.open_read_only(path))) {
+        Ok(Ok(db)) => read_meta(&db).map(drop),
+        Ok(Err(DatabaseError::RepairAborted)) => Ok(()),
+        Ok(Err(error)) => Err(database_error(error, path)),
+        Err(error) => Err(damaged("redb could not open it", error)),
+    }
+}
+
+fn check_magic(path: &Path) -> Result<(), OpenError> {
+    let not_a_database = || OpenError::NotADatabase {
+        path: path.to_owned(),
+    };
+    // Before it is opened: opening a pipe would wait for somebody to write to it.
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(OpenError::NotFound {
+                path: path.to_owned(),
+            });
+        }
+        Err(error) => return Err(error.into()),
+        Ok(found) if !found.is_file() => return Err(not_a_database()),
+        Ok(_) => {}
+    }
+    let mut file = File::open(path)?;
+    let mut magic = [0; REDB_MAGIC.len()];
+    match file.read_exact(&mut magic) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(not_a_database()),
+        Err(error) => Err(error.into()),
+        Ok(()) if magic != REDB_MAGIC => Err(not_a_database()),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn database_error(error: DatabaseError, path: &Path) -> OpenError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => OpenError::AlreadyOpen {
+            path: path.to_owned(),
+        },
+        DatabaseError::UpgradeRequired(version) => {
+            let reason = format!("its redb format is {version}, which this release of redb does not read");
+            OpenError::Damaged {
+                reason,
+                source: Some(Box::new(error)),
+            }
+        }
+        DatabaseError::Storage(redb::StorageError::Io(error))
+            if error.kind() != io::ErrorKind::UnexpectedEof && error.kind() != io::ErrorKind::InvalidData =>
+        {
+            OpenError::Io(error)
+        }
+        other => OpenError::Damaged {
+            reason: other.to_string(),
+            source: Some(Box::new(other)),
+        },
+    }
+}
+
+fn damaged(reason: &str, error: StorageError) -> OpenError {
+    OpenError::Damaged {
+        reason: reason.to_owned(),
+        source: Some(Box::new(error)),
+    }
+}

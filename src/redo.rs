@@ -1,0 +1,47 @@
+//! What the writers of one transaction wrote, for the journal.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The writes of one transaction, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Redo {
+    /// The store's version before the first writer, and after the last one; `None` before any.
+    pub(crate) versions: Option<(u64, u64)>,
+    /// The writes: see `Tables::redo`.
+    pub(crate) body: Vec<u8>,
+    /// A storage error left an operation half done.
+    pub(crate) failed: bool,
+}
+
+impl Redo {
+    pub(crate) fn lock(redo: &Mutex<Redo>) -> MutexGuard<'_, Redo> {
+        redo.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A writer begins.
+    pub(crate) fn begin(redo: &Mutex<Redo>, version: u64) {
+        Self::lock(redo).versions.get_or_insert((version, version));
+    }
+
+    /// A writer ends.
+    pub(crate) fn end(redo: &Mutex<Redo>, version: u64, body: Vec<u8>) {
+        let mut redo = Self::lock(redo);
+        if let Some((_, to)) = &mut redo.versions {
+            *to = version;
+        }
+        if redo.body.is_empty() {
+            redo.body = body;
+        } else {
+            redo.body.extend_from_slice(&body);
+        }
+    }
+
+    pub(crate) fn fail(redo: &Mutex<Redo>) {
+        Self::lock(redo).failed = true;
+    }
+
+    /// `true` if the transaction wrote nothing to the store.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.versions.is_none_or(|(from, to)| from == to)
+    }
+}

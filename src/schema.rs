@@ -1,0 +1,125 @@
+//! Every table of the file: name, tag, key and value. Tags are part of the checksums and of the journal,
+//! so a tag is never used again for something else.
+
+use redb::TableDefinition;
+
+/// Version of the file's layout. Files of a newer one are refused, with their bytes unchanged.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Values are framed bytes in every table: see `codec::frame`.
+pub(crate) type Value = &'static [u8];
+
+/// A table whose keys vary in length.
+pub(crate) type Bytes = &'static [u8];
+/// A key of one number.
+pub(crate) type Number = &'static [u8; 8];
+/// A key of a state and a number.
+pub(crate) type StateRow = &'static [u8; 9];
+/// A key of two numbers.
+pub(crate) type Pair = &'static [u8; 16];
+
+/// The tag of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Tag {
+    Meta = 0,
+    Totals = 1,
+    Ids = 2,
+    Executions = 3,
+    Payloads = 4,
+    Events = 5,
+    Jobs = 6,
+    States = 7,
+    Changes = 8,
+    Checkpoints = 9,
+}
+
+impl Tag {
+    pub(crate) const ALL: [Tag; 10] = [
+        Tag::Meta,
+        Tag::Totals,
+        Tag::Ids,
+        Tag::Executions,
+        Tag::Payloads,
+        Tag::Events,
+        Tag::Jobs,
+        Tag::States,
+        Tag::Changes,
+        Tag::Checkpoints,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Tag::Meta => "execstore/meta",
+            Tag::Totals => "execstore/totals",
+            Tag::Ids => "execstore/ids",
+            Tag::Executions => "execstore/executions",
+            Tag::Payloads => "execstore/payloads",
+            Tag::Events => "execstore/events",
+            Tag::Jobs => "execstore/jobs",
+            Tag::States => "execstore/states",
+            Tag::Changes => "execstore/changes",
+            Tag::Checkpoints => "execstore/checkpoints",
+        }
+    }
+
+    pub(crate) fn from_byte(byte: u8) -> Option<Tag> {
+        Tag::ALL.into_iter().find(|tag| *tag as u8 == byte)
+    }
+}
+
+/// The one row of the table `meta`.
+pub(crate) const META_KEY: &[u8] = b"store";
+/// The one row of the table `totals`.
+pub(crate) const TOTALS_KEY: &[u8] = b"totals";
+
+/// Who this store is: see `codec::Meta`.
+pub(crate) const META: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/meta");
+/// Counters and heads: see `codec::Totals`.
+pub(crate) const TOTALS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/totals");
+/// Execution id to number.
+pub(crate) const IDS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/ids");
+/// Number to record, in the order of creation.
+pub(crate) const EXECUTIONS: TableDefinition<'_, Number, Value> =
+    TableDefinition::new("execstore/executions");
+/// Number and payload version to a payload that is large, or that only the change log still needs.
+pub(crate) const PAYLOADS: TableDefinition<'_, Pair, Value> = TableDefinition::new("execstore/payloads");
+/// Number and event sequence number to event.
+pub(crate) const EVENTS: TableDefinition<'_, Pair, Value> = TableDefinition::new("execstore/events");
+/// Job id and number to nothing.
+pub(crate) const JOBS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/jobs");
+/// State and number to nothing.
+pub(crate) const STATES: TableDefinition<'_, StateRow, Value> = TableDefinition::new("execstore/states");
+/// Change sequence number to log entry.
+pub(crate) const CHANGES: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/changes");
+/// Name to change sequence number.
+pub(crate) const CHECKPOINTS: TableDefinition<'_, Bytes, Value> =
+    TableDefinition::new("execstore/checkpoints");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redb::TableHandle;
+
+    #[test]
+    fn names_and_tags_are_distinct_and_agree() {
+        let names = [
+            META.name(),
+            TOTALS.name(),
+            IDS.name(),
+            EXECUTIONS.name(),
+            PAYLOADS.name(),
+            EVENTS.name(),
+            JOBS.name(),
+            STATES.name(),
+            CHANGES.name(),
+            CHECKPOINTS.name(),
+        ];
+        for (place, tag) in Tag::ALL.into_iter().enumerate() {
+            assert_eq!(names[place], tag.name());
+            assert_eq!(Tag::from_byte(tag as u8), Some(tag));
+            assert_eq!(tag as usize, place);
+        }
+        assert_eq!(Tag::from_byte(200), None);
+    }
+}

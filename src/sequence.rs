@@ -1,0 +1,239 @@
+//! Iterators over numbered rows: a gap in the numbers is an error, and sorted lists can be merged.
+
+use crate::error::{Damage, ReadError};
+use crate::schema::Tag;
+
+/// Something with a sequence number.
+pub(crate) trait Numbered {
+    fn number(&self) -> u64;
+}
+
+/// Rows whose numbers have no gaps. Where one is missing, an error stands in its place, once for each gap;
+/// the rows after it follow.
+pub(crate) struct Gapless<I, T> {
+    rows: I,
+    table: Tag,
+    /// The number before the next row from the front, once that is known.
+    front: Option<u64>,
+    /// The number after the next row from the back.
+    back: Option<u64>,
+    /// A row that waits behind the error of its gap, and the number that comes after it.
+    held_front: Option<T>,
+    held_back: Option<T>,
+}
+
+impl<I, T> Gapless<I, T> {
+    pub(crate) fn new(rows: I, table: Tag, before_first: Option<u64>) -> Self {
+        Self {
+            rows,
+            table,
+            front: before_first,
+            back: None,
+            held_front: None,
+            held_back: None,
+        }
+    }
+
+    fn missing(&self, number: u64) -> ReadError {
+        let reason = format!("number {number} is missing");
+        Damage {
+            table: self.table.name(),
+            key: format!("{number:016x}"),
+            reason,
+        }
+        .into()
+    }
+}
+
+impl<I: Iterator<Item = Result<T, ReadError>>, T: Numbered> Iterator for Gapless<I, T> {
+    type Item = Result<T, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(row) = self.held_front.take() {
+            return Some(Ok(row));
+        }
+        match self.rows.next() {
+            Some(Ok(row)) => {
+                let before = self.front.replace(row.number());
+                match before.map(|before| before.saturating_add(1)) {
+                    Some(expected) if row.number() != expected => {
+                        self.held_front = Some(row);
+                        Some(Err(self.missing(expected)))
+                    }
+                    _ => Some(Ok(row)),
+                }
+            }
+            Some(Err(error)) => {
+                self.front = self.front.map(|number| number.saturating_add(1));
+                Some(Err(error))
+            }
+            None => self.held_back.take().map(Ok),
+        }
+    }
+}
+
+impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T: Numbered> DoubleEndedIterator for Gapless<I, T> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        if let Some(row) = self.held_back.take() {
+            return Some(Ok(row));
+        }
+        match self.rows.next_back() {
+            Some(Ok(row)) => {
+                let after = self.back.replace(row.number());
+                match after.map(|after| after.saturating_sub(1)) {
+                    Some(expected) if row.number() != expected => {
+                        self.held_back = Some(row);
+                        Some(Err(self.missing(expected)))
+                    }
+                    _ => Some(Ok(row)),
+                }
+            }
+            Some(Err(error)) => {
+                self.back = self.back.map(|number| number.saturating_sub(1));
+                Some(Err(error))
+            }
+            None => self.held_front.take().map(Ok),
+        }
+    }
+}
+
+/// One list of a merge, with the rows that were looked at but not taken.
+struct List<I> {
+    rows: I,
+    front: Option<u64>,
+    back: Option<u64>,
+}
+
+/// Sorted lists of numbers as one sorted list, from either end. Errors come as soon as they are met.
+pub(crate) struct Merged<I> {
+    lists: Vec<List<I>>,
+}
+
+impl<I> Merged<I> {
+    pub(crate) fn new(lists: Vec<I>) -> Self {
+        let lists = lists
+            .into_iter()
+            .map(|rows| List {
+                rows,
+                front: None,
+                back: None,
+            })
+            .collect();
+        Self { lists }
+    }
+}
+
+impl<I: DoubleEndedIterator<Item = Result<u64, ReadError>>> Iterator for Merged<I> {
+    type Item = Result<u64, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut least: Option<(usize, u64)> = None;
+        for (place, list) in self.lists.iter_mut().enumerate() {
+            if list.front.is_none() {
+                list.front = match list.rows.next() {
+                    Some(Ok(number)) => Some(number),
+                    Some(Err(error)) => return Some(Err(error)),
+                    None => list.back.take(),
+                };
+            }
+            if let Some(number) = list.front
+                && least.is_none_or(|(_, least)| number < least)
+            {
+                least = Some((place, number));
+            }
+        }
+        let (place, number) = least?;
+        if let Some(list) = self.lists.get_mut(place) {
+            list.front = None;
+        }
+        Some(Ok(number))
+    }
+}
+
+impl<I: DoubleEndedIterator<Item = Result<u64, ReadError>>> DoubleEndedIterator for Merged<I> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let mut greatest: Option<(usize, u64)> = None;
+        for (place, list) in self.lists.iter_mut().enumerate() {
+            if list.back.is_none() {
+                list.back = match list.rows.next_back() {
+                    Some(Ok(number)) => Some(number),
+                    Some(Err(error)) => return Some(Err(error)),
+                    None => list.front.take(),
+                };
+            }
+            if let Some(number) = list.back
+                && greatest.is_none_or(|(_, greatest)| number > greatest)
+            {
+                greatest = Some((place, number));
+            }
+        }
+        let (place, number) = greatest?;
+        if let Some(list) = self.lists.get_mut(place) {
+            list.back = None;
+        }
+        Some(Ok(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Numbered for u64 {
+        fn number(&self) -> u64 {
+            *self
+        }
+    }
+
+    fn rows(numbers: &[u64]) -> impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<> {
+        numbers.to_vec().into_iter().map(Ok)
+    }
+
+    #[test]
+    fn gaps_are_errors_from_both_ends() {
+        let show = |rows: Vec<Result<u64, ReadError>>| -> Vec<Option<u64>> {
+            rows.into_iter().map(Result::ok).collect()
+        };
+        let gapless = |numbers: &[u64], before| Gapless::new(rows(numbers), Tag::Events, before);
+        assert_eq!(
+            show(gapless(&[1, 2, 4, 5], None).collect()),
+            [Some(1), Some(2), None, Some(4), Some(5)]
+        );
+        assert_eq!(
+            show(gapless(&[1, 2, 4, 5], None).rev().collect()),
+            [Some(5), Some(4), None, Some(2), Some(1)]
+        );
+        assert_eq!(show(gapless(&[2], Some(0)).collect()), [None, Some(2)]);
+        let mut both = gapless(&[1, 3], Some(0));
+        assert_eq!(both.next().unwrap().unwrap(), 1);
+        assert!(both.next().unwrap().is_err());
+        assert_eq!(both.next_back().unwrap().unwrap(), 3);
+        assert!(both.next_back().is_none() && both.next().is_none());
+    }
+
+    #[test]
+    fn merged_lists_are_sorted_from_both_ends() {
+        let lists = || Merged::new([&[1, 4, 9][..], &[], &[2, 3, 10]].map(rows).into());
+        let all = [1, 2, 3, 4, 9, 10];
+        assert_eq!(lists().map(Result::unwrap).collect::<Vec<_>>(), all);
+        assert_eq!(
+            lists().rev().map(Result::unwrap).collect::<Vec<_>>(),
+            [10, 9, 4, 3, 2, 1]
+        );
+        // Every way to take from the two ends gives each number once.
+        for choice in 0u32..64 {
+            let mut merged = lists();
+            let (mut front, mut back) = (Vec::new(), Vec::new());
+            for turn in 0..6 {
+                match choice >> turn & 1 {
+                    0 => front.push(merged.next().unwrap().unwrap()),
+                    _ => back.push(merged.next_back().unwrap().unwrap()),
+                }
+            }
+            back.reverse();
+            front.extend(back);
+            assert_eq!(front, all, "choice {choice:06b}");
+            assert!(merged.next().is_none() && merged.next_back().is_none());
+        }
+    }
+}

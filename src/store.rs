@@ -1,0 +1,283 @@
+//! The store: a handle that threads share.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redb::{Database, WriteTransaction};
+
+use crate::builder::Builder;
+use crate::context::Context;
+use crate::doorbell::Doorbell;
+use crate::error::{Error, OpenError, StorageError, WriteError};
+use crate::id::ChangeSeq;
+use crate::journaling::Journaling;
+use crate::lifecycle::Lifecycle;
+use crate::reader::Readable;
+use crate::schema::Tag;
+use crate::tables::{Live, Tables, shield};
+use crate::txn::{ReadTxn, WriteTxn};
+use crate::verify::{Report, verify};
+use crate::writer::{Receipt, Writer};
+
+/// What the handles of one store share. Dropping the last one closes the store.
+pub(crate) struct Shared {
+    pub(crate) db: Arc<Database>,
+    pub(crate) context: Context,
+    pub(crate) doorbell: Doorbell,
+    journal: Option<Mutex<Journaling>>,
+    poisoned: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(db: Arc<Database>, context: Context, journal: Option<Journaling>, head: u64) -> Self {
+        let journal = journal.map(Mutex::new);
+        Self {
+            db,
+            context,
+            doorbell: Doorbell::new(head),
+            journal,
+            poisoned: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn journal(&self) -> Option<MutexGuard<'_, Journaling>> {
+        let journal = self.journal.as_ref()?;
+        Some(journal.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn has_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// No more writes: what reached the disk is not certain any more.
+    pub(crate) fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn check_sound(&self) -> Result<(), StorageError> {
+        if self.poisoned.load(Ordering::Acquire) {
+            Err(StorageError::Poisoned)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // After an error the file is left as it is: the next open does what the journal says.
+        if let Some(journal) = self.journal.take()
+            && self.check_sound().is_ok()
+        {
+            let journal = journal.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let _ = journal.close(&self.db);
+        }
+    }
+}
+
+/// An execution store. Handles are cheap to clone and can be shared between threads.
+///
+/// The file is closed when the last handle and the last transaction are dropped. `std::process::exit` drops
+/// nothing: the next open then has to do what a close would have done, and nothing is lost.
+///
+/// While a thread holds a [`WriteTxn`], beginning another write on the same thread waits for ever.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    pub(crate) fn from_shared(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Creates a store in a new file, with the default lifecycle. Refuses a path that exists.
+    ///
+    /// Atomic: a crash at any point leaves no file of that name, or a good one.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder().create(path)
+    }
+
+    /// Opens the store in a file, with the lifecycle that is recorded there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder().open(path)
+    }
+
+    /// A store that lives as long as its handles.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        Self::builder().in_memory()
+    }
+
+    /// A store in a database that the caller opened, beside the caller's own tables. Makes one there if
+    /// there is none.
+    pub fn attach(db: Arc<Database>) -> Result<Self, OpenError> {
+        Self::builder().attach(db)
+    }
+
+    /// Sets what the ways above leave to their defaults.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Begins a read transaction. Never waits.
+    pub fn begin_read(&self) -> Result<ReadTxn, Error> {
+        Ok(ReadTxn::new(self.shared.clone())?)
+    }
+
+    /// Begins a write transaction. Waits until the one before it has ended.
+    pub fn begin_write(&self) -> Result<WriteTxn, Error> {
+        Ok(WriteTxn::new(self.shared.clone())?)
+    }
+
+    /// Reads in one transaction.
+    ///
+    /// ```
+    /// # use execstore::{Readable, ReadError, Store};
+    /// # let store = Store::in_memory()?;
+    /// let (live, head) = store.read(|r| Ok::<_, ReadError>((r.live()?.count(), r.head()?)))?;
+    /// # assert_eq!(live, 0);
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn read<T, E>(&self, read: impl FnOnce(&ReadTxn) -> Result<T, E>) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        Ok(read(&self.begin_read()?)?)
+    }
+
+    /// Writes in one transaction, which is committed if the closure returns `Ok`, and rolled back if it
+    /// returns an error or panics.
+    ///
+    /// ```
+    /// # use execstore::{Expect, NewExecution, Store, Update};
+    /// # let store = Store::in_memory()?;
+    /// # store.write(|w| w.create(NewExecution::new("j").id("a").state("Running"), &[]))?;
+    /// let retry = store.write(|w| {
+    ///     let failed = w.update("a", &Expect::any(), Update::to("Failed"), &[])?;
+    ///     w.create(NewExecution::new(&failed.job_id).previous(&failed.id), &[])
+    /// })?;
+    /// # assert_eq!(retry.previous.as_ref().unwrap(), &"a");
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn write<T, E>(&self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let txn = self.begin_write()?;
+        let value = write(&mut txn.writer()?)?;
+        txn.commit()?;
+        Ok(value)
+    }
+
+    /// Writes within a transaction that the caller began on [`database`](Store::database), or on the
+    /// database that was [attached](Store::attach).
+    ///
+    /// The caller commits, then passes the writer's [receipt](Writer::finish) to [`notify`](Store::notify).
+    /// After a storage error the caller must abort. A transaction of another database is refused.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use execstore::{NewExecution, Store, redb};
+    /// # let backend = redb::backends::InMemoryBackend::new();
+    /// let db = Arc::new(redb::Builder::new().create_with_backend(backend)?);
+    /// let store = Store::attach(db.clone())?;
+    /// let txn = db.begin_write()?;
+    /// let receipt = {
+    ///     let mut executions = store.join(&txn)?;
+    ///     executions.create(NewExecution::new("job-1"), &[])?;
+    ///     executions.finish()
+    /// };
+    /// txn.commit()?;
+    /// store.notify(receipt);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn join<'t>(&'t self, txn: &'t WriteTransaction) -> Result<Writer<'t>, WriteError> {
+        self.shared.check_sound()?;
+        let expected = self.id();
+        let foreign = |found: String| WriteError::ForeignTransaction {
+            expected: expected.to_string(),
+            found,
+        };
+        // Opening a table in a write transaction makes it, so look first.
+        let has_store = shield(|| {
+            let tables = txn.list_tables()?;
+            Ok::<_, redb::StorageError>(
+                tables
+                    .into_iter()
+                    .any(|table| redb::TableHandle::name(&table) == Tag::Meta.name()),
+            )
+        })?;
+        if !has_store {
+            return Err(foreign("no store".into()));
+        }
+        let tables = Tables::new(Live(txn));
+        match tables.meta()? {
+            Some(Ok(meta)) if meta.store_id == self.shared.context.store_id => {}
+            Some(Ok(meta)) => return Err(foreign(uuid::Uuid::from_u128(meta.store_id).to_string())),
+            Some(Err(format)) => return Err(foreign(format!("a store of format {format}"))),
+            None => return Err(foreign("no store".into())),
+        }
+        Writer::new(tables, &self.shared.context, None)
+    }
+
+    /// Wakes those who wait for changes, after the caller's own commit of a [joined](Store::join)
+    /// transaction. Forgetting it delays them until the next commit and loses nothing. A receipt of another
+    /// store is ignored.
+    pub fn notify(&self, receipt: Receipt) {
+        if receipt.store_id == self.shared.context.store_id {
+            self.shared.doorbell.ring(receipt.head().get());
+        }
+    }
+
+    /// Waits until the change log has gone beyond `after`, at most for `timeout`, and gives its head.
+    ///
+    /// Costs nothing while it waits, and holds no transaction.
+    pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
+        let heard = self.shared.doorbell.wait(after, timeout);
+        // A joined transaction may have been committed without a word.
+        if heard <= after {
+            Ok(self.begin_read()?.head()?)
+        } else {
+            Ok(heard)
+        }
+    }
+
+    /// The id that the store was given when it was created.
+    pub fn id(&self) -> uuid::Uuid {
+        uuid::Uuid::from_u128(self.shared.context.store_id)
+    }
+
+    /// The store's lifecycle, as it is recorded in the file.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.shared.context.lifecycle
+    }
+
+    /// The database below, for transactions of the caller's own.
+    ///
+    /// The names of the store's tables begin with `execstore/`; leave those alone. A commit there of
+    /// [`Durability::None`](redb::Durability::None) becomes durable with redb's next durable commit, which for
+    /// a store with a journal may be much later than the store's own next commit.
+    pub fn database(&self) -> &Database {
+        &self.shared.db
+    }
+
+    /// Reads everything and compares records, index rows, counters, events and change log with each other.
+    ///
+    /// Works on a snapshot while others write. Costs a read of the whole store, and memory for about a
+    /// hundred bytes an execution.
+    pub fn verify(&self) -> Result<Report, Error> {
+        Ok(verify(&self.begin_read()?)?)
+    }
+}

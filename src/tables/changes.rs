@@ -1,0 +1,46 @@
+//! The table `changes`: the change log.
+
+use std::ops::RangeInclusive;
+
+use redb::ReadableTable;
+
+use super::{Live, Rows, Source, Tables, damaged, shield};
+use crate::change::Change;
+use crate::codec::{decode_change, encode_change, number_of};
+use crate::error::{ReadError, StorageError};
+use crate::id::ChangeSeq;
+use crate::lifecycle::Lifecycle;
+use crate::schema::{Number, Tag};
+
+impl<S: Source> Tables<S> {
+    /// The entries of the log with sequence numbers in a range.
+    pub(crate) fn change_rows<'a>(
+        &'a self,
+        seqs: RangeInclusive<u64>,
+        lifecycle: &'a Lifecycle,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<Change, ReadError>> + use<'a, S>, StorageError> {
+        let (start, end) = (seqs.start().to_be_bytes(), seqs.end().to_be_bytes());
+        let table = self.changes.get(&self.source)?;
+        let range = shield(|| table.range::<&[u8; 8]>(&start..=&end))?;
+        Ok(Rows::<Number>::new(range).map(|row| {
+            let (key, value) = row?;
+            let key = key.value();
+            decode_change(
+                Tag::Changes as u8,
+                key,
+                ChangeSeq(number_of(key)),
+                value.value(),
+                lifecycle,
+            )
+            .map_err(|reason| damaged(Tag::Changes, key, reason).into())
+        }))
+    }
+}
+
+impl Tables<Live<'_>> {
+    pub(crate) fn put_change(&mut self, change: &Change, lifecycle: &Lifecycle) -> Result<(), StorageError> {
+        self.put(Tag::Changes, &change.seq.0.to_be_bytes(), |table, key, out| {
+            encode_change(table, key, change, lifecycle, out);
+        })
+    }
+}

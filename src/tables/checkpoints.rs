@@ -1,0 +1,55 @@
+//! The table `checkpoints`: name to change sequence number.
+
+use redb::ReadableTable;
+
+use super::{Live, Rows, Source, Tables, damaged, shield};
+use crate::codec::{decode_number, encode_number};
+use crate::error::{ReadError, StorageError};
+use crate::id::ChangeSeq;
+use crate::schema::{Bytes, Tag};
+
+impl<S: Source> Tables<S> {
+    pub(crate) fn checkpoint(&self, name: &str) -> Result<Option<ChangeSeq>, ReadError> {
+        let table = self.checkpoints.get(&self.source)?;
+        let Some(value) = shield(|| table.get(name.as_bytes()))? else {
+            return Ok(None);
+        };
+        let seq = decode_number(Tag::Checkpoints as u8, name.as_bytes(), value.value());
+        Ok(Some(ChangeSeq(seq.map_err(|reason| {
+            damaged(Tag::Checkpoints, name.as_bytes(), reason)
+        })?)))
+    }
+
+    /// All checkpoints, by name.
+    pub(crate) fn checkpoint_rows(
+        &self,
+    ) -> Result<
+        impl DoubleEndedIterator<Item = Result<(String, ChangeSeq), ReadError>> + use<'_, S>,
+        StorageError,
+    > {
+        let table = self.checkpoints.get(&self.source)?;
+        let range = shield(|| table.iter())?;
+        Ok(Rows::<Bytes>::new(range).map(|row| {
+            let (key, value) = row?;
+            let key = key.value();
+            let name = std::str::from_utf8(key).map_err(|error| error.to_string());
+            let row = name.and_then(|name| {
+                decode_number(Tag::Checkpoints as u8, key, value.value())
+                    .map(|seq| (name.to_owned(), ChangeSeq(seq)))
+            });
+            row.map_err(|reason| damaged(Tag::Checkpoints, key, reason).into())
+        }))
+    }
+}
+
+impl Tables<Live<'_>> {
+    pub(crate) fn put_checkpoint(&mut self, name: &str, seq: ChangeSeq) -> Result<(), StorageError> {
+        self.put(Tag::Checkpoints, name.as_bytes(), |table, key, out| {
+            encode_number(table, key, seq.0, out)
+        })
+    }
+
+    pub(crate) fn remove_checkpoint(&mut self, name: &str) -> Result<bool, StorageError> {
+        self.remove(Tag::Checkpoints, name.as_bytes())
+    }
+}

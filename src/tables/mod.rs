@@ -1,0 +1,332 @@
+//! The tables of one transaction, each opened when it is first used and then held. No policy lives here: no
+//! conditions, no clock, no arithmetic of revisions; and no table knows another.
+
+mod changes;
+mod checkpoints;
+mod events;
+mod executions;
+mod ids;
+mod jobs;
+mod payloads;
+mod rows;
+mod states;
+mod totals;
+
+use std::sync::OnceLock;
+
+use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
+
+use crate::codec::Writer;
+use crate::error::{Damage, StorageError};
+use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
+
+pub(crate) use executions::Found;
+pub(crate) use rows::{Rows, damage, shield};
+
+/// A transaction that tables can be opened in.
+pub trait Source {
+    type Table<K: Key + 'static>: ReadableTable<K, Value>;
+
+    fn open<K: Key + 'static>(
+        &self,
+        definition: TableDefinition<'static, K, Value>,
+    ) -> Result<Self::Table<K>, TableError>;
+}
+
+/// A read transaction that is held here.
+pub struct Snapshot(pub(crate) ReadTransaction);
+
+impl Source for Snapshot {
+    type Table<K: Key + 'static> = redb::ReadOnlyTable<K, Value>;
+
+    fn open<K: Key + 'static>(
+        &self,
+        definition: TableDefinition<'static, K, Value>,
+    ) -> Result<Self::Table<K>, TableError> {
+        self.0.open_table(definition)
+    }
+}
+
+/// Somebody's write transaction.
+pub struct Live<'t>(pub(crate) &'t WriteTransaction);
+
+impl<'t> Source for Live<'t> {
+    type Table<K: Key + 'static> = redb::Table<'t, K, Value>;
+
+    fn open<K: Key + 'static>(
+        &self,
+        definition: TableDefinition<'static, K, Value>,
+    ) -> Result<Self::Table<K>, TableError> {
+        self.0.open_table(definition)
+    }
+}
+
+/// A table, once it is needed.
+struct Slot<S: Source, K: Key + 'static> {
+    definition: TableDefinition<'static, K, Value>,
+    table: OnceLock<S::Table<K>>,
+}
+
+impl<S: Source, K: Key + 'static> Slot<S, K> {
+    fn new(definition: TableDefinition<'static, K, Value>) -> Self {
+        Self {
+            definition,
+            table: OnceLock::new(),
+        }
+    }
+
+    fn get(&self, source: &S) -> Result<&S::Table<K>, StorageError> {
+        if let Some(table) = self.table.get() {
+            return Ok(table);
+        }
+        let table = shield(|| source.open(self.definition))?;
+        Ok(self.table.get_or_init(|| table))
+    }
+}
+
+/// The tables of one transaction.
+pub struct Tables<S: Source> {
+    source: S,
+    meta: Slot<S, Bytes>,
+    totals: Slot<S, Bytes>,
+    ids: Slot<S, Bytes>,
+    executions: Slot<S, Number>,
+    payloads: Slot<S, Pair>,
+    events: Slot<S, Pair>,
+    jobs: Slot<S, Bytes>,
+    states: Slot<S, StateRow>,
+    changes: Slot<S, Number>,
+    checkpoints: Slot<S, Bytes>,
+    /// What was written, if the journal is to know.
+    redo: Option<Vec<u8>>,
+    /// Room for the value that is being encoded.
+    scratch: Vec<u8>,
+}
+
+impl<S: Source> Tables<S> {
+    pub(crate) fn new(source: S) -> Self {
+        Self {
+            source,
+            meta: Slot::new(schema::META),
+            totals: Slot::new(schema::TOTALS),
+            ids: Slot::new(schema::IDS),
+            executions: Slot::new(schema::EXECUTIONS),
+            payloads: Slot::new(schema::PAYLOADS),
+            events: Slot::new(schema::EVENTS),
+            jobs: Slot::new(schema::JOBS),
+            states: Slot::new(schema::STATES),
+            changes: Slot::new(schema::CHANGES),
+            checkpoints: Slot::new(schema::CHECKPOINTS),
+            redo: None,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Remembers what is written from now on: see `take_redo`.
+    pub(crate) fn record_redo(mut self) -> Self {
+        self.redo = Some(Vec::new());
+        self
+    }
+
+    /// Every row of a table, keys as bytes, for `verify`.
+    pub(crate) fn raw(&self, tag: Tag) -> Result<Box<dyn Iterator<Item = RawRow> + '_>, StorageError> {
+        fn all<'a, T: ReadableTable<K, Value>, K: Key + 'static>(
+            table: &'a T,
+        ) -> Result<Box<dyn Iterator<Item = RawRow> + 'a>, StorageError> {
+            let range = shield(|| table.iter())?;
+            let rows = Rows::new(range).map(|row| {
+                row.map(|(key, value)| {
+                    (
+                        K::as_bytes(&key.value()).as_ref().to_vec(),
+                        value.value().to_vec(),
+                    )
+                })
+            });
+            Ok(Box::new(rows))
+        }
+        let source = &self.source;
+        match tag {
+            Tag::Meta => all(self.meta.get(source)?),
+            Tag::Totals => all(self.totals.get(source)?),
+            Tag::Ids => all(self.ids.get(source)?),
+            Tag::Executions => all(self.executions.get(source)?),
+            Tag::Payloads => all(self.payloads.get(source)?),
+            Tag::Events => all(self.events.get(source)?),
+            Tag::Jobs => all(self.jobs.get(source)?),
+            Tag::States => all(self.states.get(source)?),
+            Tag::Changes => all(self.changes.get(source)?),
+            Tag::Checkpoints => all(self.checkpoints.get(source)?),
+        }
+    }
+}
+
+impl<S: Source> Tables<S> {
+    /// `true` if the table has a row of this key.
+    pub(crate) fn has_row(&self, tag: Tag, key: &[u8]) -> Result<bool, StorageError> {
+        fn has<T: ReadableTable<K, Value>, K: Key + 'static>(
+            table: &T,
+            key: K::SelfType<'_>,
+        ) -> Result<bool, StorageError> {
+            shield(|| table.get(key).map(|row| row.is_some()))
+        }
+        let source = &self.source;
+        match tag {
+            Tag::Meta => has(self.meta.get(source)?, key),
+            Tag::Totals => has(self.totals.get(source)?, key),
+            Tag::Ids => has(self.ids.get(source)?, key),
+            Tag::Executions => has(self.executions.get(source)?, fixed(key)?),
+            Tag::Payloads => has(self.payloads.get(source)?, fixed(key)?),
+            Tag::Events => has(self.events.get(source)?, fixed(key)?),
+            Tag::Jobs => has(self.jobs.get(source)?, key),
+            Tag::States => has(self.states.get(source)?, fixed(key)?),
+            Tag::Changes => has(self.changes.get(source)?, fixed(key)?),
+            Tag::Checkpoints => has(self.checkpoints.get(source)?, key),
+        }
+    }
+}
+
+/// A key and a value as bytes.
+pub(crate) type RawRow = Result<(Vec<u8>, Vec<u8>), StorageError>;
+
+impl Tables<Live<'_>> {
+    /// Opens every table, which creates those that are missing.
+    pub(crate) fn create_all(&self) -> Result<(), StorageError> {
+        for tag in Tag::ALL {
+            drop(self.raw(tag)?);
+        }
+        Ok(())
+    }
+
+    /// Encodes a value and writes it.
+    fn put(
+        &mut self,
+        tag: Tag,
+        key: &[u8],
+        encode: impl FnOnce(u8, &[u8], &mut Vec<u8>),
+    ) -> Result<(), StorageError> {
+        let mut value = std::mem::take(&mut self.scratch);
+        encode(tag as u8, key, &mut value);
+        let result = self.put_raw(tag, key, &value);
+        self.scratch = value;
+        result
+    }
+
+    /// Writes a row.
+    pub(crate) fn put_raw(&mut self, tag: Tag, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+        fn insert<'t, K: Key + 'static>(
+            slot: &mut Slot<Live<'t>, K>,
+            source: &Live<'t>,
+            key: K::SelfType<'_>,
+            value: &[u8],
+        ) -> Result<(), StorageError> {
+            slot.get(source)?;
+            match slot.table.get_mut() {
+                Some(table) => shield(|| table.insert(key, value).map(drop)),
+                None => Err(bad_redo()),
+            }
+        }
+        let source = &self.source;
+        match tag {
+            Tag::Meta => insert(&mut self.meta, source, key, value),
+            Tag::Totals => insert(&mut self.totals, source, key, value),
+            Tag::Ids => insert(&mut self.ids, source, key, value),
+            Tag::Executions => insert(&mut self.executions, source, fixed(key)?, value),
+            Tag::Payloads => insert(&mut self.payloads, source, fixed(key)?, value),
+            Tag::Events => insert(&mut self.events, source, fixed(key)?, value),
+            Tag::Jobs => insert(&mut self.jobs, source, key, value),
+            Tag::States => insert(&mut self.states, source, fixed(key)?, value),
+            Tag::Changes => insert(&mut self.changes, source, fixed(key)?, value),
+            Tag::Checkpoints => insert(&mut self.checkpoints, source, key, value),
+        }?;
+        if let Some(redo) = &mut self.redo {
+            let mut redo = Writer::append(redo);
+            redo.byte(tag as u8);
+            redo.bytes(key);
+            redo.number(value.len() as u64 + 1);
+            redo.rest(value);
+        }
+        Ok(())
+    }
+
+    /// Removes a row; `false` if it was not there.
+    pub(crate) fn remove(&mut self, tag: Tag, key: &[u8]) -> Result<bool, StorageError> {
+        fn delete<'t, K: Key + 'static>(
+            slot: &mut Slot<Live<'t>, K>,
+            source: &Live<'t>,
+            key: K::SelfType<'_>,
+        ) -> Result<bool, StorageError> {
+            slot.get(source)?;
+            match slot.table.get_mut() {
+                Some(table) => shield(|| table.remove(key).map(|old| old.is_some())),
+                None => Err(bad_redo()),
+            }
+        }
+        let source = &self.source;
+        let found = match tag {
+            Tag::Meta => delete(&mut self.meta, source, key),
+            Tag::Totals => delete(&mut self.totals, source, key),
+            Tag::Ids => delete(&mut self.ids, source, key),
+            Tag::Executions => delete(&mut self.executions, source, fixed(key)?),
+            Tag::Payloads => delete(&mut self.payloads, source, fixed(key)?),
+            Tag::Events => delete(&mut self.events, source, fixed(key)?),
+            Tag::Jobs => delete(&mut self.jobs, source, key),
+            Tag::States => delete(&mut self.states, source, fixed(key)?),
+            Tag::Changes => delete(&mut self.changes, source, fixed(key)?),
+            Tag::Checkpoints => delete(&mut self.checkpoints, source, key),
+        }?;
+        if found && let Some(redo) = &mut self.redo {
+            let mut redo = Writer::append(redo);
+            redo.byte(tag as u8);
+            redo.bytes(key);
+            redo.number(0);
+        }
+        Ok(found)
+    }
+
+    /// Does again what a journal's record says was done.
+    pub(crate) fn redo(&mut self, body: &[u8]) -> Result<(), StorageError> {
+        let mut r = crate::codec::Reader::new(body);
+        while r.end().is_err() {
+            let (tag, key, value) = redo_step(&mut r).map_err(|_| bad_redo())?;
+            match value {
+                Some(value) => self.put_raw(tag, key, value)?,
+                None => {
+                    self.remove(tag, key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was written.
+    pub(crate) fn take_redo(&mut self) -> Vec<u8> {
+        self.redo.take().unwrap_or_default()
+    }
+}
+
+type RedoStep<'a> = (Tag, &'a [u8], Option<&'a [u8]>);
+
+fn redo_step<'a>(r: &mut crate::codec::Reader<'a>) -> Result<RedoStep<'a>, String> {
+    let tag = Tag::from_byte(r.byte()?).ok_or("there is no such table")?;
+    let key = r.bytes()?;
+    let value = match r.number()? {
+        0 => None,
+        len => Some(r.raw(len - 1)?),
+    };
+    Ok((tag, key, value))
+}
+
+/// A journal's record has a checksum over it, so a bad one inside it is damage beyond a flipped bit.
+fn bad_redo() -> StorageError {
+    let error = std::io::Error::new(std::io::ErrorKind::InvalidData, "a record cannot be decoded");
+    StorageError::Journal(error.into())
+}
+
+fn fixed<const N: usize>(key: &[u8]) -> Result<&[u8; N], StorageError> {
+    key.try_into().map_err(|_| bad_redo())
+}
+
+/// A damaged row of a table.
+pub(crate) fn damaged(tag: Tag, key: &[u8], reason: impl Into<String>) -> Damage {
+    damage(tag.name(), key, reason.into())
+}

@@ -1,0 +1,48 @@
+//! The table `payloads`: payloads that are large, or that only the change log still needs.
+
+use redb::ReadableTable;
+
+use super::{Live, Source, Tables, damaged, shield};
+use crate::codec::{Reader, Writer, check_frame, finish_frame, pair};
+use crate::error::{Damage, ReadError, StorageError};
+use crate::json::Json;
+use crate::schema::Tag;
+
+fn decode_payload(key: &[u8; 16], value: &[u8]) -> Result<Json, Damage> {
+    let text = check_frame(Tag::Payloads as u8, key, value).and_then(|body| Reader::new(body).rest());
+    match text {
+        Ok(text) => Ok(Json::from_stored(text)),
+        Err(reason) => Err(damaged(Tag::Payloads, key, reason)),
+    }
+}
+
+impl<S: Source> Tables<S> {
+    /// Checks a row of the table.
+    pub(crate) fn check_payload(&self, key: &[u8; 16], value: &[u8]) -> Result<(), ReadError> {
+        decode_payload(key, value)?;
+        Ok(())
+    }
+
+    pub(crate) fn payload(&self, number: u64, version: u64) -> Result<Option<Json>, ReadError> {
+        let key = pair(number, version);
+        let table = self.payloads.get(&self.source)?;
+        match shield(|| table.get(&key))? {
+            Some(value) => Ok(Some(decode_payload(&key, value.value())?)),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Tables<Live<'_>> {
+    pub(crate) fn put_payload(
+        &mut self,
+        number: u64,
+        version: u64,
+        payload: &Json,
+    ) -> Result<(), StorageError> {
+        self.put(Tag::Payloads, &pair(number, version), |table, key, out| {
+            Writer::frame(out).rest(payload.as_str().as_bytes());
+            finish_frame(table, key, out);
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! Reads everything and compares it: records, index rows, counters, events, payloads and change log.
+
+mod checks;
+
+use std::fmt;
+
+pub(crate) use checks::verify;
+
+/// How many problems a report lists; the rest are only counted.
+const MAX_LISTED: usize = 1_000;
+
+/// What is wrong in one place of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The table that it was found in.
+    pub table: &'static str,
+    /// What is wrong, with the key or the id that it concerns.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.table, self.what)
+    }
+}
+
+/// What [`Store::verify`](crate::Store::verify) found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Executions that were read.
+    pub executions: u64,
+    /// Events that were read.
+    pub events: u64,
+    /// Entries of the change log that were read.
+    pub changes: u64,
+    /// Payloads that were read outside their records.
+    pub payloads: u64,
+    /// Checkpoints that were read.
+    pub checkpoints: u64,
+    /// What is wrong: the first thousand problems.
+    pub problems: Vec<Problem>,
+    /// How many problems there are.
+    pub problem_count: u64,
+}
+
+impl Report {
+    /// `true` if nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.problem_count == 0
+    }
+
+    fn add(&mut self, table: &'static str, what: impl Into<String>) {
+        self.problem_count += 1;
+        if self.problems.len() < MAX_LISTED {
+            self.problems.push(Problem {
+                table,
+                what: what.into(),
+            });
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    /// One line of counts, then one for each problem.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report {
+            executions,
+            events,
+            changes,
+            payloads,
+            checkpoints,
+            ..
+        } = self;
+        write!(
+            f,
+            "{executions} executions, {events} events, {changes} changes, {payloads} payloads, \
+             {checkpoints} checkpoints, {} problems",
+            self.problem_count
+        )?;
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n{problem}"))
+    }
+}

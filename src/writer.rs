@@ -1,0 +1,404 @@
+//! What each operation does. The only place that changes several tables for one operation.
+//!
+//! Every operation checks everything before its first write, so a refused one leaves no trace. What can
+//! still fail after that is the storage; then the transaction is marked as failed and will not be committed.
+
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
+
+use crate::change::{Change, ChangeKind, Undo};
+use crate::codec::{PayloadPlace, Totals};
+use crate::context::Context;
+use crate::error::{InputError, StorageError, WriteError};
+use crate::event::NewEvent;
+use crate::execution::{Execution, Header, NewExecution, Update};
+use crate::expect::Expect;
+use crate::id::ChangeSeq;
+use crate::limits::check_checkpoint_name;
+use crate::reader::{Readable, find, load, sealed::View};
+use crate::redo::Redo;
+use crate::tables::{Found, Live, Tables};
+use crate::time::Timestamp;
+
+/// Payloads up to this size are kept in the record. Measured: one look-up less for each read, and the
+/// record's page is written anyway; above it, an update would write the payload again for nothing.
+pub(crate) const INLINE_PAYLOAD: usize = 1024;
+
+/// Writes to the store within one write transaction. Reads through it see its own writes.
+///
+/// Made by [`WriteTxn::writer`](crate::WriteTxn::writer), [`Store::join`](crate::Store::join), or passed to
+/// the closure of [`Store::write`](crate::Store::write). A transaction has one writer at a time. Dropping
+/// it keeps what was written: the transaction decides.
+pub struct Writer<'t> {
+    tables: Tables<Live<'t>>,
+    context: &'t Context,
+    totals: Totals,
+    first_change: u64,
+    redo: Option<&'t Mutex<Redo>>,
+}
+
+/// What a joined writer wrote, for [`Store::notify`](crate::Store::notify) after the caller's own commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "pass it to `Store::notify` after the commit, else waiting readers hear of it late"]
+pub struct Receipt {
+    pub(crate) store_id: u128,
+    first: u64,
+    head: ChangeSeq,
+}
+
+impl Receipt {
+    /// The head of the change log after what was written.
+    pub fn head(&self) -> ChangeSeq {
+        self.head
+    }
+
+    /// The changes that were written; `None` if there were none.
+    pub fn changes(&self) -> Option<RangeInclusive<ChangeSeq>> {
+        (self.first <= self.head.0).then_some(ChangeSeq(self.first)..=self.head)
+    }
+}
+
+impl<'t> Writer<'t> {
+    pub(crate) fn new(
+        tables: Tables<Live<'t>>,
+        context: &'t Context,
+        redo: Option<&'t Mutex<Redo>>,
+    ) -> Result<Self, WriteError> {
+        let totals = tables.totals()?;
+        if let Some(redo) = redo {
+            Redo::begin(redo, totals.version);
+        }
+        let first_change = totals.head + 1;
+        Ok(Self {
+            tables,
+            context,
+            totals,
+            first_change,
+            redo,
+        })
+    }
+
+    /// Creates an execution, with its first events. Returns the new record.
+    pub fn create(&mut self, new: NewExecution, events: &[NewEvent]) -> Result<Execution, WriteError> {
+        let now = self.context.clock.now();
+        let mut execution = new.build(&self.context.lifecycle, self.context.max_payload, now)?;
+        check_events(events)?;
+        if self.tables.number(execution.id.as_str())?.is_some() {
+            return Err(WriteError::AlreadyExists {
+                id: execution.id.clone(),
+            });
+        }
+        let number = self.totals.last_number + 1;
+        execution.header.event_count = events.len() as u64;
+
+        self.storing(|w| {
+            w.totals.last_number = number;
+            w.tables.put_id(execution.id.as_str(), number)?;
+            w.tables.put_job(execution.job_id.as_str(), number)?;
+            w.enter_state(&execution.header, number)?;
+            w.put_record(number, 1, &execution, true)?;
+            w.put_events(number, 0, events, now)?;
+            w.log(Entry {
+                kind: ChangeKind::Created,
+                now,
+                number,
+                header: &execution.header,
+                payload_version: 1,
+                undo: Undo::default(),
+                new_events: events.len(),
+            })
+        })?;
+        Ok(execution)
+    }
+
+    /// Updates an execution, if it is as expected, and appends events. Returns the new record.
+    pub fn update(
+        &mut self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        update: Update,
+        events: &[NewEvent],
+    ) -> Result<Execution, WriteError> {
+        let now = self.context.clock.now();
+        let (found, before) = self.expected(id.as_ref(), expect)?;
+        check_events(events)?;
+        let mut after = before.apply(update, &self.context.lifecycle, self.context.max_payload, now)?;
+        after.header.event_count += events.len() as u64;
+        let mut undo = Undo::between(&before.header, &after.header);
+        let new_payload = after.payload != before.payload;
+        let payload_version = found.payload_version + u64::from(new_payload);
+
+        self.storing(|w| {
+            if undo.state.is_some() {
+                w.leave_state(&before.header, found.number)?;
+                w.enter_state(&after.header, found.number)?;
+            }
+            if new_payload {
+                undo.payload_version = Some(found.payload_version);
+                w.keep_for_log(&found)?;
+            }
+            w.put_record(found.number, payload_version, &after, new_payload)?;
+            w.put_events(found.number, before.event_count, events, now)?;
+            w.log(Entry {
+                kind: ChangeKind::Updated,
+                now,
+                number: found.number,
+                header: &after.header,
+                payload_version,
+                undo,
+                new_events: events.len(),
+            })
+        })?;
+        Ok(after)
+    }
+
+    /// Appends events to an execution, terminal ones included, if it is as expected. Sets the modified time
+    /// and leaves the revision. At least one event. Returns the record as it is then.
+    pub fn append_events(
+        &mut self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        events: &[NewEvent],
+    ) -> Result<Execution, WriteError> {
+        let now = self.context.clock.now();
+        let (found, before) = self.expected(id.as_ref(), expect)?;
+        check_events(events)?;
+        if events.is_empty() {
+            return Err(InputError::Invalid {
+                what: "events",
+                reason: "there are none".into(),
+            }
+            .into());
+        }
+        let mut after = before.clone();
+        after.header.modified_at = now.max(before.modified_at);
+        after.header.event_count += events.len() as u64;
+        let undo = Undo::between(&before.header, &after.header);
+
+        self.storing(|w| {
+            w.put_record(found.number, found.payload_version, &after, false)?;
+            w.put_events(found.number, before.event_count, events, now)?;
+            w.log(Entry {
+                kind: ChangeKind::EventsAppended,
+                now,
+                number: found.number,
+                header: &after.header,
+                payload_version: found.payload_version,
+                undo,
+                new_events: events.len(),
+            })
+        })?;
+        Ok(after)
+    }
+
+    /// Deletes an execution, if it is as expected, with its events and index rows. Returns its last record.
+    ///
+    /// The change log keeps what it needs to show the execution as it was. Costs as much as the execution
+    /// has events.
+    pub fn delete(&mut self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, WriteError> {
+        let now = self.context.clock.now();
+        let (found, last) = self.expected(id.as_ref(), expect)?;
+
+        self.storing(|w| {
+            w.keep_for_log(&found)?;
+            w.leave_state(&last.header, found.number)?;
+            w.tables.remove_job(last.job_id.as_str(), found.number)?;
+            for seq in 1..=last.event_count {
+                w.tables.remove_event(found.number, seq)?;
+            }
+            w.tables.remove_execution(found.number)?;
+            w.tables.remove_id(last.id.as_str())?;
+            w.log(Entry {
+                kind: ChangeKind::Deleted,
+                now,
+                number: found.number,
+                header: &last.header,
+                payload_version: found.payload_version,
+                undo: Undo::default(),
+                new_events: 0,
+            })
+        })?;
+        Ok(last)
+    }
+
+    /// Saves a position in the change log under a name of 1 to 256 bytes, at most the head of the log.
+    pub fn set_checkpoint(&mut self, name: impl AsRef<str>, seq: ChangeSeq) -> Result<(), WriteError> {
+        let name = name.as_ref();
+        check_checkpoint_name(name)?;
+        if seq.0 > self.totals.head {
+            return Err(WriteError::CheckpointBeyondHead {
+                seq: seq.0,
+                head: self.totals.head,
+            });
+        }
+        self.storing(|w| {
+            w.tables.put_checkpoint(name, seq)?;
+            w.put_totals()
+        })
+    }
+
+    /// Forgets a checkpoint; `false` if there was none of this name.
+    pub fn delete_checkpoint(&mut self, name: impl AsRef<str>) -> Result<bool, WriteError> {
+        if self.checkpoint(&name)?.is_none() {
+            return Ok(false);
+        }
+        self.storing(|w| {
+            w.tables.remove_checkpoint(name.as_ref())?;
+            w.put_totals()
+        })?;
+        Ok(true)
+    }
+
+    /// Ends the writing within a joined transaction, and says what to notify after the commit.
+    pub fn finish(self) -> Receipt {
+        Receipt {
+            store_id: self.context.store_id,
+            first: self.first_change,
+            head: ChangeSeq(self.totals.head),
+        }
+    }
+
+    /// The record of an id, which must exist and be as expected.
+    fn expected(&self, id: &str, expect: &Expect) -> Result<(Found, Execution), WriteError> {
+        expect.check_names(&self.context.lifecycle)?;
+        let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
+        expect.check(&found.header)?;
+        let execution = load(self, found.clone())?;
+        Ok((found, execution))
+    }
+
+    /// Runs the writes of one operation. If one fails, the transaction must not be committed.
+    fn storing(
+        &mut self,
+        writes: impl FnOnce(&mut Self) -> Result<(), StorageError>,
+    ) -> Result<(), WriteError> {
+        writes(self).map_err(|error| {
+            if let Some(redo) = self.redo {
+                Redo::fail(redo);
+            }
+            WriteError::Storage(error)
+        })
+    }
+
+    fn enter_state(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
+        let code = self.code(header);
+        self.totals.set_count(code, self.totals.count(code) + 1);
+        self.tables.put_state(code, number)
+    }
+
+    fn leave_state(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
+        let code = self.code(header);
+        self.totals
+            .set_count(code, self.totals.count(code).saturating_sub(1));
+        self.tables.remove_state(code, number).map(drop)
+    }
+
+    fn code(&self, header: &Header) -> u8 {
+        self.context
+            .lifecycle
+            .code(header.state.as_str())
+            .unwrap_or(u8::MAX)
+    }
+
+    fn put_record(
+        &mut self,
+        number: u64,
+        payload_version: u64,
+        execution: &Execution,
+        new_payload: bool,
+    ) -> Result<(), StorageError> {
+        let payload = execution.payload.as_str();
+        let place = if payload.len() <= INLINE_PAYLOAD {
+            PayloadPlace::Inline(payload)
+        } else {
+            if new_payload {
+                self.tables
+                    .put_payload(number, payload_version, &execution.payload)?;
+            }
+            PayloadPlace::Apart
+        };
+        let lifecycle = &self.context.lifecycle;
+        self.tables
+            .put_execution(number, &execution.header, payload_version, place, lifecycle)
+    }
+
+    /// A payload that its record is about to give up stays readable for the change log.
+    fn keep_for_log(&mut self, found: &Found) -> Result<(), StorageError> {
+        match &found.payload {
+            Some(payload) => self
+                .tables
+                .put_payload(found.number, found.payload_version, payload),
+            None => Ok(()),
+        }
+    }
+
+    fn put_events(
+        &mut self,
+        number: u64,
+        before: u64,
+        events: &[NewEvent],
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        for (event, seq) in events.iter().zip(before + 1..) {
+            self.tables.put_event(number, seq, event, now)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the entry of an operation to the change log, and the totals, which end every operation.
+    fn log(&mut self, entry: Entry<'_>) -> Result<(), StorageError> {
+        self.totals.head += 1;
+        let change = Change {
+            seq: ChangeSeq(self.totals.head),
+            time: entry.now,
+            kind: entry.kind,
+            number: entry.number,
+            header: entry.header.clone(),
+            payload_version: entry.payload_version,
+            undo: entry.undo,
+            new_events: entry.new_events as u64,
+        };
+        self.tables.put_change(&change, &self.context.lifecycle)?;
+        self.put_totals()
+    }
+
+    fn put_totals(&mut self) -> Result<(), StorageError> {
+        self.totals.version += 1;
+        self.tables.put_totals(&self.totals)
+    }
+}
+
+impl<'t> View for Writer<'t> {
+    type Source = Live<'t>;
+
+    fn tables(&self) -> &Tables<Self::Source> {
+        &self.tables
+    }
+
+    fn context(&self) -> &Context {
+        self.context
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        if let Some(redo) = self.redo {
+            Redo::end(redo, self.totals.version, self.tables.take_redo());
+        }
+    }
+}
+
+/// An entry of the change log, before it has its number.
+struct Entry<'a> {
+    kind: ChangeKind,
+    now: Timestamp,
+    number: u64,
+    header: &'a Header,
+    payload_version: u64,
+    undo: Undo,
+    new_events: usize,
+}
+
+fn check_events(events: &[NewEvent]) -> Result<(), InputError> {
+    events.iter().try_for_each(NewEvent::check)
+}
