@@ -4,8 +4,8 @@ use redb::{Durability, WriteTransaction};
 
 use crate::error::{CommitError, StorageError, WriteError};
 use crate::redo::Redo;
-use crate::store::Shared;
-use crate::tables::{Live, Tables, shield};
+use crate::shared::Shared;
+use crate::tables::{Live, Tables, finish, roll_back, shield};
 
 /// Commits, then wakes who waits. `entered`: the transaction may hold writes that the redo does not.
 pub(crate) fn commit(
@@ -45,7 +45,7 @@ pub(crate) fn commit(
                     }
                 }
             }
-            _ => journal.checkpoint(shared, txn),
+            _ => journal.checkpoint(&shared.context, txn),
         },
     };
     match &result {
@@ -82,19 +82,4 @@ fn plain(mut txn: WriteTransaction, durable: bool) -> Result<(), CommitError> {
 fn visible_only(mut txn: WriteTransaction) -> Result<(), CommitError> {
     shield(|| txn.set_durability(Durability::None)).map_err(CommitError::Unknown)?;
     shield(|| txn.commit()).map_err(CommitError::Unknown)
-}
-
-/// A commit by redb. Its errors tell rolled back from unknown.
-pub(crate) fn finish(txn: WriteTransaction) -> Result<(), CommitError> {
-    match shield(|| Ok::<_, StorageError>(txn.commit())) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error @ redb::CommitError::TransactionPoisoned)) => Err(CommitError::RolledBack(error.into())),
-        Ok(Err(error)) => Err(CommitError::Unknown(error.into())),
-        Err(panicked) => Err(CommitError::Unknown(panicked)),
-    }
-}
-
-/// Rolling back can only fail where the storage failed before, and then the next open does it.
-pub(crate) fn roll_back(txn: WriteTransaction) {
-    let _ = shield(|| txn.abort());
 }

@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use redb::backends::FileBackend;
 use redb::{Database, StorageBackend, WriteTransaction};
 
-use crate::commit::{finish, roll_back};
 use crate::context::Context;
 use crate::error::{CommitError, OpenError, ReadError, StorageError};
 use crate::journal::Journal;
-use crate::store::Shared;
-use crate::tables::{Live, Tables, shield};
+use crate::tables::{Live, Tables, finish, roll_back, shield};
 
 /// Where a store's journal is kept.
 pub(crate) enum Home {
@@ -116,8 +114,8 @@ impl Journaling {
     }
 
     /// Commits through redb, after which the journal starts over; or begins, if this is the first commit.
-    pub(crate) fn checkpoint(&mut self, shared: &Shared, txn: WriteTransaction) -> Result<(), CommitError> {
-        match self.prepare(&shared.context, &txn) {
+    pub(crate) fn checkpoint(&mut self, context: &Context, txn: WriteTransaction) -> Result<(), CommitError> {
+        match self.prepare(context, &txn) {
             Ok(version) => {
                 let mut txn = txn;
                 // The next open after a crash need not walk the file. The price, about a millisecond for

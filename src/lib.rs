@@ -59,6 +59,7 @@ mod reader;
 mod redo;
 mod schema;
 mod sequence;
+mod shared;
 mod store;
 mod tables;
 mod time;

@@ -15,7 +15,8 @@ use crate::error::{OpenError, StorageError};
 use crate::journaling::{Home, Journaling, journal_path, open_error, sync_folder};
 use crate::lifecycle::Lifecycle;
 use crate::schema::{FORMAT, Tag};
-use crate::store::{Shared, Store};
+use crate::shared::Shared;
+use crate::store::Store;
 use crate::tables::{Live, Snapshot, Tables, shield};
 
 /// The first bytes of every redb file.

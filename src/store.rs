@@ -1,81 +1,22 @@
 //! The store: a handle that threads share.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use redb::{Database, WriteTransaction};
 
 use crate::builder::Builder;
-use crate::context::Context;
-use crate::doorbell::Doorbell;
-use crate::error::{Error, OpenError, StorageError, WriteError};
+use crate::error::{Error, OpenError, WriteError};
 use crate::id::ChangeSeq;
-use crate::journaling::Journaling;
 use crate::lifecycle::Lifecycle;
 use crate::reader::Readable;
 use crate::schema::Tag;
+use crate::shared::Shared;
 use crate::tables::{Live, Tables, shield};
 use crate::txn::{ReadTxn, WriteTxn};
 use crate::verify::{Report, verify};
-use crate::writer::{Receipt, Writer};
-
-/// What the handles of one store share. Dropping the last one closes the store.
-pub(crate) struct Shared {
-    pub(crate) db: Arc<Database>,
-    pub(crate) context: Context,
-    pub(crate) doorbell: Doorbell,
-    journal: Option<Mutex<Journaling>>,
-    poisoned: AtomicBool,
-}
-
-impl Shared {
-    pub(crate) fn new(db: Arc<Database>, context: Context, journal: Option<Journaling>, head: u64) -> Self {
-        let journal = journal.map(Mutex::new);
-        Self {
-            db,
-            context,
-            doorbell: Doorbell::new(head),
-            journal,
-            poisoned: AtomicBool::new(false),
-        }
-    }
-
-    pub(crate) fn journal(&self) -> Option<MutexGuard<'_, Journaling>> {
-        let journal = self.journal.as_ref()?;
-        Some(journal.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn has_journal(&self) -> bool {
-        self.journal.is_some()
-    }
-
-    /// No more writes: what reached the disk is not certain any more.
-    pub(crate) fn poison(&self) {
-        self.poisoned.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn check_sound(&self) -> Result<(), StorageError> {
-        if self.poisoned.load(Ordering::Acquire) {
-            Err(StorageError::Poisoned)
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // After an error the file is left as it is: the next open does what the journal says.
-        if let Some(journal) = self.journal.take()
-            && self.check_sound().is_ok()
-        {
-            let journal = journal.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let _ = journal.close(&self.db);
-        }
-    }
-}
+use crate::writer::{Receipt, Writer, in_use};
 
 /// An execution store. Handles are cheap to clone and can be shared between threads.
 ///
@@ -223,7 +164,7 @@ impl Store {
             return Err(foreign("no store".into()));
         }
         let tables = Tables::new(Live(txn));
-        match tables.meta()? {
+        match tables.meta().map_err(in_use)? {
             Some(Ok(meta)) if meta.store_id == self.shared.context.store_id => {}
             Some(Ok(meta)) => return Err(foreign(uuid::Uuid::from_u128(meta.store_id).to_string())),
             Some(Err(format)) => return Err(foreign(format!("a store of format {format}"))),

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::{CommitError, Error, StorageError, WriteError};
 use crate::reader::sealed::View;
 use crate::redo::Redo;
-use crate::store::Shared;
+use crate::shared::Shared;
 use crate::tables::{Live, Snapshot, Tables, shield};
 use crate::writer::Writer;
 

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use crate::change::{Change, ChangeKind, Undo};
 use crate::codec::{PayloadPlace, Totals};
 use crate::context::Context;
-use crate::error::{InputError, StorageError, WriteError};
+use crate::error::{InputError, ReadError, StorageError, WriteError};
 use crate::event::NewEvent;
 use crate::execution::{Execution, Header, NewExecution, Update};
 use crate::expect::Expect;
@@ -64,7 +64,7 @@ impl<'t> Writer<'t> {
         context: &'t Context,
         redo: Option<&'t Mutex<Redo>>,
     ) -> Result<Self, WriteError> {
-        let totals = tables.totals()?;
+        let totals = tables.totals().map_err(in_use)?;
         if let Some(redo) = redo {
             Redo::begin(redo, totals.version);
         }
@@ -397,6 +397,18 @@ struct Entry<'a> {
     payload_version: u64,
     undo: Undo,
     new_events: usize,
+}
+
+/// redb opens a table once at a time in a write transaction, so a second writer fails at its first table.
+pub(crate) fn in_use(error: ReadError) -> WriteError {
+    match &error {
+        ReadError::Storage(StorageError::Database(cause))
+            if matches!(**cause, redb::Error::TableAlreadyOpen(..)) =>
+        {
+            WriteError::WriterInUse
+        }
+        _ => error.into(),
+    }
 }
 
 fn check_events(events: &[NewEvent]) -> Result<(), InputError> {

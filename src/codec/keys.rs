@@ -29,7 +29,7 @@ impl IdKey {
     }
 
     /// The key of an id in the table `ids`: 1 and the 16 bytes of a UUID in canonical spelling, or 2 and the
-    /// text. Ids that break the limit, which no row has, give a key that no row has.
+    /// text. What cannot be an id gives a key that no row has.
     pub(crate) fn of(id: &str) -> Self {
         let mut key = Self::empty();
         match canonical_uuid(id) {
@@ -37,7 +37,7 @@ impl IdKey {
                 key.push(&[1]);
                 key.push(uuid.as_bytes());
             }
-            None if id.len() <= MAX_ID => {
+            None if id.len() <= MAX_ID && !id.bytes().any(|byte| byte < b' ') => {
                 key.push(&[2]);
                 key.push(id.as_bytes());
             }
@@ -130,6 +130,11 @@ mod tests {
         assert_eq!(job_row(&long, 7).len(), MAX_ID + 10);
         assert_eq!(job_number(&job_row(&long, 7)).unwrap(), 7);
         assert_eq!(&*IdKey::of(&"x".repeat(MAX_ID + 1)), [3]);
+        assert_eq!(
+            &*IdKey::of("a\0"),
+            [3],
+            "else it would lie among the rows of the job a"
+        );
     }
 
     #[test]

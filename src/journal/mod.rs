@@ -34,6 +34,9 @@ const CHUNK: u64 = 1024 * 1024;
 pub(crate) struct Journal {
     medium: Box<dyn StorageBackend>,
     id: u64,
+    /// Drawn anew each time that the journal starts over, so that a record of an earlier round that a crash
+    /// left behind the present ones can never continue them.
+    round: u64,
     /// Where the next record goes.
     position: u64,
     /// How much of the medium has been written at least once.
@@ -60,14 +63,7 @@ impl Journal {
         store_id: u128,
         id: u64,
     ) -> Result<Self, StorageError> {
-        let mut journal = Self {
-            medium,
-            id,
-            position: SECTOR,
-            allocated: 0,
-            version: None,
-            buffer: Vec::new(),
-        };
+        let mut journal = Self::at_start(medium, id);
         let header = Header { store_id, id }.encode();
         if journal.len()? < SECTOR {
             journal.on(|medium| medium.set_len(SECTOR))?;
@@ -84,14 +80,7 @@ impl Journal {
         store_id: u128,
         id: u64,
     ) -> Result<Option<Self>, StorageError> {
-        let mut journal = Self {
-            medium,
-            id,
-            position: SECTOR,
-            allocated: 0,
-            version: None,
-            buffer: Vec::new(),
-        };
+        let mut journal = Self::at_start(medium, id);
         let len = journal.len()?;
         if len < SECTOR {
             return Ok(None);
@@ -100,6 +89,18 @@ impl Journal {
         journal.on(|medium| medium.read(0, &mut header))?;
         journal.allocated = len;
         Ok((Header::decode(&header) == Some(Header { store_id, id })).then_some(journal))
+    }
+
+    fn at_start(medium: Box<dyn StorageBackend>, id: u64) -> Self {
+        Self {
+            medium,
+            id,
+            round: 0,
+            position: SECTOR,
+            allocated: 0,
+            version: None,
+            buffer: Vec::new(),
+        }
     }
 
     /// The journal's own number, as the meta record names it.
@@ -119,13 +120,13 @@ impl Journal {
         self.on(|medium| medium.read(0, &mut content))?;
         let mut rest = content.get(SECTOR as usize..).unwrap_or_default();
         let mut reached = version;
-        let mut chain: Option<u64> = None;
+        let mut chain: Option<(u64, u64)> = None;
         while let Some(record) = parse_record(rest, self.id) {
-            // Records of an earlier round lie behind those of this one: they do not continue the chain.
-            if chain.is_some_and(|end| end != record.from) {
+            // Records of earlier rounds may lie behind those of this one.
+            if chain.is_some_and(|chain| chain != (record.round, record.from)) {
                 break;
             }
-            chain = Some(record.to);
+            chain = Some((record.round, record.to));
             if record.from == reached {
                 redo(record.body)?;
                 reached = record.to;
@@ -152,7 +153,7 @@ impl Journal {
     /// Writes a record, and unless `lazy` waits until it is durable.
     pub(crate) fn append(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        frame_record(self.id, from, to, body, &mut buffer);
+        frame_record(self.id, self.round, from, to, body, &mut buffer);
         let end = self.position + buffer.len() as u64;
         while self.allocated < end {
             let grown = self
@@ -179,6 +180,7 @@ impl Journal {
 
     /// The file holds everything up to this version, and names this journal: start over.
     pub(crate) fn checkpointed(&mut self, version: u64) {
+        self.round = uuid::Uuid::new_v4().as_u64_pair().0;
         self.position = SECTOR;
         self.version = Some(version);
     }
@@ -275,6 +277,22 @@ mod tests {
         journal.checkpointed(5);
         journal.append(5, 6, b"new", false).unwrap();
         assert_eq!(replayed(&medium, 5).unwrap(), (6, vec![b"new".into()]));
+    }
+
+    #[test]
+    fn a_record_that_a_crash_left_behind_does_not_continue_a_later_round() {
+        let medium = Shared::default();
+        let mut journal = Journal::create(Box::new(medium.clone()), 7, 9).unwrap();
+        journal.checkpointed(5);
+        journal.append(5, 6, b"lost", true).unwrap();
+        journal.append(6, 7, b"stale", true).unwrap();
+        // The crash: of the two, only the second reached the disk. Recovery ends at 5.
+        medium.write(SECTOR, &[0; 512]).unwrap();
+        assert_eq!(replayed(&medium, 5).unwrap(), (5, vec![]));
+        let mut journal = Journal::open(Box::new(medium.clone()), 7, 9).unwrap().unwrap();
+        journal.checkpointed(5);
+        journal.append(5, 6, b"lost", false).unwrap();
+        assert_eq!(replayed(&medium, 5).unwrap(), (6, vec![b"lost".into()]));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// What a disk writes whole or not at all.
 pub(super) const SECTOR: u64 = 512;
-/// Bytes before a record's body: checksum, length of the body, version before, version after.
-pub(super) const RECORD_HEADER: usize = 32;
+/// Bytes before a record's body: checksum, length of the body, version before, version after, round.
+pub(super) const RECORD_HEADER: usize = 40;
 
 const MAGIC: &[u8; 8] = b"execjrnl";
 const FORMAT: u32 = 1;
@@ -47,6 +47,8 @@ impl Header {
 pub(super) struct Record<'a> {
     pub(super) from: u64,
     pub(super) to: u64,
+    /// The round that it was written in.
+    pub(super) round: u64,
     pub(super) body: &'a [u8],
     /// Bytes that it takes, to the next sector.
     pub(super) len: usize,
@@ -57,12 +59,13 @@ fn checksum(id: u64, rest: &[u8]) -> [u8; 8] {
     xxh3_64_with_seed(rest, id).to_le_bytes()
 }
 
-pub(super) fn frame_record(id: u64, from: u64, to: u64, body: &[u8], out: &mut Vec<u8>) {
+pub(super) fn frame_record(id: u64, round: u64, from: u64, to: u64, body: &[u8], out: &mut Vec<u8>) {
     out.clear();
     out.extend([0; 8]);
     out.extend((body.len() as u64).to_le_bytes());
     out.extend(from.to_le_bytes());
     out.extend(to.to_le_bytes());
+    out.extend(round.to_le_bytes());
     out.extend_from_slice(body);
     if let Some((sum, rest)) = out.split_first_chunk_mut::<8>() {
         *sum = checksum(id, rest);
@@ -74,7 +77,8 @@ pub(super) fn parse_record(bytes: &[u8], id: u64) -> Option<Record<'_>> {
     let (sum, rest) = bytes.split_first_chunk::<8>()?;
     let (body_len, numbers) = rest.split_first_chunk::<8>()?;
     let (from, numbers) = numbers.split_first_chunk::<8>()?;
-    let (to, _) = numbers.split_first_chunk::<8>()?;
+    let (to, numbers) = numbers.split_first_chunk::<8>()?;
+    let (round, _) = numbers.split_first_chunk::<8>()?;
     let whole = usize::try_from(u64::from_le_bytes(*body_len))
         .ok()?
         .checked_add(RECORD_HEADER)?;
@@ -85,6 +89,7 @@ pub(super) fn parse_record(bytes: &[u8], id: u64) -> Option<Record<'_>> {
     Some(Record {
         from: u64::from_le_bytes(*from),
         to: u64::from_le_bytes(*to),
+        round: u64::from_le_bytes(*round),
         body: bytes.get(RECORD_HEADER..whole)?,
         len: whole.next_multiple_of(SECTOR as usize),
     })

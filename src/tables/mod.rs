@@ -21,7 +21,7 @@ use crate::error::{Damage, StorageError};
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
 
 pub(crate) use executions::Found;
-pub(crate) use rows::{Rows, damage, shield};
+pub(crate) use rows::{Rows, damage, finish, roll_back, shield};
 
 /// A transaction that tables can be opened in.
 pub trait Source {

@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use redb::{AccessGuard, Key, Range};
+use redb::{AccessGuard, Key, Range, WriteTransaction};
 
-use crate::error::{Damage, StorageError};
+use crate::error::{CommitError, Damage, StorageError};
 use crate::schema::Value;
 
 /// Calls redb. On a damaged file it may panic; that becomes an error, and the store stops writing.
@@ -22,6 +22,21 @@ pub(crate) fn shield<T, E: Into<StorageError>>(
             Err(StorageError::Panicked { message })
         }
     }
+}
+
+/// A commit by redb. Its errors tell rolled back from unknown.
+pub(crate) fn finish(txn: WriteTransaction) -> Result<(), CommitError> {
+    match shield(|| Ok::<_, StorageError>(txn.commit())) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error @ redb::CommitError::TransactionPoisoned)) => Err(CommitError::RolledBack(error.into())),
+        Ok(Err(error)) => Err(CommitError::Unknown(error.into())),
+        Err(panicked) => Err(CommitError::Unknown(panicked)),
+    }
+}
+
+/// Rolling back can only fail where the storage failed before, and then the next open does it.
+pub(crate) fn roll_back(txn: WriteTransaction) {
+    let _ = shield(|| txn.abort());
 }
 
 /// A damaged row.

@@ -1,0 +1,16 @@
+# What CI does.
+ci:
+    bash .ci/run
+
+# The tests, as in the README.
+test:
+    cargo test
+
+# The long campaigns: see docs/development.md.
+campaigns:
+    EXECSTORE_MODEL_CASES=100000 EXECSTORE_CRASH_IMAGES=200000 EXECSTORE_DAMAGE_CASES=100000 EXECSTORE_KILLS=2000 \
+        cargo test --release --test model --test crash --test damage --test kill -- --nocapture
+
+# The measured table of the README.
+scoreboard:
+    cargo bench -p scoreboard

@@ -1,0 +1,219 @@
+//! Everything that a store answers, compared with the model.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::ops::Bound;
+
+use execstore::{ChangeSeq, Event, EventSeq, Execution, PageRequest, ReadError, Readable, State};
+
+use crate::model::{Ev, LIVE, Model, Rec, STATES};
+
+fn recs(list: impl Iterator<Item = Result<Execution, ReadError>>) -> Vec<Rec> {
+    list.map(|execution| Rec::of(&execution.unwrap())).collect()
+}
+
+/// A small generator for what need not shrink.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides.max(1)
+    }
+}
+
+/// The record of an id, the head, and one count: cheap.
+pub fn compare_touched(r: &impl Readable, model: &Model, ids: &[String]) {
+    assert_eq!(r.head().unwrap().get(), model.log.len() as u64, "the head");
+    for id in ids {
+        let found = r.get(id).unwrap().map(|execution| Rec::of(&execution));
+        assert_eq!(found.as_ref(), model.get(id), "get {id}");
+    }
+    let counts: Vec<(String, u64)> = pairs(r.counts().unwrap());
+    let expected: Vec<_> = STATES
+        .iter()
+        .map(|(name, ..)| (name.to_string(), model.count(name)))
+        .collect();
+    assert_eq!(counts, expected, "the counts");
+}
+
+fn pairs(counts: Vec<(State, u64)>) -> Vec<(String, u64)> {
+    counts.into_iter().map(|(state, count)| (state.to_string(), count)).collect()
+}
+
+/// Every read operation.
+pub fn compare_all(r: &impl Readable, model: &Model, dice: &mut Dice) {
+    let all: Vec<Rec> = model.records.values().map(|rec| (**rec).clone()).collect();
+    let ids: Vec<_> = all.iter().map(|rec| rec.id.clone()).chain(["nobody".into()]).collect();
+    compare_touched(r, model, &ids);
+    lists(r, &all, dice);
+    pages(r, &all, dice);
+    for (number, rec) in &model.records {
+        events(r, &rec.id, &model.events[number], dice);
+    }
+    assert_eq!(r.events("nobody", ..).unwrap().count(), 0);
+    changes(r, model, dice);
+    let checkpoints: Vec<_> =
+        r.checkpoints().unwrap().into_iter().map(|(name, seq)| (name, seq.get())).collect();
+    let expected: Vec<_> =
+        model.checkpoints.iter().map(|(name, seq)| (name.clone(), *seq)).collect();
+    assert_eq!(checkpoints, expected);
+    for (name, seq) in &model.checkpoints {
+        assert_eq!(r.checkpoint(name).unwrap(), Some(ChangeSeq(*seq)));
+    }
+    assert_eq!(r.checkpoint("nobody").unwrap(), None);
+}
+
+fn lists(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
+    let these = |keep: &dyn Fn(&Rec) -> bool| -> Vec<Rec> {
+        all.iter().filter(|rec| keep(rec)).cloned().collect()
+    };
+    for job in ["j0", "j1", "j", "j2", "nobody"] {
+        let expected = these(&|rec| rec.job == job);
+        both_ways(|| r.by_job(job).unwrap(), expected);
+    }
+    for (state, ..) in STATES {
+        assert_eq!(r.count(state).unwrap(), all.iter().filter(|rec| rec.state == state).count() as u64);
+        both_ways(|| r.by_state([state]).unwrap(), these(&|rec| rec.state == state));
+    }
+    let some: Vec<_> = STATES.iter().map(|row| row.0).filter(|_| dice.roll(2) == 0).collect();
+    both_ways(|| r.by_state(&some).unwrap(), these(&|rec| some.contains(&rec.state.as_str())));
+    both_ways(|| r.live().unwrap(), these(&|rec| LIVE.contains(&rec.state.as_str())));
+    // From both ends in turn.
+    let mut list = r.live().unwrap();
+    let (mut front, mut back) = (Vec::new(), Vec::new());
+    loop {
+        let turn = dice.roll(2) == 0;
+        let Some(row) = (if turn { list.next() } else { list.next_back() }) else { break };
+        let rec = Rec::of(&row.unwrap());
+        if turn { front.push(rec) } else { back.push(rec) }
+    }
+    front.extend(back.into_iter().rev());
+    assert_eq!(front, these(&|rec| LIVE.contains(&rec.state.as_str())));
+    assert!(matches!(r.count("Nowhere"), Err(ReadError::UnknownState { state }) if state == "Nowhere"));
+    assert!(matches!(r.by_state(["New", "Nowhere"]), Err(ReadError::UnknownState { .. })));
+}
+
+fn both_ways<I>(list: impl Fn() -> I, mut expected: Vec<Rec>)
+where
+    I: DoubleEndedIterator<Item = Result<Execution, ReadError>>,
+{
+    assert_eq!(recs(list()), expected);
+    expected.reverse();
+    assert_eq!(recs(list().rev()), expected);
+}
+
+fn pages(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
+    for newest in [true, false] {
+        let limit = 1 + dice.roll(all.len() as u64 + 2) as usize;
+        let request = if newest { PageRequest::newest_first(limit) } else { PageRequest::oldest_first(limit) };
+        let mut read = Vec::new();
+        let mut next = None;
+        loop {
+            let request = match next {
+                Some(cursor) => request.clone().after(cursor),
+                None => request.clone(),
+            };
+            let page = r.page(&request).unwrap();
+            assert!(page.damaged.is_empty());
+            assert!(page.executions.len() == limit || page.next.is_none(), "a page is not full");
+            read.extend(page.executions.iter().map(Rec::of));
+            let Some(cursor) = page.next else { break };
+            next = Some(cursor.to_string().parse().unwrap());
+            assert!(read.len() <= all.len(), "pages do not end");
+        }
+        if newest {
+            read.reverse();
+        }
+        assert_eq!(read, all, "pages of {limit}, newest first: {newest}");
+    }
+}
+
+/// A random range, and the places 1..=len that are in it.
+fn range(len: u64, dice: &mut Dice) -> ((Bound<u64>, Bound<u64>), Vec<u64>) {
+    let bound = |dice: &mut Dice| match dice.roll(3) {
+        0 => Bound::Unbounded,
+        1 => Bound::Included(dice.roll(len + 2)),
+        _ => Bound::Excluded(dice.roll(len + 2)),
+    };
+    let range = (bound(dice), bound(dice));
+    let within = |place: &u64| {
+        let above = match range.0 {
+            Bound::Unbounded => true,
+            Bound::Included(start) => *place >= start,
+            Bound::Excluded(start) => *place > start,
+        };
+        let below = match range.1 {
+            Bound::Unbounded => true,
+            Bound::Included(end) => *place <= end,
+            Bound::Excluded(end) => *place < end,
+        };
+        above && below
+    };
+    (range, (1..=len).filter(within).collect())
+}
+
+fn events(r: &impl Readable, id: &str, expected: &[Ev], dice: &mut Dice) {
+    let plain = |event: Event| {
+        let ev = Ev {
+            topic: event.topic,
+            message: event.message,
+            time: Some(event.time.as_nanos()),
+            details: Some(event.details.as_str().to_owned()),
+        };
+        (event.seq.get(), ev)
+    };
+    let (bounds, places) = range(expected.len() as u64, dice);
+    let part: Vec<_> = places.iter().map(|place| (*place, expected[*place as usize - 1].clone())).collect();
+    let whole: Vec<_> = (1..).zip(expected.iter().cloned()).collect();
+    let seqs = (bounds.0.map(EventSeq), bounds.1.map(EventSeq));
+    let found: Vec<_> = r.events(id, seqs).unwrap().map(|event| plain(event.unwrap())).collect();
+    assert_eq!(found, part, "events of {id} in {bounds:?}");
+    let mut found: Vec<_> = r.events(id, ..).unwrap().rev().map(|event| plain(event.unwrap())).collect();
+    found.reverse();
+    assert_eq!(found, whole, "events of {id}");
+}
+
+fn changes(r: &impl Readable, model: &Model, dice: &mut Dice) {
+    let (bounds, places) = range(model.log.len() as u64, dice);
+    let seqs = (bounds.0.map(ChangeSeq), bounds.1.map(ChangeSeq));
+    let found: Vec<_> = r.changes(seqs).unwrap().map(|change| change.unwrap().seq().get()).collect();
+    assert_eq!(found, places, "changes in {bounds:?}");
+    let mut seq = model.log.len() as u64;
+    for change in r.changes(..).unwrap().rev() {
+        let change = change.unwrap();
+        let entry = &model.log[seq as usize - 1];
+        let (before, after) = (entry.before.as_deref(), entry.after.as_deref());
+        let either = after.or(before).unwrap();
+        assert_eq!(change.seq().get(), seq);
+        assert_eq!((change.time().as_nanos(), change.kind()), (entry.time, entry.kind), "change {seq}");
+        assert_eq!(change.execution_id().as_str(), either.id);
+        assert_eq!(change.job_id().as_str(), either.job);
+        assert_eq!(change.revision().get(), either.revision);
+        assert_eq!(change.state_before().map(State::as_str), before.map(|rec| rec.state.as_str()));
+        assert_eq!(change.state_after().map(State::as_str), after.map(|rec| rec.state.as_str()));
+        let header = |rec: Option<&Rec>| rec.map(Rec::header);
+        assert_eq!(change.before().as_ref().map(Rec::of_header), header(before), "before change {seq}");
+        assert_eq!(change.after().map(Rec::of_header), header(after), "after change {seq}");
+        let execution = |read: Result<Option<Execution>, ReadError>| read.unwrap().as_ref().map(Rec::of);
+        assert_eq!(execution(r.execution_before(&change)).as_ref(), before, "before change {seq}");
+        assert_eq!(execution(r.execution_after(&change)).as_ref(), after, "after change {seq}");
+        let payload = |rec: Option<&Rec>| rec.map(|rec| rec.payload.to_string());
+        let text = |json: Option<execstore::Json>| json.map(|json| json.as_str().to_owned());
+        assert_eq!(text(r.payload_before(&change).unwrap()), payload(before));
+        assert_eq!(text(r.payload_after(&change).unwrap()), payload(after));
+        let changed = match (before, after) {
+            (Some(before), Some(after)) => before.payload != after.payload,
+            (None, _) => true,
+            (_, None) => false,
+        };
+        assert_eq!(change.payload_changed(), changed, "change {seq}");
+        let events = change.events().map(|seqs| (seqs.start().get(), seqs.end().get()));
+        let last = either.events;
+        let expected = (entry.new_events > 0).then(|| (last - entry.new_events + 1, last));
+        assert_eq!(events, expected, "the events of change {seq}");
+        seq -= 1;
+    }
+    assert_eq!(seq, 0, "the log is shorter than it should be");
+}
