@@ -155,9 +155,15 @@ impl Journaling {
     }
 
     /// The clean end: the file holds everything and names no journal, so the journal goes.
-    pub(crate) fn close(self, db: &Database) -> Result<(), StorageError> {
+    pub(crate) fn close(self, mut txn: WriteTransaction) -> Result<(), StorageError> {
         if self.named {
-            clear_journal(db)?;
+            name_journal(&mut Tables::new(Live(&txn)), 0)?;
+            shield(|| {
+                txn.set_quick_repair(true);
+                txn.commit()
+            })?;
+        } else {
+            roll_back(txn);
         }
         let Self { home, journal, .. } = self;
         drop(journal);
@@ -167,16 +173,6 @@ impl Journaling {
         }
         Ok(())
     }
-}
-
-/// Makes the file whole and free of its journal.
-fn clear_journal(db: &Database) -> Result<(), StorageError> {
-    let mut txn = shield(|| db.begin_write())?;
-    name_journal(&mut Tables::new(Live(&txn)), 0)?;
-    shield(|| {
-        txn.set_quick_repair(true);
-        txn.commit()
-    })
 }
 
 fn name_journal(tables: &mut Tables<Live<'_>>, id: u64) -> Result<(), StorageError> {

@@ -144,7 +144,7 @@ fn finish(
         (None, _) => return Err(missing()),
     };
     if !journaled && let Some(journal) = journal.take() {
-        journal.close(&db)?;
+        journal.close(shield(|| db.begin_write())?)?;
     }
     if lifecycle != meta.lifecycle {
         record_lifecycle(&db, &lifecycle)?;

@@ -1,7 +1,9 @@
 //! What the handles and transactions of one store share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use redb::Database;
 
@@ -9,6 +11,7 @@ use crate::context::Context;
 use crate::doorbell::Doorbell;
 use crate::error::StorageError;
 use crate::journaling::Journaling;
+use crate::tables::shield;
 
 /// What the handles of one store share. Dropping the last one closes the store.
 pub(crate) struct Shared {
@@ -61,7 +64,30 @@ impl Drop for Shared {
             && self.check_sound().is_ok()
         {
             let journal = journal.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let _ = journal.close(&self.db);
+            close(journal, self.db.clone());
         }
+    }
+}
+
+/// How long closing waits for a write transaction that the caller began on the database itself.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Closes the journal, which takes a write transaction. The caller may hold one, on this very thread: then
+/// the close happens once that one has ended, on a thread of its own, and the file stays open until then.
+fn close(journal: Journaling, db: Arc<Database>) {
+    let (report, progress) = mpsc::channel();
+    let closing = thread::Builder::new()
+        .name("execstore-close".into())
+        .spawn(move || {
+            let begun = shield(|| db.begin_write());
+            let _ = report.send(());
+            if let Ok(txn) = begun {
+                // Nobody is left to hear of an error; the next open does what was not done.
+                let _ = journal.close(txn);
+            }
+            drop(db);
+        });
+    if let (Ok(closing), Ok(())) = (closing, progress.recv_timeout(PATIENCE)) {
+        let _ = closing.join();
     }
 }

@@ -108,9 +108,10 @@ impl WriteTxn {
         &self.txn
     }
 
-    /// Whether `commit` waits until the transaction is durable, as it does by default. With
-    /// [`Durability::None`] it returns at once, and a crash may lose the transaction; never a later one and
-    /// not this one, and never a part of it.
+    /// Whether `commit` waits until the transaction is durable, as it does by default.
+    ///
+    /// With [`Durability::None`] it returns at once, and a crash may lose the transaction, as a whole. It
+    /// becomes durable with the next one that waits, never after it.
     pub fn set_durability(&mut self, durability: Durability) {
         self.durable = !matches!(durability, Durability::None);
     }

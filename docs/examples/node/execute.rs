@@ -1,0 +1,95 @@
+//! One attempt from its claim to its end: every step is in the store before the next is made.
+
+use execstore::{Error, Execution, Expect, Json, NewEvent, Store, Update};
+use serde_json::json;
+
+use crate::attempts::{self, ATTEMPT, Record};
+use crate::child::{self, Outcome};
+use crate::report::{Progress, say};
+
+/// Runs a claimed execution.
+pub fn execute(store: &Store, claimed: &Execution) -> Result<(), Error> {
+    let expect = Expect::any().state("BidAccepted").revision(claimed.revision);
+    // Recorded before the child is there: a child that nobody knows of cannot be.
+    let (running, progress) = store.write(|w| {
+        let update = Update::to("Running").message("running");
+        let running = w.update(&claimed.id, &expect, update, &[NewEvent::new("running")])?;
+        Ok::<_, Error>((running, Progress::read(w)?))
+    })?;
+    say(format!("start {} ({progress})", running.id));
+
+    match running.payload::<Record>() {
+        Ok(record) => {
+            let outcome = run_child(store, &running, &record)?;
+            end(store, &running, &outcome, record.job.max_attempts)
+        }
+        Err(error) => {
+            let outcome = Outcome::error(format!("the payload is not a job: {error}"));
+            end(store, &running, &outcome, 1)
+        }
+    }
+}
+
+fn run_child(store: &Store, running: &Execution, record: &Record) -> Result<Outcome, Error> {
+    let env = [
+        ("JOB", running.job_id.as_str()),
+        ("EXECUTION", running.id.as_str()),
+        ("ATTEMPT", running.labels.get(ATTEMPT).map_or("", String::as_str)),
+    ];
+    let child = match child::start(&record.job, &env) {
+        Ok(child) => child,
+        Err(error) => return Ok(Outcome::error(format!("cannot start: {error}"))),
+    };
+    let details = Json::from(json!({"pid": child.pid()}));
+    let event = NewEvent::new("started")
+        .message("the child runs")
+        .details(details);
+    let expect = Expect::any().state("Running").revision(running.revision);
+    let noted = store.write(|w| w.append_events(&running.id, &expect, &[event]));
+    // The child ends in any case, also if the store does not work any more.
+    let outcome = child.finish();
+    noted?;
+    Ok(outcome)
+}
+
+/// Records the end. A failed attempt and the next one are one transaction, so neither is without the
+/// other.
+fn end(store: &Store, running: &Execution, outcome: &Outcome, max_attempts: usize) -> Result<(), Error> {
+    let summary = outcome.summary();
+    let result = Json::from(json!({"result": outcome}));
+    let exited = NewEvent::new("ended")
+        .message(&summary)
+        .details(Json::from(json!({"duration_ms": outcome.duration_ms})));
+    let expect = Expect::any().state("Running").revision(running.revision);
+
+    let success = outcome.is_success();
+    let state = if success { "Completed" } else { "Failed" };
+    let (retry, progress) = if success {
+        let publishing = store.write(|w| {
+            let update = Update::to("Publishing").message("publishing the result");
+            w.update(&running.id, &expect, update, &[exited])
+        })?;
+        let expect = Expect::any().state("Publishing").revision(publishing.revision);
+        store.write(|w| {
+            let update = Update::to(state).message(&summary).merge_payload(result);
+            w.update(&running.id, &expect, update, &[NewEvent::new("published")])?;
+            Ok::<_, Error>((None, Progress::read(w)?))
+        })?
+    } else {
+        store.write(|w| {
+            let update = Update::to(state).message(&summary).merge_payload(result);
+            w.update(&running.id, &expect, update, &[exited])?;
+            let again = attempts::failures(w, running.job_id.as_str())? < max_attempts;
+            let retry = again.then(|| attempts::retry(w, running)).transpose()?;
+            Ok::<_, Error>((retry, Progress::read(w)?))
+        })?
+    };
+
+    let then = retry.map_or(String::new(), |retry| format!("; again as {}", retry.id));
+    let took = outcome.duration_ms;
+    say(format!(
+        "end {} {state}: {summary}, {took} ms{then} ({progress})",
+        running.id
+    ));
+    Ok(())
+}

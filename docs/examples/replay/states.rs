@@ -1,0 +1,49 @@
+//! The lifecycle of a recorded run: accepted, running, and the ways in which a workflow closes.
+
+use execstore::{Lifecycle, LifecycleError};
+
+/// Accepted and not begun.
+pub const SCHEDULED: &str = "Scheduled";
+/// Begun and not closed.
+pub const RUNNING: &str = "Running";
+/// Ended well.
+pub const COMPLETED: &str = "Completed";
+
+/// The event types that close a run, without their `WorkflowExecution`, and the state that each leads to.
+const CLOSING: [&str; 6] = [
+    COMPLETED,
+    "Failed",
+    "Canceled",
+    "TimedOut",
+    "Terminated",
+    "ContinuedAsNew",
+];
+
+/// The lifecycle of the replay's store.
+pub fn lifecycle() -> Result<Lifecycle, LifecycleError> {
+    let mut builder = Lifecycle::builder().pending(SCHEDULED).live(RUNNING);
+    for state in CLOSING {
+        builder = builder.terminal(state);
+    }
+    builder
+        .transition(SCHEDULED, RUNNING)
+        .transitions(SCHEDULED, CLOSING)
+        .transitions(RUNNING, CLOSING)
+        .build()
+}
+
+/// `true` for a state that a run never leaves.
+pub fn is_terminal(state: &str) -> bool {
+    CLOSING.contains(&state)
+}
+
+/// The state that an event leads to from `state`, if it changes it. The first closing event decides: what a
+/// history says after it is kept as events only.
+pub fn after(state: &str, event_type: &str) -> Option<&'static str> {
+    let what = event_type.strip_prefix("WorkflowExecution")?;
+    if what == "Started" {
+        return (state == SCHEDULED).then_some(RUNNING);
+    }
+    let closing = CLOSING.into_iter().find(|closing| *closing == what)?;
+    (!is_terminal(state)).then_some(closing)
+}
