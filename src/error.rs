@@ -359,9 +359,14 @@ pub enum OpenError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// The file could not be read or written.
-    #[error("the file could not be opened: {0}")]
-    Io(#[from] std::io::Error),
+    /// The operating system refused to open, create or name the file.
+    #[error("{} could not be opened: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// The database under the store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -392,4 +397,8 @@ pub enum Error {
     /// See [`LifecycleError`].
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
+    /// The caller's own error, out of a closure that was passed to [`Store::write`](crate::Store::write) or
+    /// [`Store::read`](crate::Store::read).
+    #[error(transparent)]
+    Caller(#[from] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -35,19 +35,15 @@ pub(crate) fn create(builder: &Builder, path: &Path) -> Result<Store, OpenError>
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists()),
         // No hard links here. Renaming replaces, so look again; two creators in the same instant are left.
         Err(_) if fs::symlink_metadata(path).is_ok() => Err(exists()),
-        Err(_) => Ok(fs::rename(&temporary, path)?),
+        Err(_) => fs::rename(&temporary, path).map_err(io_error(path)),
         Ok(()) => Ok(()),
     });
     let removed = fs::remove_file(&temporary);
     made?;
-    removed.or_else(|error| {
-        if error.kind() == io::ErrorKind::NotFound {
-            Ok(())
-        } else {
-            Err(error)
-        }
-    })?;
-    sync_folder(path)?;
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(path)(error)),
+        _ => sync_folder(path).map_err(io_error(path))?,
+    }
     open(builder, path)
 }
 
@@ -61,9 +57,13 @@ fn make_file(builder: &Builder, path: &Path) -> Result<(), OpenError> {
     let db = shield(|| Ok::<_, StorageError>(redb::Builder::new().create(path)))?;
     let db = db.map_err(|error| database_error(error, path))?;
     initialise(&db, builder)?;
-    shield(|| Ok::<_, StorageError>(drop(db)))?;
-    File::open(path)?.sync_all()?;
-    Ok(())
+    shield(|| {
+        drop(db);
+        Ok::<_, StorageError>(())
+    })?;
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(io_error(path))
 }
 
 pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
@@ -251,15 +251,15 @@ fn check_magic(path: &Path) -> Result<(), OpenError> {
                 path: path.to_owned(),
             });
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(io_error(path)(error)),
         Ok(found) if !found.is_file() => return Err(not_a_database()),
         Ok(_) => {}
     }
-    let mut file = File::open(path)?;
+    let mut file = File::open(path).map_err(io_error(path))?;
     let mut magic = [0; REDB_MAGIC.len()];
     match file.read_exact(&mut magic) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(not_a_database()),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(io_error(path)(error)),
         Ok(()) if magic != REDB_MAGIC => Err(not_a_database()),
         Ok(()) => Ok(()),
     }
@@ -280,12 +280,19 @@ fn database_error(error: DatabaseError, path: &Path) -> OpenError {
         DatabaseError::Storage(redb::StorageError::Io(error))
             if error.kind() != io::ErrorKind::UnexpectedEof && error.kind() != io::ErrorKind::InvalidData =>
         {
-            OpenError::Io(error)
+            io_error(path)(error)
         }
         other => OpenError::Damaged {
             reason: other.to_string(),
             source: Some(Box::new(other)),
         },
+    }
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError + use<'_> {
+    move |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
     }
 }
 

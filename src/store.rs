@@ -101,6 +101,9 @@ impl Store {
     /// Writes in one transaction, which is committed if the closure returns `Ok`, and rolled back if it
     /// returns an error or panics.
     ///
+    /// The closure may return any error of this crate, or the caller's own as a
+    /// `Box<dyn std::error::Error + Send + Sync>`, which comes back as [`Error::Caller`].
+    ///
     /// ```
     /// # use execstore::{Expect, NewExecution, Store, Update};
     /// # let store = Store::in_memory()?;

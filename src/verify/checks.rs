@@ -143,7 +143,7 @@ impl<S: Source> Verifier<'_, S> {
                 Ok(number) => {
                     let found = self.tables.execution(number, self.lifecycle);
                     let found = self.row(Tag::Executions, found)?.flatten();
-                    if !found.is_some_and(|found| *IdKey::of(found.header.id.as_str()) == *key) {
+                    if found.is_none_or(|found| *IdKey::of(found.header.id.as_str()) != *key) {
                         let key = hex(&key);
                         self.problem(
                             Tag::Ids,
