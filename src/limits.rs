@@ -10,7 +10,7 @@ pub const MAX_NAME: usize = 256;
 pub const MAX_MESSAGE: usize = 64 * 1024;
 /// Most labels on one execution.
 pub const MAX_LABELS: usize = 64;
-/// Longest label key, in bytes.
+/// Longest label key, in bytes. Keys and values may be empty.
 pub const MAX_LABEL_KEY: usize = 128;
 /// Longest label value, in bytes.
 pub const MAX_LABEL_VALUE: usize = 256;
@@ -61,7 +61,7 @@ pub(crate) fn check_id(what: &'static str, id: &str) -> Result<(), InputError> {
     if id.starts_with(char::is_whitespace) || id.ends_with(char::is_whitespace) {
         return Err(InputError::Invalid {
             what,
-            reason: "it begins or ends with a space".into(),
+            reason: "it begins or ends with white space".into(),
         });
     }
     Ok(())

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use execstore::{Desired, Execution, ReadError, Readable};
 
-use crate::record::{Event, Record};
-use crate::states;
+use super::record::{Event, Record};
+use super::states;
 
 /// What differs between an execution of the store and the record that it should be. Empty if nothing does.
 pub fn differences(reader: &impl Readable, expected: &Record) -> Result<Vec<String>, ReadError> {
@@ -80,8 +80,8 @@ impl Found<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::{Move, Step};
     use super::*;
-    use crate::record::{Move, Step};
     use execstore::{Json, Store, Timestamp};
 
     fn record() -> Record {
@@ -122,11 +122,11 @@ mod tests {
             .set_lifecycle(states::lifecycle().unwrap())
             .in_memory()
             .unwrap();
-        let sources = [crate::plan::Source {
+        let sources = [super::super::plan::Source {
             records: vec![record()],
             ..Default::default()
         }];
-        let wrong = crate::write::write(&store, &crate::write::operations(&sources)).unwrap();
+        let wrong = super::super::write::write(&store, &super::super::write::operations(&sources)).unwrap();
         assert!(wrong.is_empty(), "{wrong:?}");
         let reader = store.begin_read().unwrap();
         assert_eq!(differences(&reader, &record()).unwrap(), Vec::<String>::new());
@@ -147,7 +147,7 @@ mod tests {
                 |r| event_of(r).details = Json::from_text("{\"a\": 1.00}").unwrap(),
                 "event 2",
             ),
-            (|r| r.first.push(event_of(r).clone()), "event after the last"),
+            (|r| r.first.extend_from_within(..), "event after the last"),
         ];
         for (change, what) in cases {
             let mut changed = record();

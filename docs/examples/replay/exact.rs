@@ -10,42 +10,44 @@ use execstore::{Event, Readable};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::plan::Source;
+use super::plan::Source;
 
 #[derive(Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 struct Plain {
     event_id: Value,
-    event_type: String,
+    event_type: Value,
     event_time: Option<String>,
-    timestamp: Option<i64>,
+    timestamp: Value,
 }
 
 impl Plain {
     fn id(&self) -> Option<i64> {
-        let text = self.event_id.as_str();
-        text.map_or(self.event_id.as_i64(), |text| text.parse().ok())
+        number(&self.event_id)
     }
 
     /// Compared as text: the time of the file with the fraction filled up to nine digits.
     fn is_at(&self, time: execstore::Timestamp) -> bool {
-        match (&self.event_time, self.timestamp) {
-            (Some(text), _) => text.strip_suffix('Z').is_none_or(|text| {
-                let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-                format!("{seconds}.{fraction:0<9}Z") == time.to_string()
-            }),
-            (None, Some(nanos)) => time.as_nanos() == nanos,
-            (None, None) => true,
-        }
+        let Some(text) = &self.event_time else {
+            return number(&self.timestamp) == Some(time.as_nanos());
+        };
+        // A time with an offset has no such simple form.
+        text.strip_suffix('Z').is_none_or(|text| {
+            let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+            format!("{seconds}.{fraction:0<9}Z") == time.to_string()
+        })
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum File {
-    List(Vec<Plain>),
-    Events { events: Vec<Plain> },
-    History { history: Box<File> },
+fn number(value: &Value) -> Option<i64> {
+    value.as_str().map_or(value.as_i64(), |text| text.parse().ok())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Events {
+    events: Vec<Plain>,
+    history: Option<Box<Events>>,
 }
 
 /// Compares the one execution of a history.
@@ -54,15 +56,14 @@ pub fn history(reader: &impl Readable, source: &Source) -> Result<Vec<String>, B
         return Ok(vec![format!("{}: no record", source.path.display())]);
     };
     let text = fs::read_to_string(&source.path)?;
-    let mut file: File = serde_json::from_str(&text)?;
-    let events = loop {
-        match file {
-            File::List(events) | File::Events { events } => break events,
-            File::History { history } => file = *history,
-        }
+    let events = if text.trim_start().starts_with('[') {
+        serde_json::from_str(&text)?
+    } else {
+        let Events { events, history } = serde_json::from_str(&text)?;
+        history.map_or(events, |history| history.events)
     };
     let mut in_order: BTreeMap<Option<i64>, Plain> = BTreeMap::new();
-    in_order.extend(events.into_iter().map(|plain| (plain.id(), plain)));
+    in_order.extend(events.into_iter().map(|plain: Plain| (plain.id(), plain)));
     let stored: Vec<Event> = reader.events(&record.id, ..)?.collect::<Result<_, _>>()?;
     let mut wrong = Vec::new();
     if stored.len() != in_order.len() {
@@ -72,7 +73,7 @@ pub fn history(reader: &impl Readable, source: &Source) -> Result<Vec<String>, B
         let again: Plain = event.details.parse()?;
         let right = again == *plain
             && plain.is_at(event.time)
-            && event.topic == plain.event_type
+            && event.topic == plain.event_type.as_str().unwrap_or_default()
             && text.contains(event.details.as_str());
         if !right {
             wrong.push(format!(
@@ -130,7 +131,7 @@ pub fn instance(reader: &impl Readable, source: &Source) -> Result<Vec<String>, 
             right &= task_of(label)?.as_ref() == Some(parent);
             linked += 1;
         }
-        right &= linked == parents.len().min(crate::wfformat::PARENT_LABELS);
+        right &= linked == parents.len().min(super::wfformat::PARENT_LABELS);
         if !right {
             wrong.push(format!("{} is not the task of the file", record.id));
         }

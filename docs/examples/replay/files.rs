@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::history::{Members, split};
+use super::history::{Members, split};
 
 /// The kinds that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,9 @@ pub struct Found {
 pub fn find(paths: &[PathBuf]) -> (Vec<Found>, Vec<(PathBuf, String)>) {
     let mut seen = BTreeSet::new();
     let (mut found, mut failed) = (Vec::new(), Vec::new());
-    for path in paths {
+    // Files first: one that is also in a folder counts as named.
+    let (folders, files): (Vec<_>, Vec<_>) = paths.iter().partition(|path| path.is_dir());
+    for path in files.into_iter().chain(folders) {
         walk(path, true, &mut seen, &mut found, &mut failed);
     }
     found.sort();

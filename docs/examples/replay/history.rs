@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use execstore::{JobId, Json, Labels, Timestamp, limits};
 use serde_json::value::RawValue;
 
-use crate::record::{Event, Move, Record, Step, within};
-use crate::states::{self, SCHEDULED};
-use crate::temporal::plain_type;
-use crate::{cadence, files::Kind, temporal};
+use super::record::{Event, Move, Record, Step, within};
+use super::states::{self, SCHEDULED};
+use super::temporal::plain_type;
+use super::{cadence, files::Kind, temporal};
 
 /// The members of a JSON object, unparsed.
 pub type Members<'a> = BTreeMap<String, &'a RawValue>;

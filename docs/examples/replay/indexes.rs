@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use execstore::{ChangeSeq, Execution, List, PageRequest, ReadError, Readable};
 
-use crate::record::Record;
-use crate::states::RUNNING;
+use super::record::Record;
+use super::states::RUNNING;
 
 /// What is wrong with the lists. The records are those that were written, in the order of their creation.
 pub fn check(

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use execstore::{ChangeKind, ChangeSeq, Header, ReadError, Readable, Revision};
 
-use crate::record::{Event, Record};
-use crate::states::SCHEDULED;
-use crate::write::Op;
+use super::record::{Event, Record};
+use super::states::SCHEDULED;
+use super::write::Op;
 
 /// What one entry of the log should say.
 struct Expected<'p> {

@@ -27,15 +27,16 @@ mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use execstore::{ChangeSeq, ReadTxn, Store};
 
-use crate::files::{Found, Kind};
-use crate::plan::Plan;
-use crate::record::Record;
+use files::{Found, Kind};
+use plan::Plan;
+use record::Record;
 
 fn main() -> ExitCode {
     let (store, paths) = match arguments() {
@@ -47,7 +48,8 @@ fn main() -> ExitCode {
     };
     match run(store, &paths) {
         Ok((text, good)) => {
-            print!("{text}");
+            // A reader that went away is no reason to panic.
+            let _ = std::io::stdout().write_all(text.as_bytes());
             if good {
                 ExitCode::SUCCESS
             } else {
@@ -141,12 +143,50 @@ fn check(reader: &ReadTxn, plan: &Plan) -> Result<Vec<String>, Box<dyn Error>> {
     wrong.extend(log::check(reader, &ops)?);
     for (kind, sources) in &plan.sources {
         for source in sources {
-            wrong.extend(match kind {
-                Kind::Temporal | Kind::Cadence => exact::history(reader, source)?,
-                Kind::WfFormat => exact::instance(reader, source)?,
-                Kind::Strings => Vec::new(),
-            });
+            let found = match kind {
+                Kind::Temporal | Kind::Cadence => exact::history(reader, source),
+                Kind::WfFormat => exact::instance(reader, source),
+                Kind::Strings => Ok(Vec::new()),
+            };
+            wrong.extend(found.unwrap_or_else(|error| vec![format!("{}: {error}", source.path.display())]));
         }
     }
     Ok(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The two comparisons, each with a file that has changed since it was written to the store.
+    #[test]
+    fn a_file_that_differs_from_the_store_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.json");
+        let text = r#"{"events":[
+            {"eventId":"1","eventTime":"2020-01-01T00:00:00Z","eventType":"WorkflowExecutionStarted"},
+            {"eventId":"2","eventTime":"2020-01-01T00:00:00.5Z","eventType":"TimerFired","n":1.0}]}"#;
+        std::fs::write(&file, text).unwrap();
+        let (found, _) = files::find(&[folder.path().to_owned()]);
+        let plan = Plan::read(&found);
+        let path = folder.path().join("store.redb");
+        assert_eq!(fill(&path, &plan).unwrap().0, Vec::<String>::new());
+        let store = Store::open(&path).unwrap();
+        let reader = store.begin_read().unwrap();
+        assert_eq!(check(&reader, &Plan::read(&found)).unwrap(), Vec::<String>::new());
+        for (old, new) in [
+            ("00.5Z", "00.500000001Z"),
+            ("1.0", "1.00"),
+            ("TimerFired", "TimerStarted"),
+            ("TimerFired", "WorkflowExecutionFailed"),
+            ("\"2\"", "\"0\""),
+        ] {
+            std::fs::write(&file, text.replace(old, new)).unwrap();
+            assert!(!check(&reader, &Plan::read(&found)).unwrap().is_empty(), "{new}");
+            // With the plan as it was, only the second comparison can see it.
+            assert!(!check(&reader, &plan).unwrap().is_empty(), "{new}");
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(!check(&reader, &Plan::read(&found)).unwrap().is_empty());
+    }
 }

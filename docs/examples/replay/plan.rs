@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::files::{Found, Kind, kind_of};
-use crate::record::Record;
-use crate::strings::{self, Case};
-use crate::{history, wfformat};
+use super::files::{Found, Kind, kind_of};
+use super::record::Record;
+use super::strings::{self, Case};
+use super::{history, wfformat};
 
 /// A file and what is in it.
 #[derive(Debug, Default)]
@@ -103,7 +103,10 @@ fn read(kind: Kind, path: &Path, text: &str, names: &mut Names) -> Result<Source
         Kind::Strings => source.cases = strings::read(text, &mut names.strings)?,
         Kind::WfFormat => {
             // Room for the task's own id, and nothing that an id refuses.
-            let short: String = stem.chars().filter(|c| !c.is_control()).take(48).collect();
+            let mut short: String = stem.chars().filter(|c| !c.is_control()).collect();
+            while short.len() > 48 {
+                short.pop();
+            }
             let instance = free(short.trim(), &names.instances);
             source.records = wfformat::read(text, &instance)?;
             names.instances.insert(instance);

@@ -2,7 +2,7 @@
 
 use execstore::{ExecutionId, JobId, Json, Labels, NewEvent, NewExecution, Timestamp, limits};
 
-use crate::states::SCHEDULED;
+use super::states::SCHEDULED;
 
 /// One event of its history.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use execstore::Report;
 
-use crate::files::Kind;
-use crate::plan::{Plan, Source};
-use crate::record::Record;
+use super::files::Kind;
+use super::plan::{Plan, Source};
+use super::record::Record;
 
 /// How many mismatches are named.
 const NAMED: usize = 10;
@@ -119,7 +119,7 @@ pub fn links(plan: &Plan, out: &mut String) -> Result {
     let checkpoints = cases().filter(|case| case.is_checkpoint()).count();
     writeln!(
         out,
-        "strings: {checkpoints} in {} places, of which the limits refuse {refused}",
+        "strings: {checkpoints} different ones in {} places, of which the limits refuse {refused}",
         cases().count()
     )
 }

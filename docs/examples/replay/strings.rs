@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use execstore::{InputError, Json, WriteError, limits};
 
-use crate::record::{Event, Record};
+use super::record::{Event, Record};
 
 /// Where a string is put.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -14,9 +14,9 @@ use execstore::{ExecutionId, JobId, Json, Labels, Timestamp, limits};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::record::{Event, Move, Record, Step, within};
-use crate::states::{COMPLETED, RUNNING};
-use crate::temporal;
+use super::record::{Event, Move, Record, Step, within};
+use super::states::{COMPLETED, RUNNING};
+use super::temporal;
 
 /// How many parents become labels; the others leave room for what else is worth a label.
 pub const PARENT_LABELS: usize = limits::MAX_LABELS - 8;

@@ -2,10 +2,10 @@
 
 use execstore::{Error, Expect, Readable, Store, Update, WriteError, Writer};
 
-use crate::plan::Source;
-use crate::record::{Event, Record, Step};
-use crate::states::SCHEDULED;
-use crate::strings::{Case, Field};
+use super::plan::Source;
+use super::record::{Event, Record, Step};
+use super::states::SCHEDULED;
+use super::strings::{Case, Field};
 
 /// Operations in one transaction.
 const BATCH: usize = 256;
@@ -132,7 +132,7 @@ fn apply(w: &mut Writer<'_>, op: &Op<'_>) -> Result<(), Wrong> {
 }
 
 fn try_case(w: &mut Writer<'_>, case: &Case) -> Result<(), Wrong> {
-    let (head, checkpoints) = (w.head()?, w.checkpoints()?.len());
+    let before = (w.head()?, w.checkpoint(&case.text)?);
     let result = match case.field {
         Field::Checkpoint => w.set_checkpoint(&case.text, case.nth.into()),
         _ => w
@@ -142,7 +142,7 @@ fn try_case(w: &mut Writer<'_>, case: &Case) -> Result<(), Wrong> {
     match (case.refusal, result) {
         (None, result) => Ok(result?),
         (Some(refusal), Err(error)) if refusal.is(&error) => {
-            if w.head()? == head && w.checkpoints()?.len() == checkpoints {
+            if (w.head()?, w.checkpoint(&case.text)?) == before {
                 Ok(())
             } else {
                 Err(Wrong::Answer("it was refused and left a trace".into()))
