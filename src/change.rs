@@ -121,6 +121,32 @@ impl Change {
     }
 }
 
+/// An entry of the log to be written.
+pub(crate) struct Entry<'a> {
+    pub(crate) time: Timestamp,
+    pub(crate) kind: ChangeKind,
+    pub(crate) number: u64,
+    pub(crate) header: &'a Header,
+    pub(crate) payload_version: u64,
+    pub(crate) undo: &'a Undo,
+    pub(crate) new_events: u64,
+}
+
+#[cfg(test)]
+impl Change {
+    pub(crate) fn entry(&self) -> Entry<'_> {
+        Entry {
+            time: self.time,
+            kind: self.kind,
+            number: self.number,
+            header: &self.header,
+            payload_version: self.payload_version,
+            undo: &self.undo,
+            new_events: self.new_events,
+        }
+    }
+}
+
 /// What differs between the header before a change and the one after it: the values before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Undo {

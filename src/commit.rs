@@ -2,10 +2,10 @@
 
 use redb::{Durability, WriteTransaction};
 
-use crate::error::{CommitError, StorageError, WriteError};
+use crate::error::{CommitError, StorageError};
 use crate::redo::Redo;
 use crate::shared::Shared;
-use crate::tables::{Live, Tables, finish, roll_back, shield};
+use crate::tables::{finish, roll_back, shield};
 
 /// Commits, then wakes who waits. `entered`: the transaction may hold writes that the redo does not.
 pub(crate) fn commit(
@@ -25,13 +25,7 @@ pub(crate) fn commit(
         roll_back(txn);
         return Ok(());
     }
-    let head = match read_head(&txn) {
-        Ok(head) => head,
-        Err(error) => {
-            roll_back(txn);
-            return Err(CommitError::RolledBack(error));
-        }
-    };
+    shared.forget_snapshot();
     let result = match shared.journal() {
         None => plain(txn, durable),
         Some(mut journal) => match (redo.versions, entered) {
@@ -48,23 +42,12 @@ pub(crate) fn commit(
             _ => journal.checkpoint(&shared.context, txn),
         },
     };
+    shared.forget_snapshot();
     match &result {
-        Ok(()) => shared.doorbell.ring(head),
+        Ok(()) => shared.doorbell.ring(redo.head),
         Err(_) => shared.poison(),
     }
     result
-}
-
-fn read_head(txn: &WriteTransaction) -> Result<u64, StorageError> {
-    match Tables::new(Live(txn)).totals() {
-        Ok(totals) => Ok(totals.head),
-        Err(error) => match WriteError::from(error) {
-            WriteError::Storage(error) => Err(error),
-            other => Err(StorageError::Panicked {
-                message: other.to_string(),
-            }),
-        },
-    }
 }
 
 fn plain(mut txn: WriteTransaction, durable: bool) -> Result<(), CommitError> {

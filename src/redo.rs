@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) struct Redo {
     /// The store's version before the first writer, and after the last one; `None` before any.
     pub(crate) versions: Option<(u64, u64)>,
+    /// The head of the change log after the last writer.
+    pub(crate) head: u64,
     /// The writes: see `Tables::redo`.
     pub(crate) body: Vec<u8>,
     /// A storage error left an operation half done.
@@ -24,8 +26,9 @@ impl Redo {
     }
 
     /// A writer ends.
-    pub(crate) fn end(redo: &Mutex<Redo>, version: u64, body: Vec<u8>) {
+    pub(crate) fn end(redo: &Mutex<Redo>, version: u64, head: u64, body: Vec<u8>) {
         let mut redo = Self::lock(redo);
+        redo.head = head;
         if let Some((_, to)) = &mut redo.versions {
             *to = version;
         }

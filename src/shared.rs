@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use redb::Database;
+use redb::{Database, ReadableDatabase};
 
 use crate::context::Context;
 use crate::doorbell::Doorbell;
 use crate::error::StorageError;
 use crate::journaling::Journaling;
-use crate::tables::shield;
+use crate::tables::{Snapshot, Tables, shield};
 
 /// What the handles of one store share. Dropping the last one closes the store.
 pub(crate) struct Shared {
@@ -20,18 +20,68 @@ pub(crate) struct Shared {
     pub(crate) doorbell: Doorbell,
     journal: Option<Mutex<Journaling>>,
     poisoned: AtomicBool,
+    latest: Mutex<Latest>,
+}
+
+/// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
+/// table costs more than a look-up in it.
+#[derive(Default)]
+struct Latest {
+    snapshot: Option<Arc<Tables<Snapshot>>>,
+    /// The caller can commit by itself, which nobody here would notice: each reader gets its own.
+    unusable: bool,
 }
 
 impl Shared {
     pub(crate) fn new(db: Arc<Database>, context: Context, journal: Option<Journaling>, head: u64) -> Self {
-        let journal = journal.map(Mutex::new);
+        let attached = Arc::strong_count(&db) > 1 || Arc::weak_count(&db) > 0;
         Self {
             db,
             context,
             doorbell: Doorbell::new(head),
-            journal,
+            journal: journal.map(Mutex::new),
             poisoned: AtomicBool::new(false),
+            latest: Mutex::new(Latest {
+                snapshot: None,
+                unusable: attached,
+            }),
         }
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is committed now.
+    pub(crate) fn snapshot(&self) -> Result<Arc<Tables<Snapshot>>, StorageError> {
+        // The lock is held while the snapshot is taken, so that no commit comes in between and forgets it
+        // too early.
+        let mut latest = self.latest();
+        if let Some(snapshot) = &latest.snapshot {
+            return Ok(snapshot.clone());
+        }
+        let txn = shield(|| ReadableDatabase::begin_read(&*self.db))?;
+        let snapshot = Arc::new(Tables::new(Snapshot(txn)));
+        if !latest.unusable {
+            latest.snapshot = Some(snapshot.clone());
+        }
+        Ok(snapshot)
+    }
+
+    /// Before a commit, so that it can reuse the space of what the snapshot held; and after it, so that
+    /// readers see it.
+    pub(crate) fn forget_snapshot(&self) {
+        let forgotten = self.latest().snapshot.take();
+        drop(forgotten);
+    }
+
+    /// The caller has got hold of the database.
+    pub(crate) fn share_database(&self) {
+        let mut latest = self.latest();
+        latest.unusable = true;
+        let forgotten = latest.snapshot.take();
+        drop(latest);
+        drop(forgotten);
     }
 
     pub(crate) fn journal(&self) -> Option<MutexGuard<'_, Journaling>> {
@@ -59,6 +109,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        self.forget_snapshot();
         // After an error the file is left as it is: the next open does what the journal says.
         if let Some(journal) = self.journal.take()
             && self.check_sound().is_ok()

@@ -210,10 +210,14 @@ impl Store {
 
     /// The database below, for transactions of the caller's own.
     ///
+    /// From then on each read transaction opens its own tables, a few microseconds each: the store cannot
+    /// know any more when something was committed.
+    ///
     /// The names of the store's tables begin with `execstore/`; leave those alone. A commit there of
     /// [`Durability::None`](redb::Durability::None) becomes durable with redb's next durable commit, which for
     /// a store with a journal may be much later than the store's own next commit.
     pub fn database(&self) -> &Database {
+        self.shared.share_database();
         &self.shared.db
     }
 

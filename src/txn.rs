@@ -19,17 +19,15 @@ use crate::writer::Writer;
 /// See [`Readable`](crate::Readable) for what it reads. It blocks nobody; but as long as it is held, the
 /// file cannot reuse the space of what was replaced since it began.
 pub struct ReadTxn {
-    tables: Tables<Snapshot>,
+    // Before `shared`: the snapshot ends before the database can be closed.
+    tables: Arc<Tables<Snapshot>>,
     shared: Arc<Shared>,
 }
 
 impl ReadTxn {
     pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, StorageError> {
-        let txn = shield(|| redb::ReadableDatabase::begin_read(&*shared.db))?;
-        Ok(Self {
-            tables: Tables::new(Snapshot(txn)),
-            shared,
-        })
+        let tables = shared.snapshot()?;
+        Ok(Self { tables, shared })
     }
 }
 

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
-use crate::change::{Change, ChangeKind, Undo};
+use crate::change::{ChangeKind, Entry, Undo};
 use crate::codec::{PayloadPlace, Totals};
 use crate::context::Context;
 use crate::error::{InputError, ReadError, StorageError, WriteError};
@@ -14,10 +14,11 @@ use crate::event::NewEvent;
 use crate::execution::{Execution, Header, NewExecution, Update};
 use crate::expect::Expect;
 use crate::id::ChangeSeq;
+use crate::json::Json;
 use crate::limits::check_checkpoint_name;
 use crate::reader::{Readable, find, load, sealed::View};
 use crate::redo::Redo;
-use crate::tables::{Found, Live, Tables};
+use crate::tables::{Live, Tables};
 use crate::time::Timestamp;
 
 /// Payloads up to this size are kept in the record. Measured: one look-up less for each read, and the
@@ -98,14 +99,14 @@ impl<'t> Writer<'t> {
             w.enter_state(&execution.header, number)?;
             w.put_record(number, 1, &execution, true)?;
             w.put_events(number, 0, events, now)?;
-            w.log(Entry {
+            w.log(&Entry {
                 kind: ChangeKind::Created,
-                now,
+                time: now,
                 number,
                 header: &execution.header,
                 payload_version: 1,
-                undo: Undo::default(),
-                new_events: events.len(),
+                undo: &Undo::default(),
+                new_events: events.len() as u64,
             })
         })?;
         Ok(execution)
@@ -120,33 +121,33 @@ impl<'t> Writer<'t> {
         events: &[NewEvent],
     ) -> Result<Execution, WriteError> {
         let now = self.context.clock.now();
-        let (found, before) = self.expected(id.as_ref(), expect)?;
+        let (place, before) = self.expected(id.as_ref(), expect)?;
         check_events(events)?;
         let mut after = before.apply(update, &self.context.lifecycle, self.context.max_payload, now)?;
         after.header.event_count += events.len() as u64;
         let mut undo = Undo::between(&before.header, &after.header);
         let new_payload = after.payload != before.payload;
-        let payload_version = found.payload_version + u64::from(new_payload);
+        let payload_version = place.payload_version + u64::from(new_payload);
 
         self.storing(|w| {
             if undo.state.is_some() {
-                w.leave_state(&before.header, found.number)?;
-                w.enter_state(&after.header, found.number)?;
+                w.leave_state(&before.header, place.number)?;
+                w.enter_state(&after.header, place.number)?;
             }
             if new_payload {
-                undo.payload_version = Some(found.payload_version);
-                w.keep_for_log(&found)?;
+                undo.payload_version = Some(place.payload_version);
+                w.keep_for_log(&place, &before.payload)?;
             }
-            w.put_record(found.number, payload_version, &after, new_payload)?;
-            w.put_events(found.number, before.event_count, events, now)?;
-            w.log(Entry {
+            w.put_record(place.number, payload_version, &after, new_payload)?;
+            w.put_events(place.number, before.event_count, events, now)?;
+            w.log(&Entry {
                 kind: ChangeKind::Updated,
-                now,
-                number: found.number,
+                time: now,
+                number: place.number,
                 header: &after.header,
                 payload_version,
-                undo,
-                new_events: events.len(),
+                undo: &undo,
+                new_events: events.len() as u64,
             })
         })?;
         Ok(after)
@@ -161,7 +162,7 @@ impl<'t> Writer<'t> {
         events: &[NewEvent],
     ) -> Result<Execution, WriteError> {
         let now = self.context.clock.now();
-        let (found, before) = self.expected(id.as_ref(), expect)?;
+        let (place, before) = self.expected(id.as_ref(), expect)?;
         check_events(events)?;
         if events.is_empty() {
             return Err(InputError::Invalid {
@@ -176,16 +177,16 @@ impl<'t> Writer<'t> {
         let undo = Undo::between(&before.header, &after.header);
 
         self.storing(|w| {
-            w.put_record(found.number, found.payload_version, &after, false)?;
-            w.put_events(found.number, before.event_count, events, now)?;
-            w.log(Entry {
+            w.put_record(place.number, place.payload_version, &after, false)?;
+            w.put_events(place.number, before.event_count, events, now)?;
+            w.log(&Entry {
                 kind: ChangeKind::EventsAppended,
-                now,
-                number: found.number,
+                time: now,
+                number: place.number,
                 header: &after.header,
-                payload_version: found.payload_version,
-                undo,
-                new_events: events.len(),
+                payload_version: place.payload_version,
+                undo: &undo,
+                new_events: events.len() as u64,
             })
         })?;
         Ok(after)
@@ -197,24 +198,24 @@ impl<'t> Writer<'t> {
     /// has events.
     pub fn delete(&mut self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, WriteError> {
         let now = self.context.clock.now();
-        let (found, last) = self.expected(id.as_ref(), expect)?;
+        let (place, last) = self.expected(id.as_ref(), expect)?;
 
         self.storing(|w| {
-            w.keep_for_log(&found)?;
-            w.leave_state(&last.header, found.number)?;
-            w.tables.remove_job(last.job_id.as_str(), found.number)?;
+            w.keep_for_log(&place, &last.payload)?;
+            w.leave_state(&last.header, place.number)?;
+            w.tables.remove_job(last.job_id.as_str(), place.number)?;
             for seq in 1..=last.event_count {
-                w.tables.remove_event(found.number, seq)?;
+                w.tables.remove_event(place.number, seq)?;
             }
-            w.tables.remove_execution(found.number)?;
+            w.tables.remove_execution(place.number)?;
             w.tables.remove_id(last.id.as_str())?;
-            w.log(Entry {
+            w.log(&Entry {
                 kind: ChangeKind::Deleted,
-                now,
-                number: found.number,
+                time: now,
+                number: place.number,
                 header: &last.header,
-                payload_version: found.payload_version,
-                undo: Undo::default(),
+                payload_version: place.payload_version,
+                undo: &Undo::default(),
                 new_events: 0,
             })
         })?;
@@ -259,12 +260,16 @@ impl<'t> Writer<'t> {
     }
 
     /// The record of an id, which must exist and be as expected.
-    fn expected(&self, id: &str, expect: &Expect) -> Result<(Found, Execution), WriteError> {
+    fn expected(&self, id: &str, expect: &Expect) -> Result<(Place, Execution), WriteError> {
         expect.check_names(&self.context.lifecycle)?;
         let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
         expect.check(&found.header)?;
-        let execution = load(self, found.clone())?;
-        Ok((found, execution))
+        let place = Place {
+            number: found.number,
+            payload_version: found.payload_version,
+            inline: found.payload.is_some(),
+        };
+        Ok((place, load(self, found)?))
     }
 
     /// Runs the writes of one operation. If one fails, the transaction must not be committed.
@@ -323,13 +328,12 @@ impl<'t> Writer<'t> {
     }
 
     /// A payload that its record is about to give up stays readable for the change log.
-    fn keep_for_log(&mut self, found: &Found) -> Result<(), StorageError> {
-        match &found.payload {
-            Some(payload) => self
-                .tables
-                .put_payload(found.number, found.payload_version, payload),
-            None => Ok(()),
+    fn keep_for_log(&mut self, place: &Place, payload: &Json) -> Result<(), StorageError> {
+        if place.inline {
+            self.tables
+                .put_payload(place.number, place.payload_version, payload)?;
         }
+        Ok(())
     }
 
     fn put_events(
@@ -346,19 +350,10 @@ impl<'t> Writer<'t> {
     }
 
     /// Writes the entry of an operation to the change log, and the totals, which end every operation.
-    fn log(&mut self, entry: Entry<'_>) -> Result<(), StorageError> {
+    fn log(&mut self, entry: &Entry<'_>) -> Result<(), StorageError> {
         self.totals.head += 1;
-        let change = Change {
-            seq: ChangeSeq(self.totals.head),
-            time: entry.now,
-            kind: entry.kind,
-            number: entry.number,
-            header: entry.header.clone(),
-            payload_version: entry.payload_version,
-            undo: entry.undo,
-            new_events: entry.new_events as u64,
-        };
-        self.tables.put_change(&change, &self.context.lifecycle)?;
+        self.tables
+            .put_change(self.totals.head, entry, &self.context.lifecycle)?;
         self.put_totals()
     }
 
@@ -383,20 +378,14 @@ impl<'t> View for Writer<'t> {
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         if let Some(redo) = self.redo {
-            Redo::end(redo, self.totals.version, self.tables.take_redo());
+            Redo::end(
+                redo,
+                self.totals.version,
+                self.totals.head,
+                self.tables.take_redo(),
+            );
         }
     }
-}
-
-/// An entry of the change log, before it has its number.
-struct Entry<'a> {
-    kind: ChangeKind,
-    now: Timestamp,
-    number: u64,
-    header: &'a Header,
-    payload_version: u64,
-    undo: Undo,
-    new_events: usize,
 }
 
 /// redb opens a table once at a time in a write transaction, so a second writer fails at its first table.
@@ -409,6 +398,14 @@ pub(crate) fn in_use(error: ReadError) -> WriteError {
         }
         _ => error.into(),
     }
+}
+
+/// Where a record that is about to change is.
+struct Place {
+    number: u64,
+    payload_version: u64,
+    /// The payload is in the record itself.
+    inline: bool,
 }
 
 fn check_events(events: &[NewEvent]) -> Result<(), InputError> {

@@ -4,7 +4,7 @@ use super::execution::{
     decode_header, decode_labels, desired, desired_code, encode_header, encode_labels, state, state_code,
 };
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
-use crate::change::{Change, ChangeKind, Undo};
+use crate::change::{Change, ChangeKind, Entry, Undo};
 use crate::id::{ChangeSeq, ExecutionId, Revision};
 use crate::lifecycle::Lifecycle;
 use crate::time::Timestamp;
@@ -29,7 +29,7 @@ const KNOWN: u64 = (1 << 13) - 1;
 pub(crate) fn encode_change(
     table: u8,
     key: &[u8],
-    change: &Change,
+    change: &Entry<'_>,
     lifecycle: &Lifecycle,
     out: &mut Vec<u8>,
 ) {
@@ -44,8 +44,8 @@ pub(crate) fn encode_change(
     w.number(change.number);
     w.number(change.payload_version);
     w.number(change.new_events);
-    encode_header(&change.header, lifecycle, &mut w);
-    encode_undo(&change.undo, lifecycle, &mut w);
+    encode_header(change.header, lifecycle, &mut w);
+    encode_undo(change.undo, lifecycle, &mut w);
     finish_frame(table, key, out);
 }
 
@@ -205,7 +205,7 @@ fn optional(text: Option<&str>, w: &mut Writer<'_>) {
 fn decode_optional(r: &mut Reader<'_>) -> Result<Option<String>, Reason> {
     match r.byte()? {
         0 => Ok(None),
-        _ => r.id().map(|text| Some(text.into_owned())),
+        _ => r.id().map(|text| Some(text.as_str().to_owned())),
     }
 }
 
@@ -246,7 +246,7 @@ mod tests {
             ] {
                 change.kind = kind;
                 let mut out = Vec::new();
-                encode_change(5, b"k", &change, &lifecycle, &mut out);
+                encode_change(5, b"k", &change.entry(), &lifecycle, &mut out);
                 assert_eq!(
                     decode_change(5, b"k", ChangeSeq(8), &out, &lifecycle).unwrap(),
                     change

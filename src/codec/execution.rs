@@ -137,8 +137,8 @@ pub(super) fn decode_header(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result
     if parts & !KNOWN != 0 {
         return Err(format!("the header has unknown parts ({parts:#x})"));
     }
-    let id = ExecutionId::from_stored(r.id()?.into());
-    let job_id = JobId::from_stored(r.id()?.into());
+    let id = ExecutionId::from_stored(r.id()?.as_str().into());
+    let job_id = JobId::from_stored(r.id()?.as_str().into());
     let state = state(r.byte()?, lifecycle)?;
     let desired = desired(r.byte()?)?;
     let revision = Revision(r.number()?);
@@ -154,7 +154,7 @@ pub(super) fn decode_header(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result
     .to_owned();
     let mut text = |part: u64| -> Result<Option<String>, Reason> {
         if parts & part != 0 {
-            r.id().map(|text| Some(text.into_owned()))
+            r.id().map(|text| Some(text.as_str().to_owned()))
         } else {
             Ok(None)
         }
@@ -162,7 +162,8 @@ pub(super) fn decode_header(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result
     let (name, node_id, message) = (text(NAME)?, text(NODE)?, text(MESSAGE)?);
     let mut link = |part: u64| -> Result<Option<ExecutionId>, Reason> {
         if parts & part != 0 {
-            r.id().map(|id| Some(ExecutionId::from_stored(id.into())))
+            r.id()
+                .map(|id| Some(ExecutionId::from_stored(id.as_str().into())))
         } else {
             Ok(None)
         }

@@ -1,7 +1,5 @@
 //! The primitives of the encodings: numbers of variable length, texts, and UUIDs in 16 bytes.
 
-use std::borrow::Cow;
-
 use uuid::Uuid;
 
 use super::{FRAME, Reason};
@@ -80,6 +78,22 @@ pub(crate) fn canonical_uuid(text: &str) -> Option<Uuid> {
     Uuid::try_parse_ascii(bytes).ok()
 }
 
+/// A text as it was read: a UUID is spelt on the stack.
+pub(crate) enum IdText<'a> {
+    Text(&'a str),
+    Uuid([u8; 36]),
+}
+
+impl IdText<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            IdText::Text(text) => text,
+            // Hexadecimal digits and hyphens.
+            IdText::Uuid(text) => std::str::from_utf8(text).unwrap_or_default(),
+        }
+    }
+}
+
 /// Reads primitives from a value's body. Never reads beyond it.
 pub(crate) struct Reader<'a>(&'a [u8]);
 
@@ -134,18 +148,19 @@ impl<'a> Reader<'a> {
         utf8(self.bytes()?)
     }
 
-    pub(crate) fn id(&mut self) -> Result<Cow<'a, str>, Reason> {
+    pub(crate) fn id(&mut self) -> Result<IdText<'a>, Reason> {
         let tag = self.number()?;
         if tag == 1 {
             let uuid = Uuid::from_slice(self.take(16)?).map_err(|e| e.to_string())?;
             let mut text = [0; 36];
-            return Ok(Cow::Owned(uuid.hyphenated().encode_lower(&mut text).to_owned()));
+            uuid.hyphenated().encode_lower(&mut text);
+            return Ok(IdText::Uuid(text));
         }
         if tag % 2 == 1 {
             return Err("an id has an unknown form".into());
         }
         let len = usize::try_from(tag / 2).map_err(|_| "a length is too large")?;
-        utf8(self.take(len)?).map(Cow::Borrowed)
+        utf8(self.take(len)?).map(IdText::Text)
     }
 
     pub(crate) fn rest(&mut self) -> Result<&'a str, Reason> {
@@ -193,7 +208,8 @@ mod tests {
         w.rest("rest".as_bytes());
         let mut r = Reader::new(&out[FRAME..]);
         numbers.iter().for_each(|n| assert_eq!(r.number().unwrap(), *n));
-        ids.iter().for_each(|id| assert_eq!(r.id().unwrap(), *id));
+        ids.iter()
+            .for_each(|id| assert_eq!(r.id().unwrap().as_str(), *id));
         assert_eq!(
             (r.text().unwrap(), r.fixed().unwrap(), r.rest().unwrap()),
             ("né", 7, "rest")

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use redb::ReadableTable;
 
 use super::{Live, Rows, Source, Tables, damaged, shield};
-use crate::change::Change;
+use crate::change::{Change, Entry};
 use crate::codec::{decode_change, encode_change, number_of};
 use crate::error::{ReadError, StorageError};
 use crate::id::ChangeSeq;
@@ -38,8 +38,13 @@ impl<S: Source> Tables<S> {
 }
 
 impl Tables<Live<'_>> {
-    pub(crate) fn put_change(&mut self, change: &Change, lifecycle: &Lifecycle) -> Result<(), StorageError> {
-        self.put(Tag::Changes, &change.seq.0.to_be_bytes(), |table, key, out| {
+    pub(crate) fn put_change(
+        &mut self,
+        seq: u64,
+        change: &Entry<'_>,
+        lifecycle: &Lifecycle,
+    ) -> Result<(), StorageError> {
+        self.put(Tag::Changes, &seq.to_be_bytes(), |table, key, out| {
             encode_change(table, key, change, lifecycle, out);
         })
     }
