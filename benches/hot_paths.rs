@@ -28,9 +28,8 @@ fn filled() -> Store {
     for batch in 0..EXECUTIONS / 1_000 {
         let fill = store.write(|w| {
             for n in batch * 1_000..(batch + 1) * 1_000 {
-                let events: Vec<_> = (0..5)
-                    .map(|e| NewEvent::new("topic").message(format!("event {e}")))
-                    .collect();
+                let events: Vec<_> =
+                    (0..5).map(|e| NewEvent::new("topic").message(format!("event {e}"))).collect();
                 w.create(new_execution(n), &events)?;
             }
             Ok::<_, execstore::WriteError>(())
@@ -58,51 +57,20 @@ fn reads(c: &mut Criterion) {
         b.iter(|| black_box(reader.get(format!("execution-{}", next())).unwrap().unwrap()));
     });
     c.bench_function("get in a transaction of its own", |b| {
-        b.iter(|| {
-            store
-                .begin_read()
-                .unwrap()
-                .get(format!("execution-{}", next()))
-                .unwrap()
-                .unwrap()
-        });
+        b.iter(|| store.begin_read().unwrap().get(format!("execution-{}", next())).unwrap().unwrap());
     });
     c.bench_function("the four executions of a job", |b| {
-        b.iter(|| {
-            reader
-                .by_job(format!("job-{}", next() / 4))
-                .unwrap()
-                .map(Result::unwrap)
-                .count()
-        });
+        b.iter(|| reader.by_job(format!("job-{}", next() / 4)).unwrap().map(Result::unwrap).count());
     });
     c.bench_function("the five events of an execution", |b| {
-        b.iter(|| {
-            reader
-                .events(format!("execution-{}", next()), ..)
-                .unwrap()
-                .map(Result::unwrap)
-                .count()
-        });
+        b.iter(|| reader.events(format!("execution-{}", next()), ..).unwrap().map(Result::unwrap).count());
     });
     c.bench_function("a page of 50", |b| {
-        b.iter(|| {
-            reader
-                .page(&PageRequest::newest_first(50))
-                .unwrap()
-                .executions
-                .len()
-        });
+        b.iter(|| reader.page(&PageRequest::newest_first(50)).unwrap().executions.len());
     });
     c.bench_function("counts", |b| b.iter(|| reader.counts().unwrap()));
     c.bench_function("1,000 entries of the change log", |b| {
-        b.iter(|| {
-            reader
-                .changes(ChangeSeq(1)..=ChangeSeq(1_000))
-                .unwrap()
-                .map(Result::unwrap)
-                .count()
-        });
+        b.iter(|| reader.changes(ChangeSeq(1)..=ChangeSeq(1_000)).unwrap().map(Result::unwrap).count());
     });
 }
 
@@ -115,10 +83,7 @@ fn writes(c: &mut Criterion) {
         b.iter_batched(
             || {
                 n += 1;
-                (
-                    new_execution(n),
-                    [NewEvent::new("created").message("by the benchmark")],
-                )
+                (new_execution(n), [NewEvent::new("created").message("by the benchmark")])
             },
             |(new, events)| writer.create(new, &events).unwrap(),
             BatchSize::SmallInput,
@@ -132,32 +97,22 @@ fn writes(c: &mut Criterion) {
             n = (n + 1) % EXECUTIONS;
             let update = Update::new().message("updated");
             let events = [NewEvent::new("updated").message("by the benchmark")];
-            writer
-                .update(format!("execution-{n}"), &Expect::any(), update, &events)
-                .unwrap()
+            writer.update(format!("execution-{n}"), &Expect::any(), update, &events).unwrap()
         });
     });
-    c.bench_function(
-        "update, in a transaction of its own, not waiting for the disk",
-        |b| {
-            let mut n = 0;
-            b.iter(|| {
-                n = (n + 1) % EXECUTIONS;
-                let txn = lazy_write(&store);
-                let update = Update::new().message("updated");
-                txn.writer()
-                    .unwrap()
-                    .update(
-                        format!("execution-{n}"),
-                        &Expect::any(),
-                        update,
-                        &[NewEvent::new("updated")],
-                    )
-                    .unwrap();
-                txn.commit().unwrap();
-            });
-        },
-    );
+    c.bench_function("update, in a transaction of its own, not waiting for the disk", |b| {
+        let mut n = 0;
+        b.iter(|| {
+            n = (n + 1) % EXECUTIONS;
+            let txn = lazy_write(&store);
+            let update = Update::new().message("updated");
+            txn.writer()
+                .unwrap()
+                .update(format!("execution-{n}"), &Expect::any(), update, &[NewEvent::new("updated")])
+                .unwrap();
+            txn.commit().unwrap();
+        });
+    });
 }
 
 criterion_group!(hot_paths, reads, writes);

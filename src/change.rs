@@ -221,21 +221,12 @@ mod tests {
     fn undoing_a_change_gives_the_header_before_it() {
         let lifecycle = Lifecycle::compute_node();
         let at = Timestamp::from_nanos;
-        let new = NewExecution::new("j")
-            .message("m")
-            .label("a", "1")
-            .node_id("n")
-            .parent("p");
+        let new = NewExecution::new("j").message("m").label("a", "1").node_id("n").parent("p");
         let before = new.build(&lifecycle, 1_000, at(1)).unwrap();
         for update in [
             Update::new(),
             Update::to("Failed").clear_message().label("b", "2"),
-            Update::new()
-                .clear_node_id()
-                .clear_parent()
-                .previous("q")
-                .name("x")
-                .desired(Desired::Stopped),
+            Update::new().clear_node_id().clear_parent().previous("q").name("x").desired(Desired::Stopped),
         ] {
             let mut after = before.apply(update, &lifecycle, 1_000, at(2)).unwrap();
             after.header.event_count = 3;

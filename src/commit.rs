@@ -51,11 +51,7 @@ pub(crate) fn commit(
 }
 
 fn plain(mut txn: WriteTransaction, durable: bool) -> Result<(), CommitError> {
-    let durability = if durable {
-        Durability::Immediate
-    } else {
-        Durability::None
-    };
+    let durability = if durable { Durability::Immediate } else { Durability::None };
     let set = shield(|| txn.set_durability(durability));
     set.map_err(CommitError::RolledBack)?;
     finish(txn)

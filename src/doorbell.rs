@@ -13,10 +13,7 @@ pub(crate) struct Doorbell {
 
 impl Doorbell {
     pub(crate) fn new(head: u64) -> Self {
-        Self {
-            head: Mutex::new(head),
-            rung: Condvar::new(),
-        }
+        Self { head: Mutex::new(head), rung: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, u64> {
@@ -42,11 +39,7 @@ impl Doorbell {
                 break;
             }
             let left = left.unwrap_or(Duration::from_secs(3_600));
-            head = self
-                .rung
-                .wait_timeout(head, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            head = self.rung.wait_timeout(head, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         ChangeSeq(*head)
     }

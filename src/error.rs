@@ -266,10 +266,9 @@ impl From<ReadError> for WriteError {
             ReadError::UnknownState { state } => WriteError::UnknownState { state },
             ReadError::Input(error) => WriteError::Input(error),
             ReadError::Storage(error) => WriteError::Storage(error),
-            ReadError::InvalidCursor { reason } => WriteError::Input(InputError::Invalid {
-                what: "cursor",
-                reason: reason.into(),
-            }),
+            ReadError::InvalidCursor { reason } => {
+                WriteError::Input(InputError::Invalid { what: "cursor", reason: reason.into() })
+            }
         }
     }
 }

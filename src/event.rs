@@ -48,12 +48,7 @@ pub struct NewEvent {
 impl NewEvent {
     /// An event of this topic, with no message, no details, and the time of the write.
     pub fn new(topic: impl Into<String>) -> Self {
-        Self {
-            topic: topic.into(),
-            message: String::new(),
-            time: None,
-            details: None,
-        }
+        Self { topic: topic.into(), message: String::new(), time: None, details: None }
     }
 
     /// Sets the message.
@@ -78,11 +73,7 @@ impl NewEvent {
         check_len("event topic", &self.topic, MAX_NAME)?;
         check_len("event message", &self.message, MAX_MESSAGE)?;
         let details = self.details.as_ref().map_or(0, |details| details.as_str().len());
-        check_size(
-            "event",
-            self.topic.len() + self.message.len() + details,
-            MAX_EVENT,
-        )?;
+        check_size("event", self.topic.len() + self.message.len() + details, MAX_EVENT)?;
         match &self.details {
             Some(details) if !details.is_object() => Err(InputError::Invalid {
                 what: "event details",
@@ -101,37 +92,12 @@ mod tests {
     fn limits_are_checked_at_the_boundaries() {
         assert!(NewEvent::new("t".repeat(MAX_NAME)).check().is_ok());
         assert!(NewEvent::new("t".repeat(MAX_NAME + 1)).check().is_err());
-        assert!(
-            NewEvent::new("t")
-                .message("m".repeat(MAX_MESSAGE))
-                .check()
-                .is_ok()
-        );
-        assert!(
-            NewEvent::new("t")
-                .message("m".repeat(MAX_MESSAGE + 1))
-                .check()
-                .is_err()
-        );
+        assert!(NewEvent::new("t").message("m".repeat(MAX_MESSAGE)).check().is_ok());
+        assert!(NewEvent::new("t").message("m".repeat(MAX_MESSAGE + 1)).check().is_err());
         let details = |bytes: usize| Json::from_text(&format!("{{\"a\":\"{}\"}}", "x".repeat(bytes - 8)));
-        assert!(
-            NewEvent::new("t")
-                .details(details(MAX_EVENT - 1).unwrap())
-                .check()
-                .is_ok()
-        );
-        assert!(
-            NewEvent::new("t")
-                .details(details(MAX_EVENT).unwrap())
-                .check()
-                .is_err()
-        );
+        assert!(NewEvent::new("t").details(details(MAX_EVENT - 1).unwrap()).check().is_ok());
+        assert!(NewEvent::new("t").details(details(MAX_EVENT).unwrap()).check().is_err());
         assert!(NewEvent::new("t").details(Json::null()).check().is_err());
-        assert!(
-            NewEvent::new("t")
-                .details(Json::from_text("[1]").unwrap())
-                .check()
-                .is_err()
-        );
+        assert!(NewEvent::new("t").details(Json::from_text("[1]").unwrap()).check().is_err());
     }
 }

@@ -247,8 +247,7 @@ impl NewExecution {
         mut self,
         labels: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
     ) -> Self {
-        self.labels
-            .extend(labels.into_iter().map(|(key, value)| (key.into(), value.into())));
+        self.labels.extend(labels.into_iter().map(|(key, value)| (key.into(), value.into())));
         self
     }
 
@@ -266,9 +265,9 @@ impl NewExecution {
         now: Timestamp,
     ) -> Result<Execution, WriteError> {
         let state = match &self.state {
-            Some(name) => lifecycle
-                .state(name)
-                .ok_or_else(|| WriteError::UnknownState { state: name.clone() })?,
+            Some(name) => {
+                lifecycle.state(name).ok_or_else(|| WriteError::UnknownState { state: name.clone() })?
+            }
             None => {
                 let first = lifecycle.states().find(|state| !state.is_terminal());
                 first.ok_or_else(|| WriteError::UnknownState { state: String::new() })?
@@ -278,9 +277,7 @@ impl NewExecution {
             return Err(WriteError::InitialState { state: state.clone() });
         }
         let header = Header {
-            id: self
-                .id
-                .map_or_else(|| Ok(ExecutionId::generate()), ExecutionId::new)?,
+            id: self.id.map_or_else(|| Ok(ExecutionId::generate()), ExecutionId::new)?,
             job_id: JobId::new(self.job_id)?,
             namespace: self.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
             name: self.name,
@@ -299,10 +296,7 @@ impl NewExecution {
         };
         header.check()?;
         check_payload(&self.payload, max_payload)?;
-        Ok(Execution {
-            header,
-            payload: self.payload,
-        })
+        Ok(Execution { header, payload: self.payload })
     }
 }
 
@@ -322,11 +316,7 @@ impl Header {
         check_len("namespace", &self.namespace, MAX_NAME)?;
         check_len("name", self.name.as_deref().unwrap_or_default(), MAX_NAME)?;
         check_len("node id", self.node_id.as_deref().unwrap_or_default(), MAX_NAME)?;
-        check_len(
-            "message",
-            self.message.as_deref().unwrap_or_default(),
-            MAX_MESSAGE,
-        )?;
+        check_len("message", self.message.as_deref().unwrap_or_default(), MAX_MESSAGE)?;
         check_size("number of labels", self.labels.len(), MAX_LABELS)?;
         for (key, value) in &self.labels {
             check_len("label key", key, MAX_LABEL_KEY)?;
@@ -560,10 +550,7 @@ impl Execution {
         if payload != self.payload {
             check_payload(&payload, max_payload)?;
         }
-        Ok(Execution {
-            header: after,
-            payload,
-        })
+        Ok(Execution { header: after, payload })
     }
 
     fn next_state(&self, to: String, lifecycle: &Lifecycle) -> Result<State, WriteError> {
@@ -611,11 +598,7 @@ mod tests {
 
     fn running() -> (Lifecycle, Execution) {
         let lifecycle = Lifecycle::compute_node();
-        let new = NewExecution::new("j")
-            .id("e")
-            .state("Running")
-            .message("m")
-            .label("a", "1");
+        let new = NewExecution::new("j").id("e").state("Running").message("m").label("a", "1");
         let execution = new.build(&lifecycle, 1_000, at(10)).unwrap();
         (lifecycle, execution)
     }
@@ -645,26 +628,16 @@ mod tests {
         assert_eq!((set.message.as_deref(), set.name.as_deref()), (None, Some("n")));
         assert_eq!(set.parent.as_ref().unwrap(), &"p");
         assert_eq!(set.labels, Labels::from([("b".into(), "2".into())]));
-        let update = Update::new()
-            .clear_name()
-            .clear_parent()
-            .clear_desired()
-            .clear_labels()
-            .clear_payload();
+        let update = Update::new().clear_name().clear_parent().clear_desired().clear_labels().clear_payload();
         let cleared = set.apply(update, &lifecycle, 1_000, at(21)).unwrap();
-        assert_eq!(
-            (&cleared.name, &cleared.parent, cleared.desired),
-            (&None, &None, Desired::Pending)
-        );
+        assert_eq!((&cleared.name, &cleared.parent, cleared.desired), (&None, &None, Desired::Pending));
         assert!(cleared.labels.is_empty() && cleared.payload.is_null());
     }
 
     #[test]
     fn times_never_go_back() {
         let (lifecycle, before) = running();
-        let after = before
-            .apply(Update::to("Completed"), &lifecycle, 1_000, at(3))
-            .unwrap();
+        let after = before.apply(Update::to("Completed"), &lifecycle, 1_000, at(3)).unwrap();
         assert_eq!((after.modified_at, after.completed_at), (at(10), Some(at(10))));
     }
 
@@ -672,26 +645,12 @@ mod tests {
     fn transitions_are_checked() {
         let (lifecycle, running) = running();
         let apply = |e: &Execution, to: &str| e.apply(Update::to(to), &lifecycle, 1_000, at(20));
-        assert!(matches!(
-            apply(&running, "New"),
-            Err(WriteError::Transition { .. })
-        ));
-        assert!(matches!(
-            apply(&running, "Running"),
-            Err(WriteError::Transition { .. })
-        ));
-        assert!(matches!(
-            apply(&running, "Gone"),
-            Err(WriteError::UnknownState { .. })
-        ));
+        assert!(matches!(apply(&running, "New"), Err(WriteError::Transition { .. })));
+        assert!(matches!(apply(&running, "Running"), Err(WriteError::Transition { .. })));
+        assert!(matches!(apply(&running, "Gone"), Err(WriteError::UnknownState { .. })));
         let ended = apply(&running, "Failed").unwrap();
-        assert!(matches!(
-            apply(&ended, "Completed"),
-            Err(WriteError::Terminal { .. })
-        ));
-        let relabelled = ended
-            .apply(Update::new().label("x", "y"), &lifecycle, 1_000, at(30))
-            .unwrap();
+        assert!(matches!(apply(&ended, "Completed"), Err(WriteError::Terminal { .. })));
+        let relabelled = ended.apply(Update::new().label("x", "y"), &lifecycle, 1_000, at(30)).unwrap();
         assert_eq!(relabelled.completed_at, Some(at(20)));
     }
 }

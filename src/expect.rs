@@ -26,11 +26,7 @@ pub struct Expect {
 impl Expect {
     /// No condition, but that the execution exists.
     pub const fn any() -> Self {
-        Self {
-            states: Vec::new(),
-            not_states: Vec::new(),
-            revision: None,
-        }
+        Self { states: Vec::new(), not_states: Vec::new(), revision: None }
     }
 
     /// The execution is in this state, or in another one that is named so.
@@ -41,8 +37,7 @@ impl Expect {
 
     /// The execution is in one of these states.
     pub fn states(mut self, states: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        self.states
-            .extend(states.into_iter().map(|state| state.as_ref().to_owned()));
+        self.states.extend(states.into_iter().map(|state| state.as_ref().to_owned()));
         self
     }
 
@@ -54,8 +49,7 @@ impl Expect {
 
     /// The execution is in none of these states.
     pub fn not_states(mut self, states: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        self.not_states
-            .extend(states.into_iter().map(|state| state.as_ref().to_owned()));
+        self.not_states.extend(states.into_iter().map(|state| state.as_ref().to_owned()));
         self
     }
 
@@ -67,12 +61,7 @@ impl Expect {
 
     /// A misspelt state would be a condition that always fails, or never: it is an error instead.
     pub(crate) fn check_names(&self, lifecycle: &Lifecycle) -> Result<(), WriteError> {
-        match self
-            .states
-            .iter()
-            .chain(&self.not_states)
-            .find(|name| lifecycle.state(name).is_none())
-        {
+        match self.states.iter().chain(&self.not_states).find(|name| lifecycle.state(name).is_none()) {
             Some(name) => Err(WriteError::UnknownState { state: name.clone() }),
             None => Ok(()),
         }

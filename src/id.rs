@@ -111,9 +111,7 @@ impl ExecutionId {
     /// A new time-ordered id: a UUID of version 7 (RFC 9562) as text.
     pub fn generate() -> Self {
         let mut text = [0; 36];
-        Self(Arc::from(
-            &*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut text),
-        ))
+        Self(Arc::from(&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut text)))
     }
 }
 

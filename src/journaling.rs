@@ -39,12 +39,8 @@ impl Home {
         match self {
             Home::Backend(backend) => Ok(backend.take()),
             Home::Path(path) => {
-                let file = OpenOptions::new()
-                    .read(true)
-                    .write(true)
-                    .create(create)
-                    .truncate(false)
-                    .open(&path);
+                let file =
+                    OpenOptions::new().read(true).write(true).create(create).truncate(false).open(&path);
                 let file = match file {
                     Err(error) if !create && error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                     other => other.map_err(journal_error)?,
@@ -61,11 +57,7 @@ impl Home {
 impl Journaling {
     /// No journal is pending: one begins with the first commit.
     pub(crate) fn idle(home: Home) -> Self {
-        Self {
-            home,
-            journal: None,
-            named: false,
-        }
+        Self { home, journal: None, named: false }
     }
 
     /// A journal is pending: does what the file lacks again, and goes on with the journal.
@@ -93,17 +85,11 @@ impl Journaling {
             txn.commit()
         })?;
         journal.checkpointed(reached);
-        Ok(Self {
-            home,
-            journal: Some(journal),
-            named: true,
-        })
+        Ok(Self { home, journal: Some(journal), named: true })
     }
 
     pub(crate) fn takes(&self, from: u64, body: &[u8]) -> bool {
-        self.journal
-            .as_ref()
-            .is_some_and(|journal| journal.takes(from, body))
+        self.journal.as_ref().is_some_and(|journal| journal.takes(from, body))
     }
 
     pub(crate) fn append(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
@@ -148,10 +134,7 @@ impl Journaling {
         {
             name_journal(&mut tables, journal.id())?;
         }
-        tables
-            .totals()
-            .map(|totals| totals.version)
-            .map_err(storage_error)
+        tables.totals().map(|totals| totals.version).map_err(storage_error)
     }
 
     /// The clean end: the file holds everything and names no journal, so the journal goes.
@@ -202,19 +185,13 @@ fn journal_error(error: std::io::Error) -> StorageError {
 pub(crate) fn storage_error(error: ReadError) -> StorageError {
     match error {
         ReadError::Storage(error) => error,
-        other => journal_error(std::io::Error::new(
-            std::io::ErrorKind::InvalidData,
-            other.to_string(),
-        )),
+        other => journal_error(std::io::Error::new(std::io::ErrorKind::InvalidData, other.to_string())),
     }
 }
 
 pub(crate) fn open_error(error: ReadError) -> OpenError {
     match error {
         ReadError::Storage(error) => error.into(),
-        other => OpenError::Damaged {
-            reason: other.to_string(),
-            source: Some(Box::new(other)),
-        },
+        other => OpenError::Damaged { reason: other.to_string(), source: Some(Box::new(other)) },
     }
 }

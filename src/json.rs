@@ -162,11 +162,7 @@ fn merge_at(target: &str, patch: &str, depth: usize) -> Result<String, serde_jso
     };
     let mut merged: Vec<(String, String)> = if target.starts_with('{') {
         let members: Members<'_> = serde_json::from_str(target)?;
-        members
-            .0
-            .into_iter()
-            .map(|(key, value)| (key, value.get().to_owned()))
-            .collect()
+        members.0.into_iter().map(|(key, value)| (key, value.get().to_owned())).collect()
     } else {
         Vec::new()
     };
@@ -209,11 +205,7 @@ mod tests {
             (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
             (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
             (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
-            (
-                r#"{"a":{"b":"c"}}"#,
-                r#"{"a":{"b":"d","c":null}}"#,
-                r#"{"a":{"b":"d"}}"#,
-            ),
+            (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
             (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
             (r#"["a","b"]"#, r#"["c","d"]"#, r#"["c","d"]"#),
             (r#"{"a":"b"}"#, r#"["c"]"#, r#"["c"]"#),
@@ -223,9 +215,7 @@ mod tests {
             ("[1,2]", r#"{"a":"b","c":null}"#, r#"{"a":"b"}"#),
             ("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
         ] {
-            let result = Json::from_text(target)
-                .unwrap()
-                .merge_patch(&Json::from_text(patch).unwrap());
+            let result = Json::from_text(target).unwrap().merge_patch(&Json::from_text(patch).unwrap());
             assert_eq!(result.unwrap().as_str(), merged, "{target} with {patch}");
         }
     }
@@ -233,9 +223,7 @@ mod tests {
     #[test]
     fn what_a_patch_leaves_alone_keeps_its_text() {
         let target = r#"{"n":1700000000123456789012, "f":1.50e+3,"s":"\u0041","x":{"y": [1, 2]}}"#;
-        let merged = Json::from_text(target)
-            .unwrap()
-            .merge_patch(&Json::from_text(r#"{"z":1}"#).unwrap());
+        let merged = Json::from_text(target).unwrap().merge_patch(&Json::from_text(r#"{"z":1}"#).unwrap());
         let expected = r#"{"n":1700000000123456789012,"f":1.50e+3,"s":"\u0041","x":{"y": [1, 2]},"z":1}"#;
         assert_eq!(merged.unwrap().as_str(), expected);
     }

@@ -259,10 +259,7 @@ impl Lifecycle {
 
     /// The state of this name.
     pub fn state(&self, name: impl AsRef<str>) -> Option<&State> {
-        self.nodes
-            .iter()
-            .map(|node| &node.state)
-            .find(|state| *state == name.as_ref())
+        self.nodes.iter().map(|node| &node.state).find(|state| *state == name.as_ref())
     }
 
     /// All states, in the order of their declaration.
@@ -273,30 +270,22 @@ impl Lifecycle {
     /// `true` if an execution in `from` may go to `to`. Unknown names are never allowed.
     pub fn allows(&self, from: impl AsRef<str>, to: impl AsRef<str>) -> bool {
         match (self.code(from.as_ref()), self.code(to.as_ref())) {
-            (Some(from), Some(to)) => self
-                .nodes
-                .get(from as usize)
-                .is_some_and(|node| node.successors.contains(&to)),
+            (Some(from), Some(to)) => {
+                self.nodes.get(from as usize).is_some_and(|node| node.successors.contains(&to))
+            }
             _ => false,
         }
     }
 
     /// The states that may follow the state of this name.
     pub fn successors(&self, name: impl AsRef<str>) -> impl Iterator<Item = &State> {
-        let node = self
-            .code(name.as_ref())
-            .and_then(|code| self.nodes.get(code as usize));
-        node.into_iter()
-            .flat_map(|node| &node.successors)
-            .filter_map(|code| self.by_code(*code))
+        let node = self.code(name.as_ref()).and_then(|code| self.nodes.get(code as usize));
+        node.into_iter().flat_map(|node| &node.successors).filter_map(|code| self.by_code(*code))
     }
 
     /// The number by which the file knows a state: its place in the declaration.
     pub(crate) fn code(&self, name: &str) -> Option<u8> {
-        self.nodes
-            .iter()
-            .position(|node| node.state == name)
-            .and_then(|place| u8::try_from(place).ok())
+        self.nodes.iter().position(|node| node.state == name).and_then(|place| u8::try_from(place).ok())
     }
 
     pub(crate) fn by_code(&self, code: u8) -> Option<&State> {
@@ -304,18 +293,11 @@ impl Lifecycle {
     }
 
     pub(crate) fn codes_in(&self, phase: Phase) -> Vec<u8> {
-        (0u8..)
-            .zip(&self.nodes)
-            .filter(|(_, node)| node.state.phase == phase)
-            .map(|(code, _)| code)
-            .collect()
+        (0u8..).zip(&self.nodes).filter(|(_, node)| node.state.phase == phase).map(|(code, _)| code).collect()
     }
 
     pub(crate) fn successor_codes(&self, code: u8) -> &[u8] {
-        self.nodes
-            .get(code as usize)
-            .map(|node| node.successors.as_slice())
-            .unwrap_or_default()
+        self.nodes.get(code as usize).map(|node| node.successors.as_slice()).unwrap_or_default()
     }
 
     /// `recorded` with what `self` adds to it, or `None` if `self` lacks or alters something that is
@@ -387,8 +369,7 @@ impl LifecycleBuilder {
 
     /// Allows one transition.
     pub fn transition(mut self, from: impl AsRef<str>, to: impl AsRef<str>) -> Self {
-        self.transitions
-            .push((from.as_ref().to_owned(), to.as_ref().to_owned()));
+        self.transitions.push((from.as_ref().to_owned(), to.as_ref().to_owned()));
         self
     }
 
@@ -409,30 +390,17 @@ impl LifecycleBuilder {
     /// terminal one.
     pub fn build(self) -> Result<Lifecycle, LifecycleError> {
         if self.states.len() > MAX_STATES {
-            return Err(LifecycleError::TooManyStates {
-                actual: self.states.len(),
-                maximum: MAX_STATES,
-            });
+            return Err(LifecycleError::TooManyStates { actual: self.states.len(), maximum: MAX_STATES });
         }
         let mut nodes: Vec<Node> = Vec::with_capacity(self.states.len());
         for (name, phase) in self.states {
             if name.is_empty() || name.len() > MAX_STATE_NAME {
-                return Err(LifecycleError::Name {
-                    actual: name.len(),
-                    maximum: MAX_STATE_NAME,
-                    name,
-                });
+                return Err(LifecycleError::Name { actual: name.len(), maximum: MAX_STATE_NAME, name });
             }
             if nodes.iter().any(|node| node.state == name.as_str()) {
                 return Err(LifecycleError::Duplicate { name });
             }
-            nodes.push(Node {
-                state: State {
-                    name: name.into(),
-                    phase,
-                },
-                successors: Vec::new(),
-            });
+            nodes.push(Node { state: State { name: name.into(), phase }, successors: Vec::new() });
         }
         if nodes.iter().all(|node| node.state.is_terminal()) {
             return Err(LifecycleError::NoInitialState);
@@ -468,9 +436,7 @@ mod tests {
         let live: Vec<_> = lifecycle.states().filter(|state| state.is_live()).collect();
         assert_eq!(live, ["BidAccepted", "Running", "Publishing"]);
         // The doc comment's table, read from this file, is what `allows` answers.
-        let rows = include_str!("lifecycle.rs")
-            .lines()
-            .filter_map(|line| line.strip_prefix("/// | `"));
+        let rows = include_str!("lifecycle.rs").lines().filter_map(|line| line.strip_prefix("/// | `"));
         let mut seen = 0;
         for row in rows {
             let mut cells = row.split('|');
@@ -479,11 +445,7 @@ mod tests {
             let to: Vec<_> = cells.next().unwrap().split('`').skip(1).step_by(2).collect();
             assert_eq!(lifecycle.state(from).unwrap().phase().to_string(), phase);
             for state in lifecycle.states() {
-                assert_eq!(
-                    lifecycle.allows(from, state),
-                    to.contains(&state.as_str()),
-                    "{from} -> {state}"
-                );
+                assert_eq!(lifecycle.allows(from, state), to.contains(&state.as_str()), "{from} -> {state}");
             }
             seen += 1;
         }
@@ -493,50 +455,21 @@ mod tests {
     #[test]
     fn bad_lifecycles_are_refused() {
         let start = || Lifecycle::builder().pending("A").terminal("Z");
-        assert!(matches!(
-            Lifecycle::builder().build(),
-            Err(LifecycleError::NoInitialState)
-        ));
-        assert!(matches!(
-            Lifecycle::builder().terminal("Z").build(),
-            Err(LifecycleError::NoInitialState)
-        ));
-        assert!(matches!(
-            start().live("A").build(),
-            Err(LifecycleError::Duplicate { .. })
-        ));
-        assert!(matches!(
-            start().live("").build(),
-            Err(LifecycleError::Name { .. })
-        ));
-        assert!(matches!(
-            start().live("x".repeat(65)).build(),
-            Err(LifecycleError::Name { .. })
-        ));
-        assert!(matches!(
-            start().transition("A", "B").build(),
-            Err(LifecycleError::UnknownState { .. })
-        ));
-        assert!(matches!(
-            start().transition("B", "A").build(),
-            Err(LifecycleError::UnknownState { .. })
-        ));
-        assert!(matches!(
-            start().transition("Z", "A").build(),
-            Err(LifecycleError::LeavesTerminal { .. })
-        ));
+        assert!(matches!(Lifecycle::builder().build(), Err(LifecycleError::NoInitialState)));
+        assert!(matches!(Lifecycle::builder().terminal("Z").build(), Err(LifecycleError::NoInitialState)));
+        assert!(matches!(start().live("A").build(), Err(LifecycleError::Duplicate { .. })));
+        assert!(matches!(start().live("").build(), Err(LifecycleError::Name { .. })));
+        assert!(matches!(start().live("x".repeat(65)).build(), Err(LifecycleError::Name { .. })));
+        assert!(matches!(start().transition("A", "B").build(), Err(LifecycleError::UnknownState { .. })));
+        assert!(matches!(start().transition("B", "A").build(), Err(LifecycleError::UnknownState { .. })));
+        assert!(matches!(start().transition("Z", "A").build(), Err(LifecycleError::LeavesTerminal { .. })));
         let many = (0..=MAX_STATES).fold(Lifecycle::builder(), |b, n| b.live(n.to_string()));
         assert!(matches!(many.build(), Err(LifecycleError::TooManyStates { .. })));
     }
 
     #[test]
     fn extending_keeps_codes_and_refuses_alterations() {
-        let old = Lifecycle::builder()
-            .live("R")
-            .terminal("D")
-            .transition("R", "D")
-            .build()
-            .unwrap();
+        let old = Lifecycle::builder().live("R").terminal("D").transition("R", "D").build().unwrap();
         let more = Lifecycle::builder()
             .live("P")
             .live("R")
@@ -546,18 +479,10 @@ mod tests {
             .build()
             .unwrap();
         let merged = more.extend(&old).unwrap();
-        assert_eq!(
-            (merged.code("R"), merged.code("D"), merged.code("P")),
-            (Some(0), Some(1), Some(2))
-        );
+        assert_eq!((merged.code("R"), merged.code("D"), merged.code("P")), (Some(0), Some(1), Some(2)));
         assert!(merged.allows("P", "R") && merged.allows("R", "D"));
         assert!(old.extend(&more).is_none(), "a state is missing");
-        let altered = Lifecycle::builder()
-            .pending("R")
-            .terminal("D")
-            .transition("R", "D")
-            .build()
-            .unwrap();
+        let altered = Lifecycle::builder().pending("R").terminal("D").transition("R", "D").build().unwrap();
         assert!(altered.extend(&old).is_none(), "a phase is altered");
         let fewer = Lifecycle::builder().live("R").terminal("D").build().unwrap();
         assert!(fewer.extend(&old).is_none(), "a transition is missing");

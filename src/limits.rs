@@ -33,11 +33,7 @@ pub(crate) fn check_len(what: &'static str, text: &str, maximum: usize) -> Resul
 /// Refuses a size above `maximum`.
 pub(crate) fn check_size(what: &'static str, actual: usize, maximum: usize) -> Result<(), InputError> {
     if actual > maximum {
-        return Err(InputError::TooLarge {
-            what,
-            actual,
-            maximum,
-        });
+        return Err(InputError::TooLarge { what, actual, maximum });
     }
     Ok(())
 }
@@ -46,23 +42,14 @@ pub(crate) fn check_size(what: &'static str, actual: usize, maximum: usize) -> R
 /// on the absence of control characters: it ends a job id with a zero byte.
 pub(crate) fn check_id(what: &'static str, id: &str) -> Result<(), InputError> {
     if id.is_empty() {
-        return Err(InputError::Invalid {
-            what,
-            reason: "it is empty".into(),
-        });
+        return Err(InputError::Invalid { what, reason: "it is empty".into() });
     }
     check_len(what, id, MAX_ID)?;
     if let Some(c) = id.chars().find(|c| c.is_control()) {
-        return Err(InputError::Invalid {
-            what,
-            reason: format!("it contains the control character {c:?}"),
-        });
+        return Err(InputError::Invalid { what, reason: format!("it contains the control character {c:?}") });
     }
     if id.starts_with(char::is_whitespace) || id.ends_with(char::is_whitespace) {
-        return Err(InputError::Invalid {
-            what,
-            reason: "it begins or ends with white space".into(),
-        });
+        return Err(InputError::Invalid { what, reason: "it begins or ends with white space".into() });
     }
     Ok(())
 }
@@ -70,10 +57,7 @@ pub(crate) fn check_id(what: &'static str, id: &str) -> Result<(), InputError> {
 /// Checkpoint names: 1 to [`MAX_NAME`] bytes.
 pub(crate) fn check_checkpoint_name(name: &str) -> Result<(), InputError> {
     if name.is_empty() {
-        return Err(InputError::Invalid {
-            what: "checkpoint name",
-            reason: "it is empty".into(),
-        });
+        return Err(InputError::Invalid { what: "checkpoint name", reason: "it is empty".into() });
     }
     check_len("checkpoint name", name, MAX_NAME)
 }
@@ -92,16 +76,6 @@ mod tests {
             assert!(check_id("id", bad).is_err(), "{bad:?}");
         }
         let long = check_id("id", &"x".repeat(MAX_ID + 1));
-        assert!(
-            matches!(
-                long,
-                Err(InputError::TooLarge {
-                    actual: 129,
-                    maximum: 128,
-                    ..
-                })
-            ),
-            "{long:?}"
-        );
+        assert!(matches!(long, Err(InputError::TooLarge { actual: 129, maximum: 128, .. })), "{long:?}");
     }
 }

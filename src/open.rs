@@ -23,9 +23,7 @@ use crate::tables::{Live, Snapshot, Tables, shield};
 const REDB_MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1a, 0x0a, 0xa9, 0x0d, 0x0a];
 
 pub(crate) fn create(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
-    let exists = || OpenError::AlreadyExists {
-        path: path.to_owned(),
-    };
+    let exists = || OpenError::AlreadyExists { path: path.to_owned() };
     if fs::symlink_metadata(path).is_ok() {
         return Err(exists());
     }
@@ -61,9 +59,7 @@ fn make_file(builder: &Builder, path: &Path) -> Result<(), OpenError> {
         drop(db);
         Ok::<_, StorageError>(())
     })?;
-    File::open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(io_error(path))
+    File::open(path).and_then(|file| file.sync_all()).map_err(io_error(path))
 }
 
 pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
@@ -77,17 +73,8 @@ pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
         Err(error) => return Err(damaged("redb could not open it", error)),
     };
     let journal = journal_path(path);
-    let missing = || OpenError::JournalMissing {
-        path: path.to_owned(),
-        journal: journal.clone(),
-    };
-    finish(
-        builder,
-        Arc::new(db),
-        Some(Home::Path(journal.clone())),
-        builder.journal,
-        missing,
-    )
+    let missing = || OpenError::JournalMissing { path: path.to_owned(), journal: journal.clone() };
+    finish(builder, Arc::new(db), Some(Home::Path(journal.clone())), builder.journal, missing)
 }
 
 pub(crate) fn on_backend(
@@ -98,10 +85,7 @@ pub(crate) fn on_backend(
     let place = Path::new("the backend");
     let opened = shield(|| {
         let mut redb = redb::Builder::new();
-        Ok::<_, StorageError>(
-            redb.set_cache_size(builder.cache_size)
-                .create_with_backend(backend),
-        )
+        Ok::<_, StorageError>(redb.set_cache_size(builder.cache_size).create_with_backend(backend))
     });
     let db = match opened {
         Ok(db) => db.map_err(|error| database_error(error, place))?,
@@ -112,9 +96,7 @@ pub(crate) fn on_backend(
     }
     let journaled = journal.is_some();
     let home = journal.map(|journal| Home::Backend(Some(journal)));
-    finish(builder, Arc::new(db), home, journaled, || {
-        OpenError::JournalPending
-    })
+    finish(builder, Arc::new(db), home, journaled, || OpenError::JournalPending)
 }
 
 pub(crate) fn attach(builder: &Builder, db: Arc<Database>) -> Result<Store, OpenError> {
@@ -161,10 +143,9 @@ fn finish(
 }
 
 fn extended(given: &Lifecycle, recorded: &Lifecycle) -> Result<Lifecycle, OpenError> {
-    given.extend(recorded).ok_or_else(|| OpenError::Lifecycle {
-        expected: given.to_string(),
-        found: recorded.to_string(),
-    })
+    given
+        .extend(recorded)
+        .ok_or_else(|| OpenError::Lifecycle { expected: given.to_string(), found: recorded.to_string() })
 }
 
 /// Makes an empty store in a database, in one transaction.
@@ -186,10 +167,7 @@ fn initialise(db: &Database, builder: &Builder) -> Result<(), OpenError> {
 
 fn record_lifecycle(db: &Database, lifecycle: &Lifecycle) -> Result<(), OpenError> {
     // Read again: applying the journal may have changed the record.
-    let meta = Meta {
-        lifecycle: lifecycle.clone(),
-        ..read_meta(db)?
-    };
+    let meta = Meta { lifecycle: lifecycle.clone(), ..read_meta(db)? };
     let mut txn = shield(|| db.begin_write())?;
     Tables::new(Live(&txn)).put_meta(&meta)?;
     Ok(shield(|| {
@@ -216,14 +194,8 @@ fn read_meta(db: &impl ReadableDatabase) -> Result<Meta, OpenError> {
     }
     match Tables::new(Snapshot(txn)).meta().map_err(open_error)? {
         Some(Ok(meta)) => Ok(meta),
-        Some(Err(found)) => Err(OpenError::Format {
-            found,
-            supported: FORMAT,
-        }),
-        None => Err(OpenError::Damaged {
-            reason: "the meta record is missing".into(),
-            source: None,
-        }),
+        Some(Err(found)) => Err(OpenError::Format { found, supported: FORMAT }),
+        None => Err(OpenError::Damaged { reason: "the meta record is missing".into(), source: None }),
     }
 }
 
@@ -241,15 +213,11 @@ fn peek_format(builder: &Builder, path: &Path) -> Result<(), OpenError> {
 }
 
 fn check_magic(path: &Path) -> Result<(), OpenError> {
-    let not_a_database = || OpenError::NotADatabase {
-        path: path.to_owned(),
-    };
+    let not_a_database = || OpenError::NotADatabase { path: path.to_owned() };
     // Before it is opened: opening a pipe would wait for somebody to write to it.
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(OpenError::NotFound {
-                path: path.to_owned(),
-            });
+            return Err(OpenError::NotFound { path: path.to_owned() });
         }
         Err(error) => return Err(io_error(path)(error)),
         Ok(found) if !found.is_file() => return Err(not_a_database()),
@@ -267,38 +235,24 @@ fn check_magic(path: &Path) -> Result<(), OpenError> {
 
 fn database_error(error: DatabaseError, path: &Path) -> OpenError {
     match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::AlreadyOpen {
-            path: path.to_owned(),
-        },
+        DatabaseError::DatabaseAlreadyOpen => OpenError::AlreadyOpen { path: path.to_owned() },
         DatabaseError::UpgradeRequired(version) => {
             let reason = format!("its redb format is {version}, which this release of redb does not read");
-            OpenError::Damaged {
-                reason,
-                source: Some(Box::new(error)),
-            }
+            OpenError::Damaged { reason, source: Some(Box::new(error)) }
         }
         DatabaseError::Storage(redb::StorageError::Io(error))
             if error.kind() != io::ErrorKind::UnexpectedEof && error.kind() != io::ErrorKind::InvalidData =>
         {
             io_error(path)(error)
         }
-        other => OpenError::Damaged {
-            reason: other.to_string(),
-            source: Some(Box::new(other)),
-        },
+        other => OpenError::Damaged { reason: other.to_string(), source: Some(Box::new(other)) },
     }
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError + use<'_> {
-    move |source| OpenError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| OpenError::Io { path: path.to_owned(), source }
 }
 
 fn damaged(reason: &str, error: StorageError) -> OpenError {
-    OpenError::Damaged {
-        reason: reason.to_owned(),
-        source: Some(Box::new(error)),
-    }
+    OpenError::Damaged { reason: reason.to_owned(), source: Some(Box::new(error)) }
 }

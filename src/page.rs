@@ -41,20 +41,12 @@ pub struct PageRequest {
 impl PageRequest {
     /// The newest executions, at most `limit` (1 to 10,000) of them.
     pub const fn newest_first(limit: usize) -> Self {
-        Self {
-            order: Order::NewestFirst,
-            limit,
-            after: None,
-        }
+        Self { order: Order::NewestFirst, limit, after: None }
     }
 
     /// The oldest executions, at most `limit` (1 to 10,000) of them.
     pub const fn oldest_first(limit: usize) -> Self {
-        Self {
-            order: Order::OldestFirst,
-            limit,
-            after: None,
-        }
+        Self { order: Order::OldestFirst, limit, after: None }
     }
 
     /// Goes on where the page that gave this cursor ended.
@@ -107,25 +99,17 @@ impl std::str::FromStr for Cursor {
     type Err = ReadError;
 
     fn from_str(text: &str) -> Result<Self, ReadError> {
-        let bad = || ReadError::InvalidCursor {
-            reason: "it is not one of ours",
-        };
+        let bad = || ReadError::InvalidCursor { reason: "it is not one of ours" };
         let order = match text.get(..2) {
             Some("1n") => Order::NewestFirst,
             Some("1o") => Order::OldestFirst,
             _ => return Err(bad()),
         };
         let hex = |part: Option<&str>| {
-            let part = part
-                .filter(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
-                .ok_or_else(bad)?;
+            let part = part.filter(|part| part.bytes().all(|b| b.is_ascii_hexdigit())).ok_or_else(bad)?;
             u64::from_str_radix(part, 16).map_err(|_| bad())
         };
-        Ok(Self {
-            store: hex(text.get(2..18))?,
-            order,
-            number: hex(text.get(18..))?,
-        })
+        Ok(Self { store: hex(text.get(2..18))?, order, number: hex(text.get(18..))? })
     }
 }
 
@@ -136,27 +120,12 @@ mod tests {
     #[test]
     fn cursors_go_through_text() {
         for cursor in [
-            Cursor {
-                store: 0,
-                order: Order::NewestFirst,
-                number: 0,
-            },
-            Cursor {
-                store: u64::MAX,
-                order: Order::OldestFirst,
-                number: u64::MAX,
-            },
+            Cursor { store: 0, order: Order::NewestFirst, number: 0 },
+            Cursor { store: u64::MAX, order: Order::OldestFirst, number: u64::MAX },
         ] {
             assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
         }
-        for text in [
-            "",
-            "1n",
-            "1x00000000000000001",
-            "1n0000000000000000",
-            "1n0000000000000000+1",
-            "1nß",
-        ] {
+        for text in ["", "1n", "1x00000000000000001", "1n0000000000000000", "1n0000000000000000+1", "1nß"] {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
         }
     }

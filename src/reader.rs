@@ -151,10 +151,7 @@ pub trait Readable: sealed::View {
         id: impl AsRef<str>,
         range: impl RangeBounds<EventSeq>,
     ) -> Result<List<'_, Event>, ReadError> {
-        let seqs = inclusive(
-            range.start_bound().map(|seq| seq.0),
-            range.end_bound().map(|seq| seq.0),
-        );
+        let seqs = inclusive(range.start_bound().map(|seq| seq.0), range.end_bound().map(|seq| seq.0));
         let number = self.tables().number(id.as_ref())?;
         let (Some(number), Some(seqs)) = (number, seqs) else {
             return Ok(List::empty());
@@ -167,10 +164,7 @@ pub trait Readable: sealed::View {
     /// The entries of the change log with sequence numbers in a range, in order; `rev()` gives the last
     /// first.
     fn changes(&self, range: impl RangeBounds<ChangeSeq>) -> Result<List<'_, Change>, ReadError> {
-        let seqs = inclusive(
-            range.start_bound().map(|seq| seq.0),
-            range.end_bound().map(|seq| seq.0),
-        );
+        let seqs = inclusive(range.start_bound().map(|seq| seq.0), range.end_bound().map(|seq| seq.0));
         let Some(seqs) = seqs else {
             return Ok(List::empty());
         };
@@ -243,24 +237,15 @@ pub(crate) fn load<V: sealed::View + ?Sized>(view: &V, found: Found) -> Result<E
         Some(payload) => payload,
         None => stored_payload(view, found.number, found.payload_version)?,
     };
-    Ok(Execution {
-        header: found.header,
-        payload,
-    })
+    Ok(Execution { header: found.header, payload })
 }
 
 fn stored_payload<V: sealed::View + ?Sized>(view: &V, number: u64, version: u64) -> Result<Json, ReadError> {
-    view.tables()
-        .payload(number, version)?
-        .ok_or_else(|| missing_payload(number, version).into())
+    view.tables().payload(number, version)?.ok_or_else(|| missing_payload(number, version).into())
 }
 
 fn missing_payload(number: u64, version: u64) -> Damage {
-    damaged(
-        Tag::Payloads,
-        &crate::codec::pair(number, version),
-        "the payload is missing",
-    )
+    damaged(Tag::Payloads, &crate::codec::pair(number, version), "the payload is missing")
 }
 
 /// A payload of any version: superseded and large ones are kept apart, the current one may be in its record.
@@ -269,11 +254,9 @@ fn payload_version<V: sealed::View + ?Sized>(view: &V, number: u64, version: u64
         return Ok(payload);
     }
     match view.tables().execution(number, &view.context().lifecycle)? {
-        Some(Found {
-            payload: Some(payload),
-            payload_version,
-            ..
-        }) if payload_version == version => Ok(payload),
+        Some(Found { payload: Some(payload), payload_version, .. }) if payload_version == version => {
+            Ok(payload)
+        }
         _ => Err(missing_payload(number, version).into()),
     }
 }
@@ -281,28 +264,16 @@ fn payload_version<V: sealed::View + ?Sized>(view: &V, number: u64, version: u64
 /// The record that a row of an index names.
 fn indexed<V: sealed::View + ?Sized>(view: &V, number: u64, index: Tag) -> Result<Found, ReadError> {
     let found = view.tables().execution(number, &view.context().lifecycle)?;
-    found.ok_or_else(|| {
-        damaged(
-            index,
-            &number.to_be_bytes(),
-            "the execution of the row is missing",
-        )
-        .into()
-    })
+    found.ok_or_else(|| damaged(index, &number.to_be_bytes(), "the execution of the row is missing").into())
 }
 
 fn code_of<V: sealed::View + ?Sized>(view: &V, state: &str) -> Result<u8, ReadError> {
     let code = view.context().lifecycle.code(state);
-    code.ok_or_else(|| ReadError::UnknownState {
-        state: state.to_owned(),
-    })
+    code.ok_or_else(|| ReadError::UnknownState { state: state.to_owned() })
 }
 
 fn in_states<V: sealed::View + ?Sized>(view: &V, codes: Vec<u8>) -> Result<List<'_, Execution>, ReadError> {
-    let lists = codes
-        .iter()
-        .map(|code| view.tables().state_rows(*code))
-        .collect::<Result<Vec<_>, _>>()?;
+    let lists = codes.iter().map(|code| view.tables().state_rows(*code)).collect::<Result<Vec<_>, _>>()?;
     Ok(List::new(Merged::new(lists).map(move |number| {
         let found = indexed(view, number?, Tag::States)?;
         let code = view.context().lifecycle.code(found.header.state.as_str());
@@ -317,42 +288,33 @@ fn in_states<V: sealed::View + ?Sized>(view: &V, codes: Vec<u8>) -> Result<List<
 fn read_page<V: sealed::View + ?Sized>(view: &V, request: &PageRequest) -> Result<Page, ReadError> {
     let PageRequest { order, limit, after } = request;
     if *limit == 0 {
-        return Err(InputError::Invalid {
-            what: "page limit",
-            reason: "it is 0".into(),
-        }
-        .into());
+        return Err(InputError::Invalid { what: "page limit", reason: "it is 0".into() }.into());
     }
     crate::limits::check_size("page limit", *limit, MAX_PAGE)?;
     let store = view.context().store_id as u64;
     let mut last = None;
     if let Some(cursor) = after {
         if cursor.store != store {
-            return Err(ReadError::InvalidCursor {
-                reason: "it is of another store",
-            });
+            return Err(ReadError::InvalidCursor { reason: "it is of another store" });
         }
         if cursor.order != *order {
-            return Err(ReadError::InvalidCursor {
-                reason: "it is of the other order",
-            });
+            return Err(ReadError::InvalidCursor { reason: "it is of the other order" });
         }
         last = Some(cursor.number);
     }
     let lifecycle = &view.context().lifecycle;
     let mut page = Page::default();
     // One row more than asked for tells whether there is a next page.
-    match order {
-        Order::OldestFirst => {
-            let start = last.map_or(Bound::Unbounded, Bound::Excluded);
-            let rows = view
-                .tables()
-                .execution_rows((start, Bound::Unbounded), lifecycle)?;
+    match (order, last) {
+        (_, Some(u64::MAX)) | (Order::NewestFirst, Some(0)) => {}
+        (Order::OldestFirst, last) => {
+            let start = last.map_or(0, |last| last + 1);
+            let rows = view.tables().execution_rows(start..=u64::MAX, lifecycle)?;
             fill(view, &mut page, rows, request)?;
         }
-        Order::NewestFirst => {
-            let end = last.map_or(Bound::Unbounded, Bound::Excluded);
-            let rows = view.tables().execution_rows((Bound::Unbounded, end), lifecycle)?;
+        (Order::NewestFirst, last) => {
+            let end = last.map_or(u64::MAX, |last| last - 1);
+            let rows = view.tables().execution_rows(0..=end, lifecycle)?;
             fill(view, &mut page, rows.rev(), request)?;
         }
     }
@@ -393,10 +355,7 @@ fn fill<V: sealed::View + ?Sized>(
 }
 
 fn join(header: Option<Header>, payload: Option<Json>) -> Option<Execution> {
-    Some(Execution {
-        header: header?,
-        payload: payload?,
-    })
+    Some(Execution { header: header?, payload: payload? })
 }
 
 /// Sequence numbers begin at 1. `None` if the range has none.

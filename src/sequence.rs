@@ -24,24 +24,12 @@ pub(crate) struct Gapless<I, T> {
 
 impl<I, T> Gapless<I, T> {
     pub(crate) fn new(rows: I, table: Tag, before_first: Option<u64>) -> Self {
-        Self {
-            rows,
-            table,
-            front: before_first,
-            back: None,
-            held_front: None,
-            held_back: None,
-        }
+        Self { rows, table, front: before_first, back: None, held_front: None, held_back: None }
     }
 
     fn missing(&self, number: u64) -> ReadError {
         let reason = format!("number {number} is missing");
-        Damage {
-            table: self.table.name(),
-            key: format!("{number:016x}"),
-            reason,
-        }
-        .into()
+        Damage { table: self.table.name(), key: format!("{number:016x}"), reason }.into()
     }
 }
 
@@ -111,14 +99,7 @@ pub(crate) struct Merged<I> {
 
 impl<I> Merged<I> {
     pub(crate) fn new(lists: Vec<I>) -> Self {
-        let lists = lists
-            .into_iter()
-            .map(|rows| List {
-                rows,
-                front: None,
-                back: None,
-            })
-            .collect();
+        let lists = lists.into_iter().map(|rows| List { rows, front: None, back: None }).collect();
         Self { lists }
     }
 }
@@ -195,10 +176,7 @@ mod tests {
             rows.into_iter().map(Result::ok).collect()
         };
         let gapless = |numbers: &[u64], before| Gapless::new(rows(numbers), Tag::Events, before);
-        assert_eq!(
-            show(gapless(&[1, 2, 4, 5], None).collect()),
-            [Some(1), Some(2), None, Some(4), Some(5)]
-        );
+        assert_eq!(show(gapless(&[1, 2, 4, 5], None).collect()), [Some(1), Some(2), None, Some(4), Some(5)]);
         assert_eq!(
             show(gapless(&[1, 2, 4, 5], None).rev().collect()),
             [Some(5), Some(4), None, Some(2), Some(1)]
@@ -216,10 +194,7 @@ mod tests {
         let lists = || Merged::new([&[1, 4, 9][..], &[], &[2, 3, 10]].map(rows).into());
         let all = [1, 2, 3, 4, 9, 10];
         assert_eq!(lists().map(Result::unwrap).collect::<Vec<_>>(), all);
-        assert_eq!(
-            lists().rev().map(Result::unwrap).collect::<Vec<_>>(),
-            [10, 9, 4, 3, 2, 1]
-        );
+        assert_eq!(lists().rev().map(Result::unwrap).collect::<Vec<_>>(), [10, 9, 4, 3, 2, 1]);
         // Every way to take from the two ends gives each number once.
         for choice in 0u32..64 {
             let mut merged = lists();

@@ -41,10 +41,7 @@ impl Shared {
             doorbell: Doorbell::new(head),
             journal: journal.map(Mutex::new),
             poisoned: AtomicBool::new(false),
-            latest: Mutex::new(Latest {
-                snapshot: None,
-                unusable: attached,
-            }),
+            latest: Mutex::new(Latest { snapshot: None, unusable: attached }),
         }
     }
 
@@ -99,11 +96,7 @@ impl Shared {
     }
 
     pub(crate) fn check_sound(&self) -> Result<(), StorageError> {
-        if self.poisoned.load(Ordering::Acquire) {
-            Err(StorageError::Poisoned)
-        } else {
-            Ok(())
-        }
+        if self.poisoned.load(Ordering::Acquire) { Err(StorageError::Poisoned) } else { Ok(()) }
     }
 }
 
@@ -127,17 +120,15 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// the close happens once that one has ended, on a thread of its own, and the file stays open until then.
 fn close(journal: Journaling, db: Arc<Database>) {
     let (report, progress) = mpsc::channel();
-    let closing = thread::Builder::new()
-        .name("execstore-close".into())
-        .spawn(move || {
-            let begun = shield(|| db.begin_write());
-            let _ = report.send(());
-            if let Ok(txn) = begun {
-                // Nobody is left to hear of an error; the next open does what was not done.
-                let _ = journal.close(txn);
-            }
-            drop(db);
-        });
+    let closing = thread::Builder::new().name("execstore-close".into()).spawn(move || {
+        let begun = shield(|| db.begin_write());
+        let _ = report.send(());
+        if let Ok(txn) = begun {
+            // Nobody is left to hear of an error; the next open does what was not done.
+            let _ = journal.close(txn);
+        }
+        drop(db);
+    });
     if let (Ok(closing), Ok(())) = (closing, progress.recv_timeout(PATIENCE)) {
         let _ = closing.join();
     }

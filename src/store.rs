@@ -31,17 +31,13 @@ pub struct Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store")
-            .field("id", &self.id())
-            .finish_non_exhaustive()
+        f.debug_struct("Store").field("id", &self.id()).finish_non_exhaustive()
     }
 }
 
 impl Store {
     pub(crate) fn from_shared(shared: Shared) -> Self {
-        Self {
-            shared: Arc::new(shared),
-        }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Creates a store in a new file, with the default lifecycle. Refuses a path that exists.
@@ -150,17 +146,13 @@ impl Store {
     pub fn join<'t>(&'t self, txn: &'t WriteTransaction) -> Result<Writer<'t>, WriteError> {
         self.shared.check_sound()?;
         let expected = self.id();
-        let foreign = |found: String| WriteError::ForeignTransaction {
-            expected: expected.to_string(),
-            found,
-        };
+        let foreign =
+            |found: String| WriteError::ForeignTransaction { expected: expected.to_string(), found };
         // Opening a table in a write transaction makes it, so look first.
         let has_store = shield(|| {
             let tables = txn.list_tables()?;
             Ok::<_, redb::StorageError>(
-                tables
-                    .into_iter()
-                    .any(|table| redb::TableHandle::name(&table) == Tag::Meta.name()),
+                tables.into_iter().any(|table| redb::TableHandle::name(&table) == Tag::Meta.name()),
             )
         })?;
         if !has_store {
@@ -191,11 +183,7 @@ impl Store {
     pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
         let heard = self.shared.doorbell.wait(after, timeout);
         // A joined transaction may have been committed without a word.
-        if heard <= after {
-            Ok(self.begin_read()?.head()?)
-        } else {
-            Ok(heard)
-        }
+        if heard <= after { Ok(self.begin_read()?.head()?) } else { Ok(heard) }
     }
 
     /// The id that the store was given when it was created.

@@ -77,13 +77,7 @@ impl WriteTxn {
         let txn = shield(|| shared.db.begin_write())?;
         // Another thread may have failed while this one waited for its turn.
         shared.check_sound()?;
-        Ok(Self {
-            txn,
-            redo: Mutex::default(),
-            entered: AtomicBool::new(false),
-            durable: true,
-            shared,
-        })
+        Ok(Self { txn, redo: Mutex::default(), entered: AtomicBool::new(false), durable: true, shared })
     }
 
     /// Opens the store's tables for writing. One writer at a time: drop it before the next, and before the
@@ -120,13 +114,7 @@ impl WriteTxn {
     /// [`CommitError::Unknown`] all of it or none of it will be found when the store is opened again.
     pub fn commit(self) -> Result<(), CommitError> {
         let redo = std::mem::take(&mut *Redo::lock(&self.redo));
-        commit(
-            &self.shared,
-            self.txn,
-            redo,
-            self.entered.into_inner(),
-            self.durable,
-        )
+        commit(&self.shared, self.txn, redo, self.entered.into_inner(), self.durable)
     }
 
     /// Rolls the transaction back, as dropping it does, and reports an error in doing so.

@@ -53,10 +53,7 @@ impl Report {
     fn add(&mut self, table: &'static str, what: impl Into<String>) {
         self.problem_count += 1;
         if self.problems.len() < MAX_LISTED {
-            self.problems.push(Problem {
-                table,
-                what: what.into(),
-            });
+            self.problems.push(Problem { table, what: what.into() });
         }
     }
 }
@@ -64,22 +61,13 @@ impl Report {
 impl fmt::Display for Report {
     /// One line of counts, then one for each problem.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report {
-            executions,
-            events,
-            changes,
-            payloads,
-            checkpoints,
-            ..
-        } = self;
+        let Report { executions, events, changes, payloads, checkpoints, .. } = self;
         write!(
             f,
             "{executions} executions, {events} events, {changes} changes, {payloads} payloads, \
              {checkpoints} checkpoints, {} problems",
             self.problem_count
         )?;
-        self.problems
-            .iter()
-            .try_for_each(|problem| write!(f, "\n{problem}"))
+        self.problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
     }
 }

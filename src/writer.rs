@@ -70,13 +70,7 @@ impl<'t> Writer<'t> {
             Redo::begin(redo, totals.version);
         }
         let first_change = totals.head + 1;
-        Ok(Self {
-            tables,
-            context,
-            totals,
-            first_change,
-            redo,
-        })
+        Ok(Self { tables, context, totals, first_change, redo })
     }
 
     /// Creates an execution, with its first events. Returns the new record.
@@ -85,9 +79,7 @@ impl<'t> Writer<'t> {
         let mut execution = new.build(&self.context.lifecycle, self.context.max_payload, now)?;
         check_events(events)?;
         if self.tables.number(execution.id.as_str())?.is_some() {
-            return Err(WriteError::AlreadyExists {
-                id: execution.id.clone(),
-            });
+            return Err(WriteError::AlreadyExists { id: execution.id.clone() });
         }
         let number = self.totals.last_number + 1;
         execution.header.event_count = events.len() as u64;
@@ -165,11 +157,7 @@ impl<'t> Writer<'t> {
         let (place, before) = self.expected(id.as_ref(), expect)?;
         check_events(events)?;
         if events.is_empty() {
-            return Err(InputError::Invalid {
-                what: "events",
-                reason: "there are none".into(),
-            }
-            .into());
+            return Err(InputError::Invalid { what: "events", reason: "there are none".into() }.into());
         }
         let mut after = before.clone();
         after.header.modified_at = now.max(before.modified_at);
@@ -227,10 +215,7 @@ impl<'t> Writer<'t> {
         let name = name.as_ref();
         check_checkpoint_name(name)?;
         if seq.0 > self.totals.head {
-            return Err(WriteError::CheckpointBeyondHead {
-                seq: seq.0,
-                head: self.totals.head,
-            });
+            return Err(WriteError::CheckpointBeyondHead { seq: seq.0, head: self.totals.head });
         }
         self.storing(|w| {
             w.tables.put_checkpoint(name, seq)?;
@@ -293,16 +278,12 @@ impl<'t> Writer<'t> {
 
     fn leave_state(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
         let code = self.code(header);
-        self.totals
-            .set_count(code, self.totals.count(code).saturating_sub(1));
+        self.totals.set_count(code, self.totals.count(code).saturating_sub(1));
         self.tables.remove_state(code, number).map(drop)
     }
 
     fn code(&self, header: &Header) -> u8 {
-        self.context
-            .lifecycle
-            .code(header.state.as_str())
-            .unwrap_or(u8::MAX)
+        self.context.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX)
     }
 
     fn put_record(
@@ -317,21 +298,18 @@ impl<'t> Writer<'t> {
             PayloadPlace::Inline(payload)
         } else {
             if new_payload {
-                self.tables
-                    .put_payload(number, payload_version, &execution.payload)?;
+                self.tables.put_payload(number, payload_version, &execution.payload)?;
             }
             PayloadPlace::Apart
         };
         let lifecycle = &self.context.lifecycle;
-        self.tables
-            .put_execution(number, &execution.header, payload_version, place, lifecycle)
+        self.tables.put_execution(number, &execution.header, payload_version, place, lifecycle)
     }
 
     /// A payload that its record is about to give up stays readable for the change log.
     fn keep_for_log(&mut self, place: &Place, payload: &Json) -> Result<(), StorageError> {
         if place.inline {
-            self.tables
-                .put_payload(place.number, place.payload_version, payload)?;
+            self.tables.put_payload(place.number, place.payload_version, payload)?;
         }
         Ok(())
     }
@@ -352,8 +330,7 @@ impl<'t> Writer<'t> {
     /// Writes the entry of an operation to the change log, and the totals, which end every operation.
     fn log(&mut self, entry: &Entry<'_>) -> Result<(), StorageError> {
         self.totals.head += 1;
-        self.tables
-            .put_change(self.totals.head, entry, &self.context.lifecycle)?;
+        self.tables.put_change(self.totals.head, entry, &self.context.lifecycle)?;
         self.put_totals()
     }
 
@@ -378,12 +355,7 @@ impl<'t> View for Writer<'t> {
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         if let Some(redo) = self.redo {
-            Redo::end(
-                redo,
-                self.totals.version,
-                self.totals.head,
-                self.tables.take_redo(),
-            );
+            Redo::end(redo, self.totals.version, self.totals.head, self.tables.take_redo());
         }
     }
 }

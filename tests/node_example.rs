@@ -1,11 +1,6 @@
 //! The example `node` as its users meet it: run for real, killed for real, and its store looked into.
 #![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,11 +20,7 @@ fn node() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
     let node = profile.join("examples/node");
-    assert!(
-        node.exists(),
-        "{} is missing: run `cargo build --example node`",
-        node.display()
-    );
+    assert!(node.exists(), "{} is missing: run `cargo build --example node`", node.display());
     node
 }
 
@@ -59,11 +50,7 @@ fn err(output: &Output) -> String {
 }
 
 fn all(store: &Store) -> Vec<Execution> {
-    let page = store
-        .begin_read()
-        .unwrap()
-        .page(&PageRequest::oldest_first(10_000))
-        .unwrap();
+    let page = store.begin_read().unwrap().page(&PageRequest::oldest_first(10_000)).unwrap();
     assert!(page.damaged.is_empty() && page.next.is_none());
     page.executions
 }
@@ -133,10 +120,7 @@ fn the_built_in_jobs_run_to_their_ends() {
     let expected = ["created", "claimed", "running", "started", "ended", "published"];
     assert_eq!(topics, expected);
 
-    assert_eq!(
-        result(&get(&store, "hello/1"))["stdout"],
-        "hello from a child process\n"
-    );
+    assert_eq!(result(&get(&store, "hello/1"))["stdout"], "hello from a child process\n");
     let bad = result(&get(&store, "bad-exit/2"));
     assert_eq!(
         (&bad["exit_code"], &bad["stdout"], &bad["stderr"]),
@@ -220,10 +204,7 @@ fn check_acknowledged(store: &Store, lines: &[String], jobs: usize) {
             }
             ["start", id, ..] => {
                 let state = &get(store, id).state;
-                assert!(
-                    !["New", "BidAccepted"].contains(&state.as_str()),
-                    "{line:?} but {state}"
-                );
+                assert!(!["New", "BidAccepted"].contains(&state.as_str()), "{line:?} but {state}");
             }
             ["end", id, state, ..] => {
                 let execution = get(store, id);
@@ -263,18 +244,7 @@ fn a_killed_node_loses_nothing_and_goes_on() {
     // What each kill left alive.
     let mut lost: BTreeMap<String, String> = BTreeMap::new();
     // At times from the start, at once after a line, and a little later.
-    let moments = [
-        (0, 3),
-        (0, 25),
-        (1, 0),
-        (2, 1),
-        (3, 0),
-        (6, 4),
-        (9, 0),
-        (12, 13),
-        (15, 2),
-        (20, 40),
-    ];
+    let moments = [(0, 3), (0, 25), (1, 0), (2, 1), (3, 0), (6, 4), (9, 0), (12, 13), (15, 2), (20, 40)];
     for (lines, pause) in moments {
         let node = Started::new(folder.path(), &args);
         printed.extend(node.kill_after(lines, Duration::from_millis(pause)));
@@ -307,31 +277,18 @@ fn a_killed_node_loses_nothing_and_goes_on() {
         assert_eq!(event.topic, "recovery", "{id}");
         assert_eq!(event.message, "the node stopped while this was running");
         assert_eq!(event.details.parse::<Value>().unwrap()["state"], **state);
-        let after = executions
-            .iter()
-            .filter(|e| e.previous.as_ref() == Some(&execution.id));
+        let after = executions.iter().filter(|e| e.previous.as_ref() == Some(&execution.id));
         assert_eq!(after.count(), 1, "{id} has one successor");
     }
     let recovered = executions.iter().filter(|e| e.labels.contains_key("lost"));
-    assert_eq!(
-        recovered.count(),
-        lost.len(),
-        "no other one was failed by a start"
-    );
+    assert_eq!(recovered.count(), lost.len(), "no other one was failed by a start");
     // A stop of the node uses up no attempt.
     for job in &jobs {
         let of_job =
             |e: &&Execution| e.job_id == *job["id"].as_str().unwrap() && !e.labels.contains_key("lost");
-        let states: Vec<_> = executions
-            .iter()
-            .filter(of_job)
-            .map(|e| e.state.to_string())
-            .collect();
-        let expected: &[&str] = if job["program"] == "false" {
-            &["Failed", "Failed"]
-        } else {
-            &["Completed"]
-        };
+        let states: Vec<_> = executions.iter().filter(of_job).map(|e| e.state.to_string()).collect();
+        let expected: &[&str] =
+            if job["program"] == "false" { &["Failed", "Failed"] } else { &["Completed"] };
         assert_eq!(states, expected, "{job}");
     }
 }
@@ -340,11 +297,7 @@ fn a_killed_node_loses_nothing_and_goes_on() {
 fn a_bad_job_file_is_named_with_the_place() {
     let folder = tempfile::tempdir().unwrap();
     for (text, place, reason) in [
-        (
-            "[\n  {\"id\": \"a\",\n   \"program\" \"ls\"}]",
-            "line 3, column 14",
-            "expected `:`",
-        ),
+        ("[\n  {\"id\": \"a\",\n   \"program\" \"ls\"}]", "line 3, column 14", "expected `:`"),
         ("[", "line 1, column 1", "EOF"),
         ("", "line 1, column 0", "EOF"),
         ("{\"id\": \"a\"}", "line 1, column 0", "expected a sequence"),
@@ -371,11 +324,7 @@ fn a_bad_job_file_is_named_with_the_place() {
             "line 1, column 2: jobs[0]",
             "field `max_attempts`: it must be 1 to 100, not 0",
         ),
-        (
-            "[{\"id\": \"a\", \"program\": \"ls\", \"timeout_ms\": 0}]",
-            "jobs[0]",
-            "field `timeout_ms`",
-        ),
+        ("[{\"id\": \"a\", \"program\": \"ls\", \"timeout_ms\": 0}]", "jobs[0]", "field `timeout_ms`"),
         ("[{\"id\": \" a\", \"program\": \"ls\"}]", "jobs[0]", "field `id`"),
         (
             "[{\"id\": \"a\", \"program\": \"ls\"},\n {\"id\": \"a\", \"program\": \"ls\"}]",
@@ -393,11 +342,7 @@ fn a_bad_job_file_is_named_with_the_place() {
     }
     let output = run(folder.path(), &["--jobs", "none.json"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        err(&output).contains("none.json: cannot be read: "),
-        "{}",
-        err(&output)
-    );
+    assert!(err(&output).contains("none.json: cannot be read: "), "{}", err(&output));
     assert!(!folder.path().join("node.redb").exists(), "no store was made");
 }
 
@@ -429,20 +374,13 @@ fn a_store_in_use_is_refused() {
     let output = run(folder.path(), &["--store", "mine.redb"]);
     assert_eq!(output.status.code(), Some(1));
     let message = err(&output);
-    assert!(
-        message.contains("mine.redb is in use: another process"),
-        "{message}"
-    );
+    assert!(message.contains("mine.redb is in use: another process"), "{message}");
     assert!(!out(&output).contains("start "));
 
     fs::write(folder.path().join("text.redb"), "not a database at all").unwrap();
     let output = run(folder.path(), &["--store", "text.redb"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        err(&output).contains("is not a redb database"),
-        "{}",
-        err(&output)
-    );
+    assert!(err(&output).contains("is not a redb database"), "{}", err(&output));
 }
 
 #[test]
@@ -474,10 +412,7 @@ fn much_output_is_read_and_cut() {
     assert_eq!(text("wide/1", "stdout"), wide);
     assert_eq!(text("binary/1", "stdout"), "\0\u{fffd}\u{1b}[31m");
     let endless = result(&get(&store, "endless/1"));
-    assert_eq!(
-        (&endless["timed_out"], &endless["signal"]),
-        (&json!(true), &json!(9))
-    );
+    assert_eq!((&endless["timed_out"], &endless["signal"]), (&json!(true), &json!(9)));
     assert!(text("endless/1", "stdout").ends_with(" bytes cut]"));
 }
 
@@ -505,16 +440,11 @@ fn a_grandchild_does_not_hold_the_node_up() {
 fn new_jobs_run_and_known_ones_stay_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     run_jobs(folder.path(), &json!([{"id": "a", "program": "true"}]));
-    let second = run_jobs(
-        folder.path(),
-        &json!([{"id": "a", "program": "false"}, {"id": "b", "program": "true"}]),
-    );
+    let second =
+        run_jobs(folder.path(), &json!([{"id": "a", "program": "false"}, {"id": "b", "program": "true"}]));
     assert!(out(&second).contains("jobs: 1 added, 1 known already"));
     assert!(err(&second).contains("job \"a\" is in the store with another specification"));
     let store = Store::open(folder.path().join("node.redb")).unwrap();
-    let ids: Vec<_> = all(&store)
-        .iter()
-        .map(|e| format!("{} {}", e.id, e.state))
-        .collect();
+    let ids: Vec<_> = all(&store).iter().map(|e| format!("{} {}", e.id, e.state)).collect();
     assert_eq!(ids, ["a/1 Completed", "b/1 Completed"]);
 }

@@ -1,10 +1,5 @@
 //! Runs the `replay` example over the recorded executions, if they are there, and over small odd ones.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,9 +19,7 @@ fn example() -> &'static Path {
     BUILT.get_or_init(|| {
         let test = std::env::current_exe().unwrap();
         let profile = test.parent().and_then(Path::parent).unwrap();
-        let path = profile
-            .join("examples")
-            .join(format!("replay{}", std::env::consts::EXE_SUFFIX));
+        let path = profile.join("examples").join(format!("replay{}", std::env::consts::EXE_SUFFIX));
         // `cargo test` builds it, `cargo test --test` and `--all-targets` do not.
         let built = fs::metadata(&path).and_then(|file| file.modified()).ok();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -94,12 +87,7 @@ fn every_recorded_execution_goes_in_and_comes_back() {
     assert!(output.status.success(), "{text}");
     assert!(text.lines().any(|line| line == "mismatches 0"), "{text}");
     assert!(text.lines().any(|line| line == "unreadable 0"), "{text}");
-    for (kind, end) in [
-        ("temporal", "json"),
-        ("cadence", "json"),
-        ("wfformat", "json"),
-        ("strings", "txt"),
-    ] {
+    for (kind, end) in [("temporal", "json"), ("cadence", "json"), ("wfformat", "json"), ("strings", "txt")] {
         assert_eq!(counts(&text, kind)[0], files(&traces.join(kind), end), "{text}");
     }
 }
@@ -131,11 +119,7 @@ const WFFORMAT: &str = r#"{"name": "flow", "schemaVersion": "1.5", "workflow": {
 fn odd_files_are_kept_or_named() {
     let folder = tempfile::tempdir().unwrap();
     let odd = folder.path().join("odd");
-    write(
-        &odd,
-        "a.json",
-        &format!("{{\"events\": [{STARTED}, {EARLIER}, {ENDED}]}}"),
-    );
+    write(&odd, "a.json", &format!("{{\"events\": [{STARTED}, {EARLIER}, {ENDED}]}}"));
     // The same run, newest first, and once more as Cadence wrote it, without an end.
     write(
         &odd,
@@ -150,17 +134,9 @@ fn odd_files_are_kept_or_named() {
            {"eventId": 2, "timestamp": 1599999999999999999, "eventType": "DecisionTaskScheduled"}]"#,
     );
     write(&odd, "flow.json", WFFORMAT);
-    write(
-        &odd,
-        "strings/s.txt",
-        "# a comment\n\n x\ny\u{7}\n\u{202e}é\nq\"\\\n",
-    );
+    write(&odd, "strings/s.txt", "# a comment\n\n x\ny\u{7}\n\u{202e}é\nq\"\\\n");
     write(&odd, "cut.json", &format!("{{\"events\": [{STARTED}, {{\"eventI"));
-    write(
-        &odd,
-        "twice.json",
-        &format!("{{\"events\": [{STARTED}, {STARTED}]}}"),
-    );
+    write(&odd, "twice.json", &format!("{{\"events\": [{STARTED}, {STARTED}]}}"));
     write(&odd, "other.json", r#"{"events": [{"id": 1, "timestamp": "t"}]}"#);
     write(&odd, "notes.txt", "not in a folder of strings");
     fs::write(odd.join("bytes.bin"), [0xff, 0]).unwrap();
@@ -211,18 +187,12 @@ fn in_the_store(path: &Path) {
         assert_eq!(times.collect::<Vec<_>>(), expected);
     }
     let open = get("run-1~3");
-    assert_eq!(
-        (open.state.as_str(), open.namespace.as_str()),
-        ("Running", "cadence")
-    );
+    assert_eq!((open.state.as_str(), open.namespace.as_str()), ("Running", "cadence"));
     let first = reader.events("run-1~3", ..).unwrap().next().unwrap().unwrap();
     assert_eq!(first.time.as_nanos(), 1_600_000_000_000_000_001);
 
     let join = get("flow/c");
-    assert_eq!(
-        (join.state.as_str(), join.job_id.as_str()),
-        ("Completed", "flow/flow")
-    );
+    assert_eq!((join.state.as_str(), join.job_id.as_str()), ("Completed", "flow/flow"));
     assert_eq!(join.labels["parent/1"], "flow/b");
     assert_eq!(get("flow/b").parent.as_ref().unwrap(), &"flow/a");
     assert_eq!(get("flow/b").state, "Scheduled");
@@ -236,11 +206,7 @@ fn in_the_store(path: &Path) {
 #[test]
 fn a_named_file_that_cannot_be_read_ends_with_1_and_stops_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let good = write(
-        folder.path(),
-        "good.json",
-        &format!("{{\"events\": [{STARTED}]}}"),
-    );
+    let good = write(folder.path(), "good.json", &format!("{{\"events\": [{STARTED}]}}"));
     let other = write(folder.path(), "other.json", "{}");
     let absent = folder.path().join("absent.json");
     for (bad, reason) in [(&other, "not one of the three kinds"), (&absent, "No such file")] {

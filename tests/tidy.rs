@@ -1,29 +1,12 @@
 //! The house rules, as tests: first lines, sizes, layers, and documents that must agree with the code.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules, lowest layer first. A module uses its own layer and those below.
 const LAYERS: &[&[&str]] = &[
-    &[
-        "change",
-        "error",
-        "event",
-        "execution",
-        "expect",
-        "id",
-        "json",
-        "lifecycle",
-        "limits",
-        "page",
-        "time",
-    ],
+    &["change", "error", "event", "execution", "expect", "id", "json", "lifecycle", "limits", "page", "time"],
     &["codec", "schema"],
     &["context", "tables"],
     &["reader", "redo", "sequence", "writer"],
@@ -61,11 +44,7 @@ fn every_file_says_what_it_is() {
     for folder in ["src", "tests", "docs/examples", "benches"] {
         for file in rust_files(folder) {
             let text = fs::read_to_string(&file).unwrap();
-            assert!(
-                text.starts_with("//! "),
-                "{} does not begin with what it is",
-                file.display()
-            );
+            assert!(text.starts_with("//! "), "{} does not begin with what it is", file.display());
         }
     }
 }
@@ -76,23 +55,12 @@ fn no_file_has_grown_into_a_god() {
     for file in rust_files("src") {
         let text = fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap().lines().count();
-        assert!(
-            code <= 620,
-            "{} has {code} lines before its tests",
-            file.display()
-        );
+        assert!(code <= 620, "{} has {code} lines before its tests", file.display());
         sizes.push(code);
     }
     sizes.sort_unstable();
-    assert!(
-        sizes[sizes.len() / 2] <= 180,
-        "the median file has {} lines",
-        sizes[sizes.len() / 2]
-    );
-    assert!(
-        sizes[sizes.len() * 9 / 10] <= 500,
-        "one file in ten has over 500 lines"
-    );
+    assert!(sizes[sizes.len() / 2] <= 180, "the median file has {} lines", sizes[sizes.len() / 2]);
+    assert!(sizes[sizes.len() * 9 / 10] <= 500, "one file in ten has over 500 lines");
 }
 
 #[test]
@@ -100,13 +68,7 @@ fn imports_follow_the_layers() {
     let layer = |module: &str| LAYERS.iter().position(|layer| layer.contains(&module));
     for file in rust_files("src") {
         let inside = file.strip_prefix(root().join("src")).unwrap();
-        let module = inside
-            .iter()
-            .next()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .trim_end_matches(".rs");
+        let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
         if module == "lib" {
             continue;
         }
@@ -128,10 +90,7 @@ fn imports_follow_the_layers() {
 
 #[test]
 fn values_and_codec_know_no_redb() {
-    let pure = LAYERS[0]
-        .iter()
-        .filter(|module| **module != "error")
-        .chain(&["codec"]);
+    let pure = LAYERS[0].iter().filter(|module| **module != "error").chain(&["codec"]);
     for module in pure {
         for file in rust_files("src") {
             let inside = file.strip_prefix(root().join("src")).unwrap();
@@ -184,10 +143,7 @@ fn the_commands_of_the_readme_are_the_commands_of_ci() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let ci = fs::read_to_string(root().join(".ci/run")).unwrap();
     for (command, in_ci) in [
-        (
-            "cargo run --release --example node",
-            "cargo run --release --quiet --example node",
-        ),
+        ("cargo run --release --example node", "cargo run --release --quiet --example node"),
         ("cargo test", "\ncargo test\n"),
     ] {
         assert!(readme.contains(command), "{command}");
@@ -198,9 +154,7 @@ fn the_commands_of_the_readme_are_the_commands_of_ci() {
 #[test]
 fn the_example_of_the_readme_is_the_example_of_the_crate() {
     let example = |text: &str, prefix: &str| -> Vec<String> {
-        let lines = text
-            .lines()
-            .map(|line| line.strip_prefix(prefix).unwrap_or(line).trim_end().to_owned());
+        let lines = text.lines().map(|line| line.strip_prefix(prefix).unwrap_or(line).trim_end().to_owned());
         lines
             .skip_while(|line| !line.starts_with("let store = Store::in_memory()"))
             .take_while(|line| !line.starts_with("```"))
@@ -210,10 +164,7 @@ fn the_example_of_the_readme_is_the_example_of_the_crate() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let of_crate = example(&lib, "//! ");
-    let of_crate: Vec<_> = of_crate
-        .iter()
-        .map(|line| if line == "//!" { "" } else { line })
-        .collect();
+    let of_crate: Vec<_> = of_crate.iter().map(|line| if line == "//!" { "" } else { line }).collect();
     assert!(of_crate.len() > 10);
     assert_eq!(example(&readme, ""), of_crate);
 }

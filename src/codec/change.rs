@@ -73,16 +73,7 @@ pub(crate) fn decode_change(
     }
     let undo = decode_undo(&mut r, lifecycle)?;
     r.end()?;
-    Ok(Change {
-        seq,
-        time,
-        kind,
-        number,
-        header,
-        payload_version,
-        undo,
-        new_events,
-    })
+    Ok(Change { seq, time, kind, number, header, payload_version, undo, new_events })
 }
 
 fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
@@ -218,9 +209,7 @@ mod tests {
     #[test]
     fn changes_come_back() {
         let lifecycle = Lifecycle::compute_node();
-        let bare = NewExecution::new("j")
-            .state("Running")
-            .build(&lifecycle, 10, Timestamp::from_nanos(9));
+        let bare = NewExecution::new("j").state("Running").build(&lifecycle, 10, Timestamp::from_nanos(9));
         let mut before = bare.unwrap().into_header();
         before.desired = Desired::Stopped;
         before.completed_at = Some(Timestamp::from_nanos(3));
@@ -238,19 +227,13 @@ mod tests {
                 undo,
                 new_events: 0,
             };
-            for kind in [
-                ChangeKind::Created,
-                ChangeKind::Updated,
-                ChangeKind::EventsAppended,
-                ChangeKind::Deleted,
-            ] {
+            for kind in
+                [ChangeKind::Created, ChangeKind::Updated, ChangeKind::EventsAppended, ChangeKind::Deleted]
+            {
                 change.kind = kind;
                 let mut out = Vec::new();
                 encode_change(5, b"k", &change.entry(), &lifecycle, &mut out);
-                assert_eq!(
-                    decode_change(5, b"k", ChangeSeq(8), &out, &lifecycle).unwrap(),
-                    change
-                );
+                assert_eq!(decode_change(5, b"k", ChangeSeq(8), &out, &lifecycle).unwrap(), change);
             }
         }
     }

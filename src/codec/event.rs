@@ -25,13 +25,7 @@ pub(crate) fn decode_event(table: u8, key: &[u8], seq: EventSeq, value: &[u8]) -
         "" => Json::from_stored("{}"),
         text => Json::from_stored(text),
     };
-    Ok(Event {
-        seq,
-        topic,
-        message,
-        time,
-        details,
-    })
+    Ok(Event { seq, topic, message, time, details })
 }
 
 #[cfg(test)]
@@ -44,20 +38,14 @@ mod tests {
         let details = Json::from_text("{\"a\": [1]}").unwrap();
         for event in [
             NewEvent::new(""),
-            NewEvent::new("t")
-                .message("m")
-                .at(Timestamp::from_nanos(-1))
-                .details(details.clone()),
+            NewEvent::new("t").message("m").at(Timestamp::from_nanos(-1)).details(details.clone()),
         ] {
             let mut out = Vec::new();
             encode_event(2, b"k", &event, now, &mut out);
             let back = decode_event(2, b"k", EventSeq(4), &out).unwrap();
             assert_eq!((back.topic, back.message), (event.topic, event.message));
             assert_eq!(back.time, event.time.unwrap_or(now));
-            assert_eq!(
-                back.details.as_str(),
-                event.details.as_ref().map_or("{}", Json::as_str)
-            );
+            assert_eq!(back.details.as_str(), event.details.as_ref().map_or("{}", Json::as_str));
         }
     }
 }

@@ -74,11 +74,7 @@ pub(crate) fn decode_record<'a>(
         other => return Err(format!("the payload has the unknown form {other}")),
     };
     r.end()?;
-    Ok(Record {
-        header,
-        payload_version,
-        payload,
-    })
+    Ok(Record { header, payload_version, payload })
 }
 
 pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
@@ -105,20 +101,11 @@ pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writ
     let created = header.created_at.as_nanos();
     w.fixed(created.cast_unsigned());
     // Both are at or after the creation, so the differences are small and not negative.
-    w.number(
-        header
-            .modified_at
-            .as_nanos()
-            .wrapping_sub(created)
-            .cast_unsigned(),
-    );
+    w.number(header.modified_at.as_nanos().wrapping_sub(created).cast_unsigned());
     if parts & NAMESPACE != 0 {
         w.text(&header.namespace);
     }
-    for text in [&header.name, &header.node_id, &header.message]
-        .into_iter()
-        .flatten()
-    {
+    for text in [&header.name, &header.node_id, &header.message].into_iter().flatten() {
         w.id(text);
     }
     for link in [&header.parent, &header.previous].into_iter().flatten() {
@@ -146,39 +133,21 @@ pub(super) fn decode_header(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result
     let created = r.fixed()?.cast_signed();
     let since = |difference: u64| Timestamp::from_nanos(created.wrapping_add(difference.cast_signed()));
     let modified_at = since(r.number()?);
-    let namespace = if parts & NAMESPACE != 0 {
-        r.text()?
-    } else {
-        DEFAULT_NAMESPACE
-    }
-    .to_owned();
+    let namespace = if parts & NAMESPACE != 0 { r.text()? } else { DEFAULT_NAMESPACE }.to_owned();
     let mut text = |part: u64| -> Result<Option<String>, Reason> {
-        if parts & part != 0 {
-            r.id().map(|text| Some(text.as_str().to_owned()))
-        } else {
-            Ok(None)
-        }
+        if parts & part != 0 { r.id().map(|text| Some(text.as_str().to_owned())) } else { Ok(None) }
     };
     let (name, node_id, message) = (text(NAME)?, text(NODE)?, text(MESSAGE)?);
     let mut link = |part: u64| -> Result<Option<ExecutionId>, Reason> {
         if parts & part != 0 {
-            r.id()
-                .map(|id| Some(ExecutionId::from_stored(id.as_str().into())))
+            r.id().map(|id| Some(ExecutionId::from_stored(id.as_str().into())))
         } else {
             Ok(None)
         }
     };
     let (parent, previous) = (link(PARENT)?, link(PREVIOUS)?);
-    let labels = if parts & LABELS != 0 {
-        decode_labels(r)?
-    } else {
-        Labels::new()
-    };
-    let completed_at = if parts & COMPLETED != 0 {
-        Some(since(r.number()?))
-    } else {
-        None
-    };
+    let labels = if parts & LABELS != 0 { decode_labels(r)? } else { Labels::new() };
+    let completed_at = if parts & COMPLETED != 0 { Some(since(r.number()?)) } else { None };
     let created_at = Timestamp::from_nanos(created);
     Ok(Header {
         id,
@@ -222,10 +191,7 @@ pub(super) fn state_code(state: &State, lifecycle: &Lifecycle) -> u8 {
 }
 
 pub(super) fn state(code: u8, lifecycle: &Lifecycle) -> Result<State, Reason> {
-    lifecycle
-        .by_code(code)
-        .cloned()
-        .ok_or_else(|| format!("the lifecycle has no state number {code}"))
+    lifecycle.by_code(code).cloned().ok_or_else(|| format!("the lifecycle has no state number {code}"))
 }
 
 pub(super) fn desired_code(desired: Desired) -> u8 {
@@ -264,10 +230,7 @@ pub(super) mod tests {
             .label("", "v")
             .label("k", "")
             .payload(Json::null());
-        let mut header = new
-            .build(&lifecycle, 10, Timestamp::from_nanos(-5))
-            .unwrap()
-            .into_header();
+        let mut header = new.build(&lifecycle, 10, Timestamp::from_nanos(-5)).unwrap().into_header();
         header.completed_at = Some(Timestamp::from_nanos(i64::MAX));
         header.event_count = 300;
         header
@@ -276,22 +239,13 @@ pub(super) mod tests {
     #[test]
     fn records_come_back() {
         let lifecycle = Lifecycle::compute_node();
-        let bare = NewExecution::new("j")
-            .build(&lifecycle, 10, Timestamp::from_nanos(i64::MIN))
-            .unwrap();
+        let bare = NewExecution::new("j").build(&lifecycle, 10, Timestamp::from_nanos(i64::MIN)).unwrap();
         for header in [full(), bare.into_header()] {
             for payload in [PayloadPlace::Apart, PayloadPlace::Inline("{\"a\":1}")] {
                 let mut out = Vec::new();
                 encode_record(1, b"k", &header, 9, payload.clone(), &lifecycle, &mut out);
                 let record = decode_record(1, b"k", &out, &lifecycle).unwrap();
-                assert_eq!(
-                    record,
-                    Record {
-                        header: header.clone(),
-                        payload_version: 9,
-                        payload
-                    }
-                );
+                assert_eq!(record, Record { header: header.clone(), payload_version: 9, payload });
             }
         }
     }

@@ -14,10 +14,7 @@ pub(crate) struct IdKey {
 
 impl IdKey {
     fn empty() -> Self {
-        Self {
-            bytes: [0; MAX_ID + 10],
-            len: 0,
-        }
+        Self { bytes: [0; MAX_ID + 10], len: 0 }
     }
 
     fn push(&mut self, more: &[u8]) {
@@ -130,11 +127,7 @@ mod tests {
         assert_eq!(job_row(&long, 7).len(), MAX_ID + 10);
         assert_eq!(job_number(&job_row(&long, 7)).unwrap(), 7);
         assert_eq!(&*IdKey::of(&"x".repeat(MAX_ID + 1)), [3]);
-        assert_eq!(
-            &*IdKey::of("a\0"),
-            [3],
-            "else it would lie among the rows of the job a"
-        );
+        assert_eq!(&*IdKey::of("a\0"), [3], "else it would lie among the rows of the job a");
     }
 
     #[test]

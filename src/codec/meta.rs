@@ -77,19 +77,13 @@ pub(crate) fn decode_meta(
     }
     for (name, _, successors) in &states {
         for code in *successors {
-            let (to, _, _) = states
-                .get(usize::from(*code))
-                .ok_or("a transition leads to an unknown state")?;
+            let (to, _, _) =
+                states.get(usize::from(*code)).ok_or("a transition leads to an unknown state")?;
             lifecycle = lifecycle.transition(name, to);
         }
     }
     let lifecycle = lifecycle.build().map_err(|e| e.to_string())?;
-    Ok(Ok(Meta {
-        format,
-        store_id,
-        journal,
-        lifecycle,
-    }))
+    Ok(Ok(Meta { format, store_id, journal, lifecycle }))
 }
 
 #[cfg(test)]
@@ -99,12 +93,7 @@ mod tests {
     #[test]
     fn the_meta_record_comes_back() {
         let lifecycle = Lifecycle::compute_node();
-        let meta = Meta {
-            format: 1,
-            store_id: u128::MAX - 5,
-            journal: 3,
-            lifecycle,
-        };
+        let meta = Meta { format: 1, store_id: u128::MAX - 5, journal: 3, lifecycle };
         let mut out = Vec::new();
         encode_meta(0, b"k", &meta, &mut out);
         assert_eq!(decode_meta(0, b"k", &out, 1).unwrap().unwrap(), meta);

@@ -48,10 +48,5 @@ pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Total
     let (version, head, last_number) = (r.number()?, r.number()?, r.number()?);
     let counts = (0..r.number()?).map(|_| r.number()).collect::<Result<_, _>>()?;
     r.end()?;
-    Ok(Totals {
-        version,
-        head,
-        last_number,
-        counts,
-    })
+    Ok(Totals { version, head, last_number, counts })
 }

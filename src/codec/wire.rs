@@ -69,9 +69,7 @@ impl<'a> Writer<'a> {
 /// The UUID that this text spells in lower case with hyphens, the spelling that comes back out.
 pub(crate) fn canonical_uuid(text: &str) -> Option<Uuid> {
     let bytes = text.as_bytes();
-    let dashes = [8, 13, 18, 23]
-        .iter()
-        .all(|place| bytes.get(*place) == Some(&b'-'));
+    let dashes = [8, 13, 18, 23].iter().all(|place| bytes.get(*place) == Some(&b'-'));
     if bytes.len() != 36 || !dashes || bytes.iter().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
@@ -169,11 +167,7 @@ impl<'a> Reader<'a> {
 
     /// The value must be used up.
     pub(crate) fn end(&self) -> Result<(), Reason> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("{} bytes are left over", self.0.len()))
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(format!("{} bytes are left over", self.0.len())) }
     }
 }
 
@@ -190,15 +184,7 @@ mod tests {
         let numbers = [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX - 1, u64::MAX];
         let uuid = "01890a5d-ac96-774b-bcce-b302099a8057";
         let upper = uuid.to_uppercase();
-        let ids = [
-            "",
-            "a",
-            "x".repeat(128).leak(),
-            uuid,
-            &upper,
-            "01890a5dac96774bbcceb302099a8057",
-            "é",
-        ];
+        let ids = ["", "a", "x".repeat(128).leak(), uuid, &upper, "01890a5dac96774bbcceb302099a8057", "é"];
         let mut out = Vec::new();
         let mut w = Writer::frame(&mut out);
         numbers.iter().for_each(|n| w.number(*n));
@@ -208,12 +194,8 @@ mod tests {
         w.rest("rest".as_bytes());
         let mut r = Reader::new(&out[FRAME..]);
         numbers.iter().for_each(|n| assert_eq!(r.number().unwrap(), *n));
-        ids.iter()
-            .for_each(|id| assert_eq!(r.id().unwrap().as_str(), *id));
-        assert_eq!(
-            (r.text().unwrap(), r.fixed().unwrap(), r.rest().unwrap()),
-            ("né", 7, "rest")
-        );
+        ids.iter().for_each(|id| assert_eq!(r.id().unwrap().as_str(), *id));
+        assert_eq!((r.text().unwrap(), r.fixed().unwrap(), r.rest().unwrap()), ("né", 7, "rest"));
         assert!(r.end().is_ok() && r.byte().is_err());
     }
 
@@ -224,10 +206,6 @@ mod tests {
         assert!(Reader::new(&[5, b'a']).text().is_err());
         assert!(Reader::new(&[1, 0xff]).text().is_err());
         assert!(Reader::new(&[3, 0]).id().is_err());
-        assert!(
-            Reader::new(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1])
-                .bytes()
-                .is_err()
-        );
+        assert!(Reader::new(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]).bytes().is_err());
     }
 }

@@ -49,10 +49,7 @@ pub(crate) struct Journal {
 
 impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Journal")
-            .field("id", &self.id)
-            .field("position", &self.position)
-            .finish()
+        f.debug_struct("Journal").field("id", &self.id).field("position", &self.position).finish()
     }
 }
 
@@ -92,15 +89,7 @@ impl Journal {
     }
 
     fn at_start(medium: Box<dyn StorageBackend>, id: u64) -> Self {
-        Self {
-            medium,
-            id,
-            round: 0,
-            position: SECTOR,
-            allocated: 0,
-            version: None,
-            buffer: Vec::new(),
-        }
+        Self { medium, id, round: 0, position: SECTOR, allocated: 0, version: None, buffer: Vec::new() }
     }
 
     /// The journal's own number, as the meta record names it.
@@ -132,10 +121,7 @@ impl Journal {
                 reached = record.to;
             } else if record.to > reached {
                 // The file has neither all of this record nor what comes before it.
-                let text = format!(
-                    "record {}..{} does not follow version {reached}",
-                    record.from, record.to
-                );
+                let text = format!("record {}..{} does not follow version {reached}", record.from, record.to);
                 return Err(journal_error(io::Error::new(io::ErrorKind::InvalidData, text)));
             }
             rest = rest.get(record.len..).unwrap_or_default();
@@ -156,11 +142,8 @@ impl Journal {
         frame_record(self.id, self.round, from, to, body, &mut buffer);
         let end = self.position + buffer.len() as u64;
         while self.allocated < end {
-            let grown = self
-                .allocated
-                .next_multiple_of(CHUNK)
-                .max(self.allocated + 1)
-                .next_multiple_of(CHUNK);
+            let grown =
+                self.allocated.next_multiple_of(CHUNK).max(self.allocated + 1).next_multiple_of(CHUNK);
             let zeros = vec![0; usize::try_from(grown - self.allocated).unwrap_or(0)];
             if self.len()? < grown {
                 self.on(|medium| medium.set_len(grown))?;
@@ -250,15 +233,10 @@ mod tests {
         journal.checkpointed(5);
         for (from, to) in [(5, 6), (6, 9), (9, 10)] {
             assert!(journal.takes(from, b"x"));
-            journal
-                .append(from, to, format!("{from}-{to}").as_bytes(), false)
-                .unwrap();
+            journal.append(from, to, format!("{from}-{to}").as_bytes(), false).unwrap();
         }
         assert!(!journal.takes(9, b"x"), "it does not follow");
-        assert_eq!(
-            replayed(&medium, 5).unwrap(),
-            (10, vec![b"5-6".into(), b"6-9".into(), b"9-10".into()])
-        );
+        assert_eq!(replayed(&medium, 5).unwrap(), (10, vec![b"5-6".into(), b"6-9".into(), b"9-10".into()]));
         assert_eq!(replayed(&medium, 9).unwrap(), (10, vec![b"9-10".into()]));
         assert_eq!(replayed(&medium, 10).unwrap(), (10, vec![]));
         assert_eq!(replayed(&medium, 99).unwrap(), (99, vec![]));
@@ -319,10 +297,6 @@ mod tests {
         Journal::create(Box::new(medium.clone()), 7, 9).unwrap();
         assert!(Journal::open(Box::new(medium.clone()), 8, 9).unwrap().is_none());
         assert!(Journal::open(Box::new(medium.clone()), 7, 8).unwrap().is_none());
-        assert!(
-            Journal::open(Box::new(Shared::default()), 7, 9)
-                .unwrap()
-                .is_none()
-        );
+        assert!(Journal::open(Box::new(Shared::default()), 7, 9).unwrap().is_none());
     }
 }

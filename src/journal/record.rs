@@ -34,10 +34,7 @@ impl Header {
         let (format, rest) = rest.split_first_chunk::<4>()?;
         let (store_id, rest) = rest.split_first_chunk::<16>()?;
         let (id, _) = rest.split_first_chunk::<8>()?;
-        let header = Header {
-            store_id: u128::from_le_bytes(*store_id),
-            id: u64::from_le_bytes(*id),
-        };
+        let header = Header { store_id: u128::from_le_bytes(*store_id), id: u64::from_le_bytes(*id) };
         let same = magic == MAGIC && *format == FORMAT.to_le_bytes() && bytes == header.encode();
         same.then_some(header)
     }
@@ -79,9 +76,7 @@ pub(super) fn parse_record(bytes: &[u8], id: u64) -> Option<Record<'_>> {
     let (from, numbers) = numbers.split_first_chunk::<8>()?;
     let (to, numbers) = numbers.split_first_chunk::<8>()?;
     let (round, _) = numbers.split_first_chunk::<8>()?;
-    let whole = usize::try_from(u64::from_le_bytes(*body_len))
-        .ok()?
-        .checked_add(RECORD_HEADER)?;
+    let whole = usize::try_from(u64::from_le_bytes(*body_len)).ok()?.checked_add(RECORD_HEADER)?;
     let covered = bytes.get(8..whole)?;
     if *sum != checksum(id, covered) {
         return None;

@@ -22,17 +22,11 @@ impl<S: Source> Tables<S> {
         let (start, end) = (seqs.start().to_be_bytes(), seqs.end().to_be_bytes());
         let table = self.changes.get(&self.source)?;
         let range = shield(|| table.range::<&[u8; 8]>(&start..=&end))?;
-        Ok(Rows::<Number>::new(range).map(|row| {
+        Ok(Rows::<Number>::new(range, Tag::Changes, &start, Some(&end)).map(|row| {
             let (key, value) = row?;
             let key = key.value();
-            decode_change(
-                Tag::Changes as u8,
-                key,
-                ChangeSeq(number_of(key)),
-                value.value(),
-                lifecycle,
-            )
-            .map_err(|reason| damaged(Tag::Changes, key, reason).into())
+            decode_change(Tag::Changes as u8, key, ChangeSeq(number_of(key)), value.value(), lifecycle)
+                .map_err(|reason| damaged(Tag::Changes, key, reason).into())
         }))
     }
 }

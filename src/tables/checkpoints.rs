@@ -15,9 +15,7 @@ impl<S: Source> Tables<S> {
             return Ok(None);
         };
         let seq = decode_number(Tag::Checkpoints as u8, name.as_bytes(), value.value());
-        Ok(Some(ChangeSeq(seq.map_err(|reason| {
-            damaged(Tag::Checkpoints, name.as_bytes(), reason)
-        })?)))
+        Ok(Some(ChangeSeq(seq.map_err(|reason| damaged(Tag::Checkpoints, name.as_bytes(), reason))?)))
     }
 
     /// All checkpoints, by name.
@@ -29,7 +27,7 @@ impl<S: Source> Tables<S> {
     > {
         let table = self.checkpoints.get(&self.source)?;
         let range = shield(|| table.iter())?;
-        Ok(Rows::<Bytes>::new(range).map(|row| {
+        Ok(Rows::<Bytes>::new(range, Tag::Checkpoints, &[], None).map(|row| {
             let (key, value) = row?;
             let key = key.value();
             let name = std::str::from_utf8(key).map_err(|error| error.to_string());
@@ -44,9 +42,7 @@ impl<S: Source> Tables<S> {
 
 impl Tables<Live<'_>> {
     pub(crate) fn put_checkpoint(&mut self, name: &str, seq: ChangeSeq) -> Result<(), StorageError> {
-        self.put(Tag::Checkpoints, name.as_bytes(), |table, key, out| {
-            encode_number(table, key, seq.0, out)
-        })
+        self.put(Tag::Checkpoints, name.as_bytes(), |table, key, out| encode_number(table, key, seq.0, out))
     }
 
     pub(crate) fn remove_checkpoint(&mut self, name: &str) -> Result<bool, StorageError> {

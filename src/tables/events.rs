@@ -22,7 +22,7 @@ impl<S: Source> Tables<S> {
         let (start, end) = (pair(number, *seqs.start()), pair(number, *seqs.end()));
         let table = self.events.get(&self.source)?;
         let range = shield(|| table.range::<&[u8; 16]>(&start..=&end))?;
-        Ok(Rows::<Pair>::new(range).map(|row| {
+        Ok(Rows::<Pair>::new(range, Tag::Events, &start, Some(&end)).map(|row| {
             let (key, value) = row?;
             let key = key.value();
             let seq = EventSeq(pair_of(key).1);
@@ -40,9 +40,7 @@ impl Tables<Live<'_>> {
         event: &NewEvent,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        self.put(Tag::Events, &pair(number, seq), |table, key, out| {
-            encode_event(table, key, event, now, out)
-        })
+        self.put(Tag::Events, &pair(number, seq), |table, key, out| encode_event(table, key, event, now, out))
     }
 
     pub(crate) fn remove_event(&mut self, number: u64, seq: u64) -> Result<bool, StorageError> {

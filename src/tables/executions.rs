@@ -1,6 +1,6 @@
 //! The table `executions`: number to record, in the order of creation.
 
-use std::ops::RangeBounds;
+use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
@@ -30,12 +30,7 @@ pub(crate) fn decode_found(number: u64, value: &[u8], lifecycle: &Lifecycle) -> 
         PayloadPlace::Inline(text) => Some(Json::from_stored(text)),
         PayloadPlace::Apart => None,
     };
-    Ok(Found {
-        number,
-        header: record.header,
-        payload_version: record.payload_version,
-        payload,
-    })
+    Ok(Found { number, header: record.header, payload_version: record.payload_version, payload })
 }
 
 impl<S: Source> Tables<S> {
@@ -50,17 +45,16 @@ impl<S: Source> Tables<S> {
     /// The records of a range of numbers.
     pub(crate) fn execution_rows<'a>(
         &'a self,
-        numbers: impl RangeBounds<u64>,
+        numbers: RangeInclusive<u64>,
         lifecycle: &'a Lifecycle,
-    ) -> Result<Box<dyn DoubleEndedIterator<Item = Result<Found, ReadError>> + 'a>, StorageError> {
-        let start = numbers.start_bound().map(|number| number.to_be_bytes());
-        let end = numbers.end_bound().map(|number| number.to_be_bytes());
+    ) -> Result<impl DoubleEndedIterator<Item = Result<Found, ReadError>> + use<'a, S>, StorageError> {
+        let (start, end) = (numbers.start().to_be_bytes(), numbers.end().to_be_bytes());
         let table = self.executions.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8; 8]>((start.as_ref(), end.as_ref())))?;
-        Ok(Box::new(Rows::<Number>::new(range).map(|row| {
+        let range = shield(|| table.range::<&[u8; 8]>(&start..=&end))?;
+        Ok(Rows::<Number>::new(range, Tag::Executions, &start, Some(&end)).map(|row| {
             let (key, value) = row?;
             Ok(decode_found(number_of(key.value()), value.value(), lifecycle)?)
-        })))
+        }))
     }
 }
 

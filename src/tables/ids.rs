@@ -22,9 +22,7 @@ impl<S: Source> Tables<S> {
 
 impl Tables<Live<'_>> {
     pub(crate) fn put_id(&mut self, id: &str, number: u64) -> Result<(), StorageError> {
-        self.put(Tag::Ids, &IdKey::of(id), |table, key, out| {
-            encode_number(table, key, number, out)
-        })
+        self.put(Tag::Ids, &IdKey::of(id), |table, key, out| encode_number(table, key, number, out))
     }
 
     pub(crate) fn remove_id(&mut self, id: &str) -> Result<bool, StorageError> {

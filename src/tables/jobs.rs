@@ -16,7 +16,7 @@ impl<S: Source> Tables<S> {
         let (start, end) = (job_start(job), job_end(job));
         let table = self.jobs.get(&self.source)?;
         let range = shield(|| table.range::<&[u8]>(&*start..=&*end))?;
-        Ok(Rows::<Bytes>::new(range).map(|row| {
+        Ok(Rows::<Bytes>::new(range, Tag::Jobs, &start, Some(&end)).map(|row| {
             let (key, value) = row?;
             let key = key.value();
             decode_nothing(Tag::Jobs as u8, key, value.value())

@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use crate::codec::Writer;
-use crate::error::{Damage, StorageError};
+use crate::error::{Damage, ReadError, StorageError};
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
 
 pub(crate) use executions::Found;
@@ -69,10 +69,7 @@ struct Slot<S: Source, K: Key + 'static> {
 
 impl<S: Source, K: Key + 'static> Slot<S, K> {
     fn new(definition: TableDefinition<'static, K, Value>) -> Self {
-        Self {
-            definition,
-            table: OnceLock::new(),
-        }
+        Self { definition, table: OnceLock::new() }
     }
 
     fn get(&self, source: &S) -> Result<&S::Table<K>, StorageError> {
@@ -131,31 +128,27 @@ impl<S: Source> Tables<S> {
     /// Every row of a table, keys as bytes, for `verify`.
     pub(crate) fn raw(&self, tag: Tag) -> Result<Box<dyn Iterator<Item = RawRow> + '_>, StorageError> {
         fn all<'a, T: ReadableTable<K, Value>, K: Key + 'static>(
+            tag: Tag,
             table: &'a T,
         ) -> Result<Box<dyn Iterator<Item = RawRow> + 'a>, StorageError> {
             let range = shield(|| table.iter())?;
-            let rows = Rows::new(range).map(|row| {
-                row.map(|(key, value)| {
-                    (
-                        K::as_bytes(&key.value()).as_ref().to_vec(),
-                        value.value().to_vec(),
-                    )
-                })
+            let rows = Rows::new(range, tag, &[], None).map(|row| {
+                row.map(|(key, value)| (K::as_bytes(&key.value()).as_ref().to_vec(), value.value().to_vec()))
             });
             Ok(Box::new(rows))
         }
         let source = &self.source;
         match tag {
-            Tag::Meta => all(self.meta.get(source)?),
-            Tag::Totals => all(self.totals.get(source)?),
-            Tag::Ids => all(self.ids.get(source)?),
-            Tag::Executions => all(self.executions.get(source)?),
-            Tag::Payloads => all(self.payloads.get(source)?),
-            Tag::Events => all(self.events.get(source)?),
-            Tag::Jobs => all(self.jobs.get(source)?),
-            Tag::States => all(self.states.get(source)?),
-            Tag::Changes => all(self.changes.get(source)?),
-            Tag::Checkpoints => all(self.checkpoints.get(source)?),
+            Tag::Meta => all(tag, self.meta.get(source)?),
+            Tag::Totals => all(tag, self.totals.get(source)?),
+            Tag::Ids => all(tag, self.ids.get(source)?),
+            Tag::Executions => all(tag, self.executions.get(source)?),
+            Tag::Payloads => all(tag, self.payloads.get(source)?),
+            Tag::Events => all(tag, self.events.get(source)?),
+            Tag::Jobs => all(tag, self.jobs.get(source)?),
+            Tag::States => all(tag, self.states.get(source)?),
+            Tag::Changes => all(tag, self.changes.get(source)?),
+            Tag::Checkpoints => all(tag, self.checkpoints.get(source)?),
         }
     }
 }
@@ -186,7 +179,7 @@ impl<S: Source> Tables<S> {
 }
 
 /// A key and a value as bytes.
-pub(crate) type RawRow = Result<(Vec<u8>, Vec<u8>), StorageError>;
+pub(crate) type RawRow = Result<(Vec<u8>, Vec<u8>), ReadError>;
 
 impl Tables<Live<'_>> {
     /// Opens every table, which creates those that are missing.

@@ -16,7 +16,7 @@ impl<S: Source> Tables<S> {
         let (start, end) = (state_row(state, 0), state_row(state, u64::MAX));
         let table = self.states.get(&self.source)?;
         let range = shield(|| table.range::<&[u8; 9]>(&start..=&end))?;
-        Ok(Rows::<StateRow>::new(range).map(|row| {
+        Ok(Rows::<StateRow>::new(range, Tag::States, &start, Some(&end)).map(|row| {
             let (key, value) = row?;
             let key = key.value();
             match decode_nothing(Tag::States as u8, key, value.value()) {

@@ -30,14 +30,10 @@ impl<S: Source> Tables<S> {
 
 impl Tables<Live<'_>> {
     pub(crate) fn put_totals(&mut self, totals: &Totals) -> Result<(), StorageError> {
-        self.put(Tag::Totals, TOTALS_KEY, |table, key, out| {
-            encode_totals(table, key, totals, out)
-        })
+        self.put(Tag::Totals, TOTALS_KEY, |table, key, out| encode_totals(table, key, totals, out))
     }
 
     pub(crate) fn put_meta(&mut self, meta: &Meta) -> Result<(), StorageError> {
-        self.put(Tag::Meta, META_KEY, |table, key, out| {
-            encode_meta(table, key, meta, out)
-        })
+        self.put(Tag::Meta, META_KEY, |table, key, out| encode_meta(table, key, meta, out))
     }
 }

@@ -79,7 +79,7 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     fn executions(&mut self, totals: &Totals) -> Result<(), ReadError> {
-        for row in self.tables.execution_rows(.., self.lifecycle)? {
+        for row in self.tables.execution_rows(0..=u64::MAX, self.lifecycle)? {
             let Some(found) = self.row(Tag::Executions, row)? else {
                 continue;
             };
@@ -87,29 +87,17 @@ impl<S: Source> Verifier<'_, S> {
             let header = &found.header;
             let id = &header.id;
             if found.number > totals.last_number {
-                self.problem(
-                    Tag::Executions,
-                    format!("{id}: number {} was never given", found.number),
-                );
+                self.problem(Tag::Executions, format!("{id}: number {} was never given", found.number));
             }
             if header.modified_at < header.created_at {
-                self.problem(
-                    Tag::Executions,
-                    format!("{id}: it was modified before it was created"),
-                );
+                self.problem(Tag::Executions, format!("{id}: it was modified before it was created"));
             }
             if header.completed_at.is_some() != header.state.is_terminal() {
-                self.problem(
-                    Tag::Executions,
-                    format!("{id}: the completed time does not fit its state"),
-                );
+                self.problem(Tag::Executions, format!("{id}: the completed time does not fit its state"));
             }
             let number = self.tables.number(id.as_str());
             if self.row(Tag::Ids, number)?.flatten() != Some(found.number) {
-                self.problem(
-                    Tag::Ids,
-                    format!("{id}: it has no row, or that of another execution"),
-                );
+                self.problem(Tag::Ids, format!("{id}: it has no row, or that of another execution"));
             }
             let code = self.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX);
             self.counts.set_count(code, self.counts.count(code) + 1);
@@ -137,7 +125,9 @@ impl<S: Source> Verifier<'_, S> {
 
     fn ids(&mut self) -> Result<(), ReadError> {
         for row in self.tables.raw(Tag::Ids)? {
-            let (key, value) = row?;
+            let Some((key, value)) = self.row(Tag::Ids, row)? else {
+                continue;
+            };
             match decode_number(Tag::Ids as u8, &key, &value) {
                 Err(reason) => self.problem(Tag::Ids, format!("key {}: {reason}", hex(&key))),
                 Ok(number) => {
@@ -160,7 +150,9 @@ impl<S: Source> Verifier<'_, S> {
     fn index(&mut self, tag: Tag) -> Result<(), ReadError> {
         let mut rows = 0;
         for row in self.tables.raw(tag)? {
-            let (key, value) = row?;
+            let Some((key, value)) = self.row(tag, row)? else {
+                continue;
+            };
             rows += 1;
             if let Err(reason) = crate::codec::decode_nothing(tag as u8, &key, &value) {
                 self.problem(tag, format!("key {}: {reason}", hex(&key)));
@@ -170,10 +162,7 @@ impl<S: Source> Verifier<'_, S> {
             let expected = self.row(tag, found)?.flatten().map(|found| match tag {
                 Tag::Jobs => job_row(found.header.job_id.as_str(), number).to_vec(),
                 _ => {
-                    let code = self
-                        .lifecycle
-                        .code(found.header.state.as_str())
-                        .unwrap_or(u8::MAX);
+                    let code = self.lifecycle.code(found.header.state.as_str()).unwrap_or(u8::MAX);
                     state_row(code, number).to_vec()
                 }
             });
@@ -182,10 +171,7 @@ impl<S: Source> Verifier<'_, S> {
             }
         }
         if rows != self.report.executions {
-            self.problem(
-                tag,
-                format!("{rows} rows for {} executions", self.report.executions),
-            );
+            self.problem(tag, format!("{rows} rows for {} executions", self.report.executions));
         }
         Ok(())
     }
@@ -194,17 +180,16 @@ impl<S: Source> Verifier<'_, S> {
         for (code, state) in (0u8..).zip(self.lifecycle.states()) {
             let (counted, kept) = (self.counts.count(code), totals.count(code));
             if counted != kept {
-                self.problem(
-                    Tag::Totals,
-                    format!("the counter of {state} is {kept}, not {counted}"),
-                );
+                self.problem(Tag::Totals, format!("the counter of {state} is {kept}, not {counted}"));
             }
         }
     }
 
     fn events(&mut self) -> Result<(), ReadError> {
         for row in self.tables.raw(Tag::Events)? {
-            let (key, value) = row?;
+            let Some((key, value)) = self.row(Tag::Events, row)? else {
+                continue;
+            };
             self.report.events += 1;
             let (number, seq) = key.as_slice().try_into().map(pair_of).unwrap_or_default();
             if let Err(reason) = crate::codec::decode_event(Tag::Events as u8, &key, seq.into(), &value) {
@@ -217,13 +202,8 @@ impl<S: Source> Verifier<'_, S> {
             match expected {
                 None => self.problem(Tag::Events, format!("key {}: it has no execution", hex(&key))),
                 Some(expected) if expected != seq => {
-                    self.problem(
-                        Tag::Events,
-                        format!("key {}: number {expected} was expected", hex(&key)),
-                    );
-                    self.known
-                        .entry(number)
-                        .and_modify(|known| known.events_seen = seq);
+                    self.problem(Tag::Events, format!("key {}: number {expected} was expected", hex(&key)));
+                    self.known.entry(number).and_modify(|known| known.events_seen = seq);
                 }
                 Some(_) => {}
             }
@@ -233,10 +213,7 @@ impl<S: Source> Verifier<'_, S> {
             .iter()
             .filter(|(_, known)| known.events != known.events_seen)
             .map(|(number, known)| {
-                format!(
-                    "execution number {number}: {} events, not {}",
-                    known.events_seen, known.events
-                )
+                format!("execution number {number}: {} events, not {}", known.events_seen, known.events)
             })
             .collect();
         short.into_iter().for_each(|what| self.problem(Tag::Events, what));
@@ -259,35 +236,22 @@ impl<S: Source> Verifier<'_, S> {
                 self.problem(Tag::Changes, format!("{seq} follows a gap"));
             }
             expected = Some(seq.0 + 1);
-            let before = change
-                .before()
-                .map(|header| (hash(&header), change.payload_version_before()));
-            let known = last
-                .get(&change.number)
-                .map(|(header, payload, _)| (*header, *payload));
+            let before = change.before().map(|header| (hash(&header), change.payload_version_before()));
+            let known = last.get(&change.number).map(|(header, payload, _)| (*header, *payload));
             if before.is_none() && known.is_some() {
                 self.problem(Tag::Changes, format!("{seq} creates what was there"));
             }
             if before.is_some() && known.is_some() && before != known {
-                self.problem(
-                    Tag::Changes,
-                    format!("{seq} does not begin where the change before it ended"),
-                );
+                self.problem(Tag::Changes, format!("{seq} does not begin where the change before it ended"));
             }
             let deleted = change.kind == ChangeKind::Deleted;
-            last.insert(
-                change.number,
-                (hash(&change.header), change.payload_version, deleted),
-            );
+            last.insert(change.number, (hash(&change.header), change.payload_version, deleted));
             for version in [change.payload_version, change.payload_version_before()] {
                 self.payload_of_change(seq.0, change.number, version)?;
             }
         }
         if self.report.changes > 0 && expected != Some(totals.head + 1) {
-            self.problem(
-                Tag::Changes,
-                format!("the log does not end at its head, {}", totals.head),
-            );
+            self.problem(Tag::Changes, format!("the log does not end at its head, {}", totals.head));
         }
         let mut wrong = Vec::new();
         for (number, (header, payload, deleted)) in &last {
@@ -297,33 +261,20 @@ impl<S: Source> Verifier<'_, S> {
                 }
                 Some(_) if *deleted => wrong.push(format!("execution number {number} is deleted in the log")),
                 Some(known) if (known.header, known.payload_version) != (*header, *payload) => {
-                    wrong.push(format!(
-                        "execution number {number} is not as its last change left it"
-                    ));
+                    wrong.push(format!("execution number {number} is not as its last change left it"));
                 }
                 _ => {}
             }
         }
-        wrong
-            .into_iter()
-            .for_each(|what| self.problem(Tag::Changes, what));
+        wrong.into_iter().for_each(|what| self.problem(Tag::Changes, what));
         Ok(())
     }
 
     fn payload_of_change(&mut self, seq: u64, number: u64, version: u64) -> Result<(), StorageError> {
-        let inline = self
-            .known
-            .get(&number)
-            .is_some_and(|k| k.payload_version == version && !k.payload_apart);
-        if !inline
-            && !self
-                .tables
-                .has_row(Tag::Payloads, &crate::codec::pair(number, version))?
-        {
-            self.problem(
-                Tag::Changes,
-                format!("{seq}: payload {version} of execution {number} is missing"),
-            );
+        let inline =
+            self.known.get(&number).is_some_and(|k| k.payload_version == version && !k.payload_apart);
+        if !inline && !self.tables.has_row(Tag::Payloads, &crate::codec::pair(number, version))? {
+            self.problem(Tag::Changes, format!("{seq}: payload {version} of execution {number} is missing"));
         }
         Ok(())
     }
@@ -331,7 +282,9 @@ impl<S: Source> Verifier<'_, S> {
     fn payloads(&mut self) -> Result<(), ReadError> {
         let mut apart: HashMap<u64, u64> = HashMap::new();
         for row in self.tables.raw(Tag::Payloads)? {
-            let (key, value) = row?;
+            let Some((key, value)) = self.row(Tag::Payloads, row)? else {
+                continue;
+            };
             self.report.payloads += 1;
             let Ok(key) = <&[u8; 16]>::try_from(key.as_slice()) else {
                 continue;
@@ -350,9 +303,7 @@ impl<S: Source> Verifier<'_, S> {
             .filter(|(number, known)| known.payload_apart && !apart.contains_key(number))
             .map(|(number, _)| format!("execution number {number}: its payload is missing"))
             .collect();
-        missing
-            .into_iter()
-            .for_each(|what| self.problem(Tag::Payloads, what));
+        missing.into_iter().for_each(|what| self.problem(Tag::Payloads, what));
         Ok(())
     }
 
@@ -363,10 +314,7 @@ impl<S: Source> Verifier<'_, S> {
             };
             self.report.checkpoints += 1;
             if seq.0 > totals.head {
-                self.problem(
-                    Tag::Checkpoints,
-                    format!("{name:?} is beyond the head, {}", totals.head),
-                );
+                self.problem(Tag::Checkpoints, format!("{name:?} is beyond the head, {}", totals.head));
             }
         }
         Ok(())

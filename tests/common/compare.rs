@@ -5,22 +5,12 @@ use std::ops::Bound;
 
 use execstore::{ChangeSeq, Event, EventSeq, Execution, PageRequest, ReadError, Readable, State};
 
-use crate::model::{Ev, LIVE, Model, Rec, STATES};
+use crate::dice::Dice;
+use crate::model::Model;
+use crate::records::{Ev, LIVE, Rec, STATES};
 
 fn recs(list: impl Iterator<Item = Result<Execution, ReadError>>) -> Vec<Rec> {
     list.map(|execution| Rec::of(&execution.unwrap())).collect()
-}
-
-/// A small generator for what need not shrink.
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides.max(1)
-    }
 }
 
 /// The record of an id, the head, and one count: cheap.
@@ -31,10 +21,7 @@ pub fn compare_touched(r: &impl Readable, model: &Model, ids: &[String]) {
         assert_eq!(found.as_ref(), model.get(id), "get {id}");
     }
     let counts: Vec<(String, u64)> = pairs(r.counts().unwrap());
-    let expected: Vec<_> = STATES
-        .iter()
-        .map(|(name, ..)| (name.to_string(), model.count(name)))
-        .collect();
+    let expected: Vec<_> = STATES.iter().map(|(name, ..)| (name.to_string(), model.count(name))).collect();
     assert_eq!(counts, expected, "the counts");
 }
 
@@ -56,8 +43,7 @@ pub fn compare_all(r: &impl Readable, model: &Model, dice: &mut Dice) {
     changes(r, model, dice);
     let checkpoints: Vec<_> =
         r.checkpoints().unwrap().into_iter().map(|(name, seq)| (name, seq.get())).collect();
-    let expected: Vec<_> =
-        model.checkpoints.iter().map(|(name, seq)| (name.clone(), *seq)).collect();
+    let expected: Vec<_> = model.checkpoints.iter().map(|(name, seq)| (name.clone(), *seq)).collect();
     assert_eq!(checkpoints, expected);
     for (name, seq) in &model.checkpoints {
         assert_eq!(r.checkpoint(name).unwrap(), Some(ChangeSeq(*seq)));
@@ -66,9 +52,8 @@ pub fn compare_all(r: &impl Readable, model: &Model, dice: &mut Dice) {
 }
 
 fn lists(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
-    let these = |keep: &dyn Fn(&Rec) -> bool| -> Vec<Rec> {
-        all.iter().filter(|rec| keep(rec)).cloned().collect()
-    };
+    let these =
+        |keep: &dyn Fn(&Rec) -> bool| -> Vec<Rec> { all.iter().filter(|rec| keep(rec)).cloned().collect() };
     for job in ["j0", "j1", "j", "j2", "nobody"] {
         let expected = these(&|rec| rec.job == job);
         both_ways(|| r.by_job(job).unwrap(), expected);
@@ -85,7 +70,9 @@ fn lists(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
     let (mut front, mut back) = (Vec::new(), Vec::new());
     loop {
         let turn = dice.roll(2) == 0;
-        let Some(row) = (if turn { list.next() } else { list.next_back() }) else { break };
+        let Some(row) = (if turn { list.next() } else { list.next_back() }) else {
+            break;
+        };
         let rec = Rec::of(&row.unwrap());
         if turn { front.push(rec) } else { back.push(rec) }
     }
@@ -107,7 +94,8 @@ where
 fn pages(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
     for newest in [true, false] {
         let limit = 1 + dice.roll(all.len() as u64 + 2) as usize;
-        let request = if newest { PageRequest::newest_first(limit) } else { PageRequest::oldest_first(limit) };
+        let request =
+            if newest { PageRequest::newest_first(limit) } else { PageRequest::oldest_first(limit) };
         let mut read = Vec::new();
         let mut next = None;
         loop {

@@ -1,11 +1,5 @@
 //! What the tests share: a store that verifies itself when it is dropped, and short spellings.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -32,11 +26,7 @@ impl TestStore {
     pub fn with(builder: &Builder) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = builder.create(folder.path().join("store.redb")).unwrap();
-        Self {
-            store: Some(store),
-            folder: Some(folder),
-            builder: builder.clone(),
-        }
+        Self { store: Some(store), folder: Some(folder), builder: builder.clone() }
     }
 
     /// With a clock that gives 1, 2, 3 ... nanoseconds.
@@ -69,11 +59,7 @@ impl TestStore {
             std::fs::copy(journal, folder.path().join("store.redb-journal")).unwrap();
         }
         let store = self.builder.open(&path).unwrap();
-        Self {
-            store: Some(store),
-            folder: Some(folder),
-            builder: self.builder.clone(),
-        }
+        Self { store: Some(store), folder: Some(folder), builder: self.builder.clone() }
     }
 
     /// Gives up the store without verifying it, for tests that damage it.
@@ -99,10 +85,7 @@ impl Drop for TestStore {
         }
         let path = folder.path().join("store.redb");
         for turn in ["as it was", "opened again"] {
-            let store = self
-                .store
-                .take()
-                .unwrap_or_else(|| self.builder.open(&path).unwrap());
+            let store = self.store.take().unwrap_or_else(|| self.builder.open(&path).unwrap());
             let report = store.verify().unwrap();
             if !report.is_clean() {
                 let kept = folder.keep();
@@ -130,9 +113,7 @@ pub fn big_payload(bytes: usize) -> Json {
 
 /// Creates an execution of this id in the job `j`, in `New`.
 pub fn create(store: &Store, id: &str) -> Execution {
-    store
-        .write(|w| w.create(NewExecution::new("j").id(id), &[]))
-        .unwrap()
+    store.write(|w| w.create(NewExecution::new("j").id(id), &[])).unwrap()
 }
 
 /// Moves an execution through states, without conditions.

@@ -4,130 +4,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use execstore::{
-    ChangeKind, Desired, Execution, ExecutionId, Expect, Header, InputError, Labels, Lifecycle, Revision,
-    State, WriteError,
-};
+use execstore::{ChangeKind, ExecutionId, InputError, Lifecycle, Revision, State, WriteError};
 
-/// The largest payload that the tests' stores take.
-pub const MAX_PAYLOAD: usize = 8 * 1024;
+use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Want};
 
-/// The default lifecycle, said once more: name, whether it is terminal, successors.
-pub const STATES: [(&str, bool, &[&str]); 11] = [
-    ("New", false, &["AskForBid", "BidAccepted", "Failed", "Cancelled"]),
-    (
-        "AskForBid",
-        false,
-        &["AskForBidAccepted", "AskForBidRejected", "Failed", "Cancelled"],
-    ),
-    (
-        "AskForBidAccepted",
-        false,
-        &["BidAccepted", "BidRejected", "Failed", "Cancelled"],
-    ),
-    ("AskForBidRejected", true, &[]),
-    ("BidAccepted", false, &["Running", "Failed", "Cancelled"]),
-    ("Running", false, &["Publishing", "Completed", "Failed", "Cancelled"]),
-    ("Publishing", false, &["Completed", "Failed", "Cancelled"]),
-    ("BidRejected", true, &[]),
-    ("Completed", true, &[]),
-    ("Failed", true, &[]),
-    ("Cancelled", true, &[]),
-];
+/// What changes the parts of a record that an update names.
+pub type Apply = Box<dyn FnOnce(&mut Rec)>;
 
-/// The states that hold resources.
-pub const LIVE: [&str; 3] = ["BidAccepted", "Running", "Publishing"];
-
-/// A record. Without a payload where only a header is compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rec {
-    pub id: String,
-    pub job: String,
-    pub namespace: String,
-    pub name: Option<String>,
-    pub node_id: Option<String>,
-    pub state: String,
-    pub message: Option<String>,
-    pub desired: Desired,
-    pub parent: Option<String>,
-    pub previous: Option<String>,
-    pub labels: Labels,
-    pub revision: u64,
-    pub created: i64,
-    pub modified: i64,
-    pub completed: Option<i64>,
-    pub events: u64,
-    pub payload: Arc<str>,
-}
-
-impl Rec {
-    pub fn of_header(header: &Header) -> Self {
-        Self {
-            id: header.id.to_string(),
-            job: header.job_id.to_string(),
-            namespace: header.namespace.clone(),
-            name: header.name.clone(),
-            node_id: header.node_id.clone(),
-            state: header.state.to_string(),
-            message: header.message.clone(),
-            desired: header.desired,
-            parent: header.parent.as_ref().map(String::from),
-            previous: header.previous.as_ref().map(String::from),
-            labels: header.labels.clone(),
-            revision: header.revision.get(),
-            created: header.created_at.as_nanos(),
-            modified: header.modified_at.as_nanos(),
-            completed: header.completed_at.map(|time| time.as_nanos()),
-            events: header.event_count,
-            payload: "".into(),
-        }
-    }
-
-    pub fn of(execution: &Execution) -> Self {
-        let payload = execution.payload_json().as_str().into();
-        Self { payload, ..Self::of_header(execution.header()) }
-    }
-
-    pub fn header(&self) -> Self {
-        Self { payload: "".into(), ..self.clone() }
-    }
-}
-
-/// An event of an execution; its place in the list is its number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ev {
-    pub topic: String,
-    pub message: String,
-    pub time: Option<i64>,
-    pub details: Option<String>,
-}
-
-/// An entry of the change log; its place in the list is its number.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    pub time: i64,
-    pub kind: ChangeKind,
-    pub before: Option<Arc<Rec>>,
-    pub after: Option<Arc<Rec>>,
-    pub new_events: u64,
-}
-
-/// A condition.
-#[derive(Clone, Debug, Default)]
-pub struct Want {
-    pub states: Vec<String>,
-    pub not_states: Vec<String>,
-    pub revision: Option<u64>,
-}
-
-impl Want {
-    pub fn expect(&self) -> Expect {
-        let expect = Expect::any().states(&self.states).not_states(&self.not_states);
-        match self.revision {
-            Some(revision) => expect.revision(revision),
-            None => expect,
-        }
-    }
+/// What an update means.
+pub struct Amend {
+    pub to: Option<&'static str>,
+    pub apply: Apply,
+    pub patch: Option<&'static str>,
 }
 
 /// What the store holds.
@@ -172,7 +60,7 @@ fn invalid(what: &'static str, reason: &str) -> WriteError {
 fn check_id(what: &'static str, id: &str) -> Result<(), WriteError> {
     match id {
         "" => Err(invalid(what, "it is empty")),
-        id if id.starts_with(' ') => Err(invalid(what, "it begins or ends with a space")),
+        id if id.starts_with(' ') => Err(invalid(what, "it begins or ends with white space")),
         _ => Ok(()),
     }
 }
@@ -232,14 +120,11 @@ impl Model {
         Ok(rec)
     }
 
-    /// `edit` changes the parts of the record that the update names, and checks its links and its payload.
     pub fn update(
         &mut self,
         id: &str,
         want: &Want,
-        to: Option<&str>,
-        edit: impl FnOnce(&mut Rec),
-        patch: Option<&str>,
+        amend: Amend,
         events: &[Ev],
         now: i64,
     ) -> Result<Rec, WriteError> {
@@ -248,7 +133,7 @@ impl Model {
         let mut after = before.clone();
         after.revision += 1;
         after.modified = now.max(before.modified);
-        if let Some(to) = to {
+        if let Some(to) = amend.to {
             known(to)?;
             let row = STATES.iter().find(|(name, ..)| *name == before.state).unwrap();
             let (from, to_state) = (lifecycle_state(&before.state), lifecycle_state(to));
@@ -264,10 +149,10 @@ impl Model {
                 after.completed = Some(after.modified);
             }
         }
-        edit(&mut after);
+        (amend.apply)(&mut after);
         check_id("parent", after.parent.as_deref().unwrap_or("x"))?;
         check_parts(&after)?;
-        if let Some(patch) = patch {
+        if let Some(patch) = amend.patch {
             check_payload(patch)?;
             let mut value = serde_json::from_str(&after.payload).unwrap();
             merge(&mut value, &serde_json::from_str(patch).unwrap());

@@ -1,1 +1,119 @@
-fn main() {}
+//! The scoreboard: the measured workload side by side on execstore, its peers, and the fsync floor.
+//!
+//! `cargo bench -p scoreboard`, or of some cases and smaller, `cargo bench -p scoreboard -- W1 R1 --scale 0.05`.
+//! `M` and `O` are asked for at the full scale; the depth in the name of `R5/50000` is scaled, too. execstore
+//! runs with its defaults, its page cache of 128 MiB included; the peers have 256 MiB.
+
+mod cases;
+mod checks;
+mod child;
+mod crash;
+mod execstore;
+mod fjall_bare;
+mod floor;
+mod keys;
+mod memory;
+mod peer;
+mod reads;
+mod record;
+mod redb_bare;
+mod sql;
+mod sqlite;
+mod subject;
+mod table;
+mod threads;
+mod workload;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use cases::{Case, Plan};
+use peer::{Peer, Side};
+use table::Line;
+
+const ROUNDS: usize = 3;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == child::ARGUMENT) {
+        return child::run(&arguments[1..]);
+    }
+    // `cargo bench` says so; `cargo test --benches` does not, and is not to wait for this.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return;
+    }
+    match parse(&arguments) {
+        Ok((cases, plan)) => run(&cases, plan),
+        Err(message) => {
+            eprintln!("{message}");
+            std::process::exit(2);
+        }
+    }
+}
+
+fn parse(arguments: &[String]) -> Result<(Vec<Case>, Plan), String> {
+    let (mut names, mut scale) = (Vec::new(), 1.0);
+    let mut arguments = arguments.iter().filter(|argument| *argument != "--bench");
+    while let Some(argument) = arguments.next() {
+        if argument == "--scale" {
+            let value = arguments.next().and_then(|value| value.parse().ok());
+            scale = value
+                .filter(|scale| *scale > 0.0 && *scale <= 10.0)
+                .ok_or("--scale takes a factor of at most 10")?;
+        } else {
+            names.push(argument.clone());
+        }
+    }
+    Ok((cases::selected(&names)?, Plan { scale }))
+}
+
+/// The `target` folder.
+fn target() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    workspace.join(folder)
+}
+
+fn run(cases: &[Case], plan: Plan) {
+    let target = target();
+    let parent = target.join("scoreboard-tmp");
+    std::fs::create_dir_all(&parent).unwrap();
+    let folder = tempfile::tempdir_in(&parent).unwrap();
+    let mut sides: [Box<dyn Side>; 5] = [
+        Box::new(Peer::<execstore::Execstore>::new(folder.path())),
+        Box::new(Peer::<sqlite::Sqlite>::new(folder.path())),
+        Box::new(Peer::<redb_bare::Redb>::new(folder.path())),
+        Box::new(Peer::<fjall_bare::Fjall>::new(folder.path())),
+        Box::new(floor::Floor { folder: folder.path().to_owned() }),
+    ];
+    let names: Vec<_> = sides.iter().map(|side| side.name()).collect();
+    let line = |case: &Case| Line { case: *case, samples: Vec::new() };
+    let mut lines: Vec<_> = cases.iter().map(line).collect();
+    let start = Instant::now();
+    for round in 1..=ROUNDS {
+        for line in &mut lines {
+            // In turn: the subjects meet the same minute of the machine.
+            let samples: Vec<_> = sides.iter_mut().map(|side| side.run(&line.case, plan)).collect();
+            let told: Vec<_> = names
+                .iter()
+                .zip(&samples)
+                .filter_map(|(name, value)| value.map(|value| format!("{name} {}", table::figure(value))))
+                .collect();
+            let seconds = start.elapsed().as_secs();
+            eprintln!("{seconds:>5} s  round {round}  {}: {}", line.case.name, told.join(", "));
+            line.samples.push(samples);
+        }
+        sides.iter_mut().for_each(|side| side.end_round());
+    }
+    drop(sides);
+    drop(folder);
+    // Another run may have its folder there.
+    let _ = std::fs::remove_dir(&parent);
+    table::print(&lines, &names);
+    if plan.scale != 1.0 {
+        println!("At scale {}: not the figures to quote.", plan.scale);
+    }
+    let path = target.join("scoreboard.json");
+    table::save(&lines, &names, &path);
+    println!("Written to {}.", path.display());
+}

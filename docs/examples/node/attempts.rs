@@ -46,10 +46,7 @@ pub fn add_jobs(store: &Store, jobs: &[Job]) -> Result<Added, Box<dyn std::error
             }
             continue;
         }
-        let record = Record {
-            job: job.clone(),
-            result: None,
-        };
+        let record = Record { job: job.clone(), result: None };
         let new = attempt(&job.id, 1, Json::from_serialize(&record)?).name(name_of(&job.program));
         writer.create(new, &[NewEvent::new("created").message("from the list of jobs")])?;
         added.new += 1;

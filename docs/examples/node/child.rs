@@ -32,10 +32,7 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn error(reason: String) -> Self {
-        Self {
-            error: Some(reason.chars().take(500).collect()),
-            ..Self::default()
-        }
+        Self { error: Some(reason.chars().take(500).collect()), ..Self::default() }
     }
 
     pub fn is_success(&self) -> bool {
@@ -76,13 +73,9 @@ pub fn start(job: &Job, env: &[(&str, &str)]) -> io::Result<Running> {
     let captures = Capture::begin(child.stdout.take())
         .and_then(|stdout| Ok((stdout, Capture::begin(child.stderr.take())?)));
     match captures {
-        Ok((stdout, stderr)) => Ok(Running {
-            child,
-            began,
-            timeout: Duration::from_millis(job.timeout_ms),
-            stdout,
-            stderr,
-        }),
+        Ok((stdout, stderr)) => {
+            Ok(Running { child, began, timeout: Duration::from_millis(job.timeout_ms), stdout, stderr })
+        }
         Err(error) => {
             let _ = child.kill();
             let _ = child.wait();

@@ -41,9 +41,7 @@ fn run_child(store: &Store, running: &Execution, record: &Record) -> Result<Outc
         Err(error) => return Ok(Outcome::error(format!("cannot start: {error}"))),
     };
     let details = Json::from(json!({"pid": child.pid()}));
-    let event = NewEvent::new("started")
-        .message("the child runs")
-        .details(details);
+    let event = NewEvent::new("started").message("the child runs").details(details);
     let expect = Expect::any().state("Running").revision(running.revision);
     let noted = store.write(|w| w.append_events(&running.id, &expect, &[event]));
     // The child ends in any case, also if the store does not work any more.
@@ -87,9 +85,6 @@ fn end(store: &Store, running: &Execution, outcome: &Outcome, max_attempts: usiz
 
     let then = retry.map_or(String::new(), |retry| format!("; again as {}", retry.id));
     let took = outcome.duration_ms;
-    say(format!(
-        "end {} {state}: {summary}, {took} ms{then} ({progress})",
-        running.id
-    ));
+    say(format!("end {} {state}: {summary}, {took} ms{then} ({progress})", running.id));
     Ok(())
 }

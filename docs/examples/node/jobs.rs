@@ -83,15 +83,11 @@ fn check(job: &Job) -> Result<(), String> {
     }
     if !(1..=MAX_TIMEOUT_MS).contains(&job.timeout_ms) {
         let found = job.timeout_ms;
-        return Err(format!(
-            "field `timeout_ms`: it must be 1 to {MAX_TIMEOUT_MS}, not {found}"
-        ));
+        return Err(format!("field `timeout_ms`: it must be 1 to {MAX_TIMEOUT_MS}, not {found}"));
     }
     if !(1..=MAX_ATTEMPTS).contains(&job.max_attempts) {
         let found = job.max_attempts;
-        return Err(format!(
-            "field `max_attempts`: it must be 1 to {MAX_ATTEMPTS}, not {found}"
-        ));
+        return Err(format!("field `max_attempts`: it must be 1 to {MAX_ATTEMPTS}, not {found}"));
     }
     Ok(())
 }

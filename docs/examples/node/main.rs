@@ -46,27 +46,18 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     // First, so that a bad job file leaves no trace.
     let jobs = jobs::load(options.jobs.as_deref())?;
 
-    let store = Store::builder()
-        .set_lifecycle(Lifecycle::compute_node())
-        .open_or_create(&options.store)?;
+    let store = Store::builder().set_lifecycle(Lifecycle::compute_node()).open_or_create(&options.store)?;
     say(format!("store {} is open", options.store.display()));
 
     for retried in recover::recover(&store)? {
         let recover::Retried { lost, state, retry } = retried;
-        say(format!(
-            "lost {lost}: it was {state} when the node stopped; again as {retry}"
-        ));
+        say(format!("lost {lost}: it was {state} when the node stopped; again as {retry}"));
     }
 
     let added = attempts::add_jobs(&store, &jobs)?;
-    say(format!(
-        "jobs: {} added, {} known already",
-        added.new, added.known
-    ));
+    say(format!("jobs: {} added, {} known already", added.new, added.known));
     for id in &added.different {
-        warn(format!(
-            "job {id:?} is in the store with another specification, which stays; give it a new id"
-        ));
+        warn(format!("job {id:?} is in the store with another specification, which stays; give it a new id"));
     }
 
     runner::run(&store, options.workers)?;

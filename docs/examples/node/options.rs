@@ -29,11 +29,7 @@ pub struct Options {
 impl Options {
     /// `None` if help was asked for.
     pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Self>, String> {
-        let mut options = Self {
-            jobs: None,
-            workers: 4,
-            store: PathBuf::from("node.redb"),
-        };
+        let mut options = Self { jobs: None, workers: 4, store: PathBuf::from("node.redb") };
         let mut args = args;
         while let Some(arg) = args.next() {
             let name = arg.to_string_lossy().into_owned();

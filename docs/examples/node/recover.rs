@@ -25,18 +25,12 @@ pub fn recover(store: &Store) -> Result<Vec<Retried>, Error> {
         for lost in live {
             let message = "the node stopped while this was running";
             let details = serde_json::json!({"state": lost.state.as_str(), "node": lost.node_id});
-            let event = NewEvent::new("recovery")
-                .message(message)
-                .details(Json::from(details));
+            let event = NewEvent::new("recovery").message(message).details(Json::from(details));
             let expect = Expect::any().state(&lost.state).revision(lost.revision);
             let update = Update::to("Failed").message(message).label(LOST, "yes");
             w.update(&lost.id, &expect, update, &[event])?;
             let retry = attempts::retry(w, &lost)?;
-            done.push(Retried {
-                lost: lost.id.clone(),
-                state: lost.state.clone(),
-                retry: retry.id.clone(),
-            });
+            done.push(Retried { lost: lost.id.clone(), state: lost.state.clone(), retry: retry.id.clone() });
         }
         Ok::<_, Error>(done)
     })

@@ -86,9 +86,7 @@ fn execution_row(execution: &Execution) -> String {
         None if execution.labels.contains_key(LOST) => "lost".to_owned(),
         None => "-".to_owned(),
     };
-    let duration = result
-        .as_ref()
-        .map_or("-".to_owned(), |r| format!("{} ms", r.duration_ms));
+    let duration = result.as_ref().map_or("-".to_owned(), |r| format!("{} ms", r.duration_ms));
     row([
         execution.job_id.as_str(),
         execution.labels.get(ATTEMPT).map_or("-", String::as_str),

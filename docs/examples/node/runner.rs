@@ -15,11 +15,7 @@ pub fn run(store: &Store, workers: usize) -> Result<(), Box<dyn StdError>> {
     thread::scope(|scope| {
         let mut handles = Vec::with_capacity(workers);
         for number in 1..=workers {
-            let worker = Worker {
-                store,
-                stop: &stop,
-                number,
-            };
+            let worker = Worker { store, stop: &stop, number };
             let spawned = thread::Builder::new().spawn_scoped(scope, move || worker.work());
             handles.push(spawned.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
         }
@@ -75,11 +71,7 @@ impl Worker<'_> {
                 return Ok(Next::Run(Box::new(claimed)));
             }
         }
-        Ok(if idle {
-            Next::Finished
-        } else {
-            Next::Wait(view.head()?)
-        })
+        Ok(if idle { Next::Finished } else { Next::Wait(view.head()?) })
     }
 
     /// `None` if another worker was faster.
@@ -87,10 +79,7 @@ impl Worker<'_> {
         let expect = Expect::any().state("New").revision(pending.revision);
         let update = Update::to("BidAccepted").node_id(format!("node-{}", std::process::id()));
         let event = NewEvent::new("claimed").message(format!("by worker {}", self.number));
-        match self
-            .store
-            .write(|w| w.update(&pending.id, &expect, update, &[event]))
-        {
+        match self.store.write(|w| w.update(&pending.id, &expect, update, &[event])) {
             Ok(claimed) => Ok(Some(claimed)),
             Err(Error::Write(WriteError::Conflict { .. })) => Ok(None),
             Err(error) => Err(error),

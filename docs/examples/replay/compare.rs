@@ -9,10 +9,7 @@ use super::states;
 
 /// What differs between an execution of the store and the record that it should be. Empty if nothing does.
 pub fn differences(reader: &impl Readable, expected: &Record) -> Result<Vec<String>, ReadError> {
-    let mut found = Found {
-        id: &expected.id,
-        differences: Vec::new(),
-    };
+    let mut found = Found { id: &expected.id, differences: Vec::new() };
     let Some(actual) = reader.get(&expected.id)? else {
         found.differences.push(format!("{}: it is missing", expected.id));
         return Ok(found.differences);
@@ -22,12 +19,8 @@ pub fn differences(reader: &impl Readable, expected: &Record) -> Result<Vec<Stri
     for (event, seq) in reader.events(&expected.id, ..)?.zip(1..) {
         let event = event?;
         found.same("event number", event.seq.get(), seq);
-        let actual = Event {
-            topic: event.topic,
-            message: event.message,
-            time: event.time,
-            details: event.details,
-        };
+        let actual =
+            Event { topic: event.topic, message: event.message, time: event.time, details: event.details };
         found.same(&format!("event {seq}"), Some(&actual), planned.next());
     }
     found.same("event after the last", None, planned.next());
@@ -63,18 +56,10 @@ impl Found<'_> {
         self.same("labels", &actual.labels, &expected.labels);
         self.same("revision", actual.revision.get(), expected.revision());
         self.same("events", actual.event_count, expected.events().count() as u64);
-        self.same(
-            "payload",
-            actual.payload_json().as_str(),
-            expected.payload.as_str(),
-        );
+        self.same("payload", actual.payload_json().as_str(), expected.payload.as_str());
         let ended = actual.completed_at.is_some();
         self.same("ended", ended, states::is_terminal(expected.state()));
-        self.same(
-            "modified before it was created",
-            actual.modified_at < actual.created_at,
-            false,
-        );
+        self.same("modified before it was created", actual.modified_at < actual.created_at, false);
     }
 }
 
@@ -99,10 +84,7 @@ mod tests {
             payload: Json::from_text("[1]").unwrap(),
             first: vec![event(2)],
             steps: vec![Step {
-                change: Some(Move {
-                    to: states::RUNNING,
-                    message: "begun".into(),
-                }),
+                change: Some(Move { to: states::RUNNING, message: "begun".into() }),
                 events: vec![event(1)],
             }],
             ..Record::default()
@@ -118,14 +100,8 @@ mod tests {
 
     #[test]
     fn whatever_differs_is_reported() {
-        let store = Store::builder()
-            .set_lifecycle(states::lifecycle().unwrap())
-            .in_memory()
-            .unwrap();
-        let sources = [super::super::plan::Source {
-            records: vec![record()],
-            ..Default::default()
-        }];
+        let store = Store::builder().set_lifecycle(states::lifecycle().unwrap()).in_memory().unwrap();
+        let sources = [super::super::plan::Source { records: vec![record()], ..Default::default() }];
         let wrong = super::super::write::write(&store, &super::super::write::operations(&sources)).unwrap();
         assert!(wrong.is_empty(), "{wrong:?}");
         let reader = store.begin_read().unwrap();
@@ -143,10 +119,7 @@ mod tests {
             (|r| drop(r.steps.pop()), "state"),
             (|r| r.first.clear(), "event 1"),
             (|r| event_of(r).time = Timestamp::from_nanos(2), "event 2"),
-            (
-                |r| event_of(r).details = Json::from_text("{\"a\": 1.00}").unwrap(),
-                "event 2",
-            ),
+            (|r| event_of(r).details = Json::from_text("{\"a\": 1.00}").unwrap(), "event 2"),
             (|r| r.first.extend_from_within(..), "event after the last"),
         ];
         for (change, what) in cases {

@@ -76,10 +76,7 @@ pub fn history(reader: &impl Readable, source: &Source) -> Result<Vec<String>, B
             && event.topic == plain.event_type.as_str().unwrap_or_default()
             && text.contains(event.details.as_str());
         if !right {
-            wrong.push(format!(
-                "{}: event {} is not that of the file",
-                record.id, event.seq
-            ));
+            wrong.push(format!("{}: event {} is not that of the file", record.id, event.seq));
         }
     }
     Ok(wrong)
@@ -103,9 +100,8 @@ pub fn instance(reader: &impl Readable, source: &Source) -> Result<Vec<String>, 
     let tasks = |part: &str| file.pointer(part).and_then(Value::as_array);
     let specified = tasks("/workflow/specification/tasks").ok_or("no tasks")?;
     let executed = tasks("/workflow/execution/tasks").into_iter().flatten();
-    let executed: BTreeMap<_, _> = executed
-        .map(|task| (task.get("id").and_then(Value::as_str), task))
-        .collect();
+    let executed: BTreeMap<_, _> =
+        executed.map(|task| (task.get("id").and_then(Value::as_str), task)).collect();
     let mut wrong = Vec::new();
     if specified.len() != source.records.len() {
         wrong.push(format!("{}: another number of tasks", name(&source.path)));

@@ -70,10 +70,7 @@ fn walk(
     let new = |seen: &mut BTreeSet<PathBuf>| seen.insert(fs::canonicalize(path).unwrap_or(path.into()));
     match children() {
         Ok(_) if !new(seen) => {}
-        Ok(None) => found.push(Found {
-            path: path.to_owned(),
-            named,
-        }),
+        Ok(None) => found.push(Found { path: path.to_owned(), named }),
         Ok(Some(children)) => {
             for child in children {
                 walk(&child, false, seen, found, failed);
@@ -86,10 +83,7 @@ fn walk(
 /// The kind of a file; `None` if it is none of them. A file that does not parse is recognised by the words
 /// of its kind, so that it can be named as damaged.
 pub fn kind_of(found: &Found, text: &str) -> Option<Kind> {
-    let strings = found
-        .path
-        .parent()
-        .is_some_and(|folder| folder.ends_with("strings"));
+    let strings = found.path.parent().is_some_and(|folder| folder.ends_with("strings"));
     if found.path.extension().is_some_and(|end| end == "txt") && (strings || found.named) {
         return Some(Kind::Strings);
     }
@@ -103,10 +97,7 @@ pub fn kind_of(found: &Found, text: &str) -> Option<Kind> {
             (Kind::Cadence, ["eventId", "eventType", "timestamp"]),
             (Kind::WfFormat, ["schemaVersion", "workflow", "specification"]),
         ];
-        return known
-            .into_iter()
-            .find(|(_, words)| has(*words))
-            .map(|(kind, _)| kind);
+        return known.into_iter().find(|(_, words)| has(*words)).map(|(kind, _)| kind);
     };
     if others.contains_key("schemaVersion") && others.contains_key("workflow") {
         return Some(Kind::WfFormat);

@@ -63,11 +63,7 @@ pub fn read(text: &str, kind: Kind, name: &str) -> Result<Run, String> {
         entries.push(entry(raw, kind).map_err(|reason| format!("event {nth} in the file: {reason}"))?);
     }
     entries.sort_by_key(|entry| entry.id);
-    if let Some((_, twice)) = entries
-        .iter()
-        .zip(entries.iter().skip(1))
-        .find(|(a, b)| a.id == b.id)
-    {
+    if let Some((_, twice)) = entries.iter().zip(entries.iter().skip(1)).find(|(a, b)| a.id == b.id) {
         return Err(format!("the event id {} occurs twice", twice.id));
     }
     let is_start = |entry: &&Entry<'_>| entry.plain_type == "WorkflowExecutionStarted";
@@ -84,11 +80,9 @@ pub fn read(text: &str, kind: Kind, name: &str) -> Result<Run, String> {
     let job = job.into_iter().flatten().find(|job| JobId::new(job).is_ok());
     let parent = about.get("parentWorkflowExecution").and_then(|raw| object(raw));
     let mut labels = Labels::new();
-    for (label, member) in [
-        ("attempt", "attempt"),
-        ("first-run", "firstExecutionRunId"),
-        ("cron", "cronSchedule"),
-    ] {
+    for (label, member) in
+        [("attempt", "attempt"), ("first-run", "firstExecutionRunId"), ("cron", "cronSchedule")]
+    {
         let value = text_at(&about, member).and_then(|value| within(&value, limits::MAX_LABEL_VALUE));
         labels.extend(value.map(|value| (label.to_owned(), value)));
     }
@@ -120,11 +114,7 @@ fn entry(raw: &RawValue, kind: Kind) -> Result<Entry<'_>, String> {
     let members: Members<'_> = object(raw).ok_or("it is not an object")?;
     let id = text_at(&members, "eventId").and_then(|id| id.parse().ok());
     let id = id.ok_or("it has no eventId that is a number")?;
-    let name = if kind == Kind::Cadence {
-        cadence::TIME
-    } else {
-        temporal::TIME
-    };
+    let name = if kind == Kind::Cadence { cadence::TIME } else { temporal::TIME };
     let time: Timestamp = match (members.get(name), kind) {
         (None, _) => return Err(format!("it has no {name}")),
         (Some(raw), Kind::Cadence) => cadence::time(raw)?,
@@ -156,20 +146,14 @@ fn steps(entries: Vec<Entry<'_>>) -> (Vec<Event>, Vec<Step>) {
         state = change.as_ref().map_or(state, |change| change.to);
         if first.is_empty() {
             first.push(entry.event);
-            steps.extend(change.map(|change| Step {
-                change: Some(change),
-                events: Vec::new(),
-            }));
+            steps.extend(change.map(|change| Step { change: Some(change), events: Vec::new() }));
             continue;
         }
         match steps.last_mut() {
             Some(Step { change: None, events }) if change.is_none() && events.len() < BATCH => {
                 events.push(entry.event);
             }
-            _ => steps.push(Step {
-                change,
-                events: vec![entry.event],
-            }),
+            _ => steps.push(Step { change, events: vec![entry.event] }),
         }
     }
     (first, steps)
@@ -178,9 +162,7 @@ fn steps(entries: Vec<Entry<'_>>) -> (Vec<Event>, Vec<Step>) {
 /// The attributes of an event, in the member that ends in `EventAttributes`.
 fn attributes<'a>(entry: &Entry<'a>) -> Option<&'a RawValue> {
     let mut members = entry.members.iter();
-    members
-        .find(|(key, _)| key.ends_with("EventAttributes"))
-        .map(|(_, raw)| *raw)
+    members.find(|(key, _)| key.ends_with("EventAttributes")).map(|(_, raw)| *raw)
 }
 
 fn object(raw: &RawValue) -> Option<Members<'_>> {

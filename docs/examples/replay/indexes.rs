@@ -63,6 +63,5 @@ pub fn check(
 }
 
 fn ids(list: List<'_, Execution>) -> Result<Vec<String>, ReadError> {
-    list.map(|execution| execution.map(|execution| String::from(&execution.id)))
-        .collect()
+    list.map(|execution| execution.map(|execution| String::from(&execution.id))).collect()
 }

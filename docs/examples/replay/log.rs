@@ -33,12 +33,7 @@ fn expected<'p>(op: &Op<'p>) -> Option<Expected<'p>> {
         Op::Create(record) => Some(created(record)),
         Op::Case(case) if case.is_checkpoint() || case.refusal.is_some() => None,
         Op::Case(case) => Some(created(&case.record)),
-        Op::Step {
-            record,
-            step,
-            state,
-            revision,
-        } => {
+        Op::Step { record, step, state, revision } => {
             let moved = step.change.as_ref();
             Some(Expected {
                 kind: moved.map_or(ChangeKind::EventsAppended, |_| ChangeKind::Updated),
@@ -77,14 +72,8 @@ pub fn check(reader: &impl Readable, ops: &[Op<'_>]) -> Result<Vec<String>, Read
             ("execution", change.execution_id().as_str() == id),
             ("job", change.job_id().as_str() == op.record.job),
             ("revision", change.revision() == Revision(op.revision)),
-            (
-                "state before",
-                change.state_before().map(|s| s.as_str()) == op.before,
-            ),
-            (
-                "state after",
-                change.state_after().is_some_and(|s| *s == *op.after),
-            ),
+            ("state before", change.state_before().map(|s| s.as_str()) == op.before),
+            ("state after", change.state_after().is_some_and(|s| *s == *op.after)),
             ("events", events == (new > 0).then_some((last + 1, last + new))),
             ("header before", change.before().as_ref() == headers.get(id)),
             ("payload", payload.as_ref() == Some(&op.record.payload)),

@@ -50,11 +50,7 @@ fn main() -> ExitCode {
         Ok((text, good)) => {
             // A reader that went away is no reason to panic.
             let _ = std::io::stdout().write_all(text.as_bytes());
-            if good {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
+            if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             eprintln!("error: {error}");
@@ -113,9 +109,7 @@ type Times = HashMap<Kind, std::time::Duration>;
 
 /// Writes a plan to a new store, kind by kind, and closes it.
 fn fill(path: &Path, plan: &Plan) -> Result<(Vec<String>, Times), Box<dyn Error>> {
-    let store = Store::builder()
-        .set_lifecycle(states::lifecycle()?)
-        .create(path)?;
+    let store = Store::builder().set_lifecycle(states::lifecycle()?).create(path)?;
     let (mut mismatches, mut times) = (Vec::new(), Times::new());
     for kind in Kind::ALL {
         let begun = Instant::now();
@@ -136,10 +130,7 @@ fn check(reader: &ReadTxn, plan: &Plan) -> Result<Vec<String>, Box<dyn Error>> {
     let marks = cases.filter(|case| case.is_checkpoint() && case.refusal.is_none());
     let marks: BTreeMap<String, ChangeSeq> = marks.map(|case| (case.text.clone(), case.nth.into())).collect();
     wrong.extend(indexes::check(reader, &records, &marks)?);
-    let ops: Vec<_> = Kind::ALL
-        .into_iter()
-        .flat_map(|kind| write::operations(plan.of(kind)))
-        .collect();
+    let ops: Vec<_> = Kind::ALL.into_iter().flat_map(|kind| write::operations(plan.of(kind))).collect();
     wrong.extend(log::check(reader, &ops)?);
     for (kind, sources) in &plan.sources {
         for source in sources {

@@ -95,10 +95,7 @@ impl Plan {
 
 fn read(kind: Kind, path: &Path, text: &str, names: &mut Names) -> Result<Source, String> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut source = Source {
-        path: path.to_owned(),
-        ..Source::default()
-    };
+    let mut source = Source { path: path.to_owned(), ..Source::default() };
     match kind {
         Kind::Strings => source.cases = strings::read(text, &mut names.strings)?,
         Kind::WfFormat => {

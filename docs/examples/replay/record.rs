@@ -15,10 +15,7 @@ pub struct Event {
 
 impl Event {
     pub fn to_new(&self) -> NewEvent {
-        NewEvent::new(&self.topic)
-            .message(&self.message)
-            .at(self.time)
-            .details(self.details.clone())
+        NewEvent::new(&self.topic).message(&self.message).at(self.time).details(self.details.clone())
     }
 }
 
@@ -113,18 +110,12 @@ impl Record {
         }
         JobId::new(&self.job).map_err(|error| format!("the job {:?}: {error}", self.job))?;
         if self.payload.as_str().len() > limits::DEFAULT_MAX_PAYLOAD {
-            return Err(format!(
-                "the payload of {} is larger than the store takes",
-                self.id
-            ));
+            return Err(format!("the payload of {} is larger than the store takes", self.id));
         }
         for (event, nth) in self.events().zip(1..) {
             let size = event.topic.len() + event.message.len() + event.details.as_str().len();
             if event.topic.len() > limits::MAX_NAME || size > limits::MAX_EVENT {
-                return Err(format!(
-                    "event {nth} of {} is larger than the store takes",
-                    self.id
-                ));
+                return Err(format!("event {nth} of {} is larger than the store takes", self.id));
             }
         }
         Ok(())

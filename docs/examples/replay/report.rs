@@ -31,19 +31,10 @@ pub fn table(plan: &Plan, times: &HashMap<Kind, Duration>, out: &mut String) -> 
     for kind in Kind::ALL {
         let sources = plan.of(kind);
         let executions = sources.iter().flat_map(written).count();
-        let events = sources
-            .iter()
-            .flat_map(written)
-            .map(|record| record.events().count())
-            .sum();
+        let events = sources.iter().flat_map(written).map(|record| record.events().count()).sum();
         let time = times.get(&kind).copied().unwrap_or_default();
         line(out, &kind.to_string(), (sources.len(), executions, events, time))?;
-        all = (
-            all.0 + sources.len(),
-            all.1 + executions,
-            all.2 + events,
-            all.3 + time,
-        );
+        all = (all.0 + sources.len(), all.1 + executions, all.2 + events, all.3 + time);
     }
     line(out, "all", all)
 }
@@ -55,11 +46,7 @@ fn line(
 ) -> Result {
     let seconds = time.as_secs_f64();
     let rate = |count: usize| {
-        if seconds > 0.0 {
-            count as f64 / seconds
-        } else {
-            0.0
-        }
+        if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
     };
     writeln!(
         out,
@@ -72,10 +59,8 @@ fn line(
 /// How the runs hang together, and what was refused.
 pub fn links(plan: &Plan, out: &mut String) -> Result {
     let histories = || plan.of(Kind::Temporal).iter().chain(plan.of(Kind::Cadence));
-    let runs: HashMap<&str, &Record> = histories()
-        .flat_map(|source| &source.records)
-        .map(|record| (record.id.as_str(), record))
-        .collect();
+    let runs: HashMap<&str, &Record> =
+        histories().flat_map(|source| &source.records).map(|record| (record.id.as_str(), record)).collect();
     let count = |link: fn(&Record) -> Option<&String>| {
         let links = runs.values().filter_map(|record| link(record));
         let inside = links.clone().filter(|id| runs.contains_key(id.as_str())).count();
@@ -93,10 +78,8 @@ pub fn links(plan: &Plan, out: &mut String) -> Result {
         if let Some(after) = runs.get(next.as_str()) {
             pairs += 1;
             if after.previous.as_ref() != Some(&record.id) {
-                contradictions.push(format!(
-                    "{} names {next} as the next run, which does not name it",
-                    record.id
-                ));
+                contradictions
+                    .push(format!("{} names {next} as the next run, which does not name it", record.id));
             }
         }
     }

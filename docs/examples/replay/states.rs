@@ -10,14 +10,7 @@ pub const RUNNING: &str = "Running";
 pub const COMPLETED: &str = "Completed";
 
 /// The event types that close a run, without their `WorkflowExecution`, and the state that each leads to.
-const CLOSING: [&str; 6] = [
-    COMPLETED,
-    "Failed",
-    "Canceled",
-    "TimedOut",
-    "Terminated",
-    "ContinuedAsNew",
-];
+const CLOSING: [&str; 6] = [COMPLETED, "Failed", "Canceled", "TimedOut", "Terminated", "ContinuedAsNew"];
 
 /// The lifecycle of the replay's store.
 pub fn lifecycle() -> Result<Lifecycle, LifecycleError> {

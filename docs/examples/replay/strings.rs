@@ -77,11 +77,7 @@ impl Refusal {
         match (self, error) {
             (
                 Refusal::TooLarge { actual, maximum },
-                WriteError::Input(InputError::TooLarge {
-                    actual: a,
-                    maximum: m,
-                    ..
-                }),
+                WriteError::Input(InputError::TooLarge { actual: a, maximum: m, .. }),
             ) => (actual, maximum) == (*a, *m),
             (Refusal::NotAnId, WriteError::Input(InputError::Invalid { .. })) => true,
             _ => false,
@@ -99,13 +95,7 @@ pub fn read(text: &str, seen: &mut BTreeSet<String>) -> Result<Vec<Case>, String
         let nth = seen.len() as u64;
         for field in FIELDS {
             let record = record(line, nth, field).map_err(|error| error.to_string())?;
-            cases.push(Case {
-                text: line.to_owned(),
-                nth,
-                field,
-                record,
-                refusal: refusal(line, field),
-            });
+            cases.push(Case { text: line.to_owned(), nth, field, record, refusal: refusal(line, field) });
         }
     }
     Ok(cases)

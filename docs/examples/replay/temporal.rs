@@ -15,9 +15,7 @@ pub fn time(raw: &RawValue) -> Result<Timestamp, String> {
 /// Reads a time with a zone in RFC 3339 or ISO 8601.
 pub fn parse(text: &str) -> Option<Timestamp> {
     let time: jiff::Timestamp = text.parse().ok()?;
-    i64::try_from(time.as_nanosecond())
-        .ok()
-        .map(Timestamp::from_nanos)
+    i64::try_from(time.as_nanosecond()).ok().map(Timestamp::from_nanos)
 }
 
 /// `EVENT_TYPE_TIMER_FIRED` and `TimerFired` are the same type: the second spelling.

@@ -61,10 +61,7 @@ struct Task<'a> {
 /// Reads an instance. `instance` is its name, unlike that of any other.
 pub fn read(text: &str, instance: &str) -> Result<Vec<Record>, String> {
     let document: Document<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let Workflow {
-        specification,
-        execution,
-    } = document.workflow;
+    let Workflow { specification, execution } = document.workflow;
     let mut ids = BTreeMap::new();
     let mut tasks = Vec::with_capacity(specification.tasks.len());
     for (raw, nth) in specification.tasks.into_iter().zip(1..) {
@@ -138,22 +135,13 @@ fn link(mut parents: Vec<String>) -> (Option<String>, Labels) {
 }
 
 fn steps(run: &Task<'_>, time: Timestamp) -> Result<Vec<Step>, String> {
-    let begun = Step {
-        change: Some(Move {
-            to: RUNNING,
-            message: "executed".into(),
-        }),
-        events: Vec::new(),
-    };
+    let begun = Step { change: Some(Move { to: RUNNING, message: "executed".into() }), events: Vec::new() };
     let Some(runtime) = run.runtime_in_seconds else {
         return Ok(vec![begun]);
     };
     let details = Json::from_text(&format!("{{\"runtimeInSeconds\":{runtime}}}"));
     let ended = Step {
-        change: Some(Move {
-            to: COMPLETED,
-            message: format!("after {runtime} s"),
-        }),
+        change: Some(Move { to: COMPLETED, message: format!("after {runtime} s") }),
         events: vec![Event {
             topic: "runtime".into(),
             message: runtime.to_string(),

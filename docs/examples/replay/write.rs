@@ -34,21 +34,11 @@ pub fn operations(sources: &[Source]) -> Vec<Op<'_>> {
     let mut ops = Vec::new();
     for source in sources {
         for record in &source.records {
-            ops.extend(
-                source
-                    .taken
-                    .as_deref()
-                    .map(|taken| Op::Duplicate { record, taken }),
-            );
+            ops.extend(source.taken.as_deref().map(|taken| Op::Duplicate { record, taken }));
             ops.push(Op::Create(record));
             let (mut state, mut revision) = (SCHEDULED, 1);
             for step in &record.steps {
-                ops.push(Op::Step {
-                    record,
-                    step,
-                    state,
-                    revision,
-                });
+                ops.push(Op::Step { record, step, state, revision });
                 if let Some(change) = &step.change {
                     (state, revision) = (change.to, revision + 1);
                 }
@@ -104,18 +94,11 @@ fn apply(w: &mut Writer<'_>, op: &Op<'_>) -> Result<(), Wrong> {
             let head = w.head()?;
             match w.create(record.to_new().id(taken), &events(&record.first)) {
                 Err(WriteError::AlreadyExists { id }) if id == *taken && w.head()? == head => Ok(()),
-                other => Err(Wrong::Answer(format!(
-                    "{taken} was not refused as taken: {other:?}"
-                ))),
+                other => Err(Wrong::Answer(format!("{taken} was not refused as taken: {other:?}"))),
             }
         }
         Op::Create(record) => Ok(drop(w.create(record.to_new(), &events(&record.first))?)),
-        Op::Step {
-            record,
-            step,
-            state,
-            revision,
-        } => {
+        Op::Step { record, step, state, revision } => {
             let expect = Expect::any().state(state).revision(revision);
             let events = events(&step.events);
             match &step.change {
@@ -135,9 +118,7 @@ fn try_case(w: &mut Writer<'_>, case: &Case) -> Result<(), Wrong> {
     let before = (w.head()?, w.checkpoint(&case.text)?);
     let result = match case.field {
         Field::Checkpoint => w.set_checkpoint(&case.text, case.nth.into()),
-        _ => w
-            .create(case.record.to_new(), &events(&case.record.first))
-            .map(drop),
+        _ => w.create(case.record.to_new(), &events(&case.record.first)).map(drop),
     };
     match (case.refusal, result) {
         (None, result) => Ok(result?),

@@ -1,0 +1,121 @@
+//! The cases in their order, what they count, and what is to be reached.
+
+use crate::workload::Ids;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Single,
+    Threads,
+    Batch,
+    Get,
+    Job,
+    Live,
+    Count,
+    Counter,
+    Page,
+    DeepPage,
+    Offset,
+    Events,
+    Log,
+    MemoryBatch,
+    MemoryGet,
+    OpenClean,
+    OpenKilled,
+    Size,
+    Allocated,
+    Compacted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    None,
+    /// This many times as good as SQLite in the same run.
+    Sqlite(f64),
+    /// No more than this, at the full scale.
+    AtMost(f64),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub higher: bool,
+    pub ids: Ids,
+    pub what: What,
+    pub target: Target,
+}
+
+/// What no case may fall below, as a ratio to bare redb.
+pub const REDB_LEAST: f64 = 0.6;
+
+const fn rate(name: &'static str, unit: &'static str, ids: Ids, what: What, target: Target) -> Case {
+    Case { name, unit, higher: true, ids, what, target }
+}
+
+const fn cost(name: &'static str, unit: &'static str, what: What, target: Target) -> Case {
+    Case { name, unit, higher: false, ids: Ids::V7, what, target }
+}
+
+use Ids::{V4, V7};
+use Target::{AtMost, Sqlite};
+
+/// Those that read the prepared store stand together; the one that kills it is their last.
+pub const CASES: [Case; 24] = [
+    rate("W1", "operations/s", V7, What::Single, Sqlite(0.7)),
+    rate("W1/v4", "operations/s", V4, What::Single, Sqlite(0.7)),
+    rate("W64", "operations/s", V7, What::Threads, Target::None),
+    rate("W64/v4", "operations/s", V4, What::Threads, Target::None),
+    rate("WB", "executions/s", V7, What::Batch, Sqlite(2.5)),
+    rate("WB/v4", "executions/s", V4, What::Batch, Sqlite(2.5)),
+    rate("R1", "gets/s", V7, What::Get, Sqlite(3.0)),
+    rate("R1/v4", "gets/s", V4, What::Get, Sqlite(3.0)),
+    rate("R2", "queries/s", V7, What::Job, Sqlite(2.0)),
+    rate("R3", "queries/s", V7, What::Live, Sqlite(2.5)),
+    rate("R4", "queries/s", V7, What::Count, Sqlite(100.0)),
+    // SQLite reading the counter that its own statements keep, for those who ask.
+    rate("R4/counter", "queries/s", V7, What::Counter, Target::None),
+    rate("R5/0", "pages/s", V7, What::Page, Target::None),
+    rate("R5/50000", "pages/s", V7, What::DeepPage, Sqlite(1.0)),
+    rate("R5/50000/offset", "pages/s", V7, What::Offset, Sqlite(50.0)),
+    rate("R6", "queries/s", V7, What::Events, Sqlite(2.0)),
+    rate("RT", "entries/s", V7, What::Log, Sqlite(1.5)),
+    cost("M/WB", "MiB", What::MemoryBatch, AtMost(256.0)),
+    cost("M/R1", "MiB", What::MemoryGet, AtMost(256.0)),
+    cost("O/clean", "ms", What::OpenClean, Target::None),
+    cost("O/kill", "ms", What::OpenKilled, AtMost(150.0)),
+    cost("S", "bytes/execution", What::Size, Sqlite(1.25)),
+    // Without the holes of the files: what `du` says, where S is what `ls` says.
+    cost("S/allocated", "bytes/execution", What::Allocated, Target::None),
+    cost("S/compacted", "bytes/execution", What::Compacted, Target::None),
+];
+
+/// The cases of these names: `W1` is also `W1/v4`. All of them for no name.
+pub fn selected(names: &[String]) -> Result<Vec<Case>, String> {
+    let is = |case: &Case, name: &str| {
+        let rest = case.name.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if let Some(unknown) = names.iter().find(|name| !CASES.iter().any(|case| is(case, name))) {
+        let known: Vec<_> = CASES.iter().map(|case| case.name).collect();
+        return Err(format!("no case {unknown}; there are {}", known.join(", ")));
+    }
+    let wanted = |case: &Case| names.is_empty() || names.iter().any(|name| is(case, name));
+    Ok(CASES.into_iter().filter(wanted).collect())
+}
+
+/// The counts of the workload, scaled.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub scale: f64,
+}
+
+impl Plan {
+    pub fn count(self, full: u64, least: u64) -> u64 {
+        ((full as f64 * self.scale) as u64).max(least)
+    }
+
+    /// The executions of the prepared store, in whole hundreds.
+    pub fn prepared(self) -> u64 {
+        self.count(100_000, 1_000).div_ceil(100) * 100
+    }
+}

@@ -1,0 +1,181 @@
+//! execstore, as a caller uses it: defaults, the public API, a transaction for each query.
+
+use std::path::Path;
+
+use execstore::{
+    Change, Cursor, Execution, Expect, Json, NewEvent, NewExecution, PageRequest, Readable, Revision, Store,
+    Timestamp, Update, WriteError, Writer,
+};
+
+use crate::record::{self, Desired, Entry, Header, Record, State};
+use crate::subject::Subject;
+use crate::workload::Op;
+
+pub struct Execstore(Store);
+
+fn apply(writer: &mut Writer<'_>, op: Op) -> Result<Execution, WriteError> {
+    match op {
+        Op::Create(record, events) => {
+            let Record { header, payload } = record;
+            let mut new = NewExecution::new(header.job_id)
+                .id(header.id)
+                .namespace(header.namespace)
+                .state(header.state.name())
+                .desired(match header.desired {
+                    Desired::Pending => execstore::Desired::Pending,
+                    Desired::Running => execstore::Desired::Running,
+                    Desired::Stopped => execstore::Desired::Stopped,
+                })
+                .labels(header.labels)
+                .payload(Json::from_text(&payload).unwrap());
+            if let Some(name) = header.name {
+                new = new.name(name);
+            }
+            if let Some(node_id) = header.node_id {
+                new = new.node_id(node_id);
+            }
+            if let Some(message) = header.message {
+                new = new.message(message);
+            }
+            if let Some(parent) = header.parent {
+                new = new.parent(parent);
+            }
+            if let Some(previous) = header.previous {
+                new = new.previous(previous);
+            }
+            writer.create(new, &new_events(events))
+        }
+        Op::Update(step) => {
+            let expect = Expect::any().state(step.expect.name()).revision(Revision(step.revision));
+            let update = Update::to(step.to.name()).message(step.message);
+            writer.update(step.id, &expect, update, &new_events(step.events))
+        }
+    }
+}
+
+fn new_events(events: Vec<record::Event>) -> Vec<NewEvent> {
+    let new = events.into_iter().map(|event| {
+        NewEvent::new(event.topic)
+            .message(event.message)
+            .at(Timestamp::from_nanos(event.time))
+            .details(Json::from_text(&event.details).unwrap())
+    });
+    new.collect()
+}
+
+impl Subject for Execstore {
+    const NAME: &'static str = "execstore";
+    type Row = Execution;
+    type Event = execstore::Event;
+    type Entry = Change;
+    type Cursor = Cursor;
+
+    fn open(folder: &Path) -> Self {
+        Self(Store::builder().open_or_create(folder.join("store.redb")).unwrap())
+    }
+
+    fn write(&self, ops: Vec<Op>) {
+        let write = |w: &mut Writer<'_>| ops.into_iter().try_for_each(|op| apply(w, op).map(drop));
+        self.0.write(write).unwrap();
+    }
+
+    fn get(&self, id: &str) -> Option<Execution> {
+        self.0.begin_read().unwrap().get(id).unwrap()
+    }
+
+    fn by_job(&self, job: &str, mut each: impl FnMut(Execution)) {
+        let reader = self.0.begin_read().unwrap();
+        reader.by_job(job).unwrap().for_each(|row| each(row.unwrap()));
+    }
+
+    fn live(&self, mut each: impl FnMut(Execution)) {
+        let reader = self.0.begin_read().unwrap();
+        reader.live().unwrap().for_each(|row| each(row.unwrap()));
+    }
+
+    fn count(&self, state: State) -> u64 {
+        self.0.begin_read().unwrap().count(state.name()).unwrap()
+    }
+
+    fn page(&self, after: Option<&Cursor>, limit: usize) -> (Vec<Execution>, Option<Cursor>) {
+        let mut request = PageRequest::newest_first(limit);
+        if let Some(cursor) = after {
+            request = request.after(cursor.clone());
+        }
+        let page = self.0.begin_read().unwrap().page(&request).unwrap();
+        assert!(page.damaged.is_empty());
+        (page.executions, page.next)
+    }
+
+    fn events(&self, id: &str, mut each: impl FnMut(execstore::Event)) {
+        let reader = self.0.begin_read().unwrap();
+        reader.events(id, ..).unwrap().for_each(|event| each(event.unwrap()));
+    }
+
+    fn log(&self, mut each: impl FnMut(Change)) {
+        let reader = self.0.begin_read().unwrap();
+        reader.changes(..).unwrap().for_each(|change| each(change.unwrap()));
+    }
+
+    fn verify(&self) {
+        let report = self.0.verify().unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
+
+    fn compact(folder: &Path) -> bool {
+        let mut db = redb::Database::open(folder.join("store.redb")).unwrap();
+        while db.compact().unwrap() {}
+        true
+    }
+
+    fn record(row: Execution) -> Record {
+        Record { payload: row.payload_json().as_str().to_owned(), header: header(row.header()) }
+    }
+
+    fn event(event: execstore::Event) -> record::Event {
+        record::Event {
+            seq: event.seq.get(),
+            topic: event.topic,
+            message: event.message,
+            time: event.time.as_nanos(),
+            details: event.details.as_str().to_owned(),
+        }
+    }
+
+    fn entry(change: Change) -> Entry {
+        let events = change.events();
+        Entry {
+            seq: change.seq().get(),
+            time: change.time().as_nanos(),
+            before: change.state_before().map(|state| State::of(state.as_str())),
+            first_event: events.as_ref().map_or(0, |events| events.start().get()),
+            last_event: events.as_ref().map_or(0, |events| events.end().get()),
+            header: header(change.after().unwrap()),
+        }
+    }
+}
+
+fn header(header: &execstore::Header) -> Header {
+    Header {
+        id: header.id.to_string(),
+        job_id: header.job_id.to_string(),
+        namespace: header.namespace.clone(),
+        name: header.name.clone(),
+        node_id: header.node_id.clone(),
+        desired: match header.desired {
+            execstore::Desired::Pending => Desired::Pending,
+            execstore::Desired::Running => Desired::Running,
+            execstore::Desired::Stopped => Desired::Stopped,
+        },
+        state: State::of(header.state.as_str()),
+        message: header.message.clone(),
+        revision: header.revision.get(),
+        event_count: header.event_count,
+        created_at: header.created_at.as_nanos(),
+        modified_at: header.modified_at.as_nanos(),
+        completed_at: header.completed_at.map(Timestamp::as_nanos),
+        parent: header.parent.as_ref().map(ToString::to_string),
+        previous: header.previous.as_ref().map(ToString::to_string),
+        labels: header.labels.clone(),
+    }
+}

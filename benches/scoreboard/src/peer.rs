@@ -1,0 +1,202 @@
+//! One subject through all cases, and the folders and the prepared stores that it has for them.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::cases::{Case, Plan, What};
+use crate::checks;
+use crate::child::Task;
+use crate::subject::{Subject, files};
+use crate::workload::{self, Ids, Op, lifecycle};
+use crate::{crash, memory, reads, threads};
+
+/// A column of the table.
+pub trait Side {
+    fn name(&self) -> &'static str;
+
+    /// The figure of a case; `None` where there is none.
+    fn run(&mut self, case: &Case, plan: Plan) -> Option<f64>;
+
+    /// Removes what the round has left.
+    fn end_round(&mut self);
+}
+
+pub struct Peer<S> {
+    folder: PathBuf,
+    /// The prepared stores that are open, by kind of id.
+    open: [Option<S>; 2],
+}
+
+impl<S: Subject> Peer<S> {
+    pub fn new(folder: &Path) -> Self {
+        let folder = folder.join(S::NAME);
+        std::fs::create_dir(&folder).unwrap();
+        Self { folder, open: [None, None] }
+    }
+
+    /// An empty folder.
+    fn fresh(&self) -> PathBuf {
+        let folder = self.folder.join("fresh");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).unwrap();
+        folder
+    }
+
+    fn prepared_folder(&self, ids: Ids) -> PathBuf {
+        self.folder.join(format!("prepared-{ids:?}"))
+    }
+
+    /// The prepared store, made when it is first asked for in a round.
+    fn prepared(&mut self, ids: Ids, plan: Plan) -> &S {
+        let (folder, n) = (self.prepared_folder(ids), plan.prepared());
+        self.open[ids as usize].get_or_insert_with(|| {
+            if folder.exists() {
+                return S::open(&folder);
+            }
+            std::fs::create_dir(&folder).unwrap();
+            let subject = S::open(&folder);
+            for first in (0..n).step_by(1_000) {
+                let all = (first..n.min(first + 1_000)).map(|n| workload::prepared(ids, n));
+                let (creates, moves): (Vec<_>, Vec<_>) = all.unzip();
+                subject.write(creates);
+                subject.write(moves.into_iter().flatten().collect());
+            }
+            checks::prepared(&subject, ids, n);
+            subject
+        })
+    }
+
+    /// The folder of the prepared store, closed.
+    fn closed(&mut self, ids: Ids, plan: Plan) -> PathBuf {
+        self.prepared(ids, plan);
+        if let Some(subject) = self.open[ids as usize].take() {
+            subject.close();
+        }
+        self.prepared_folder(ids)
+    }
+
+    /// Lifecycles in transactions of 64 operations on 64 executions, as a node that batches writes them.
+    fn ticks(&self, lifecycles: u64) -> PathBuf {
+        let folder = self.folder.join("ticks");
+        if folder.exists() {
+            return folder;
+        }
+        std::fs::create_dir(&folder).unwrap();
+        let subject = S::open(&folder);
+        let rounds = lifecycles.div_ceil(64) * 5;
+        for tick in 0..rounds + 4 {
+            let due = (0..64).filter_map(|slot| {
+                let at = (tick + slot % 5).checked_sub(4)?;
+                let n = at / 5 * 64 + slot;
+                (at < rounds && n < lifecycles).then(|| lifecycle(Ids::V7, n, at % 5))
+            });
+            let due: Vec<_> = due.collect();
+            if !due.is_empty() {
+                subject.write(due);
+            }
+        }
+        checks::lifecycles(&subject, Ids::V7, lifecycles);
+        subject.close();
+        folder
+    }
+
+    fn single(&self, ids: Ids, lifecycles: u64) -> f64 {
+        let subject = S::open(&self.fresh());
+        let ops: Vec<Op> =
+            (0..lifecycles).flat_map(|n| (0..5).map(move |at| lifecycle(ids, n, at))).collect();
+        let (count, start) = (ops.len(), Instant::now());
+        for op in ops {
+            subject.write(vec![op]);
+        }
+        let rate = count as f64 / start.elapsed().as_secs_f64();
+        checks::lifecycles(&subject, ids, lifecycles);
+        rate
+    }
+
+    fn threads(&self, ids: Ids, lifecycles: u64) -> f64 {
+        let subject = S::open(&self.fresh());
+        let (done, time) = threads::run(&subject, ids, lifecycles);
+        let mut entries = 0;
+        subject.log(|_| entries += 1);
+        assert_eq!(entries, done, "{}", S::NAME);
+        if done == 5 * lifecycles {
+            checks::lifecycles(&subject, ids, lifecycles);
+        }
+        done as f64 / time.as_secs_f64()
+    }
+
+    fn batch(&self, ids: Ids, executions: u64) -> f64 {
+        let subject = S::open(&self.fresh());
+        let mut time = Duration::ZERO;
+        for first in (0..executions).step_by(1_000) {
+            let all = first..executions.min(first + 1_000);
+            let ops = all.map(|n| lifecycle(ids, n, 0)).collect();
+            let start = Instant::now();
+            subject.write(ops);
+            time += start.elapsed();
+        }
+        checks::created(&subject, ids, executions);
+        executions as f64 / time.as_secs_f64()
+    }
+}
+
+impl<S: Subject> Side for Peer<S> {
+    fn name(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn run(&mut self, case: &Case, plan: Plan) -> Option<f64> {
+        let lifecycles = plan.count(20_000, 64);
+        Some(match case.what {
+            What::Single => self.single(case.ids, plan.count(2_000, 10)),
+            What::Threads => self.threads(case.ids, lifecycles),
+            What::Batch => self.batch(case.ids, plan.count(100_000, 1_000)),
+            What::MemoryBatch => {
+                memory::peak::<S>(Task::MemoryBatch, &self.fresh(), plan.count(100_000, 1_000))
+            }
+            What::MemoryGet => {
+                let folder = self.closed(case.ids, plan);
+                memory::peak::<S>(Task::MemoryGet, &folder, plan.prepared())
+            }
+            What::OpenClean => {
+                let folder = self.closed(case.ids, plan);
+                median((0..5).map(|_| crash::open::<S>(&folder).1).collect())
+            }
+            What::OpenKilled => {
+                let folder = self.closed(case.ids, plan);
+                let time = crash::open_after_kill::<S>(&folder);
+                std::fs::remove_dir_all(folder).unwrap();
+                time
+            }
+            What::Size => bytes(&self.ticks(lifecycles), Metadata::len) / lifecycles as f64,
+            What::Allocated => bytes(&self.ticks(lifecycles), |file| file.blocks() * 512) / lifecycles as f64,
+            What::Compacted => {
+                let folder = self.ticks(lifecycles);
+                if !S::compact(&folder) {
+                    return None;
+                }
+                bytes(&folder, Metadata::len) / lifecycles as f64
+            }
+            _ => return reads::read(self.prepared(case.ids, plan), case, plan),
+        })
+    }
+
+    fn end_round(&mut self) {
+        self.open = [None, None];
+        std::fs::remove_dir_all(&self.folder).unwrap();
+        std::fs::create_dir(&self.folder).unwrap();
+    }
+}
+
+/// The sum over the files of a folder.
+fn bytes(folder: &Path, of: fn(&Metadata) -> u64) -> f64 {
+    files(folder).map(|file| of(&file)).sum::<u64>() as f64
+}
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+}

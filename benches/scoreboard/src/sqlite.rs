@@ -1,0 +1,213 @@
+//! SQLite in its best form: WAL, one durable transaction an operation, cached statements, real columns.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+
+use crate::record::{Entry, Event, Header, Record, State, now};
+use crate::sql::*;
+use crate::subject::{CACHE, Subject};
+use crate::workload::Op;
+
+/// One connection; threads take turns.
+pub struct Sqlite(Mutex<Connection>);
+
+impl Sqlite {
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap()
+    }
+
+    fn query<T>(
+        &self,
+        sql: &str,
+        with: &[&dyn ToSql],
+        of: fn(&Row<'_>) -> rusqlite::Result<T>,
+        mut each: impl FnMut(T),
+    ) {
+        let db = self.connection();
+        let mut statement = db.prepare_cached(sql).unwrap();
+        let mut rows = statement.query(with).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            each(of(row).unwrap());
+        }
+    }
+}
+
+fn run(db: &Connection, sql: &str, with: &[&dyn ToSql]) -> rusqlite::Result<()> {
+    db.prepare_cached(sql)?.execute(with).map(drop)
+}
+
+fn apply(db: &Connection, op: Op) -> rusqlite::Result<()> {
+    let now = now();
+    let (number, before, header, first, events) = match op {
+        Op::Create(mut record, events) => {
+            (record.header.created_at, record.header.modified_at) = (now, now);
+            insert(db, CREATE, &[], &record.header, &[&record.payload])?;
+            (db.last_insert_rowid(), None, record.header, 1, events)
+        }
+        Op::Update(step) => {
+            let mut get = db.prepare_cached(GET)?;
+            let (number, found) =
+                get.query_row([&step.id], |row| Ok((row.get::<_, i64>(17)?, record(row)?)))?;
+            let Record { mut header, payload: _ } = found;
+            let (before, first) = (header.state, header.event_count + 1);
+            step.apply(&mut header, now);
+            let state = header.state.code();
+            let mut update = db.prepare_cached(UPDATE)?;
+            update.execute(params![
+                state,
+                header.message,
+                header.revision,
+                header.event_count,
+                header.modified_at,
+                header.completed_at,
+                number
+            ])?;
+            run(db, LEAVE, &[&before.code()])?;
+            (number, Some(before.code()), header, first, step.events)
+        }
+    };
+    run(db, ENTER, &[&header.state.code()])?;
+    let mut insert_event = db.prepare_cached(EVENT)?;
+    for (event, seq) in events.iter().zip(first..) {
+        let Event { topic, message, time, details, .. } = event;
+        insert_event.execute(params![number, seq, topic, message, time, details])?;
+    }
+    let (first, last) = if events.is_empty() { (0, 0) } else { (first, header.event_count) };
+    insert(db, LOG, &[&now, &before, &first, &last], &header, &[])
+}
+
+/// Inserts a row that has a header in its columns.
+fn insert(
+    db: &Connection,
+    sql: &str,
+    front: &[&dyn ToSql],
+    header: &Header,
+    back: &[&dyn ToSql],
+) -> rusqlite::Result<()> {
+    let Header { labels, .. } = header;
+    let labels = (!labels.is_empty()).then(|| serde_json::to_string(labels).unwrap());
+    let (desired, state) = (header.desired as usize, header.state.code());
+    let columns: [&dyn ToSql; 16] = [
+        &header.id,
+        &header.job_id,
+        &header.namespace,
+        &header.name,
+        &header.node_id,
+        &desired,
+        &state,
+        &header.message,
+        &header.revision,
+        &header.event_count,
+        &header.created_at,
+        &header.modified_at,
+        &header.completed_at,
+        &header.parent,
+        &header.previous,
+        &labels,
+    ];
+    let mut statement = db.prepare_cached(sql)?;
+    let all = front.iter().chain(&columns).chain(back);
+    statement.execute(rusqlite::params_from_iter(all)).map(drop)
+}
+
+impl Subject for Sqlite {
+    const NAME: &'static str = "sqlite";
+    type Row = Record;
+    type Event = Event;
+    type Entry = Entry;
+    type Cursor = i64;
+
+    fn open(folder: &Path) -> Self {
+        let db = Connection::open(folder.join("store.sqlite")).unwrap();
+        db.pragma_update(None, "journal_mode", "WAL").unwrap();
+        db.pragma_update(None, "synchronous", "FULL").unwrap();
+        let cache = i64::try_from(CACHE / 1024).unwrap();
+        db.pragma_update(None, "cache_size", -cache).unwrap();
+        // Else a statement is planned again whenever a bound value changes: five times the cost of R2.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
+        db.set_prepared_statement_cache_capacity(64);
+        let tables = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table'";
+        if db.query_row(tables, [], |row| row.get::<_, u64>(0)).unwrap() == 0 {
+            db.execute_batch(SCHEMA).unwrap();
+        }
+        Self(Mutex::new(db))
+    }
+
+    fn write(&self, ops: Vec<Op>) {
+        let db = self.connection();
+        run(&db, "BEGIN IMMEDIATE", &[]).unwrap();
+        ops.into_iter().try_for_each(|op| apply(&db, op)).unwrap();
+        run(&db, "COMMIT", &[]).unwrap();
+    }
+
+    fn get(&self, id: &str) -> Option<Record> {
+        let db = self.connection();
+        let mut statement = db.prepare_cached(GET).unwrap();
+        statement.query_row([id], record).optional().unwrap()
+    }
+
+    fn by_job(&self, job: &str, each: impl FnMut(Record)) {
+        self.query(BY_JOB, &[&job], record, each);
+    }
+
+    fn live(&self, each: impl FnMut(Record)) {
+        self.query(LIVE, &[], record, each);
+    }
+
+    fn count(&self, state: State) -> u64 {
+        let db = self.connection();
+        let mut statement = db.prepare_cached("SELECT COUNT(*) FROM executions WHERE state = ?").unwrap();
+        statement.query_row([state.code()], |row| row.get(0)).unwrap()
+    }
+
+    fn counter(&self, state: State) -> Option<u64> {
+        let db = self.connection();
+        let mut statement = db.prepare_cached("SELECT n FROM counts WHERE state = ?").unwrap();
+        statement.query_row([state.code()], |row| row.get(0)).optional().unwrap()
+    }
+
+    fn page(&self, after: Option<&i64>, limit: usize) -> (Vec<Record>, Option<i64>) {
+        let (mut page, mut last) = (Vec::with_capacity(limit), None);
+        let row = |row: &Row<'_>| Ok((record(row)?, row.get(17)?));
+        self.query(PAGE, &[after.unwrap_or(&i64::MAX), &limit], row, |(record, number)| {
+            page.push(record);
+            last = Some(number);
+        });
+        (page, last)
+    }
+
+    fn page_at(&self, offset: usize, limit: usize) -> Option<Vec<Record>> {
+        let mut page = Vec::with_capacity(limit);
+        self.query(PAGE_AT, &[&limit, &offset], record, |record| page.push(record));
+        Some(page)
+    }
+
+    fn events(&self, id: &str, each: impl FnMut(Event)) {
+        self.query(EVENTS, &[&id], event, each);
+    }
+
+    fn log(&self, each: impl FnMut(Entry)) {
+        self.query(CHANGES, &[], entry, each);
+    }
+
+    fn compact(folder: &Path) -> bool {
+        let db = Self::open(folder).0.into_inner().unwrap();
+        db.execute_batch("VACUUM").unwrap();
+        db.close().is_ok()
+    }
+
+    fn record(row: Record) -> Record {
+        row
+    }
+
+    fn event(event: Event) -> Event {
+        event
+    }
+
+    fn entry(entry: Entry) -> Entry {
+        entry
+    }
+}

@@ -1,0 +1,78 @@
+//! What every subject must do. Reading gives the subject's own record, decoded as far as the others' are.
+
+use std::path::Path;
+
+use crate::record::{Entry, Event, Record, State};
+use crate::workload::Op;
+
+/// The page cache that the peers are given; execstore keeps its default of half of that.
+pub const CACHE: usize = 256 * 1024 * 1024;
+
+pub trait Subject: Send + Sync + Sized {
+    const NAME: &'static str;
+
+    /// An execution: every field of the header as a value of its own, the payload as text.
+    type Row;
+    type Event;
+    /// An entry of the change log, with the header after the change decoded.
+    type Entry;
+    type Cursor;
+
+    /// Opens what is in the folder, or makes it.
+    fn open(folder: &Path) -> Self;
+
+    /// Does these operations in one transaction, which is durable when this returns.
+    fn write(&self, ops: Vec<Op>);
+
+    fn get(&self, id: &str) -> Option<Self::Row>;
+
+    fn by_job(&self, job: &str, each: impl FnMut(Self::Row));
+
+    /// The executions in live states, oldest first.
+    fn live(&self, each: impl FnMut(Self::Row));
+
+    fn count(&self, state: State) -> u64;
+
+    /// The count as the subject's own statements keep it, where that is not what `count` reads.
+    fn counter(&self, _state: State) -> Option<u64> {
+        None
+    }
+
+    /// A page, newest first, and where the next one begins.
+    fn page(&self, after: Option<&Self::Cursor>, limit: usize) -> (Vec<Self::Row>, Option<Self::Cursor>);
+
+    /// A page by its offset, where the subject can do that.
+    fn page_at(&self, _offset: usize, _limit: usize) -> Option<Vec<Self::Row>> {
+        None
+    }
+
+    fn events(&self, id: &str, each: impl FnMut(Self::Event));
+
+    /// The change log from its start to its end.
+    fn log(&self, each: impl FnMut(Self::Entry));
+
+    /// Checks everything that it can.
+    fn verify(&self) {}
+
+    fn close(self) {}
+
+    /// Makes the closed store in the folder as small as it can be; `false` if there is no such thing.
+    fn compact(_folder: &Path) -> bool {
+        false
+    }
+
+    // For the checks of the answers, never inside a measurement.
+    fn record(row: Self::Row) -> Record;
+    fn event(event: Self::Event) -> Event;
+    fn entry(entry: Self::Entry) -> Entry;
+}
+
+/// The files in a folder and below.
+pub fn files(folder: &Path) -> Box<dyn Iterator<Item = std::fs::Metadata>> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    Box::new(entries.flat_map(|entry| {
+        let entry = entry.unwrap();
+        let metadata = entry.metadata().unwrap();
+        if metadata.is_dir() { files(&entry.path()) } else { Box::new(std::iter::once(metadata)) }
+    }))
+}

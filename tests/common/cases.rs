@@ -1,0 +1,93 @@
+//! The sequences of the model test.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use proptest::prelude::*;
+
+use crate::ops::Op;
+
+const OPERATIONS: usize = 50;
+
+/// How a transaction is made.
+#[derive(Clone, Copy, Debug)]
+pub enum How {
+    Closure,
+    Held,
+    /// Entered with `redb()`.
+    Entered,
+    /// The caller's, joined.
+    Joined,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum End {
+    /// The next operation is in the same transaction.
+    GoOn,
+    Commit,
+    Lazy,
+    Abort,
+}
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    Write { op: Op, how: How, end: End, own: u8 },
+    Reopen,
+    Crash,
+    Clock(i64),
+}
+
+#[derive(Clone)]
+pub struct Case {
+    pub journal: bool,
+    pub seed: u64,
+    pub steps: Vec<Step>,
+}
+
+impl std::fmt::Debug for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "journal: {}, seed: {}", self.journal, self.seed)?;
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step:?}"))
+    }
+}
+
+pub fn cases() -> impl Strategy<Value = Case> {
+    let events = 0..8u8;
+    let op = prop_oneof![
+        4 => (0..16u8, any::<u8>(), 0..18u8, any::<u8>(), any::<u8>(), events.clone()).prop_map(
+            |(id, job, state, parts, payload, events)| Op::Create {
+                id,
+                // Bad job ids and terminal first states are rarer than the rest.
+                job: if job < 250 { job % 4 } else { 4 },
+                state: if (7..12).contains(&state) { 20 } else { state },
+                parts,
+                payload,
+                events,
+            }
+        ),
+        8 => (0..16u8, 0..16u8, 0..26u8, any::<u16>(), 0..10u8, events.clone()).prop_map(
+            |(id, want, state, edits, payload, events)| Op::Update { id, want, state, edits, payload, events }
+        ),
+        2 => (0..16u8, 0..16u8, events).prop_map(|(id, want, events)| Op::Append { id, want, events }),
+        2 => (0..16u8, 0..16u8).prop_map(|(id, want)| Op::Delete { id, want }),
+        1 => (0..4u8, 0..220u8).prop_map(|(name, seq)| Op::SetCheckpoint { name, seq }),
+        1 => (0..4u8).prop_map(|name| Op::DeleteCheckpoint { name }),
+    ];
+    let how = prop_oneof![
+        4 => Just(How::Closure), 3 => Just(How::Held), 1 => Just(How::Entered), 1 => Just(How::Joined),
+    ];
+    let end = prop_oneof![
+        4 => Just(End::GoOn), 6 => Just(End::Commit), 1 => Just(End::Lazy), 1 => Just(End::Abort),
+    ];
+    let step = prop_oneof![
+        30 => (op, how, end, any::<u8>()).prop_map(|(op, how, end, own)| Step::Write { op, how, end, own }),
+        1 => Just(Step::Reopen),
+        1 => Just(Step::Crash),
+        2 => prop_oneof![-1_000..1_000i64, Just(0), Just(i64::MAX / 4), Just(-i64::MAX / 4)].prop_map(Step::Clock),
+    ];
+    let steps = prop::collection::vec(step, OPERATIONS);
+    // Most stores have a journal.
+    (0..5u8, any::<u64>(), steps).prop_map(|(journal, seed, steps)| Case {
+        journal: journal > 0,
+        seed: seed | 1,
+        steps,
+    })
+}

@@ -1,0 +1,119 @@
+//! Records, events and log entries as plain values, and the default lifecycle said once more.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::sync::Arc;
+
+use execstore::{ChangeKind, Desired, Execution, Expect, Header, Labels};
+
+/// The largest payload that the tests' stores take.
+pub const MAX_PAYLOAD: usize = 8 * 1024;
+
+/// The default lifecycle, said once more: name, whether it is terminal, successors.
+pub const STATES: [(&str, bool, &[&str]); 11] = [
+    ("New", false, &["AskForBid", "BidAccepted", "Failed", "Cancelled"]),
+    ("AskForBid", false, &["AskForBidAccepted", "AskForBidRejected", "Failed", "Cancelled"]),
+    ("AskForBidAccepted", false, &["BidAccepted", "BidRejected", "Failed", "Cancelled"]),
+    ("AskForBidRejected", true, &[]),
+    ("BidAccepted", false, &["Running", "Failed", "Cancelled"]),
+    ("Running", false, &["Publishing", "Completed", "Failed", "Cancelled"]),
+    ("Publishing", false, &["Completed", "Failed", "Cancelled"]),
+    ("BidRejected", true, &[]),
+    ("Completed", true, &[]),
+    ("Failed", true, &[]),
+    ("Cancelled", true, &[]),
+];
+
+/// The states that hold resources.
+pub const LIVE: [&str; 3] = ["BidAccepted", "Running", "Publishing"];
+
+/// A record. Without a payload where only a header is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rec {
+    pub id: String,
+    pub job: String,
+    pub namespace: String,
+    pub name: Option<String>,
+    pub node_id: Option<String>,
+    pub state: String,
+    pub message: Option<String>,
+    pub desired: Desired,
+    pub parent: Option<String>,
+    pub previous: Option<String>,
+    pub labels: Labels,
+    pub revision: u64,
+    pub created: i64,
+    pub modified: i64,
+    pub completed: Option<i64>,
+    pub events: u64,
+    pub payload: Arc<str>,
+}
+
+impl Rec {
+    pub fn of_header(header: &Header) -> Self {
+        Self {
+            id: header.id.to_string(),
+            job: header.job_id.to_string(),
+            namespace: header.namespace.clone(),
+            name: header.name.clone(),
+            node_id: header.node_id.clone(),
+            state: header.state.to_string(),
+            message: header.message.clone(),
+            desired: header.desired,
+            parent: header.parent.as_ref().map(String::from),
+            previous: header.previous.as_ref().map(String::from),
+            labels: header.labels.clone(),
+            revision: header.revision.get(),
+            created: header.created_at.as_nanos(),
+            modified: header.modified_at.as_nanos(),
+            completed: header.completed_at.map(|time| time.as_nanos()),
+            events: header.event_count,
+            payload: "".into(),
+        }
+    }
+
+    pub fn of(execution: &Execution) -> Self {
+        let payload = execution.payload_json().as_str().into();
+        Self { payload, ..Self::of_header(execution.header()) }
+    }
+
+    pub fn header(&self) -> Self {
+        Self { payload: "".into(), ..self.clone() }
+    }
+}
+
+/// An event of an execution; its place in the list is its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ev {
+    pub topic: String,
+    pub message: String,
+    pub time: Option<i64>,
+    pub details: Option<String>,
+}
+
+/// An entry of the change log; its place in the list is its number.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub time: i64,
+    pub kind: ChangeKind,
+    pub before: Option<Arc<Rec>>,
+    pub after: Option<Arc<Rec>>,
+    pub new_events: u64,
+}
+
+/// A condition.
+#[derive(Clone, Debug, Default)]
+pub struct Want {
+    pub states: Vec<String>,
+    pub not_states: Vec<String>,
+    pub revision: Option<u64>,
+}
+
+impl Want {
+    pub fn expect(&self) -> Expect {
+        let expect = Expect::any().states(&self.states).not_states(&self.not_states);
+        match self.revision {
+            Some(revision) => expect.revision(revision),
+            None => expect,
+        }
+    }
+}

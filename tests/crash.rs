@@ -1,0 +1,248 @@
+//! Crashes between any two acts on the disk: what was acknowledged is there, and nothing by halves.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "common/content.rs"]
+mod content;
+#[path = "common/dice.rs"]
+mod dice;
+#[path = "common/disk.rs"]
+mod disk;
+#[path = "common/memory.rs"]
+mod memory;
+#[path = "common/workload.rs"]
+mod workload;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use execstore::redb::Durability;
+use execstore::{Error, Expect, NewExecution, Readable, Store, Timestamp, Update};
+
+use content::{Digest, digest};
+use dice::Dice;
+use disk::{Crash, JOURNAL, MAIN, Pair};
+use workload::{STEPS, Sure, large, step};
+
+fn wanted() -> usize {
+    std::env::var("EXECSTORE_CRASH_IMAGES").map_or(1_500, |text| text.parse().unwrap())
+}
+
+fn seed() -> u64 {
+    let seed = std::env::var("EXECSTORE_SEED").map_or(20_260_101, |text| text.parse().unwrap());
+    println!("EXECSTORE_SEED={seed}");
+    seed
+}
+
+fn open(pair: &Pair) -> Store {
+    let ticks = AtomicI64::new(1);
+    Store::builder()
+        .set_cache_size(8 * 1024 * 1024)
+        .set_clock(move || Timestamp::from_nanos(ticks.fetch_add(1, Ordering::Relaxed)))
+        .create_with_backend_and_journal(pair.disk(MAIN), pair.disk(JOURNAL))
+        .unwrap()
+}
+
+/// A state that was acknowledged.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// How many acts had been done.
+    at: usize,
+    digest: Digest,
+    sure: Sure,
+}
+
+/// What happened: the acts, and the states that were acknowledged between them.
+struct History {
+    crash: Crash,
+    marks: Vec<Mark>,
+}
+
+/// Records work. The store's own creation comes before.
+fn record(pair: &Pair, steps: usize, work: impl Fn(&Store, usize) -> Result<Sure, Error>) -> History {
+    let start = pair.images();
+    let before = pair.acts();
+    let store = open(pair);
+    let mut marks = vec![Mark { at: 0, digest: digest(&store).unwrap(), sure: Sure::Durable }];
+    for nth in 0..steps {
+        let sure = work(&store, nth).unwrap();
+        marks.push(Mark { at: pair.acts() - before, digest: digest(&store).unwrap(), sure });
+    }
+    drop(store);
+    History { crash: Crash::new(pair.log().split_off(before), start), marks }
+}
+
+/// A store that was created and closed.
+fn created() -> Pair {
+    let pair = Pair::default();
+    drop(open(&pair));
+    Pair::new(pair.images())
+}
+
+impl History {
+    /// What may be found after a crash at this point: from the last durable state to the one in the making.
+    fn allowed(&self, at: usize) -> &[Mark] {
+        let done = self.marks.iter().take_while(|mark| mark.at <= at).count();
+        let durable = self.marks[..done].iter().rposition(|mark| mark.sure == Sure::Durable).unwrap();
+        &self.marks[durable..self.marks.len().min(done + 1)]
+    }
+
+    /// Random crash points, in order, with a random image of each.
+    fn random(
+        &mut self,
+        images: usize,
+        dice: &mut Dice,
+        mut check: impl FnMut(&History, usize, Pair, &mut Dice),
+    ) {
+        let len = self.crash.len() as u64;
+        let mut points: Vec<_> = (0..images).map(|_| dice.roll(len + 1) as usize).collect();
+        points.sort_unstable();
+        for at in points {
+            self.crash.advance(at);
+            let mode = dice.roll(7);
+            let lot = dice.next();
+            let image = self.crash.image(|file, nth, sector| match mode {
+                0 => false,
+                1 => true,
+                2 => file == JOURNAL,
+                3 => file == MAIN,
+                4 => Dice::new(lot ^ nth as u64).roll(8) > 0,
+                5 => Dice::new(lot ^ nth as u64).roll(2) > 0,
+                _ => Dice::new(lot ^ nth as u64 ^ ((sector as u64) << 20)).roll(2) > 0,
+            });
+            check(self, at, Pair::new(image), dice);
+        }
+    }
+}
+
+/// Opens what a crash left: it is whole, one of the allowed states, and can be used.
+fn check(allowed: &[Mark], pair: &Pair, context: &str) -> Digest {
+    let store = open(pair);
+    let report = store.verify().unwrap();
+    assert!(report.is_clean(), "{context}: {report}");
+    let found = digest(&store).unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert!(allowed.iter().any(|mark| mark.digest == found), "{context}: {found:?} is none of {allowed:?}");
+    store.write(|w| w.create(NewExecution::new("after").id("after"), &[])).unwrap();
+    let after = digest(&store).unwrap();
+    drop(store);
+    let store = open(pair);
+    assert_eq!(digest(&store).unwrap(), after, "{context}: after a clean close");
+    let report = store.verify().unwrap();
+    assert!(report.is_clean(), "{context}, after a clean close: {report}");
+    found
+}
+
+#[test]
+fn crashes_between_small_commits_leave_an_acknowledged_state() {
+    let mut dice = Dice::new(seed());
+    let pair = created();
+    let mut history = record(&pair, 4 * STEPS, |store, nth| step(store, nth / STEPS, nth % STEPS));
+    history.random(wanted() * 6 / 10, &mut dice, |history, at, pair, _| {
+        check(history.allowed(at), &pair, &format!("crash after {at} acts"));
+    });
+}
+
+#[test]
+fn crashes_while_the_journal_starts_over_leave_an_acknowledged_state() {
+    let mut dice = Dice::new(seed() ^ 1);
+    let pair = created();
+    let mut history = record(&pair, 18, large);
+    history.random(wanted() / 15, &mut dice, |history, at, pair, _| {
+        check(history.allowed(at), &pair, &format!("crash after {at} acts"));
+    });
+}
+
+#[test]
+fn a_crash_during_recovery_or_soon_after_leaves_an_acknowledged_state() {
+    let mut dice = Dice::new(seed() ^ 2);
+    let pair = created();
+    let mut history = record(&pair, 2 * STEPS, |store, nth| step(store, nth / STEPS, nth % STEPS));
+    history.random(wanted() / 30, &mut dice, |history, at, pair, dice| {
+        // Recovery itself, then work of the same kind.
+        let images = pair.images();
+        let mut second = record(&pair, 5, |store, nth| match nth {
+            0 => lazily(store, "anew"),
+            nth => step(store, 90, [0, 1, 5, 6][nth - 1]),
+        });
+        assert!(history.allowed(at).iter().any(|mark| mark.digest == second.marks[0].digest));
+        assert!(images != pair.images());
+        second.random(6, dice, |second, again, pair, _| {
+            let context = format!("crash after {at} acts, and after {again} more");
+            check(second.allowed(again), &pair, &context);
+        });
+    });
+}
+
+/// An update without a sync, of the newest execution that can have one.
+fn lazily(store: &Store, text: &str) -> Result<Sure, Error> {
+    let mut txn = store.begin_write()?;
+    txn.set_durability(Durability::None);
+    {
+        let mut w = txn.writer()?;
+        let page = w.page(&execstore::PageRequest::newest_first(1))?;
+        match page.executions.first() {
+            Some(newest) => {
+                w.update(&newest.id, &Expect::any(), Update::new().message(text), &[]).map(drop)?
+            }
+            None => w.create(NewExecution::new("lazy").id("lazy"), &[]).map(drop)?,
+        }
+    }
+    txn.commit()?;
+    Ok(Sure::Lazy)
+}
+
+#[test]
+fn every_subset_of_the_writes_of_a_commit_leaves_an_acknowledged_state() {
+    let pair = created();
+    let mut history = record(&pair, STEPS, |store, nth| step(store, 0, nth));
+    let mut images = 0;
+    let most = if wanted() > 10_000 { 12 } else { 6 };
+    for at in 0..=history.crash.len() {
+        history.crash.advance(at);
+        let uncertain = history.crash.uncertain();
+        // The points between two syncs have the same subsets as the last of them, and fewer.
+        if uncertain > most || !history.crash.syncs_next() {
+            continue;
+        }
+        for subset in 0..1u32 << uncertain {
+            let image = history.crash.image(|_, nth, _| subset >> nth & 1 == 1);
+            let context = format!("crash after {at} acts, subset {subset:b}");
+            check(history.allowed(at), &Pair::new(image), &context);
+            images += 1;
+        }
+    }
+    assert!(images > 20, "{images} images");
+}
+
+#[test]
+fn a_commit_that_a_crash_lost_does_not_come_back_after_the_next_one() {
+    let pair = created();
+    let files = pair.images();
+    let image = {
+        let store = open(&pair);
+        store.write(|w| w.create(NewExecution::new("j").id("e"), &[])).unwrap();
+        // The first records of the journal: neither is synced.
+        let before = pair.acts();
+        for text in ["lost", "kept"] {
+            lazily(&store, text).unwrap();
+        }
+        let log = pair.log();
+        assert!(log.len() > before + 1);
+        let mut crash = Crash::new(log, files);
+        crash.advance(crash.len());
+        let last = crash.uncertain() - 1;
+        // Of the journal's acts, the record before the last is lost.
+        crash.image(|file, nth, _| file == MAIN || nth + 1 != last)
+    };
+    let pair = Pair::new(image);
+    let store = open(&pair);
+    let found = store.read(|r| r.get("e")).unwrap().unwrap();
+    assert_eq!(found.message, None, "a later commit without the earlier one");
+    store.write(|w| w.update("e", &Expect::any(), Update::new().message("anew"), &[])).unwrap();
+    let expected = digest(&store).unwrap();
+    // A crash now: everything of before is on the disk.
+    let again = Pair::new(pair.images());
+    let store = open(&again);
+    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().message.as_deref(), Some("anew"));
+    assert_eq!(digest(&store).unwrap(), expected);
+    let report = store.verify().unwrap();
+    assert!(report.is_clean(), "{report}");
+}

@@ -1,0 +1,158 @@
+//! An I/O error at any call: no panic, nothing acknowledged is lost, nothing is there by halves.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "common/content.rs"]
+mod content;
+#[path = "common/faulty.rs"]
+mod faulty;
+#[path = "common/memory.rs"]
+mod memory;
+#[path = "common/workload.rs"]
+mod workload;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use execstore::redb::StorageBackend;
+use execstore::{
+    CommitError, Error, NewExecution, OpenError, Readable, StorageError, Store, Timestamp, WriteError,
+};
+
+use content::{Digest, digest};
+use faulty::{Fault, Faulty};
+use memory::Memory;
+use workload::{STEPS, Sure, step};
+
+const WORK: usize = STEPS + 3;
+/// The step whose transaction is the caller's, of whose failure the store does not hear.
+const JOINED: usize = 9;
+
+fn open(main: impl StorageBackend, journal: impl StorageBackend) -> Result<Store, OpenError> {
+    Store::builder()
+        .set_cache_size(256 * 1024)
+        .set_clock(|| Timestamp::from_nanos(7))
+        .create_with_backend_and_journal(main, journal)
+}
+
+fn open_image(images: [Vec<u8>; 2]) -> Store {
+    let [main, journal] = images.map(Memory::new);
+    open(main, journal).unwrap()
+}
+
+fn nth(store: &Store, nth: usize) -> Result<Sure, Error> {
+    step(store, nth / STEPS, nth % STEPS)
+}
+
+/// The files to begin with, the state after each step, how sure it is, and how many calls all make.
+struct Plain {
+    images: [Vec<u8>; 2],
+    states: Vec<(Digest, Sure)>,
+    calls: usize,
+}
+
+fn plain() -> Plain {
+    let [main, journal] = [Memory::default(), Memory::default()];
+    drop(open(main.clone(), journal.clone()).unwrap());
+    let images = [main.image(), journal.image()];
+    let store = open_image(images.clone());
+    let mut states = vec![(digest(&store).unwrap(), Sure::Durable)];
+    for n in 0..WORK {
+        let sure = nth(&store, n).unwrap();
+        states.push((digest(&store).unwrap(), sure));
+    }
+    drop(store);
+    let faulty = Faulty::new(images.clone(), None);
+    let store = open(faulty.disk(0), faulty.disk(1)).unwrap();
+    for n in 0..WORK {
+        nth(&store, n).unwrap();
+    }
+    drop(store);
+    Plain { images, states, calls: faulty.calls() }
+}
+
+fn poisoned(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Storage(StorageError::Poisoned)
+            | Error::Write(WriteError::Storage(StorageError::Poisoned))
+            | Error::Commit(CommitError::RolledBack(StorageError::Poisoned))
+    )
+}
+
+/// Works until the first error. Gives how many steps were acknowledged, and whether one more may be there.
+fn work(faulty: &Faulty) -> (usize, bool) {
+    let Ok(store) = open(faulty.disk(0), faulty.disk(1)) else {
+        return (0, false);
+    };
+    for done in 0..WORK {
+        let Err(error) = nth(&store, done) else { continue };
+        assert!(faulty.hit(), "step {done} failed without a fault: {error}");
+        for _ in 0..2 {
+            let later = store.write(|w| w.create(NewExecution::new("j").id("later"), &[]));
+            let later = later.expect_err("a write after an error");
+            assert!(done % STEPS == JOINED || poisoned(&later), "after {error:?} at step {done}: {later:?}");
+        }
+        // Reads may fail; they do not panic.
+        let _ = digest_or_error(&store);
+        return (done, matches!(error, Error::Commit(CommitError::Unknown(_))));
+    }
+    (WORK, false)
+}
+
+fn digest_or_error(store: &Store) -> Result<u64, Error> {
+    store.read(|r| r.live().map(|list| list.filter(Result::is_ok).count() as u64))
+}
+
+fn check(plain: &Plain, images: [Vec<u8>; 2], range: std::ops::RangeInclusive<usize>) {
+    let store = open_image(images);
+    let report = store.verify().unwrap();
+    assert!(report.is_clean(), "{report}");
+    let found = digest(&store).unwrap();
+    assert!(
+        plain.states[range.clone()].iter().any(|(state, _)| *state == found),
+        "{found:?} is no state of {range:?}: {:?}",
+        plain.states
+    );
+    store.write(|w| w.create(NewExecution::new("j").id("later"), &[])).unwrap();
+}
+
+fn run(plain: &Plain, fault: Fault) {
+    let faulty = Faulty::new(plain.images.clone(), Some(fault));
+    let (done, one_more) = work(&faulty);
+    let most = WORK.min(done + usize::from(one_more));
+    check(plain, faulty.cached(), done..=most);
+    // The power fails as well.
+    let sure = plain.states[..=done].iter().rposition(|(_, sure)| *sure == Sure::Durable).unwrap();
+    check(plain, faulty.durable(), sure..=most);
+}
+
+fn campaign(sticky: bool, full: bool) {
+    let plain = plain();
+    let wanted: usize = std::env::var("EXECSTORE_IO_ERRORS").map_or(250, |text| text.parse().unwrap());
+    let stride = (plain.calls / wanted).max(1);
+    for nth in (0..plain.calls).step_by(stride) {
+        let fault = Fault { nth, sticky, full };
+        if catch_unwind(AssertUnwindSafe(|| run(&plain, fault))).is_err() {
+            panic!("{fault:?} of {} calls", plain.calls);
+        }
+    }
+}
+
+#[test]
+fn one_failed_call_loses_nothing() {
+    campaign(false, false);
+}
+
+#[test]
+fn calls_that_fail_from_then_on_lose_nothing() {
+    campaign(true, false);
+}
+
+#[test]
+fn a_disk_that_is_full_once_loses_nothing() {
+    campaign(false, true);
+}
+
+#[test]
+fn a_disk_that_stays_full_loses_nothing() {
+    campaign(true, true);
+}
