@@ -168,8 +168,13 @@ pub trait Readable: sealed::View {
         let Some(seqs) = seqs else {
             return Ok(List::empty());
         };
-        let rows = self.tables().change_rows(seqs, &self.context().lifecycle)?;
-        Ok(List::new(Gapless::new(rows, Tag::Changes, None)))
+        // What was trimmed is not missing.
+        let start = (*seqs.start()).max(self.tables().totals()?.trimmed + 1);
+        if start > *seqs.end() {
+            return Ok(List::empty());
+        }
+        let rows = self.tables().change_rows(start..=*seqs.end(), &self.context().lifecycle)?;
+        Ok(List::new(Gapless::new(rows, Tag::Changes, Some(start - 1))))
     }
 
     /// The sequence number of the last change ever made; 0 before the first. Constant time.

@@ -9,6 +9,8 @@ pub(crate) struct Totals {
     pub(crate) version: u64,
     /// The last sequence number of the change log. Survives the trimming of the log.
     pub(crate) head: u64,
+    /// The last sequence number that was trimmed from the change log; 0 if none was.
+    pub(crate) trimmed: u64,
     /// The last number that an execution was given. Never given again.
     pub(crate) last_number: u64,
     /// How many executions are in each state, by the state's code.
@@ -36,6 +38,7 @@ pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Ve
     let mut w = Writer::frame(out);
     w.number(totals.version);
     w.number(totals.head);
+    w.number(totals.trimmed);
     w.number(totals.last_number);
     w.number(totals.counts.len() as u64);
     totals.counts.iter().for_each(|count| w.number(*count));
@@ -45,8 +48,8 @@ pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Ve
 /// Decodes the totals.
 pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Totals, Reason> {
     let mut r = Reader::new(check_frame(table, key, value)?);
-    let (version, head, last_number) = (r.number()?, r.number()?, r.number()?);
+    let (version, head, trimmed, last_number) = (r.number()?, r.number()?, r.number()?, r.number()?);
     let counts = (0..r.number()?).map(|_| r.number()).collect::<Result<_, _>>()?;
     r.end()?;
-    Ok(Totals { version, head, last_number, counts })
+    Ok(Totals { version, head, trimmed, last_number, counts })
 }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, shield};
+use super::{Live, Rows, Source, Tables, damaged, fixed, shield};
 use crate::change::{Change, Entry};
 use crate::codec::{decode_change, encode_change, number_of};
 use crate::error::{ReadError, StorageError};
@@ -22,10 +22,9 @@ impl<S: Source> Tables<S> {
         let (start, end) = (seqs.start().to_be_bytes(), seqs.end().to_be_bytes());
         let table = self.changes.get(&self.source)?;
         let range = shield(|| table.range::<&[u8; 8]>(&start..=&end))?;
-        Ok(Rows::<Number>::new(range, Tag::Changes, &start, Some(&end)).map(|row| {
-            let (key, value) = row?;
-            let key = key.value();
-            decode_change(Tag::Changes as u8, key, ChangeSeq(number_of(key)), value.value(), lifecycle)
+        Ok(Rows::<Number, _>::new(range, Tag::Changes, &start, Some(&end), |key, value| {
+            let seq = ChangeSeq(number_of(fixed(key)?));
+            decode_change(Tag::Changes as u8, key, seq, value, lifecycle)
                 .map_err(|reason| damaged(Tag::Changes, key, reason).into())
         }))
     }

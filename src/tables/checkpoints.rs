@@ -2,7 +2,7 @@
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, shield};
+use super::{Live, Rows, Source, Tables, damaged, look_up, shield};
 use crate::codec::{decode_number, encode_number};
 use crate::error::{ReadError, StorageError};
 use crate::id::ChangeSeq;
@@ -11,11 +11,9 @@ use crate::schema::{Bytes, Tag};
 impl<S: Source> Tables<S> {
     pub(crate) fn checkpoint(&self, name: &str) -> Result<Option<ChangeSeq>, ReadError> {
         let table = self.checkpoints.get(&self.source)?;
-        let Some(value) = shield(|| table.get(name.as_bytes()))? else {
-            return Ok(None);
-        };
-        let seq = decode_number(Tag::Checkpoints as u8, name.as_bytes(), value.value());
-        Ok(Some(ChangeSeq(seq.map_err(|reason| damaged(Tag::Checkpoints, name.as_bytes(), reason))?)))
+        let key = name.as_bytes();
+        let seq = look_up(table, key, |value| decode_number(Tag::Checkpoints as u8, key, value))?.transpose();
+        Ok(seq.map_err(|reason| damaged(Tag::Checkpoints, key, reason))?.map(ChangeSeq))
     }
 
     /// All checkpoints, by name.
@@ -27,13 +25,10 @@ impl<S: Source> Tables<S> {
     > {
         let table = self.checkpoints.get(&self.source)?;
         let range = shield(|| table.iter())?;
-        Ok(Rows::<Bytes>::new(range, Tag::Checkpoints, &[], None).map(|row| {
-            let (key, value) = row?;
-            let key = key.value();
+        Ok(Rows::<Bytes, _>::new(range, Tag::Checkpoints, &[], None, |key, value| {
             let name = std::str::from_utf8(key).map_err(|error| error.to_string());
             let row = name.and_then(|name| {
-                decode_number(Tag::Checkpoints as u8, key, value.value())
-                    .map(|seq| (name.to_owned(), ChangeSeq(seq)))
+                decode_number(Tag::Checkpoints as u8, key, value).map(|seq| (name.to_owned(), ChangeSeq(seq)))
             });
             row.map_err(|reason| damaged(Tag::Checkpoints, key, reason).into())
         }))

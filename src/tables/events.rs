@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, shield};
+use super::{Live, Rows, Source, Tables, damaged, fixed, shield};
 use crate::codec::{decode_event, encode_event, pair, pair_of};
 use crate::error::{ReadError, StorageError};
 use crate::event::{Event, NewEvent};
@@ -22,11 +22,9 @@ impl<S: Source> Tables<S> {
         let (start, end) = (pair(number, *seqs.start()), pair(number, *seqs.end()));
         let table = self.events.get(&self.source)?;
         let range = shield(|| table.range::<&[u8; 16]>(&start..=&end))?;
-        Ok(Rows::<Pair>::new(range, Tag::Events, &start, Some(&end)).map(|row| {
-            let (key, value) = row?;
-            let key = key.value();
-            let seq = EventSeq(pair_of(key).1);
-            decode_event(Tag::Events as u8, key, seq, value.value())
+        Ok(Rows::<Pair, _>::new(range, Tag::Events, &start, Some(&end), |key, value| {
+            let seq = EventSeq(pair_of(fixed(key)?).1);
+            decode_event(Tag::Events as u8, key, seq, value)
                 .map_err(|reason| damaged(Tag::Events, key, reason).into())
         }))
     }

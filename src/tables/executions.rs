@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, shield};
+use super::{Live, Rows, Source, Tables, damaged, fixed, look_up, shield};
 use crate::codec::{PayloadPlace, decode_record, encode_record, number_of};
 use crate::error::{Damage, ReadError, StorageError};
 use crate::execution::Header;
@@ -22,7 +22,7 @@ pub(crate) struct Found {
     pub(crate) payload: Option<Json>,
 }
 
-pub(crate) fn decode_found(number: u64, value: &[u8], lifecycle: &Lifecycle) -> Result<Found, Damage> {
+fn decode_found(number: u64, value: &[u8], lifecycle: &Lifecycle) -> Result<Found, Damage> {
     let key = number.to_be_bytes();
     let record = decode_record(Tag::Executions as u8, &key, value, lifecycle)
         .map_err(|reason| damaged(Tag::Executions, &key, reason))?;
@@ -36,10 +36,8 @@ pub(crate) fn decode_found(number: u64, value: &[u8], lifecycle: &Lifecycle) -> 
 impl<S: Source> Tables<S> {
     pub(crate) fn execution(&self, number: u64, lifecycle: &Lifecycle) -> Result<Option<Found>, ReadError> {
         let table = self.executions.get(&self.source)?;
-        match shield(|| table.get(&number.to_be_bytes()))? {
-            Some(value) => Ok(Some(decode_found(number, value.value(), lifecycle)?)),
-            None => Ok(None),
-        }
+        let found = look_up(table, &number.to_be_bytes(), |value| decode_found(number, value, lifecycle))?;
+        Ok(found.transpose()?)
     }
 
     /// The records of a range of numbers.
@@ -51,9 +49,8 @@ impl<S: Source> Tables<S> {
         let (start, end) = (numbers.start().to_be_bytes(), numbers.end().to_be_bytes());
         let table = self.executions.get(&self.source)?;
         let range = shield(|| table.range::<&[u8; 8]>(&start..=&end))?;
-        Ok(Rows::<Number>::new(range, Tag::Executions, &start, Some(&end)).map(|row| {
-            let (key, value) = row?;
-            Ok(decode_found(number_of(key.value()), value.value(), lifecycle)?)
+        Ok(Rows::<Number, _>::new(range, Tag::Executions, &start, Some(&end), |key, value| {
+            Ok(decode_found(number_of(fixed(key)?), value, lifecycle)?)
         }))
     }
 }

@@ -1,8 +1,6 @@
 //! The table `ids`: execution id to number.
 
-use redb::ReadableTable;
-
-use super::{Live, Source, Tables, damaged, shield};
+use super::{Live, Source, Tables, damaged, look_up};
 use crate::codec::{IdKey, decode_number, encode_number};
 use crate::error::{ReadError, StorageError};
 use crate::schema::Tag;
@@ -12,11 +10,8 @@ impl<S: Source> Tables<S> {
     pub(crate) fn number(&self, id: &str) -> Result<Option<u64>, ReadError> {
         let key = IdKey::of(id);
         let table = self.ids.get(&self.source)?;
-        let Some(value) = shield(|| table.get(&*key))? else {
-            return Ok(None);
-        };
-        let number = decode_number(Tag::Ids as u8, &key, value.value());
-        Ok(Some(number.map_err(|reason| damaged(Tag::Ids, &key, reason))?))
+        let number = look_up(table, &*key, |value| decode_number(Tag::Ids as u8, &key, value))?.transpose();
+        Ok(number.map_err(|reason| damaged(Tag::Ids, &key, reason))?)
     }
 }
 

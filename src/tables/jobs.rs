@@ -16,10 +16,8 @@ impl<S: Source> Tables<S> {
         let (start, end) = (job_start(job), job_end(job));
         let table = self.jobs.get(&self.source)?;
         let range = shield(|| table.range::<&[u8]>(&*start..=&*end))?;
-        Ok(Rows::<Bytes>::new(range, Tag::Jobs, &start, Some(&end)).map(|row| {
-            let (key, value) = row?;
-            let key = key.value();
-            decode_nothing(Tag::Jobs as u8, key, value.value())
+        Ok(Rows::<Bytes, _>::new(range, Tag::Jobs, &start, Some(&end), |key, value| {
+            decode_nothing(Tag::Jobs as u8, key, value)
                 .and_then(|()| job_number(key))
                 .map_err(|reason| damaged(Tag::Jobs, key, reason).into())
         }))

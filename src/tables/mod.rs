@@ -17,11 +17,11 @@ use std::sync::OnceLock;
 use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use crate::codec::Writer;
-use crate::error::{Damage, ReadError, StorageError};
+use crate::error::{ReadError, StorageError};
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
 
 pub(crate) use executions::Found;
-pub(crate) use rows::{Rows, damage, finish, roll_back, shield};
+pub(crate) use rows::{Rows, damaged, finish, look_up, roll_back, shield};
 
 /// A transaction that tables can be opened in.
 pub trait Source {
@@ -132,9 +132,7 @@ impl<S: Source> Tables<S> {
             table: &'a T,
         ) -> Result<Box<dyn Iterator<Item = RawRow> + 'a>, StorageError> {
             let range = shield(|| table.iter())?;
-            let rows = Rows::new(range, tag, &[], None).map(|row| {
-                row.map(|(key, value)| (K::as_bytes(&key.value()).as_ref().to_vec(), value.value().to_vec()))
-            });
+            let rows = Rows::new(range, tag, &[], None, |key, value| Ok((key.to_vec(), value.to_vec())));
             Ok(Box::new(rows))
         }
         let source = &self.source;
@@ -160,7 +158,7 @@ impl<S: Source> Tables<S> {
             table: &T,
             key: K::SelfType<'_>,
         ) -> Result<bool, StorageError> {
-            shield(|| table.get(key).map(|row| row.is_some()))
+            Ok(look_up(table, key, |_| ())?.is_some())
         }
         let source = &self.source;
         match tag {
@@ -317,9 +315,4 @@ fn bad_redo() -> StorageError {
 
 fn fixed<const N: usize>(key: &[u8]) -> Result<&[u8; N], StorageError> {
     key.try_into().map_err(|_| bad_redo())
-}
-
-/// A damaged row of a table.
-pub(crate) fn damaged(tag: Tag, key: &[u8], reason: impl Into<String>) -> Damage {
-    damage(tag.name(), key, reason.into())
 }

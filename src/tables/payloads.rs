@@ -1,8 +1,6 @@
 //! The table `payloads`: payloads that are large, or that only the change log still needs.
 
-use redb::ReadableTable;
-
-use super::{Live, Source, Tables, damaged, shield};
+use super::{Live, Source, Tables, damaged, look_up};
 use crate::codec::{Reader, Writer, check_frame, finish_frame, pair};
 use crate::error::{Damage, ReadError, StorageError};
 use crate::json::Json;
@@ -26,10 +24,7 @@ impl<S: Source> Tables<S> {
     pub(crate) fn payload(&self, number: u64, version: u64) -> Result<Option<Json>, ReadError> {
         let key = pair(number, version);
         let table = self.payloads.get(&self.source)?;
-        match shield(|| table.get(&key))? {
-            Some(value) => Ok(Some(decode_payload(&key, value.value())?)),
-            None => Ok(None),
-        }
+        Ok(look_up(table, &key, |value| decode_payload(&key, value))?.transpose()?)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use redb::{AccessGuard, Key, Range, WriteTransaction};
+use redb::{AccessGuard, Key, Range, ReadableTable, WriteTransaction};
 
 use crate::error::{CommitError, Damage, ReadError, StorageError};
 use crate::schema::{Tag, Value};
@@ -39,19 +39,33 @@ pub(crate) fn roll_back(txn: WriteTransaction) {
     let _ = shield(|| txn.abort());
 }
 
-/// A damaged row.
-pub(crate) fn damage(table: &'static str, key: &[u8], reason: String) -> Damage {
+/// A damaged row of a table.
+pub(crate) fn damaged(tag: Tag, key: &[u8], reason: impl Into<String>) -> Damage {
     let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    Damage { table, key, reason }
+    Damage { table: tag.name(), key, reason: reason.into() }
+}
+
+/// A look-up: the row's value is decoded within the shield, since redb may panic on its bounds too.
+pub(crate) fn look_up<T: ReadableTable<K, Value>, K: Key + 'static, R>(
+    table: &T,
+    key: K::SelfType<'_>,
+    decode: impl FnOnce(&[u8]) -> R,
+) -> Result<Option<R>, StorageError> {
+    shield(|| Ok::<_, redb::StorageError>(table.get(key)?.map(|value| decode(value.value()))))
 }
 
 /// The rows of a range, from either end, each of them checked to lie where it was looked for: on a damaged
 /// page redb finds rows that are out of order. Ends after the first storage error, since redb may leave rows
 /// out after one.
-pub(crate) struct Rows<'a, K: Key + 'static> {
+pub(crate) struct Rows<'a, K: Key + 'static, F> {
     range: Option<Range<'a, K, Value>>,
+    decode: F,
+    span: Span,
+}
+
+/// Where the rows to come lie.
+struct Span {
     tag: Tag,
-    /// The rows to come lie between these.
     low: Edge,
     high: Option<Edge>,
 }
@@ -73,38 +87,7 @@ impl Edge {
     }
 }
 
-/// A row as redb lends it.
-pub(crate) type Row<'a, K> = (AccessGuard<'a, K>, AccessGuard<'a, Value>);
-
-type Step<'a, K> = Option<Result<Row<'a, K>, redb::StorageError>>;
-
-impl<'a, K: Key + 'static> Rows<'a, K> {
-    /// `low` and `high` are the ends of the range, both included.
-    pub(crate) fn new(range: Range<'a, K, Value>, tag: Tag, low: &[u8], high: Option<&[u8]>) -> Self {
-        let (low, high) = (Edge::included(low), high.map(Edge::included));
-        Self { range: Some(range), tag, low, high }
-    }
-
-    fn step(
-        &mut self,
-        step: impl FnOnce(&mut Range<'a, K, Value>) -> Step<'a, K>,
-        from_front: bool,
-    ) -> Option<Result<Row<'a, K>, ReadError>> {
-        let range = self.range.as_mut()?;
-        let row = match shield(|| step(range).transpose()) {
-            Ok(row) => row?,
-            Err(error) => {
-                self.range = None;
-                return Some(Err(error.into()));
-            }
-        };
-        let placed = self.place(K::as_bytes(&row.0.value()).as_ref(), from_front);
-        match placed {
-            Ok(()) => Some(Ok(row)),
-            Err(damage) => Some(Err(damage.into())),
-        }
-    }
-
+impl Span {
     /// Checks that a row lies between those before it and those to come.
     fn place(&mut self, key: &[u8], from_front: bool) -> Result<(), Damage> {
         let above = key > self.low.key.as_slice() || (self.low.included && key == self.low.key);
@@ -113,7 +96,7 @@ impl<'a, K: Key + 'static> Rows<'a, K> {
             None => true,
         };
         if !(above && below) {
-            return Err(damage(self.tag.name(), key, "the row is out of its place".into()));
+            return Err(damaged(self.tag, key, "the row is out of its place"));
         }
         if from_front {
             self.low.pass(key);
@@ -124,15 +107,60 @@ impl<'a, K: Key + 'static> Rows<'a, K> {
     }
 }
 
-impl<'a, K: Key + 'static> Iterator for Rows<'a, K> {
-    type Item = Result<Row<'a, K>, ReadError>;
+/// A row as redb lends it.
+type Row<'a, K> = (AccessGuard<'a, K>, AccessGuard<'a, Value>);
+
+impl<'a, K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> Rows<'a, K, F> {
+    /// `low` and `high` are the ends of the range, both included. `decode` takes key and value.
+    pub(crate) fn new(
+        range: Range<'a, K, Value>,
+        tag: Tag,
+        low: &[u8],
+        high: Option<&[u8]>,
+        decode: F,
+    ) -> Self {
+        let span = Span { tag, low: Edge::included(low), high: high.map(Edge::included) };
+        Self { range: Some(range), decode, span }
+    }
+
+    fn step(
+        &mut self,
+        step: impl FnOnce(&mut Range<'a, K, Value>) -> Option<Result<Row<'a, K>, redb::StorageError>>,
+        from_front: bool,
+    ) -> Option<Result<T, ReadError>> {
+        let Self { range, decode, span } = self;
+        let found = range.as_mut()?;
+        let row = shield(|| {
+            let Some((key, value)) = step(found).transpose()? else { return Ok(None) };
+            let key = key.value();
+            let key = K::as_bytes(&key);
+            let placed = span.place(key.as_ref(), from_front);
+            Ok::<_, redb::StorageError>(Some(match placed {
+                Ok(()) => decode(key.as_ref(), value.value()),
+                Err(damage) => Err(damage.into()),
+            }))
+        });
+        match row {
+            Ok(row) => row,
+            Err(error) => {
+                *range = None;
+                Some(Err(error.into()))
+            }
+        }
+    }
+}
+
+impl<K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> Iterator for Rows<'_, K, F> {
+    type Item = Result<T, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step(|range| range.next(), true)
     }
 }
 
-impl<K: Key + 'static> DoubleEndedIterator for Rows<'_, K> {
+impl<K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> DoubleEndedIterator
+    for Rows<'_, K, F>
+{
     fn next_back(&mut self) -> Option<Self::Item> {
         self.step(|range| range.next_back(), false)
     }

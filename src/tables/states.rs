@@ -2,7 +2,7 @@
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, shield};
+use super::{Live, Rows, Source, Tables, damaged, fixed, shield};
 use crate::codec::{decode_nothing, encode_nothing, state_of, state_row};
 use crate::error::{ReadError, StorageError};
 use crate::schema::{StateRow, Tag};
@@ -16,14 +16,16 @@ impl<S: Source> Tables<S> {
         let (start, end) = (state_row(state, 0), state_row(state, u64::MAX));
         let table = self.states.get(&self.source)?;
         let range = shield(|| table.range::<&[u8; 9]>(&start..=&end))?;
-        Ok(Rows::<StateRow>::new(range, Tag::States, &start, Some(&end)).map(|row| {
-            let (key, value) = row?;
-            let key = key.value();
-            match decode_nothing(Tag::States as u8, key, value.value()) {
-                Ok(()) => Ok(state_of(key).1),
+        Ok(Rows::<StateRow, _>::new(
+            range,
+            Tag::States,
+            &start,
+            Some(&end),
+            |key, value| match decode_nothing(Tag::States as u8, key, value) {
+                Ok(()) => Ok(state_of(fixed(key)?).1),
                 Err(reason) => Err(damaged(Tag::States, key, reason).into()),
-            }
-        }))
+            },
+        ))
     }
 }
 

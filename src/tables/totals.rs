@@ -1,8 +1,6 @@
 //! The tables of one row: `totals` and `meta`.
 
-use redb::ReadableTable;
-
-use super::{Live, Source, Tables, damaged, shield};
+use super::{Live, Source, Tables, damaged, look_up};
 use crate::codec::{Meta, Totals, decode_meta, decode_totals, encode_meta, encode_totals};
 use crate::error::{ReadError, StorageError};
 use crate::schema::{FORMAT, META_KEY, TOTALS_KEY, Tag};
@@ -10,21 +8,17 @@ use crate::schema::{FORMAT, META_KEY, TOTALS_KEY, Tag};
 impl<S: Source> Tables<S> {
     pub(crate) fn totals(&self) -> Result<Totals, ReadError> {
         let table = self.totals.get(&self.source)?;
-        let Some(value) = shield(|| table.get(TOTALS_KEY))? else {
-            return Err(damaged(Tag::Totals, TOTALS_KEY, "the row is missing").into());
-        };
-        let totals = decode_totals(Tag::Totals as u8, TOTALS_KEY, value.value());
-        Ok(totals.map_err(|reason| damaged(Tag::Totals, TOTALS_KEY, reason))?)
+        match look_up(table, TOTALS_KEY, |value| decode_totals(Tag::Totals as u8, TOTALS_KEY, value))? {
+            Some(totals) => Ok(totals.map_err(|reason| damaged(Tag::Totals, TOTALS_KEY, reason))?),
+            None => Err(damaged(Tag::Totals, TOTALS_KEY, "the row is missing").into()),
+        }
     }
 
     /// The meta record, or its format if that is newer than ours; `None` if there is none.
     pub(crate) fn meta(&self) -> Result<Option<Result<Meta, u32>>, ReadError> {
         let table = self.meta.get(&self.source)?;
-        let Some(value) = shield(|| table.get(META_KEY))? else {
-            return Ok(None);
-        };
-        let meta = decode_meta(Tag::Meta as u8, META_KEY, value.value(), FORMAT);
-        Ok(Some(meta.map_err(|reason| damaged(Tag::Meta, META_KEY, reason))?))
+        let meta = look_up(table, META_KEY, |value| decode_meta(Tag::Meta as u8, META_KEY, value, FORMAT))?;
+        Ok(meta.transpose().map_err(|reason| damaged(Tag::Meta, META_KEY, reason))?)
     }
 }
 

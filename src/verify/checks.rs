@@ -84,6 +84,7 @@ impl<S: Source> Verifier<'_, S> {
                 continue;
             };
             self.report.executions += 1;
+            self.reachable(Tag::Executions, &found.number.to_be_bytes())?;
             let header = &found.header;
             let id = &header.id;
             if found.number > totals.last_number {
@@ -115,6 +116,15 @@ impl<S: Source> Verifier<'_, S> {
         Ok(())
     }
 
+    /// A row that a walk through its table finds must also be found by its key: damage to the inner pages of
+    /// the tree may hide it from look-ups alone.
+    fn reachable(&mut self, tag: Tag, key: &[u8]) -> Result<(), StorageError> {
+        if !self.tables.has_row(tag, key)? {
+            self.problem(tag, format!("key {}: look-ups do not find it", hex(key)));
+        }
+        Ok(())
+    }
+
     /// The index row that a record must have.
     fn index_row(&mut self, tag: Tag, key: &[u8], header: &Header) -> Result<(), StorageError> {
         if !self.tables.has_row(tag, key)? {
@@ -128,6 +138,7 @@ impl<S: Source> Verifier<'_, S> {
             let Some((key, value)) = self.row(Tag::Ids, row)? else {
                 continue;
             };
+            self.reachable(Tag::Ids, &key)?;
             match decode_number(Tag::Ids as u8, &key, &value) {
                 Err(reason) => self.problem(Tag::Ids, format!("key {}: {reason}", hex(&key))),
                 Ok(number) => {
@@ -153,6 +164,7 @@ impl<S: Source> Verifier<'_, S> {
             let Some((key, value)) = self.row(tag, row)? else {
                 continue;
             };
+            self.reachable(tag, &key)?;
             rows += 1;
             if let Err(reason) = crate::codec::decode_nothing(tag as u8, &key, &value) {
                 self.problem(tag, format!("key {}: {reason}", hex(&key)));
@@ -190,6 +202,7 @@ impl<S: Source> Verifier<'_, S> {
             let Some((key, value)) = self.row(Tag::Events, row)? else {
                 continue;
             };
+            self.reachable(Tag::Events, &key)?;
             self.report.events += 1;
             let (number, seq) = key.as_slice().try_into().map(pair_of).unwrap_or_default();
             if let Err(reason) = crate::codec::decode_event(Tag::Events as u8, &key, seq.into(), &value) {
@@ -224,18 +237,19 @@ impl<S: Source> Verifier<'_, S> {
     /// ended, and the last one ends at the record.
     fn changes(&mut self, totals: &Totals) -> Result<(), ReadError> {
         let mut last: HashMap<u64, (u64, u64, bool)> = HashMap::new();
-        let mut expected = None;
+        let mut expected = totals.trimmed + 1;
         for row in self.tables.change_rows(0..=u64::MAX, self.lifecycle)? {
             let Some(change) = self.row(Tag::Changes, row)? else {
-                expected = expected.map(|seq| seq + 1);
+                expected += 1;
                 continue;
             };
             self.report.changes += 1;
             let seq = change.seq;
-            if expected.is_some_and(|expected| expected != seq.0) {
+            if expected != seq.0 {
                 self.problem(Tag::Changes, format!("{seq} follows a gap"));
             }
-            expected = Some(seq.0 + 1);
+            expected = seq.0 + 1;
+            self.reachable(Tag::Changes, &seq.0.to_be_bytes())?;
             let before = change.before().map(|header| (hash(&header), change.payload_version_before()));
             let known = last.get(&change.number).map(|(header, payload, _)| (*header, *payload));
             if before.is_none() && known.is_some() {
@@ -250,7 +264,7 @@ impl<S: Source> Verifier<'_, S> {
                 self.payload_of_change(seq.0, change.number, version)?;
             }
         }
-        if self.report.changes > 0 && expected != Some(totals.head + 1) {
+        if expected != totals.head + 1 {
             self.problem(Tag::Changes, format!("the log does not end at its head, {}", totals.head));
         }
         let mut wrong = Vec::new();
@@ -285,6 +299,7 @@ impl<S: Source> Verifier<'_, S> {
             let Some((key, value)) = self.row(Tag::Payloads, row)? else {
                 continue;
             };
+            self.reachable(Tag::Payloads, &key)?;
             self.report.payloads += 1;
             let Ok(key) = <&[u8; 16]>::try_from(key.as_slice()) else {
                 continue;
@@ -313,6 +328,7 @@ impl<S: Source> Verifier<'_, S> {
                 continue;
             };
             self.report.checkpoints += 1;
+            self.reachable(Tag::Checkpoints, name.as_bytes())?;
             if seq.0 > totals.head {
                 self.problem(Tag::Checkpoints, format!("{name:?} is beyond the head, {}", totals.head));
             }

@@ -97,7 +97,10 @@ fn apply(w: &mut Writer<'_>, op: &Op<'_>) -> Result<(), Wrong> {
                 other => Err(Wrong::Answer(format!("{taken} was not refused as taken: {other:?}"))),
             }
         }
-        Op::Create(record) => Ok(drop(w.create(record.to_new(), &events(&record.first))?)),
+        Op::Create(record) => {
+            w.create(record.to_new(), &events(&record.first))?;
+            Ok(())
+        }
         Op::Step { record, step, state, revision } => {
             let expect = Expect::any().state(state).revision(revision);
             let events = events(&step.events);
