@@ -47,6 +47,7 @@ mod error;
 mod event;
 mod execution;
 mod expect;
+mod handle;
 mod id;
 mod journal;
 mod journaling;

@@ -12,6 +12,7 @@ use crate::builder::Builder;
 use crate::codec::{Meta, Totals};
 use crate::context::Context;
 use crate::error::{OpenError, StorageError};
+use crate::handle::{LastHandle, let_go};
 use crate::journaling::{Home, Journaling, journal_path, open_error, sync_folder};
 use crate::lifecycle::Lifecycle;
 use crate::schema::{FORMAT, Tag};
@@ -74,7 +75,7 @@ pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
     };
     let journal = journal_path(path);
     let missing = || OpenError::JournalMissing { path: path.to_owned(), journal: journal.clone() };
-    finish(builder, Arc::new(db), Some(Home::Path(journal.clone())), builder.journal, missing)
+    finish(builder, Arc::new(db), false, Some(Home::Path(journal.clone())), builder.journal, missing)
 }
 
 pub(crate) fn on_backend(
@@ -91,29 +92,31 @@ pub(crate) fn on_backend(
         Ok(db) => db.map_err(|error| database_error(error, place))?,
         Err(error) => return Err(damaged("redb could not open it", error)),
     };
-    if !has_store(&db)? {
-        initialise(&db, builder)?;
-    }
     let journaled = journal.is_some();
     let home = journal.map(|journal| Home::Backend(Some(journal)));
-    finish(builder, Arc::new(db), home, journaled, || OpenError::JournalPending)
+    finish(builder, Arc::new(db), true, home, journaled, || OpenError::JournalPending)
 }
 
 pub(crate) fn attach(builder: &Builder, db: Arc<Database>) -> Result<Store, OpenError> {
-    if !has_store(&db)? {
-        initialise(&db, builder)?;
-    }
-    finish(builder, db, None, false, || OpenError::JournalPending)
+    finish(builder, db, true, None, false, || OpenError::JournalPending)
 }
 
-/// Reads who the store is, applies its journal, and makes the handle.
+/// Reads who the store is, applies its journal, and makes the handle; first makes the store, if there is none
+/// and `make` says so.
 fn finish(
     builder: &Builder,
     db: Arc<Database>,
+    make: bool,
     home: Option<Home>,
     journaled: bool,
     missing: impl FnOnce() -> OpenError,
 ) -> Result<Store, OpenError> {
+    // From here on an error, too, lets go of the database with care.
+    let last = LastHandle::new(db);
+    let Some(db) = last.db() else { return Err(OpenError::NotAStore) };
+    if make && !has_store(&db)? {
+        initialise(&db, builder)?;
+    }
     let meta = read_meta(&*db)?;
     let lifecycle = match &builder.lifecycle {
         Some(given) => extended(given, &meta.lifecycle)?,
@@ -139,7 +142,7 @@ fn finish(
         max_payload: builder.max_payload,
         clock: builder.clock.clone(),
     };
-    Ok(Store::from_shared(Shared::new(db, context, journal, head)))
+    Ok(Store::from_shared(Shared::new(db, last, context, journal, head)))
 }
 
 fn extended(given: &Lifecycle, recorded: &Lifecycle) -> Result<Lifecycle, OpenError> {
@@ -205,7 +208,11 @@ fn peek_format(builder: &Builder, path: &Path) -> Result<(), OpenError> {
     let mut redb = redb::Builder::new();
     redb.set_cache_size(builder.cache_size.min(1024 * 1024));
     match shield(|| Ok::<_, StorageError>(redb.open_read_only(path))) {
-        Ok(Ok(db)) => read_meta(&db).map(drop),
+        Ok(Ok(db)) => {
+            let read = read_meta(&db);
+            let_go(db)?;
+            read.map(drop)
+        }
         Ok(Err(DatabaseError::RepairAborted)) => Ok(()),
         Ok(Err(error)) => Err(database_error(error, path)),
         Err(error) => Err(damaged("redb could not open it", error)),

@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn rows(numbers: &[u64]) -> impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<> {
-        numbers.to_vec().into_iter().map(Ok)
+        Vec::from(numbers).into_iter().map(Ok)
     }
 
     #[test]

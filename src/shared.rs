@@ -10,6 +10,7 @@ use redb::{Database, ReadableDatabase};
 use crate::context::Context;
 use crate::doorbell::Doorbell;
 use crate::error::StorageError;
+use crate::handle::LastHandle;
 use crate::journaling::Journaling;
 use crate::tables::{Snapshot, Tables, shield};
 
@@ -25,46 +26,6 @@ pub(crate) struct Shared {
     last: LastHandle,
 }
 
-/// Holds the database to the end, and lets go of it with care.
-struct LastHandle {
-    db: Option<Arc<Database>>,
-    /// The caller has got hold of the database, and may have a write transaction open.
-    lent: AtomicBool,
-}
-
-impl Drop for LastHandle {
-    fn drop(&mut self) {
-        let Some(db) = self.db.take().and_then(Arc::into_inner) else { return };
-        if *self.lent.get_mut() {
-            // To begin a write here could wait for ever. redb closes once the caller's transaction ends.
-            let _ = let_go(db);
-            return;
-        }
-        // A close commits. On a damaged file that may panic, and panic again in unwinding, which would end
-        // the process. So the commit comes first, where a panic can be caught, and a database that panicked
-        // is not closed at all. The next open repairs the file, as after a crash.
-        let sound = shield(|| {
-            let mut txn = db.begin_write()?;
-            txn.set_quick_repair(true);
-            txn.commit()?;
-            Ok::<_, redb::Error>(())
-        });
-        match sound {
-            Err(StorageError::Panicked { .. }) => std::mem::forget(db),
-            _ => {
-                let _ = let_go(db);
-            }
-        }
-    }
-}
-
-fn let_go(db: Database) -> Result<(), StorageError> {
-    shield(|| {
-        drop(db);
-        Ok::<_, StorageError>(())
-    })
-}
-
 /// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
 /// table costs more than a look-up in it.
 #[derive(Default)]
@@ -75,11 +36,17 @@ struct Latest {
 }
 
 impl Shared {
-    pub(crate) fn new(db: Arc<Database>, context: Context, journal: Option<Journaling>, head: u64) -> Self {
-        let attached = Arc::strong_count(&db) > 1 || Arc::weak_count(&db) > 0;
+    pub(crate) fn new(
+        db: Arc<Database>,
+        last: LastHandle,
+        context: Context,
+        journal: Option<Journaling>,
+        head: u64,
+    ) -> Self {
+        let attached = last.is_lent();
         Self {
-            last: LastHandle { db: Some(db.clone()), lent: AtomicBool::new(attached) },
             db,
+            last,
             context,
             doorbell: Doorbell::new(head),
             journal: journal.map(Mutex::new),
@@ -119,7 +86,7 @@ impl Shared {
     pub(crate) fn share_database(&self) {
         let mut latest = self.latest();
         latest.unusable = true;
-        self.last.lent.store(true, Ordering::Release);
+        self.last.lend();
         let forgotten = latest.snapshot.take();
         drop(latest);
         drop(forgotten);

@@ -126,11 +126,17 @@ fn examine(original: &Original, path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The innermost calls of a backtrace that are ours.
+/// The calls of a backtrace that are ours, and what they called.
 fn ours(trace: Option<Backtrace>) -> String {
     let text = trace.map(|trace| trace.to_string()).unwrap_or_default();
-    let calls = text.lines().filter(|line| line.contains("execstore::") || line.contains(" redb::"));
-    calls.map(str::trim).take(12).collect::<Vec<_>>().join(" < ")
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| {
+            line.contains(" redb::") || line.contains("execstore::") || line.contains("drop_in_place")
+        })
+        .collect();
+    let outer = lines.len().saturating_sub(12);
+    lines[outer..].iter().map(|line| line.trim()).collect::<Vec<_>>().join(" < ")
 }
 
 #[test]

@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["codec", "schema"],
     &["context", "tables"],
     &["reader", "redo", "sequence", "writer"],
-    &["doorbell", "journal"],
+    &["doorbell", "handle", "journal"],
     &["journaling"],
     &["shared"],
     &["commit"],
