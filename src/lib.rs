@@ -33,7 +33,7 @@
 //! What it is not: a queue with delivery, a server, a place for gigabytes of output. One process has the
 //! file open at a time, and one write transaction runs at a time.
 //!
-//! The [guide](guide) goes through everything in order.
+//! The [guide] goes through everything in order.
 
 #![deny(missing_docs)]
 
