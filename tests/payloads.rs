@@ -2,31 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod common;
 
-use common::{TestStore, create, json};
-use execstore::{Desired, Execution, Expect, NewEvent, NewExecution, Readable, Store, Update};
-
-fn full(store: &Store) -> Execution {
-    let new = NewExecution::new("j")
-        .id("e")
-        .namespace("ns")
-        .name("n")
-        .node_id("node")
-        .state("Running")
-        .message("m")
-        .desired(Desired::Running)
-        .parent("p")
-        .previous("q")
-        .label("a", "1")
-        .label("b", "2")
-        .payload(json(r#"{"k":1}"#));
-    store.write(|w| w.create(new, &[NewEvent::new("t")])).unwrap()
-}
-
-fn update(store: &Store, update: Update) -> Execution {
-    let after = store.write(|w| w.update("e", &Expect::any(), update, &[])).unwrap();
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after);
-    after
-}
+use common::{TestStore, create, full, json, update};
+use execstore::{Readable, Update};
 
 #[test]
 fn payloads_are_replaced_patched_and_cleared() {

@@ -3,28 +3,9 @@
 mod common;
 mod contents;
 
-use common::{TestStore, big_payload, create, json};
+use common::{TestStore, big_payload, create, full, json};
 use contents::contents;
-use execstore::{
-    Desired, Error, Execution, Expect, NewEvent, NewExecution, Readable, Revision, Store, Update, WriteError,
-};
-
-fn full(store: &Store) -> Execution {
-    let new = NewExecution::new("j")
-        .id("e")
-        .namespace("ns")
-        .name("n")
-        .node_id("node")
-        .state("Running")
-        .message("m")
-        .desired(Desired::Running)
-        .parent("p")
-        .previous("q")
-        .label("a", "1")
-        .label("b", "2")
-        .payload(json(r#"{"k":1}"#));
-    store.write(|w| w.create(new, &[NewEvent::new("t")])).unwrap()
-}
+use execstore::{Error, Expect, NewEvent, NewExecution, Readable, Revision, Store, Update, WriteError};
 
 #[test]
 fn conditions_hold_or_conflict() {

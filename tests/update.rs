@@ -5,33 +5,8 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use common::{TestStore, create, json};
-use execstore::{
-    Desired, Execution, Expect, Labels, NewEvent, NewExecution, Readable, Revision, Store, Timestamp, Update,
-};
-
-fn full(store: &Store) -> Execution {
-    let new = NewExecution::new("j")
-        .id("e")
-        .namespace("ns")
-        .name("n")
-        .node_id("node")
-        .state("Running")
-        .message("m")
-        .desired(Desired::Running)
-        .parent("p")
-        .previous("q")
-        .label("a", "1")
-        .label("b", "2")
-        .payload(json(r#"{"k":1}"#));
-    store.write(|w| w.create(new, &[NewEvent::new("t")])).unwrap()
-}
-
-fn update(store: &Store, update: Update) -> Execution {
-    let after = store.write(|w| w.update("e", &Expect::any(), update, &[])).unwrap();
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after);
-    after
-}
+use common::{TestStore, create, full, json, update};
+use execstore::{Desired, Execution, Expect, Labels, NewEvent, Readable, Revision, Store, Timestamp, Update};
 
 #[test]
 fn an_update_of_nothing_raises_the_revision_and_the_modified_time_alone() {

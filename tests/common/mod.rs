@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use execstore::{Builder, Execution, Expect, Json, NewExecution, Store, Timestamp, Update, Writer};
+use execstore::{
+    Builder, Desired, Execution, Expect, Json, NewEvent, NewExecution, Readable, Store, Timestamp, Update,
+    Writer,
+};
 
 /// A store in a folder of its own. When it is dropped the whole file is verified, as it is and once more
 /// after it was closed and opened again; if something is wrong, the file is kept and named.
@@ -123,4 +126,29 @@ pub fn walk(writer: &mut Writer<'_>, id: &str, states: &[&str]) -> Execution {
         last = Some(writer.update(id, &Expect::any(), Update::to(state), &[]).unwrap());
     }
     last.unwrap()
+}
+
+/// Creates the execution `e` in `Running` with every part set, and one event.
+pub fn full(store: &Store) -> Execution {
+    let new = NewExecution::new("j")
+        .id("e")
+        .namespace("ns")
+        .name("n")
+        .node_id("node")
+        .state("Running")
+        .message("m")
+        .desired(Desired::Running)
+        .parent("p")
+        .previous("q")
+        .label("a", "1")
+        .label("b", "2")
+        .payload(json(r#"{"k":1}"#));
+    store.write(|w| w.create(new, &[NewEvent::new("t")])).unwrap()
+}
+
+/// Updates the execution `e` without conditions, and sees that the store shows what was returned.
+pub fn update(store: &Store, update: Update) -> Execution {
+    let after = store.write(|w| w.update("e", &Expect::any(), update, &[])).unwrap();
+    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after);
+    after
 }
