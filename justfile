@@ -8,8 +8,8 @@ test:
 
 # The long campaigns: see docs/development.md.
 campaigns:
-    EXECSTORE_MODEL_CASES=100000 EXECSTORE_CRASH_IMAGES=200000 EXECSTORE_DAMAGE_CASES=100000 EXECSTORE_KILLS=2000 \
-        cargo test --release --test model --test crash --test damage --test kill -- --nocapture
+    EXECSTORE_MODEL_CASES=100000 EXECSTORE_CRASH_IMAGES=200000 EXECSTORE_DAMAGE_CASES=100000 EXECSTORE_KILLS=2000 EXECSTORE_IO_ERRORS=100000 \
+        cargo test --release --test model --test crash --test damage --test kill --test io_errors -- --nocapture
 
 # The measured table of the README.
 scoreboard:
