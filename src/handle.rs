@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::Database;
 
 use crate::error::StorageError;
-use crate::tables::shield;
+use crate::tables::{commit_whole, shield};
 
 /// Holds the database to the end, and lets go of it with care.
 pub(crate) struct LastHandle {
@@ -47,12 +47,7 @@ impl Drop for LastHandle {
         // A close commits. On a damaged file that may panic, and panic again in unwinding, which would end
         // the process. So the commit comes first, where a panic can be caught, and a database that panicked
         // is not closed at all. The next open repairs the file, as after a crash.
-        let sound = shield(|| {
-            let mut txn = db.begin_write()?;
-            txn.set_quick_repair(true);
-            txn.commit()?;
-            Ok::<_, redb::Error>(())
-        });
+        let sound = shield(|| db.begin_write()).and_then(commit_whole);
         match sound {
             Err(StorageError::Panicked { .. }) => std::mem::forget(db),
             _ => {

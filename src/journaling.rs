@@ -9,7 +9,7 @@ use redb::{Database, StorageBackend, WriteTransaction};
 use crate::context::Context;
 use crate::error::{CommitError, OpenError, ReadError, StorageError};
 use crate::journal::Journal;
-use crate::tables::{Live, Tables, finish, roll_back, shield};
+use crate::tables::{Live, Tables, commit_whole, finish, roll_back, shield};
 
 /// Where a store's journal is kept.
 pub(crate) enum Home {
@@ -74,16 +74,13 @@ impl Journaling {
         let Some(mut journal) = Journal::open(medium, store_id, id)? else {
             return Err(missing());
         };
-        let mut txn = shield(|| db.begin_write())?;
+        let txn = shield(|| db.begin_write())?;
         let reached = {
             let mut tables = Tables::new(Live(&txn));
             let version = tables.totals().map_err(open_error)?.version;
             journal.replay(version, |body| tables.redo(body))?
         };
-        shield(|| {
-            txn.set_quick_repair(true);
-            txn.commit()
-        })?;
+        commit_whole(txn)?;
         journal.checkpointed(reached);
         Ok(Self { home, journal: Some(journal), named: true })
     }
@@ -138,13 +135,10 @@ impl Journaling {
     }
 
     /// The clean end: the file holds everything and names no journal, so the journal goes.
-    pub(crate) fn close(self, mut txn: WriteTransaction) -> Result<(), StorageError> {
+    pub(crate) fn close(self, txn: WriteTransaction) -> Result<(), StorageError> {
         if self.named {
             name_journal(&mut Tables::new(Live(&txn)), 0)?;
-            shield(|| {
-                txn.set_quick_repair(true);
-                txn.commit()
-            })?;
+            commit_whole(txn)?;
         } else {
             roll_back(txn);
         }
@@ -182,7 +176,7 @@ fn journal_error(error: std::io::Error) -> StorageError {
 }
 
 /// Damage to the rows that the store itself stands on.
-pub(crate) fn storage_error(error: ReadError) -> StorageError {
+fn storage_error(error: ReadError) -> StorageError {
     match error {
         ReadError::Storage(error) => error,
         other => journal_error(std::io::Error::new(std::io::ErrorKind::InvalidData, other.to_string())),

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Database, DatabaseError, ReadableDatabase, StorageBackend, TableHandle};
+use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageBackend, TableHandle};
 use uuid::Uuid;
 
 use crate::builder::Builder;
@@ -56,10 +56,7 @@ fn make_file(builder: &Builder, path: &Path) -> Result<(), OpenError> {
     let db = shield(|| Ok::<_, StorageError>(redb::Builder::new().create(path)))?;
     let db = db.map_err(|error| database_error(error, path))?;
     initialise(&db, builder)?;
-    shield(|| {
-        drop(db);
-        Ok::<_, StorageError>(())
-    })?;
+    let_go(db)?;
     File::open(path).and_then(|file| file.sync_all()).map_err(io_error(path))
 }
 
@@ -67,15 +64,20 @@ pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
     check_magic(path)?;
     // A newer format must be found before anything writes to the file.
     peek_format(builder, path)?;
-    let opened =
-        shield(|| Ok::<_, StorageError>(redb::Builder::new().set_cache_size(builder.cache_size).open(path)));
-    let db = match opened {
-        Ok(db) => db.map_err(|error| database_error(error, path))?,
-        Err(error) => return Err(damaged("redb could not open it", error)),
-    };
+    let db = open_redb(path, || redb::Builder::new().set_cache_size(builder.cache_size).open(path))?;
     let journal = journal_path(path);
     let missing = || OpenError::JournalMissing { path: path.to_owned(), journal: journal.clone() };
     finish(builder, Arc::new(db), false, Some(Home::Path(journal.clone())), builder.journal, missing)
+}
+
+fn open_redb(
+    place: &Path,
+    open: impl FnOnce() -> Result<Database, DatabaseError>,
+) -> Result<Database, OpenError> {
+    match shield(|| Ok::<_, StorageError>(open())) {
+        Ok(db) => db.map_err(|error| database_error(error, place)),
+        Err(error) => Err(damaged("redb could not open it", error)),
+    }
 }
 
 pub(crate) fn on_backend(
@@ -83,15 +85,9 @@ pub(crate) fn on_backend(
     backend: impl StorageBackend,
     journal: Option<Box<dyn StorageBackend>>,
 ) -> Result<Store, OpenError> {
-    let place = Path::new("the backend");
-    let opened = shield(|| {
-        let mut redb = redb::Builder::new();
-        Ok::<_, StorageError>(redb.set_cache_size(builder.cache_size).create_with_backend(backend))
-    });
-    let db = match opened {
-        Ok(db) => db.map_err(|error| database_error(error, place))?,
-        Err(error) => return Err(damaged("redb could not open it", error)),
-    };
+    let db = open_redb(Path::new("the backend"), || {
+        redb::Builder::new().set_cache_size(builder.cache_size).create_with_backend(backend)
+    })?;
     let journaled = journal.is_some();
     let home = journal.map(|journal| Home::Backend(Some(journal)));
     finish(builder, Arc::new(db), true, home, journaled, || OpenError::JournalPending)
@@ -114,7 +110,7 @@ fn finish(
     // From here on an error, too, lets go of the database with care.
     let last = LastHandle::new(db);
     let Some(db) = last.db() else { return Err(OpenError::NotAStore) };
-    if make && !has_store(&db)? {
+    if make && !has_store(&shield(|| db.begin_read())?)? {
         initialise(&db, builder)?;
     }
     let meta = read_meta(&*db)?;
@@ -179,20 +175,13 @@ fn record_lifecycle(db: &Database, lifecycle: &Lifecycle) -> Result<(), OpenErro
     })?)
 }
 
-fn has_store(db: &Database) -> Result<bool, StorageError> {
-    shield(|| {
-        let txn = db.begin_read()?;
-        let mut tables = txn.list_tables()?;
-        Ok::<_, redb::Error>(tables.any(|table| table.name() == Tag::Meta.name()))
-    })
+fn has_store(txn: &ReadTransaction) -> Result<bool, StorageError> {
+    shield(|| Ok::<_, redb::StorageError>(txn.list_tables()?.any(|table| table.name() == Tag::Meta.name())))
 }
 
 fn read_meta(db: &impl ReadableDatabase) -> Result<Meta, OpenError> {
     let txn = shield(|| db.begin_read())?;
-    let has_store = shield(|| {
-        Ok::<_, redb::StorageError>(txn.list_tables()?.any(|table| table.name() == Tag::Meta.name()))
-    });
-    if !has_store.map_err(|error| damaged("the list of tables cannot be read", error))? {
+    if !has_store(&txn).map_err(|error| damaged("the list of tables cannot be read", error))? {
         return Err(OpenError::NotAStore);
     }
     match Tables::new(Snapshot(txn)).meta().map_err(open_error)? {

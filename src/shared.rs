@@ -21,18 +21,11 @@ pub(crate) struct Shared {
     pub(crate) doorbell: Doorbell,
     journal: Option<Mutex<Journaling>>,
     poisoned: AtomicBool,
-    latest: Mutex<Latest>,
+    /// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
+    /// table costs more than a look-up in it.
+    latest: Mutex<Option<Arc<Tables<Snapshot>>>>,
     /// After everything else: the database goes last.
     last: LastHandle,
-}
-
-/// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
-/// table costs more than a look-up in it.
-#[derive(Default)]
-struct Latest {
-    snapshot: Option<Arc<Tables<Snapshot>>>,
-    /// The caller can commit by itself, which nobody here would notice: each reader gets its own.
-    unusable: bool,
 }
 
 impl Shared {
@@ -43,7 +36,6 @@ impl Shared {
         journal: Option<Journaling>,
         head: u64,
     ) -> Self {
-        let attached = last.is_lent();
         Self {
             db,
             last,
@@ -51,11 +43,11 @@ impl Shared {
             doorbell: Doorbell::new(head),
             journal: journal.map(Mutex::new),
             poisoned: AtomicBool::new(false),
-            latest: Mutex::new(Latest { snapshot: None, unusable: attached }),
+            latest: Mutex::new(None),
         }
     }
 
-    fn latest(&self) -> MutexGuard<'_, Latest> {
+    fn latest(&self) -> MutexGuard<'_, Option<Arc<Tables<Snapshot>>>> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -64,13 +56,14 @@ impl Shared {
         // The lock is held while the snapshot is taken, so that no commit comes in between and forgets it
         // too early.
         let mut latest = self.latest();
-        if let Some(snapshot) = &latest.snapshot {
+        if let Some(snapshot) = &*latest {
             return Ok(snapshot.clone());
         }
         let txn = shield(|| ReadableDatabase::begin_read(&*self.db))?;
         let snapshot = Arc::new(Tables::new(Snapshot(txn)));
-        if !latest.unusable {
-            latest.snapshot = Some(snapshot.clone());
+        // A caller who can commit by itself would not be noticed here: then each reader gets its own.
+        if !self.last.is_lent() {
+            *latest = Some(snapshot.clone());
         }
         Ok(snapshot)
     }
@@ -78,18 +71,15 @@ impl Shared {
     /// Before a commit, so that it can reuse the space of what the snapshot held; and after it, so that
     /// readers see it.
     pub(crate) fn forget_snapshot(&self) {
-        let forgotten = self.latest().snapshot.take();
+        let forgotten = self.latest().take();
         drop(forgotten);
     }
 
     /// The caller has got hold of the database.
     pub(crate) fn share_database(&self) {
-        let mut latest = self.latest();
-        latest.unusable = true;
+        // First, so that no snapshot is kept after the last one was forgotten.
         self.last.lend();
-        let forgotten = latest.snapshot.take();
-        drop(latest);
-        drop(forgotten);
+        self.forget_snapshot();
     }
 
     pub(crate) fn journal(&self) -> Option<MutexGuard<'_, Journaling>> {

@@ -83,12 +83,11 @@ impl WriteTxn {
     /// Opens the store's tables for writing. One writer at a time: drop it before the next, and before the
     /// commit.
     pub fn writer(&self) -> Result<Writer<'_>, WriteError> {
-        let tables = Tables::new(Live(&self.txn));
+        let mut tables = Tables::new(Live(&self.txn));
         if self.shared.has_journal() {
-            Writer::new(tables.record_redo(), &self.shared.context, Some(&self.redo))
-        } else {
-            Writer::new(tables, &self.shared.context, Some(&self.redo))
+            tables = tables.record_redo();
         }
+        Writer::new(tables, &self.shared.context, Some(&self.redo))
     }
 
     /// The redb transaction below, to read and write the caller's own tables in it.

@@ -21,7 +21,7 @@ use crate::error::{ReadError, StorageError};
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
 
 pub(crate) use executions::Found;
-pub(crate) use rows::{Rows, damaged, finish, look_up, roll_back, shield};
+pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
 
 /// A transaction that tables can be opened in.
 pub trait Source {
@@ -149,9 +149,7 @@ impl<S: Source> Tables<S> {
             Tag::Checkpoints => all(tag, self.checkpoints.get(source)?),
         }
     }
-}
 
-impl<S: Source> Tables<S> {
     /// `true` if the table has a row of this key.
     pub(crate) fn has_row(&self, tag: Tag, key: &[u8]) -> Result<bool, StorageError> {
         fn has<T: ReadableTable<K, Value>, K: Key + 'static>(

@@ -34,6 +34,14 @@ pub(crate) fn finish(txn: WriteTransaction) -> Result<(), CommitError> {
     }
 }
 
+/// A durable commit after which the file can be opened without a walk through it, even after a crash.
+pub(crate) fn commit_whole(mut txn: WriteTransaction) -> Result<(), StorageError> {
+    shield(|| {
+        txn.set_quick_repair(true);
+        txn.commit()
+    })
+}
+
 /// Rolling back can only fail where the storage failed before, and then the next open does it.
 pub(crate) fn roll_back(txn: WriteTransaction) {
     let _ = shield(|| txn.abort());
