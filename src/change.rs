@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use crate::execution::{Desired, Header, Labels};
 use crate::id::{ChangeSeq, EventSeq, ExecutionId, JobId, Revision};
 use crate::lifecycle::State;
+use crate::text::Text;
 use crate::time::Timestamp;
 
 /// What a change did.
@@ -150,10 +151,10 @@ impl Change {
 /// What differs between the header before a change and the one after it: the values before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Undo {
-    pub(crate) name: Option<Option<String>>,
-    pub(crate) node_id: Option<Option<String>>,
+    pub(crate) name: Option<Option<Text>>,
+    pub(crate) node_id: Option<Option<Text>>,
     pub(crate) state: Option<State>,
-    pub(crate) message: Option<Option<String>>,
+    pub(crate) message: Option<Option<Text>>,
     pub(crate) desired: Option<Desired>,
     pub(crate) parent: Option<Option<ExecutionId>>,
     pub(crate) previous: Option<Option<ExecutionId>>,

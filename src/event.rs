@@ -6,6 +6,7 @@ use crate::error::InputError;
 use crate::id::EventSeq;
 use crate::json::Json;
 use crate::limits::{MAX_EVENT, MAX_MESSAGE, MAX_NAME, check_len, check_size};
+use crate::text::Text;
 use crate::time::Timestamp;
 
 /// An event as the store keeps it.
@@ -15,9 +16,9 @@ pub struct Event {
     /// Its place in the execution's history, from 1.
     pub seq: EventSeq,
     /// What it is about, as the caller sorts its events.
-    pub topic: String,
+    pub topic: Text,
     /// What happened, for people.
-    pub message: String,
+    pub message: Text,
     /// When it happened: as given, or the time of the write. May go back from one event to the next.
     pub time: Timestamp,
     /// More, for programs: a JSON object; `{}` if none was given.
@@ -39,20 +40,20 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct NewEvent {
-    pub(crate) topic: String,
-    pub(crate) message: String,
+    pub(crate) topic: Text,
+    pub(crate) message: Text,
     pub(crate) time: Option<Timestamp>,
     pub(crate) details: Option<Json>,
 }
 
 impl NewEvent {
     /// An event of this topic, with no message, no details, and the time of the write.
-    pub fn new(topic: impl Into<String>) -> Self {
-        Self { topic: topic.into(), message: String::new(), time: None, details: None }
+    pub fn new(topic: impl Into<Text>) -> Self {
+        Self { topic: topic.into(), message: Text::new(), time: None, details: None }
     }
 
     /// Sets the message.
-    pub fn message(mut self, message: impl Into<String>) -> Self {
+    pub fn message(mut self, message: impl Into<Text>) -> Self {
         self.message = message.into();
         self
     }

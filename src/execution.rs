@@ -13,10 +13,11 @@ use crate::lifecycle::{Lifecycle, Phase, State};
 use crate::limits::{
     MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS, MAX_MESSAGE, MAX_NAME, check_id, check_len, check_size,
 };
+use crate::text::Text;
 use crate::time::Timestamp;
 
 /// A small sorted map of strings: at most 64 labels of 128 + 256 bytes.
-pub type Labels = BTreeMap<String, String>;
+pub type Labels = BTreeMap<Text, Text>;
 
 /// The namespace of an execution that was given none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -53,15 +54,15 @@ pub struct Header {
     /// The job that it belongs to. Never changes.
     pub job_id: JobId,
     /// The namespace, `"default"` if none was given. Never changes.
-    pub namespace: String,
+    pub namespace: Text,
     /// A name, for people.
-    pub name: Option<String>,
+    pub name: Option<Text>,
     /// The node that runs it.
-    pub node_id: Option<String>,
+    pub node_id: Option<Text>,
     /// The state that it is in.
     pub state: State,
     /// Why it is in that state, for people. An update that does not set it leaves it.
-    pub message: Option<String>,
+    pub message: Option<Text>,
     /// What its owner wants.
     pub desired: Desired,
     /// The execution that caused this one. The store does not ask that it exists.
@@ -148,23 +149,23 @@ impl Deref for Execution {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct NewExecution {
-    id: Option<String>,
-    job_id: String,
-    namespace: Option<String>,
-    name: Option<String>,
-    node_id: Option<String>,
-    state: Option<String>,
-    message: Option<String>,
+    id: Option<Text>,
+    job_id: Text,
+    namespace: Option<Text>,
+    name: Option<Text>,
+    node_id: Option<Text>,
+    state: Option<Text>,
+    message: Option<Text>,
     desired: Desired,
-    parent: Option<String>,
-    previous: Option<String>,
+    parent: Option<Text>,
+    previous: Option<Text>,
     labels: Labels,
     pub(crate) payload: Json,
 }
 
 impl NewExecution {
     /// An execution of this job, everything else left to its default.
-    pub fn new(job_id: impl Into<String>) -> Self {
+    pub fn new(job_id: impl Into<Text>) -> Self {
         Self {
             id: None,
             job_id: job_id.into(),
@@ -182,25 +183,25 @@ impl NewExecution {
     }
 
     /// Sets the id. Without it the store makes a UUID of version 7.
-    pub fn id(mut self, id: impl Into<String>) -> Self {
+    pub fn id(mut self, id: impl Into<Text>) -> Self {
         self.id = Some(id.into());
         self
     }
 
     /// Sets the namespace, `"default"` otherwise.
-    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+    pub fn namespace(mut self, namespace: impl Into<Text>) -> Self {
         self.namespace = Some(namespace.into());
         self
     }
 
     /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
+    pub fn name(mut self, name: impl Into<Text>) -> Self {
         self.name = Some(name.into());
         self
     }
 
     /// Sets the node id.
-    pub fn node_id(mut self, node_id: impl Into<String>) -> Self {
+    pub fn node_id(mut self, node_id: impl Into<Text>) -> Self {
         self.node_id = Some(node_id.into());
         self
     }
@@ -208,12 +209,12 @@ impl NewExecution {
     /// Sets the first state, which must be pending or live. Without it, the first such state of the
     /// lifecycle.
     pub fn state(mut self, state: impl AsRef<str>) -> Self {
-        self.state = Some(state.as_ref().to_owned());
+        self.state = Some(state.as_ref().into());
         self
     }
 
     /// Sets the message.
-    pub fn message(mut self, message: impl Into<String>) -> Self {
+    pub fn message(mut self, message: impl Into<Text>) -> Self {
         self.message = Some(message.into());
         self
     }
@@ -225,28 +226,25 @@ impl NewExecution {
     }
 
     /// Sets the execution that caused this one.
-    pub fn parent(mut self, parent: impl Into<String>) -> Self {
+    pub fn parent(mut self, parent: impl Into<Text>) -> Self {
         self.parent = Some(parent.into());
         self
     }
 
     /// Sets the attempt that this one replaces.
-    pub fn previous(mut self, previous: impl Into<String>) -> Self {
+    pub fn previous(mut self, previous: impl Into<Text>) -> Self {
         self.previous = Some(previous.into());
         self
     }
 
     /// Adds a label.
-    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn label(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
         self.labels.insert(key.into(), value.into());
         self
     }
 
     /// Adds labels.
-    pub fn labels(
-        mut self,
-        labels: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
-    ) -> Self {
+    pub fn labels(mut self, labels: impl IntoIterator<Item = (impl Into<Text>, impl Into<Text>)>) -> Self {
         self.labels.extend(labels.into_iter().map(|(key, value)| (key.into(), value.into())));
         self
     }
@@ -266,7 +264,7 @@ impl NewExecution {
     ) -> Result<Execution, WriteError> {
         let state = match &self.state {
             Some(name) => {
-                lifecycle.state(name).ok_or_else(|| WriteError::UnknownState { state: name.clone() })?
+                lifecycle.state(name).ok_or_else(|| WriteError::UnknownState { state: name.into() })?
             }
             None => {
                 let first = lifecycle.states().find(|state| !state.is_terminal());
@@ -277,9 +275,9 @@ impl NewExecution {
             return Err(WriteError::InitialState { state: state.clone() });
         }
         let header = Header {
-            id: self.id.map_or_else(|| Ok(ExecutionId::generate()), ExecutionId::new)?,
-            job_id: JobId::new(self.job_id)?,
-            namespace: self.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+            id: self.id.map_or_else(|| Ok(ExecutionId::generate()), ExecutionId::checked)?,
+            job_id: JobId::checked(self.job_id)?,
+            namespace: self.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
             name: self.name,
             node_id: self.node_id,
             state: state.clone(),
@@ -300,10 +298,10 @@ impl NewExecution {
     }
 }
 
-fn link(what: &'static str, id: Option<String>) -> Result<Option<ExecutionId>, InputError> {
+fn link(what: &'static str, id: Option<Text>) -> Result<Option<ExecutionId>, InputError> {
     let Some(id) = id else { return Ok(None) };
     check_id(what, &id)?;
-    ExecutionId::new(id).map(Some)
+    Ok(Some(ExecutionId::from_stored(id)))
 }
 
 fn check_payload(payload: &Json, maximum: usize) -> Result<(), InputError> {
@@ -368,15 +366,15 @@ enum PayloadEdit {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Update {
-    state: Option<String>,
-    message: Edit<String>,
+    state: Option<Text>,
+    message: Edit<Text>,
     desired: Option<Desired>,
-    name: Edit<String>,
-    node_id: Edit<String>,
-    parent: Edit<String>,
-    previous: Edit<String>,
+    name: Edit<Text>,
+    node_id: Edit<Text>,
+    parent: Edit<Text>,
+    previous: Edit<Text>,
     clear_labels: bool,
-    labels: BTreeMap<String, Option<String>>,
+    labels: BTreeMap<Text, Option<Text>>,
     payload: PayloadEdit,
 }
 
@@ -393,12 +391,12 @@ impl Update {
 
     /// Moves to this state, if the lifecycle allows it.
     pub fn state(mut self, state: impl AsRef<str>) -> Self {
-        self.state = Some(state.as_ref().to_owned());
+        self.state = Some(state.as_ref().into());
         self
     }
 
     /// Sets the message.
-    pub fn message(mut self, message: impl Into<String>) -> Self {
+    pub fn message(mut self, message: impl Into<Text>) -> Self {
         self.message = Edit::Set(message.into());
         self
     }
@@ -421,7 +419,7 @@ impl Update {
     }
 
     /// Sets the name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
+    pub fn name(mut self, name: impl Into<Text>) -> Self {
         self.name = Edit::Set(name.into());
         self
     }
@@ -433,7 +431,7 @@ impl Update {
     }
 
     /// Sets the node id.
-    pub fn node_id(mut self, node_id: impl Into<String>) -> Self {
+    pub fn node_id(mut self, node_id: impl Into<Text>) -> Self {
         self.node_id = Edit::Set(node_id.into());
         self
     }
@@ -445,7 +443,7 @@ impl Update {
     }
 
     /// Sets the parent.
-    pub fn parent(mut self, parent: impl Into<String>) -> Self {
+    pub fn parent(mut self, parent: impl Into<Text>) -> Self {
         self.parent = Edit::Set(parent.into());
         self
     }
@@ -457,7 +455,7 @@ impl Update {
     }
 
     /// Sets the attempt that this execution replaces.
-    pub fn previous(mut self, previous: impl Into<String>) -> Self {
+    pub fn previous(mut self, previous: impl Into<Text>) -> Self {
         self.previous = Edit::Set(previous.into());
         self
     }
@@ -469,13 +467,13 @@ impl Update {
     }
 
     /// Sets one label and leaves the others.
-    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn label(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
         self.labels.insert(key.into(), Some(value.into()));
         self
     }
 
     /// Removes one label, if it is there.
-    pub fn remove_label(mut self, key: impl Into<String>) -> Self {
+    pub fn remove_label(mut self, key: impl Into<Text>) -> Self {
         self.labels.insert(key.into(), None);
         self
     }
@@ -553,9 +551,9 @@ impl Execution {
         Ok(Execution { header: after, payload })
     }
 
-    fn next_state(&self, to: String, lifecycle: &Lifecycle) -> Result<State, WriteError> {
+    fn next_state(&self, to: Text, lifecycle: &Lifecycle) -> Result<State, WriteError> {
         let Some(next) = lifecycle.state(&to) else {
-            return Err(WriteError::UnknownState { state: to });
+            return Err(WriteError::UnknownState { state: to.into() });
         };
         if self.state.is_terminal() {
             return Err(WriteError::Terminal {
@@ -577,7 +575,7 @@ impl Execution {
 
 fn apply_link(
     what: &'static str,
-    edit: Edit<String>,
+    edit: Edit<Text>,
     part: &mut Option<ExecutionId>,
 ) -> Result<(), InputError> {
     match edit {

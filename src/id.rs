@@ -2,19 +2,19 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::InputError;
 use crate::limits::check_id;
+use crate::text::Text;
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
+        pub struct $name(Text);
 
         impl $name {
             /// Checks and takes an id: 1 to 128 bytes of UTF-8, without control characters and without
@@ -24,12 +24,17 @@ macro_rules! text_id {
                 Ok(Self(id.as_ref().into()))
             }
 
+            pub(crate) fn checked(id: Text) -> Result<Self, InputError> {
+                check_id($what, &id)?;
+                Ok(Self(id))
+            }
+
             /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            pub(crate) fn from_stored(id: Arc<str>) -> Self {
+            pub(crate) fn from_stored(id: Text) -> Self {
                 Self(id)
             }
         }
@@ -60,25 +65,37 @@ macro_rules! text_id {
 
         impl PartialEq<str> for $name {
             fn eq(&self, other: &str) -> bool {
-                &*self.0 == other
+                self.0 == *other
             }
         }
 
         impl PartialEq<&str> for $name {
             fn eq(&self, other: &&str) -> bool {
-                &*self.0 == *other
+                self.0 == **other
             }
         }
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                String::from(&*id.0)
+                id.0.into()
             }
         }
 
         impl From<&$name> for String {
             fn from(id: &$name) -> String {
-                String::from(&*id.0)
+                (&id.0).into()
+            }
+        }
+
+        impl From<$name> for Text {
+            fn from(id: $name) -> Text {
+                id.0
+            }
+        }
+
+        impl From<&$name> for Text {
+            fn from(id: &$name) -> Text {
+                id.0.clone()
             }
         }
 
@@ -111,7 +128,7 @@ impl ExecutionId {
     /// A new time-ordered id: a UUID of version 7 (RFC 9562) as text.
     pub fn generate() -> Self {
         let mut text = [0; 36];
-        Self(Arc::from(&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut text)))
+        Self(Text::from(&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut text)))
     }
 }
 

@@ -1,11 +1,12 @@
 //! JSON documents kept as text: the payload of an execution, the details of an event. Pure.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+use crate::text::Text;
 
 /// A JSON document, kept as the text that was given and parsed only on request. Cheap to clone.
 ///
@@ -24,12 +25,12 @@ use serde_json::value::RawValue;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Json(Arc<str>);
+pub struct Json(Text);
 
 impl Json {
     /// `null`.
     pub fn null() -> Self {
-        Self(Arc::from("null"))
+        Self("null".into())
     }
 
     /// Checks and takes a document given as text.
@@ -55,7 +56,7 @@ impl Json {
 
     /// `true` for `null`.
     pub fn is_null(&self) -> bool {
-        &*self.0 == "null"
+        self.0 == "null"
     }
 
     /// `true` if the document is an object.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 
 use crate::change::{Change, ChangeKind};
+use crate::codec::Totals;
 use crate::context::Context;
 use crate::error::{Damage, InputError, ReadError};
 use crate::event::Event;
@@ -66,7 +67,7 @@ impl Numbered for Change {
 
 /// What a transaction shows to its reads. The types are public in name only: none can be named outside.
 pub(crate) mod sealed {
-    use super::{Context, Source, Tables};
+    use super::{Context, ReadError, Source, Tables, Totals};
 
     pub trait View {
         type Source: Source;
@@ -74,6 +75,10 @@ pub(crate) mod sealed {
         fn tables(&self) -> &Tables<Self::Source>;
 
         fn context(&self) -> &Context;
+
+        fn totals(&self) -> Result<Totals, ReadError> {
+            self.tables().totals()
+        }
     }
 }
 
@@ -126,13 +131,13 @@ pub trait Readable: sealed::View {
     /// How many executions are in a state. Constant time.
     fn count(&self, state: impl AsRef<str>) -> Result<u64, ReadError> {
         let code = code_of(self, state.as_ref())?;
-        Ok(self.tables().totals()?.count(code))
+        Ok(self.totals()?.count(code))
     }
 
     /// How many executions are in each state, states with none included, in the lifecycle's order. Constant
     /// time.
     fn counts(&self) -> Result<Vec<(State, u64)>, ReadError> {
-        let totals = self.tables().totals()?;
+        let totals = self.totals()?;
         Ok((0u8..)
             .zip(self.context().lifecycle.states())
             .map(|(c, s)| (s.clone(), totals.count(c)))
@@ -169,7 +174,7 @@ pub trait Readable: sealed::View {
             return Ok(List::empty());
         };
         // What was trimmed is not missing.
-        let start = (*seqs.start()).max(self.tables().totals()?.trimmed + 1);
+        let start = (*seqs.start()).max(self.totals()?.trimmed + 1);
         if start > *seqs.end() {
             return Ok(List::empty());
         }
@@ -179,7 +184,7 @@ pub trait Readable: sealed::View {
 
     /// The sequence number of the last change ever made; 0 before the first. Constant time.
     fn head(&self) -> Result<ChangeSeq, ReadError> {
-        Ok(ChangeSeq(self.tables().totals()?.head))
+        Ok(ChangeSeq(self.totals()?.head))
     }
 
     /// The payload right after a change; `None` if the change deleted the execution.

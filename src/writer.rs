@@ -36,6 +36,8 @@ pub struct Writer<'t> {
     totals: Totals,
     first_change: u64,
     redo: Option<&'t Mutex<Redo>>,
+    /// The totals have changed since they were written.
+    owes_totals: bool,
 }
 
 /// What a joined writer wrote, for [`Store::notify`](crate::Store::notify) after the caller's own commit.
@@ -70,7 +72,7 @@ impl<'t> Writer<'t> {
             Redo::begin(redo, totals.version);
         }
         let first_change = totals.head + 1;
-        Ok(Self { tables, context, totals, first_change, redo })
+        Ok(Self { tables, context, totals, first_change, redo, owes_totals: false })
     }
 
     /// Creates an execution, with its first events. Returns the new record.
@@ -334,9 +336,12 @@ impl<'t> Writer<'t> {
         self.put_totals()
     }
 
+    /// The totals are written once, at the end, where an error can still stop the commit. The caller's own
+    /// commit cannot be stopped, so a joined writer writes them with every operation.
     fn put_totals(&mut self) -> Result<(), StorageError> {
         self.totals.version += 1;
-        self.tables.put_totals(&self.totals)
+        self.owes_totals = self.redo.is_some();
+        if self.owes_totals { Ok(()) } else { self.tables.put_totals(&self.totals) }
     }
 }
 
@@ -350,11 +355,18 @@ impl<'t> View for Writer<'t> {
     fn context(&self) -> &Context {
         self.context
     }
+
+    fn totals(&self) -> Result<Totals, ReadError> {
+        Ok(self.totals.clone())
+    }
 }
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         if let Some(redo) = self.redo {
+            if self.owes_totals && self.tables.put_totals(&self.totals).is_err() {
+                Redo::fail(redo);
+            }
             Redo::end(redo, self.totals.version, self.totals.head, self.tables.take_redo());
         }
     }

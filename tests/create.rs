@@ -6,14 +6,14 @@ mod contents;
 use common::{TestStore, json};
 use contents::contents;
 use execstore::{
-    DEFAULT_NAMESPACE, Desired, Error, Json, Labels, NewEvent, NewExecution, Readable, Revision, Timestamp,
-    WriteError,
+    DEFAULT_NAMESPACE, Desired, Error, Json, Labels, NewEvent, NewExecution, Readable, Revision, Text,
+    Timestamp, WriteError,
 };
 
 #[test]
 fn every_part_is_kept_as_given() {
     let store = TestStore::ticking();
-    let labels = Labels::from([("a".into(), "1".into()), ("b".into(), String::new())]);
+    let labels = Labels::from([("a".into(), "1".into()), ("b".into(), Text::new())]);
     let new = NewExecution::new("job-1")
         .id("e-1")
         .namespace("tenant")

@@ -6,7 +6,20 @@ use std::path::{Path, PathBuf};
 
 /// Modules, lowest layer first. A module uses its own layer and those below.
 const LAYERS: &[&[&str]] = &[
-    &["change", "error", "event", "execution", "expect", "id", "json", "lifecycle", "limits", "page", "time"],
+    &[
+        "change",
+        "error",
+        "event",
+        "execution",
+        "expect",
+        "id",
+        "json",
+        "lifecycle",
+        "limits",
+        "page",
+        "text",
+        "time",
+    ],
     &["codec", "schema"],
     &["context", "tables"],
     &["reader", "redo", "sequence", "writer"],

@@ -7,6 +7,7 @@ use super::{Reader, Reason, Writer, check_frame, finish_frame};
 use crate::change::{Change, ChangeKind, Entry, Undo};
 use crate::id::{ChangeSeq, ExecutionId, Revision};
 use crate::lifecycle::Lifecycle;
+use crate::text::Text;
 use crate::time::Timestamp;
 
 // Which parts differ. The order of the bits is the order of the parts.
@@ -96,7 +97,7 @@ fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
         parts |= if differs { part } else { 0 };
     }
     w.number(parts);
-    let text = |old: &Option<Option<String>>, w: &mut Writer<'_>| {
+    let text = |old: &Option<Option<Text>>, w: &mut Writer<'_>| {
         if let Some(old) = old {
             optional(old.as_deref(), w);
         }
@@ -158,10 +159,10 @@ fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Undo, Reason
         undo.desired = Some(desired(r.byte()?)?);
     }
     if has(PARENT) {
-        undo.parent = Some(decode_optional(r)?.map(|id| ExecutionId::from_stored(id.into())));
+        undo.parent = Some(decode_optional(r)?.map(ExecutionId::from_stored));
     }
     if has(PREVIOUS) {
-        undo.previous = Some(decode_optional(r)?.map(|id| ExecutionId::from_stored(id.into())));
+        undo.previous = Some(decode_optional(r)?.map(ExecutionId::from_stored));
     }
     if has(LABELS) {
         undo.labels = Some(decode_labels(r)?);
@@ -193,10 +194,10 @@ fn optional(text: Option<&str>, w: &mut Writer<'_>) {
     }
 }
 
-fn decode_optional(r: &mut Reader<'_>) -> Result<Option<String>, Reason> {
+fn decode_optional(r: &mut Reader<'_>) -> Result<Option<Text>, Reason> {
     match r.byte()? {
         0 => Ok(None),
-        _ => r.id().map(|text| Some(text.as_str().to_owned())),
+        _ => r.id().map(Some),
     }
 }
 

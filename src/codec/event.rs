@@ -20,7 +20,7 @@ pub(crate) fn encode_event(table: u8, key: &[u8], event: &NewEvent, now: Timesta
 pub(crate) fn decode_event(table: u8, key: &[u8], seq: EventSeq, value: &[u8]) -> Result<Event, Reason> {
     let mut r = Reader::new(check_frame(table, key, value)?);
     let time = Timestamp::from_nanos(r.fixed()?.cast_signed());
-    let (topic, message) = (r.text()?.to_owned(), r.text()?.to_owned());
+    let (topic, message) = (r.text()?.into(), r.text()?.into());
     let details = match r.rest()? {
         "" => Json::from_stored("{}"),
         text => Json::from_stored(text),

@@ -4,6 +4,7 @@ use super::{Reader, Reason, Writer, check_frame, finish_frame};
 use crate::execution::{DEFAULT_NAMESPACE, Desired, Header, Labels};
 use crate::id::{ExecutionId, JobId, Revision};
 use crate::lifecycle::{Lifecycle, State};
+use crate::text::Text;
 use crate::time::Timestamp;
 
 /// Where a record's payload is.
@@ -124,8 +125,8 @@ pub(super) fn decode_header(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result
     if parts & !KNOWN != 0 {
         return Err(format!("the header has unknown parts ({parts:#x})"));
     }
-    let id = ExecutionId::from_stored(r.id()?.as_str().into());
-    let job_id = JobId::from_stored(r.id()?.as_str().into());
+    let id = ExecutionId::from_stored(r.id()?);
+    let job_id = JobId::from_stored(r.id()?);
     let state = state(r.byte()?, lifecycle)?;
     let desired = desired(r.byte()?)?;
     let revision = Revision(r.number()?);
@@ -133,19 +134,13 @@ pub(super) fn decode_header(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result
     let created = r.fixed()?.cast_signed();
     let since = |difference: u64| Timestamp::from_nanos(created.wrapping_add(difference.cast_signed()));
     let modified_at = since(r.number()?);
-    let namespace = if parts & NAMESPACE != 0 { r.text()? } else { DEFAULT_NAMESPACE }.to_owned();
-    let mut text = |part: u64| -> Result<Option<String>, Reason> {
-        if parts & part != 0 { r.id().map(|text| Some(text.as_str().to_owned())) } else { Ok(None) }
+    let namespace = Text::from(if parts & NAMESPACE != 0 { r.text()? } else { DEFAULT_NAMESPACE });
+    let mut text = |part: u64| -> Result<Option<Text>, Reason> {
+        if parts & part != 0 { r.id().map(Some) } else { Ok(None) }
     };
     let (name, node_id, message) = (text(NAME)?, text(NODE)?, text(MESSAGE)?);
-    let mut link = |part: u64| -> Result<Option<ExecutionId>, Reason> {
-        if parts & part != 0 {
-            r.id().map(|id| Some(ExecutionId::from_stored(id.as_str().into())))
-        } else {
-            Ok(None)
-        }
-    };
-    let (parent, previous) = (link(PARENT)?, link(PREVIOUS)?);
+    let parent = text(PARENT)?.map(ExecutionId::from_stored);
+    let previous = text(PREVIOUS)?.map(ExecutionId::from_stored);
     let labels = if parts & LABELS != 0 { decode_labels(r)? } else { Labels::new() };
     let completed_at = if parts & COMPLETED != 0 { Some(since(r.number()?)) } else { None };
     let created_at = Timestamp::from_nanos(created);
@@ -180,7 +175,7 @@ pub(super) fn encode_labels(labels: &Labels, w: &mut Writer<'_>) {
 pub(super) fn decode_labels(r: &mut Reader<'_>) -> Result<Labels, Reason> {
     let mut labels = Labels::new();
     for _ in 0..r.number()? {
-        labels.insert(r.text()?.to_owned(), r.text()?.to_owned());
+        labels.insert(r.text()?.into(), r.text()?.into());
     }
     Ok(labels)
 }

@@ -4,7 +4,7 @@ use super::{Reader, Reason, Writer, check_frame, finish_frame};
 
 /// Counters and heads of the whole store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
+pub struct Totals {
     /// Counts the operations that were ever written. The journal's records are chained by it.
     pub(crate) version: u64,
     /// The last sequence number of the change log. Survives the trimming of the log.

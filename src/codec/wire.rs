@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::{FRAME, Reason};
+use crate::text::Text;
 
 /// Appends primitives to a value.
 pub(crate) struct Writer<'a>(&'a mut Vec<u8>);
@@ -76,22 +77,6 @@ pub(crate) fn canonical_uuid(text: &str) -> Option<Uuid> {
     Uuid::try_parse_ascii(bytes).ok()
 }
 
-/// A text as it was read: a UUID is spelt on the stack.
-pub(crate) enum IdText<'a> {
-    Text(&'a str),
-    Uuid([u8; 36]),
-}
-
-impl IdText<'_> {
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            IdText::Text(text) => text,
-            // Hexadecimal digits and hyphens.
-            IdText::Uuid(text) => std::str::from_utf8(text).unwrap_or_default(),
-        }
-    }
-}
-
 /// Reads primitives from a value's body. Never reads beyond it.
 pub(crate) struct Reader<'a>(&'a [u8]);
 
@@ -146,19 +131,18 @@ impl<'a> Reader<'a> {
         utf8(self.bytes()?)
     }
 
-    pub(crate) fn id(&mut self) -> Result<IdText<'a>, Reason> {
+    pub(crate) fn id(&mut self) -> Result<Text, Reason> {
         let tag = self.number()?;
         if tag == 1 {
             let uuid = Uuid::from_slice(self.take(16)?).map_err(|e| e.to_string())?;
             let mut text = [0; 36];
-            uuid.hyphenated().encode_lower(&mut text);
-            return Ok(IdText::Uuid(text));
+            return Ok(Text::from(&*uuid.hyphenated().encode_lower(&mut text)));
         }
         if tag % 2 == 1 {
             return Err("an id has an unknown form".into());
         }
         let len = usize::try_from(tag / 2).map_err(|_| "a length is too large")?;
-        utf8(self.take(len)?).map(IdText::Text)
+        utf8(self.take(len)?).map(Text::from)
     }
 
     pub(crate) fn rest(&mut self) -> Result<&'a str, Reason> {

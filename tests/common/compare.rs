@@ -145,8 +145,8 @@ fn range(len: u64, dice: &mut Dice) -> ((Bound<u64>, Bound<u64>), Vec<u64>) {
 fn events(r: &impl Readable, id: &str, expected: &[Ev], dice: &mut Dice) {
     let plain = |event: Event| {
         let ev = Ev {
-            topic: event.topic,
-            message: event.message,
+            topic: event.topic.into(),
+            message: event.message.into(),
             time: Some(event.time.as_nanos()),
             details: Some(event.details.as_str().to_owned()),
         };

@@ -157,8 +157,8 @@ impl Subject for Execstore {
 
 fn header(header: &execstore::Header) -> Header {
     Header {
-        id: header.id.to_string(),
-        job_id: header.job_id.to_string(),
+        id: (&header.id).into(),
+        job_id: (&header.job_id).into(),
         namespace: header.namespace.clone(),
         name: header.name.clone(),
         node_id: header.node_id.clone(),
@@ -174,8 +174,8 @@ fn header(header: &execstore::Header) -> Header {
         created_at: header.created_at.as_nanos(),
         modified_at: header.modified_at.as_nanos(),
         completed_at: header.completed_at.map(Timestamp::as_nanos),
-        parent: header.parent.as_ref().map(ToString::to_string),
-        previous: header.previous.as_ref().map(ToString::to_string),
+        parent: header.parent.as_ref().map(Into::into),
+        previous: header.previous.as_ref().map(Into::into),
         labels: header.labels.clone(),
     }
 }

@@ -1,5 +1,6 @@
 //! fjall without a store: a keyspace for each table, one durable batch an operation.
 
+use execstore::Text;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -64,7 +65,7 @@ impl Subject for Fjall {
     type Row = Record;
     type Event = Event;
     type Entry = Entry;
-    type Cursor = String;
+    type Cursor = Text;
 
     fn open(folder: &Path) -> Self {
         let db = Database::builder(folder).cache_size(CACHE as u64).open().unwrap();
@@ -132,7 +133,7 @@ impl Subject for Fjall {
     }
 
     // In the order of ids, which is that of creation where ids are time-ordered.
-    fn page(&self, after: Option<&String>, limit: usize) -> (Vec<Record>, Option<String>) {
+    fn page(&self, after: Option<&Text>, limit: usize) -> (Vec<Record>, Option<Text>) {
         let rows = match after {
             Some(id) => self.executions.range(..id.as_str()),
             None => self.executions.iter(),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use execstore::Text;
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
     WriteTransaction,
@@ -83,7 +84,7 @@ impl Subject for Redb {
     type Row = Record;
     type Event = Event;
     type Entry = Entry;
-    type Cursor = String;
+    type Cursor = Text;
 
     fn open(folder: &Path) -> Self {
         let db = Database::builder().set_cache_size(CACHE).create(folder.join("store.redb")).unwrap();
@@ -124,7 +125,7 @@ impl Subject for Redb {
     }
 
     // In the order of ids, which is that of creation where ids are time-ordered.
-    fn page(&self, after: Option<&String>, limit: usize) -> (Vec<Record>, Option<String>) {
+    fn page(&self, after: Option<&Text>, limit: usize) -> (Vec<Record>, Option<Text>) {
         let executions = self.begin().open_table(EXECUTIONS).unwrap();
         let rows = match after {
             Some(id) => executions.range(..id.as_str()),

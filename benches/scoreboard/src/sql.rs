@@ -1,5 +1,6 @@
 //! The tables and statements of SQLite, and its rows as records.
 
+use execstore::Text;
 use rusqlite::Row;
 
 use crate::record::{Desired, Entry, Event, Header, Record, State};
@@ -68,6 +69,14 @@ pub const EVENTS: &str = "SELECT seq, topic, message, time, details FROM events
 pub const CHANGES: &str =
     concat!("SELECT ", header!(), ", seq, time, before, first_event, last_event FROM changes ORDER BY seq");
 
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Text> {
+    Ok(row.get_ref(column)?.as_str()?.into())
+}
+
+fn optional(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Text>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?.map(Text::from))
+}
+
 fn state(code: usize) -> State {
     State::ALL[code]
 }
@@ -75,21 +84,21 @@ fn state(code: usize) -> State {
 fn header(row: &Row<'_>) -> rusqlite::Result<Header> {
     let labels: Option<String> = row.get(15)?;
     Ok(Header {
-        id: row.get(0)?,
-        job_id: row.get(1)?,
-        namespace: row.get(2)?,
-        name: row.get(3)?,
-        node_id: row.get(4)?,
+        id: text(row, 0)?,
+        job_id: text(row, 1)?,
+        namespace: text(row, 2)?,
+        name: optional(row, 3)?,
+        node_id: optional(row, 4)?,
         desired: [Desired::Pending, Desired::Running, Desired::Stopped][row.get::<_, usize>(5)?],
         state: state(row.get(6)?),
-        message: row.get(7)?,
+        message: optional(row, 7)?,
         revision: row.get(8)?,
         event_count: row.get(9)?,
         created_at: row.get(10)?,
         modified_at: row.get(11)?,
         completed_at: row.get(12)?,
-        parent: row.get(13)?,
-        previous: row.get(14)?,
+        parent: optional(row, 13)?,
+        previous: optional(row, 14)?,
         labels: labels.map_or_else(Default::default, |json| serde_json::from_str(&json).unwrap()),
     })
 }
@@ -101,8 +110,8 @@ pub fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
 pub fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     Ok(Event {
         seq: row.get(0)?,
-        topic: row.get(1)?,
-        message: row.get(2)?,
+        topic: text(row, 1)?,
+        message: text(row, 2)?,
         time: row.get(3)?,
         details: row.get(4)?,
     })

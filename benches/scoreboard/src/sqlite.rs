@@ -58,7 +58,7 @@ fn apply(db: &Connection, op: Op) -> rusqlite::Result<()> {
             let mut update = db.prepare_cached(UPDATE)?;
             update.execute(params![
                 state,
-                header.message,
+                header.message.as_deref(),
                 header.revision,
                 header.event_count,
                 header.modified_at,
@@ -73,7 +73,7 @@ fn apply(db: &Connection, op: Op) -> rusqlite::Result<()> {
     let mut insert_event = db.prepare_cached(EVENT)?;
     for (event, seq) in events.iter().zip(first..) {
         let Event { topic, message, time, details, .. } = event;
-        insert_event.execute(params![number, seq, topic, message, time, details])?;
+        insert_event.execute(params![number, seq, topic.as_str(), message.as_str(), time, details])?;
     }
     let (first, last) = if events.is_empty() { (0, 0) } else { (first, header.event_count) };
     insert(db, LOG, &[&now, &before, &first, &last], &header, &[])
@@ -88,24 +88,28 @@ fn insert(
     back: &[&dyn ToSql],
 ) -> rusqlite::Result<()> {
     let Header { labels, .. } = header;
+    let (id, job_id, namespace) = (header.id.as_str(), header.job_id.as_str(), header.namespace.as_str());
+    let (name, node_id, message) =
+        (header.name.as_deref(), header.node_id.as_deref(), header.message.as_deref());
+    let (parent, previous) = (header.parent.as_deref(), header.previous.as_deref());
     let labels = (!labels.is_empty()).then(|| serde_json::to_string(labels).unwrap());
     let (desired, state) = (header.desired as usize, header.state.code());
     let columns: [&dyn ToSql; 16] = [
-        &header.id,
-        &header.job_id,
-        &header.namespace,
-        &header.name,
-        &header.node_id,
+        &id,
+        &job_id,
+        &namespace,
+        &name,
+        &node_id,
         &desired,
         &state,
-        &header.message,
+        &message,
         &header.revision,
         &header.event_count,
         &header.created_at,
         &header.modified_at,
         &header.completed_at,
-        &header.parent,
-        &header.previous,
+        &parent,
+        &previous,
         &labels,
     ];
     let mut statement = db.prepare_cached(sql)?;

@@ -31,7 +31,7 @@ impl Step {
     pub fn apply(&self, header: &mut Header, now: i64) {
         assert_eq!((header.state, header.revision), (self.expect, self.revision));
         header.state = self.to;
-        header.message = Some(self.message.to_owned());
+        header.message = Some(self.message.into());
         header.revision += 1;
         header.event_count += self.events.len() as u64;
         header.modified_at = now.max(header.modified_at);
@@ -85,11 +85,11 @@ pub fn mix(seed: u64) -> u64 {
 pub fn record(ids: Ids, n: u64, state: State, events: u64) -> Record {
     Record {
         header: Header {
-            id: ids.execution(n),
-            job_id: ids.job(n),
+            id: ids.execution(n).into(),
+            job_id: ids.job(n).into(),
             namespace: "default".into(),
-            name: Some(format!("transcode-{n}")),
-            node_id: Some(format!("n-{:016x}", mix(n % 16))),
+            name: Some(format!("transcode-{n}").into()),
+            node_id: Some(format!("n-{:016x}", mix(n % 16)).into()),
             desired: Desired::Running,
             state,
             message: Some("created by the scheduler".into()),
@@ -99,7 +99,7 @@ pub fn record(ids: Ids, n: u64, state: State, events: u64) -> Record {
             modified_at: 0,
             completed_at: None,
             parent: None,
-            previous: (n % 4 == 3).then(|| ids.execution(n - 1)),
+            previous: (n % 4 == 3).then(|| ids.execution(n - 1).into()),
             labels: BTreeMap::new(),
         },
         payload: specification(n),

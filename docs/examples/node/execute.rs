@@ -34,7 +34,7 @@ fn run_child(store: &Store, running: &Execution, record: &Record) -> Result<Outc
     let env = [
         ("JOB", running.job_id.as_str()),
         ("EXECUTION", running.id.as_str()),
-        ("ATTEMPT", running.labels.get(ATTEMPT).map_or("", String::as_str)),
+        ("ATTEMPT", running.labels.get(ATTEMPT).map_or("", |attempt| attempt.as_str())),
     ];
     let child = match child::start(&record.job, &env) {
         Ok(child) => child,

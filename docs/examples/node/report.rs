@@ -89,7 +89,7 @@ fn execution_row(execution: &Execution) -> String {
     let duration = result.as_ref().map_or("-".to_owned(), |r| format!("{} ms", r.duration_ms));
     row([
         execution.job_id.as_str(),
-        execution.labels.get(ATTEMPT).map_or("-", String::as_str),
+        execution.labels.get(ATTEMPT).map_or("-", |attempt| attempt.as_str()),
         execution.state.as_str(),
         &exit,
         &duration,

@@ -19,8 +19,8 @@ pub fn differences(reader: &impl Readable, expected: &Record) -> Result<Vec<Stri
     for (event, seq) in reader.events(&expected.id, ..)?.zip(1..) {
         let event = event?;
         found.same("event number", event.seq.get(), seq);
-        let actual =
-            Event { topic: event.topic, message: event.message, time: event.time, details: event.details };
+        let (topic, message) = (event.topic.into(), event.message.into());
+        let actual = Event { topic, message, time: event.time, details: event.details };
         found.same(&format!("event {seq}"), Some(&actual), planned.next());
     }
     found.same("event after the last", None, planned.next());
@@ -41,18 +41,17 @@ impl Found<'_> {
     }
 
     fn record(&mut self, actual: &Execution, expected: &Record) {
-        let text = |part: &Option<String>| part.clone();
         let link = |part: &Option<execstore::ExecutionId>| part.as_ref().map(String::from);
         self.same("id", actual.id.as_str(), &expected.id);
         self.same("job", actual.job_id.as_str(), &expected.job);
-        self.same("namespace", &actual.namespace, &expected.namespace);
-        self.same("name", text(&actual.name), text(&expected.name));
-        self.same("node id", text(&actual.node_id), text(&expected.node_id));
+        self.same("namespace", actual.namespace.as_str(), expected.namespace.as_str());
+        self.same("name", actual.name.as_deref(), expected.name.as_deref());
+        self.same("node id", actual.node_id.as_deref(), expected.node_id.as_deref());
         self.same("state", actual.state.as_str(), expected.state());
         self.same("message", actual.message.as_deref(), expected.last_message());
         self.same("desired state", actual.desired, Desired::Pending);
-        self.same("parent", link(&actual.parent), text(&expected.parent));
-        self.same("previous", link(&actual.previous), text(&expected.previous));
+        self.same("parent", link(&actual.parent), expected.parent.clone());
+        self.same("previous", link(&actual.previous), expected.previous.clone());
         self.same("labels", &actual.labels, &expected.labels);
         self.same("revision", actual.revision.get(), expected.revision());
         self.same("events", actual.event_count, expected.events().count() as u64);

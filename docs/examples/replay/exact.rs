@@ -121,7 +121,7 @@ pub fn instance(reader: &impl Readable, source: &Source) -> Result<Vec<String>, 
         if let Some(parent) = &execution.parent {
             right &= task_of(parent.as_str())?.as_ref() == parents.first() && parents.len() == 1;
         }
-        let labels = (0..).map_while(|nth: usize| execution.labels.get(&format!("parent/{nth}")));
+        let labels = (0..).map_while(|nth: usize| execution.labels.get(format!("parent/{nth}").as_str()));
         let mut linked = usize::from(execution.parent.is_some());
         for (label, parent) in labels.zip(parents) {
             right &= task_of(label)?.as_ref() == Some(parent);

@@ -84,7 +84,7 @@ pub fn read(text: &str, kind: Kind, name: &str) -> Result<Run, String> {
         [("attempt", "attempt"), ("first-run", "firstExecutionRunId"), ("cron", "cronSchedule")]
     {
         let value = text_at(&about, member).and_then(|value| within(&value, limits::MAX_LABEL_VALUE));
-        labels.extend(value.map(|value| (label.to_owned(), value)));
+        labels.extend(value.map(|value| (label.into(), value.into())));
     }
     let others = Json::from_serialize(&others).map_err(|error| error.to_string())?;
     let started = started.map_or("null", |started| started.get());

@@ -125,12 +125,12 @@ fn id(instance: &str, task: &str, nth: usize) -> String {
 }
 
 fn link(mut parents: Vec<String>) -> (Option<String>, Labels) {
-    let mut labels = Labels::from([("parents".to_owned(), parents.len().to_string())]);
+    let mut labels = Labels::from([("parents".into(), parents.len().to_string().into())]);
     if parents.len() == 1 {
         return (parents.pop(), labels);
     }
     let some = parents.into_iter().take(PARENT_LABELS).enumerate();
-    labels.extend(some.map(|(nth, parent)| (format!("parent/{nth}"), parent)));
+    labels.extend(some.map(|(nth, parent)| (format!("parent/{nth}").into(), parent.into())));
     (None, labels)
 }
 
@@ -184,7 +184,7 @@ mod tests {
     fn more_parents_than_labels_are_cut_off_and_counted() {
         let (parent, labels) = link((0..1_100).map(|n| format!("i/{n}")).collect());
         assert_eq!((parent, labels.len()), (None, PARENT_LABELS + 1));
-        assert_eq!(labels.get("parents").map(String::as_str), Some("1100"));
+        assert_eq!(labels.get("parents").map(|text| text.as_str()), Some("1100"));
         assert_eq!(link(vec!["i/1".into()]).0.as_deref(), Some("i/1"));
     }
 }
