@@ -2,14 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redb::backends::InMemoryBackend;
 use redb::{Database, StorageBackend};
 
+use crate::batch::GroupCommit;
 use crate::error::OpenError;
 use crate::lifecycle::Lifecycle;
 use crate::limits::DEFAULT_MAX_PAYLOAD;
 use crate::open;
+use crate::retention::LogRetention;
 use crate::store::Store;
 use crate::time::{Clock, SystemClock};
 
@@ -32,6 +35,9 @@ pub struct Builder {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_payload: usize,
     pub(crate) journal: bool,
+    pub(crate) group_commit: GroupCommit,
+    pub(crate) retention: LogRetention,
+    pub(crate) maintenance: Option<Duration>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -60,6 +66,9 @@ impl Builder {
             clock: Arc::new(SystemClock),
             max_payload: DEFAULT_MAX_PAYLOAD,
             journal: true,
+            group_commit: GroupCommit::new(),
+            retention: LogRetention::new(),
+            maintenance: None,
         }
     }
 
@@ -100,6 +109,25 @@ impl Builder {
     /// until it is opened again; a clean close removes it. Without it there is never a second file.
     pub fn set_journal(&mut self, journal: bool) -> &mut Self {
         self.journal = journal;
+        self
+    }
+
+    /// How the group commit gathers; see [`GroupCommit`] for the defaults.
+    pub fn set_group_commit(&mut self, settings: GroupCommit) -> &mut Self {
+        self.group_commit = settings;
+        self
+    }
+
+    /// How much of the change log [`Store::maintain`] keeps; everything by default.
+    pub fn set_log_retention(&mut self, keep: LogRetention) -> &mut Self {
+        self.retention = keep;
+        self
+    }
+
+    /// Has a thread of the store call [`Store::maintain`] when it is opened and then this often; off by
+    /// default.
+    pub fn set_maintenance(&mut self, every: impl Into<Option<Duration>>) -> &mut Self {
+        self.maintenance = every.into();
         self
     }
 

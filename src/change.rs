@@ -117,6 +117,16 @@ impl Change {
         self.kind == ChangeKind::Created || self.undo.payload_version.is_some()
     }
 
+    /// The payload that nothing needs any more once this entry and all before it are gone, by execution and
+    /// version: the one that the change replaced, or the last one of a deleted execution.
+    pub(crate) fn last_need(&self) -> Option<(u64, u64)> {
+        let version = match self.kind {
+            ChangeKind::Deleted => Some(self.payload_version),
+            _ => self.undo.payload_version,
+        };
+        version.map(|version| (self.number, version))
+    }
+
     pub(crate) fn payload_version_before(&self) -> u64 {
         self.undo.payload_version.unwrap_or(self.payload_version)
     }

@@ -28,8 +28,12 @@ pub(crate) fn commit(
     shared.forget_snapshot();
     let result = match shared.journal() {
         None => plain(txn, durable),
-        Some(mut journal) => match (redo.versions, entered) {
-            (Some((from, to)), false) if journal.takes(from, &redo.body) => {
+        Some(mut journal) => match (&mut *journal, redo.versions, entered) {
+            (None, ..) => {
+                roll_back(txn);
+                return Err(CommitError::RolledBack(StorageError::Closed));
+            }
+            (Some(journal), Some((from, to)), false) if journal.takes(from, &redo.body) => {
                 match journal.append(from, to, &redo.body, !durable) {
                     Ok(()) => visible_only(txn),
                     Err(error) => {
@@ -39,7 +43,7 @@ pub(crate) fn commit(
                     }
                 }
             }
-            _ => journal.checkpoint(&shared.context, txn),
+            (Some(journal), ..) => journal.checkpoint(&shared.context, txn),
         },
     };
     shared.forget_snapshot();

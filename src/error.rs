@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::expect::Expect;
-use crate::id::{ExecutionId, Revision};
+use crate::id::{ChangeSeq, ExecutionId, Revision};
 use crate::lifecycle::State;
 
 /// Input that breaks a limit or a rule. Nothing was written.
@@ -101,6 +101,12 @@ pub enum StorageError {
         /// What it said.
         message: String,
     },
+    /// The store was [closed](crate::Store::close) through another handle.
+    #[error("the store was closed")]
+    Closed,
+    /// A write transaction is still open, so closing was not finished: the file is closed once it ends.
+    #[error("a write transaction is still open; the file is closed once it ends")]
+    Busy,
     /// An earlier storage error stopped this store from writing: open it again.
     #[error("an earlier storage error stopped this store from writing; open it again")]
     Poisoned,
@@ -154,6 +160,14 @@ pub enum ReadError {
     InvalidCursor {
         /// Why.
         reason: &'static str,
+    },
+    /// The change log does not go back that far any more: it was trimmed.
+    #[error("the change log was trimmed: {requested} was asked for, and the oldest entry that is kept is {oldest}")]
+    Trimmed {
+        /// The first entry that was asked for.
+        requested: u64,
+        /// The oldest entry that is kept; one beyond the head if none is.
+        oldest: u64,
     },
     /// The request breaks a limit.
     #[error(transparent)]
@@ -269,6 +283,9 @@ impl From<ReadError> for WriteError {
             ReadError::InvalidCursor { reason } => {
                 WriteError::Input(InputError::Invalid { what: "cursor", reason: reason.into() })
             }
+            trimmed @ ReadError::Trimmed { .. } => {
+                WriteError::Input(InputError::Invalid { what: "range of changes", reason: trimmed.to_string() })
+            }
         }
     }
 }
@@ -283,6 +300,78 @@ pub enum CommitError {
     /// The transaction may or may not be found in the store once it is opened again.
     #[error("it is unknown whether the transaction was committed: {0}")]
     Unknown(#[source] StorageError),
+}
+
+/// Why a closure was not taken into a group commit, or has no result.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// The queue is full: try again later, or use the form that waits.
+    #[error("the queue of the group commit is full: {maximum} wait already")]
+    QueueFull {
+        /// How many may wait.
+        maximum: usize,
+    },
+    /// The closure panicked. What it wrote was rolled back; the store lives on.
+    #[error("the closure panicked: {message}")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+    /// A closure of a group commit called the group commit, and would have waited for itself: use the
+    /// [`Writer`](crate::Writer) that it was given.
+    #[error("a closure of a group commit called the group commit; it would wait for itself")]
+    Reentrant,
+    /// The system gave no thread to commit on. Nothing was written.
+    #[error("no thread could be started: {0}")]
+    Thread(#[source] Arc<std::io::Error>),
+    /// The result was taken by an earlier poll.
+    #[error("the result was taken already")]
+    Taken,
+    /// The thread that commits ended before it came to this closure. Nothing of it was written.
+    #[error("the thread that commits has ended")]
+    Lost,
+}
+
+/// Why changes could not be followed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// The log was trimmed beyond the watcher's position, so changes are missing. Read the present records
+    /// and go on with [`Watcher::seek`](crate::Watcher::seek).
+    #[error("the change log was trimmed beyond this position; the oldest entry that is kept is {oldest}")]
+    Trimmed {
+        /// The oldest entry that is kept; one beyond the head if none is.
+        oldest: ChangeSeq,
+    },
+    /// The store was closed.
+    #[error("the store was closed")]
+    Closed,
+    /// There is no checkpoint of this name.
+    #[error("there is no checkpoint {name:?}")]
+    NoCheckpoint {
+        /// The name.
+        name: String,
+    },
+    /// A consumer of this name is running on this store already.
+    #[error("a consumer {name:?} is running already")]
+    AlreadyRunning {
+        /// The name.
+        name: String,
+    },
+    /// The log could not be read. After damage, a [`Start::After`](crate::Start::After) the damaged entry goes
+    /// on behind it.
+    #[error(transparent)]
+    Read(ReadError),
+}
+
+impl From<ReadError> for WatchError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Storage(StorageError::Closed) => WatchError::Closed,
+            other => WatchError::Read(other),
+        }
+    }
 }
 
 /// Why a store could not be opened or created.
@@ -387,6 +476,12 @@ pub enum Error {
     /// See [`CommitError`].
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// See [`BatchError`].
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// See [`WatchError`].
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     /// See [`StorageError`].
     #[error(transparent)]
     Storage(#[from] StorageError),

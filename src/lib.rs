@@ -37,16 +37,19 @@
 
 #![deny(missing_docs)]
 
+mod batch;
 mod builder;
 mod change;
 mod codec;
 mod commit;
+mod consumer;
 mod context;
 mod doorbell;
 mod error;
 mod event;
 mod execution;
 mod expect;
+mod filter;
 mod handle;
 mod id;
 mod journal;
@@ -54,40 +57,51 @@ mod journaling;
 mod json;
 mod lifecycle;
 pub mod limits;
+mod maintain;
 mod open;
 mod page;
 mod reader;
 mod redo;
+mod retention;
 mod schema;
 mod sequence;
 mod shared;
 mod store;
 mod tables;
 mod text;
+mod threads;
 mod time;
+mod turn;
 mod txn;
 mod verify;
+mod watch;
 mod writer;
 
+pub use batch::{GroupCommit, Pending};
 pub use builder::Builder;
 pub use change::{Change, ChangeKind};
+pub use consumer::{Consumer, ConsumerBuilder, ConsumerState, ConsumerStats, OnFailure, Retry};
 pub use error::{
-    CommitError, Damage, Error, InputError, LifecycleError, OpenError, ReadError, StorageError, WriteError,
+    BatchError, CommitError, Damage, Error, InputError, LifecycleError, OpenError, ReadError, StorageError, WatchError, WriteError,
 };
 pub use event::{Event, NewEvent};
 pub use execution::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, NewExecution, Update};
 pub use expect::Expect;
+pub use filter::Filter;
 pub use id::{ChangeSeq, EventSeq, ExecutionId, JobId, Revision};
 pub use json::Json;
 pub use lifecycle::{Lifecycle, LifecycleBuilder, Phase, State, StateSet};
+pub use maintain::Maintenance;
 pub use page::{Cursor, Order, Page, PageRequest};
 pub use reader::{List, Readable};
 pub use redb;
+pub use retention::LogRetention;
 pub use store::Store;
 pub use text::Text;
 pub use time::{Clock, SystemClock, Timestamp};
 pub use txn::{ReadTxn, WriteTxn};
 pub use verify::{Problem, Report};
+pub use watch::{Changes, Next, Start, Watcher};
 pub use writer::{Receipt, Writer};
 
 #[doc = include_str!("../docs/guide.md")]

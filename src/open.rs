@@ -138,7 +138,8 @@ fn finish(
         max_payload: builder.max_payload,
         clock: builder.clock.clone(),
     };
-    Ok(Store::from_shared(Shared::new(db, last, context, journal, head)))
+    let shared = Shared::new(db, last, context, journal, builder.retention, head);
+    Ok(Store::from_shared(shared, builder))
 }
 
 fn extended(given: &Lifecycle, recorded: &Lifecycle) -> Result<Lifecycle, OpenError> {

@@ -167,14 +167,21 @@ pub trait Readable: sealed::View {
     }
 
     /// The entries of the change log with sequence numbers in a range, in order; `rev()` gives the last
-    /// first.
+    /// first. A range without a start begins at the oldest that is kept; one that starts before that is
+    /// [`ReadError::Trimmed`].
     fn changes(&self, range: impl RangeBounds<ChangeSeq>) -> Result<List<'_, Change>, ReadError> {
         let seqs = inclusive(range.start_bound().map(|seq| seq.0), range.end_bound().map(|seq| seq.0));
         let Some(seqs) = seqs else {
             return Ok(List::empty());
         };
-        // What was trimmed is not missing.
-        let start = (*seqs.start()).max(self.totals()?.trimmed + 1);
+        let oldest = self.totals()?.trimmed + 1;
+        let start = match range.start_bound() {
+            Bound::Unbounded => oldest,
+            _ if *seqs.start() < oldest => {
+                return Err(ReadError::Trimmed { requested: *seqs.start(), oldest });
+            }
+            _ => *seqs.start(),
+        };
         if start > *seqs.end() {
             return Ok(List::empty());
         }
@@ -185,6 +192,11 @@ pub trait Readable: sealed::View {
     /// The sequence number of the last change ever made; 0 before the first. Constant time.
     fn head(&self) -> Result<ChangeSeq, ReadError> {
         Ok(ChangeSeq(self.totals()?.head))
+    }
+
+    /// The oldest change that the log still has; one beyond the head if it has none. Constant time.
+    fn oldest(&self) -> Result<ChangeSeq, ReadError> {
+        Ok(ChangeSeq(self.totals()?.trimmed + 1))
     }
 
     /// The payload right after a change; `None` if the change deleted the execution.

@@ -12,15 +12,21 @@ use crate::doorbell::Doorbell;
 use crate::error::StorageError;
 use crate::handle::LastHandle;
 use crate::journaling::Journaling;
+use crate::retention::LogRetention;
 use crate::tables::{Snapshot, Tables, shield};
+use crate::turn::Turnstile;
 
 /// What the handles of one store share. Dropping the last one closes the store.
 pub(crate) struct Shared {
     pub(crate) db: Arc<Database>,
     pub(crate) context: Context,
     pub(crate) doorbell: Doorbell,
-    journal: Option<Mutex<Journaling>>,
+    /// `None` inside once the store was closed.
+    journal: Option<Mutex<Option<Journaling>>>,
+    pub(crate) turnstile: Arc<Turnstile>,
+    pub(crate) retention: LogRetention,
     poisoned: AtomicBool,
+    closed: AtomicBool,
     /// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
     /// table costs more than a look-up in it.
     latest: Mutex<Option<Arc<Tables<Snapshot>>>>,
@@ -34,6 +40,7 @@ impl Shared {
         last: LastHandle,
         context: Context,
         journal: Option<Journaling>,
+        retention: LogRetention,
         head: u64,
     ) -> Self {
         Self {
@@ -41,8 +48,11 @@ impl Shared {
             last,
             context,
             doorbell: Doorbell::new(head),
-            journal: journal.map(Mutex::new),
+            journal: journal.map(|journal| Mutex::new(Some(journal))),
+            turnstile: Arc::default(),
+            retention,
             poisoned: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             latest: Mutex::new(None),
         }
     }
@@ -82,7 +92,7 @@ impl Shared {
         self.forget_snapshot();
     }
 
-    pub(crate) fn journal(&self) -> Option<MutexGuard<'_, Journaling>> {
+    pub(crate) fn journal(&self) -> Option<MutexGuard<'_, Option<Journaling>>> {
         let journal = self.journal.as_ref()?;
         Some(journal.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -96,21 +106,41 @@ impl Shared {
         self.poisoned.store(true, Ordering::Release);
     }
 
+    /// Whether writes can go on.
     pub(crate) fn check_sound(&self) -> Result<(), StorageError> {
-        if self.poisoned.load(Ordering::Acquire) { Err(StorageError::Poisoned) } else { Ok(()) }
+        self.check_open()?;
+        if self.is_poisoned() { Err(StorageError::Poisoned) } else { Ok(()) }
+    }
+
+    fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), StorageError> {
+        if self.closed.load(Ordering::Acquire) { Err(StorageError::Closed) } else { Ok(()) }
+    }
+
+    /// No more calls: every later one says closed.
+    pub(crate) fn refuse(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Makes the file whole and takes the journal away. After an error the file is left as it is: the next
+    /// open does what the journal says.
+    pub(crate) fn finish(&self) -> Result<(), StorageError> {
+        self.forget_snapshot();
+        let journal = self.journal().and_then(|mut journal| journal.take());
+        if self.is_poisoned() {
+            return Err(StorageError::Poisoned);
+        }
+        journal.map_or(Ok(()), |journal| close(journal, self.db.clone()))
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.forget_snapshot();
-        // After an error the file is left as it is: the next open does what the journal says.
-        if let Some(journal) = self.journal.take()
-            && self.check_sound().is_ok()
-        {
-            let journal = journal.into_inner().unwrap_or_else(PoisonError::into_inner);
-            close(journal, self.db.clone());
-        }
+        // Nobody is left to hear of an error; the next open does what was not done.
+        let _ = self.finish();
     }
 }
 
@@ -119,18 +149,18 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Closes the journal, which takes a write transaction. The caller may hold one, on this very thread: then
 /// the close happens once that one has ended, on a thread of its own, and the file stays open until then.
-fn close(journal: Journaling, db: Arc<Database>) {
+fn close(journal: Journaling, db: Arc<Database>) -> Result<(), StorageError> {
     let (report, progress) = mpsc::channel();
     let closing = thread::Builder::new().name("execstore-close".into()).spawn(move || {
         let begun = shield(|| db.begin_write());
         let _ = report.send(());
-        if let Ok(txn) = begun {
-            // Nobody is left to hear of an error; the next open does what was not done.
-            let _ = journal.close(txn);
-        }
+        let closed = begun.and_then(|txn| journal.close(txn));
         drop(db);
+        closed
     });
-    if let (Ok(closing), Ok(())) = (closing, progress.recv_timeout(PATIENCE)) {
-        let _ = closing.join();
+    let closing = closing.map_err(|error| StorageError::Journal(error.into()))?;
+    match progress.recv_timeout(PATIENCE) {
+        Ok(()) => closing.join().unwrap_or(Err(StorageError::Poisoned)),
+        Err(_) => Err(StorageError::Busy),
     }
 }

@@ -1,5 +1,8 @@
 //! The store: a handle that threads share.
 
+mod group;
+mod watching;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +17,7 @@ use crate::reader::Readable;
 use crate::schema::Tag;
 use crate::shared::Shared;
 use crate::tables::{Live, Tables, shield};
+use crate::threads::Threads;
 use crate::txn::{ReadTxn, WriteTxn};
 use crate::verify::{Report, verify};
 use crate::writer::{Receipt, Writer, in_use};
@@ -26,6 +30,8 @@ use crate::writer::{Receipt, Writer, in_use};
 /// While a thread holds a [`WriteTxn`], beginning another write on the same thread waits for ever.
 #[derive(Clone)]
 pub struct Store {
+    // Before `shared`: the threads end before the file is closed.
+    threads: Arc<Threads>,
     shared: Arc<Shared>,
 }
 
@@ -36,8 +42,10 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    pub(crate) fn from_shared(shared: Shared) -> Self {
-        Self { shared: Arc::new(shared) }
+    pub(crate) fn from_shared(shared: Shared, builder: &Builder) -> Self {
+        let shared = Arc::new(shared);
+        let threads = Threads::new(shared.clone(), builder.group_commit, builder.maintenance);
+        Self { threads: Arc::new(threads), shared }
     }
 
     /// Creates a store in a new file, with the default lifecycle. Refuses a path that exists.
@@ -181,9 +189,9 @@ impl Store {
     ///
     /// Costs nothing while it waits, and holds no transaction.
     pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
-        let heard = self.shared.doorbell.wait(after, timeout);
+        let heard = self.shared.doorbell.wait(after.0, timeout, || false);
         // A joined transaction may have been committed without a word.
-        if heard <= after { Ok(self.begin_read()?.head()?) } else { Ok(heard) }
+        if heard.head <= after.0 { Ok(self.begin_read()?.head()?) } else { Ok(ChangeSeq(heard.head)) }
     }
 
     /// The id that the store was given when it was created.
@@ -207,6 +215,19 @@ impl Store {
     pub fn database(&self) -> &Database {
         self.shared.share_database();
         &self.shared.db
+    }
+
+    /// Closes the store: finishes what the group commit has accepted, stops the consumers and waits until
+    /// their handlers have returned, ends every wait for changes, and makes the file whole.
+    ///
+    /// After it every call through another handle says [`StorageError::Closed`](crate::StorageError::Closed). The file itself is let go of
+    /// with the last handle and the last transaction. [`StorageError::Busy`](crate::StorageError::Busy): a write transaction is still
+    /// open, and the file is made whole once it ends. Dropping the last handle does the same, without
+    /// reporting errors.
+    pub fn close(self) -> Result<(), Error> {
+        self.threads.stop();
+        self.shared.refuse();
+        Ok(self.shared.finish()?)
     }
 
     /// Reads everything and compares records, index rows, counters, events and change log with each other.

@@ -12,6 +12,7 @@ use crate::reader::sealed::View;
 use crate::redo::Redo;
 use crate::shared::Shared;
 use crate::tables::{Live, Snapshot, Tables, shield};
+use crate::turn::Turn;
 use crate::writer::Writer;
 
 /// A read transaction: one state of the store, whatever is written meanwhile.
@@ -26,6 +27,7 @@ pub struct ReadTxn {
 
 impl ReadTxn {
     pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, StorageError> {
+        shared.check_open()?;
         let tables = shared.snapshot()?;
         Ok(Self { tables, shared })
     }
@@ -68,16 +70,27 @@ pub struct WriteTxn {
     /// The caller has been inside, where the journal does not see what is written.
     entered: AtomicBool,
     durable: bool,
+    // After the transaction: the next one begins when it has ended.
+    _turn: Turn,
     shared: Arc<Shared>,
 }
 
 impl WriteTxn {
     pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, StorageError> {
         shared.check_sound()?;
+        let turn = shared.turnstile.enter();
+        shared.check_sound()?;
         let txn = shield(|| shared.db.begin_write())?;
         // Another thread may have failed while this one waited for its turn.
         shared.check_sound()?;
-        Ok(Self { txn, redo: Mutex::default(), entered: AtomicBool::new(false), durable: true, shared })
+        Ok(Self {
+            txn,
+            redo: Mutex::default(),
+            entered: AtomicBool::new(false),
+            durable: true,
+            _turn: turn,
+            shared,
+        })
     }
 
     /// Opens the store's tables for writing. One writer at a time: drop it before the next, and before the

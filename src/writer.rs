@@ -237,6 +237,47 @@ impl<'t> Writer<'t> {
         Ok(true)
     }
 
+    /// Forgets the entries of the change log up to this one, but none that a checkpoint is still before.
+    /// Gives how many were forgotten.
+    ///
+    /// Payloads that only those entries needed are freed. The numbers go on from the head as before. Costs a few
+    /// microseconds for each entry: trim a long log in several transactions, or leave it to
+    /// [`Store::maintain`](crate::Store::maintain).
+    pub fn trim_changes(&mut self, up_to: ChangeSeq) -> Result<u64, WriteError> {
+        let checkpoints = self.checkpoints()?;
+        let hold = checkpoints.into_values().min().map_or(up_to, |hold| hold.min(up_to));
+        self.forget_changes(hold.0)
+    }
+
+    /// The same, whatever the checkpoints say.
+    pub(crate) fn forget_changes(&mut self, end: u64) -> Result<u64, WriteError> {
+        let end = end.min(self.totals.head);
+        let first = self.totals.trimmed + 1;
+        if end < first {
+            return Ok(0);
+        }
+        let mut freed = Vec::new();
+        for change in self.tables.change_rows(first..=end, &self.context.lifecycle)? {
+            match change {
+                Ok(change) => freed.extend(change.last_need()),
+                // It goes too; a payload that it needed stays behind.
+                Err(ReadError::Damaged(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.storing(|w| {
+            for seq in first..=end {
+                w.tables.remove_change(seq)?;
+            }
+            for (number, version) in freed {
+                w.tables.remove_payload(number, version)?;
+            }
+            w.totals.trimmed = end;
+            w.put_totals()
+        })?;
+        Ok(end + 1 - first)
+    }
+
     /// Ends the writing within a joined transaction, and says what to notify after the commit.
     pub fn finish(self) -> Receipt {
         Receipt {
@@ -244,6 +285,11 @@ impl<'t> Writer<'t> {
             first: self.first_change,
             head: ChangeSeq(self.totals.head),
         }
+    }
+
+    /// How many bytes were written so far; more after every write.
+    pub(crate) fn written(&self) -> usize {
+        self.tables.written()
     }
 
     /// The record of an id, which must exist and be as expected.

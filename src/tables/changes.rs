@@ -31,6 +31,10 @@ impl<S: Source> Tables<S> {
 }
 
 impl Tables<Live<'_>> {
+    pub(crate) fn remove_change(&mut self, seq: u64) -> Result<bool, StorageError> {
+        self.remove(Tag::Changes, &seq.to_be_bytes())
+    }
+
     pub(crate) fn put_change(
         &mut self,
         seq: u64,

@@ -96,6 +96,8 @@ pub struct Tables<S: Source> {
     checkpoints: Slot<S, Bytes>,
     /// What was written, if the journal is to know.
     redo: Option<Vec<u8>>,
+    /// Bytes of keys and values that were written or removed.
+    written: usize,
     /// Room for the value that is being encoded.
     scratch: Vec<u8>,
 }
@@ -115,6 +117,7 @@ impl<S: Source> Tables<S> {
             changes: Slot::new(schema::CHANGES),
             checkpoints: Slot::new(schema::CHECKPOINTS),
             redo: None,
+            written: 0,
             scratch: Vec::new(),
         }
     }
@@ -227,6 +230,7 @@ impl Tables<Live<'_>> {
             Tag::Changes => insert(&mut self.changes, source, fixed(key)?, value),
             Tag::Checkpoints => insert(&mut self.checkpoints, source, key, value),
         }?;
+        self.written += key.len() + value.len();
         if let Some(redo) = &mut self.redo {
             let mut redo = Writer::append(redo);
             redo.byte(tag as u8);
@@ -263,6 +267,7 @@ impl Tables<Live<'_>> {
             Tag::Changes => delete(&mut self.changes, source, fixed(key)?),
             Tag::Checkpoints => delete(&mut self.checkpoints, source, key),
         }?;
+        self.written += key.len();
         if found && let Some(redo) = &mut self.redo {
             let mut redo = Writer::append(redo);
             redo.byte(tag as u8);
@@ -285,6 +290,11 @@ impl Tables<Live<'_>> {
             }
         }
         Ok(())
+    }
+
+    /// How many bytes were written so far. Grows with every write.
+    pub(crate) fn written(&self) -> usize {
+        self.written
     }
 
     /// What was written.

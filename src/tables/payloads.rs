@@ -29,6 +29,10 @@ impl<S: Source> Tables<S> {
 }
 
 impl Tables<Live<'_>> {
+    pub(crate) fn remove_payload(&mut self, number: u64, version: u64) -> Result<bool, StorageError> {
+        self.remove(Tag::Payloads, &pair(number, version))
+    }
+
     pub(crate) fn put_payload(
         &mut self,
         number: u64,

@@ -1,0 +1,102 @@
+//! One caller's closure in a group commit.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::pending::Slot;
+use crate::error::{BatchError, CommitError, Error};
+use crate::writer::Writer;
+
+/// A closure that waits for its commit, whatever it returns.
+pub(super) trait Member: Send {
+    /// Runs it, for the first time or again. `false`: it failed, and what it wrote must not stay.
+    fn run(&mut self, writer: &mut Writer<'_>) -> bool;
+
+    /// Tells its caller how it went, after the commit.
+    fn settle(self: Box<Self>, committed: Result<(), CommitError>);
+}
+
+pub(super) struct Closure<F, T> {
+    run: Option<F>,
+    outcome: Option<Result<T, Error>>,
+    slot: Arc<Slot<T>>,
+}
+
+impl<F, T> Closure<F, T> {
+    pub(super) fn new(run: F, slot: Arc<Slot<T>>) -> Self {
+        Self { run: Some(run), outcome: None, slot }
+    }
+}
+
+impl<F, T, E> Member for Closure<F, T>
+where
+    F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send,
+    T: Send,
+    Error: From<E>,
+{
+    fn run(&mut self, writer: &mut Writer<'_>) -> bool {
+        let Some(run) = &mut self.run else { return true };
+        let outcome = guarded(|| run(writer));
+        let succeeded = outcome.is_ok();
+        self.outcome = Some(outcome);
+        succeeded
+    }
+
+    fn settle(mut self: Box<Self>, committed: Result<(), CommitError>) {
+        // Before the answer: what the closure holds, a handle of the store perhaps, is gone when its caller
+        // goes on.
+        self.run = None;
+        let outcome = match (self.outcome.take(), committed) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Err(error)) => Err(error.into()),
+            (Some(ok), Ok(())) => ok,
+            (None, Ok(())) => return,
+        };
+        self.slot.answer(outcome);
+    }
+}
+
+impl<F, T> Drop for Closure<F, T> {
+    /// Nobody waits for ever, whatever became of the member.
+    fn drop(&mut self) {
+        self.slot.answer(Err(BatchError::Lost.into()));
+    }
+}
+
+thread_local! {
+    /// This thread is running somebody's closure in a group commit.
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+}
+
+pub(super) fn is_running() -> bool {
+    RUNNING.get()
+}
+
+/// Runs a caller's closure: a panic fails it alone, and a group commit inside it is refused, since it would
+/// wait for the very commit that it is part of.
+pub(super) fn guarded<T, E>(run: impl FnOnce() -> Result<T, E>) -> Result<T, Error>
+where
+    Error: From<E>,
+{
+    struct Left;
+    impl Drop for Left {
+        fn drop(&mut self) {
+            RUNNING.set(false);
+        }
+    }
+    RUNNING.set(true);
+    let left = Left;
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    drop(left);
+    match outcome {
+        Ok(result) => Ok(result?),
+        Err(panic) => Err(BatchError::Panicked { message: message(&*panic) }.into()),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "for no stated reason".to_owned())
+}

@@ -1,0 +1,301 @@
+//! The group commit: many callers' closures in one transaction, with one durable commit.
+//!
+//! Callers queue up; a thread of the store runs all that are there in one transaction, commits, and answers
+//! them. Who comes during a commit is in the next one. A caller who finds nobody there commits alone, on its
+//! own thread, without the hand-over.
+//!
+//! Invariants:
+//! - A member is answered after the commit of the transaction that it ran in, not before.
+//! - Members run, and are committed, in the order in which they queued up.
+//! - A member that fails after it wrote something is not committed, nor is anybody after it in the same
+//!   transaction: those before it run again and are committed without it. redb cannot take back a part of a
+//!   transaction, and this way each failure costs one commit more and nobody runs twice for nothing.
+
+mod member;
+mod pending;
+mod settings;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crate::error::{BatchError, CommitError, Error, StorageError, WriteError};
+use crate::shared::Shared;
+use crate::txn::WriteTxn;
+use crate::writer::Writer;
+
+use member::{Closure, Member, guarded, is_running};
+use pending::Slot;
+
+pub use pending::Pending;
+pub use settings::GroupCommit;
+
+/// What to do when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    Wait,
+    Refuse,
+}
+
+type Members = VecDeque<Box<dyn Member>>;
+
+/// The queue of a store's group commit, and its thread.
+pub(crate) struct Batcher {
+    shared: Arc<Shared>,
+    settings: GroupCommit,
+    queue: Mutex<Queue>,
+    /// Something came, or a commit ended.
+    moved: Condvar,
+    /// There is room in the queue.
+    room: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    members: Members,
+    /// A commit is under way, on the thread of the store or of a caller.
+    busy: bool,
+    closed: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Batcher {
+    pub(crate) fn new(shared: Arc<Shared>, settings: GroupCommit) -> Arc<Self> {
+        Arc::new(Self {
+            shared,
+            settings,
+            queue: Mutex::default(),
+            moved: Condvar::new(),
+            room: Condvar::new(),
+        })
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a closure in a commit that it may share with others, and waits for it.
+    pub(crate) fn batch<T, E, F>(self: &Arc<Self>, mut run: F, full: WhenFull) -> Result<T, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        match self.alone()? {
+            Some(turn) => {
+                let result = self.solo(&mut run);
+                drop(turn);
+                result
+            }
+            None => {
+                let slot = Slot::new();
+                self.enqueue(Box::new(Closure::new(run, slot.clone())), full)?;
+                slot.wait()
+            }
+        }
+    }
+
+    /// Queues a closure without waiting for its commit.
+    pub(crate) fn submit<T, E, F>(self: &Arc<Self>, run: F, full: WhenFull) -> Result<Pending<T>, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        let slot = Slot::new();
+        self.enqueue(Box::new(Closure::new(run, slot.clone())), full)?;
+        Ok(Pending::new(slot))
+    }
+
+    /// Nobody is there: the caller may commit by itself.
+    fn alone(&self) -> Result<Option<Solo<'_>>, Error> {
+        if is_running() {
+            return Err(BatchError::Reentrant.into());
+        }
+        let mut queue = self.queue();
+        if queue.closed {
+            return Err(StorageError::Closed.into());
+        }
+        if queue.busy || !queue.members.is_empty() {
+            return Ok(None);
+        }
+        queue.busy = true;
+        Ok(Some(Solo(self)))
+    }
+
+    fn solo<T, E>(&self, run: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let txn = WriteTxn::new(self.shared.clone())?;
+        let value = {
+            let mut writer = txn.writer()?;
+            guarded(|| run(&mut writer))?
+        };
+        txn.commit()?;
+        Ok(value)
+    }
+
+    fn enqueue(self: &Arc<Self>, member: Box<dyn Member>, full: WhenFull) -> Result<(), Error> {
+        if is_running() {
+            return Err(BatchError::Reentrant.into());
+        }
+        let mut queue = self.queue();
+        while !queue.closed && queue.members.len() >= self.settings.max_queue {
+            if full == WhenFull::Refuse {
+                return Err(BatchError::QueueFull { maximum: self.settings.max_queue }.into());
+            }
+            queue = self.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        if queue.closed {
+            return Err(StorageError::Closed.into());
+        }
+        if queue.thread.is_none() {
+            let batcher = self.clone();
+            let thread = thread::Builder::new().name("execstore-commit".into());
+            let spawned = thread.spawn(move || batcher.work());
+            queue.thread = Some(spawned.map_err(|error| BatchError::Thread(error.into()))?);
+        }
+        queue.members.push_back(member);
+        if !queue.busy {
+            self.moved.notify_all();
+        }
+        Ok(())
+    }
+
+    /// The store's own thread: commits what queues up, until the queue is closed and empty.
+    fn work(&self) {
+        while let Some(mut members) = self.next_members() {
+            self.run(&mut members);
+            let mut queue = self.queue();
+            // What did not fit goes first in the next one.
+            while let Some(member) = members.pop_back() {
+                queue.members.push_front(member);
+            }
+            queue.busy = false;
+            drop(queue);
+            self.moved.notify_all();
+        }
+    }
+
+    /// Waits for members, then for the delay, and takes them.
+    fn next_members(&self) -> Option<Members> {
+        let mut queue = self.queue();
+        while queue.busy || queue.members.is_empty() {
+            if queue.closed && !queue.busy {
+                return None;
+            }
+            queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.busy = true;
+        let deadline = Instant::now().checked_add(self.settings.max_delay);
+        while !queue.closed && queue.members.len() < self.settings.max_members {
+            let left = deadline.map_or(self.settings.max_delay, |d| d.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break;
+            }
+            // Who comes while a commit is under way does not ring; a delay is short.
+            queue = self.moved.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let many = queue.members.len().min(self.settings.max_members);
+        let members = queue.members.drain(..many).collect();
+        self.room.notify_all();
+        Some(members)
+    }
+
+    /// Runs members in one transaction, from the front, and settles those that it held. The rest stays.
+    fn run(&self, members: &mut Members) {
+        let mut failed = Vec::new();
+        let mut limit = members.len();
+        let (ran, committed) = loop {
+            match self.attempt(members, limit) {
+                Attempt::Ended { ran, committed } => break (ran, committed),
+                // It will be told after the commit of those before it, on which its failure may rest.
+                Attempt::Spoilt { by } => {
+                    failed.extend(members.remove(by));
+                    limit = by;
+                }
+            }
+        };
+        let settled = members.drain(..ran).chain(failed);
+        settled.for_each(|member| member.settle(committed.clone()));
+    }
+
+    fn attempt(&self, members: &mut Members, limit: usize) -> Attempt {
+        if limit == 0 {
+            return Attempt::Ended { ran: 0, committed: Ok(()) };
+        }
+        let refused = |error| Attempt::Ended { ran: limit, committed: Err(CommitError::RolledBack(error)) };
+        let txn = match WriteTxn::new(self.shared.clone()) {
+            Ok(txn) => txn,
+            Err(error) => return refused(error),
+        };
+        let mut ran = 0;
+        {
+            let mut writer = match txn.writer() {
+                Ok(writer) => writer,
+                Err(error) => return refused(storage(error)),
+            };
+            for member in members.iter_mut().take(limit) {
+                let before = writer.written();
+                if !member.run(&mut writer) && writer.written() != before {
+                    return Attempt::Spoilt { by: ran };
+                }
+                ran += 1;
+                if writer.written() >= self.settings.max_bytes {
+                    break;
+                }
+            }
+        }
+        Attempt::Ended { ran, committed: txn.commit() }
+    }
+
+    /// Takes nobody in any more, commits those who are there, and ends the thread.
+    pub(crate) fn close(&self) {
+        let mut queue = self.queue();
+        queue.closed = true;
+        let thread = queue.thread.take();
+        self.moved.notify_all();
+        self.room.notify_all();
+        drop(queue);
+        // The last handle may be dropped by a closure that this very thread runs.
+        if is_running() {
+            return;
+        }
+        if let Some(thread) = thread
+            && thread.thread().id() != thread::current().id()
+        {
+            let _ = thread.join();
+        }
+        let mut queue = self.queue();
+        while queue.busy {
+            queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// How one transaction went.
+enum Attempt {
+    /// The first `ran` members were in it.
+    Ended { ran: usize, committed: Result<(), CommitError> },
+    /// This member failed after it wrote something, so nothing was committed.
+    Spoilt { by: usize },
+}
+
+fn storage(error: WriteError) -> StorageError {
+    match error {
+        WriteError::Storage(error) => error,
+        other => StorageError::Database(Arc::new(redb::Error::Corrupted(other.to_string()))),
+    }
+}
+
+/// A caller that commits by itself. Lets the others go on when it is done, even if it panics.
+struct Solo<'a>(&'a Batcher);
+
+impl Drop for Solo<'_> {
+    fn drop(&mut self) {
+        self.0.queue().busy = false;
+        self.0.moved.notify_all();
+    }
+}

@@ -1,0 +1,159 @@
+//! What a consumer's thread and its handle share: wishes one way, statistics the other.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::doorbell::Doorbell;
+use crate::id::ChangeSeq;
+use crate::time::Timestamp;
+use crate::watch::Start;
+
+/// What a consumer is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConsumerState {
+    /// Waiting for changes.
+    Waiting,
+    /// Its handler is at work.
+    Handling,
+    /// Its handler failed, and it waits to try again.
+    BackingOff,
+    /// It cannot go on by itself: what it needs was trimmed or cannot be read. Seek, or stop it.
+    Blocked,
+    /// It has ended.
+    Stopped,
+}
+
+/// How a consumer is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsumerStats {
+    /// What it is doing.
+    pub state: ConsumerState,
+    /// The last change that it is done with, or that its filter dropped after it.
+    pub position: ChangeSeq,
+    /// Its saved position; `None` if it is ephemeral.
+    pub checkpoint: Option<ChangeSeq>,
+    /// How many changes the log has after its position, those that its filter will drop included.
+    pub lag: u64,
+    /// The time of the last change that it is done with.
+    pub last_change_at: Option<Timestamp>,
+    /// How many changes were handled.
+    pub handled: u64,
+    /// How many changes were left out after all attempts failed.
+    pub skipped: u64,
+    /// How often the handler failed.
+    pub failures: u64,
+    /// The last thing that went wrong.
+    pub last_error: Option<String>,
+}
+
+pub(super) struct Control {
+    inner: Mutex<Inner>,
+    bell: Condvar,
+}
+
+pub(super) struct Inner {
+    pub(super) stats: ConsumerStats,
+    pub(super) stop: bool,
+    pub(super) seek: Option<Start>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Control {
+    pub(super) fn new(position: ChangeSeq, ephemeral: bool) -> Arc<Self> {
+        let stats = ConsumerStats {
+            state: ConsumerState::Waiting,
+            position,
+            checkpoint: (!ephemeral).then_some(position),
+            lag: 0,
+            last_change_at: None,
+            handled: 0,
+            skipped: 0,
+            failures: 0,
+            last_error: None,
+        };
+        let inner = Inner { stats, stop: false, seek: None, thread: None };
+        Arc::new(Self { inner: Mutex::new(inner), bell: Condvar::new() })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn runs_on(&self, thread: JoinHandle<()>) {
+        self.lock().thread = Some(thread);
+    }
+
+    /// Somebody wants the consumer to do something else.
+    pub(super) fn is_wanted(&self) -> bool {
+        let inner = self.lock();
+        inner.stop || inner.seek.is_some()
+    }
+
+    pub(super) fn wish(&self, doorbell: &Doorbell, wish: impl FnOnce(&mut Inner)) {
+        wish(&mut self.lock());
+        self.bell.notify_all();
+        doorbell.nudge();
+    }
+
+    /// Waits, unless it is wanted.
+    pub(super) fn rest(&self, time: Duration) {
+        let deadline = Instant::now().checked_add(time);
+        let mut inner = self.lock();
+        while !inner.stop && inner.seek.is_none() {
+            let left = deadline.map_or(time, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break;
+            }
+            inner = self.bell.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Stops the consumer and waits until its handler has returned; not on the consumer's own thread, which
+    /// would wait for itself.
+    pub(super) fn stop(&self, doorbell: &Doorbell) {
+        self.wish(doorbell, |inner| inner.stop = true);
+        let thread = self.lock().thread.take();
+        if let Some(thread) = thread
+            && thread.thread().id() != thread::current().id()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The consumers of a store that are running, by name.
+#[derive(Default)]
+pub(crate) struct Registry(Mutex<HashMap<String, Option<Arc<Control>>>>);
+
+impl Registry {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Option<Arc<Control>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a name; `false` if it is taken.
+    pub(super) fn claim(&self, name: &str) -> bool {
+        let mut running = self.lock();
+        let free = !running.contains_key(name);
+        if free {
+            running.insert(name.to_owned(), None);
+        }
+        free
+    }
+
+    pub(super) fn started(&self, name: &str, control: Arc<Control>) {
+        self.lock().insert(name.to_owned(), Some(control));
+    }
+
+    pub(super) fn release(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    pub(crate) fn stop_all(&self, doorbell: &Doorbell) {
+        let running: Vec<_> = self.lock().values().flatten().cloned().collect();
+        running.iter().for_each(|control| control.stop(doorbell));
+    }
+}

@@ -1,0 +1,268 @@
+//! Consumers: a handler in a thread of its own that is given the changes of a watcher, at least once and in
+//! order, with its position saved in the store.
+
+mod control;
+mod retry;
+mod worker;
+
+use std::sync::Arc;
+use std::thread;
+
+use crate::batch::Batcher;
+use crate::change::Change;
+use crate::error::{BatchError, Error, InputError, WatchError};
+use crate::filter::Filter;
+use crate::id::ChangeSeq;
+use crate::limits::check_checkpoint_name;
+use crate::shared::Shared;
+use crate::watch::{Start, Watcher};
+use crate::writer::Writer;
+
+use control::Control;
+use worker::{Failure, Handler, Worker, register};
+
+pub use control::{ConsumerState, ConsumerStats};
+pub use retry::{OnFailure, Retry};
+
+pub(crate) use control::Registry;
+
+/// A consumer to be started; made by [`Store::consumer`](crate::Store::consumer).
+#[must_use = "it does nothing until it is run"]
+pub struct ConsumerBuilder {
+    shared: Arc<Shared>,
+    batcher: Arc<Batcher>,
+    registry: Arc<Registry>,
+    name: String,
+    filter: Filter,
+    start: Start,
+    batch: usize,
+    retry: Retry,
+    on_failure: OnFailure,
+    ephemeral: bool,
+}
+
+impl std::fmt::Debug for ConsumerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, filter, start, batch, retry, on_failure, ephemeral, .. } = self;
+        f.debug_struct("ConsumerBuilder")
+            .field("name", name)
+            .field("filter", filter)
+            .field("start", start)
+            .field("batch", batch)
+            .field("retry", retry)
+            .field("on_failure", on_failure)
+            .field("ephemeral", ephemeral)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ConsumerBuilder {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        batcher: Arc<Batcher>,
+        registry: Arc<Registry>,
+        name: String,
+    ) -> Self {
+        Self {
+            shared,
+            batcher,
+            registry,
+            name,
+            filter: Filter::any(),
+            start: Start::Oldest,
+            batch: 100,
+            retry: Retry::new(),
+            on_failure: OnFailure::Block,
+            ephemeral: false,
+        }
+    }
+
+    /// Which changes to be given; all by default.
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Where to begin the first time, [`Start::Oldest`] by default. Later the checkpoint says where.
+    pub fn start_at(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// The most changes of one call of the handler, at least 1; 100 by default.
+    pub fn batch(mut self, changes: usize) -> Self {
+        self.batch = changes.max(1);
+        self
+    }
+
+    /// How to try again when the handler fails.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// What to do once all attempts have failed; [`OnFailure::Block`] by default.
+    pub fn on_failure(mut self, what: OnFailure) -> Self {
+        self.on_failure = what;
+        self
+    }
+
+    /// Saves no checkpoint, and holds nothing back from being trimmed.
+    pub fn ephemeral(mut self) -> Self {
+        self.ephemeral = true;
+        self
+    }
+
+    /// Starts a thread that gives the changes to a handler with effects elsewhere.
+    ///
+    /// The checkpoint is saved once the handler has returned `Ok`, so after a crash in between the same
+    /// changes come again: *at least once*. A panic of the handler counts as an error. From here on the log is
+    /// kept for this consumer, until its checkpoint is [deleted](crate::Writer::delete_checkpoint).
+    ///
+    /// Fails with [`WatchError::AlreadyRunning`] if a consumer of this name runs on this store.
+    pub fn run<E>(
+        self,
+        mut handler: impl FnMut(&[Change]) -> Result<(), E> + Send + 'static,
+    ) -> Result<Consumer, Error>
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.start(Handler::Plain(Box::new(move |changes| handler(changes).map_err(Into::into))))
+    }
+
+    /// Starts a thread that gives the changes to a handler with effects in this store.
+    ///
+    /// What the handler writes and the checkpoint are committed together, so that its effects happen *exactly
+    /// once*. It holds the write transaction meanwhile: let it be quick.
+    pub fn run_in_transaction<E>(
+        self,
+        mut handler: impl FnMut(&[Change], &mut Writer<'_>) -> Result<(), E> + Send + 'static,
+    ) -> Result<Consumer, Error>
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let handler = move |changes: &[Change], writer: &mut Writer<'_>| -> Result<(), Failure> {
+            handler(changes, writer).map_err(Into::into)
+        };
+        self.start(Handler::InTransaction(Box::new(handler)))
+    }
+
+    fn start(self, handler: Handler) -> Result<Consumer, Error> {
+        check_checkpoint_name(&self.name).map_err(|error| match error {
+            InputError::TooLarge { actual, maximum, .. } => {
+                InputError::TooLarge { what: "consumer name", actual, maximum }
+            }
+            InputError::Invalid { reason, .. } => InputError::Invalid { what: "consumer name", reason },
+        })?;
+        if !self.registry.claim(&self.name) {
+            return Err(WatchError::AlreadyRunning { name: self.name }.into());
+        }
+        let claim = Claim { registry: self.registry.clone(), name: self.name.clone() };
+        let start = match self.ephemeral {
+            true => self.start,
+            false => Start::After(register(&self.shared, &self.name, &self.start)?),
+        };
+        let watcher = Watcher::new(self.shared.clone(), &start, self.filter)?;
+        // The consumer's own position may have been trimmed: then it is told so, whatever the head is.
+        let position = watcher.position();
+        let control = Control::new(position, self.ephemeral);
+        let worker = Worker {
+            name: self.name.clone(),
+            ephemeral: self.ephemeral,
+            batch: self.batch,
+            retry: self.retry,
+            on_failure: self.on_failure,
+            handler,
+            watcher,
+            control: control.clone(),
+            shared: self.shared.clone(),
+            batcher: self.batcher,
+        };
+        let thread = thread::Builder::new().name(format!("execstore-{}", self.name));
+        let thread = thread.spawn(move || worker.run()).map_err(|error| BatchError::Thread(error.into()))?;
+        control.runs_on(thread);
+        self.registry.started(&self.name, control.clone());
+        Ok(Consumer { control, shared: self.shared, claim })
+    }
+}
+
+/// A name that is taken for as long as its consumer is there.
+struct Claim {
+    registry: Arc<Registry>,
+    name: String,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.registry.release(&self.name);
+    }
+}
+
+/// A running consumer. Dropping it stops it, as [`stop`](Consumer::stop) does.
+///
+/// A handler that keeps a [`Store`](crate::Store) handle keeps the store open until the consumer is stopped.
+///
+/// ```
+/// # use std::sync::mpsc;
+/// # use execstore::{Filter, NewExecution, Store};
+/// # let store = Store::in_memory()?;
+/// let (seen, changes) = mpsc::channel();
+/// let consumer = store
+///     .consumer("billing")
+///     .filter(Filter::any().namespace("tenant-a"))
+///     .run(move |changes| changes.iter().try_for_each(|change| seen.send(change.execution_id().clone())))?;
+/// store.create_execution(NewExecution::new("job-1").id("e-1").namespace("tenant-a"), &[])?;
+/// assert_eq!(changes.recv()?, "e-1");
+/// consumer.stop();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Consumer {
+    control: Arc<Control>,
+    shared: Arc<Shared>,
+    claim: Claim,
+}
+
+impl std::fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consumer").field("name", &self.claim.name).field("stats", &self.stats()).finish()
+    }
+}
+
+impl Consumer {
+    /// The name that it was given.
+    pub fn name(&self) -> &str {
+        &self.claim.name
+    }
+
+    /// How it is doing.
+    pub fn stats(&self) -> ConsumerStats {
+        let mut stats = self.control.lock().stats.clone();
+        let head = self.shared.doorbell.head();
+        stats.lag = head.saturating_sub(stats.position.0);
+        stats
+    }
+
+    /// Goes on from elsewhere, once the handler's present call has returned. What it failed on is left
+    /// behind.
+    pub fn seek(&self, start: Start) {
+        self.control.wish(&self.shared.doorbell, |inner| inner.seek = Some(start));
+    }
+
+    /// Stops it, and waits until the handler's present call has returned. Its checkpoint stays. Gives the
+    /// last statistics.
+    pub fn stop(self) -> ConsumerStats {
+        self.control.stop(&self.shared.doorbell);
+        self.stats()
+    }
+
+    /// The last change that it is done with.
+    pub fn position(&self) -> ChangeSeq {
+        self.control.lock().stats.position
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.control.stop(&self.shared.doorbell);
+    }
+}

@@ -1,0 +1,288 @@
+//! The thread of a consumer: next batch, handler, checkpoint, and what to do when one of them fails.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::control::{ConsumerState, Control};
+use super::retry::{OnFailure, Retry};
+use crate::batch::{Batcher, WhenFull};
+use crate::change::Change;
+use crate::error::{CommitError, Error, StorageError, WatchError};
+use crate::id::ChangeSeq;
+use crate::shared::Shared;
+use crate::txn::WriteTxn;
+use crate::watch::{Start, Watcher};
+use crate::writer::Writer;
+
+/// The caller's own error.
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the caller does with changes.
+pub(super) enum Handler {
+    /// Effects elsewhere; the checkpoint is saved after them.
+    Plain(Box<dyn FnMut(&[Change]) -> Result<(), Failure> + Send>),
+    /// Effects in this store, in one transaction with the checkpoint.
+    InTransaction(Box<dyn FnMut(&[Change], &mut Writer<'_>) -> Result<(), Failure> + Send>),
+}
+
+/// How long a consumer waits before it looks whether its position should be saved.
+const IDLE: Duration = Duration::from_secs(1);
+
+pub(super) struct Worker {
+    pub(super) name: String,
+    pub(super) ephemeral: bool,
+    pub(super) batch: usize,
+    pub(super) retry: Retry,
+    pub(super) on_failure: OnFailure,
+    pub(super) handler: Handler,
+    pub(super) watcher: Watcher,
+    pub(super) control: Arc<Control>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) batcher: Arc<Batcher>,
+}
+
+/// What to do after a batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    End,
+}
+
+impl Worker {
+    pub(super) fn run(mut self) {
+        while self.step() == Next::GoOn {}
+        self.control.lock().stats.state = ConsumerState::Stopped;
+    }
+
+    fn step(&mut self) -> Next {
+        let (stop, seek) = {
+            let mut inner = self.control.lock();
+            (inner.stop, inner.seek.take())
+        };
+        if stop {
+            return Next::End;
+        }
+        if let Some(start) = seek {
+            return self.seek(&start);
+        }
+        self.set_state(ConsumerState::Waiting);
+        let control = self.control.clone();
+        match self.watcher.next_batch_unless(self.batch, IDLE, || control.is_wanted()) {
+            Ok(changes) if changes.is_empty() => self.pass(),
+            Ok(changes) => self.deliver(&changes),
+            Err(WatchError::Closed) => Next::End,
+            Err(error) => self.blocked(&error),
+        }
+    }
+
+    fn set_state(&self, state: ConsumerState) {
+        self.control.lock().stats.state = state;
+    }
+
+    fn failed(&self, state: ConsumerState, error: &impl ToString) {
+        let mut inner = self.control.lock();
+        inner.stats.state = state;
+        inner.stats.last_error = Some(error.to_string());
+    }
+
+    /// Only the caller can help.
+    fn blocked(&self, error: &impl ToString) -> Next {
+        self.failed(ConsumerState::Blocked, error);
+        self.control.rest(IDLE);
+        Next::GoOn
+    }
+
+    fn seek(&mut self, start: &Start) -> Next {
+        match self.watcher.seek(start) {
+            Ok(()) => self.pass(),
+            Err(WatchError::Closed) => Next::End,
+            Err(error) => self.blocked(&error),
+        }
+    }
+
+    /// Saves the position, which moved over changes that the filter dropped: they need not be kept for this consumer.
+    fn pass(&mut self) -> Next {
+        let position = self.watcher.position();
+        let saved = self.control.lock().stats.checkpoint;
+        if saved.is_some_and(|saved| saved != position)
+            && let Err(error) = self.save(position)
+        {
+            return self.storage(&error);
+        }
+        self.done(&[], position);
+        Next::GoOn
+    }
+
+    /// After a storage error the store takes no writes until it is opened again.
+    fn storage(&self, error: &Error) -> Next {
+        match error {
+            Error::Storage(StorageError::Closed) => Next::End,
+            _ => self.blocked(error),
+        }
+    }
+
+    fn save(&self, position: ChangeSeq) -> Result<(), Error> {
+        if self.ephemeral {
+            return Ok(());
+        }
+        let name = self.name.clone();
+        self.batcher.batch(move |writer| writer.set_checkpoint(&name, position), WhenFull::Wait)
+    }
+
+    fn done(&self, changes: &[Change], position: ChangeSeq) {
+        let mut inner = self.control.lock();
+        let stats = &mut inner.stats;
+        stats.position = position;
+        stats.checkpoint = (!self.ephemeral).then_some(position);
+        stats.handled += changes.len() as u64;
+        stats.last_change_at = changes.last().map(Change::time).or(stats.last_change_at);
+    }
+
+    /// Delivers changes until the handler takes them, or its attempts are used up.
+    fn deliver(&mut self, changes: &[Change]) -> Next {
+        // A batch that was filled may end before what the filter drops after it.
+        let position = self.watcher.position();
+        match self.attempts(changes, position) {
+            Outcome::Done => self.done(changes, position),
+            Outcome::Wanted => {
+                // Not done with these: they come again, unless the wish is to be elsewhere.
+                let before = self.control.lock().stats.position;
+                let _ = self.watcher.seek(&Start::After(before));
+            }
+            Outcome::Failed => match self.on_failure {
+                OnFailure::Skip if changes.len() > 1 => return self.one_by_one(changes, position),
+                OnFailure::Skip => return self.skip(position),
+                _ => return Next::End,
+            },
+            Outcome::Ended => return Next::End,
+        }
+        Next::GoOn
+    }
+
+    fn one_by_one(&mut self, changes: &[Change], last: ChangeSeq) -> Next {
+        for change in changes {
+            let end = changes.last().is_some_and(|last| last.seq() == change.seq());
+            let position = if end { last } else { change.seq() };
+            match self.attempts(std::slice::from_ref(change), position) {
+                Outcome::Done => self.done(std::slice::from_ref(change), position),
+                Outcome::Failed => {
+                    if self.skip(position) == Next::End {
+                        return Next::End;
+                    }
+                }
+                Outcome::Wanted => {
+                    let before = self.control.lock().stats.position;
+                    let _ = self.watcher.seek(&Start::After(before));
+                    return Next::GoOn;
+                }
+                Outcome::Ended => return Next::End,
+            }
+        }
+        Next::GoOn
+    }
+
+    fn skip(&mut self, position: ChangeSeq) -> Next {
+        if let Err(error) = self.save(position) {
+            return self.storage(&error);
+        }
+        self.done(&[], position);
+        self.control.lock().stats.skipped += 1;
+        Next::GoOn
+    }
+
+    fn attempts(&mut self, changes: &[Change], position: ChangeSeq) -> Outcome {
+        let mut failures = 0;
+        loop {
+            if self.control.is_wanted() {
+                return Outcome::Wanted;
+            }
+            self.set_state(ConsumerState::Handling);
+            let error = match self.handle(changes, position) {
+                Ok(()) => return Outcome::Done,
+                Err(Error::Storage(StorageError::Closed)) => return Outcome::Ended,
+                Err(error) => error,
+            };
+            failures += 1;
+            self.control.lock().stats.failures += 1;
+            self.failed(ConsumerState::BackingOff, &error);
+            if self.retry.is_over(failures) && self.on_failure != OnFailure::Block {
+                return Outcome::Failed;
+            }
+            self.control.rest(self.retry.delay(failures));
+        }
+    }
+
+    /// One call of the handler, and the checkpoint.
+    fn handle(&mut self, changes: &[Change], position: ChangeSeq) -> Result<(), Error> {
+        match &mut self.handler {
+            Handler::Plain(handler) => {
+                guarded(|| handler(changes))?;
+                self.save(position)
+            }
+            Handler::InTransaction(handler) => {
+                let txn = WriteTxn::new(self.shared.clone())?;
+                {
+                    let mut writer = txn.writer()?;
+                    guarded(|| handler(changes, &mut writer))?;
+                    if !self.ephemeral {
+                        writer.set_checkpoint(&self.name, position)?;
+                    }
+                }
+                Ok(txn.commit()?)
+            }
+        }
+    }
+}
+
+enum Outcome {
+    Done,
+    Failed,
+    /// Somebody wants the consumer to stop or to seek.
+    Wanted,
+    /// The store was closed.
+    Ended,
+}
+
+/// A panic of the handler is a failure like any other.
+fn guarded(call: impl FnOnce() -> Result<(), Failure>) -> Result<(), Error> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => Ok(result?),
+        Err(panic) => Err(Failure::from(format!("the handler panicked: {}", message(&*panic))).into()),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("for no stated reason")
+}
+
+/// The position that a consumer of this name begins at, saved from now on so that it holds the log back.
+pub(super) fn register(shared: &Arc<Shared>, name: &str, start: &Start) -> Result<ChangeSeq, Error> {
+    use crate::reader::{Readable, sealed::View};
+    let txn = WriteTxn::new(shared.clone())?;
+    let position = {
+        let mut writer = txn.writer()?;
+        if let Some(saved) = writer.checkpoint(name)? {
+            saved
+        } else {
+            let totals = writer.totals()?;
+            let position = match start {
+                Start::Oldest => totals.trimmed,
+                Start::Latest => totals.head,
+                Start::At(seq) => seq.0.saturating_sub(1),
+                Start::After(seq) => seq.0,
+                Start::Checkpoint(other) => match writer.checkpoint(other)? {
+                    Some(seq) => seq.0,
+                    None => return Err(WatchError::NoCheckpoint { name: other.clone() }.into()),
+                },
+            };
+            let position = ChangeSeq(position.min(totals.head));
+            writer.set_checkpoint(name, position)?;
+            position
+        }
+    };
+    txn.commit().map_err(|error: CommitError| Error::from(error))?;
+    Ok(position)
+}

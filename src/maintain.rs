@@ -1,0 +1,89 @@
+//! The trimming that keeps the change log within its retention.
+
+use std::sync::Arc;
+
+use crate::error::{Error, ReadError};
+use crate::id::ChangeSeq;
+use crate::reader::{Readable, sealed::View};
+use crate::retention::LogRetention;
+use crate::shared::Shared;
+use crate::txn::{ReadTxn, WriteTxn};
+
+/// The most entries that one transaction trims, so that other writers wait a few milliseconds at most.
+const STEP: u64 = 1_000;
+
+/// What [`Store::maintain`](crate::Store::maintain) did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Maintenance {
+    /// How many entries of the change log were trimmed.
+    pub trimmed: u64,
+    /// The oldest entry that is kept; one beyond the head if none is.
+    pub oldest: ChangeSeq,
+    /// The checkpoint that kept more from being trimmed, if one did.
+    pub held_by: Option<String>,
+}
+
+/// Trims to the bounds, in as many transactions as it takes.
+pub(crate) fn maintain(shared: &Arc<Shared>) -> Result<Maintenance, Error> {
+    let mut trimmed = 0;
+    loop {
+        let plan = plan(&ReadTxn::new(shared.clone())?, shared.retention)?;
+        if plan.end <= plan.trimmed {
+            return Ok(Maintenance { trimmed, oldest: ChangeSeq(plan.trimmed + 1), held_by: plan.held_by });
+        }
+        let txn = WriteTxn::new(shared.clone())?;
+        {
+            let mut writer = txn.writer()?;
+            // A consumer may have registered since.
+            let (hold, _) = hold(&writer, shared.retention)?;
+            trimmed += writer.forget_changes(plan.end.min(plan.trimmed + STEP).min(hold))?;
+        }
+        txn.commit()?;
+    }
+}
+
+struct Plan {
+    trimmed: u64,
+    /// The last entry that is to go.
+    end: u64,
+    held_by: Option<String>,
+}
+
+fn plan(reader: &ReadTxn, keep: LogRetention) -> Result<Plan, ReadError> {
+    let totals = reader.totals()?;
+    let mut end = totals.trimmed;
+    if let Some(count) = keep.max_count {
+        end = end.max(totals.head.saturating_sub(count));
+    }
+    if let Some(age) = keep.max_age {
+        let now = reader.context().clock.now().as_nanos();
+        let youngest = now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
+        let from = ChangeSeq(end + 1);
+        for change in reader.changes(from..)?.take(STEP as usize) {
+            match change {
+                Ok(change) if change.time().as_nanos() < youngest => end = change.seq().0,
+                Ok(_) => break,
+                // What cannot be read is as old as what came before it.
+                Err(ReadError::Damaged(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let (hold, held_by) = hold(reader, keep)?;
+    let held_by = held_by.filter(|_| hold < end);
+    Ok(Plan { trimmed: totals.trimmed, end: end.min(hold), held_by })
+}
+
+/// The last entry that no checkpoint needs any more, and the checkpoint that says so.
+fn hold(view: &impl View, keep: LogRetention) -> Result<(u64, Option<String>), ReadError> {
+    let head = view.totals()?.head;
+    let mut hold = (u64::MAX, None);
+    for (name, seq) in view.checkpoints()? {
+        let left_behind = keep.max_lag.is_some_and(|lag| head - seq.0.min(head) > lag);
+        if !left_behind && seq.0 < hold.0 {
+            hold = (seq.0, Some(name));
+        }
+    }
+    Ok(hold)
+}

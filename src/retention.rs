@@ -1,0 +1,55 @@
+//! How much of the change log is kept. Pure.
+
+use std::time::Duration;
+
+/// How much of the change log [`Store::maintain`](crate::Store::maintain) keeps. Without any bound it keeps
+/// everything.
+///
+/// An entry goes when it is beyond one of the bounds and every checkpoint is at it or after it. A checkpoint
+/// holds the log back from the moment it is set, at 0 included; delete it if its consumer will not come back,
+/// or set [`max_lag`](Self::max_lag).
+///
+/// ```
+/// use std::time::Duration;
+/// use execstore::{LogRetention, Store};
+/// let keep = LogRetention::new().max_age(Duration::from_secs(7 * 86_400)).max_count(1_000_000);
+/// let store = Store::builder().set_log_retention(keep.max_lag(5_000_000)).in_memory()?;
+/// let done = store.maintain()?;
+/// assert_eq!(done.trimmed, 0);
+/// # Ok::<(), execstore::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct LogRetention {
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) max_count: Option<u64>,
+    pub(crate) max_lag: Option<u64>,
+}
+
+impl LogRetention {
+    /// No bound.
+    pub const fn new() -> Self {
+        Self { max_age: None, max_count: None, max_lag: None }
+    }
+
+    /// Entries older than this go, by the store's clock. They go in order: one that is young enough keeps
+    /// those after it, whatever their times.
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
+    /// Keeps this many entries.
+    pub const fn max_count(mut self, entries: u64) -> Self {
+        self.max_count = Some(entries);
+        self
+    }
+
+    /// A checkpoint that is more than this many entries behind the head does not hold the log back any more.
+    /// Its consumer finds out with [`WatchError::Trimmed`](crate::WatchError::Trimmed). Without it, a
+    /// checkpoint holds the log back for ever.
+    pub const fn max_lag(mut self, entries: u64) -> Self {
+        self.max_lag = Some(entries);
+        self
+    }
+}

@@ -1,0 +1,130 @@
+//! Writing through the group commit.
+
+use super::Store;
+use crate::batch::{Pending, WhenFull};
+use crate::error::Error;
+use crate::event::NewEvent;
+use crate::execution::{Execution, NewExecution, Update};
+use crate::expect::Expect;
+use crate::writer::Writer;
+
+/// # The group commit
+///
+/// Many threads' closures run in one write transaction and share one durable commit. The contract:
+///
+/// - `Ok` means durable.
+/// - A closure that returns an error leaves nothing behind and spoils no other; its error comes back to its
+///   own caller alone. So does a panic, as [`BatchError::Panicked`](crate::BatchError::Panicked).
+/// - A closure may run more than once: it must have no other effects than its writes and its result.
+/// - The operations of one closure are next to each other in the change log, and closures come in the
+///   order in which they were accepted.
+/// - If the commit fails, every closure in it gets the same [`CommitError`](crate::CommitError), which tells
+///   rolled back from unknown, and the store takes no further writes.
+///
+/// The closures run on a thread of the store, so they own what they use. While a thread holds a
+/// [`WriteTxn`](crate::WriteTxn), a batch on the same thread waits for ever; within a batch, use the writer that it
+/// is given.
+impl Store {
+    /// Writes in a transaction that it may share with other callers, and returns once that is durable.
+    ///
+    /// Waits while the queue is [full](crate::GroupCommit::max_queue). A caller who is alone commits at
+    /// once, at the price of [`write`](Store::write).
+    ///
+    /// ```
+    /// # use execstore::{Expect, NewEvent, NewExecution, Store, Update};
+    /// # let store = Store::in_memory()?;
+    /// # store.create_execution(NewExecution::new("j").id("a").state("Running"), &[])?;
+    /// let retry = store.batch(|w| {
+    ///     let failed = w.update("a", &Expect::any(), Update::to("Failed"), &[])?;
+    ///     w.create(NewExecution::new(&failed.job_id).previous(&failed.id), &[])
+    /// })?;
+    /// # assert_eq!(retry.previous.as_ref().unwrap(), &"a");
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn batch<T, E, F>(&self, write: F) -> Result<T, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        self.threads.batcher.batch(write, WhenFull::Wait)
+    }
+
+    /// The same, but a full queue is [`BatchError::QueueFull`](crate::BatchError::QueueFull) at once.
+    pub fn try_batch<T, E, F>(&self, write: F) -> Result<T, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        self.threads.batcher.batch(write, WhenFull::Refuse)
+    }
+
+    /// Hands a closure to the group commit without waiting for it. The result is waited for, or awaited,
+    /// later. Waits while the queue is full.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Store};
+    /// # let store = Store::in_memory()?;
+    /// let pending: Vec<_> = (0..10)
+    ///     .map(|n| store.submit(move |w| w.create(NewExecution::new("job-1").name(n.to_string()), &[])))
+    ///     .collect::<Result<_, _>>()?;
+    /// for created in pending {
+    ///     println!("{}", created.wait()?.id);
+    /// }
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn submit<T, E, F>(&self, write: F) -> Result<Pending<T>, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        self.threads.batcher.submit(write, WhenFull::Wait)
+    }
+
+    /// The same, but a full queue is [`BatchError::QueueFull`](crate::BatchError::QueueFull) at once.
+    pub fn try_submit<T, E, F>(&self, write: F) -> Result<Pending<T>, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        self.threads.batcher.submit(write, WhenFull::Refuse)
+    }
+
+    /// [`Writer::create`] through the group commit.
+    pub fn create_execution(&self, new: NewExecution, events: &[NewEvent]) -> Result<Execution, Error> {
+        let events = events.to_vec();
+        self.batch(move |writer| writer.create(new.clone(), &events))
+    }
+
+    /// [`Writer::update`] through the group commit.
+    pub fn update(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        update: Update,
+        events: &[NewEvent],
+    ) -> Result<Execution, Error> {
+        let (id, expect, events) = (id.as_ref().to_owned(), expect.clone(), events.to_vec());
+        self.batch(move |writer| writer.update(&id, &expect, update.clone(), &events))
+    }
+
+    /// [`Writer::append_events`] through the group commit.
+    pub fn append_events(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        events: &[NewEvent],
+    ) -> Result<Execution, Error> {
+        let (id, expect, events) = (id.as_ref().to_owned(), expect.clone(), events.to_vec());
+        self.batch(move |writer| writer.append_events(&id, &expect, &events))
+    }
+
+    /// [`Writer::delete`] through the group commit.
+    pub fn delete(&self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, Error> {
+        let (id, expect) = (id.as_ref().to_owned(), expect.clone());
+        self.batch(move |writer| writer.delete(&id, &expect))
+    }
+}

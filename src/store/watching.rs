@@ -1,0 +1,31 @@
+//! Following the change log, and trimming it.
+
+use super::Store;
+use crate::consumer::ConsumerBuilder;
+use crate::error::{Error, WatchError};
+use crate::filter::Filter;
+use crate::maintain::{Maintenance, maintain};
+use crate::watch::{Start, Watcher};
+
+/// # The change feed
+impl Store {
+    /// Follows the change log from a start, as far as the filter lets through. See [`Watcher`].
+    pub fn watch(&self, start: Start, filter: Filter) -> Result<Watcher, WatchError> {
+        Watcher::new(self.shared.clone(), &start, filter)
+    }
+
+    /// A consumer: a handler that a thread of the store gives the changes to, from where it was
+    /// the last time. See [`Consumer`](crate::Consumer). The name is that of its checkpoint, 1 to 256 bytes.
+    pub fn consumer(&self, name: impl Into<String>) -> ConsumerBuilder {
+        let (batcher, registry) = (self.threads.batcher.clone(), self.threads.registry.clone());
+        ConsumerBuilder::new(self.shared.clone(), batcher, registry, name.into())
+    }
+
+    /// Trims the change log to its [retention](crate::LogRetention), in transactions of a thousand entries
+    /// each, until there is nothing more to trim. Others write in between.
+    ///
+    /// A thread of the store can call it: see [`Builder::set_maintenance`](crate::Builder::set_maintenance).
+    pub fn maintain(&self) -> Result<Maintenance, Error> {
+        maintain(&self.shared)
+    }
+}

@@ -1,0 +1,286 @@
+//! Following the change log: a watcher keeps a position, waits at the doorbell, and reads the log anew.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::change::Change;
+use crate::error::{ReadError, StorageError, WatchError};
+use crate::filter::Filter;
+use crate::id::ChangeSeq;
+use crate::reader::{Readable, sealed::View};
+use crate::shared::Shared;
+use crate::txn::ReadTxn;
+
+/// How many entries one read transaction looks at, so that it ends soon.
+const SCAN: u64 = 4_096;
+/// How many entries the iterator and the future read ahead.
+const AHEAD: usize = 64;
+
+/// Where to begin in the change log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the oldest entry that the log still has when it is first read.
+    Oldest,
+    /// After what is there now: only what is still to come.
+    Latest,
+    /// At this entry, which is the first to be seen.
+    At(ChangeSeq),
+    /// After this entry.
+    After(ChangeSeq),
+    /// After the position that is saved under this name.
+    Checkpoint(String),
+}
+
+/// Follows the change log from a position; made by [`Store::watch`](crate::Store::watch).
+///
+/// Sees each change that its filter lets through once, in order, without gaps. Nothing is queued for it: it
+/// reads the log when it is asked, holds no transaction while it waits, and never makes a writer wait. One that falls
+/// behind a trim is told with [`WatchError::Trimmed`]; [`seek`](Watcher::seek) goes on from elsewhere.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use execstore::{Filter, NewExecution, Start, Store, Update, Expect};
+/// # let store = Store::in_memory()?;
+/// let mut watcher = store.watch(Start::Oldest, Filter::any().entered("Running"))?;
+/// store.create_execution(NewExecution::new("job-1").id("e"), &[])?;
+/// store.update("e", &Expect::any(), Update::to("BidAccepted"), &[])?;
+/// store.update("e", &Expect::any(), Update::to("Running"), &[])?;
+/// let changes = watcher.next_batch(100, Duration::from_secs(1))?;
+/// assert_eq!(changes.len(), 1);
+/// assert_eq!(watcher.position().get(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Watcher {
+    shared: Arc<Shared>,
+    filter: Filter,
+    /// The last entry that was looked at.
+    position: u64,
+    /// Nothing was read yet and the oldest entry was asked for, whichever that is by then.
+    floating: bool,
+    /// Read, but not given out yet.
+    ahead: VecDeque<Change>,
+    /// The last entry that was given out while there is something ahead.
+    given: u64,
+    ticket: u64,
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { filter, .. } = self;
+        f.debug_struct("Watcher").field("position", &self.position()).field("filter", filter).finish()
+    }
+}
+
+impl Watcher {
+    pub(crate) fn new(shared: Arc<Shared>, start: &Start, filter: Filter) -> Result<Self, WatchError> {
+        filter.check_names(&shared.context.lifecycle)?;
+        let mut watcher = Self {
+            shared,
+            filter,
+            position: 0,
+            floating: false,
+            ahead: VecDeque::new(),
+            given: 0,
+            ticket: 0,
+        };
+        watcher.seek(start)?;
+        Ok(watcher)
+    }
+
+    /// Goes on from elsewhere. A start beyond the head of the log is the head.
+    pub fn seek(&mut self, start: &Start) -> Result<(), WatchError> {
+        let reader = self.begin_read()?;
+        let totals = reader.totals()?;
+        let position = match start {
+            Start::Oldest => totals.trimmed,
+            Start::Latest => totals.head,
+            Start::At(seq) => seq.0.saturating_sub(1),
+            Start::After(seq) => seq.0,
+            Start::Checkpoint(name) => match reader.checkpoint(name)? {
+                Some(seq) => seq.0,
+                None => return Err(WatchError::NoCheckpoint { name: name.clone() }),
+            },
+        };
+        self.position = position.min(totals.head);
+        self.floating = *start == Start::Oldest;
+        self.ahead.clear();
+        Ok(())
+    }
+
+    /// The last change that was given out, or that the filter dropped after it: where to go on
+    /// after a restart, with [`Start::After`].
+    pub fn position(&self) -> ChangeSeq {
+        ChangeSeq(if self.ahead.is_empty() { self.position } else { self.given })
+    }
+
+    /// Gives the next changes, at most `limit` of them and at least 1: at once if there are some, else it waits until
+    /// there are, at most for `timeout`; then the list is empty.
+    ///
+    /// After an error the position is where it was.
+    pub fn next_batch(&mut self, limit: usize, timeout: Duration) -> Result<Vec<Change>, WatchError> {
+        self.next_batch_unless(limit, timeout, || false)
+    }
+
+    /// The same, but `stopped` ends the wait, once the doorbell is nudged.
+    pub(crate) fn next_batch_unless(
+        &mut self,
+        limit: usize,
+        timeout: Duration,
+        stopped: impl Fn() -> bool,
+    ) -> Result<Vec<Change>, WatchError> {
+        let limit = limit.max(1);
+        if !self.ahead.is_empty() {
+            let many = limit.min(self.ahead.len());
+            let changes: Vec<_> = self.ahead.drain(..many).collect();
+            self.given = changes.last().map_or(self.given, |change| change.seq.0);
+            return Ok(changes);
+        }
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let (found, head) = self.scan(limit)?;
+            let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if !found.is_empty() || left.is_zero() || stopped() {
+                return Ok(found);
+            }
+            if self.position < head {
+                continue;
+            }
+            if self.shared.doorbell.wait(self.position, left, &stopped).closed {
+                return Err(WatchError::Closed);
+            }
+        }
+    }
+
+    /// Waits for the next change, which it gives. To be awaited under any async runtime; reading the log is a
+    /// matter of microseconds and is done in place.
+    #[allow(clippy::should_implement_trait, reason = "the name that streams have; the iterator is `iter`")]
+    pub fn next(&mut self) -> Next<'_> {
+        Next(self)
+    }
+
+    /// The changes one by one, waiting for each. Ends when the store is closed, and after an error.
+    pub fn iter(&mut self) -> Changes<'_> {
+        Changes { watcher: self, ended: false }
+    }
+
+    fn begin_read(&self) -> Result<ReadTxn, WatchError> {
+        Ok(ReadTxn::new(self.shared.clone()).map_err(ReadError::from)?)
+    }
+
+    /// Looks at the entries after the position. Gives what the filter lets through, and the head.
+    fn scan(&mut self, limit: usize) -> Result<(Vec<Change>, u64), WatchError> {
+        if self.shared.doorbell.is_closed() {
+            return Err(WatchError::Closed);
+        }
+        let reader = self.begin_read()?;
+        let totals = reader.totals()?;
+        if self.floating {
+            self.position = self.position.max(totals.trimmed);
+        }
+        if self.position < totals.trimmed {
+            return Err(WatchError::Trimmed { oldest: ChangeSeq(totals.trimmed + 1) });
+        }
+        let mut found = Vec::new();
+        if self.position >= totals.head {
+            return Ok((found, totals.head));
+        }
+        let end = totals.head.min(self.position + SCAN);
+        for change in reader.changes(ChangeSeq(self.position + 1)..=ChangeSeq(end))? {
+            let change = match change {
+                Ok(change) => change,
+                // What came before it is given out first.
+                Err(_) if !found.is_empty() => break,
+                Err(error) => return Err(error.into()),
+            };
+            let (seq, matches) = (change.seq.0, self.filter.matches(&change));
+            if matches {
+                if found.len() == limit {
+                    break;
+                }
+                found.push(change);
+            }
+            (self.position, self.floating) = (seq, false);
+        }
+        Ok((found, totals.head))
+    }
+
+    fn take_ahead(&mut self) -> Option<Change> {
+        let change = self.ahead.pop_front()?;
+        self.given = change.seq.0;
+        Some(change)
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.shared.doorbell.forget(self.ticket);
+    }
+}
+
+impl From<StorageError> for WatchError {
+    fn from(error: StorageError) -> Self {
+        ReadError::from(error).into()
+    }
+}
+
+/// The next change, to be awaited. Dropping it loses nothing.
+#[must_use = "a future does nothing unless it is awaited"]
+#[derive(Debug)]
+pub struct Next<'w>(&'w mut Watcher);
+
+impl Future for Next<'_> {
+    type Output = Result<Change, WatchError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let watcher = &mut *self.0;
+        loop {
+            if let Some(change) = watcher.take_ahead() {
+                return Poll::Ready(Ok(change));
+            }
+            let (found, head) = watcher.scan(AHEAD)?;
+            watcher.ahead.extend(found);
+            if !watcher.ahead.is_empty() || watcher.position < head {
+                continue;
+            }
+            let Watcher { shared, position, ticket, .. } = watcher;
+            match shared.doorbell.poll(*position, ticket, cx.waker()) {
+                Poll::Ready(heard) if heard.closed => return Poll::Ready(Err(WatchError::Closed)),
+                Poll::Ready(_) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// The changes of a watcher one by one: see [`Watcher::iter`].
+#[derive(Debug)]
+pub struct Changes<'w> {
+    watcher: &'w mut Watcher,
+    ended: bool,
+}
+
+impl Iterator for Changes<'_> {
+    type Item = Result<Change, WatchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            if let Some(change) = self.watcher.take_ahead() {
+                return Some(Ok(change));
+            }
+            match self.watcher.next_batch(AHEAD, Duration::from_secs(3_600)) {
+                Ok(found) => self.watcher.ahead.extend(found),
+                Err(WatchError::Closed) => self.ended = true,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
