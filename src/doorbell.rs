@@ -29,10 +29,7 @@ struct State {
 impl Doorbell {
     pub(crate) fn new(head: u64) -> Self {
         let heard = Heard { head, closed: false };
-        Self {
-            state: Mutex::new(State { heard, next_ticket: 1, wakers: Vec::new() }),
-            rung: Condvar::new(),
-        }
+        Self { state: Mutex::new(State { heard, next_ticket: 1, wakers: Vec::new() }), rung: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

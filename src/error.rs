@@ -162,7 +162,9 @@ pub enum ReadError {
         reason: &'static str,
     },
     /// The change log does not go back that far any more: it was trimmed.
-    #[error("the change log was trimmed: {requested} was asked for, and the oldest entry that is kept is {oldest}")]
+    #[error(
+        "the change log was trimmed: {requested} was asked for, and the oldest entry that is kept is {oldest}"
+    )]
     Trimmed {
         /// The first entry that was asked for.
         requested: u64,
@@ -283,9 +285,10 @@ impl From<ReadError> for WriteError {
             ReadError::InvalidCursor { reason } => {
                 WriteError::Input(InputError::Invalid { what: "cursor", reason: reason.into() })
             }
-            trimmed @ ReadError::Trimmed { .. } => {
-                WriteError::Input(InputError::Invalid { what: "range of changes", reason: trimmed.to_string() })
-            }
+            trimmed @ ReadError::Trimmed { .. } => WriteError::Input(InputError::Invalid {
+                what: "range of changes",
+                reason: trimmed.to_string(),
+            }),
         }
     }
 }

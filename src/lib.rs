@@ -82,7 +82,8 @@ pub use builder::Builder;
 pub use change::{Change, ChangeKind};
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerState, ConsumerStats, OnFailure, Retry};
 pub use error::{
-    BatchError, CommitError, Damage, Error, InputError, LifecycleError, OpenError, ReadError, StorageError, WatchError, WriteError,
+    BatchError, CommitError, Damage, Error, InputError, LifecycleError, OpenError, ReadError, StorageError,
+    WatchError, WriteError,
 };
 pub use event::{Event, NewEvent};
 pub use execution::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, NewExecution, Update};

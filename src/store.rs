@@ -10,7 +10,7 @@ use std::time::Duration;
 use redb::{Database, WriteTransaction};
 
 use crate::builder::Builder;
-use crate::error::{Error, OpenError, WriteError};
+use crate::error::{Error, OpenError, StorageError, WriteError};
 use crate::id::ChangeSeq;
 use crate::lifecycle::Lifecycle;
 use crate::reader::Readable;
@@ -190,6 +190,9 @@ impl Store {
     /// Costs nothing while it waits, and holds no transaction.
     pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
         let heard = self.shared.doorbell.wait(after.0, timeout, || false);
+        if heard.closed {
+            return Err(StorageError::Closed.into());
+        }
         // A joined transaction may have been committed without a word.
         if heard.head <= after.0 { Ok(self.begin_read()?.head()?) } else { Ok(ChangeSeq(heard.head)) }
     }

@@ -143,7 +143,8 @@ impl Watcher {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let (found, head) = self.scan(limit)?;
-            let left = deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left =
+                deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
             if !found.is_empty() || left.is_zero() || stopped() {
                 return Ok(found);
             }

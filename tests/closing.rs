@@ -4,11 +4,17 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{TestStore, create};
 use execstore::redb::{Builder, TableDefinition, backends::InMemoryBackend};
-use execstore::{Readable, Store};
+use execstore::{
+    ChangeSeq, CommitError, ConsumerState, Error, Filter, NewExecution, Readable, Start, StorageError, Store,
+    WatchError,
+};
 
 const BILLS: TableDefinition<&str, u64> = TableDefinition::new("bills");
 
@@ -65,4 +71,145 @@ fn an_attached_database_outlives_its_store() {
     let store = Store::attach(db).unwrap();
     assert!(store.begin_read().unwrap().get("e").unwrap().is_some());
     assert!(store.verify().unwrap().is_clean());
+}
+
+#[test]
+fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
+    let store = TestStore::new();
+    let other = Store::clone(&store);
+    let held = store.begin_write().unwrap();
+    let pending: Vec<_> = (0..50)
+        .map(|n| store.submit(move |w| w.create(NewExecution::new("j").id(n.to_string()), &[])).unwrap())
+        .collect();
+    let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+    let watching = thread::spawn(move || {
+        loop {
+            match watcher.next_batch(10, Duration::from_secs(60)) {
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+    });
+    let handled = Arc::new(AtomicBool::new(false));
+    let (entered, enter) = channel();
+    let end = handled.clone();
+    drop(held);
+    let consumer = store
+        .consumer("c")
+        .run(move |_| {
+            entered.send(()).ok();
+            thread::sleep(Duration::from_millis(50));
+            end.store(true, Ordering::Relaxed);
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+    enter.recv_timeout(Duration::from_secs(20)).unwrap();
+    other.clone().close().unwrap();
+
+    assert!(pending.iter().all(|pending| pending.is_ready()), "everyone has an answer");
+    for (n, pending) in pending.into_iter().enumerate() {
+        assert_eq!(pending.wait().unwrap().id, n.to_string().as_str());
+    }
+    assert!(handled.load(Ordering::Relaxed), "the handler's call has returned");
+    assert_eq!(consumer.stats().state, ConsumerState::Stopped);
+    assert!(matches!(watching.join().unwrap(), WatchError::Closed));
+
+    let closed = |result: Result<(), Error>| matches!(result, Err(Error::Storage(StorageError::Closed)));
+    assert!(closed(other.begin_read().map(drop)));
+    assert!(closed(other.begin_write().map(drop)));
+    assert!(closed(other.write(|w| w.create(NewExecution::new("j"), &[])).map(drop)));
+    assert!(closed(other.batch(|w| w.create(NewExecution::new("j"), &[])).map(drop)));
+    assert!(closed(other.submit(|w| w.create(NewExecution::new("j"), &[])).map(drop)));
+    assert!(closed(other.maintain().map(drop)));
+    assert!(closed(other.verify().map(drop)));
+    assert!(closed(other.wait_for_changes(ChangeSeq(0), Duration::ZERO).map(drop)));
+    assert!(matches!(other.watch(Start::Oldest, Filter::any()), Err(WatchError::Closed)));
+    assert!(other.consumer("d").run(|_| Ok::<_, Error>(())).is_err());
+    assert!(!store.path().with_file_name("store.redb-journal").exists(), "the file is whole");
+    drop((consumer, other));
+    let folder = store.into_folder();
+    let store = Store::open(folder.path().join("store.redb")).unwrap();
+    assert_eq!(store.read(|r| r.head()).unwrap().get(), 50);
+    assert!(store.verify().unwrap().is_clean());
+}
+
+#[test]
+fn a_write_transaction_that_is_held_over_a_close_is_refused_at_its_commit() {
+    let store = TestStore::new();
+    create(&store, "e");
+    let txn = store.begin_write().unwrap();
+    txn.writer().unwrap().create(NewExecution::new("j").id("late"), &[]).unwrap();
+    let began = Instant::now();
+    let busy = Store::clone(&store).close();
+    assert!(matches!(busy, Err(Error::Storage(StorageError::Busy))), "{busy:?}");
+    assert!(began.elapsed() < Duration::from_secs(30));
+    let refused = txn.commit();
+    assert!(matches!(refused, Err(CommitError::RolledBack(StorageError::Closed))), "{refused:?}");
+    let folder = store.into_folder();
+    let path = folder.path().join("store.redb");
+    let store = loop {
+        match Store::open(&path) {
+            Ok(store) => break store,
+            Err(execstore::OpenError::AlreadyOpen { .. }) => thread::sleep(Duration::from_millis(5)),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(store.read(|r| r.head()).unwrap().get(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn every_thread_that_the_store_started_ends_with_its_last_handle() {
+    let threads = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
+        names.filter(|name| name.starts_with("execstore-wit")).count()
+    };
+    let mut builder = Store::builder();
+    builder.set_maintenance(Duration::from_secs(600));
+    for way in ["close", "drop"] {
+        let store = builder.in_memory().unwrap();
+        let (entered, enter) = channel();
+        // Its thread has a name that no other test uses.
+        let consumer = store.consumer("witness").run(move |_| {
+            entered.send(()).ok();
+            Ok::<_, Error>(())
+        });
+        let consumer = consumer.unwrap();
+        store.submit(|w| w.create(NewExecution::new("j"), &[])).unwrap().wait().unwrap();
+        enter.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!(threads(), 1);
+        match way {
+            "close" => store.close().unwrap(),
+            _ => drop(store),
+        }
+        assert_eq!(threads(), 0, "{way}");
+        drop(consumer);
+    }
+}
+
+#[test]
+fn the_last_handle_may_go_inside_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let store = Store::create(&path).unwrap();
+    let inside = std::sync::Mutex::new(Some(Store::clone(&store)));
+    let pending = store
+        .submit(move |w| {
+            let created = w.create(NewExecution::new("j").id("e"), &[]);
+            drop(inside.lock().unwrap().take());
+            created
+        })
+        .unwrap();
+    drop(store);
+    pending.wait().unwrap();
+    let began = Instant::now();
+    let store = loop {
+        match Store::open(&path) {
+            Ok(store) => break store,
+            Err(execstore::OpenError::AlreadyOpen { .. }) if began.elapsed() < Duration::from_secs(20) => {}
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(store.read(|r| r.get("e")).unwrap().is_some());
 }

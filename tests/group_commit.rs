@@ -68,7 +68,9 @@ fn check(deed: Deed, n: usize, result: &Result<usize, Error>) {
     match (deed, result) {
         (Deed::Good, Ok(got)) => assert_eq!(*got, n),
         (Deed::Refused, Err(Error::Write(WriteError::NotFound { .. }))) => {}
-        (Deed::HalfDone, Err(Error::Caller(error))) => assert_eq!(error.to_string(), format!("half done: {n}")),
+        (Deed::HalfDone, Err(Error::Caller(error))) => {
+            assert_eq!(error.to_string(), format!("half done: {n}"))
+        }
         (Deed::Panics | Deed::PanicsHalfDone, Err(Error::Batch(BatchError::Panicked { message }))) => {
             assert!(message.ends_with(&format!("on purpose: {n}")), "{message}");
         }
@@ -118,9 +120,10 @@ fn who_fails_fails_alone_in_every_company() {
 #[test]
 fn a_caller_alone_has_the_same_contract() {
     let store = TestStore::new();
-    for (n, deed) in [Deed::Good, Deed::Refused, Deed::HalfDone, Deed::Panics, Deed::PanicsHalfDone, Deed::Good]
-        .into_iter()
-        .enumerate()
+    for (n, deed) in
+        [Deed::Good, Deed::Refused, Deed::HalfDone, Deed::Panics, Deed::PanicsHalfDone, Deed::Good]
+            .into_iter()
+            .enumerate()
     {
         check(deed, n, &store.batch(act(deed, n)));
     }
@@ -240,7 +243,10 @@ fn a_batch_within_a_batch_is_refused_and_the_outer_one_goes_on() {
     let result = store.batch(move |w| {
         let refused = inner.batch(|w| w.create(new("inner"), &[]));
         assert!(matches!(refused, Err(Error::Batch(BatchError::Reentrant))));
-        assert!(matches!(inner.submit(|w| w.create(new("i"), &[])), Err(Error::Batch(BatchError::Reentrant))));
+        assert!(matches!(
+            inner.submit(|w| w.create(new("i"), &[])),
+            Err(Error::Batch(BatchError::Reentrant))
+        ));
         w.create(new("outer"), &[])
     });
     result.unwrap();

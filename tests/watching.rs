@@ -156,7 +156,9 @@ fn every_filter_lets_through_what_it_says_and_the_position_moves_past_the_rest()
         assert_eq!(one_by_one, expected, "{filter:?}");
     }
     let unknown = store.watch(Start::Oldest, any().entered("Runing"));
-    assert!(matches!(unknown, Err(WatchError::Read(execstore::ReadError::UnknownState { state })) if state == "Runing"));
+    assert!(
+        matches!(unknown, Err(WatchError::Read(execstore::ReadError::UnknownState { state })) if state == "Runing")
+    );
 }
 
 #[test]
@@ -254,9 +256,8 @@ fn commits_of_a_joined_transaction_wake_by_notify_and_are_found_without_it() {
     drop(join("b"));
     assert_eq!(watcher.next_batch(10, NOW).unwrap().len(), 1);
     // ... at the end of the wait, ...
-    let waiting = thread::spawn(move || {
-        (watcher.next_batch(10, Duration::from_millis(200)).unwrap().len(), watcher)
-    });
+    let waiting =
+        thread::spawn(move || (watcher.next_batch(10, Duration::from_millis(200)).unwrap().len(), watcher));
     thread::sleep(Duration::from_millis(50));
     drop(join("c"));
     let (seen, mut watcher) = waiting.join().unwrap();

@@ -191,7 +191,8 @@ impl Batcher {
         queue.busy = true;
         let deadline = Instant::now().checked_add(self.settings.max_delay);
         while !queue.closed && queue.members.len() < self.settings.max_members {
-            let left = deadline.map_or(self.settings.max_delay, |d| d.saturating_duration_since(Instant::now()));
+            let left =
+                deadline.map_or(self.settings.max_delay, |d| d.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 break;
             }

@@ -1,6 +1,6 @@
 //! The checks of `verify`, table by table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
 use crate::change::ChangeKind;
@@ -29,6 +29,8 @@ struct Verifier<'a, S: Source> {
     lifecycle: &'a Lifecycle,
     report: Report,
     known: HashMap<u64, Known>,
+    /// Payloads apart that the change log needs, by execution and version.
+    needed: HashSet<(u64, u64)>,
     counts: Totals,
 }
 
@@ -39,6 +41,7 @@ pub(crate) fn verify(txn: &ReadTxn) -> Result<Report, ReadError> {
         lifecycle: &txn.context().lifecycle,
         report: Report::default(),
         known: HashMap::new(),
+        needed: HashSet::new(),
         counts: Totals::default(),
     };
     let totals = match txn.tables().totals() {
@@ -290,6 +293,9 @@ impl<S: Source> Verifier<'_, S> {
         if !inline && !self.tables.has_row(Tag::Payloads, &crate::codec::pair(number, version))? {
             self.problem(Tag::Changes, format!("{seq}: payload {version} of execution {number} is missing"));
         }
+        if !inline {
+            self.needed.insert((number, version));
+        }
         Ok(())
     }
 
@@ -310,6 +316,11 @@ impl<S: Source> Verifier<'_, S> {
             let known = self.known.get(&number);
             if known.is_some_and(|known| known.payload_version == version && known.payload_apart) {
                 apart.insert(number, version);
+            } else if !self.needed.contains(&(number, version)) {
+                self.problem(
+                    Tag::Payloads,
+                    format!("payload {version} of execution number {number} is needed by nothing"),
+                );
             }
         }
         let missing: Vec<_> = self

@@ -5,7 +5,12 @@ use crate::workload::Ids;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     Single,
-    Threads,
+    /// One thread through the group commit.
+    Grouped,
+    /// So many threads, through the group commit where there is one.
+    Threads(u64),
+    /// The same, each committing on its own.
+    Plain(u64),
     Batch,
     Get,
     Job,
@@ -31,6 +36,8 @@ pub enum Target {
     None,
     /// This many times as good as SQLite in the same run.
     Sqlite(f64),
+    /// The same, and this many times as good as SQLite with a batching writer.
+    Both(f64, f64),
     /// No more than this, at the full scale.
     AtMost(f64),
 }
@@ -57,14 +64,18 @@ const fn cost(name: &'static str, unit: &'static str, what: What, target: Target
 }
 
 use Ids::{V4, V7};
-use Target::{AtMost, Sqlite};
+use Target::{AtMost, Both, Sqlite};
 
 /// Those that read the prepared store stand together; the one that kills it is their last.
-pub const CASES: [Case; 24] = [
+pub const CASES: [Case; 28] = [
     rate("W1", "operations/s", V7, What::Single, Sqlite(0.7)),
     rate("W1/v4", "operations/s", V4, What::Single, Sqlite(0.7)),
-    rate("W64", "operations/s", V7, What::Threads, Target::None),
-    rate("W64/v4", "operations/s", V4, What::Threads, Target::None),
+    rate("W1/group", "operations/s", V7, What::Grouped, Sqlite(0.63)),
+    rate("W64", "operations/s", V7, What::Threads(64), Both(8.0, 1.5)),
+    rate("W64/v4", "operations/s", V4, What::Threads(64), Target::None),
+    rate("W64/plain", "operations/s", V7, What::Plain(64), Target::None),
+    rate("W256", "operations/s", V7, What::Threads(256), Target::None),
+    rate("W256/v4", "operations/s", V4, What::Threads(256), Target::None),
     rate("WB", "executions/s", V7, What::Batch, Sqlite(2.5)),
     rate("WB/v4", "executions/s", V4, What::Batch, Sqlite(2.5)),
     rate("R1", "gets/s", V7, What::Get, Sqlite(3.0)),

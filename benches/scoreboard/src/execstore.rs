@@ -9,48 +9,57 @@ use execstore::{
 
 use crate::record::{self, Desired, Entry, Header, Record, State};
 use crate::subject::Subject;
-use crate::workload::Op;
+use crate::workload::{Op, Step};
 
 pub struct Execstore(Store);
 
 fn apply(writer: &mut Writer<'_>, op: Op) -> Result<Execution, WriteError> {
     match op {
-        Op::Create(record, events) => {
-            let Record { header, payload } = record;
-            let mut new = NewExecution::new(header.job_id)
-                .id(header.id)
-                .namespace(header.namespace)
-                .state(header.state.name())
-                .desired(match header.desired {
-                    Desired::Pending => execstore::Desired::Pending,
-                    Desired::Running => execstore::Desired::Running,
-                    Desired::Stopped => execstore::Desired::Stopped,
-                })
-                .labels(header.labels)
-                .payload(Json::from_text(&payload).unwrap());
-            if let Some(name) = header.name {
-                new = new.name(name);
-            }
-            if let Some(node_id) = header.node_id {
-                new = new.node_id(node_id);
-            }
-            if let Some(message) = header.message {
-                new = new.message(message);
-            }
-            if let Some(parent) = header.parent {
-                new = new.parent(parent);
-            }
-            if let Some(previous) = header.previous {
-                new = new.previous(previous);
-            }
-            writer.create(new, &new_events(events))
-        }
+        Op::Create(record, events) => writer.create(new_execution(record), &new_events(events)),
         Op::Update(step) => {
-            let expect = Expect::any().state(step.expect.name()).revision(Revision(step.revision));
-            let update = Update::to(step.to.name()).message(step.message);
+            let (expect, update) = (expect(&step), update(&step));
             writer.update(step.id, &expect, update, &new_events(step.events))
         }
     }
+}
+
+fn expect(step: &Step) -> Expect {
+    Expect::any().state(step.expect.name()).revision(Revision(step.revision))
+}
+
+fn update(step: &Step) -> Update {
+    Update::to(step.to.name()).message(step.message)
+}
+
+fn new_execution(record: Record) -> NewExecution {
+    let Record { header, payload } = record;
+    let mut new = NewExecution::new(header.job_id)
+        .id(header.id)
+        .namespace(header.namespace)
+        .state(header.state.name())
+        .desired(match header.desired {
+            Desired::Pending => execstore::Desired::Pending,
+            Desired::Running => execstore::Desired::Running,
+            Desired::Stopped => execstore::Desired::Stopped,
+        })
+        .labels(header.labels)
+        .payload(Json::from_text(&payload).unwrap());
+    if let Some(name) = header.name {
+        new = new.name(name);
+    }
+    if let Some(node_id) = header.node_id {
+        new = new.node_id(node_id);
+    }
+    if let Some(message) = header.message {
+        new = new.message(message);
+    }
+    if let Some(parent) = header.parent {
+        new = new.parent(parent);
+    }
+    if let Some(previous) = header.previous {
+        new = new.previous(previous);
+    }
+    new
 }
 
 fn new_events(events: Vec<record::Event>) -> Vec<NewEvent> {
@@ -77,6 +86,21 @@ impl Subject for Execstore {
     fn write(&self, ops: Vec<Op>) {
         let write = |w: &mut Writer<'_>| ops.into_iter().try_for_each(|op| apply(w, op).map(drop));
         self.0.write(write).unwrap();
+    }
+
+    fn share(&self, op: Op) {
+        let done = match op {
+            Op::Create(record, events) => {
+                let (new, events) = (new_execution(record), new_events(events));
+                self.0.batch(move |w| w.create(new.clone(), &events))
+            }
+            Op::Update(step) => {
+                let (expect, update, events) = (expect(&step), update(&step), new_events(step.events));
+                let id = step.id;
+                self.0.batch(move |w| w.update(&id, &expect, update.clone(), &events))
+            }
+        };
+        done.unwrap();
     }
 
     fn get(&self, id: &str) -> Option<Execution> {

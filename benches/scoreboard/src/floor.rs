@@ -19,7 +19,7 @@ impl Side for Floor {
 
     fn run(&mut self, case: &Case, plan: Plan) -> Option<f64> {
         // Only where each operation is a commit of its own.
-        if !matches!(case.what, What::Single | What::Threads) {
+        if !matches!(case.what, What::Single | What::Grouped | What::Threads(_)) {
             return None;
         }
         let syncs = plan.count(2_000, 100);

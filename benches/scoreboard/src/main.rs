@@ -19,6 +19,7 @@ mod record;
 mod redb_bare;
 mod sql;
 mod sqlite;
+mod sqlite_batched;
 mod subject;
 mod table;
 mod threads;
@@ -79,9 +80,10 @@ fn run(cases: &[Case], plan: Plan) {
     let parent = target.join("scoreboard-tmp");
     std::fs::create_dir_all(&parent).unwrap();
     let folder = tempfile::tempdir_in(&parent).unwrap();
-    let mut sides: [Box<dyn Side>; 5] = [
+    let mut sides: [Box<dyn Side>; 6] = [
         Box::new(Peer::<execstore::Execstore>::new(folder.path())),
         Box::new(Peer::<sqlite::Sqlite>::new(folder.path())),
+        Box::new(Peer::<sqlite_batched::Batched>::new(folder.path())),
         Box::new(Peer::<redb_bare::Redb>::new(folder.path())),
         Box::new(Peer::<fjall_bare::Fjall>::new(folder.path())),
         Box::new(floor::Floor { folder: folder.path().to_owned() }),

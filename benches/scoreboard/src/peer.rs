@@ -102,22 +102,26 @@ impl<S: Subject> Peer<S> {
         folder
     }
 
-    fn single(&self, ids: Ids, lifecycles: u64) -> f64 {
+    fn single(&self, ids: Ids, lifecycles: u64, shared: bool) -> f64 {
         let subject = S::open(&self.fresh());
         let ops: Vec<Op> =
             (0..lifecycles).flat_map(|n| (0..5).map(move |at| lifecycle(ids, n, at))).collect();
         let (count, start) = (ops.len(), Instant::now());
         for op in ops {
-            subject.write(vec![op]);
+            if shared {
+                subject.share(op);
+            } else {
+                subject.write(vec![op]);
+            }
         }
         let rate = count as f64 / start.elapsed().as_secs_f64();
         checks::lifecycles(&subject, ids, lifecycles);
         rate
     }
 
-    fn threads(&self, ids: Ids, lifecycles: u64) -> f64 {
+    fn threads(&self, ids: Ids, lifecycles: u64, threads: u64, shared: bool) -> f64 {
         let subject = S::open(&self.fresh());
-        let (done, time) = threads::run(&subject, ids, lifecycles);
+        let (done, time) = threads::run(&subject, ids, lifecycles, threads, shared);
         let mut entries = 0;
         subject.log(|_| entries += 1);
         assert_eq!(entries, done, "{}", S::NAME);
@@ -148,10 +152,15 @@ impl<S: Subject> Side for Peer<S> {
     }
 
     fn run(&mut self, case: &Case, plan: Plan) -> Option<f64> {
+        if S::SHARES_ALONE && !matches!(case.what, What::Threads(_) | What::Grouped) {
+            return None;
+        }
         let lifecycles = plan.count(20_000, 64);
         Some(match case.what {
-            What::Single => self.single(case.ids, plan.count(2_000, 10)),
-            What::Threads => self.threads(case.ids, lifecycles),
+            What::Single => self.single(case.ids, plan.count(2_000, 10), false),
+            What::Grouped => self.single(case.ids, plan.count(2_000, 10), true),
+            What::Threads(threads) => self.threads(case.ids, lifecycles, threads, true),
+            What::Plain(threads) => self.threads(case.ids, lifecycles, threads, false),
             What::Batch => self.batch(case.ids, plan.count(100_000, 1_000)),
             What::MemoryBatch => {
                 memory::peak::<S>(Task::MemoryBatch, &self.fresh(), plan.count(100_000, 1_000))

@@ -15,7 +15,7 @@ use crate::workload::Op;
 pub struct Sqlite(Mutex<Connection>);
 
 impl Sqlite {
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub fn connection(&self) -> MutexGuard<'_, Connection> {
         self.0.lock().unwrap()
     }
 
@@ -35,11 +35,11 @@ impl Sqlite {
     }
 }
 
-fn run(db: &Connection, sql: &str, with: &[&dyn ToSql]) -> rusqlite::Result<()> {
+pub fn run(db: &Connection, sql: &str, with: &[&dyn ToSql]) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute(with).map(drop)
 }
 
-fn apply(db: &Connection, op: Op) -> rusqlite::Result<()> {
+pub fn apply(db: &Connection, op: Op) -> rusqlite::Result<()> {
     let now = now();
     let (number, before, header, first, events) = match op {
         Op::Create(mut record, events) => {

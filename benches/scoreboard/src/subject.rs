@@ -10,6 +10,8 @@ pub const CACHE: usize = 256 * 1024 * 1024;
 
 pub trait Subject: Send + Sync + Sized {
     const NAME: &'static str;
+    /// The subject is there for the shared commits only.
+    const SHARES_ALONE: bool = false;
 
     /// An execution: every field of the header as a value of its own, the payload as text.
     type Row;
@@ -23,6 +25,11 @@ pub trait Subject: Send + Sync + Sized {
 
     /// Does these operations in one transaction, which is durable when this returns.
     fn write(&self, ops: Vec<Op>);
+
+    /// Does one operation, which is durable when this returns and may have shared its commit with others.
+    fn share(&self, op: Op) {
+        self.write(vec![op]);
+    }
 
     fn get(&self, id: &str) -> Option<Self::Row>;
 

@@ -39,6 +39,11 @@ impl Line {
         };
         match (self.case.target, self.ratio(names, "sqlite")) {
             (Target::Sqlite(least), Some(ratio)) => judge(format!("sqlite x{least}"), ratio >= least),
+            (Target::Both(least, batched), Some(ratio)) => {
+                judge(format!("sqlite x{least}"), ratio >= least);
+                let reached = self.ratio(names, "sqlite_batched").is_some_and(|ratio| ratio >= batched);
+                judge(format!("batched x{batched}"), reached);
+            }
             (Target::AtMost(most), _) => {
                 let ours = self.of(names, "execstore");
                 judge(format!("at most {most}"), !ours.is_empty() && median(ours) <= most);
@@ -54,14 +59,14 @@ impl Line {
 
 pub fn print(lines: &[Line], names: &[&str]) {
     print!("\n{:<16} {:<15}", "case", "unit");
-    names.iter().for_each(|name| print!(" {name:>11}"));
+    names.iter().for_each(|name| print!(" {name:>14}"));
     println!(" {:>9} {:>8}  asked", "x sqlite", "x redb");
     for line in lines {
         print!("{:<16} {:<15}", line.case.name, line.case.unit);
         for name in names {
             let values = line.of(names, name);
             let value = (!values.is_empty()).then(|| median(values));
-            print!(" {:>11}", value.map_or_else(|| "-".into(), figure));
+            print!(" {:>14}", value.map_or_else(|| "-".into(), figure));
         }
         let times = |other| line.ratio(names, other).map_or_else(|| "-".into(), |r| format!("{r:.2}"));
         println!(" {:>9} {:>8}  {}", times("sqlite"), times("redb"), line.verdict(names));

@@ -1,4 +1,4 @@
-//! W64 in its plain form: 64 threads, each operation durable before its thread goes on.
+//! W64 and W256: many threads, each operation durable before its thread goes on.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,18 +7,25 @@ use std::time::{Duration, Instant};
 use crate::subject::Subject;
 use crate::workload::{Ids, Op, lifecycle};
 
-pub const THREADS: u64 = 64;
+/// Of those that are killed in the middle.
+const THREADS: u64 = 64;
 
 /// A run ends after this time, even if operations are left: the rate does not depend on their number.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The operations that were done, and how long they took.
-pub fn run<S: Subject>(subject: &S, ids: Ids, lifecycles: u64) -> (u64, Duration) {
-    let (barrier, done) = (Barrier::new(THREADS as usize + 1), AtomicU64::new(0));
+pub fn run<S: Subject>(
+    subject: &S,
+    ids: Ids,
+    lifecycles: u64,
+    threads: u64,
+    shared: bool,
+) -> (u64, Duration) {
+    let (barrier, done) = (Barrier::new(threads as usize + 1), AtomicU64::new(0));
     let mut start = Instant::now();
     std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let mine = (thread..lifecycles).step_by(THREADS as usize);
+        for thread in 0..threads {
+            let mine = (thread..lifecycles).step_by(threads as usize);
             let ops: Vec<Op> = mine.flat_map(|n| (0..5).map(move |at| lifecycle(ids, n, at))).collect();
             let (barrier, done) = (&barrier, &done);
             scope.spawn(move || {
@@ -28,7 +35,11 @@ pub fn run<S: Subject>(subject: &S, ids: Ids, lifecycles: u64) -> (u64, Duration
                     if start.elapsed() > LIMIT {
                         break;
                     }
-                    subject.write(vec![op]);
+                    if shared {
+                        subject.share(op);
+                    } else {
+                        subject.write(vec![op]);
+                    }
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             });
