@@ -11,9 +11,10 @@ use crate::report::{Progress, say};
 pub fn execute(store: &Store, claimed: &Execution) -> Result<(), Error> {
     let expect = Expect::any().state("BidAccepted").revision(claimed.revision);
     // Recorded before the child is there: a child that nobody knows of cannot be.
-    let (running, progress) = store.write(|w| {
+    let id = claimed.id.clone();
+    let (running, progress) = store.batch(move |w| {
         let update = Update::to("Running").message("running");
-        let running = w.update(&claimed.id, &expect, update, &[NewEvent::new("running")])?;
+        let running = w.update(&id, &expect, update, &[NewEvent::new("running")])?;
         Ok::<_, Error>((running, Progress::read(w)?))
     })?;
     say(format!("start {} ({progress})", running.id));
@@ -43,7 +44,7 @@ fn run_child(store: &Store, running: &Execution, record: &Record) -> Result<Outc
     let details = Json::from(json!({"pid": child.pid()}));
     let event = NewEvent::new("started").message("the child runs").details(details);
     let expect = Expect::any().state("Running").revision(running.revision);
-    let noted = store.write(|w| w.append_events(&running.id, &expect, &[event]));
+    let noted = store.append_events(&running.id, &expect, &[event]);
     // The child ends in any case, also if the store does not work any more.
     let outcome = child.finish();
     noted?;
@@ -63,22 +64,21 @@ fn end(store: &Store, running: &Execution, outcome: &Outcome, max_attempts: usiz
     let success = outcome.is_success();
     let state = if success { "Completed" } else { "Failed" };
     let (retry, progress) = if success {
-        let publishing = store.write(|w| {
-            let update = Update::to("Publishing").message("publishing the result");
-            w.update(&running.id, &expect, update, &[exited])
-        })?;
+        let update = Update::to("Publishing").message("publishing the result");
+        let publishing = store.update(&running.id, &expect, update, &[exited])?;
         let expect = Expect::any().state("Publishing").revision(publishing.revision);
-        store.write(|w| {
-            let update = Update::to(state).message(&summary).merge_payload(result);
-            w.update(&running.id, &expect, update, &[NewEvent::new("published")])?;
+        let update = Update::to(state).message(&summary).merge_payload(result);
+        store.batch(move |w| {
+            w.update(&publishing.id, &expect, update.clone(), &[NewEvent::new("published")])?;
             Ok::<_, Error>((None, Progress::read(w)?))
         })?
     } else {
-        store.write(|w| {
-            let update = Update::to(state).message(&summary).merge_payload(result);
-            w.update(&running.id, &expect, update, &[exited])?;
+        let update = Update::to(state).message(&summary).merge_payload(result);
+        let running = running.clone();
+        store.batch(move |w| {
+            w.update(&running.id, &expect, update.clone(), std::slice::from_ref(&exited))?;
             let again = attempts::failures(w, running.job_id.as_str())? < max_attempts;
-            let retry = again.then(|| attempts::retry(w, running)).transpose()?;
+            let retry = again.then(|| attempts::retry(w, &running)).transpose()?;
             Ok::<_, Error>((retry, Progress::read(w)?))
         })?
     };

@@ -1,43 +1,81 @@
-//! The workers: each claims an execution and runs it, until nothing is left.
+//! The workers: a consumer of the change log hands them what becomes pending, and they run it, until nothing
+//! is left.
 
 use std::error::Error as StdError;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use execstore::{ChangeSeq, Error, Execution, Expect, NewEvent, Readable, Store, Update, WriteError};
+use execstore::{
+    Error, Execution, ExecutionId, Expect, Filter, NewEvent, Readable, Start, Store, Update, WriteError,
+};
 
 use crate::execute;
 
 /// Runs everything that is pending, and what comes of it, with this many workers.
 pub fn run(store: &Store, workers: usize) -> Result<(), Box<dyn StdError>> {
-    let stop = AtomicBool::new(false);
+    let (queue, queued) = mpsc::channel();
+    // What is pending now, and from the same moment on what becomes so.
+    let view = store.begin_read()?;
+    for pending in view.by_state(["New"])? {
+        queue.send(pending?.id.clone())?;
+    }
+    let now = view.head()?;
+    drop(view);
+    // Ephemeral: after a crash the list above says what is pending, whatever was handed out before.
+    let consumer = store
+        .consumer("workers")
+        .ephemeral()
+        .filter(Filter::any().entered("New"))
+        .start_at(Start::After(now))
+        .run(move |changes| {
+            changes.iter().try_for_each(|change| queue.send(change.execution_id().clone()))
+        })?;
+
+    let (queued, stop) = (Mutex::new(queued), AtomicBool::new(false));
     thread::scope(|scope| {
         let mut handles = Vec::with_capacity(workers);
         for number in 1..=workers {
-            let worker = Worker { store, stop: &stop, number };
+            let worker = Worker { store, queued: &queued, stop: &stop, number };
             let spawned = thread::Builder::new().spawn_scoped(scope, move || worker.work());
-            handles.push(spawned.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
+            match spawned {
+                Ok(handle) => handles.push(handle),
+                Err(_) if !handles.is_empty() => break,
+                Err(error) => return Err(error.into()),
+            }
         }
+        let finished = until_idle(store, &stop);
+        // The consumer owns the other end of the queue: the workers end with it.
+        drop(consumer);
         for handle in handles {
             handle.join().map_err(|_| "a worker panicked")??;
         }
-        Ok(())
+        Ok(finished?)
     })
+}
+
+/// Waits until nothing is pending or live any more, or a worker cannot go on.
+fn until_idle(store: &Store, stop: &AtomicBool) -> Result<(), Error> {
+    let mut ends = store.watch(Start::Latest, Filter::any())?;
+    while !stop.load(Ordering::Relaxed) {
+        let view = store.begin_read()?;
+        if view.counts()?.iter().all(|(state, count)| state.is_terminal() || *count == 0) {
+            break;
+        }
+        drop(view);
+        ends.next_batch(1_000, Duration::from_millis(500))?;
+    }
+    Ok(())
 }
 
 struct Worker<'a> {
     store: &'a Store,
+    queued: &'a Mutex<Receiver<ExecutionId>>,
     /// Set when one of the workers cannot go on: then the others end too.
     stop: &'a AtomicBool,
     number: usize,
-}
-
-enum Next {
-    Run(Box<Execution>),
-    /// Nothing to claim, but others still run and may fail and be retried.
-    Wait(ChangeSeq),
-    Finished,
 }
 
 impl Worker<'_> {
@@ -50,36 +88,25 @@ impl Worker<'_> {
     }
 
     fn work_on(&self) -> Result<(), Error> {
-        while !self.stop.load(Ordering::Relaxed) {
-            match self.next()? {
-                Next::Run(claimed) => execute::execute(self.store, &claimed)?,
-                Next::Wait(head) => {
-                    self.store.wait_for_changes(head, Duration::from_millis(500))?;
-                }
-                Next::Finished => return Ok(()),
+        while let Some(id) = self.next() {
+            if let Some(claimed) = self.claim(&id)? {
+                execute::execute(self.store, &claimed)?;
             }
         }
         Ok(())
     }
 
-    fn next(&self) -> Result<Next, Error> {
-        let view = self.store.begin_read()?;
-        let mut idle = view.live()?.next().transpose()?.is_none();
-        for pending in view.by_state(["New"])? {
-            idle = false;
-            if let Some(claimed) = self.claim(&pending?)? {
-                return Ok(Next::Run(Box::new(claimed)));
-            }
-        }
-        Ok(if idle { Next::Finished } else { Next::Wait(view.head()?) })
+    /// Waits for the next; `None` when there will be no more.
+    fn next(&self) -> Option<ExecutionId> {
+        let queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
+        queued.recv().ok().filter(|_| !self.stop.load(Ordering::Relaxed))
     }
 
-    /// `None` if another worker was faster.
-    fn claim(&self, pending: &Execution) -> Result<Option<Execution>, Error> {
-        let expect = Expect::any().state("New").revision(pending.revision);
+    /// `None` if it is not pending any more.
+    fn claim(&self, id: &ExecutionId) -> Result<Option<Execution>, Error> {
         let update = Update::to("BidAccepted").node_id(format!("node-{}", std::process::id()));
         let event = NewEvent::new("claimed").message(format!("by worker {}", self.number));
-        match self.store.write(|w| w.update(&pending.id, &expect, update, &[event])) {
+        match self.store.update(id, &Expect::any().state("New"), update, &[event]) {
             Ok(claimed) => Ok(Some(claimed)),
             Err(Error::Write(WriteError::Conflict { .. })) => Ok(None),
             Err(error) => Err(error),
