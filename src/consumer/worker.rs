@@ -9,8 +9,9 @@ use super::control::{ConsumerState, Control};
 use super::retry::{OnFailure, Retry};
 use crate::batch::{Batcher, WhenFull};
 use crate::change::Change;
-use crate::error::{CommitError, Error, StorageError, WatchError};
+use crate::error::{Error, StorageError, WatchError};
 use crate::id::ChangeSeq;
+use crate::reader::{Readable, sealed::View};
 use crate::shared::Shared;
 use crate::txn::WriteTxn;
 use crate::watch::{Start, Watcher};
@@ -19,12 +20,15 @@ use crate::writer::Writer;
 /// The caller's own error.
 pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+type Plain = dyn FnMut(&[Change]) -> Result<(), Failure> + Send;
+type InTransaction = dyn FnMut(&[Change], &mut Writer<'_>) -> Result<(), Failure> + Send;
+
 /// What the caller does with changes.
 pub(super) enum Handler {
     /// Effects elsewhere; the checkpoint is saved after them.
-    Plain(Box<dyn FnMut(&[Change]) -> Result<(), Failure> + Send>),
+    Plain(Box<Plain>),
     /// Effects in this store, in one transaction with the checkpoint.
-    InTransaction(Box<dyn FnMut(&[Change], &mut Writer<'_>) -> Result<(), Failure> + Send>),
+    InTransaction(Box<InTransaction>),
 }
 
 /// How long a consumer waits before it looks whether its position should be saved.
@@ -260,7 +264,6 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 /// The position that a consumer of this name begins at, saved from now on so that it holds the log back.
 pub(super) fn register(shared: &Arc<Shared>, name: &str, start: &Start) -> Result<ChangeSeq, Error> {
-    use crate::reader::{Readable, sealed::View};
     let txn = WriteTxn::new(shared.clone())?;
     let position = {
         let mut writer = txn.writer()?;
@@ -283,6 +286,6 @@ pub(super) fn register(shared: &Arc<Shared>, name: &str, start: &Start) -> Resul
             position
         }
     };
-    txn.commit().map_err(|error: CommitError| Error::from(error))?;
+    txn.commit()?;
     Ok(position)
 }

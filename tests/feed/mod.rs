@@ -25,7 +25,7 @@ pub fn wanted() -> Vec<Wanted> {
     let any = Filter::any;
     vec![
         Wanted { filter: any(), matches: |_| true },
-        Wanted { filter: any().job("j0"), matches: |c| c.job_id() == &"j0" },
+        Wanted { filter: any().job("j0"), matches: |c| *c.job_id() == "j0" },
         Wanted {
             filter: any().kind(ChangeKind::Created).kind(ChangeKind::Deleted),
             matches: |c| matches!(c.kind(), ChangeKind::Created | ChangeKind::Deleted),
