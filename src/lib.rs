@@ -3,7 +3,8 @@
 //! A node (a compute node, a workflow engine, a job runner, an agent runtime) links it in and keeps there
 //! what it is running and has run: executions, the sequenced events of each, indexes by job and by state,
 //! a store-wide change log, and checkpoints. Everything that belongs together changes in one write
-//! transaction, and a caller may pass in its own.
+//! transaction, and a caller may pass in its own. Many threads share one durable commit; watchers and
+//! consumers follow the change log, and survive restarts.
 //!
 //! ```
 //! use execstore::{Expect, NewEvent, NewExecution, Readable, Store, Update};
