@@ -2,7 +2,7 @@
 
 use crate::workload::Ids;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum What {
     Single,
     /// One thread through the group commit.
@@ -12,6 +12,11 @@ pub enum What {
     /// The same, each committing on its own.
     Plain(u64),
     Batch,
+    /// From commit to delivery, at this part of the samples; of a loaded store or an idle one.
+    Delivery {
+        part: f64,
+        loaded: bool,
+    },
     Get,
     Job,
     Live,
@@ -67,7 +72,7 @@ use Ids::{V4, V7};
 use Target::{AtMost, Both, Sqlite};
 
 /// Those that read the prepared store stand together; the one that kills it is their last.
-pub const CASES: [Case; 28] = [
+pub const CASES: [Case; 32] = [
     rate("W1", "operations/s", V7, What::Single, Sqlite(0.7)),
     rate("W1/v4", "operations/s", V4, What::Single, Sqlite(0.7)),
     rate("W1/group", "operations/s", V7, What::Grouped, Sqlite(0.63)),
@@ -90,6 +95,10 @@ pub const CASES: [Case; 28] = [
     rate("R5/50000/offset", "pages/s", V7, What::Offset, Sqlite(50.0)),
     rate("R6", "queries/s", V7, What::Events, Sqlite(2.0)),
     rate("RT", "entries/s", V7, What::Log, Sqlite(1.5)),
+    cost("D/idle/p50", "us", What::Delivery { part: 0.5, loaded: false }, Target::None),
+    cost("D/idle/p99", "us", What::Delivery { part: 0.99, loaded: false }, AtMost(1_000.0)),
+    cost("D/loaded/p50", "us", What::Delivery { part: 0.5, loaded: true }, Target::None),
+    cost("D/loaded/p99", "us", What::Delivery { part: 0.99, loaded: true }, Target::None),
     cost("M/WB", "MiB", What::MemoryBatch, AtMost(256.0)),
     cost("M/R1", "MiB", What::MemoryGet, AtMost(256.0)),
     cost("O/clean", "ms", What::OpenClean, Target::None),

@@ -1,12 +1,14 @@
 //! execstore, as a caller uses it: defaults, the public API, a transaction for each query.
 
 use std::path::Path;
+use std::time::Duration;
 
 use execstore::{
-    Change, Cursor, Execution, Expect, Json, NewEvent, NewExecution, PageRequest, Readable, Revision, Store,
-    Timestamp, Update, WriteError, Writer,
+    Change, ChangeKind, Cursor, Execution, Expect, Filter, Json, NewEvent, NewExecution, PageRequest,
+    Readable, Revision, Start, Store, Timestamp, Update, WriteError, Writer,
 };
 
+use crate::latency;
 use crate::record::{self, Desired, Entry, Header, Record, State};
 use crate::subject::Subject;
 use crate::workload::{Op, Step};
@@ -72,12 +74,28 @@ fn new_events(events: Vec<record::Event>) -> Vec<NewEvent> {
     new.collect()
 }
 
+impl Execstore {
+    /// Waits for what is created from now on, and gives its ids.
+    pub fn watch(&self) -> impl FnMut(Duration) -> Vec<String> {
+        let created = Filter::any().kind(ChangeKind::Created);
+        let mut watcher = self.0.watch(Start::Latest, created).unwrap();
+        move |timeout| {
+            let changes = watcher.next_batch(1_000, timeout).unwrap();
+            changes.iter().map(|change| change.execution_id().to_string()).collect()
+        }
+    }
+}
+
 impl Subject for Execstore {
     const NAME: &'static str = "execstore";
     type Row = Execution;
     type Event = execstore::Event;
     type Entry = Change;
     type Cursor = Cursor;
+
+    fn delivery(&self, samples: u64, loaded: bool) -> Option<Vec<f64>> {
+        Some(latency::delivery(self, samples, loaded))
+    }
 
     fn open(folder: &Path) -> Self {
         Self(Store::builder().open_or_create(folder.join("store.redb")).unwrap())

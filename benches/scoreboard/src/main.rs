@@ -12,6 +12,7 @@ mod execstore;
 mod fjall_bare;
 mod floor;
 mod keys;
+mod latency;
 mod memory;
 mod peer;
 mod reads;

@@ -169,6 +169,10 @@ impl<S: Subject> Side for Peer<S> {
                 let folder = self.closed(case.ids, plan);
                 memory::peak::<S>(Task::MemoryGet, &folder, plan.prepared())
             }
+            What::Delivery { part, loaded } => {
+                let times = S::open(&self.fresh()).delivery(plan.count(2_000, 50), loaded)?;
+                times[((times.len() - 1) as f64 * part) as usize]
+            }
             What::OpenClean => {
                 let folder = self.closed(case.ids, plan);
                 median((0..5).map(|_| crash::open::<S>(&folder).1).collect())

@@ -58,6 +58,11 @@ pub trait Subject: Send + Sync + Sized {
     /// The change log from its start to its end.
     fn log(&self, each: impl FnMut(Self::Entry));
 
+    /// From commit to delivery, in microseconds, in order of size, where the subject delivers.
+    fn delivery(&self, _samples: u64, _loaded: bool) -> Option<Vec<f64>> {
+        None
+    }
+
     /// Checks everything that it can.
     fn verify(&self) {}
 

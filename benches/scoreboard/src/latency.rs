@@ -1,0 +1,64 @@
+//! D: the time from a commit to the delivery of its change to a watcher.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crate::execstore::Execstore;
+use crate::subject::Subject;
+use crate::workload::{Ids, lifecycle};
+
+/// Who loads the store meanwhile, through the group commit.
+const LOAD: u64 = 16;
+
+/// The delivery times of `samples` single commits, in order of size, in microseconds.
+///
+/// A commit counts from the moment at which its call returns; what is delivered before that took no time.
+pub fn delivery(subject: &Execstore, samples: u64, loaded: bool) -> Vec<f64> {
+    let stop = AtomicBool::new(false);
+    let mut times: Vec<f64> = std::thread::scope(|scope| {
+        let stop = &stop;
+        if loaded {
+            for thread in 0..LOAD {
+                scope.spawn(move || {
+                    let mut n = (1 + thread) << 40;
+                    while !stop.load(Ordering::Relaxed) {
+                        (0..5).for_each(|at| subject.share(lifecycle(Ids::V7, n, at)));
+                        n += 1;
+                    }
+                });
+            }
+        }
+        let (tell, told) = mpsc::channel();
+        let watching = scope.spawn(move || {
+            let mut watcher = subject.watch();
+            tell.send(()).unwrap();
+            let mut delivered = HashMap::new();
+            let mut wanted: HashSet<_> = (0..samples).map(|n| Ids::V7.execution(n)).collect();
+            while !wanted.is_empty() {
+                for id in watcher(Duration::from_secs(10)) {
+                    if wanted.remove(&id) {
+                        delivered.insert(id, Instant::now());
+                    }
+                }
+            }
+            delivered
+        });
+        told.recv().unwrap();
+        let mut committed = HashMap::new();
+        for n in 0..samples {
+            subject.write(vec![lifecycle(Ids::V7, n, 0)]);
+            committed.insert(Ids::V7.execution(n), Instant::now());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let delivered = watching.join().unwrap();
+        stop.store(true, Ordering::Relaxed);
+        committed
+            .into_iter()
+            .map(|(id, at)| delivered[&id].saturating_duration_since(at).as_secs_f64() * 1e6)
+            .collect()
+    });
+    times.sort_by(f64::total_cmp);
+    times
+}
