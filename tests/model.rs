@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use execstore::redb::{Durability, ReadableDatabase, TableDefinition, WriteTransaction};
-use execstore::{Builder, Error, Store, Timestamp, WriteError};
+use execstore::{Builder, Error, Store, Timestamp, WriteError, Writer};
 use proptest::test_runner::{Config, TestRunner};
 
 use cases::{Case, End, How, Step, cases};
@@ -30,7 +30,7 @@ use compare::{compare_all, compare_touched};
 use dice::Dice;
 use memory::Memory;
 use model::Model;
-use ops::perform;
+use ops::{Op, perform};
 use records::MAX_PAYLOAD;
 
 const OWN: TableDefinition<'_, u8, u8> = TableDefinition::new("the caller's own");
@@ -229,6 +229,33 @@ impl Run {
                         || (abort && matches!(result, Err(Error::Write(WriteError::NotFound { .. }))))
                 );
             }
+            How::Batch => {
+                let (before, clock, tick) = (model.clone(), self.clock.clone(), self.tick);
+                let ops: Vec<_> = ops.iter().map(|(op, _)| Op::clone(op)).collect();
+                let run = move |w: &mut Writer<'_>| {
+                    let (mut model, mut touched) = (before.clone(), Vec::new());
+                    for op in &ops {
+                        let now = clock.fetch_add(tick, Ordering::Relaxed) + tick;
+                        let ids = perform(w, &mut model, op, now);
+                        compare_touched(w, &model, &ids);
+                        touched.extend(ids);
+                    }
+                    if abort {
+                        Err(WriteError::NotFound { id: "abort".into() })
+                    } else {
+                        Ok((model, touched))
+                    }
+                };
+                let result = match self.dice.roll(2) {
+                    0 => store.batch(run),
+                    _ => store.submit(run).unwrap().wait(),
+                };
+                match result {
+                    Ok(done) => (model, touched) = done,
+                    Err(Error::Write(WriteError::NotFound { .. })) if abort => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
             How::Held | How::Entered => {
                 let mut txn = store.begin_write().unwrap();
                 if end == End::Lazy {
@@ -282,7 +309,7 @@ impl Run {
     fn committed(&mut self, how: How, lazy: bool, model: Model, own: OwnRows) {
         let wrote = model.version != self.model.version;
         // A closure cannot ask for less.
-        let lazy = lazy && !matches!(how, How::Closure);
+        let lazy = lazy && !matches!(how, How::Closure | How::Batch);
         (self.model, self.own) = (model, own);
         let entered = matches!(how, How::Entered);
         // Entered transactions of a store with a journal are always redb's durable ones.

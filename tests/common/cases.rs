@@ -11,6 +11,8 @@ const OPERATIONS: usize = 50;
 #[derive(Clone, Copy, Debug)]
 pub enum How {
     Closure,
+    /// Through the group commit.
+    Batch,
     Held,
     /// Entered with `redb()`.
     Entered,
@@ -70,9 +72,10 @@ pub fn cases() -> impl Strategy<Value = Case> {
         2 => (0..16u8, 0..16u8).prop_map(|(id, want)| Op::Delete { id, want }),
         1 => (0..4u8, 0..220u8).prop_map(|(name, seq)| Op::SetCheckpoint { name, seq }),
         1 => (0..4u8).prop_map(|name| Op::DeleteCheckpoint { name }),
+        1 => (0..220u8).prop_map(|seq| Op::Trim { seq }),
     ];
     let how = prop_oneof![
-        4 => Just(How::Closure), 3 => Just(How::Held), 1 => Just(How::Entered), 1 => Just(How::Joined),
+        3 => Just(How::Closure), 2 => Just(How::Batch), 3 => Just(How::Held), 1 => Just(How::Entered), 1 => Just(How::Joined),
     ];
     let end = prop_oneof![
         4 => Just(End::GoOn), 6 => Just(End::Commit), 1 => Just(End::Lazy), 1 => Just(End::Abort),

@@ -27,6 +27,8 @@ pub struct Model {
     pub log: Vec<Entry>,
     pub checkpoints: BTreeMap<String, u64>,
     pub last_number: u64,
+    /// How many entries of the log were trimmed.
+    pub trimmed: u64,
     /// How many operations changed something.
     pub version: u64,
 }
@@ -214,6 +216,15 @@ impl Model {
         let found = self.checkpoints.remove(name).is_some();
         self.version += u64::from(found);
         found
+    }
+
+    pub fn trim(&mut self, upto: u64) -> u64 {
+        let hold = self.checkpoints.values().min().copied().unwrap_or(u64::MAX);
+        let end = upto.min(hold).min(self.log.len() as u64);
+        let gone = end.saturating_sub(self.trimmed);
+        self.trimmed += gone;
+        self.version += u64::from(gone > 0);
+        gone
     }
 
     fn expected(&self, id: &str, want: &Want) -> Result<(u64, Rec), WriteError> {

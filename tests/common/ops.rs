@@ -20,6 +20,7 @@ pub enum Op {
     Delete { id: u8, want: u8 },
     SetCheckpoint { name: u8, seq: u8 },
     DeleteCheckpoint { name: u8 },
+    Trim { seq: u8 },
 }
 
 fn payload(kind: u8) -> String {
@@ -184,6 +185,11 @@ pub fn perform(w: &mut Writer<'_>, model: &mut Model, op: &Op, now: i64) -> Vec<
         Op::DeleteCheckpoint { name } => {
             let name = ["", "a", "b", "c"][*name as usize % 4];
             same(op, w.delete_checkpoint(name), Ok(model.delete_checkpoint(name)));
+            vec![]
+        }
+        Op::Trim { seq } => {
+            let seq = u64::from(*seq) * (model.log.len() as u64 + 1) / 200;
+            same(op, w.trim_changes(ChangeSeq(seq)), Ok(model.trim(seq)));
             vec![]
         }
     }
