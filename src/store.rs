@@ -24,7 +24,7 @@ use crate::writer::{Receipt, Writer, in_use};
 
 /// An execution store. Handles are cheap to clone and can be shared between threads.
 ///
-/// The file is closed when the last handle and the last transaction are dropped. `std::process::exit` drops
+/// The file is closed when the last handle is dropped, with the last transaction, watcher and consumer. `std::process::exit` drops
 /// nothing: the next open then has to do what a close would have done, and nothing is lost.
 ///
 /// While a thread holds a [`WriteTxn`], beginning another write on the same thread waits for ever.

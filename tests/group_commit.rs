@@ -254,6 +254,26 @@ fn a_batch_within_a_batch_is_refused_and_the_outer_one_goes_on() {
 }
 
 #[test]
+fn a_delay_gathers_those_who_come_one_by_one() {
+    // It ends early once as many are there as a commit takes.
+    let settings = GroupCommit::new().max_delay(Duration::from_secs(60)).max_members(5);
+    let store = TestStore::with(Store::builder().set_group_commit(settings));
+    let pending: Vec<_> = (0..5)
+        .map(|n| {
+            thread::sleep(Duration::from_millis(2));
+            let outside = Store::clone(&store);
+            let run = move |w: &mut Writer<'_>| {
+                w.create(new(n), &[])?;
+                outside.read(|r| r.head())
+            };
+            store.submit(run).unwrap()
+        })
+        .collect();
+    let heads: Vec<_> = pending.into_iter().map(|pending| pending.wait().unwrap().get()).collect();
+    assert_eq!(heads, [0; 5], "one commit for all of them");
+}
+
+#[test]
 fn the_order_is_the_order_of_submission() {
     let store = TestStore::new();
     let pending: Vec<_> =

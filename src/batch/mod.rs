@@ -56,6 +56,8 @@ struct Queue {
     members: Members,
     /// A commit is under way, on the thread of the store or of a caller.
     busy: bool,
+    /// The thread waits for further members.
+    gathering: bool,
     closed: bool,
     thread: Option<JoinHandle<()>>,
 }
@@ -158,7 +160,7 @@ impl Batcher {
             queue.thread = Some(spawned.map_err(|error| BatchError::Thread(error.into()))?);
         }
         queue.members.push_back(member);
-        if !queue.busy {
+        if !queue.busy || queue.gathering {
             self.moved.notify_all();
         }
         Ok(())
@@ -188,7 +190,7 @@ impl Batcher {
             }
             queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        queue.busy = true;
+        (queue.busy, queue.gathering) = (true, true);
         let deadline = Instant::now().checked_add(self.settings.max_delay);
         while !queue.closed && queue.members.len() < self.settings.max_members {
             let left =
@@ -196,9 +198,9 @@ impl Batcher {
             if left.is_zero() {
                 break;
             }
-            // Who comes while a commit is under way does not ring; a delay is short.
             queue = self.moved.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        queue.gathering = false;
         let many = queue.members.len().min(self.settings.max_members);
         let members = queue.members.drain(..many).collect();
         self.room.notify_all();
