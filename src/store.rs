@@ -228,9 +228,11 @@ impl Store {
     /// open, and the file is made whole once it ends. Dropping the last handle does the same, without
     /// reporting errors.
     pub fn close(self) -> Result<(), Error> {
+        let in_the_way = self.shared.turnstile.is_held_here();
         self.threads.stop();
         self.shared.refuse();
-        Ok(self.shared.finish()?)
+        self.shared.finish()?;
+        if in_the_way { Err(StorageError::Busy.into()) } else { Ok(()) }
     }
 
     /// Reads everything and compares records, index rows, counters, events and change log with each other.

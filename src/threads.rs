@@ -28,11 +28,14 @@ impl Threads {
     }
 
     /// Consumers first, which save their positions; then what was accepted is committed; then those who wait
-    /// for changes are told.
+    /// for changes are told. A thread that holds a write transaction does not wait for those that wait for it:
+    /// they end once it has ended.
     pub(crate) fn stop(&self) {
         let maintenance = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(maintenance);
-        self.registry.stop_all(&self.shared.doorbell);
+        if let Some(maintenance) = maintenance {
+            maintenance.stop(!self.shared.turnstile.is_held_here());
+        }
+        self.registry.stop_all(&self.shared.doorbell, &self.shared.turnstile);
         self.batcher.close();
         self.shared.doorbell.close();
     }
@@ -47,7 +50,7 @@ impl Drop for Threads {
 /// Trims the log every now and then.
 struct Maintainer {
     stop: Arc<(Mutex<bool>, Condvar)>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 impl Maintainer {
@@ -69,18 +72,16 @@ impl Maintainer {
             }
         };
         let thread = thread::Builder::new().name("execstore-maintain".into()).spawn(work).ok()?;
-        Some(Self { stop, thread: Some(thread) })
+        Some(Self { stop, thread })
     }
 }
 
-impl Drop for Maintainer {
-    fn drop(&mut self) {
+impl Maintainer {
+    fn stop(self, wait: bool) {
         *self.stop.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.stop.1.notify_all();
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != thread::current().id()
-        {
-            let _ = thread.join();
+        if wait && self.thread.thread().id() != thread::current().id() {
+            let _ = self.thread.join();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 /// The line of those who wait to write through this store. Who commits through the database itself does not
 /// stand in it; redb lets such a one in between two of ours.
@@ -10,12 +11,14 @@ pub(crate) struct Turnstile(Mutex<Line>);
 
 #[derive(Debug, Default)]
 struct Line {
-    taken: bool,
+    /// Whose turn it is: the thread that asked for it.
+    taken: Option<ThreadId>,
     waiting: VecDeque<Arc<Ticket>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ticket {
+    thread: ThreadId,
     called: Mutex<bool>,
     bell: Condvar,
 }
@@ -32,11 +35,12 @@ impl Turnstile {
     /// Waits for its turn.
     pub(crate) fn enter(self: &Arc<Self>) -> Turn {
         let mut line = self.line();
-        if !line.taken {
-            line.taken = true;
+        let thread = thread::current().id();
+        if line.taken.is_none() {
+            line.taken = Some(thread);
             return Turn(self.clone());
         }
-        let ticket = Arc::new(Ticket::default());
+        let ticket = Arc::new(Ticket { thread, called: Mutex::default(), bell: Condvar::new() });
         line.waiting.push_back(ticket.clone());
         drop(line);
         let mut called = ticket.called.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,6 +48,11 @@ impl Turnstile {
             called = ticket.bell.wait(called).unwrap_or_else(PoisonError::into_inner);
         }
         Turn(self.clone())
+    }
+
+    /// `true` if this very thread has the turn: whatever else waits for one, it must not wait for that.
+    pub(crate) fn is_held_here(&self) -> bool {
+        self.line().taken == Some(thread::current().id())
     }
 }
 
@@ -53,11 +62,12 @@ impl Drop for Turn {
         match line.waiting.pop_front() {
             // The place stays taken: it goes to the one who has waited longest.
             Some(next) => {
+                line.taken = Some(next.thread);
                 drop(line);
                 *next.called.lock().unwrap_or_else(PoisonError::into_inner) = true;
                 next.bell.notify_one();
             }
-            None => line.taken = false,
+            None => line.taken = None,
         }
     }
 }
@@ -65,7 +75,6 @@ impl Drop for Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::thread;
     use std::time::Duration;
 
     #[test]
@@ -89,7 +98,7 @@ mod tests {
         drop(first);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(*order.lock().unwrap(), (0..8).collect::<Vec<_>>());
-        assert!(!line.line().taken);
+        assert!(line.line().taken.is_none());
     }
 
     fn line_len(line: &Turnstile) -> usize {

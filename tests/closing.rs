@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use common::{TestStore, create};
 use execstore::redb::{Builder, TableDefinition, backends::InMemoryBackend};
 use execstore::{
-    ChangeSeq, CommitError, ConsumerState, Error, Filter, NewExecution, Readable, Start, StorageError, Store,
-    WatchError,
+    ChangeSeq, CommitError, ConsumerState, Error, Filter, LogRetention, NewExecution, Readable, Start,
+    StorageError, Store, WatchError,
 };
 
 const BILLS: TableDefinition<&str, u64> = TableDefinition::new("bills");
@@ -212,4 +212,73 @@ fn the_last_handle_may_go_inside_a_batch() {
         }
     };
     assert!(store.read(|r| r.get("e")).unwrap().is_some());
+}
+
+#[test]
+fn a_thread_with_a_write_transaction_does_not_wait_for_those_who_wait_for_it() {
+    for journal in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.redb");
+        let mut builder = Store::builder();
+        builder.set_journal(journal).set_maintenance(Duration::from_millis(1));
+        builder.set_log_retention(LogRetention::new().max_count(0));
+        let store = builder.create(&path).unwrap();
+        let (entered, enter) = channel();
+        let consumer = store.consumer("c").run(move |_| {
+            entered.send(()).ok();
+            Ok::<_, Error>(())
+        });
+        let consumer = consumer.unwrap();
+        let txn = store.begin_write().unwrap();
+        txn.writer().unwrap().create(NewExecution::new("j").id("held"), &[]).unwrap();
+        let pending = store.submit(|w| w.create(NewExecution::new("j").id("queued"), &[])).unwrap();
+        drop(store);
+        assert!(!pending.is_ready());
+        txn.commit().unwrap();
+        assert_eq!(pending.wait().unwrap().id, "queued");
+        drop(consumer);
+        drop(enter);
+        let began = Instant::now();
+        let store = loop {
+            match Store::open(&path) {
+                Ok(store) => break store,
+                Err(execstore::OpenError::AlreadyOpen { .. })
+                    if began.elapsed() < Duration::from_secs(20) => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!(store.read(|r| r.head()).unwrap().get(), 2);
+        assert!(store.verify().unwrap().is_clean());
+    }
+}
+
+#[test]
+fn what_waits_behind_a_caller_that_commits_alone_is_finished_too() {
+    let store = TestStore::new();
+    let (entered, enter) = channel();
+    let (release, released) = channel::<()>();
+    thread::scope(|scope| {
+        let alone = scope.spawn(|| {
+            let mut wait = Some((entered, released));
+            store.batch(move |w| {
+                if let Some((entered, released)) = wait.take() {
+                    entered.send(()).unwrap();
+                    released.recv().ok();
+                }
+                w.create(NewExecution::new("j").id("alone"), &[])
+            })
+        });
+        enter.recv_timeout(Duration::from_secs(20)).unwrap();
+        let behind = store.submit(|w| w.create(NewExecution::new("j").id("behind"), &[])).unwrap();
+        let closing = scope.spawn(|| Store::clone(&store).close());
+        thread::sleep(Duration::from_millis(100));
+        assert!(!closing.is_finished() && !behind.is_ready());
+        drop(release);
+        assert_eq!(alone.join().unwrap().unwrap().id, "alone");
+        assert_eq!(behind.wait().unwrap().id, "behind");
+        closing.join().unwrap().unwrap();
+    });
+    let folder = store.into_folder();
+    let store = Store::open(folder.path().join("store.redb")).unwrap();
+    assert_eq!(store.read(|r| r.head()).unwrap().get(), 2);
 }

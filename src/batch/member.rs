@@ -12,7 +12,7 @@ use crate::writer::Writer;
 /// A closure that waits for its commit, whatever it returns.
 pub(super) trait Member: Send {
     /// Runs it, for the first time or again. `false`: it failed, and what it wrote must not stay.
-    fn run(&mut self, writer: &mut Writer<'_>) -> bool;
+    fn run(&mut self, batcher: usize, writer: &mut Writer<'_>) -> bool;
 
     /// Tells its caller how it went, after the commit.
     fn settle(self: Box<Self>, committed: Result<(), CommitError>);
@@ -36,9 +36,9 @@ where
     T: Send,
     Error: From<E>,
 {
-    fn run(&mut self, writer: &mut Writer<'_>) -> bool {
+    fn run(&mut self, batcher: usize, writer: &mut Writer<'_>) -> bool {
         let Some(run) = &mut self.run else { return true };
-        let outcome = guarded(|| run(writer));
+        let outcome = guarded(batcher, || run(writer));
         let succeeded = outcome.is_ok();
         self.outcome = Some(outcome);
         succeeded
@@ -66,30 +66,24 @@ impl<F, T> Drop for Closure<F, T> {
 }
 
 thread_local! {
-    /// This thread is running somebody's closure in a group commit.
-    static RUNNING: Cell<bool> = const { Cell::new(false) };
+    /// The group commit of which this thread is running somebody's closure; 0 for none.
+    static RUNNING: Cell<usize> = const { Cell::new(0) };
 }
 
-pub(super) fn is_running() -> bool {
-    RUNNING.get()
+pub(super) fn is_running(batcher: usize) -> bool {
+    RUNNING.get() == batcher
 }
 
 /// Runs a caller's closure: a panic fails it alone, and a group commit inside it is refused, since it would
 /// wait for the very commit that it is part of.
-pub(super) fn guarded<T, E>(run: impl FnOnce() -> Result<T, E>) -> Result<T, Error>
+pub(super) fn guarded<T, E>(batcher: usize, run: impl FnOnce() -> Result<T, E>) -> Result<T, Error>
 where
     Error: From<E>,
 {
-    struct Left;
-    impl Drop for Left {
-        fn drop(&mut self) {
-            RUNNING.set(false);
-        }
-    }
-    RUNNING.set(true);
-    let left = Left;
+    // Within a closure of one store another store's group commit may be called.
+    let outer = RUNNING.replace(batcher);
     let outcome = catch_unwind(AssertUnwindSafe(run));
-    drop(left);
+    RUNNING.set(outer);
     match outcome {
         Ok(result) => Ok(result?),
         Err(panic) => Err(BatchError::Panicked { message: message(&*panic) }.into()),

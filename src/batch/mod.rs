@@ -16,6 +16,7 @@ mod pending;
 mod settings;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -110,9 +111,19 @@ impl Batcher {
         Ok(Pending::new(slot))
     }
 
+    /// This thread is running a closure of this store's group commit.
+    fn is_running(&self) -> bool {
+        is_running(self.id())
+    }
+
+    /// Which group commit this is, among those of all stores.
+    fn id(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     /// Nobody is there: the caller may commit by itself.
     fn alone(&self) -> Result<Option<Solo<'_>>, Error> {
-        if is_running() {
+        if self.is_running() {
             return Err(BatchError::Reentrant.into());
         }
         let mut queue = self.queue();
@@ -133,14 +144,14 @@ impl Batcher {
         let txn = WriteTxn::new(self.shared.clone())?;
         let value = {
             let mut writer = txn.writer()?;
-            guarded(|| run(&mut writer))?
+            guarded(self.id(), || run(&mut writer))?
         };
         txn.commit()?;
         Ok(value)
     }
 
     fn enqueue(self: &Arc<Self>, member: Box<dyn Member>, full: WhenFull) -> Result<(), Error> {
-        if is_running() {
+        if self.is_running() {
             return Err(BatchError::Reentrant.into());
         }
         let mut queue = self.queue();
@@ -169,7 +180,9 @@ impl Batcher {
     /// The store's own thread: commits what queues up, until the queue is closed and empty.
     fn work(&self) {
         while let Some(mut members) = self.next_members() {
-            self.run(&mut members);
+            // What a caller's closure or result does when it is dropped must not stop the others. Members that
+            // are lost in it are answered as they go.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.run(&mut members)));
             let mut queue = self.queue();
             // What did not fit goes first in the next one.
             while let Some(member) = members.pop_back() {
@@ -242,7 +255,7 @@ impl Batcher {
             };
             for member in members.iter_mut().take(limit) {
                 let before = writer.written();
-                if !member.run(&mut writer) && writer.written() != before {
+                if !member.run(self.id(), &mut writer) && writer.written() != before {
                     return Attempt::Spoilt { by: ran };
                 }
                 ran += 1;
@@ -262,8 +275,9 @@ impl Batcher {
         self.moved.notify_all();
         self.room.notify_all();
         drop(queue);
-        // The last handle may be dropped by a closure that this very thread runs.
-        if is_running() {
+        // The last handle may be dropped by a closure that this very thread runs, or by a thread that is in the
+        // way of all this with its own transaction.
+        if self.is_running() || self.shared.turnstile.is_held_here() {
             return;
         }
         if let Some(thread) = thread

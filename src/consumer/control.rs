@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::doorbell::Doorbell;
 use crate::id::ChangeSeq;
 use crate::time::Timestamp;
+use crate::turn::Turnstile;
 use crate::watch::Start;
 
 /// What a consumer is doing.
@@ -112,10 +113,13 @@ impl Control {
         }
     }
 
-    /// Stops the consumer and waits until its handler has returned; not on the consumer's own thread, which
-    /// would wait for itself.
-    pub(super) fn stop(&self, doorbell: &Doorbell) {
+    /// Stops the consumer and waits until its handler has returned; but not where that would be to wait for
+    /// oneself, on the consumer's own thread and on one that holds a write transaction.
+    pub(super) fn stop(&self, doorbell: &Doorbell, turnstile: &Turnstile) {
         self.wish(doorbell, |inner| inner.stop = true);
+        if turnstile.is_held_here() {
+            return;
+        }
         let thread = self.lock().thread.take();
         if let Some(thread) = thread
             && thread.thread().id() != thread::current().id()
@@ -152,8 +156,8 @@ impl Registry {
         self.lock().remove(name);
     }
 
-    pub(crate) fn stop_all(&self, doorbell: &Doorbell) {
+    pub(crate) fn stop_all(&self, doorbell: &Doorbell, turnstile: &Turnstile) {
         let running: Vec<_> = self.lock().values().flatten().cloned().collect();
-        running.iter().for_each(|control| control.stop(doorbell));
+        running.iter().for_each(|control| control.stop(doorbell, turnstile));
     }
 }

@@ -251,7 +251,7 @@ impl Consumer {
     /// Stops it, and waits until the handler's present call has returned. Its checkpoint stays. Gives the
     /// last statistics.
     pub fn stop(self) -> ConsumerStats {
-        self.control.stop(&self.shared.doorbell);
+        self.control.stop(&self.shared.doorbell, &self.shared.turnstile);
         self.stats()
     }
 
@@ -263,6 +263,6 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        self.control.stop(&self.shared.doorbell);
+        self.control.stop(&self.shared.doorbell, &self.shared.turnstile);
     }
 }
