@@ -7,7 +7,7 @@ use crate::redo::Redo;
 use crate::shared::Shared;
 use crate::tables::{finish, roll_back, shield};
 
-/// Commits, then wakes who waits. `entered`: the transaction may hold writes that the redo does not.
+/// Commits. `entered`: the transaction may hold writes that the redo does not.
 pub(crate) fn commit(
     shared: &Shared,
     txn: WriteTransaction,
@@ -47,9 +47,8 @@ pub(crate) fn commit(
         },
     };
     shared.forget_snapshot();
-    match &result {
-        Ok(()) => shared.doorbell.ring(redo.head),
-        Err(_) => shared.poison(),
+    if result.is_err() {
+        shared.poison();
     }
     result
 }

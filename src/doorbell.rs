@@ -1,5 +1,6 @@
 //! Who waits for a change is woken here. The doorbell carries no data: the change log is the truth.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -59,7 +60,10 @@ impl Doorbell {
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.rung.notify_all();
-        wakers.into_iter().for_each(|(_, waker)| waker.wake());
+        for (_, waker) in wakers {
+            // What a caller's waker does must not fail the commit that rings.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
     }
 
     /// The head of the log as far as it is known here.
@@ -88,22 +92,28 @@ impl Doorbell {
 
     /// The same for a future: leaves the waker under a ticket until it rings.
     pub(crate) fn poll(&self, after: u64, ticket: &mut u64, waker: &Waker) -> Poll<Heard> {
+        self.forget(std::mem::replace(ticket, 0));
+        let waker = waker.clone();
         let mut state = self.lock();
-        let known = std::mem::replace(ticket, 0);
-        state.wakers.retain(|(other, _)| *other != known);
         if state.heard.head > after || state.heard.closed {
             return Poll::Ready(state.heard);
         }
         *ticket = state.next_ticket;
         state.next_ticket += 1;
-        state.wakers.push((*ticket, waker.clone()));
+        state.wakers.push((*ticket, waker));
         Poll::Pending
     }
 
     /// Takes a waker back.
     pub(crate) fn forget(&self, ticket: u64) {
-        if ticket != 0 {
-            self.lock().wakers.retain(|(other, _)| *other != ticket);
+        if ticket == 0 {
+            return;
         }
+        let mut state = self.lock();
+        let place = state.wakers.iter().position(|(other, _)| *other == ticket);
+        let waker = place.map(|place| state.wakers.swap_remove(place));
+        // A waker is the caller's, and may do anything when it is dropped: not under the lock.
+        drop(state);
+        drop(waker);
     }
 }

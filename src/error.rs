@@ -321,9 +321,9 @@ pub enum BatchError {
         /// What it said.
         message: String,
     },
-    /// A closure of a group commit called the group commit, and would have waited for itself: use the
-    /// [`Writer`](crate::Writer) that it was given.
-    #[error("a closure of a group commit called the group commit; it would wait for itself")]
+    /// A closure of a group commit, or what its commit woke on the committing thread, called the same group
+    /// commit, and would have waited for itself. In a closure use the [`Writer`](crate::Writer) that it was given.
+    #[error("the group commit was called from within itself; the call would wait for itself")]
     Reentrant,
     /// The system gave no thread to commit on. Nothing was written.
     #[error("no thread could be started: {0}")]

@@ -24,12 +24,12 @@ pub struct Maintenance {
     pub held_by: Option<String>,
 }
 
-/// Trims to the bounds, in as many transactions as it takes.
-pub(crate) fn maintain(shared: &Arc<Shared>) -> Result<Maintenance, Error> {
+/// Trims to the bounds, in as many transactions as it takes, unless it is stopped in between.
+pub(crate) fn maintain(shared: &Arc<Shared>, stopped: impl Fn() -> bool) -> Result<Maintenance, Error> {
     let mut trimmed = 0;
     loop {
         let plan = plan(&ReadTxn::new(shared.clone())?, shared.retention)?;
-        if plan.end <= plan.trimmed {
+        if plan.end <= plan.trimmed || stopped() {
             return Ok(Maintenance { trimmed, oldest: ChangeSeq(plan.trimmed + 1), held_by: plan.held_by });
         }
         let txn = WriteTxn::new(shared.clone())?;

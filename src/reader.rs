@@ -163,7 +163,7 @@ pub trait Readable: sealed::View {
         };
         let before_first = seqs.start() - 1;
         let rows = self.tables().event_rows(number, seqs)?;
-        Ok(List::new(Gapless::new(rows, Tag::Events, Some(before_first))))
+        Ok(List::new(Gapless::new(rows, Tag::Events, Some(before_first), None)))
     }
 
     /// The entries of the change log with sequence numbers in a range, in order; `rev()` gives the last
@@ -174,7 +174,8 @@ pub trait Readable: sealed::View {
         let Some(seqs) = seqs else {
             return Ok(List::empty());
         };
-        let oldest = self.totals()?.trimmed + 1;
+        let totals = self.totals()?;
+        let oldest = totals.trimmed + 1;
         let start = match range.start_bound() {
             Bound::Unbounded => oldest,
             _ if *seqs.start() < oldest => {
@@ -182,11 +183,12 @@ pub trait Readable: sealed::View {
             }
             _ => *seqs.start(),
         };
-        if start > *seqs.end() {
+        let end = totals.head.min(*seqs.end());
+        if start > end {
             return Ok(List::empty());
         }
-        let rows = self.tables().change_rows(start..=*seqs.end(), &self.context().lifecycle)?;
-        Ok(List::new(Gapless::new(rows, Tag::Changes, Some(start - 1))))
+        let rows = self.tables().change_rows(start..=end, &self.context().lifecycle)?;
+        Ok(List::new(Gapless::new(rows, Tag::Changes, Some(start - 1), end.checked_add(1))))
     }
 
     /// The sequence number of the last change ever made; 0 before the first. Constant time.

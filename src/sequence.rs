@@ -15,7 +15,7 @@ pub(crate) struct Gapless<I, T> {
     table: Tag,
     /// The number before the next row from the front, once that is known.
     front: Option<u64>,
-    /// The number after the next row from the back.
+    /// The number after the next row from the back, once that is known.
     back: Option<u64>,
     /// A row that waits behind the error of its gap, and the number that comes after it.
     held_front: Option<T>,
@@ -23,8 +23,15 @@ pub(crate) struct Gapless<I, T> {
 }
 
 impl<I, T> Gapless<I, T> {
-    pub(crate) fn new(rows: I, table: Tag, before_first: Option<u64>) -> Self {
-        Self { rows, table, front: before_first, back: None, held_front: None, held_back: None }
+    /// `before_first` and `after_last` say where the rows must begin and end, as far as that is known.
+    pub(crate) fn new(rows: I, table: Tag, before_first: Option<u64>, after_last: Option<u64>) -> Self {
+        Self { rows, table, front: before_first, back: after_last, held_front: None, held_back: None }
+    }
+
+    /// The gap that is left when there are no rows any more: its first number, and its last.
+    fn rest(&self) -> Option<(u64, u64)> {
+        let (first, last) = (self.front?.checked_add(1)?, self.back?.checked_sub(1)?);
+        (first <= last).then_some((first, last))
     }
 
     fn missing(&self, number: u64) -> ReadError {
@@ -55,7 +62,14 @@ impl<I: Iterator<Item = Result<T, ReadError>>, T: Numbered> Iterator for Gapless
                 self.front = self.front.map(|number| number.saturating_add(1));
                 Some(Err(error))
             }
-            None => self.held_back.take().map(Ok),
+            None => {
+                if let Some(row) = self.held_back.take() {
+                    return Some(Ok(row));
+                }
+                let (first, last) = self.rest()?;
+                self.front = Some(last);
+                Some(Err(self.missing(first)))
+            }
         }
     }
 }
@@ -80,7 +94,14 @@ impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T: Numbered> DoubleEnd
                 self.back = self.back.map(|number| number.saturating_sub(1));
                 Some(Err(error))
             }
-            None => self.held_front.take().map(Ok),
+            None => {
+                if let Some(row) = self.held_front.take() {
+                    return Some(Ok(row));
+                }
+                let (first, last) = self.rest()?;
+                self.back = Some(first);
+                Some(Err(self.missing(last)))
+            }
         }
     }
 }
@@ -175,7 +196,7 @@ mod tests {
         let show = |rows: Vec<Result<u64, ReadError>>| -> Vec<Option<u64>> {
             rows.into_iter().map(Result::ok).collect()
         };
-        let gapless = |numbers: &[u64], before| Gapless::new(rows(numbers), Tag::Events, before);
+        let gapless = |numbers: &[u64], before| Gapless::new(rows(numbers), Tag::Events, before, None);
         assert_eq!(show(gapless(&[1, 2, 4, 5], None).collect()), [Some(1), Some(2), None, Some(4), Some(5)]);
         assert_eq!(
             show(gapless(&[1, 2, 4, 5], None).rev().collect()),
@@ -187,6 +208,38 @@ mod tests {
         assert!(both.next().unwrap().is_err());
         assert_eq!(both.next_back().unwrap().unwrap(), 3);
         assert!(both.next_back().is_none() && both.next().is_none());
+    }
+
+    #[test]
+    fn rows_that_are_missing_at_an_end_are_an_error_too() {
+        let show = |rows: Vec<Result<u64, ReadError>>| -> Vec<Option<u64>> {
+            rows.into_iter().map(Result::ok).collect()
+        };
+        for (numbers, expected) in [
+            (&[1, 2, 3][..], &[Some(1), Some(2), Some(3)][..]),
+            (&[1, 2], &[Some(1), Some(2), None]),
+            (&[2, 3], &[None, Some(2), Some(3)]),
+            (&[1], &[Some(1), None]),
+            (&[], &[None]),
+        ] {
+            let gapless = || Gapless::new(rows(numbers), Tag::Changes, Some(0), Some(4));
+            assert_eq!(show(gapless().collect()), expected);
+            let mut back = show(gapless().rev().collect());
+            back.reverse();
+            assert_eq!(back, expected);
+            // From both ends in turn, nothing comes twice.
+            let (mut both, mut seen) = (gapless(), Vec::new());
+            while let Some(row) = both.next() {
+                seen.push(row.ok());
+                seen.extend(both.next_back().map(Result::ok));
+            }
+            let whole = |seen: &[Option<u64>]| {
+                let mut rows: Vec<_> = seen.iter().flatten().copied().collect();
+                rows.sort_unstable();
+                (rows, seen.iter().any(Option::is_none))
+            };
+            assert_eq!(whole(&seen), whole(expected), "{numbers:?}");
+        }
     }
 
     #[test]

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use redb::{Database, ReadableDatabase};
+use redb::{Database, ReadableDatabase, WriteTransaction};
 
 use crate::context::Context;
 use crate::doorbell::Doorbell;
 use crate::error::StorageError;
-use crate::handle::LastHandle;
+use crate::handle::{LastHandle, let_go};
 use crate::journaling::Journaling;
 use crate::retention::LogRetention;
-use crate::tables::{Snapshot, Tables, shield};
+use crate::tables::{Snapshot, Tables, roll_back, shield};
 use crate::turn::Turnstile;
 
 /// What the handles of one store share. Dropping the last one closes the store.
@@ -125,6 +125,11 @@ impl Shared {
         self.closed.store(true, Ordering::Release);
     }
 
+    /// `false` if a write transaction that the caller began on the database itself is in the way for long.
+    pub(crate) fn can_write_soon(&self) -> bool {
+        !self.last.is_lent() || when_writable(self.db.clone(), |txn| txn.map(roll_back)).is_ok()
+    }
+
     /// Makes the file whole and takes the journal away. After an error the file is left as it is: the next
     /// open does what the journal says.
     pub(crate) fn finish(&self) -> Result<(), StorageError> {
@@ -133,7 +138,8 @@ impl Shared {
         if self.is_poisoned() {
             return Err(StorageError::Poisoned);
         }
-        journal.map_or(Ok(()), |journal| close(journal, self.db.clone()))
+        let Some(journal) = journal else { return Ok(()) };
+        when_writable(self.db.clone(), |txn| journal.close(txn?))
     }
 }
 
@@ -147,20 +153,23 @@ impl Drop for Shared {
 /// How long closing waits for a write transaction that the caller began on the database itself.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Closes the journal, which takes a write transaction. The caller may hold one, on this very thread: then
-/// the close happens once that one has ended, on a thread of its own, and the file stays open until then.
-fn close(journal: Journaling, db: Arc<Database>) -> Result<(), StorageError> {
+/// Does something in a write transaction, on a thread of its own: the caller may hold one on this very
+/// thread. Then it is done once that one has ended, and the file stays open until then.
+fn when_writable(
+    db: Arc<Database>,
+    act: impl FnOnce(Result<WriteTransaction, StorageError>) -> Result<(), StorageError> + Send + 'static,
+) -> Result<(), StorageError> {
     let (report, progress) = mpsc::channel();
-    let closing = thread::Builder::new().name("execstore-close".into()).spawn(move || {
+    let acting = thread::Builder::new().name("execstore-close".into()).spawn(move || {
         let begun = shield(|| db.begin_write());
         let _ = report.send(());
-        let closed = begun.and_then(|txn| journal.close(txn));
-        drop(db);
-        closed
+        let done = act(begun);
+        let _ = let_go(db);
+        done
     });
-    let closing = closing.map_err(|error| StorageError::Journal(error.into()))?;
+    let acting = acting.map_err(|error| StorageError::Journal(error.into()))?;
     match progress.recv_timeout(PATIENCE) {
-        Ok(()) => closing.join().unwrap_or(Err(StorageError::Poisoned)),
+        Ok(()) => acting.join().unwrap_or(Err(StorageError::Poisoned)),
         Err(_) => Err(StorageError::Busy),
     }
 }

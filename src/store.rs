@@ -27,7 +27,8 @@ use crate::writer::{Receipt, Writer, in_use};
 /// The file is closed when the last handle is dropped, with the last transaction, watcher and consumer. `std::process::exit` drops
 /// nothing: the next open then has to do what a close would have done, and nothing is lost.
 ///
-/// While a thread holds a [`WriteTxn`], beginning another write on the same thread waits for ever.
+/// While a thread holds a [`WriteTxn`], beginning another write on the same thread waits for ever; so does dropping the
+/// last handle on a thread that was handed a [`WriteTxn`] by another and still has queued writes.
 #[derive(Clone)]
 pub struct Store {
     // Before `shared`: the threads end before the file is closed.
@@ -178,10 +179,14 @@ impl Store {
 
     /// Wakes those who wait for changes, after the caller's own commit of a [joined](Store::join)
     /// transaction. Forgetting it delays them until the next commit and loses nothing. A receipt of another
-    /// store is ignored.
+    /// store, or of a transaction that is not committed, is ignored.
     pub fn notify(&self, receipt: Receipt) {
-        if receipt.store_id == self.shared.context.store_id {
-            self.shared.doorbell.ring(receipt.head().get());
+        if receipt.store_id != self.shared.context.store_id {
+            return;
+        }
+        // It may not be committed yet, or never. What cannot be read wakes nobody: the next commit will.
+        if let Ok(head) = self.begin_read().and_then(|reader| Ok(reader.head()?)) {
+            self.shared.doorbell.ring(head.min(receipt.head()).get());
         }
     }
 
@@ -225,14 +230,13 @@ impl Store {
     ///
     /// After it every call through another handle says [`StorageError::Closed`](crate::StorageError::Closed). The file itself is let go of
     /// with the last handle and the last transaction. [`StorageError::Busy`](crate::StorageError::Busy): a write transaction is still
-    /// open, and the file is made whole once it ends. Dropping the last handle does the same, without
-    /// reporting errors.
+    /// open, or this very thread is committing for others; the file is made whole once that ends, and what the
+    /// group commit has accepted but not begun is refused. Dropping the last handle does the same, without reporting errors.
     pub fn close(self) -> Result<(), Error> {
-        let in_the_way = self.shared.turnstile.is_held_here();
-        self.threads.stop();
+        let waited = self.threads.stop();
         self.shared.refuse();
         self.shared.finish()?;
-        if in_the_way { Err(StorageError::Busy.into()) } else { Ok(()) }
+        if waited { Ok(()) } else { Err(StorageError::Busy.into()) }
     }
 
     /// Reads everything and compares records, index rows, counters, events and change log with each other.

@@ -28,16 +28,25 @@ impl Threads {
     }
 
     /// Consumers first, which save their positions; then what was accepted is committed; then those who wait
-    /// for changes are told. A thread that holds a write transaction does not wait for those that wait for it:
-    /// they end once it has ended.
-    pub(crate) fn stop(&self) {
+    /// for changes are told. `false`: this thread is in the way of all that, so it was begun and not waited for.
+    pub(crate) fn stop(&self) -> bool {
+        let wait = !self.is_in_the_way();
         let maintenance = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(maintenance) = maintenance {
-            maintenance.stop(!self.shared.turnstile.is_held_here());
+            maintenance.stop(wait);
         }
-        self.registry.stop_all(&self.shared.doorbell, &self.shared.turnstile);
-        self.batcher.close();
+        self.registry.stop_all(&self.shared.doorbell, wait);
+        self.batcher.close(wait);
         self.shared.doorbell.close();
+        wait
+    }
+
+    /// This thread commits for the others, or holds the write transaction that they wait for. A transaction
+    /// that the caller began on the database itself may be on any thread, so on this one too.
+    fn is_in_the_way(&self) -> bool {
+        self.batcher.is_at_work_here()
+            || self.shared.turnstile.is_held_here()
+            || !self.shared.can_write_soon()
     }
 }
 
@@ -64,7 +73,7 @@ impl Maintainer {
             while !*stopped {
                 drop(stopped);
                 // An error poisons the store or will come again: the writers hear of it.
-                let _ = maintain(&shared);
+                let _ = maintain(&shared, || *heard.0.lock().unwrap_or_else(PoisonError::into_inner));
                 stopped = stop.lock().unwrap_or_else(PoisonError::into_inner);
                 if !*stopped {
                     stopped = bell.wait_timeout(stopped, every).unwrap_or_else(PoisonError::into_inner).0;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 /// the rate.
 const FAIR: Duration = Duration::from_millis(2);
 
-/// The line of those who wait to write through this store. Who commits through the database itself does not
-/// stand in it; redb lets such a one in between two of ours.
+/// The line of those who wait to write through this store. Who writes through the database itself does not
+/// stand in it, and is let in by redb when it comes to that.
 #[derive(Debug)]
 pub(crate) struct Turnstile(Mutex<Line>);
 
@@ -51,7 +51,12 @@ impl Default for Turnstile {
 
 impl Ticket {
     fn call(&self, call: Call) {
-        *self.call.lock().unwrap_or_else(PoisonError::into_inner) = call;
+        let mut last = self.call.lock().unwrap_or_else(PoisonError::into_inner);
+        // Calls are made outside the line's lock, so an older `Try` may come after `Yours`.
+        if *last != Call::Yours {
+            *last = call;
+        }
+        drop(last);
         self.bell.notify_one();
     }
 
@@ -149,6 +154,17 @@ mod tests {
         });
         assert!(line.line().taken.is_none() && line.line().waiting.is_empty());
         assert!(!line.is_held_here());
+    }
+
+    #[test]
+    fn a_call_that_comes_late_does_not_take_the_turn_back() {
+        let ticket =
+            Ticket { thread: thread::current().id(), call: Mutex::new(Call::Wait), bell: Condvar::new() };
+        ticket.call(Call::Yours);
+        ticket.call(Call::Try);
+        assert_eq!(ticket.wait(), Call::Yours);
+        ticket.call(Call::Try);
+        assert_eq!(ticket.wait(), Call::Try);
     }
 
     #[test]

@@ -66,12 +66,12 @@ impl View for ReadTxn {
 pub struct WriteTxn {
     // Before `shared`: the transaction ends before the database can be closed.
     txn: WriteTransaction,
-    redo: Mutex<Redo>,
+    redo: Verdict,
     /// The caller has been inside, where the journal does not see what is written.
     entered: AtomicBool,
     durable: bool,
     // After the transaction: the next one begins when it has ended.
-    _turn: Turn,
+    turn: Turn,
     shared: Arc<Shared>,
 }
 
@@ -85,10 +85,10 @@ impl WriteTxn {
         shared.check_sound()?;
         Ok(Self {
             txn,
-            redo: Mutex::default(),
+            redo: Verdict { redo: Mutex::default(), shared: shared.clone() },
             entered: AtomicBool::new(false),
             durable: true,
-            _turn: turn,
+            turn,
             shared,
         })
     }
@@ -100,7 +100,7 @@ impl WriteTxn {
         if self.shared.has_journal() {
             tables = tables.record_redo();
         }
-        Writer::new(tables, &self.shared.context, Some(&self.redo))
+        Writer::new(tables, &self.shared.context, Some(&self.redo.redo))
     }
 
     /// The redb transaction below, to read and write the caller's own tables in it.
@@ -125,12 +125,38 @@ impl WriteTxn {
     /// `Ok` means that it is on the disk. After [`CommitError::RolledBack`] none of it is there; after
     /// [`CommitError::Unknown`] all of it or none of it will be found when the store is opened again.
     pub fn commit(self) -> Result<(), CommitError> {
-        let redo = std::mem::take(&mut *Redo::lock(&self.redo));
-        commit(&self.shared, self.txn, redo, self.entered.into_inner(), self.durable)
+        let Self { txn, redo, entered, durable, turn, shared } = self;
+        let redo = std::mem::take(&mut *Redo::lock(&redo.redo));
+        let head = redo.head;
+        commit(&shared, txn, redo, entered.into_inner(), durable)?;
+        // A waker may write, on this very thread.
+        drop(turn);
+        shared.doorbell.ring(head);
+        Ok(())
+    }
+
+    /// A storage error left an operation half done.
+    pub(crate) fn has_failed(&self) -> bool {
+        Redo::lock(&self.redo.redo).failed
     }
 
     /// Rolls the transaction back, as dropping it does, and reports an error in doing so.
     pub fn abort(self) -> Result<(), Error> {
         Ok(shield(|| self.txn.abort())?)
+    }
+}
+
+/// The redo of a transaction. When the storage failed in the middle of an operation, the store takes no further
+/// writes, however the transaction ends.
+struct Verdict {
+    redo: Mutex<Redo>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Verdict {
+    fn drop(&mut self) {
+        if Redo::lock(&self.redo).failed {
+            self.shared.poison();
+        }
     }
 }

@@ -282,3 +282,39 @@ fn what_waits_behind_a_caller_that_commits_alone_is_finished_too() {
     let store = Store::open(folder.path().join("store.redb")).unwrap();
     assert_eq!(store.read(|r| r.head()).unwrap().get(), 2);
 }
+
+#[test]
+fn two_that_close_at_once_both_wait_for_everything() {
+    let store = TestStore::new();
+    let handled = Arc::new(AtomicBool::new(false));
+    let (entered, enter) = channel();
+    let end = handled.clone();
+    let consumer = store.consumer("c").run(move |_| {
+        entered.send(()).ok();
+        thread::sleep(Duration::from_millis(200));
+        end.store(true, Ordering::SeqCst);
+        Ok::<_, Error>(())
+    });
+    let consumer = consumer.unwrap();
+    create(&store, "e");
+    enter.recv_timeout(Duration::from_secs(20)).unwrap();
+    let pending: Vec<_> =
+        (0..50).map(|_| store.submit(|w| w.create(NewExecution::new("j"), &[])).unwrap()).collect();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            let (mine, handled, pending) = (Store::clone(&store), &handled, &pending);
+            scope.spawn(move || {
+                // The second one finds nothing to close any more.
+                let _ = mine.close();
+                assert!(handled.load(Ordering::SeqCst), "the handler's call has returned");
+                assert!(pending.iter().all(|pending| pending.is_ready()), "everyone has an answer");
+            });
+        }
+    });
+    for pending in pending {
+        pending.wait().unwrap();
+    }
+    drop(consumer);
+    let folder = store.into_folder();
+    Store::open(folder.path().join("store.redb")).unwrap().verify().unwrap();
+}

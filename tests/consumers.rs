@@ -377,3 +377,64 @@ fn a_table_of_the_callers_own_can_be_written_beside() {
     let rows = store.database().begin_read().unwrap().open_table(BILLS).unwrap().iter().unwrap().count();
     assert_eq!(rows, 3);
 }
+
+#[test]
+fn one_that_cannot_start_leaves_nothing_behind() {
+    let store = with_changes(3);
+    let refused =
+        store.consumer("c").filter(Filter::any().entered("NoSuchState")).run(|_| Ok::<_, Failure>(()));
+    assert!(refused.is_err());
+    let elsewhere = Start::Checkpoint("nowhere".into());
+    let refused = store.consumer("c").start_at(elsewhere).run(|_| Ok::<_, Failure>(()));
+    assert!(matches!(refused, Err(Error::Watch(WatchError::NoCheckpoint { .. }))));
+    assert_eq!(checkpoint(&store, "c"), None, "it would hold the log back for ever");
+    assert_eq!(store.write(|w| w.trim_changes(ChangeSeq(3))).unwrap(), 3);
+    // And the name is free.
+    store.consumer("c").run(|_| Ok::<_, Failure>(())).unwrap();
+}
+
+#[test]
+fn any_name_of_a_checkpoint_will_do() {
+    let store = with_changes(1);
+    for name in ["nul\0inside", "\0", "ünïcode 🎈", &"x".repeat(256)] {
+        let (tell, told) = channel();
+        let consumer = store.consumer(name).run(telling(tell)).unwrap();
+        assert_eq!(take(&told, 1), [1]);
+        consumer.stop();
+        assert_eq!(checkpoint(&store, name), Some(1));
+    }
+}
+
+#[test]
+fn a_seek_right_before_a_stop_is_saved() {
+    let store = with_changes(9);
+    for to in [2, 7, 4] {
+        let (tell, told) = channel();
+        let consumer = store.consumer("c").run(telling(tell)).unwrap();
+        let _ = told.recv_timeout(Duration::from_secs(20)).unwrap();
+        consumer.seek(Start::After(ChangeSeq(to)));
+        consumer.stop();
+        assert_eq!(checkpoint(&store, "c"), Some(to));
+    }
+}
+
+#[test]
+fn the_name_is_taken_until_the_handler_has_returned() {
+    let store = with_changes(1);
+    let (entered, enter) = channel();
+    let (release, released) = channel::<()>();
+    let consumer = store.consumer("c").run(move |_| {
+        entered.send(()).unwrap();
+        released.recv().ok();
+        Ok::<_, Failure>(())
+    });
+    enter.recv_timeout(Duration::from_secs(20)).unwrap();
+    // One who holds the write transaction does not wait for the consumer, whose handler is still at work.
+    let txn = store.begin_write().unwrap();
+    drop(consumer.unwrap());
+    drop(txn);
+    let second = store.consumer("c").run(|_| Ok::<_, Failure>(()));
+    assert!(matches!(second, Err(Error::Watch(WatchError::AlreadyRunning { .. }))));
+    drop(release);
+    eventually("the name is free", || store.consumer("c").run(|_| Ok::<_, Failure>(())).is_ok());
+}

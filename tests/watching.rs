@@ -2,15 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod common;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{TestStore, create, walk};
-use execstore::redb::backends::InMemoryBackend;
+use execstore::redb::{TableDefinition, backends::InMemoryBackend};
 use execstore::{
-    Change, ChangeKind, ChangeSeq, Expect, Filter, NewEvent, NewExecution, Readable, Start, Store, Update,
-    WatchError, Watcher,
+    Change, ChangeKind, ChangeSeq, Expect, Filter, NewEvent, NewExecution, ReadError, Readable, Start, Store,
+    Update, WatchError, Watcher,
 };
 
 const LONG: Duration = Duration::from_secs(30);
@@ -308,4 +310,61 @@ fn before_and_after_are_exact_for_each_change() {
     assert!(changes[0].before().is_none() && changes[0].kind() == ChangeKind::Created);
     assert_eq!(changes[1].before().as_ref(), changes[0].after());
     assert_eq!(changes[1].after(), store.read(|r| r.get("0")).unwrap().as_ref().map(|e| e.header()));
+}
+
+#[test]
+fn notify_before_a_commit_or_without_one_wakes_nobody_for_nothing() {
+    let db = Arc::new(execstore::redb::Builder::new().create_with_backend(InMemoryBackend::new()).unwrap());
+    let store = Store::attach(db.clone()).unwrap();
+    let mut watcher = watch(&store, Start::Latest);
+    let txn = db.begin_write().unwrap();
+    let mut writer = store.join(&txn).unwrap();
+    writer.create(NewExecution::new("j").id("a"), &[]).unwrap();
+    let receipt = writer.finish();
+    store.notify(receipt.clone());
+    let waited = store.wait_for_changes(ChangeSeq(0), NOW).unwrap();
+    assert_eq!(waited, ChangeSeq(0), "it is not committed");
+    // A future that was told of a change that is not there would look for it without end.
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(pin!(watcher.next()).poll(&mut context).is_pending());
+    txn.abort().unwrap();
+    store.notify(receipt);
+    assert!(pin!(watcher.next()).poll(&mut context).is_pending());
+    assert!(watcher.next_batch(10, NOW).unwrap().is_empty());
+    create(&store, "b");
+    assert_eq!(watcher.next_batch(10, LONG).unwrap().len(), 1);
+}
+
+#[test]
+fn entries_that_are_missing_at_the_end_of_the_log_are_an_error_and_no_endless_search() {
+    let changes: TableDefinition<'_, &[u8; 8], &[u8]> = TableDefinition::new("execstore/changes");
+    for missing in [&[5u64][..], &[4, 5], &[1, 2, 3, 4, 5], &[3]] {
+        let db = execstore::redb::Builder::new().create_with_backend(InMemoryBackend::new()).unwrap();
+        let db = Arc::new(db);
+        let store = Store::attach(db.clone()).unwrap();
+        (0..5).for_each(|n| drop(create(&store, &n.to_string())));
+        let txn = db.begin_write().unwrap();
+        for seq in missing {
+            txn.open_table(changes).unwrap().remove(&seq.to_be_bytes()).unwrap().unwrap();
+        }
+        txn.commit().unwrap();
+        let mut watcher = watch(&store, Start::Oldest);
+        let before = missing[0] - 1;
+        if before > 0 {
+            assert_eq!(seqs(&watcher.next_batch(10, LONG).unwrap()), (1..=before).collect::<Vec<_>>());
+        }
+        for _ in 0..2 {
+            let error = watcher.next_batch(10, LONG).unwrap_err();
+            assert!(matches!(error, WatchError::Read(ReadError::Damaged(_))), "{error}");
+            let mut context = Context::from_waker(Waker::noop());
+            let polled = pin!(watcher.next()).poll(&mut context);
+            assert!(matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
+        }
+        assert_eq!(watcher.position().get(), before);
+        let reader = store.begin_read().unwrap();
+        let errors = reader.changes(..).unwrap().filter(Result::is_err).count();
+        assert_eq!(errors, 1, "one for each gap");
+        assert_eq!(reader.changes(..).unwrap().rev().filter(Result::is_err).count(), 1);
+        assert!(!store.verify().unwrap().is_clean());
+    }
 }

@@ -1,7 +1,7 @@
 //! One caller's closure in a group commit.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::writer::Writer;
 /// A closure that waits for its commit, whatever it returns.
 pub(super) trait Member: Send {
     /// Runs it, for the first time or again. `false`: it failed, and what it wrote must not stay.
-    fn run(&mut self, batcher: usize, writer: &mut Writer<'_>) -> bool;
+    fn run(&mut self, writer: &mut Writer<'_>) -> bool;
 
     /// Tells its caller how it went, after the commit.
     fn settle(self: Box<Self>, committed: Result<(), CommitError>);
@@ -36,9 +36,9 @@ where
     T: Send,
     Error: From<E>,
 {
-    fn run(&mut self, batcher: usize, writer: &mut Writer<'_>) -> bool {
+    fn run(&mut self, writer: &mut Writer<'_>) -> bool {
         let Some(run) = &mut self.run else { return true };
-        let outcome = guarded(batcher, || run(writer));
+        let outcome = guarded(|| run(writer));
         let succeeded = outcome.is_ok();
         self.outcome = Some(outcome);
         succeeded
@@ -66,26 +66,42 @@ impl<F, T> Drop for Closure<F, T> {
 }
 
 thread_local! {
-    /// The group commit of which this thread is running somebody's closure; 0 for none.
-    static RUNNING: Cell<usize> = const { Cell::new(0) };
+    /// The group commits that this thread commits for: one within the other if a closure of one store uses
+    /// another store.
+    static AT_WORK: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-pub(super) fn is_running(batcher: usize) -> bool {
-    RUNNING.get() == batcher
+/// Says that this thread commits for a group commit, until it is dropped. Such a thread must not wait for that group commit.
+pub(super) struct AtWork(usize);
+
+impl AtWork {
+    pub(super) fn begin(batcher: usize) -> Self {
+        AT_WORK.with_borrow_mut(|all| all.push(batcher));
+        Self(batcher)
+    }
+
+    pub(super) fn is(batcher: usize) -> bool {
+        AT_WORK.with_borrow(|all| all.contains(&batcher))
+    }
 }
 
-/// Runs a caller's closure: a panic fails it alone, and a group commit inside it is refused, since it would
-/// wait for the very commit that it is part of.
-pub(super) fn guarded<T, E>(batcher: usize, run: impl FnOnce() -> Result<T, E>) -> Result<T, Error>
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        AT_WORK.with_borrow_mut(|all| {
+            if let Some(place) = all.iter().rposition(|batcher| *batcher == self.0) {
+                all.remove(place);
+            }
+        });
+    }
+}
+
+/// Runs a caller's closure: a panic fails it alone, in the conversion of its error too.
+pub(super) fn guarded<T, E>(run: impl FnOnce() -> Result<T, E>) -> Result<T, Error>
 where
     Error: From<E>,
 {
-    // Within a closure of one store another store's group commit may be called.
-    let outer = RUNNING.replace(batcher);
-    let outcome = catch_unwind(AssertUnwindSafe(run));
-    RUNNING.set(outer);
-    match outcome {
-        Ok(result) => Ok(result?),
+    match catch_unwind(AssertUnwindSafe(|| run().map_err(Error::from))) {
+        Ok(result) => result,
         Err(panic) => Err(BatchError::Panicked { message: message(&*panic) }.into()),
     }
 }

@@ -26,7 +26,7 @@ use crate::shared::Shared;
 use crate::txn::WriteTxn;
 use crate::writer::Writer;
 
-use member::{Closure, Member, guarded, is_running};
+use member::{AtWork, Closure, Member, guarded};
 use pending::Slot;
 
 pub use pending::Pending;
@@ -111,9 +111,9 @@ impl Batcher {
         Ok(Pending::new(slot))
     }
 
-    /// This thread is running a closure of this store's group commit.
-    fn is_running(&self) -> bool {
-        is_running(self.id())
+    /// This thread commits for this group commit, or runs one of its closures: it must not wait for it.
+    pub(crate) fn is_at_work_here(&self) -> bool {
+        AtWork::is(self.id())
     }
 
     /// Which group commit this is, among those of all stores.
@@ -123,7 +123,7 @@ impl Batcher {
 
     /// Nobody is there: the caller may commit by itself.
     fn alone(&self) -> Result<Option<Solo<'_>>, Error> {
-        if self.is_running() {
+        if self.is_at_work_here() {
             return Err(BatchError::Reentrant.into());
         }
         let mut queue = self.queue();
@@ -134,7 +134,7 @@ impl Batcher {
             return Ok(None);
         }
         queue.busy = true;
-        Ok(Some(Solo(self)))
+        Ok(Some(Solo { batcher: self, _at_work: AtWork::begin(self.id()) }))
     }
 
     fn solo<T, E>(&self, run: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
@@ -144,14 +144,14 @@ impl Batcher {
         let txn = WriteTxn::new(self.shared.clone())?;
         let value = {
             let mut writer = txn.writer()?;
-            guarded(self.id(), || run(&mut writer))?
+            guarded(|| run(&mut writer))?
         };
         txn.commit()?;
         Ok(value)
     }
 
     fn enqueue(self: &Arc<Self>, member: Box<dyn Member>, full: WhenFull) -> Result<(), Error> {
-        if self.is_running() {
+        if self.is_at_work_here() {
             return Err(BatchError::Reentrant.into());
         }
         let mut queue = self.queue();
@@ -179,10 +179,12 @@ impl Batcher {
 
     /// The store's own thread: commits what queues up, until the queue is closed and empty.
     fn work(&self) {
+        let _at_work = AtWork::begin(self.id());
         while let Some(mut members) = self.next_members() {
-            // What a caller's closure or result does when it is dropped must not stop the others. Members that
-            // are lost in it are answered as they go.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.run(&mut members)));
+            if catch_unwind(AssertUnwindSafe(|| self.run(&mut members))).is_err() {
+                // It is not known what became of these: they are told, and do not run again.
+                members.drain(..).for_each(discard);
+            }
             let mut queue = self.queue();
             // What did not fit goes first in the next one.
             while let Some(member) = members.pop_back() {
@@ -235,7 +237,11 @@ impl Batcher {
             }
         };
         let settled = members.drain(..ran).chain(failed);
-        settled.for_each(|member| member.settle(committed.clone()));
+        for member in settled {
+            // What a caller's closure, result or waker does must not keep the others from their answers.
+            let committed = committed.clone();
+            let _ = catch_unwind(AssertUnwindSafe(|| member.settle(committed)));
+        }
     }
 
     fn attempt(&self, members: &mut Members, limit: usize) -> Attempt {
@@ -247,7 +253,7 @@ impl Batcher {
             Ok(txn) => txn,
             Err(error) => return refused(error),
         };
-        let mut ran = 0;
+        let (mut ran, mut spoilt) = (0, false);
         {
             let mut writer = match txn.writer() {
                 Ok(writer) => writer,
@@ -255,8 +261,9 @@ impl Batcher {
             };
             for member in members.iter_mut().take(limit) {
                 let before = writer.written();
-                if !member.run(self.id(), &mut writer) && writer.written() != before {
-                    return Attempt::Spoilt { by: ran };
+                if !member.run(&mut writer) && writer.written() != before {
+                    spoilt = true;
+                    break;
                 }
                 ran += 1;
                 if writer.written() >= self.settings.max_bytes {
@@ -264,29 +271,33 @@ impl Batcher {
                 }
             }
         }
+        if txn.has_failed() {
+            return refused(StorageError::Poisoned);
+        }
+        if spoilt {
+            return Attempt::Spoilt { by: ran };
+        }
         Attempt::Ended { ran, committed: txn.commit() }
     }
 
-    /// Takes nobody in any more, commits those who are there, and ends the thread.
-    pub(crate) fn close(&self) {
+    /// Takes nobody in any more, commits those who are there, and ends the thread. Returns when that is done
+    /// if it is to `wait`.
+    pub(crate) fn close(&self, wait: bool) {
         let mut queue = self.queue();
         queue.closed = true;
         let thread = queue.thread.take();
         self.moved.notify_all();
         self.room.notify_all();
         drop(queue);
-        // The last handle may be dropped by a closure that this very thread runs, or by a thread that is in the
-        // way of all this with its own transaction.
-        if self.is_running() || self.shared.turnstile.is_held_here() {
+        if !wait {
             return;
         }
-        if let Some(thread) = thread
-            && thread.thread().id() != thread::current().id()
-        {
+        if let Some(thread) = thread {
             let _ = thread.join();
         }
+        // Another one may be closing it too, and have taken the thread; or a caller commits alone.
         let mut queue = self.queue();
-        while queue.busy {
+        while queue.busy || !queue.members.is_empty() {
             queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -308,11 +319,18 @@ fn storage(error: WriteError) -> StorageError {
 }
 
 /// A caller that commits by itself. Lets the others go on when it is done, even if it panics.
-struct Solo<'a>(&'a Batcher);
+struct Solo<'a> {
+    batcher: &'a Batcher,
+    _at_work: AtWork,
+}
 
 impl Drop for Solo<'_> {
     fn drop(&mut self) {
-        self.0.queue().busy = false;
-        self.0.moved.notify_all();
+        self.batcher.queue().busy = false;
+        self.batcher.moved.notify_all();
     }
+}
+
+fn discard(member: Box<dyn Member>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(member)));
 }

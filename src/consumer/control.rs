@@ -1,14 +1,12 @@
 //! What a consumer's thread and its handle share: wishes one way, statistics the other.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::doorbell::Doorbell;
 use crate::id::ChangeSeq;
 use crate::time::Timestamp;
-use crate::turn::Turnstile;
 use crate::watch::Start;
 
 /// What a consumer is doing.
@@ -61,6 +59,8 @@ pub(super) struct Inner {
     pub(super) stop: bool,
     pub(super) seek: Option<Start>,
     thread: Option<JoinHandle<()>>,
+    runs_on: Option<ThreadId>,
+    ended: bool,
 }
 
 impl Control {
@@ -76,7 +76,7 @@ impl Control {
             failures: 0,
             last_error: None,
         };
-        let inner = Inner { stats, stop: false, seek: None, thread: None };
+        let inner = Inner { stats, stop: false, seek: None, thread: None, runs_on: None, ended: false };
         Arc::new(Self { inner: Mutex::new(inner), bell: Condvar::new() })
     }
 
@@ -84,8 +84,20 @@ impl Control {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn runs_on(&self, thread: JoinHandle<()>) {
+    pub(super) fn started(&self, thread: JoinHandle<()>) {
         self.lock().thread = Some(thread);
+    }
+
+    pub(super) fn runs_here(&self) {
+        self.lock().runs_on = Some(thread::current().id());
+    }
+
+    fn end(&self) {
+        let mut inner = self.lock();
+        inner.ended = true;
+        inner.stats.state = ConsumerState::Stopped;
+        drop(inner);
+        self.bell.notify_all();
     }
 
     /// Somebody wants the consumer to do something else.
@@ -113,51 +125,29 @@ impl Control {
         }
     }
 
-    /// Stops the consumer and waits until its handler has returned; but not where that would be to wait for
-    /// oneself, on the consumer's own thread and on one that holds a write transaction.
-    pub(super) fn stop(&self, doorbell: &Doorbell, turnstile: &Turnstile) {
+    /// Stops the consumer, and waits until its thread is done with it; not if that is the present one.
+    pub(super) fn stop(&self, doorbell: &Doorbell, wait: bool) {
         self.wish(doorbell, |inner| inner.stop = true);
-        if turnstile.is_held_here() {
+        let mut inner = self.lock();
+        if !wait || inner.runs_on == Some(thread::current().id()) {
             return;
         }
-        let thread = self.lock().thread.take();
-        if let Some(thread) = thread
-            && thread.thread().id() != thread::current().id()
-        {
+        while !inner.ended {
+            inner = self.bell.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        let thread = inner.thread.take();
+        drop(inner);
+        if let Some(thread) = thread {
             let _ = thread.join();
         }
     }
 }
 
-/// The consumers of a store that are running, by name.
-#[derive(Default)]
-pub(crate) struct Registry(Mutex<HashMap<String, Option<Arc<Control>>>>);
+/// Says that a consumer has ended, however that came about.
+pub(super) struct Ending(pub(super) Arc<Control>);
 
-impl Registry {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Option<Arc<Control>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes a name; `false` if it is taken.
-    pub(super) fn claim(&self, name: &str) -> bool {
-        let mut running = self.lock();
-        let free = !running.contains_key(name);
-        if free {
-            running.insert(name.to_owned(), None);
-        }
-        free
-    }
-
-    pub(super) fn started(&self, name: &str, control: Arc<Control>) {
-        self.lock().insert(name.to_owned(), Some(control));
-    }
-
-    pub(super) fn release(&self, name: &str) {
-        self.lock().remove(name);
-    }
-
-    pub(crate) fn stop_all(&self, doorbell: &Doorbell, turnstile: &Turnstile) {
-        let running: Vec<_> = self.lock().values().flatten().cloned().collect();
-        running.iter().for_each(|control| control.stop(doorbell, turnstile));
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }

@@ -2,6 +2,8 @@
 //! order, with its position saved in the store.
 
 mod control;
+mod registration;
+mod registry;
 mod retry;
 mod worker;
 
@@ -18,13 +20,14 @@ use crate::shared::Shared;
 use crate::watch::{Start, Watcher};
 use crate::writer::Writer;
 
-use control::Control;
-use worker::{Failure, Handler, Worker, register};
+use control::{Control, Ending};
+use registration::register;
+use worker::{Failure, Handler, Worker};
 
 pub use control::{ConsumerState, ConsumerStats};
 pub use retry::{OnFailure, Retry};
 
-pub(crate) use control::Registry;
+pub(crate) use registry::Registry;
 
 /// A consumer to be started; made by [`Store::consumer`](crate::Store::consumer).
 #[must_use = "it does nothing until it is run"]
@@ -154,18 +157,20 @@ impl ConsumerBuilder {
             }
             InputError::Invalid { reason, .. } => InputError::Invalid { what: "consumer name", reason },
         })?;
-        if !self.registry.claim(&self.name) {
-            return Err(WatchError::AlreadyRunning { name: self.name }.into());
-        }
-        let claim = Claim { registry: self.registry.clone(), name: self.name.clone() };
-        let start = match self.ephemeral {
-            true => self.start,
-            false => Start::After(register(&self.shared, &self.name, &self.start)?),
+        self.filter.check_names(&self.shared.context.lifecycle).map_err(WatchError::from)?;
+        let claim = self.registry.claim(&self.name)?;
+        let (start, registered) = match self.ephemeral {
+            true => (self.start, None),
+            false => {
+                let registered = register(&self.shared, &self.name, &self.start)?;
+                (Start::After(registered.position()), Some(registered))
+            }
         };
         let watcher = Watcher::new(self.shared.clone(), &start, self.filter)?;
         // The consumer's own position may have been trimmed: then it is told so, whatever the head is.
-        let position = watcher.position();
-        let control = Control::new(position, self.ephemeral);
+        let control = Control::new(watcher.position(), self.ephemeral);
+        claim.runs(&control)?;
+        let ending = Ending(control.clone());
         let worker = Worker {
             name: self.name.clone(),
             ephemeral: self.ephemeral,
@@ -176,25 +181,21 @@ impl ConsumerBuilder {
             watcher,
             control: control.clone(),
             shared: self.shared.clone(),
-            batcher: self.batcher,
+            batcher: self.batcher.clone(),
+            _claim: claim,
         };
-        let thread = thread::Builder::new().name(format!("execstore-{}", self.name));
-        let thread = thread.spawn(move || worker.run()).map_err(|error| BatchError::Thread(error.into()))?;
-        control.runs_on(thread);
-        self.registry.started(&self.name, control.clone());
-        Ok(Consumer { control, shared: self.shared, claim })
-    }
-}
-
-/// A name that is taken for as long as its consumer is there.
-struct Claim {
-    registry: Arc<Registry>,
-    name: String,
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.registry.release(&self.name);
+        // The system's names end at the first NUL.
+        let name = format!("execstore-{}", self.name.replace('\0', ""));
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            ending.0.runs_here();
+            worker.run();
+            drop(ending);
+        });
+        control.started(thread.map_err(|error| BatchError::Thread(error.into()))?);
+        if let Some(registered) = registered {
+            registered.keep();
+        }
+        Ok(Consumer { name: self.name, control, shared: self.shared, batcher: self.batcher })
     }
 }
 
@@ -217,21 +218,22 @@ impl Drop for Claim {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Consumer {
+    name: String,
     control: Arc<Control>,
     shared: Arc<Shared>,
-    claim: Claim,
+    batcher: Arc<Batcher>,
 }
 
 impl std::fmt::Debug for Consumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Consumer").field("name", &self.claim.name).field("stats", &self.stats()).finish()
+        f.debug_struct("Consumer").field("name", &self.name).field("stats", &self.stats()).finish()
     }
 }
 
 impl Consumer {
     /// The name that it was given.
     pub fn name(&self) -> &str {
-        &self.claim.name
+        &self.name
     }
 
     /// How it is doing.
@@ -248,11 +250,17 @@ impl Consumer {
         self.control.wish(&self.shared.doorbell, |inner| inner.seek = Some(start));
     }
 
-    /// Stops it, and waits until the handler's present call has returned. Its checkpoint stays. Gives the
-    /// last statistics.
+    /// Stops it, and waits until the handler's present call has returned; not within the handler itself, and not on
+    /// a thread that holds a [`WriteTxn`](crate::WriteTxn). Its checkpoint stays. Gives the last statistics.
     pub fn stop(self) -> ConsumerStats {
-        self.control.stop(&self.shared.doorbell, &self.shared.turnstile);
+        self.end();
         self.stats()
+    }
+
+    fn end(&self) {
+        // One who holds the write transaction that the consumer waits for does not wait for the consumer.
+        let wait = !self.shared.turnstile.is_held_here() && !self.batcher.is_at_work_here();
+        self.control.stop(&self.shared.doorbell, wait);
     }
 
     /// The last change that it is done with.
@@ -263,6 +271,6 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        self.control.stop(&self.shared.doorbell, &self.shared.turnstile);
+        self.end();
     }
 }

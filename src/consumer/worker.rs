@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::{ConsumerState, Control};
+use super::registry::Claim;
 use super::retry::{OnFailure, Retry};
 use crate::batch::{Batcher, WhenFull};
 use crate::change::Change;
 use crate::error::{Error, StorageError, WatchError};
 use crate::id::ChangeSeq;
-use crate::reader::{Readable, sealed::View};
 use crate::shared::Shared;
 use crate::txn::WriteTxn;
 use crate::watch::{Start, Watcher};
@@ -45,6 +45,7 @@ pub(super) struct Worker {
     pub(super) control: Arc<Control>,
     pub(super) shared: Arc<Shared>,
     pub(super) batcher: Arc<Batcher>,
+    pub(super) _claim: Claim,
 }
 
 /// What to do after a batch.
@@ -57,7 +58,6 @@ enum Next {
 impl Worker {
     pub(super) fn run(mut self) {
         while self.step() == Next::GoOn {}
-        self.control.lock().stats.state = ConsumerState::Stopped;
     }
 
     fn step(&mut self) -> Next {
@@ -65,11 +65,12 @@ impl Worker {
             let mut inner = self.control.lock();
             (inner.stop, inner.seek.take())
         };
-        if stop {
-            return Next::End;
-        }
+        // A seek before a stop is still done, so that the next run begins there.
         if let Some(start) = seek {
             return self.seek(&start);
+        }
+        if stop {
+            return Next::End;
         }
         self.set_state(ConsumerState::Waiting);
         let control = self.control.clone();
@@ -110,29 +111,37 @@ impl Worker {
     fn pass(&mut self) -> Next {
         let position = self.watcher.position();
         let saved = self.control.lock().stats.checkpoint;
-        if saved.is_some_and(|saved| saved != position)
-            && let Err(error) = self.save(position)
-        {
-            return self.storage(&error);
+        match saved.is_some_and(|saved| saved != position) {
+            true => match self.save(position) {
+                Outcome::Done => self.done(&[], position),
+                // Whoever wants it elsewhere says where; a stop leaves the checkpoint before what was dropped.
+                Outcome::Wanted | Outcome::Failed => {}
+                Outcome::Ended => return Next::End,
+            },
+            false => self.done(&[], position),
         }
-        self.done(&[], position);
         Next::GoOn
     }
 
-    /// After a storage error the store takes no writes until it is opened again.
-    fn storage(&self, error: &Error) -> Next {
-        match error {
-            Error::Storage(StorageError::Closed) => Next::End,
-            _ => self.blocked(error),
-        }
-    }
-
-    fn save(&self, position: ChangeSeq) -> Result<(), Error> {
+    /// Saves a position, for as long as it takes: what was handled is not handled again for that.
+    fn save(&self, position: ChangeSeq) -> Outcome {
         if self.ephemeral {
-            return Ok(());
+            return Outcome::Done;
         }
-        let name = self.name.clone();
-        self.batcher.batch(move |writer| writer.set_checkpoint(&name, position), WhenFull::Wait)
+        loop {
+            let name = self.name.clone();
+            let saved = self.batcher.batch(move |w| w.set_checkpoint(&name, position), WhenFull::Wait);
+            match saved {
+                Ok(()) => return Outcome::Done,
+                Err(Error::Storage(StorageError::Closed)) => return Outcome::Ended,
+                Err(error) => {
+                    self.blocked(&error);
+                }
+            }
+            if self.control.is_wanted() {
+                return Outcome::Wanted;
+            }
+        }
     }
 
     fn done(&self, changes: &[Change], position: ChangeSeq) {
@@ -150,11 +159,7 @@ impl Worker {
         let position = self.watcher.position();
         match self.attempts(changes, position) {
             Outcome::Done => self.done(changes, position),
-            Outcome::Wanted => {
-                // Not done with these: they come again, unless the wish is to be elsewhere.
-                let before = self.control.lock().stats.position;
-                let _ = self.watcher.seek(&Start::After(before));
-            }
+            Outcome::Wanted => self.come_again(),
             Outcome::Failed => match self.on_failure {
                 OnFailure::Skip if changes.len() > 1 => return self.one_by_one(changes, position),
                 OnFailure::Skip => return self.skip(position),
@@ -163,6 +168,12 @@ impl Worker {
             Outcome::Ended => return Next::End,
         }
         Next::GoOn
+    }
+
+    /// Not done with what was read last: it comes again, unless the wish is to be elsewhere.
+    fn come_again(&mut self) {
+        let before = self.control.lock().stats.position;
+        let _ = self.watcher.seek(&Start::After(before));
     }
 
     fn one_by_one(&mut self, changes: &[Change], last: ChangeSeq) -> Next {
@@ -175,10 +186,12 @@ impl Worker {
                     if self.skip(position) == Next::End {
                         return Next::End;
                     }
+                    if self.control.lock().stats.position < position {
+                        return Next::GoOn;
+                    }
                 }
                 Outcome::Wanted => {
-                    let before = self.control.lock().stats.position;
-                    let _ = self.watcher.seek(&Start::After(before));
+                    self.come_again();
                     return Next::GoOn;
                 }
                 Outcome::Ended => return Next::End,
@@ -188,14 +201,18 @@ impl Worker {
     }
 
     fn skip(&mut self, position: ChangeSeq) -> Next {
-        if let Err(error) = self.save(position) {
-            return self.storage(&error);
+        match self.save(position) {
+            Outcome::Done => {
+                self.done(&[], position);
+                self.control.lock().stats.skipped += 1;
+            }
+            Outcome::Ended => return Next::End,
+            Outcome::Wanted | Outcome::Failed => self.come_again(),
         }
-        self.done(&[], position);
-        self.control.lock().stats.skipped += 1;
         Next::GoOn
     }
 
+    /// Calls the handler until it takes the changes, or its attempts are used up.
     fn attempts(&mut self, changes: &[Change], position: ChangeSeq) -> Outcome {
         let mut failures = 0;
         loop {
@@ -204,8 +221,13 @@ impl Worker {
             }
             self.set_state(ConsumerState::Handling);
             let error = match self.handle(changes, position) {
-                Ok(()) => return Outcome::Done,
+                Ok(outcome) => return outcome,
                 Err(Error::Storage(StorageError::Closed)) => return Outcome::Ended,
+                // Not the handler's fault, and nothing that it could do better the next time.
+                Err(error @ (Error::Storage(_) | Error::Commit(_))) => {
+                    self.blocked(&error);
+                    continue;
+                }
                 Err(error) => error,
             };
             failures += 1;
@@ -219,11 +241,11 @@ impl Worker {
     }
 
     /// One call of the handler, and the checkpoint.
-    fn handle(&mut self, changes: &[Change], position: ChangeSeq) -> Result<(), Error> {
+    fn handle(&mut self, changes: &[Change], position: ChangeSeq) -> Result<Outcome, Error> {
         match &mut self.handler {
             Handler::Plain(handler) => {
                 guarded(|| handler(changes))?;
-                self.save(position)
+                Ok(self.save(position))
             }
             Handler::InTransaction(handler) => {
                 let txn = WriteTxn::new(self.shared.clone())?;
@@ -234,7 +256,8 @@ impl Worker {
                         writer.set_checkpoint(&self.name, position)?;
                     }
                 }
-                Ok(txn.commit()?)
+                txn.commit()?;
+                Ok(Outcome::Done)
             }
         }
     }
@@ -260,32 +283,4 @@ fn guarded(call: impl FnOnce() -> Result<(), Failure>) -> Result<(), Error> {
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("for no stated reason")
-}
-
-/// The position that a consumer of this name begins at, saved from now on so that it holds the log back.
-pub(super) fn register(shared: &Arc<Shared>, name: &str, start: &Start) -> Result<ChangeSeq, Error> {
-    let txn = WriteTxn::new(shared.clone())?;
-    let position = {
-        let mut writer = txn.writer()?;
-        if let Some(saved) = writer.checkpoint(name)? {
-            saved
-        } else {
-            let totals = writer.totals()?;
-            let position = match start {
-                Start::Oldest => totals.trimmed,
-                Start::Latest => totals.head,
-                Start::At(seq) => seq.0.saturating_sub(1),
-                Start::After(seq) => seq.0,
-                Start::Checkpoint(other) => match writer.checkpoint(other)? {
-                    Some(seq) => seq.0,
-                    None => return Err(WatchError::NoCheckpoint { name: other.clone() }.into()),
-                },
-            };
-            let position = ChangeSeq(position.min(totals.head));
-            writer.set_checkpoint(name, position)?;
-            position
-        }
-    };
-    txn.commit()?;
-    Ok(position)
 }

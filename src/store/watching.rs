@@ -26,6 +26,6 @@ impl Store {
     ///
     /// A thread of the store can call it: see [`Builder::set_maintenance`](crate::Builder::set_maintenance).
     pub fn maintain(&self) -> Result<Maintenance, Error> {
-        maintain(&self.shared)
+        maintain(&self.shared, || false)
     }
 }

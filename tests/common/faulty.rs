@@ -64,6 +64,12 @@ impl Faulty {
         FaultyDisk { plan: self.plan.clone(), file: self.files[file].clone() }
     }
 
+    /// Every call from now on fails.
+    pub fn break_now(&self) {
+        let mut plan = self.plan.lock().unwrap();
+        plan.fault = Some(Fault { nth: plan.calls, sticky: true, full: false });
+    }
+
     pub fn calls(&self) -> usize {
         self.plan.lock().unwrap().calls
     }
