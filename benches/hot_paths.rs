@@ -5,9 +5,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use execstore::redb::Durability;
-use execstore::{
-    ChangeSeq, Expect, Json, NewEvent, NewExecution, PageRequest, Readable, Store, Update, WriteTxn,
-};
+use execstore::{ChangeSeq, Expect, Json, NewEvent, NewExecution, Query, Readable, Store, Update, WriteTxn};
 
 const EXECUTIONS: usize = 20_000;
 
@@ -66,7 +64,7 @@ fn reads(c: &mut Criterion) {
         b.iter(|| reader.events(format!("execution-{}", next()), ..).unwrap().map(Result::unwrap).count());
     });
     c.bench_function("a page of 50", |b| {
-        b.iter(|| reader.page(&PageRequest::newest_first(50)).unwrap().executions.len());
+        b.iter(|| reader.page(&Query::new().limit(50)).unwrap().executions.len());
     });
     c.bench_function("counts", |b| b.iter(|| reader.counts().unwrap()));
     c.bench_function("1,000 entries of the change log", |b| {

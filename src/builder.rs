@@ -8,6 +8,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Database, StorageBackend};
 
 use crate::batch::GroupCommit;
+use crate::context::MissingLinks;
 use crate::error::OpenError;
 use crate::lifecycle::Lifecycle;
 use crate::limits::DEFAULT_MAX_PAYLOAD;
@@ -38,6 +39,7 @@ pub struct Builder {
     pub(crate) group_commit: GroupCommit,
     pub(crate) retention: LogRetention,
     pub(crate) maintenance: Option<Duration>,
+    pub(crate) missing_links: MissingLinks,
 }
 
 impl std::fmt::Debug for Builder {
@@ -69,6 +71,7 @@ impl Builder {
             group_commit: GroupCommit::new(),
             retention: LogRetention::new(),
             maintenance: None,
+            missing_links: MissingLinks::Allow,
         }
     }
 
@@ -128,6 +131,12 @@ impl Builder {
     /// default.
     pub fn set_maintenance(&mut self, every: impl Into<Option<Duration>>) -> &mut Self {
         self.maintenance = every.into();
+        self
+    }
+
+    /// Whether a write may name a parent or a previous attempt that is not in the store; by default it may.
+    pub fn set_missing_links(&mut self, what: MissingLinks) -> &mut Self {
+        self.missing_links = what;
         self
     }
 

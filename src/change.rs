@@ -174,6 +174,7 @@ pub(crate) struct Undo {
     pub(crate) completed_at: Option<Option<Timestamp>>,
     pub(crate) event_count: Option<u64>,
     pub(crate) payload_version: Option<u64>,
+    pub(crate) preview: Option<Option<Text>>,
 }
 
 impl Undo {
@@ -197,6 +198,7 @@ impl Undo {
             completed_at: old(&before.completed_at, &after.completed_at),
             event_count: old(&before.event_count, &after.event_count),
             payload_version: None,
+            preview: old(&before.preview, &after.preview),
         }
     }
 
@@ -218,6 +220,7 @@ impl Undo {
         restore(&self.modified_at, &mut header.modified_at);
         restore(&self.completed_at, &mut header.completed_at);
         restore(&self.event_count, &mut header.event_count);
+        restore(&self.preview, &mut header.preview);
         header
     }
 }
@@ -238,6 +241,7 @@ mod tests {
             Update::new(),
             Update::to("Failed").clear_message().label("b", "2"),
             Update::new().clear_node_id().clear_parent().previous("q").name("x").desired(Desired::Stopped),
+            Update::new().preview("p"),
         ] {
             let mut after = before.apply(update, &lifecycle, 1_000, at(2)).unwrap();
             after.header.event_count = 3;

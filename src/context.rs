@@ -10,4 +10,17 @@ pub struct Context {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) max_payload: usize,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) missing_links: MissingLinks,
+}
+
+/// What to do about a parent or a previous attempt that is not in the store; see
+/// [`Builder::set_missing_links`](crate::Builder::set_missing_links).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingLinks {
+    /// Keep the link: the execution may be in another store, may still come, or have been deleted. The default.
+    #[default]
+    Allow,
+    /// Refuse the write with [`WriteError::MissingLink`](crate::WriteError::MissingLink). An execution that others
+    /// have links to can still be deleted.
+    Refuse,
 }

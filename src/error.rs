@@ -242,6 +242,22 @@ pub enum WriteError {
         /// The name that was given.
         state: String,
     },
+    /// The link would lead from the execution back to itself.
+    #[error("execution {id:?} cannot have a link to {link:?}, which comes after it: that would be a cycle")]
+    Cycle {
+        /// The execution.
+        id: ExecutionId,
+        /// The parent or previous execution that it was to have.
+        link: ExecutionId,
+    },
+    /// There is no execution that the link names, and the store was opened to refuse that.
+    #[error("execution {id:?} cannot have a link to {missing:?}, which is not there")]
+    MissingLink {
+        /// The execution.
+        id: ExecutionId,
+        /// The parent or previous execution that is missing.
+        missing: ExecutionId,
+    },
     /// The input breaks a limit or a rule.
     #[error(transparent)]
     Input(#[from] InputError),

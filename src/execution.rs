@@ -45,7 +45,7 @@ impl fmt::Display for Desired {
     }
 }
 
-/// Everything of an execution but its payload: what the store reads, checks and indexes.
+/// Everything of an execution but its payload: what the store reads, checks and indexes, and what a list shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header {
@@ -65,9 +65,10 @@ pub struct Header {
     pub message: Option<Text>,
     /// What its owner wants.
     pub desired: Desired,
-    /// The execution that caused this one. The store does not ask that it exists.
+    /// The execution that caused this one. It need not exist, unless
+    /// [`Builder::set_missing_links`](crate::Builder::set_missing_links) says so.
     pub parent: Option<ExecutionId>,
-    /// The attempt that this one replaces. The store does not ask that it exists.
+    /// The attempt that this one replaces. The same holds for it.
     pub previous: Option<ExecutionId>,
     /// The caller's own labels.
     pub labels: Labels,
@@ -81,6 +82,8 @@ pub struct Header {
     pub completed_at: Option<Timestamp>,
     /// How many events its history has.
     pub event_count: u64,
+    /// A short text for lists, which the caller chose: at most 256 bytes.
+    pub preview: Option<Text>,
 }
 
 /// An execution: its [`Header`], whose fields are read directly, and its payload.
@@ -160,6 +163,7 @@ pub struct NewExecution {
     parent: Option<Text>,
     previous: Option<Text>,
     labels: Labels,
+    preview: Option<Text>,
     pub(crate) payload: Json,
 }
 
@@ -178,6 +182,7 @@ impl NewExecution {
             parent: None,
             previous: None,
             labels: Labels::new(),
+            preview: None,
             payload: Json::null(),
         }
     }
@@ -249,6 +254,12 @@ impl NewExecution {
         self
     }
 
+    /// Sets a short text for lists, at most 256 bytes: see [`Readable::summaries`](crate::Readable::summaries).
+    pub fn preview(mut self, preview: impl Into<Text>) -> Self {
+        self.preview = Some(preview.into());
+        self
+    }
+
     /// Sets the payload, `null` otherwise.
     pub fn payload(mut self, payload: impl Into<Json>) -> Self {
         self.payload = payload.into();
@@ -291,6 +302,7 @@ impl NewExecution {
             modified_at: now,
             completed_at: None,
             event_count: 0,
+            preview: self.preview,
         };
         header.check()?;
         check_payload(&self.payload, max_payload)?;
@@ -315,6 +327,7 @@ impl Header {
         check_len("name", self.name.as_deref().unwrap_or_default(), MAX_NAME)?;
         check_len("node id", self.node_id.as_deref().unwrap_or_default(), MAX_NAME)?;
         check_len("message", self.message.as_deref().unwrap_or_default(), MAX_MESSAGE)?;
+        check_len("preview", self.preview.as_deref().unwrap_or_default(), MAX_NAME)?;
         check_size("number of labels", self.labels.len(), MAX_LABELS)?;
         for (key, value) in &self.labels {
             check_len("label key", key, MAX_LABEL_KEY)?;
@@ -375,6 +388,7 @@ pub struct Update {
     previous: Edit<Text>,
     clear_labels: bool,
     labels: BTreeMap<Text, Option<Text>>,
+    preview: Edit<Text>,
     payload: PayloadEdit,
 }
 
@@ -484,6 +498,18 @@ impl Update {
         self
     }
 
+    /// Sets the short text for lists.
+    pub fn preview(mut self, preview: impl Into<Text>) -> Self {
+        self.preview = Edit::Set(preview.into());
+        self
+    }
+
+    /// Removes the short text for lists.
+    pub fn clear_preview(mut self) -> Self {
+        self.preview = Edit::Clear;
+        self
+    }
+
     /// Replaces the payload.
     pub fn payload(mut self, payload: impl Into<Json>) -> Self {
         self.payload = PayloadEdit::Replace(payload.into());
@@ -526,6 +552,7 @@ impl Execution {
         update.node_id.apply(&mut after.node_id);
         apply_link("parent", update.parent, &mut after.parent)?;
         apply_link("previous", update.previous, &mut after.previous)?;
+        update.preview.apply(&mut after.preview);
         if update.clear_labels {
             after.labels.clear();
         }

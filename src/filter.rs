@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::change::{Change, ChangeKind};
 use crate::error::ReadError;
 use crate::lifecycle::Lifecycle;
+use crate::query::Query;
 use crate::text::Text;
 
 /// Which changes to see: those that every part of the filter lets through.
@@ -27,6 +28,7 @@ pub struct Filter {
     namespaces: HashSet<Text>,
     entered: Vec<Text>,
     labels: Vec<(Text, Text)>,
+    queries: Vec<Query>,
 }
 
 impl Filter {
@@ -71,6 +73,13 @@ impl Filter {
         self
     }
 
+    /// Changes to executions for which the conditions of a query hold, right after the change. Its order, limit and
+    /// cursor do not matter.
+    pub fn matching(mut self, query: Query) -> Self {
+        self.queries.push(query);
+        self
+    }
+
     /// `true` if the filter lets the change through.
     pub fn matches(&self, change: &Change) -> bool {
         let header = &change.header;
@@ -81,6 +90,7 @@ impl Filter {
             && among(&self.namespaces, &header.namespace)
             && (self.entered.is_empty() || self.has_entered(change))
             && self.labels.iter().all(|(key, value)| header.labels.get(key) == Some(value))
+            && self.queries.iter().all(|query| query.matches(header))
     }
 
     fn has_entered(&self, change: &Change) -> bool {
@@ -90,6 +100,7 @@ impl Filter {
 
     /// A misspelt state would never come.
     pub(crate) fn check_names(&self, lifecycle: &Lifecycle) -> Result<(), ReadError> {
+        self.queries.iter().try_for_each(|query| query.check(lifecycle))?;
         match self.entered.iter().find(|name| lifecycle.state(name).is_none()) {
             Some(name) => Err(ReadError::UnknownState { state: name.into() }),
             None => Ok(()),

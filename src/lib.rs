@@ -40,6 +40,7 @@
 
 mod batch;
 mod builder;
+mod bulk;
 mod change;
 mod codec;
 mod commit;
@@ -52,6 +53,7 @@ mod execution;
 mod expect;
 mod filter;
 mod handle;
+mod history;
 mod id;
 mod journal;
 mod journaling;
@@ -61,6 +63,7 @@ pub mod limits;
 mod maintain;
 mod open;
 mod page;
+mod query;
 mod reader;
 mod redo;
 mod retention;
@@ -80,8 +83,10 @@ mod writer;
 
 pub use batch::{GroupCommit, Pending};
 pub use builder::Builder;
+pub use bulk::{Bulk, BulkReport};
 pub use change::{Change, ChangeKind};
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerState, ConsumerStats, OnFailure, Retry};
+pub use context::MissingLinks;
 pub use error::{
     BatchError, CommitError, Damage, Error, InputError, LifecycleError, OpenError, ReadError, StorageError,
     WatchError, WriteError,
@@ -90,11 +95,13 @@ pub use event::{Event, NewEvent};
 pub use execution::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, NewExecution, Update};
 pub use expect::Expect;
 pub use filter::Filter;
+pub use history::{Durations, LabelCount, Matches, TableSize, Trace, Tree};
 pub use id::{ChangeSeq, EventSeq, ExecutionId, JobId, Revision};
 pub use json::Json;
 pub use lifecycle::{Lifecycle, LifecycleBuilder, Phase, State, StateSet};
 pub use maintain::Maintenance;
-pub use page::{Cursor, Order, Page, PageRequest};
+pub use page::{Cursor, Page};
+pub use query::{Access, OrderBy, Plan, Query};
 pub use reader::{List, Readable};
 pub use redb;
 pub use retention::LogRetention;

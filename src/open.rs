@@ -136,6 +136,7 @@ fn finish(
         store_id: meta.store_id,
         lifecycle,
         max_payload: builder.max_payload,
+        missing_links: builder.missing_links,
         clock: builder.clock.clone(),
     };
     let shared = Shared::new(db, last, context, journal, builder.retention, head);

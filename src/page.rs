@@ -3,89 +3,72 @@
 use std::fmt;
 
 use crate::error::ReadError;
-use crate::execution::Execution;
+use crate::query::OrderBy;
 
-/// The order of a page: by creation, which is a total order that never changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Order {
-    /// The newest first. The default.
-    #[default]
-    NewestFirst,
-    /// The oldest first.
-    OldestFirst,
-}
-
-/// Asks for one page of executions.
+/// One page of executions, or of their [headers](crate::Header).
 ///
 /// ```
-/// # use execstore::{NewExecution, PageRequest, Readable, Store};
+/// # use execstore::{NewExecution, Query, Readable, Store};
 /// # let store = Store::in_memory()?;
 /// # for n in 0..5 { store.write(|w| w.create(NewExecution::new("j").name(n.to_string()), &[]))?; }
 /// let r = store.begin_read()?;
-/// let first = r.page(&PageRequest::newest_first(3))?;
+/// let first = r.page(&Query::new().limit(3))?;
 /// assert_eq!(first.executions.len(), 3);
 /// if let Some(cursor) = first.next {
-///     let second = r.page(&PageRequest::newest_first(3).after(cursor))?;
+///     let second = r.page(&Query::new().limit(3).after(cursor))?;
 ///     assert_eq!((second.executions.len(), second.next), (2, None));
 /// }
 /// # Ok::<(), execstore::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct PageRequest {
-    pub(crate) order: Order,
-    pub(crate) limit: usize,
-    pub(crate) after: Option<Cursor>,
-}
-
-impl PageRequest {
-    /// The newest executions, at most `limit` (1 to 10,000) of them.
-    pub const fn newest_first(limit: usize) -> Self {
-        Self { order: Order::NewestFirst, limit, after: None }
-    }
-
-    /// The oldest executions, at most `limit` (1 to 10,000) of them.
-    pub const fn oldest_first(limit: usize) -> Self {
-        Self { order: Order::OldestFirst, limit, after: None }
-    }
-
-    /// Goes on where the page that gave this cursor ended.
-    pub fn after(mut self, cursor: Cursor) -> Self {
-        self.after = Some(cursor);
-        self
-    }
-}
-
-/// One page of executions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[non_exhaustive]
-pub struct Page {
+pub struct Page<T> {
     /// The executions, in the order that was asked for.
-    pub executions: Vec<Execution>,
+    pub executions: Vec<T>,
     /// The rows of this page that could not be read. They count towards the limit.
     pub damaged: Vec<ReadError>,
     /// Where the next page begins; `None` if there was nothing more when this page was read.
     pub next: Option<Cursor>,
 }
 
-/// Where a page ended: an opaque text, safe in a URL, that stays right while others insert and delete.
+/// A place in an order: a time, or 0 where the order has none, and a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    pub(crate) time: i64,
+    pub(crate) number: u64,
+}
+
+/// Where a page ended: an opaque text, safe in a URL, that stays right while others insert, change and delete.
 ///
-/// It names a place between executions, so nothing that is there throughout is missed or given twice. It
+/// It names a place between executions, so nothing that stays as it is throughout is missed or given twice. In the
+/// order of modification an execution that changes meanwhile moves to the end of the order. A cursor
 /// belongs to one store and one order; elsewhere it is refused. It does not expire.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Cursor {
     pub(crate) store: u64,
-    pub(crate) order: Order,
-    pub(crate) number: u64,
+    pub(crate) order: OrderBy,
+    pub(crate) newest_first: bool,
+    pub(crate) place: Place,
 }
+
+/// The letter of each order and direction.
+const LETTERS: [(OrderBy, bool, char); 6] = [
+    (OrderBy::Created, true, 'n'),
+    (OrderBy::Created, false, 'o'),
+    (OrderBy::Modified, true, 'm'),
+    (OrderBy::Modified, false, 'l'),
+    (OrderBy::Completed, true, 'c'),
+    (OrderBy::Completed, false, 'b'),
+];
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let order = match self.order {
-            Order::NewestFirst => 'n',
-            Order::OldestFirst => 'o',
-        };
-        write!(f, "1{order}{:016x}{:x}", self.store, self.number)
+        let Self { store, order, newest_first, place } = self;
+        let known = LETTERS.iter().find(|(by, newest, _)| (by, newest) == (order, newest_first));
+        let letter = known.map_or('n', |(_, _, letter)| *letter);
+        write!(f, "1{letter}{store:016x}{:x}", place.number)?;
+        // Only the order of completion has a time.
+        if *order == OrderBy::Completed { write!(f, "-{:x}", place.time) } else { Ok(()) }
     }
 }
 
@@ -100,16 +83,21 @@ impl std::str::FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, ReadError> {
         let bad = || ReadError::InvalidCursor { reason: "it is not one of ours" };
-        let order = match text.get(..2) {
-            Some("1n") => Order::NewestFirst,
-            Some("1o") => Order::OldestFirst,
-            _ => return Err(bad()),
-        };
         let hex = |part: Option<&str>| {
             let part = part.filter(|part| part.bytes().all(|b| b.is_ascii_hexdigit())).ok_or_else(bad)?;
             u64::from_str_radix(part, 16).map_err(|_| bad())
         };
-        Ok(Self { store: hex(text.get(2..18))?, order, number: hex(text.get(18..))? })
+        let letter = text.strip_prefix('1').and_then(|text| text.chars().next());
+        let known = LETTERS.iter().find(|(_, _, known)| letter == Some(*known)).ok_or_else(bad)?;
+        let (order, newest_first, _) = *known;
+        let store = hex(text.get(2..18))?;
+        let rest = text.get(18..).ok_or_else(bad)?;
+        let (number, time) = match (order, rest.split_once('-')) {
+            (OrderBy::Completed, Some((number, time))) => (number, hex(Some(time))?.cast_signed()),
+            (OrderBy::Completed, None) => return Err(bad()),
+            _ => (rest, 0),
+        };
+        Ok(Self { store, order, newest_first, place: Place { time, number: hex(Some(number))? } })
     }
 }
 
@@ -119,13 +107,25 @@ mod tests {
 
     #[test]
     fn cursors_go_through_text() {
-        for cursor in [
-            Cursor { store: 0, order: Order::NewestFirst, number: 0 },
-            Cursor { store: u64::MAX, order: Order::OldestFirst, number: u64::MAX },
-        ] {
-            assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+        for (order, newest_first, _) in LETTERS {
+            for (store, time, number) in [(0, 0, 0), (u64::MAX, i64::MIN, u64::MAX), (7, i64::MAX, 9)] {
+                let time = if order == OrderBy::Completed { time } else { 0 };
+                let cursor = Cursor { store, order, newest_first, place: Place { time, number } };
+                assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+            }
         }
-        for text in ["", "1n", "1x00000000000000001", "1n0000000000000000", "1n0000000000000000+1", "1nß"] {
+        for text in [
+            "",
+            "1n",
+            "1x00000000000000001",
+            "1n0000000000000000",
+            "1n0000000000000000+1",
+            "1nß",
+            "1c00000000000000001",
+            "1c00000000000000001-",
+            "1n00000000000000001-1",
+            "2n00000000000000001",
+        ] {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
         }
     }

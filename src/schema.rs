@@ -13,7 +13,7 @@ pub(crate) type Value = &'static [u8];
 pub(crate) type Bytes = &'static [u8];
 /// A key of one number.
 pub(crate) type Number = &'static [u8; 8];
-/// A key of a state and a number.
+/// A key of one byte, a state for instance, and a number.
 pub(crate) type StateRow = &'static [u8; 9];
 /// A key of two numbers.
 pub(crate) type Pair = &'static [u8; 16];
@@ -32,10 +32,17 @@ pub(crate) enum Tag {
     States = 7,
     Changes = 8,
     Checkpoints = 9,
+    Labels = 10,
+    LabelCounts = 11,
+    Links = 12,
+    Completed = 13,
+    Settled = 14,
+    Spans = 15,
+    Bulks = 16,
 }
 
 impl Tag {
-    pub(crate) const ALL: [Tag; 10] = [
+    pub(crate) const ALL: [Tag; 17] = [
         Tag::Meta,
         Tag::Totals,
         Tag::Ids,
@@ -46,6 +53,13 @@ impl Tag {
         Tag::States,
         Tag::Changes,
         Tag::Checkpoints,
+        Tag::Labels,
+        Tag::LabelCounts,
+        Tag::Links,
+        Tag::Completed,
+        Tag::Settled,
+        Tag::Spans,
+        Tag::Bulks,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -60,6 +74,13 @@ impl Tag {
             Tag::States => "execstore/states",
             Tag::Changes => "execstore/changes",
             Tag::Checkpoints => "execstore/checkpoints",
+            Tag::Labels => "execstore/labels",
+            Tag::LabelCounts => "execstore/label_counts",
+            Tag::Links => "execstore/links",
+            Tag::Completed => "execstore/completed",
+            Tag::Settled => "execstore/settled",
+            Tag::Spans => "execstore/spans",
+            Tag::Bulks => "execstore/bulks",
         }
     }
 
@@ -95,6 +116,21 @@ pub(crate) const CHANGES: TableDefinition<'_, Number, Value> = TableDefinition::
 /// Name to change sequence number.
 pub(crate) const CHECKPOINTS: TableDefinition<'_, Bytes, Value> =
     TableDefinition::new("execstore/checkpoints");
+/// A label, a state and a number to nothing.
+pub(crate) const LABELS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/labels");
+/// A label to how many executions have it, by state.
+pub(crate) const LABEL_COUNTS: TableDefinition<'_, Bytes, Value> =
+    TableDefinition::new("execstore/label_counts");
+/// The kind of a link, what it names and a number to nothing.
+pub(crate) const LINKS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/links");
+/// When an execution ended and its number to nothing.
+pub(crate) const COMPLETED: TableDefinition<'_, Pair, Value> = TableDefinition::new("execstore/completed");
+/// The last change of an execution, once that is trimmed from the log, to its number.
+pub(crate) const SETTLED: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/settled");
+/// A kind of number and a block of them to the times in the block.
+pub(crate) const SPANS: TableDefinition<'_, StateRow, Value> = TableDefinition::new("execstore/spans");
+/// The name of a bulk operation that is under way to how far it is.
+pub(crate) const BULKS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/bulks");
 
 #[cfg(test)]
 mod tests {
@@ -114,6 +150,13 @@ mod tests {
             STATES.name(),
             CHANGES.name(),
             CHECKPOINTS.name(),
+            LABELS.name(),
+            LABEL_COUNTS.name(),
+            LINKS.name(),
+            COMPLETED.name(),
+            SETTLED.name(),
+            SPANS.name(),
+            BULKS.name(),
         ];
         for (place, tag) in Tag::ALL.into_iter().enumerate() {
             assert_eq!(names[place], tag.name());

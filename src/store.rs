@@ -1,6 +1,7 @@
 //! The store: a handle that threads share.
 
 mod group;
+mod history;
 mod watching;
 
 use std::path::Path;

@@ -7,7 +7,8 @@ use redb::{Durability, WriteTransaction};
 
 use crate::commit::commit;
 use crate::context::Context;
-use crate::error::{CommitError, Error, StorageError, WriteError};
+use crate::error::{CommitError, Error, ReadError, StorageError, WriteError};
+use crate::history::{TableSize, table_sizes};
 use crate::reader::sealed::View;
 use crate::redo::Redo;
 use crate::shared::Shared;
@@ -30,6 +31,14 @@ impl ReadTxn {
         shared.check_open()?;
         let tables = shared.snapshot()?;
         Ok(Self { tables, shared })
+    }
+}
+
+impl ReadTxn {
+    /// How many rows and bytes each table of the store has. Walks through the pages of all tables: a matter of
+    /// milliseconds for each 100 MiB that are in memory.
+    pub fn table_sizes(&self) -> Result<Vec<TableSize>, ReadError> {
+        table_sizes(&self.tables)
     }
 }
 

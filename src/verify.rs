@@ -1,6 +1,7 @@
 //! Reads everything and compares it: records, index rows, counters, events, payloads and change log.
 
 mod checks;
+mod indexes;
 
 use std::fmt;
 

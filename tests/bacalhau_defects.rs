@@ -10,8 +10,8 @@ use common::{TestStore, big_payload, create, json};
 use contents::contents;
 use execstore::redb::{Database, ReadableTable, TableDefinition};
 use execstore::{
-    ChangeKind, ChangeSeq, Desired, Error, Expect, NewEvent, NewExecution, PageRequest, ReadError, Readable,
-    Store, Update, WriteError,
+    ChangeKind, ChangeSeq, Desired, Error, Expect, NewEvent, NewExecution, Query, ReadError, Readable, Store,
+    Update, WriteError,
 };
 
 fn running(store: &Store, id: &str) {
@@ -221,7 +221,7 @@ fn update_id_an_update_writes_the_record_it_names_and_no_other() {
     let reader = store.begin_read().unwrap();
     assert_eq!(reader.get("f").unwrap(), other);
     assert_eq!((reader.count("Running").unwrap(), reader.count("Failed").unwrap()), (1, 1));
-    assert_eq!(reader.page(&PageRequest::oldest_first(9)).unwrap().executions.len(), 2);
+    assert_eq!(reader.page(&Query::new().oldest_first().limit(9)).unwrap().executions.len(), 2);
 }
 
 // Update-job, Create-job
@@ -310,7 +310,7 @@ fn bad_record_is_an_error_in_its_own_place() {
             .collect();
         assert_eq!(shown, ["0", "1", "damaged", "3", "4"]);
     }
-    for request in [PageRequest::oldest_first, PageRequest::newest_first] {
+    for request in [oldest_first, newest_first] {
         let page = reader.page(&request(10)).unwrap();
         assert_eq!((page.executions.len(), page.damaged.len()), (4, 1));
         // Its place also counts where it is the last of a page.
@@ -395,6 +395,14 @@ fn file_shrinks_when_everything_is_deleted_and_it_is_compacted() {
     assert!(after * 2 < before, "from {before} to {after} bytes");
     let store = Store::open(&path).unwrap();
     assert!(store.verify().unwrap().is_clean());
-    assert_eq!(store.read(|r| r.page(&PageRequest::newest_first(9))).unwrap().executions.len(), 1);
+    assert_eq!(store.read(|r| r.page(&Query::new().limit(9))).unwrap().executions.len(), 1);
     drop((store, folder));
+}
+
+fn newest_first(limit: usize) -> Query {
+    Query::new().limit(limit)
+}
+
+fn oldest_first(limit: usize) -> Query {
+    Query::new().oldest_first().limit(limit)
 }

@@ -177,7 +177,7 @@ fn lazily(store: &Store, text: &str) -> Result<Sure, Error> {
     txn.set_durability(Durability::None);
     {
         let mut w = txn.writer()?;
-        let page = w.page(&execstore::PageRequest::newest_first(1))?;
+        let page = w.page(&execstore::Query::new().limit(1))?;
         match page.executions.first() {
             Some(newest) => {
                 w.update(&newest.id, &Expect::any(), Update::new().message(text), &[]).map(drop)?

@@ -22,7 +22,9 @@ fn handles_values_and_errors_can_be_shared_between_threads() {
     send_and_sync::<Change>();
     send_and_sync::<Json>();
     send_and_sync::<Lifecycle>();
-    send_and_sync::<Page>();
+    send_and_sync::<Page<Execution>>();
+    send_and_sync::<execstore::Query>();
+    send_and_sync::<execstore::Plan>();
     send_and_sync::<Cursor>();
     send_and_sync::<Receipt>();
     send_and_sync::<Report>();
@@ -97,8 +99,7 @@ fn readers_see_whole_transactions_only() {
                         assert_eq!(left.payload_json(), right.payload_json());
                         // Every number that can be counted agrees with every other.
                         let counted: u64 = reader.counts().unwrap().iter().map(|(_, count)| count).sum();
-                        let listed =
-                            reader.page(&PageRequest::newest_first(10_000)).unwrap().executions.len();
+                        let listed = reader.page(&Query::new().limit(10_000)).unwrap().executions.len();
                         let others = reader.by_job("other").unwrap().count() as u64;
                         assert_eq!((counted, listed as u64), (others + 2, others + 2));
                         assert_eq!(others % 3, 0, "they come by three");

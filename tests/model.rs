@@ -13,6 +13,8 @@ mod memory;
 mod model;
 #[path = "common/ops.rs"]
 mod ops;
+#[path = "common/queries.rs"]
+mod queries;
 #[path = "common/records.rs"]
 mod records;
 

@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use execstore::{Event, Execution, PageRequest, Readable, Store};
+use execstore::{Event, Execution, Query, Readable, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -50,7 +50,7 @@ fn err(output: &Output) -> String {
 }
 
 fn all(store: &Store) -> Vec<Execution> {
-    let page = store.begin_read().unwrap().page(&PageRequest::oldest_first(10_000)).unwrap();
+    let page = store.begin_read().unwrap().page(&Query::new().oldest_first().limit(10_000)).unwrap();
     assert!(page.damaged.is_empty() && page.next.is_none());
     page.executions
 }

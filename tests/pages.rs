@@ -4,8 +4,7 @@ mod common;
 
 use common::{TestStore, create};
 use execstore::{
-    Cursor, Error, Expect, InputError, NewExecution, Page, PageRequest, ReadError, Readable, Store,
-    WriteError,
+    Cursor, Error, Expect, InputError, NewExecution, Page, Query, ReadError, Readable, Store, WriteError,
 };
 
 fn filled(count: usize) -> TestStore {
@@ -21,7 +20,7 @@ fn filled(count: usize) -> TestStore {
     store
 }
 
-fn ids(page: &Page) -> Vec<String> {
+fn ids(page: &Page<execstore::Execution>) -> Vec<String> {
     assert!(page.damaged.is_empty());
     page.executions.iter().map(|execution| execution.id.to_string()).collect()
 }
@@ -29,7 +28,7 @@ fn ids(page: &Page) -> Vec<String> {
 /// Every id, page by page, each page in a transaction of its own, the cursor through text.
 fn walk(
     store: &Store,
-    request: fn(usize) -> PageRequest,
+    request: fn(usize) -> Query,
     limit: usize,
     mut between: impl FnMut(usize),
 ) -> Vec<String> {
@@ -62,8 +61,8 @@ fn pages_of_every_size_give_everything_once_in_both_orders() {
         let oldest: Vec<_> = (0..count).map(|n| n.to_string()).collect();
         let newest: Vec<_> = oldest.iter().rev().cloned().collect();
         for limit in [1, 2, 3, 5, 12, 13, 10_000] {
-            assert_eq!(walk(&store, PageRequest::oldest_first, limit, |_| ()), oldest, "{count} by {limit}");
-            assert_eq!(walk(&store, PageRequest::newest_first, limit, |_| ()), newest, "{count} by {limit}");
+            assert_eq!(walk(&store, oldest_first, limit, |_| ()), oldest, "{count} by {limit}");
+            assert_eq!(walk(&store, newest_first, limit, |_| ()), newest, "{count} by {limit}");
         }
     }
 }
@@ -72,15 +71,15 @@ fn pages_of_every_size_give_everything_once_in_both_orders() {
 fn a_page_that_ends_with_the_last_execution_has_no_next() {
     let store = filled(4);
     let reader = store.begin_read().unwrap();
-    let first = reader.page(&PageRequest::newest_first(2)).unwrap();
+    let first = reader.page(&Query::new().limit(2)).unwrap();
     assert_eq!(ids(&first), ["3", "2"]);
-    let second = reader.page(&PageRequest::newest_first(2).after(first.next.unwrap())).unwrap();
+    let second = reader.page(&Query::new().limit(2).after(first.next.unwrap())).unwrap();
     assert_eq!((ids(&second), second.next), (vec!["1".into(), "0".into()], None));
 }
 
 #[test]
 fn nothing_that_is_there_throughout_is_missed_or_given_twice() {
-    for request in [PageRequest::oldest_first, PageRequest::newest_first] {
+    for request in [oldest_first, newest_first] {
         let store = filled(60);
         // Every third goes while the pages are read, some before the cursor and some after it.
         let mut doomed: Vec<usize> = (0..60).filter(|n| n % 3 == 0).collect();
@@ -107,7 +106,7 @@ fn nothing_that_is_there_throughout_is_missed_or_given_twice() {
         let mut sorted: Vec<u64> = found.iter().map(|id| id.parse().unwrap()).collect();
         let in_order = sorted.clone();
         sorted.sort();
-        if request(1) == PageRequest::newest_first(1) {
+        if request(1) == Query::new().limit(1) {
             sorted.reverse();
         }
         assert_eq!(in_order, sorted);
@@ -117,18 +116,18 @@ fn nothing_that_is_there_throughout_is_missed_or_given_twice() {
 #[test]
 fn a_cursor_outlives_the_execution_that_it_was_made_at() {
     let mut store = filled(6);
-    let page = store.read(|r| r.page(&PageRequest::oldest_first(3))).unwrap();
+    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(3))).unwrap();
     let cursor = page.next.unwrap();
     for id in ["2", "3"] {
         store.write(|w| w.delete(id, &Expect::any())).unwrap();
     }
     store.reopen();
-    let page = store.read(|r| r.page(&PageRequest::oldest_first(3).after(cursor.clone()))).unwrap();
+    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(3).after(cursor.clone()))).unwrap();
     assert_eq!(ids(&page), ["4", "5"]);
     for id in ["0", "1", "4", "5"] {
         store.write(|w| w.delete(id, &Expect::any())).unwrap();
     }
-    let page = store.read(|r| r.page(&PageRequest::oldest_first(3).after(cursor))).unwrap();
+    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(3).after(cursor))).unwrap();
     assert!(page.executions.is_empty() && page.next.is_none());
 }
 
@@ -137,20 +136,20 @@ fn an_id_that_is_created_again_has_a_new_place() {
     let store = filled(3);
     store.write(|w| w.delete("0", &Expect::any())).unwrap();
     create(&store, "0");
-    let page = store.read(|r| r.page(&PageRequest::oldest_first(10))).unwrap();
+    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(10))).unwrap();
     assert_eq!(ids(&page), ["1", "2", "0"]);
 }
 
 #[test]
 fn cursors_of_another_store_or_the_other_order_are_refused() {
     let (one, other) = (filled(3), filled(3));
-    let newest = one.read(|r| r.page(&PageRequest::newest_first(1))).unwrap().next.unwrap();
-    let oldest = one.read(|r| r.page(&PageRequest::oldest_first(1))).unwrap().next.unwrap();
+    let newest = one.read(|r| r.page(&Query::new().limit(1))).unwrap().next.unwrap();
+    let oldest = one.read(|r| r.page(&Query::new().oldest_first().limit(1))).unwrap().next.unwrap();
     let cases = [
-        (&*one, PageRequest::oldest_first(1).after(newest.clone()), "the other order"),
-        (&*one, PageRequest::newest_first(1).after(oldest.clone()), "the other order"),
-        (&*other, PageRequest::newest_first(1).after(newest.clone()), "another store"),
-        (&*other, PageRequest::oldest_first(1).after(oldest), "another store"),
+        (&*one, Query::new().oldest_first().limit(1).after(newest.clone()), "another order"),
+        (&*one, Query::new().limit(1).after(oldest.clone()), "another order"),
+        (&*other, Query::new().limit(1).after(newest.clone()), "another store"),
+        (&*other, Query::new().oldest_first().limit(1).after(oldest), "another store"),
     ];
     for (store, request, part) in cases {
         let error = store.read(|r| r.page(&request)).unwrap_err();
@@ -169,7 +168,7 @@ fn cursors_of_another_store_or_the_other_order_are_refused() {
 fn limits_of_a_page_are_checked() {
     let store = filled(2);
     let reader = store.begin_read().unwrap();
-    for request in [PageRequest::oldest_first, PageRequest::newest_first] {
+    for request in [oldest_first, newest_first] {
         let none = reader.page(&request(0)).unwrap_err();
         assert!(matches!(none, ReadError::Input(InputError::Invalid { what: "page limit", .. })), "{none}");
         for limit in [10_001, usize::MAX] {
@@ -191,8 +190,16 @@ fn a_writer_pages_over_its_own_writes() {
         .write(|w| {
             w.create(NewExecution::new("j").id("new"), &[])?;
             w.delete("0", &Expect::any())?;
-            assert_eq!(ids(&w.page(&PageRequest::newest_first(5))?), ["new", "1"]);
+            assert_eq!(ids(&w.page(&Query::new().limit(5))?), ["new", "1"]);
             Ok::<_, WriteError>(())
         })
         .unwrap();
+}
+
+fn newest_first(limit: usize) -> Query {
+    Query::new().limit(limit)
+}
+
+fn oldest_first(limit: usize) -> Query {
+    Query::new().oldest_first().limit(limit)
 }

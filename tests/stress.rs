@@ -92,7 +92,7 @@ fn read(store: &Store, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let reader = store.begin_read().unwrap();
         let counts: u64 = reader.counts().unwrap().into_iter().map(|(_, count)| count).sum();
-        let page = reader.page(&execstore::PageRequest::newest_first(50)).unwrap();
+        let page = reader.page(&execstore::Query::new().limit(50)).unwrap();
         assert!(page.damaged.is_empty() && page.executions.len() as u64 <= counts);
         for execution in page.executions.iter().take(5) {
             let events = reader.events(&execution.id, ..).unwrap().map(Result::unwrap).count();

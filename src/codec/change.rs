@@ -24,7 +24,8 @@ const MODIFIED: u64 = 1 << 9;
 const COMPLETED: u64 = 1 << 10;
 const EVENTS: u64 = 1 << 11;
 const PAYLOAD: u64 = 1 << 12;
-const KNOWN: u64 = (1 << 13) - 1;
+const PREVIEW: u64 = 1 << 13;
+const KNOWN: u64 = (1 << 14) - 1;
 
 /// Encodes an entry of the change log.
 pub(crate) fn encode_change(
@@ -77,6 +78,14 @@ pub(crate) fn decode_change(
     Ok(Change { seq, time, kind, number, header, payload_version, undo, new_events })
 }
 
+/// The number of the execution that an entry is about, and no more of it.
+pub(crate) fn decode_change_number(table: u8, key: &[u8], value: &[u8]) -> Result<u64, Reason> {
+    let mut r = Reader::new(check_frame(table, key, value)?);
+    r.byte()?;
+    r.fixed()?;
+    r.number()
+}
+
 fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
     let mut parts = 0;
     for (part, differs) in [
@@ -93,6 +102,7 @@ fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
         (COMPLETED, undo.completed_at.is_some()),
         (EVENTS, undo.event_count.is_some()),
         (PAYLOAD, undo.payload_version.is_some()),
+        (PREVIEW, undo.preview.is_some()),
     ] {
         parts |= if differs { part } else { 0 };
     }
@@ -134,6 +144,7 @@ fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
     for old in [undo.event_count, undo.payload_version].into_iter().flatten() {
         w.number(old);
     }
+    text(&undo.preview, w);
 }
 
 fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Undo, Reason> {
@@ -183,6 +194,9 @@ fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Undo, Reason
     }
     if has(PAYLOAD) {
         undo.payload_version = Some(r.number()?);
+    }
+    if has(PREVIEW) {
+        undo.preview = Some(decode_optional(r)?);
     }
     Ok(undo)
 }
@@ -235,6 +249,7 @@ mod tests {
                 let mut out = Vec::new();
                 encode_change(5, b"k", &change.entry(), &lifecycle, &mut out);
                 assert_eq!(decode_change(5, b"k", ChangeSeq(8), &out, &lifecycle).unwrap(), change);
+                assert_eq!(decode_change_number(5, b"k", &out).unwrap(), 300);
             }
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct Record<'a> {
     pub(crate) header: Header,
     /// Counts the payloads that this execution has had, from 1.
     pub(crate) payload_version: u64,
+    /// The last change of this execution in the change log.
+    pub(crate) last_change: u64,
     pub(crate) payload: PayloadPlace<'a>,
 }
 
@@ -34,14 +36,15 @@ const PARENT: u64 = 1 << 4;
 const PREVIOUS: u64 = 1 << 5;
 const LABELS: u64 = 1 << 6;
 const COMPLETED: u64 = 1 << 7;
-const KNOWN: u64 = (1 << 8) - 1;
+const PREVIEW: u64 = 1 << 8;
+const KNOWN: u64 = (1 << 9) - 1;
 
 /// Encodes the row of an execution.
 pub(crate) fn encode_record(
     table: u8,
     key: &[u8],
     header: &Header,
-    payload_version: u64,
+    (payload_version, last_change): (u64, u64),
     payload: PayloadPlace<'_>,
     lifecycle: &Lifecycle,
     out: &mut Vec<u8>,
@@ -49,6 +52,7 @@ pub(crate) fn encode_record(
     let mut w = Writer::frame(out);
     encode_header(header, lifecycle, &mut w);
     w.number(payload_version);
+    w.number(last_change);
     match payload {
         PayloadPlace::Apart => w.byte(0),
         PayloadPlace::Inline(text) => {
@@ -68,14 +72,14 @@ pub(crate) fn decode_record<'a>(
 ) -> Result<Record<'a>, Reason> {
     let mut r = Reader::new(check_frame(table, key, value)?);
     let header = decode_header(&mut r, lifecycle)?;
-    let payload_version = r.number()?;
+    let (payload_version, last_change) = (r.number()?, r.number()?);
     let payload = match r.byte()? {
         0 => PayloadPlace::Apart,
         1 => PayloadPlace::Inline(r.rest()?),
         other => return Err(format!("the payload has the unknown form {other}")),
     };
     r.end()?;
-    Ok(Record { header, payload_version, payload })
+    Ok(Record { header, payload_version, last_change, payload })
 }
 
 pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
@@ -89,6 +93,7 @@ pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writ
         (PREVIOUS, header.previous.is_some()),
         (LABELS, !header.labels.is_empty()),
         (COMPLETED, header.completed_at.is_some()),
+        (PREVIEW, header.preview.is_some()),
     ] {
         parts |= if present { part } else { 0 };
     }
@@ -118,6 +123,9 @@ pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writ
     if let Some(completed) = header.completed_at {
         w.number(completed.as_nanos().wrapping_sub(created).cast_unsigned());
     }
+    if let Some(preview) = &header.preview {
+        w.text(preview);
+    }
 }
 
 pub(super) fn decode_header(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Header, Reason> {
@@ -143,6 +151,7 @@ pub(super) fn decode_header(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result
     let previous = text(PREVIOUS)?.map(ExecutionId::from_stored);
     let labels = if parts & LABELS != 0 { decode_labels(r)? } else { Labels::new() };
     let completed_at = if parts & COMPLETED != 0 { Some(since(r.number()?)) } else { None };
+    let preview = if parts & PREVIEW != 0 { Some(r.text()?.into()) } else { None };
     let created_at = Timestamp::from_nanos(created);
     Ok(Header {
         id,
@@ -161,6 +170,7 @@ pub(super) fn decode_header(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result
         modified_at,
         completed_at,
         event_count,
+        preview,
     })
 }
 
@@ -224,6 +234,7 @@ pub(super) mod tests {
             .previous("q")
             .label("", "v")
             .label("k", "")
+            .preview("short")
             .payload(Json::null());
         let mut header = new.build(&lifecycle, 10, Timestamp::from_nanos(-5)).unwrap().into_header();
         header.completed_at = Some(Timestamp::from_nanos(i64::MAX));
@@ -238,9 +249,12 @@ pub(super) mod tests {
         for header in [full(), bare.into_header()] {
             for payload in [PayloadPlace::Apart, PayloadPlace::Inline("{\"a\":1}")] {
                 let mut out = Vec::new();
-                encode_record(1, b"k", &header, 9, payload.clone(), &lifecycle, &mut out);
+                encode_record(1, b"k", &header, (9, 300), payload.clone(), &lifecycle, &mut out);
                 let record = decode_record(1, b"k", &out, &lifecycle).unwrap();
-                assert_eq!(record, Record { header: header.clone(), payload_version: 9, payload });
+                assert_eq!(
+                    record,
+                    Record { header: header.clone(), payload_version: 9, last_change: 300, payload }
+                );
             }
         }
     }

@@ -5,16 +5,17 @@ use std::ops::Deref;
 use super::Reason;
 use super::wire::canonical_uuid;
 use crate::limits::MAX_ID;
+use crate::time::Timestamp;
 
-/// A key on the stack: an id's form with a number behind it at most.
+/// A key on the stack: an id's form, with a byte before it and a number behind it at most.
 pub(crate) struct IdKey {
-    bytes: [u8; MAX_ID + 10],
+    bytes: [u8; MAX_ID + 11],
     len: usize,
 }
 
 impl IdKey {
     fn empty() -> Self {
-        Self { bytes: [0; MAX_ID + 10], len: 0 }
+        Self { bytes: [0; MAX_ID + 11], len: 0 }
     }
 
     fn push(&mut self, more: &[u8]) {
@@ -29,18 +30,33 @@ impl IdKey {
     /// text. What cannot be an id gives a key that no row has.
     pub(crate) fn of(id: &str) -> Self {
         let mut key = Self::empty();
+        key.push_id(id);
+        key
+    }
+
+    /// `true` if it is a UUID's, whose length is fixed.
+    fn push_id(&mut self, id: &str) -> bool {
         match canonical_uuid(id) {
             Some(uuid) => {
-                key.push(&[1]);
-                key.push(uuid.as_bytes());
+                self.push(&[1]);
+                self.push(uuid.as_bytes());
+                return true;
             }
             None if id.len() <= MAX_ID && !id.bytes().any(|byte| byte < b' ') => {
-                key.push(&[2]);
-                key.push(id.as_bytes());
+                self.push(&[2]);
+                self.push(id.as_bytes());
             }
-            None => key.push(&[3]),
+            None => self.push(&[3]),
         }
-        key
+        false
+    }
+
+    /// Ends an id in the middle of a key with a zero byte where it has no fixed length. Ids have no control
+    /// characters, so no id's rows lie among another's.
+    fn push_ended(&mut self, id: &str) {
+        if !self.push_id(id) {
+            self.push(&[0]);
+        }
     }
 }
 
@@ -52,13 +68,25 @@ impl Deref for IdKey {
     }
 }
 
-/// The rows of a job in the table `jobs` begin with this: the id's form, ended by a zero byte where it has
-/// no fixed length. Ids have no control characters, so no job's rows lie among another's.
-fn job_prefix(job: &str) -> IdKey {
-    let mut key = IdKey::of(job);
-    if key.first() != Some(&1) {
-        key.push(&[0]);
-    }
+/// Where the ids that begin so lie in the table `ids`: texts, and UUIDs if it can be the beginning of one.
+pub(crate) fn id_ranges(prefix: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let text = [&[2], prefix.as_bytes()].concat();
+    // No text has this byte.
+    let text_end = [text.as_slice(), &[0xff]].concat();
+    let mut ranges = vec![(text, text_end)];
+    let fill = |with: &str| {
+        let whole: String = prefix.chars().chain(with.chars().skip(prefix.chars().count())).collect();
+        canonical_uuid(&whole).map(|uuid| [&[1], uuid.as_bytes().as_slice()].concat())
+    };
+    let least = fill("00000000-0000-0000-0000-000000000000");
+    ranges.extend(least.zip(fill("ffffffff-ffff-ffff-ffff-ffffffffffff")));
+    ranges
+}
+
+/// The rows of a job in the table `jobs` begin with this.
+pub(crate) fn job_prefix(job: &str) -> IdKey {
+    let mut key = IdKey::empty();
+    key.push_ended(job);
     key
 }
 
@@ -69,20 +97,86 @@ pub(crate) fn job_row(job: &str, number: u64) -> IdKey {
     key
 }
 
-/// The first key that a job can have.
-pub(crate) fn job_start(job: &str) -> IdKey {
-    job_row(job, 0)
-}
-
-/// The last key that a job can have.
-pub(crate) fn job_end(job: &str) -> IdKey {
-    job_row(job, u64::MAX)
-}
-
-/// The execution's number in a row of the table `jobs`.
-pub(crate) fn job_number(key: &[u8]) -> Result<u64, Reason> {
+/// The number at the end of a row of an index.
+pub(crate) fn number_at_end(key: &[u8]) -> Result<u64, Reason> {
     let number = key.last_chunk::<8>().ok_or("the key is too short")?;
     Ok(u64::from_be_bytes(*number))
+}
+
+/// What a link between executions means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkKind {
+    Parent = 1,
+    Previous = 2,
+}
+
+impl LinkKind {
+    pub(crate) const BOTH: [LinkKind; 2] = [LinkKind::Parent, LinkKind::Previous];
+}
+
+/// The rows of those that have a link to an execution begin with this.
+pub(crate) fn link_prefix(kind: LinkKind, target: &str) -> IdKey {
+    let mut key = IdKey::empty();
+    key.push(&[kind as u8]);
+    key.push_ended(target);
+    key
+}
+
+/// The row of an execution that has a link.
+pub(crate) fn link_row(kind: LinkKind, target: &str, number: u64) -> IdKey {
+    let mut key = link_prefix(kind, target);
+    key.push(&number.to_be_bytes());
+    key
+}
+
+/// The rows of a label's key in the table `label_counts` begin with this: its length and its text.
+pub(crate) fn label_key(key: &str) -> Vec<u8> {
+    let mut row = Vec::with_capacity(key.len() + 64);
+    row.push(u8::try_from(key.len()).unwrap_or(u8::MAX));
+    row.extend_from_slice(key.as_bytes());
+    row
+}
+
+/// A label's row in the table `label_counts`: its key, then its value's length in two bytes and its text.
+pub(crate) fn label(key: &str, value: &str) -> Vec<u8> {
+    let mut row = label_key(key);
+    row.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
+    row.extend_from_slice(value.as_bytes());
+    row
+}
+
+/// The value of a label in such a row.
+pub(crate) fn label_value(row: &[u8]) -> Result<&str, Reason> {
+    let short = "the key is too short";
+    let (len, rest) = row.split_first().ok_or(short)?;
+    let value = rest.get(usize::from(*len) + 2..).ok_or(short)?;
+    std::str::from_utf8(value).map_err(|e| format!("a label is not UTF-8: {e}"))
+}
+
+/// The rows of a label and a state in the table `labels` begin with this.
+pub(crate) fn label_prefix(key: &str, value: &str, state: u8) -> Vec<u8> {
+    let mut row = label(key, value);
+    row.push(state);
+    row
+}
+
+/// The row of an execution under a label and its state.
+pub(crate) fn label_row(key: &str, value: &str, state: u8, number: u64) -> Vec<u8> {
+    let mut row = label_prefix(key, value, state);
+    row.extend_from_slice(&number.to_be_bytes());
+    row
+}
+
+/// The row of an execution under the time of its end.
+pub(crate) fn completed_row(at: Timestamp, number: u64) -> [u8; 16] {
+    // With the sign turned over, times before 1970 sort before those after.
+    pair(at.as_nanos().cast_unsigned() ^ (1 << 63), number)
+}
+
+/// Time and number of such a row.
+pub(crate) fn completed_of(key: &[u8; 16]) -> (Timestamp, u64) {
+    let (time, number) = pair_of(key);
+    (Timestamp::from_nanos((time ^ (1 << 63)).cast_signed()), number)
 }
 
 /// The row of an execution under its state.
@@ -125,9 +219,27 @@ mod tests {
         let long = "x".repeat(MAX_ID);
         assert_eq!(IdKey::of(&long).len(), MAX_ID + 1);
         assert_eq!(job_row(&long, 7).len(), MAX_ID + 10);
-        assert_eq!(job_number(&job_row(&long, 7)).unwrap(), 7);
+        assert_eq!(number_at_end(&job_row(&long, 7)).unwrap(), 7);
+        assert_eq!(link_row(LinkKind::Previous, &long, 7).len(), MAX_ID + 11);
         assert_eq!(&*IdKey::of(&"x".repeat(MAX_ID + 1)), [3]);
         assert_eq!(&*IdKey::of("a\0"), [3], "else it would lie among the rows of the job a");
+    }
+
+    #[test]
+    fn ids_that_begin_alike_lie_together() {
+        let ids =
+            ["0", "01890a5d", "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5dx", "é", "01890A5D", "ab"];
+        for prefix in
+            ["", "0", "01890a5d", "01890a5d-", "01890a5d-a", "01890a5d-ac96-774b-bcce-b302099a8057", "01890A"]
+        {
+            let ranges = id_ranges(prefix);
+            for id in ids {
+                let key = IdKey::of(id).to_vec();
+                let inside = ranges.iter().any(|(start, end)| (start..=end).contains(&&key));
+                assert_eq!(inside, id.starts_with(prefix), "{prefix} {id}");
+            }
+        }
+        assert!(id_ranges("01890a5d-ac96-774b-bcce-b302099a80570").len() == 1, "no UUID is that long");
     }
 
     #[test]
@@ -136,7 +248,12 @@ mod tests {
         assert!(pair(1, u64::MAX) < pair(2, 0));
         assert_eq!(pair_of(&pair(3, 4)), (3, 4));
         assert_eq!(state_of(&state_row(3, 4)), (3, 4));
-        assert!(*job_end("a") < *job_start("a!"));
-        assert!(*job_start("a") < *job_end("a"));
+        assert!(*job_row("a", u64::MAX) < *job_row("a!", 0));
+        let at = Timestamp::from_nanos;
+        let times = [i64::MIN, -1, 0, 1, i64::MAX].map(|time| completed_row(at(time), 5));
+        assert!(times.is_sorted());
+        assert_eq!(completed_of(&completed_row(at(-7), 5)), (at(-7), 5));
+        assert_eq!(label_value(&label("k\0", "v\0é")).unwrap(), "v\0é");
+        assert!(label_row("a", "bc", 9, u64::MAX) < label_row("ab", "c", 0, 0), "no label lies in another");
     }
 }

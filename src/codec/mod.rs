@@ -2,24 +2,30 @@
 //!
 //! `docs/format.md` is the specification; `tests/format.rs` holds its examples against this code.
 
+mod bulk;
 mod change;
 mod event;
 mod execution;
 mod frame;
 mod keys;
 mod meta;
+mod span;
 mod totals;
 mod wire;
 
-pub(crate) use change::{decode_change, encode_change};
+pub(crate) use bulk::{BulkPlace, decode_bulk, encode_bulk};
+pub(crate) use change::{decode_change, decode_change_number, encode_change};
 pub(crate) use event::{decode_event, encode_event};
-pub(crate) use execution::{PayloadPlace, decode_record, encode_record};
+pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record};
 pub(crate) use frame::{FRAME, check_frame, finish_frame};
 pub(crate) use keys::{
-    IdKey, job_end, job_number, job_row, job_start, number_of, pair, pair_of, state_of, state_row,
+    IdKey, LinkKind, completed_of, completed_row, id_ranges, job_prefix, job_row, label, label_key,
+    label_prefix, label_row, label_value, link_prefix, link_row, number_at_end, number_of, pair, pair_of,
+    state_of, state_row,
 };
 pub(crate) use meta::{Meta, decode_meta, encode_meta};
-pub(crate) use totals::{Totals, decode_totals, encode_totals};
+pub(crate) use span::{BLOCK, Span, SpanKind, block_of, decode_span, encode_span, span_row};
+pub(crate) use totals::{Totals, decode_counts, decode_totals, encode_counts, encode_totals};
 pub(crate) use wire::{Reader, Writer};
 
 /// Why bytes could not be decoded.

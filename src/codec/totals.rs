@@ -1,6 +1,6 @@
 //! The encoding of the store's totals: one row that every write transaction replaces.
 
-use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use super::{Reader, Reason, Span, Writer, check_frame, finish_frame};
 
 /// Counters and heads of the whole store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub struct Totals {
     pub(crate) last_number: u64,
     /// How many executions are in each state, by the state's code.
     pub(crate) counts: Vec<u64>,
+    /// The times of creation in the block of the last number.
+    pub(crate) created: Span,
+    /// The times of modification in the block of the head.
+    pub(crate) modified: Span,
 }
 
 impl Totals {
@@ -40,8 +44,9 @@ pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Ve
     w.number(totals.head);
     w.number(totals.trimmed);
     w.number(totals.last_number);
-    w.number(totals.counts.len() as u64);
-    totals.counts.iter().for_each(|count| w.number(*count));
+    counts_to(&totals.counts, &mut w);
+    totals.created.encode(&mut w);
+    totals.modified.encode(&mut w);
     finish_frame(table, key, out);
 }
 
@@ -49,7 +54,31 @@ pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Ve
 pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Totals, Reason> {
     let mut r = Reader::new(check_frame(table, key, value)?);
     let (version, head, trimmed, last_number) = (r.number()?, r.number()?, r.number()?, r.number()?);
-    let counts = (0..r.number()?).map(|_| r.number()).collect::<Result<_, _>>()?;
+    let counts = counts_from(&mut r)?;
+    let (created, modified) = (Span::decode(&mut r)?, Span::decode(&mut r)?);
     r.end()?;
-    Ok(Totals { version, head, trimmed, last_number, counts })
+    Ok(Totals { version, head, trimmed, last_number, counts, created, modified })
+}
+
+/// Encodes how many executions have a label, by the code of their state.
+pub(crate) fn encode_counts(table: u8, key: &[u8], counts: &[u64], out: &mut Vec<u8>) {
+    counts_to(counts, &mut Writer::frame(out));
+    finish_frame(table, key, out);
+}
+
+/// Decodes such counts.
+pub(crate) fn decode_counts(table: u8, key: &[u8], value: &[u8]) -> Result<Vec<u64>, Reason> {
+    let mut r = Reader::new(check_frame(table, key, value)?);
+    let counts = counts_from(&mut r)?;
+    r.end()?;
+    Ok(counts)
+}
+
+fn counts_to(counts: &[u64], w: &mut Writer<'_>) {
+    w.number(counts.len() as u64);
+    counts.iter().for_each(|count| w.number(*count));
+}
+
+fn counts_from(r: &mut Reader<'_>) -> Result<Vec<u64>, Reason> {
+    (0..r.number()?).map(|_| r.number()).collect()
 }

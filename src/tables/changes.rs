@@ -6,7 +6,7 @@ use redb::ReadableTable;
 
 use super::{Live, Rows, Source, Tables, damaged, fixed, shield};
 use crate::change::{Change, Entry};
-use crate::codec::{decode_change, encode_change, number_of};
+use crate::codec::{decode_change, decode_change_number, encode_change, number_of};
 use crate::error::{ReadError, StorageError};
 use crate::id::ChangeSeq;
 use crate::lifecycle::Lifecycle;
@@ -26,6 +26,25 @@ impl<S: Source> Tables<S> {
             let seq = ChangeSeq(number_of(fixed(key)?));
             decode_change(Tag::Changes as u8, key, seq, value, lifecycle)
                 .map_err(|reason| damaged(Tag::Changes, key, reason).into())
+        }))
+    }
+}
+
+impl<S: Source> Tables<S> {
+    /// Entries of the log and the numbers of their executions.
+    pub(crate) fn changed_numbers(
+        &self,
+        seqs: RangeInclusive<u64>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, u64), ReadError>> + use<'_, S>, StorageError>
+    {
+        let (start, end) = (seqs.start().to_be_bytes(), seqs.end().to_be_bytes());
+        let table = self.changes.get(&self.source)?;
+        let range = shield(|| table.range::<&[u8; 8]>(&start..=&end))?;
+        Ok(Rows::<Number, _>::new(range, Tag::Changes, &start, Some(&end), |key, value| {
+            match decode_change_number(Tag::Changes as u8, key, value) {
+                Ok(number) => Ok((number_of(fixed(key)?), number)),
+                Err(reason) => Err(damaged(Tag::Changes, key, reason).into()),
+            }
         }))
     }
 }

@@ -1,9 +1,11 @@
 //! The table `ids`: execution id to number.
 
-use super::{Live, Source, Tables, damaged, look_up};
-use crate::codec::{IdKey, decode_number, encode_number};
+use redb::ReadableTable;
+
+use super::{Live, Rows, Source, Tables, damaged, look_up, shield};
+use crate::codec::{IdKey, decode_number, encode_number, id_ranges};
 use crate::error::{ReadError, StorageError};
-use crate::schema::Tag;
+use crate::schema::{Bytes, Tag};
 
 impl<S: Source> Tables<S> {
     /// The number of an execution.
@@ -12,6 +14,23 @@ impl<S: Source> Tables<S> {
         let table = self.ids.get(&self.source)?;
         let number = look_up(table, &*key, |value| decode_number(Tag::Ids as u8, &key, value))?.transpose();
         Ok(number.map_err(|reason| damaged(Tag::Ids, &key, reason))?)
+    }
+
+    /// The numbers of the executions whose ids begin so, in no order that matters.
+    pub(crate) fn id_rows(
+        &self,
+        prefix: &str,
+    ) -> Result<impl Iterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
+        let mut lists = Vec::new();
+        for (start, end) in id_ranges(prefix) {
+            let table = self.ids.get(&self.source)?;
+            let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
+            lists.push(Rows::<Bytes, _>::new(range, Tag::Ids, &start, Some(&end), |key, value| {
+                decode_number(Tag::Ids as u8, key, value)
+                    .map_err(|reason| damaged(Tag::Ids, key, reason).into())
+            }));
+        }
+        Ok(lists.into_iter().flatten())
     }
 }
 

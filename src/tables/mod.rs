@@ -1,26 +1,34 @@
 //! The tables of one transaction, each opened when it is first used and then held. No policy lives here: no
 //! conditions, no clock, no arithmetic of revisions; and no table knows another.
 
+mod bulks;
 mod changes;
 mod checkpoints;
+mod completed;
 mod events;
 mod executions;
 mod ids;
-mod jobs;
+mod index;
+mod labels;
 mod payloads;
 mod rows;
+mod settled;
+mod spans;
 mod states;
 mod totals;
 
 use std::sync::OnceLock;
 
-use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    Key, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError, TableStats,
+    WriteTransaction,
+};
 
 use crate::codec::Writer;
 use crate::error::{ReadError, StorageError};
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
 
-pub(crate) use executions::Found;
+pub(crate) use executions::{Found, Pick};
 pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
 
 /// A transaction that tables can be opened in.
@@ -94,6 +102,13 @@ pub struct Tables<S: Source> {
     states: Slot<S, StateRow>,
     changes: Slot<S, Number>,
     checkpoints: Slot<S, Bytes>,
+    labels: Slot<S, Bytes>,
+    label_counts: Slot<S, Bytes>,
+    links: Slot<S, Bytes>,
+    completed: Slot<S, Pair>,
+    settled: Slot<S, Number>,
+    spans: Slot<S, StateRow>,
+    bulks: Slot<S, Bytes>,
     /// What was written, if the journal is to know.
     redo: Option<Vec<u8>>,
     /// Bytes of keys and values that were written or removed.
@@ -116,6 +131,13 @@ impl<S: Source> Tables<S> {
             states: Slot::new(schema::STATES),
             changes: Slot::new(schema::CHANGES),
             checkpoints: Slot::new(schema::CHECKPOINTS),
+            labels: Slot::new(schema::LABELS),
+            label_counts: Slot::new(schema::LABEL_COUNTS),
+            links: Slot::new(schema::LINKS),
+            completed: Slot::new(schema::COMPLETED),
+            settled: Slot::new(schema::SETTLED),
+            spans: Slot::new(schema::SPANS),
+            bulks: Slot::new(schema::BULKS),
             redo: None,
             written: 0,
             scratch: Vec::new(),
@@ -150,6 +172,13 @@ impl<S: Source> Tables<S> {
             Tag::States => all(tag, self.states.get(source)?),
             Tag::Changes => all(tag, self.changes.get(source)?),
             Tag::Checkpoints => all(tag, self.checkpoints.get(source)?),
+            Tag::Labels => all(tag, self.labels.get(source)?),
+            Tag::LabelCounts => all(tag, self.label_counts.get(source)?),
+            Tag::Links => all(tag, self.links.get(source)?),
+            Tag::Completed => all(tag, self.completed.get(source)?),
+            Tag::Settled => all(tag, self.settled.get(source)?),
+            Tag::Spans => all(tag, self.spans.get(source)?),
+            Tag::Bulks => all(tag, self.bulks.get(source)?),
         }
     }
 
@@ -173,6 +202,42 @@ impl<S: Source> Tables<S> {
             Tag::States => has(self.states.get(source)?, fixed(key)?),
             Tag::Changes => has(self.changes.get(source)?, fixed(key)?),
             Tag::Checkpoints => has(self.checkpoints.get(source)?, key),
+            Tag::Labels => has(self.labels.get(source)?, key),
+            Tag::LabelCounts => has(self.label_counts.get(source)?, key),
+            Tag::Links => has(self.links.get(source)?, key),
+            Tag::Completed => has(self.completed.get(source)?, fixed(key)?),
+            Tag::Settled => has(self.settled.get(source)?, fixed(key)?),
+            Tag::Spans => has(self.spans.get(source)?, fixed(key)?),
+            Tag::Bulks => has(self.bulks.get(source)?, key),
+        }
+    }
+}
+
+impl Tables<Snapshot> {
+    /// The number of rows of a table, and what its pages hold. Costs a walk through its pages.
+    pub(crate) fn stats(&self, tag: Tag) -> Result<(u64, TableStats), StorageError> {
+        fn of<T: ReadableTableMetadata>(table: &T) -> Result<(u64, TableStats), StorageError> {
+            shield(|| Ok::<_, redb::StorageError>((table.len()?, table.stats()?)))
+        }
+        let source = &self.source;
+        match tag {
+            Tag::Meta => of(self.meta.get(source)?),
+            Tag::Totals => of(self.totals.get(source)?),
+            Tag::Ids => of(self.ids.get(source)?),
+            Tag::Executions => of(self.executions.get(source)?),
+            Tag::Payloads => of(self.payloads.get(source)?),
+            Tag::Events => of(self.events.get(source)?),
+            Tag::Jobs => of(self.jobs.get(source)?),
+            Tag::States => of(self.states.get(source)?),
+            Tag::Changes => of(self.changes.get(source)?),
+            Tag::Checkpoints => of(self.checkpoints.get(source)?),
+            Tag::Labels => of(self.labels.get(source)?),
+            Tag::LabelCounts => of(self.label_counts.get(source)?),
+            Tag::Links => of(self.links.get(source)?),
+            Tag::Completed => of(self.completed.get(source)?),
+            Tag::Settled => of(self.settled.get(source)?),
+            Tag::Spans => of(self.spans.get(source)?),
+            Tag::Bulks => of(self.bulks.get(source)?),
         }
     }
 }
@@ -229,6 +294,13 @@ impl Tables<Live<'_>> {
             Tag::States => insert(&mut self.states, source, fixed(key)?, value),
             Tag::Changes => insert(&mut self.changes, source, fixed(key)?, value),
             Tag::Checkpoints => insert(&mut self.checkpoints, source, key, value),
+            Tag::Labels => insert(&mut self.labels, source, key, value),
+            Tag::LabelCounts => insert(&mut self.label_counts, source, key, value),
+            Tag::Links => insert(&mut self.links, source, key, value),
+            Tag::Completed => insert(&mut self.completed, source, fixed(key)?, value),
+            Tag::Settled => insert(&mut self.settled, source, fixed(key)?, value),
+            Tag::Spans => insert(&mut self.spans, source, fixed(key)?, value),
+            Tag::Bulks => insert(&mut self.bulks, source, key, value),
         }?;
         self.written += key.len() + value.len();
         if let Some(redo) = &mut self.redo {
@@ -266,6 +338,13 @@ impl Tables<Live<'_>> {
             Tag::States => delete(&mut self.states, source, fixed(key)?),
             Tag::Changes => delete(&mut self.changes, source, fixed(key)?),
             Tag::Checkpoints => delete(&mut self.checkpoints, source, key),
+            Tag::Labels => delete(&mut self.labels, source, key),
+            Tag::LabelCounts => delete(&mut self.label_counts, source, key),
+            Tag::Links => delete(&mut self.links, source, key),
+            Tag::Completed => delete(&mut self.completed, source, fixed(key)?),
+            Tag::Settled => delete(&mut self.settled, source, fixed(key)?),
+            Tag::Spans => delete(&mut self.spans, source, fixed(key)?),
+            Tag::Bulks => delete(&mut self.bulks, source, key),
         }?;
         self.written += key.len();
         if found && let Some(redo) = &mut self.redo {

@@ -1,5 +1,7 @@
 //! The table `states`: an index row for each execution under its state.
 
+use std::ops::RangeInclusive;
+
 use redb::ReadableTable;
 
 use super::{Live, Rows, Source, Tables, damaged, fixed, shield};
@@ -12,8 +14,9 @@ impl<S: Source> Tables<S> {
     pub(crate) fn state_rows(
         &self,
         state: u8,
+        numbers: &RangeInclusive<u64>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
-        let (start, end) = (state_row(state, 0), state_row(state, u64::MAX));
+        let (start, end) = (state_row(state, *numbers.start()), state_row(state, *numbers.end()));
         let table = self.states.get(&self.source)?;
         let range = shield(|| table.range::<&[u8; 9]>(&start..=&end))?;
         Ok(Rows::<StateRow, _>::new(

@@ -3,60 +3,72 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
+use super::Report;
+use super::indexes::Indexed;
 use crate::change::ChangeKind;
-use crate::codec::{IdKey, Totals, decode_number, job_row, pair_of, state_row};
+use crate::codec::{IdKey, Totals, decode_number, pair_of};
 use crate::error::{ReadError, StorageError};
-use crate::execution::Header;
 use crate::lifecycle::Lifecycle;
 use crate::reader::sealed::View;
 use crate::schema::Tag;
 use crate::tables::{Source, Tables};
 use crate::txn::ReadTxn;
-use crate::verify::Report;
 
 /// What is remembered of an execution while the other tables are read.
 struct Known {
     events: u64,
     events_seen: u64,
     payload_version: u64,
+    last_change: u64,
     payload_apart: bool,
     /// The header's hash, to compare with the last change of the log.
     header: u64,
 }
 
-struct Verifier<'a, S: Source> {
-    tables: &'a Tables<S>,
-    lifecycle: &'a Lifecycle,
-    report: Report,
+/// The last entry of the log for an execution.
+struct Last {
+    seq: u64,
+    header: u64,
+    payload: u64,
+    deleted: bool,
+}
+
+pub(super) struct Verifier<'a, S: Source> {
+    pub(super) tables: &'a Tables<S>,
+    pub(super) lifecycle: &'a Lifecycle,
+    pub(super) report: Report,
     known: HashMap<u64, Known>,
     /// Payloads apart that the change log needs, by execution and version.
     needed: HashSet<(u64, u64)>,
     counts: Totals,
+    pub(super) indexed: Indexed,
 }
 
 /// Everything that can be wrong in a snapshot.
 pub(crate) fn verify(txn: &ReadTxn) -> Result<Report, ReadError> {
-    let mut verifier = Verifier {
-        tables: txn.tables(),
-        lifecycle: &txn.context().lifecycle,
-        report: Report::default(),
-        known: HashMap::new(),
-        needed: HashSet::new(),
-        counts: Totals::default(),
-    };
+    let mut report = Report::default();
     let totals = match txn.tables().totals() {
         Ok(totals) => totals,
         Err(ReadError::Damaged(damage)) => {
-            verifier.report.add(Tag::Totals.name(), damage.to_string());
+            report.add(Tag::Totals.name(), damage.to_string());
             Totals::default()
         }
         Err(error) => return Err(error),
     };
+    let mut verifier = Verifier {
+        tables: txn.tables(),
+        lifecycle: &txn.context().lifecycle,
+        report,
+        known: HashMap::new(),
+        needed: HashSet::new(),
+        counts: Totals::default(),
+        indexed: Indexed::new(&totals),
+    };
     verifier.executions(&totals)?;
     verifier.ids()?;
-    verifier.index(Tag::Jobs)?;
-    verifier.index(Tag::States)?;
+    verifier.indexes(&totals)?;
     verifier.counters(&totals);
+    verifier.spans()?;
     verifier.events()?;
     verifier.changes(&totals)?;
     verifier.payloads()?;
@@ -65,12 +77,12 @@ pub(crate) fn verify(txn: &ReadTxn) -> Result<Report, ReadError> {
 }
 
 impl<S: Source> Verifier<'_, S> {
-    fn problem(&mut self, tag: Tag, what: impl Into<String>) {
+    pub(super) fn problem(&mut self, tag: Tag, what: impl Into<String>) {
         self.report.add(tag.name(), what);
     }
 
     /// A row, or its damage noted; storage errors end the verification.
-    fn row<T>(&mut self, tag: Tag, row: Result<T, ReadError>) -> Result<Option<T>, StorageError> {
+    pub(super) fn row<T>(&mut self, tag: Tag, row: Result<T, ReadError>) -> Result<Option<T>, StorageError> {
         match row {
             Ok(row) => Ok(Some(row)),
             Err(ReadError::Storage(error)) => Err(error),
@@ -105,12 +117,13 @@ impl<S: Source> Verifier<'_, S> {
             }
             let code = self.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX);
             self.counts.set_count(code, self.counts.count(code) + 1);
-            self.index_row(Tag::Jobs, &job_row(header.job_id.as_str(), found.number), header)?;
-            self.index_row(Tag::States, &state_row(code, found.number), header)?;
+            self.index_rows(&found, totals)?;
+            let header = &found.header;
             let known = Known {
                 events: header.event_count,
                 events_seen: 0,
                 payload_version: found.payload_version,
+                last_change: found.last_change,
                 payload_apart: found.payload.is_none(),
                 header: hash(header),
             };
@@ -121,17 +134,9 @@ impl<S: Source> Verifier<'_, S> {
 
     /// A row that a walk through its table finds must also be found by its key: damage to the inner pages of
     /// the tree may hide it from look-ups alone.
-    fn reachable(&mut self, tag: Tag, key: &[u8]) -> Result<(), StorageError> {
+    pub(super) fn reachable(&mut self, tag: Tag, key: &[u8]) -> Result<(), StorageError> {
         if !self.tables.has_row(tag, key)? {
             self.problem(tag, format!("key {}: look-ups do not find it", hex(key)));
-        }
-        Ok(())
-    }
-
-    /// The index row that a record must have.
-    fn index_row(&mut self, tag: Tag, key: &[u8], header: &Header) -> Result<(), StorageError> {
-        if !self.tables.has_row(tag, key)? {
-            self.problem(tag, format!("{}: it has no row", header.id));
         }
         Ok(())
     }
@@ -156,37 +161,6 @@ impl<S: Source> Verifier<'_, S> {
                     }
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// Rows of an index that no record accounts for.
-    fn index(&mut self, tag: Tag) -> Result<(), ReadError> {
-        let mut rows = 0;
-        for row in self.tables.raw(tag)? {
-            let Some((key, value)) = self.row(tag, row)? else {
-                continue;
-            };
-            self.reachable(tag, &key)?;
-            rows += 1;
-            if let Err(reason) = crate::codec::decode_nothing(tag as u8, &key, &value) {
-                self.problem(tag, format!("key {}: {reason}", hex(&key)));
-            }
-            let number = crate::codec::job_number(&key).unwrap_or(0);
-            let found = self.tables.execution(number, self.lifecycle);
-            let expected = self.row(tag, found)?.flatten().map(|found| match tag {
-                Tag::Jobs => job_row(found.header.job_id.as_str(), number).to_vec(),
-                _ => {
-                    let code = self.lifecycle.code(found.header.state.as_str()).unwrap_or(u8::MAX);
-                    state_row(code, number).to_vec()
-                }
-            });
-            if expected.as_ref() != Some(&key) {
-                self.problem(tag, format!("key {}: no execution has this row", hex(&key)));
-            }
-        }
-        if rows != self.report.executions {
-            self.problem(tag, format!("{rows} rows for {} executions", self.report.executions));
         }
         Ok(())
     }
@@ -239,7 +213,7 @@ impl<S: Source> Verifier<'_, S> {
     /// The log has no gaps up to its head, each entry begins where the one before it for the same execution
     /// ended, and the last one ends at the record.
     fn changes(&mut self, totals: &Totals) -> Result<(), ReadError> {
-        let mut last: HashMap<u64, (u64, u64, bool)> = HashMap::new();
+        let mut last: HashMap<u64, Last> = HashMap::new();
         let mut expected = totals.trimmed + 1;
         for row in self.tables.change_rows(0..=u64::MAX, self.lifecycle)? {
             let Some(change) = self.row(Tag::Changes, row)? else {
@@ -254,7 +228,7 @@ impl<S: Source> Verifier<'_, S> {
             expected = seq.0 + 1;
             self.reachable(Tag::Changes, &seq.0.to_be_bytes())?;
             let before = change.before().map(|header| (hash(&header), change.payload_version_before()));
-            let known = last.get(&change.number).map(|(header, payload, _)| (*header, *payload));
+            let known = last.get(&change.number).map(|last| (last.header, last.payload));
             if before.is_none() && known.is_some() {
                 self.problem(Tag::Changes, format!("{seq} creates what was there"));
             }
@@ -262,7 +236,8 @@ impl<S: Source> Verifier<'_, S> {
                 self.problem(Tag::Changes, format!("{seq} does not begin where the change before it ended"));
             }
             let deleted = change.kind == ChangeKind::Deleted;
-            last.insert(change.number, (hash(&change.header), change.payload_version, deleted));
+            let (header, payload) = (hash(&change.header), change.payload_version);
+            last.insert(change.number, Last { seq: seq.0, header, payload, deleted });
             for version in [change.payload_version, change.payload_version_before()] {
                 self.payload_of_change(seq.0, change.number, version)?;
             }
@@ -271,13 +246,18 @@ impl<S: Source> Verifier<'_, S> {
             self.problem(Tag::Changes, format!("the log does not end at its head, {}", totals.head));
         }
         let mut wrong = Vec::new();
-        for (number, (header, payload, deleted)) in &last {
+        for (number, last) in &last {
             match self.known.get(number) {
-                None if !deleted => {
+                None if !last.deleted => {
                     wrong.push(format!("execution number {number} is not deleted in the log"))
                 }
-                Some(_) if *deleted => wrong.push(format!("execution number {number} is deleted in the log")),
-                Some(known) if (known.header, known.payload_version) != (*header, *payload) => {
+                Some(_) if last.deleted => {
+                    wrong.push(format!("execution number {number} is deleted in the log"))
+                }
+                Some(known)
+                    if (known.header, known.payload_version, known.last_change)
+                        != (last.header, last.payload, last.seq) =>
+                {
                     wrong.push(format!("execution number {number} is not as its last change left it"));
                 }
                 _ => {}
@@ -352,6 +332,6 @@ fn hash(header: &impl std::fmt::Debug) -> u64 {
     xxhash_rust::xxh3::xxh3_64(format!("{header:?}").as_bytes())
 }
 
-fn hex(key: &[u8]) -> impl Display {
+pub(super) fn hex(key: &[u8]) -> impl Display {
     key.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
 }

@@ -3,10 +3,11 @@
 
 use std::ops::Bound;
 
-use execstore::{ChangeSeq, Event, EventSeq, Execution, PageRequest, ReadError, Readable, State};
+use execstore::{ChangeSeq, Event, EventSeq, Execution, Query, ReadError, Readable, State};
 
 use crate::dice::Dice;
 use crate::model::Model;
+use crate::queries::compare_query;
 use crate::records::{Ev, LIVE, Rec, STATES};
 
 fn recs(list: impl Iterator<Item = Result<Execution, ReadError>>) -> Vec<Rec> {
@@ -41,6 +42,11 @@ pub fn compare_all(r: &impl Readable, model: &Model, dice: &mut Dice) {
     }
     assert_eq!(r.events("nobody", ..).unwrap().count(), 0);
     changes(r, model, dice);
+    for _ in 0..3 {
+        compare_query(r, model, dice);
+    }
+    labels(r, &all);
+    links(r, &all);
     let checkpoints: Vec<_> =
         r.checkpoints().unwrap().into_iter().map(|(name, seq)| (name, seq.get())).collect();
     let expected: Vec<_> = model.checkpoints.iter().map(|(name, seq)| (name.clone(), *seq)).collect();
@@ -82,6 +88,67 @@ fn lists(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
     assert!(matches!(r.by_state(["New", "Nowhere"]), Err(ReadError::UnknownState { .. })));
 }
 
+fn labels(r: &impl Readable, all: &[Rec]) {
+    for key in ["k", "l", "m", "z", "nobody"] {
+        let mut expected = std::collections::BTreeMap::<String, Vec<String>>::new();
+        for rec in all {
+            if let Some(value) = rec.labels.get(key) {
+                expected.entry(value.to_string()).or_default().push(rec.state.clone());
+            }
+        }
+        let found: Vec<_> = r.label_values(key).unwrap().map(Result::unwrap).collect();
+        assert_eq!(found.len(), expected.len(), "{key}");
+        for count in found {
+            let states = &expected[count.value.as_str()];
+            assert_eq!(count.total, states.len() as u64);
+            for (state, n) in count.states {
+                assert_eq!(n, states.iter().filter(|name| state.as_str() == **name).count() as u64);
+            }
+        }
+    }
+}
+
+fn links(r: &impl Readable, all: &[Rec]) {
+    let these = |keep: &dyn Fn(&Rec) -> bool| -> Vec<String> {
+        all.iter().filter(|rec| keep(rec)).map(|rec| rec.id.clone()).collect()
+    };
+    for id in all.iter().map(|rec| rec.id.as_str()).chain(["nobody"]) {
+        let ids = |found: execstore::Matches<'_, Execution>| -> Vec<String> {
+            found.map(|execution| execution.unwrap().id.to_string()).collect()
+        };
+        assert_eq!(ids(r.children(id).unwrap()), these(&|rec| rec.parent.as_deref() == Some(id)));
+        assert_eq!(ids(r.retries(id).unwrap()), these(&|rec| rec.previous.as_deref() == Some(id)));
+        // The way back, step by step.
+        let mut next = Some(id.to_owned());
+        let mut trace = r.trace(id);
+        while let Some(rec) = next.as_ref().and_then(|id| all.iter().find(|rec| rec.id == *id)) {
+            assert_eq!(trace.next().unwrap().unwrap().id, rec.id.as_str());
+            next = rec.parent.clone().or_else(|| rec.previous.clone());
+        }
+        assert!(trace.next().is_none());
+        assert_eq!(trace.missing().map(|id| id.to_string()), next);
+        // The tree, as a plain recursion gives it.
+        fn below(all: &[Rec], id: &str, depth: usize, into: &mut Vec<(usize, String)>) {
+            into.push((depth, id.to_owned()));
+            for rec in all.iter().filter(|rec| rec.parent.as_deref() == Some(id)) {
+                below(all, &rec.id, depth + 1, into);
+            }
+        }
+        let mut expected = Vec::new();
+        if all.iter().any(|rec| rec.id == id) {
+            below(all, id, 0, &mut expected);
+        }
+        let tree: Vec<_> = r
+            .tree(id)
+            .unwrap()
+            .map(|row| row.map(|(depth, header)| (depth, header.id.to_string())).unwrap())
+            .collect();
+        assert_eq!(tree, expected);
+        let attempts: Vec<_> = r.attempts(id).unwrap().iter().map(|header| header.id.to_string()).collect();
+        assert_eq!(attempts.contains(&id.to_owned()), id != "nobody");
+    }
+}
+
 fn both_ways<I>(list: impl Fn() -> I, mut expected: Vec<Rec>)
 where
     I: DoubleEndedIterator<Item = Result<Execution, ReadError>>,
@@ -95,7 +162,7 @@ fn pages(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
     for newest in [true, false] {
         let limit = 1 + dice.roll(all.len() as u64 + 2) as usize;
         let request =
-            if newest { PageRequest::newest_first(limit) } else { PageRequest::oldest_first(limit) };
+            if newest { Query::new().limit(limit) } else { Query::new().oldest_first().limit(limit) };
         let mut read = Vec::new();
         let mut next = None;
         loop {

@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
-use execstore::{Execution, PageRequest, ReadError, Readable, Store};
+use execstore::{Execution, Query, ReadError, Readable, Store};
 
 /// A table of the caller's own.
 pub const OWN: TableDefinition<'_, u64, u64> = TableDefinition::new("the caller's own");
@@ -24,7 +24,7 @@ fn put(hasher: &mut DefaultHasher, execution: &Execution) {
 pub fn digest(store: &Store) -> Result<Digest, ReadError> {
     let r = store.begin_read().unwrap();
     let mut hasher = DefaultHasher::new();
-    let page = r.page(&PageRequest::oldest_first(10_000))?;
+    let page = r.page(&Query::new().oldest_first().limit(10_000))?;
     assert!(page.damaged.is_empty() && page.next.is_none());
     let mut live = 0;
     for execution in &page.executions {

@@ -27,6 +27,8 @@ pub struct Model {
     pub log: Vec<Entry>,
     pub checkpoints: BTreeMap<String, u64>,
     pub last_number: u64,
+    /// The last change of each record.
+    pub last_changes: BTreeMap<u64, u64>,
     /// How many entries of the log were trimmed.
     pub trimmed: u64,
     /// How many operations changed something.
@@ -108,6 +110,7 @@ impl Model {
         if self.number(&new.id).is_some() {
             return Err(WriteError::AlreadyExists { id: ExecutionId::new(&new.id).unwrap() });
         }
+        self.check_links(&new, None)?;
         let rec = Rec {
             revision: 1,
             created: now,
@@ -163,6 +166,7 @@ impl Model {
         if after.payload != before.payload {
             check_payload(&after.payload)?;
         }
+        self.check_links(&after, Some(&before))?;
         after.events += events.len() as u64;
         self.add_events(number, events, now);
         self.put(number, ChangeKind::Updated, Some(after.clone()), now, events.len());
@@ -245,6 +249,32 @@ impl Model {
         })
     }
 
+    /// No link leads back to its own record.
+    fn check_links(&self, after: &Rec, before: Option<&Rec>) -> Result<(), WriteError> {
+        for (new, old) in [
+            (&after.parent, before.map(|rec| &rec.parent)),
+            (&after.previous, before.map(|rec| &rec.previous)),
+        ] {
+            let Some(link) = new.as_ref().filter(|_| old != Some(new)) else { continue };
+            let mut reached = std::collections::BTreeSet::from([link.clone()]);
+            loop {
+                let further = reached.iter().filter_map(|id| self.get(id));
+                let further: Vec<_> =
+                    further.flat_map(|rec| [&rec.parent, &rec.previous]).flatten().cloned().collect();
+                let before = reached.len();
+                reached.extend(further);
+                if reached.len() == before {
+                    break;
+                }
+            }
+            if reached.contains(&after.id) {
+                let id = |id: &str| ExecutionId::new(id).unwrap();
+                return Err(WriteError::Cycle { id: id(&after.id), link: id(link) });
+            }
+        }
+        Ok(())
+    }
+
     fn add_events(&mut self, number: u64, events: &[Ev], now: i64) {
         if !events.is_empty() {
             let list = Arc::make_mut(self.events.get_mut(&number).unwrap());
@@ -257,6 +287,10 @@ impl Model {
         let before = match &after {
             Some(rec) => self.records.insert(number, rec.clone()),
             None => self.records.remove(&number),
+        };
+        match after.is_some() {
+            true => self.last_changes.insert(number, self.log.len() as u64 + 1),
+            false => self.last_changes.remove(&number),
         };
         self.log.push(Entry { time, kind, before, after, new_events: new_events as u64 });
         self.version += 1;

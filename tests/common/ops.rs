@@ -218,6 +218,7 @@ fn creation(id: u8, job: u8, first: u8, parts: u8, kind: u8) -> (NewExecution, R
         parent: None,
         previous: None,
         labels: Default::default(),
+        preview: None,
         revision: 1,
         created: 0,
         modified: 0,
@@ -241,13 +242,18 @@ fn creation(id: u8, job: u8, first: u8, parts: u8, kind: u8) -> (NewExecution, R
         (rec.node_id, rec.message) = (Some("node".into()), Some("created".into()));
     }
     if bit(2) {
-        new = new.parent("e0").previous("e1");
-        (rec.parent, rec.previous) = (Some("e0".into()), Some("e1".into()));
+        let (parent, previous) = (format!("e{}", parts >> 4 & 7), format!("e{}", parts >> 5 & 7));
+        new = new.parent(&parent).previous(&previous);
+        (rec.parent, rec.previous) = (Some(parent), Some(previous));
     }
     if bit(3) {
         new = new.label("k", "v").labels([("l", "w")]).desired(Desired::Running);
         rec.labels = [("k".into(), "v".into()), ("l".into(), "w".into())].into();
         rec.desired = Desired::Running;
+    }
+    if bit(7) {
+        new = new.preview("short");
+        rec.preview = Some("short".into());
     }
     (new, rec)
 }
@@ -280,6 +286,11 @@ fn edit(bits: u16, kind: u8, to: Option<&'static str>) -> (Update, Amend) {
     part!(4, node_id, clear_node_id, "node-2");
     part!(6, parent, clear_parent, " bad");
     part!(8, previous, clear_previous, "e7");
+    if choice(6) == 3 {
+        let parent = format!("e{}", bits >> 8 & 7);
+        update = update.parent(&parent);
+        steps.push(Box::new(|rec| rec.parent = Some(parent)));
+    }
     match choice(10) {
         1 => {
             update = update.desired(Desired::Stopped);
@@ -303,6 +314,14 @@ fn edit(bits: u16, kind: u8, to: Option<&'static str>) -> (Update, Amend) {
         2 => {
             update = update.label("z", "kept").clear_labels();
             steps.push(Box::new(|rec| rec.labels = [("z".into(), "kept".into())].into()));
+        }
+        3 if bits & 1 == 0 => {
+            update = update.preview("another");
+            steps.push(Box::new(|rec| rec.preview = Some("another".into())));
+        }
+        3 => {
+            update = update.clear_preview();
+            steps.push(Box::new(|rec| rec.preview = None));
         }
         _ => {}
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use execstore::{Execution, PageRequest, ReadError, Readable, Store};
+use execstore::{Execution, Query, ReadError, Readable, Store};
 
 /// Everything, by its own name.
 pub struct Original {
@@ -41,7 +41,7 @@ impl Original {
     pub fn of(store: &Store) -> Self {
         let r = store.begin_read().unwrap();
         let now: BTreeMap<_, _> = r
-            .page(&PageRequest::oldest_first(10_000))
+            .page(&Query::new().oldest_first().limit(10_000))
             .unwrap()
             .executions
             .into_iter()
@@ -89,7 +89,7 @@ impl Original {
             self.list(&format!("by_state {state}"), || r.by_state([state]), in_state, &mut found);
         }
         self.list("live", || r.live(), |execution| execution.state.is_live(), &mut found);
-        for request in [PageRequest::newest_first(7), PageRequest::oldest_first(5)] {
+        for request in [Query::new().limit(7), Query::new().oldest_first().limit(5)] {
             self.pages(r, request, &mut found);
         }
         self.changes(r, &mut found);
@@ -151,7 +151,7 @@ impl Original {
         }
     }
 
-    fn pages(&self, r: &impl Readable, request: PageRequest, found: &mut Found) {
+    fn pages(&self, r: &impl Readable, request: Query, found: &mut Found) {
         let mut seen = BTreeSet::new();
         let mut next = Some(request.clone());
         let mut errors = 0;

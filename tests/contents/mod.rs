@@ -3,13 +3,13 @@
 
 use std::fmt::Write;
 
-use execstore::{PageRequest, Readable, Store};
+use execstore::{Query, Readable, Store};
 
 /// Every execution, event, index list, counter, change with its payloads, and checkpoint.
 pub fn contents(store: &Store) -> String {
     let reader = store.begin_read().unwrap();
     let mut text = String::new();
-    let page = reader.page(&PageRequest::oldest_first(10_000)).unwrap();
+    let page = reader.page(&Query::new().oldest_first().limit(10_000)).unwrap();
     assert!(page.next.is_none() && page.damaged.is_empty());
     for execution in &page.executions {
         writeln!(text, "{execution:?}").unwrap();

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use execstore::{
-    Change, ChangeKind, Cursor, Execution, Expect, Filter, Json, NewEvent, NewExecution, PageRequest,
-    Readable, Revision, Start, Store, Timestamp, Update, WriteError, Writer,
+    Change, ChangeKind, Cursor, Execution, Expect, Filter, Json, NewEvent, NewExecution, Query, Readable,
+    Revision, Start, Store, Timestamp, Update, WriteError, Writer,
 };
 
 use crate::latency;
@@ -140,7 +140,7 @@ impl Subject for Execstore {
     }
 
     fn page(&self, after: Option<&Cursor>, limit: usize) -> (Vec<Execution>, Option<Cursor>) {
-        let mut request = PageRequest::newest_first(limit);
+        let mut request = Query::new().limit(limit);
         if let Some(cursor) = after {
             request = request.after(cursor.clone());
         }

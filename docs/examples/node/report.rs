@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use execstore::{Error, Execution, PageRequest, Phase, ReadError, Readable, Store};
+use execstore::{Error, Execution, Phase, Query, ReadError, Readable, Store};
 
 use crate::attempts::{ATTEMPT, LOST, Record};
 use crate::child::Outcome;
@@ -52,7 +52,7 @@ pub fn print(store: &Store) -> Result<(), Error> {
     let view = store.begin_read()?;
     say("");
     say(row(["job", "attempt", "state", "exit", "duration", "output"]));
-    let mut request = PageRequest::oldest_first(100);
+    let mut request = Query::new().oldest_first().limit(100);
     loop {
         let page = view.page(&request)?;
         for execution in &page.executions {
@@ -62,7 +62,7 @@ pub fn print(store: &Store) -> Result<(), Error> {
             warn(damage);
         }
         match page.next {
-            Some(cursor) => request = PageRequest::oldest_first(100).after(cursor),
+            Some(cursor) => request = Query::new().oldest_first().limit(100).after(cursor),
             None => break,
         }
     }

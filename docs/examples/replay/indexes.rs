@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use execstore::{ChangeSeq, Execution, List, PageRequest, ReadError, Readable};
+use execstore::{ChangeSeq, Execution, List, Query, ReadError, Readable};
 
 use super::record::Record;
 use super::states::RUNNING;
@@ -37,7 +37,7 @@ pub fn check(
     }
 
     let mut all = records.iter().map(|record| record.id.as_str());
-    let mut request = PageRequest::oldest_first(100);
+    let mut request = Query::new().oldest_first().limit(100);
     loop {
         let page = reader.page(&request)?;
         wrong.extend(page.damaged.iter().map(ReadError::to_string));
@@ -47,7 +47,7 @@ pub fn check(
             }
         }
         let Some(next) = page.next else { break };
-        request = PageRequest::oldest_first(100).after(next);
+        request = Query::new().oldest_first().limit(100).after(next);
     }
     wrong.extend(all.map(|id| format!("{id} is on no page")));
 

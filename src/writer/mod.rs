@@ -3,27 +3,25 @@
 //! Every operation checks everything before its first write, so a refused one leaves no trace. What can
 //! still fail after that is the storage; then the transaction is marked as failed and will not be committed.
 
+mod indexes;
+mod links;
+mod rows;
+
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
 use crate::change::{ChangeKind, Entry, Undo};
-use crate::codec::{PayloadPlace, Totals};
+use crate::codec::{BulkPlace, Totals};
 use crate::context::Context;
 use crate::error::{InputError, ReadError, StorageError, WriteError};
 use crate::event::NewEvent;
-use crate::execution::{Execution, Header, NewExecution, Update};
+use crate::execution::{Execution, NewExecution, Update};
 use crate::expect::Expect;
 use crate::id::ChangeSeq;
-use crate::json::Json;
 use crate::limits::check_checkpoint_name;
 use crate::reader::{Readable, find, load, sealed::View};
 use crate::redo::Redo;
 use crate::tables::{Live, Tables};
-use crate::time::Timestamp;
-
-/// Payloads up to this size are kept in the record. Measured: one look-up less for each read, and the
-/// record's page is written anyway; above it, an update would write the payload again for nothing.
-pub(crate) const INLINE_PAYLOAD: usize = 1024;
 
 /// Writes to the store within one write transaction. Reads through it see its own writes.
 ///
@@ -83,14 +81,14 @@ impl<'t> Writer<'t> {
         if self.tables.number(execution.id.as_str())?.is_some() {
             return Err(WriteError::AlreadyExists { id: execution.id.clone() });
         }
+        self.check_links(&execution.header, None)?;
         let number = self.totals.last_number + 1;
         execution.header.event_count = events.len() as u64;
 
         self.storing(|w| {
-            w.totals.last_number = number;
+            w.begin_number(number, now)?;
             w.tables.put_id(execution.id.as_str(), number)?;
-            w.tables.put_job(execution.job_id.as_str(), number)?;
-            w.enter_state(&execution.header, number)?;
+            w.enter_indexes(&execution.header, number)?;
             w.put_record(number, 1, &execution, true)?;
             w.put_events(number, 0, events, now)?;
             w.log(&Entry {
@@ -119,15 +117,14 @@ impl<'t> Writer<'t> {
         check_events(events)?;
         let mut after = before.apply(update, &self.context.lifecycle, self.context.max_payload, now)?;
         after.header.event_count += events.len() as u64;
+        self.check_links(&after.header, Some(&before.header))?;
         let mut undo = Undo::between(&before.header, &after.header);
         let new_payload = after.payload != before.payload;
         let payload_version = place.payload_version + u64::from(new_payload);
 
         self.storing(|w| {
-            if undo.state.is_some() {
-                w.leave_state(&before.header, place.number)?;
-                w.enter_state(&after.header, place.number)?;
-            }
+            w.move_indexes(&before.header, &after.header, place.number)?;
+            w.unsettle(&place)?;
             if new_payload {
                 undo.payload_version = Some(place.payload_version);
                 w.keep_for_log(&place, &before.payload)?;
@@ -167,6 +164,7 @@ impl<'t> Writer<'t> {
         let undo = Undo::between(&before.header, &after.header);
 
         self.storing(|w| {
+            w.unsettle(&place)?;
             w.put_record(place.number, place.payload_version, &after, false)?;
             w.put_events(place.number, before.event_count, events, now)?;
             w.log(&Entry {
@@ -192,8 +190,8 @@ impl<'t> Writer<'t> {
 
         self.storing(|w| {
             w.keep_for_log(&place, &last.payload)?;
-            w.leave_state(&last.header, place.number)?;
-            w.tables.remove_job(last.job_id.as_str(), place.number)?;
+            w.leave_indexes(&last.header, place.number)?;
+            w.unsettle(&place)?;
             for seq in 1..=last.event_count {
                 w.tables.remove_event(place.number, seq)?;
             }
@@ -256,16 +254,22 @@ impl<'t> Writer<'t> {
         if end < first {
             return Ok(0);
         }
-        let mut freed = Vec::new();
+        let (mut freed, mut settled) = (Vec::new(), Vec::new());
         for change in self.tables.change_rows(first..=end, &self.context.lifecycle)? {
             match change {
-                Ok(change) => freed.extend(change.last_need()),
+                Ok(change) => {
+                    freed.extend(change.last_need());
+                    settled.extend(self.is_last_change(&change)?.then_some((change.seq.0, change.number)));
+                }
                 // It goes too; a payload that it needed stays behind.
                 Err(ReadError::Damaged(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         self.storing(|w| {
+            for (seq, number) in settled {
+                w.tables.put_settled(seq, number)?;
+            }
             for seq in first..=end {
                 w.tables.remove_change(seq)?;
             }
@@ -276,6 +280,22 @@ impl<'t> Writer<'t> {
             w.put_totals()
         })?;
         Ok(end + 1 - first)
+    }
+
+    /// Saves how far a bulk operation is.
+    pub(crate) fn save_bulk(&mut self, name: &str, place: &BulkPlace) -> Result<(), WriteError> {
+        self.storing(|w| {
+            w.tables.put_bulk(name, place)?;
+            w.put_totals()
+        })
+    }
+
+    /// Forgets how far a bulk operation is, once it is through.
+    pub(crate) fn end_bulk(&mut self, name: &str) -> Result<(), WriteError> {
+        self.storing(|w| match w.tables.remove_bulk(name)? {
+            true => w.put_totals(),
+            false => Ok(()),
+        })
     }
 
     /// Ends the writing within a joined transaction, and says what to notify after the commit.
@@ -300,6 +320,7 @@ impl<'t> Writer<'t> {
         let place = Place {
             number: found.number,
             payload_version: found.payload_version,
+            last_change: found.last_change,
             inline: found.payload.is_some(),
         };
         Ok((place, load(self, found)?))
@@ -318,66 +339,9 @@ impl<'t> Writer<'t> {
         })
     }
 
-    fn enter_state(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
-        let code = self.code(header);
-        self.totals.set_count(code, self.totals.count(code) + 1);
-        self.tables.put_state(code, number)
-    }
-
-    fn leave_state(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
-        let code = self.code(header);
-        self.totals.set_count(code, self.totals.count(code).saturating_sub(1));
-        self.tables.remove_state(code, number).map(drop)
-    }
-
-    fn code(&self, header: &Header) -> u8 {
-        self.context.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX)
-    }
-
-    fn put_record(
-        &mut self,
-        number: u64,
-        payload_version: u64,
-        execution: &Execution,
-        new_payload: bool,
-    ) -> Result<(), StorageError> {
-        let payload = execution.payload.as_str();
-        let place = if payload.len() <= INLINE_PAYLOAD {
-            PayloadPlace::Inline(payload)
-        } else {
-            if new_payload {
-                self.tables.put_payload(number, payload_version, &execution.payload)?;
-            }
-            PayloadPlace::Apart
-        };
-        let lifecycle = &self.context.lifecycle;
-        self.tables.put_execution(number, &execution.header, payload_version, place, lifecycle)
-    }
-
-    /// A payload that its record is about to give up stays readable for the change log.
-    fn keep_for_log(&mut self, place: &Place, payload: &Json) -> Result<(), StorageError> {
-        if place.inline {
-            self.tables.put_payload(place.number, place.payload_version, payload)?;
-        }
-        Ok(())
-    }
-
-    fn put_events(
-        &mut self,
-        number: u64,
-        before: u64,
-        events: &[NewEvent],
-        now: Timestamp,
-    ) -> Result<(), StorageError> {
-        for (event, seq) in events.iter().zip(before + 1..) {
-            self.tables.put_event(number, seq, event, now)?;
-        }
-        Ok(())
-    }
-
     /// Writes the entry of an operation to the change log, and the totals, which end every operation.
     fn log(&mut self, entry: &Entry<'_>) -> Result<(), StorageError> {
-        self.totals.head += 1;
+        self.begin_change(entry.header.modified_at)?;
         self.tables.put_change(self.totals.head, entry, &self.context.lifecycle)?;
         self.put_totals()
     }
@@ -434,6 +398,7 @@ pub(crate) fn in_use(error: ReadError) -> WriteError {
 struct Place {
     number: u64,
     payload_version: u64,
+    last_change: u64,
     /// The payload is in the record itself.
     inline: bool,
 }

@@ -1,0 +1,286 @@
+//! Updating and deleting whatever a query finds, in bounded transactions.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::codec::BulkPlace;
+use crate::error::{Error, InputError, ReadError, WriteError};
+use crate::event::NewEvent;
+use crate::execution::Update;
+use crate::expect::Expect;
+use crate::history::rows;
+use crate::limits::check_checkpoint_name;
+use crate::page::{Cursor, Place};
+use crate::query::{OrderBy, Query};
+use crate::reader::sealed::View;
+use crate::shared::Shared;
+use crate::txn::{ReadTxn, WriteTxn};
+use crate::writer::Writer;
+
+/// Executions of one transaction by default. Measured: larger ones are hardly faster, and others wait longer.
+const BATCH: usize = 500;
+/// Bytes after which a transaction is committed, however few executions it has.
+const BYTES: usize = 4 << 20;
+
+/// What a bulk operation has done so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BulkReport {
+    /// How many executions were found; in a dry run, how many would be changed or refused.
+    pub found: u64,
+    /// How many were updated or deleted.
+    pub changed: u64,
+    /// How many refused, since the lifecycle does not allow the change for instance, or are damaged. They are
+    /// as they were.
+    pub refused: u64,
+    /// The first refusal.
+    pub first_refusal: Option<String>,
+    /// The progress callback stopped it. A [named](Bulk::name) operation goes on when it is run again.
+    pub stopped: bool,
+}
+
+type Progress<'p> = Box<dyn FnMut(&BulkReport) -> ControlFlow<()> + 'p>;
+
+/// An operation on whatever a query finds; made by [`Store::bulk`](crate::Store::bulk).
+///
+/// It goes through the executions in the order of creation, whatever the query's order, up to the last one that there
+/// was when it began, at most as many as the query's limit. Each transaction has a bounded number of them; others write in
+/// between. Each change is in the change log like any other.
+///
+/// ```
+/// # use std::ops::ControlFlow;
+/// # use execstore::{NewExecution, Query, Store, Update};
+/// # let store = Store::in_memory()?;
+/// # for n in 0..20 { store.create_execution(NewExecution::new("j").label("batch", "7").id(n.to_string()), &[])?; }
+/// let of_batch = Query::new().label("batch", "7");
+/// assert_eq!(store.bulk(of_batch.clone()).dry_run().delete()?.found, 20);
+/// let report = store
+///     .bulk(of_batch.state("New"))
+///     .name("cancel batch 7")       // goes on where it was, should the process die
+///     .on_progress(|so_far| {
+///         println!("{} cancelled", so_far.changed);
+///         ControlFlow::Continue(())
+///     })
+///     .update(Update::to("Cancelled"), &[])?;
+/// assert_eq!((report.changed, report.refused), (20, 0));
+/// # Ok::<(), execstore::Error>(())
+/// ```
+#[must_use = "it does nothing until `update` or `delete` is called"]
+pub struct Bulk<'p> {
+    shared: Arc<Shared>,
+    query: Query,
+    name: Option<String>,
+    batch: usize,
+    dry_run: bool,
+    progress: Option<Progress<'p>>,
+}
+
+impl fmt::Debug for Bulk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bulk").field("query", &self.query).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What to do with each execution.
+#[derive(Debug)]
+enum Act<'a> {
+    Update(&'a Update, &'a [NewEvent]),
+    Delete,
+}
+
+impl<'p> Bulk<'p> {
+    pub(crate) fn new(shared: Arc<Shared>, query: Query) -> Self {
+        Self { shared, query, name: None, batch: BATCH, dry_run: false, progress: None }
+    }
+
+    /// Saves how far it is with each transaction, so that the same operation of the same name goes on there after a crash or
+    /// a stop. 1 to 256 bytes. The name is free again when the operation is through; another operation
+    /// of this name is refused until then.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How many executions one transaction has at most; 500 by default.
+    pub fn batch(mut self, executions: usize) -> Self {
+        self.batch = executions.max(1);
+        self
+    }
+
+    /// Only counts what it would find.
+    pub fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    /// Is told after each transaction, and may stop there.
+    pub fn on_progress(mut self, tell: impl FnMut(&BulkReport) -> ControlFlow<()> + 'p) -> Self {
+        self.progress = Some(Box::new(tell));
+        self
+    }
+
+    /// Updates each execution and appends the events to it.
+    pub fn update(self, update: Update, events: &[NewEvent]) -> Result<BulkReport, Error> {
+        self.run(&Act::Update(&update, events))
+    }
+
+    /// Deletes each execution.
+    pub fn delete(self) -> Result<BulkReport, Error> {
+        self.run(&Act::Delete)
+    }
+
+    fn run(mut self, act: &Act<'_>) -> Result<BulkReport, Error> {
+        if let Some(name) = &self.name {
+            check_checkpoint_name(name).map_err(|error| renamed(&error))?;
+        }
+        // The walk must not come upon what it has changed once more, so it goes by what never changes.
+        let limit = self.query.limit.take().unwrap_or(usize::MAX) as u64;
+        let query = self.query.clone().order_by(OrderBy::Created).oldest_first();
+        let mut report = BulkReport::default();
+        if self.dry_run {
+            let reader = ReadTxn::new(self.shared.clone())?;
+            for row in rows(&reader, &query, false)?.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+                match row.found {
+                    Err(ReadError::Storage(error)) => return Err(error.into()),
+                    _ => report.found += 1,
+                }
+            }
+            return Ok(report);
+        }
+        let what = xxhash_rust::xxh3::xxh3_64(format!("{query:?} {act:?}").as_bytes());
+        let mut place = self.begin(what)?;
+        (report.changed, report.refused) = (place.done, place.refused);
+        report.found = place.done + place.refused;
+        loop {
+            let ended = self.step(&query, act, &mut place, &mut report, limit)?;
+            let goes_on = self.progress.as_mut().is_none_or(|tell| tell(&report).is_continue());
+            if ended {
+                return Ok(report);
+            }
+            if !goes_on {
+                report.stopped = true;
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Where to begin: where an operation of this name is, or with the first execution.
+    fn begin(&self, what: u64) -> Result<BulkPlace, Error> {
+        let reader = ReadTxn::new(self.shared.clone())?;
+        let known = match &self.name {
+            Some(name) => reader.tables().bulk(name)?,
+            None => None,
+        };
+        match known {
+            Some(place) if place.what == what => Ok(place),
+            Some(_) => {
+                let reason = "another operation of this name is not through yet".into();
+                Err(InputError::Invalid { what: "bulk name", reason }.into())
+            }
+            None => Ok(BulkPlace { end: reader.totals()?.last_number, what, ..BulkPlace::default() }),
+        }
+    }
+
+    /// One transaction. `true` if there is nothing more to do.
+    fn step(
+        &self,
+        query: &Query,
+        act: &Act<'_>,
+        place: &mut BulkPlace,
+        report: &mut BulkReport,
+        limit: u64,
+    ) -> Result<bool, Error> {
+        let txn = WriteTxn::new(self.shared.clone())?;
+        let mut next = *place;
+        let ended;
+        {
+            let mut writer = txn.writer()?;
+            let left = limit.saturating_sub(next.done + next.refused);
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch);
+            let (found, exhausted) = find(&writer, query, &next, most)?;
+            let (many, wrote) = (found.len(), writer.written());
+            let mut seen = 0;
+            for (number, id) in found {
+                seen += 1;
+                next.after = number;
+                match id.and_then(|id| apply(&mut writer, &id, act)) {
+                    Ok(()) => next.done += 1,
+                    Err(WriteError::Storage(error)) => return Err(error.into()),
+                    Err(refusal) => {
+                        next.refused += 1;
+                        report.first_refusal.get_or_insert_with(|| refusal.to_string());
+                    }
+                }
+                if writer.written() - wrote >= BYTES {
+                    break;
+                }
+            }
+            ended = seen == many && (exhausted || next.done + next.refused >= limit);
+            match &self.name {
+                Some(name) if ended => writer.end_bulk(name)?,
+                Some(name) => writer.save_bulk(name, &next)?,
+                None => {}
+            }
+        }
+        txn.commit()?;
+        *place = next;
+        (report.changed, report.refused) = (next.done, next.refused);
+        report.found = next.done + next.refused;
+        Ok(ended)
+    }
+}
+
+type Candidate = (u64, Result<String, WriteError>);
+
+/// The next executions that the query finds, by number; and `true` if there are no more.
+fn find(
+    writer: &Writer<'_>,
+    query: &Query,
+    place: &BulkPlace,
+    most: usize,
+) -> Result<(Vec<Candidate>, bool), Error> {
+    let mut query = query.clone();
+    if place.after > 0 {
+        query.after = Some(Cursor {
+            store: writer.context().store_id as u64,
+            order: OrderBy::Created,
+            newest_first: false,
+            place: Place { time: 0, number: place.after },
+        });
+    }
+    let (mut found, mut taken) = (Vec::new(), 0);
+    for row in rows(writer, &query, false)?.take(most) {
+        taken += 1;
+        match (row.place, row.found) {
+            (Some(at), _) if at.number > place.end => return Ok((found, true)),
+            (_, Err(ReadError::Storage(error))) => return Err(error.into()),
+            (Some(at), Ok(row)) => found.push((at.number, Ok(row.header.id.as_str().to_owned()))),
+            (Some(at), Err(error)) => found.push((at.number, Err(error.into()))),
+            // A row without a place is damage to an index, which `verify` tells of.
+            (None, _) => {}
+        }
+    }
+    let exhausted = taken < most || found.is_empty();
+    Ok((found, exhausted))
+}
+
+fn apply(writer: &mut Writer<'_>, id: &str, act: &Act<'_>) -> Result<(), WriteError> {
+    match act {
+        Act::Delete => writer.delete(id, &Expect::any()).map(drop),
+        Act::Update(update, events) => {
+            writer.update(id, &Expect::any(), Update::clone(update), events).map(drop)
+        }
+    }
+}
+
+fn renamed(error: &InputError) -> InputError {
+    match error {
+        InputError::TooLarge { actual, maximum, .. } => {
+            InputError::TooLarge { what: "bulk name", actual: *actual, maximum: *maximum }
+        }
+        InputError::Invalid { reason, .. } => {
+            InputError::Invalid { what: "bulk name", reason: reason.clone() }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The encoding of how far a named bulk operation is.
+
+use super::{Reader, Reason, Writer, check_frame, finish_frame};
+
+/// How far a bulk operation is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BulkPlace {
+    /// The last execution that it looked at.
+    pub(crate) after: u64,
+    /// The last execution that there was when it began.
+    pub(crate) end: u64,
+    /// A hash of what it does, so that another one of its name is not taken for it.
+    pub(crate) what: u64,
+    /// How many executions it has changed, and how many it left because they refused.
+    pub(crate) done: u64,
+    pub(crate) refused: u64,
+}
+
+/// Encodes a row of the table `bulks`.
+pub(crate) fn encode_bulk(table: u8, key: &[u8], place: &BulkPlace, out: &mut Vec<u8>) {
+    let mut w = Writer::frame(out);
+    w.number(place.after);
+    w.number(place.end);
+    w.fixed(place.what);
+    w.number(place.done);
+    w.number(place.refused);
+    finish_frame(table, key, out);
+}
+
+/// Decodes a row of the table `bulks`.
+pub(crate) fn decode_bulk(table: u8, key: &[u8], value: &[u8]) -> Result<BulkPlace, Reason> {
+    let mut r = Reader::new(check_frame(table, key, value)?);
+    let (after, end, what) = (r.number()?, r.number()?, r.fixed()?);
+    let (done, refused) = (r.number()?, r.number()?);
+    r.end()?;
+    Ok(BulkPlace { after, end, what, done, refused })
+}

@@ -1,0 +1,82 @@
+//! What a query finds, as lines of JSON.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::executions;
+use crate::error::Error;
+use crate::event::Event;
+use crate::execution::{Execution, Labels};
+use crate::json::Json;
+use crate::query::Query;
+use crate::reader::Readable;
+use crate::reader::sealed::View;
+use crate::time::Timestamp;
+
+/// One line: the parts that are not set are left out.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    job_id: &'a str,
+    namespace: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_id: Option<&'a str>,
+    state: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    desired: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<&'a str>,
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    labels: &'a Labels,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preview: Option<&'a str>,
+    revision: u64,
+    created_at: Timestamp,
+    modified_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Timestamp>,
+    payload: &'a Json,
+    events: Vec<Event>,
+}
+
+fn line(execution: &Execution, events: Vec<Event>) -> Line<'_> {
+    Line {
+        id: execution.id.as_str(),
+        job_id: execution.job_id.as_str(),
+        namespace: &execution.namespace,
+        name: execution.name.as_deref(),
+        node_id: execution.node_id.as_deref(),
+        state: execution.state.as_str(),
+        message: execution.message.as_deref(),
+        desired: execution.desired.to_string(),
+        parent: execution.parent.as_ref().map(|id| id.as_str()),
+        previous: execution.previous.as_ref().map(|id| id.as_str()),
+        labels: &execution.labels,
+        preview: execution.preview.as_deref(),
+        revision: execution.revision.0,
+        created_at: execution.created_at,
+        modified_at: execution.modified_at,
+        completed_at: execution.completed_at,
+        payload: execution.payload_json(),
+        events,
+    }
+}
+
+pub(crate) fn export<V: View>(view: &V, query: &Query, out: &mut dyn Write) -> Result<u64, Error> {
+    let caller = |error: Box<dyn std::error::Error + Send + Sync>| Error::Caller(error);
+    let mut lines = 0;
+    for execution in executions(view, query)? {
+        let execution = execution?;
+        let events = view.events(execution.id.as_str(), ..)?.collect::<Result<_, _>>()?;
+        serde_json::to_writer(&mut *out, &line(&execution, events)).map_err(|error| caller(error.into()))?;
+        out.write_all(b"\n").map_err(|error| caller(error.into()))?;
+        lines += 1;
+    }
+    Ok(lines)
+}

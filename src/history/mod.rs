@@ -1,0 +1,217 @@
+//! Answering queries: a plan, candidates in the order that is asked for, pages of them, and counts.
+
+mod candidates;
+mod export;
+mod lineage;
+mod modified;
+mod plan;
+mod sorted;
+mod spans;
+mod statistics;
+
+use std::sync::Arc;
+
+use crate::error::{InputError, ReadError};
+use crate::execution::{Execution, Header};
+use crate::limits::{MAX_PAGE, check_size};
+use crate::page::{Cursor, Page, Place};
+use crate::query::{Access, OrderBy, Plan, Query};
+use crate::reader::load;
+use crate::reader::sealed::View;
+use crate::tables::Found;
+
+pub use lineage::{Trace, Tree};
+pub use statistics::{Durations, LabelCount, TableSize};
+
+pub(crate) use export::export;
+pub(crate) use lineage::{attempts, linked, trace, tree};
+pub(crate) use statistics::{durations, label_values, table_sizes};
+
+/// How many executions a page has that names no limit.
+const PAGE: usize = 100;
+
+/// A lazy list of what a query finds, in its order.
+///
+/// A damaged row is an error in its own place and does not end the list; a storage error ends it.
+pub struct Matches<'r, T>(Box<dyn Iterator<Item = Result<T, ReadError>> + 'r>);
+
+impl<T> Iterator for Matches<'_, T> {
+    type Item = Result<T, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl<T> std::fmt::Debug for Matches<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Matches").finish_non_exhaustive()
+    }
+}
+
+/// One row of an answer, and its place in the order as far as that is known.
+pub(crate) struct Row {
+    pub(crate) place: Option<Place>,
+    pub(crate) found: Result<Found, ReadError>,
+}
+
+impl Row {
+    fn error(error: impl Into<ReadError>) -> Self {
+        Self { place: None, found: Err(error.into()) }
+    }
+}
+
+type Rows<'r> = Box<dyn Iterator<Item = Row> + 'r>;
+
+/// The place of an execution in an order; `None` if it is not in it.
+fn place_of(order: OrderBy, found: &Found) -> Option<Place> {
+    match order {
+        OrderBy::Created => Some(Place { time: 0, number: found.number }),
+        OrderBy::Modified => Some(Place { time: 0, number: found.last_change }),
+        OrderBy::Completed => {
+            found.header.completed_at.map(|at| Place { time: at.as_nanos(), number: found.number })
+        }
+    }
+}
+
+/// What a query finds, in its order, from its cursor on. Its limit is not applied.
+pub(crate) fn rows<'r, V: View + ?Sized>(
+    view: &'r V,
+    query: &Query,
+    payload: bool,
+) -> Result<Rows<'r>, ReadError> {
+    query.check(&view.context().lifecycle)?;
+    if let Some(cursor) = &query.after {
+        if cursor.store != view.context().store_id as u64 {
+            return Err(ReadError::InvalidCursor { reason: "it is of another store" });
+        }
+        if (cursor.order, cursor.newest_first) != (query.order, query.newest_first) {
+            return Err(ReadError::InvalidCursor { reason: "it is of another order" });
+        }
+    }
+    let plan = plan::plan(view, query)?;
+    let query = Arc::new(query.clone());
+    if plan.sorts {
+        return Ok(Box::new(sorted::Sorted::new(view, query, plan, payload)));
+    }
+    match plan.access {
+        Access::Modified => modified::walk(view, query, payload),
+        Access::Completed => candidates::completed(view, query, payload),
+        _ => candidates::candidates(view, query, &plan, payload),
+    }
+}
+
+fn finished<'r, V: View + ?Sized, T: 'r>(
+    view: &'r V,
+    query: &Query,
+    payload: bool,
+    finish: fn(&V, Found) -> Result<T, ReadError>,
+) -> Result<Matches<'r, T>, ReadError> {
+    let limit = query.limit.unwrap_or(usize::MAX);
+    let rows = rows(view, query, payload)?.take(limit);
+    let mut ended = false;
+    Ok(Matches(Box::new(rows.map_while(move |row| {
+        if ended {
+            return None;
+        }
+        let item = row.found.and_then(|found| finish(view, found));
+        ended = matches!(item, Err(ReadError::Storage(_)));
+        Some(item)
+    }))))
+}
+
+fn summary<V: View + ?Sized>(_: &V, found: Found) -> Result<Header, ReadError> {
+    Ok(found.header)
+}
+
+pub(crate) fn executions<'r, V: View + ?Sized>(
+    view: &'r V,
+    query: &Query,
+) -> Result<Matches<'r, Execution>, ReadError> {
+    finished(view, query, true, load)
+}
+
+pub(crate) fn summaries<'r, V: View + ?Sized>(
+    view: &'r V,
+    query: &Query,
+) -> Result<Matches<'r, Header>, ReadError> {
+    finished(view, query, false, summary)
+}
+
+pub(crate) fn page<V: View + ?Sized>(view: &V, query: &Query) -> Result<Page<Execution>, ReadError> {
+    read_page(view, query, true, load)
+}
+
+pub(crate) fn summary_page<V: View + ?Sized>(view: &V, query: &Query) -> Result<Page<Header>, ReadError> {
+    read_page(view, query, false, summary)
+}
+
+fn read_page<V: View + ?Sized, T>(
+    view: &V,
+    query: &Query,
+    payload: bool,
+    finish: fn(&V, Found) -> Result<T, ReadError>,
+) -> Result<Page<T>, ReadError> {
+    query.check(&view.context().lifecycle)?;
+    let limit = query.limit.unwrap_or(PAGE);
+    check_size("page limit", limit, MAX_PAGE)?;
+    let mut page = Page { executions: Vec::new(), damaged: Vec::new(), next: None };
+    let mut last = None;
+    // One row more than asked for tells whether there is a next page.
+    for row in rows(view, &query.clone().limit(limit.saturating_add(1)), payload)? {
+        if page.executions.len() + page.damaged.len() >= limit
+            && let Some(place) = last
+        {
+            page.next = Some(Cursor {
+                store: view.context().store_id as u64,
+                order: query.order,
+                newest_first: query.newest_first,
+                place,
+            });
+            return Ok(page);
+        }
+        last = row.place.or(last);
+        match row.found.and_then(|found| finish(view, found)) {
+            Ok(execution) => page.executions.push(execution),
+            Err(error @ ReadError::Damaged(_)) => page.damaged.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(page)
+}
+
+/// How many executions a query finds: from the counters where they can tell, else one by one.
+pub(crate) fn count<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, ReadError> {
+    query.check(&view.context().lifecycle)?;
+    let bare = query.limit.is_none() && query.after.is_none() && query.using.is_none();
+    let counted = if bare && query.order != OrderBy::Completed { plan::counted(view, query)? } else { None };
+    if let Some(count) = counted {
+        return Ok(count);
+    }
+    let mut query = query.clone();
+    // The order does not matter for a number, unless it is of the first ones.
+    if query.limit.is_none() && query.after.is_none() && query.order == OrderBy::Modified {
+        query.order = OrderBy::Created;
+    }
+    let mut count = 0;
+    for row in rows(view, &query, false)?.take(query.limit.unwrap_or(usize::MAX)) {
+        row.found?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+pub(crate) fn explain<V: View + ?Sized>(view: &V, query: &Query) -> Result<Plan, ReadError> {
+    query.check(&view.context().lifecycle)?;
+    plan::plan(view, query)
+}
+
+/// The first of a query's answer, from the end of its order.
+pub(crate) fn latest<V: View + ?Sized>(view: &V, query: &Query) -> Result<Option<Execution>, ReadError> {
+    let query = query.clone().newest_first().limit(1);
+    executions(view, &query)?.next().transpose()
+}
+
+fn invalid(what: &'static str, reason: impl Into<String>) -> ReadError {
+    InputError::Invalid { what, reason: reason.into() }.into()
+}

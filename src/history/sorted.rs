@@ -1,0 +1,125 @@
+//! Candidates that do not come in the order that is asked for, sorted a piece at a time.
+
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use super::candidates::candidates;
+use super::{Row, place_of};
+use crate::error::ReadError;
+use crate::page::Place;
+use crate::query::{OrderBy, Plan, Query};
+use crate::reader::sealed::View;
+use crate::tables::Pick;
+
+/// The most places that are held at once. A list that is longer looks at all candidates again for the next
+/// piece.
+const PIECE: usize = 1_024;
+
+pub(super) struct Sorted<'r, V: ?Sized> {
+    view: &'r V,
+    query: Arc<Query>,
+    plan: Plan,
+    payload: bool,
+    piece: VecDeque<Piece>,
+    /// The last place of the piece before.
+    after: Option<Place>,
+    begun: bool,
+    ended: bool,
+}
+
+enum Piece {
+    Error(ReadError),
+    Found(Place, u64),
+}
+
+/// A place as its order and direction have it: the first is the least.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Rank(Place, u64);
+
+impl<'r, V: View + ?Sized> Sorted<'r, V> {
+    pub(super) fn new(view: &'r V, query: Arc<Query>, plan: Plan, payload: bool) -> Self {
+        let after = query.after.as_ref().map(|cursor| cursor.place);
+        Self { view, query, plan, payload, piece: VecDeque::new(), after, begun: false, ended: false }
+    }
+
+    /// The rank of a place: reversed where the last comes first.
+    fn rank(&self, place: Place, number: u64) -> Rank {
+        match self.query.newest_first {
+            true => Rank(Place { time: !place.time, number: !place.number }, number),
+            false => Rank(place, number),
+        }
+    }
+
+    /// Looks at all candidates for those that come next.
+    fn next_piece(&mut self) -> Result<(), ReadError> {
+        let mut by_creation = (*self.query).clone();
+        (by_creation.after, by_creation.limit) = (None, None);
+        let order = by_creation.order;
+        // The order of completion leaves out what has not ended, which is not a matter of order here.
+        if order == OrderBy::Modified {
+            by_creation.order = OrderBy::Created;
+        }
+        let most = self.query.limit.map_or(PIECE, |limit| limit.saturating_add(1).min(PIECE));
+        let after = self.after.map(|place| self.rank(place, u64::MAX));
+        let mut next = BinaryHeap::with_capacity(most + 1);
+        let mut left = false;
+        for row in candidates(self.view, Arc::new(by_creation), &self.plan, false)? {
+            let found = match row.found {
+                Ok(found) => found,
+                Err(error @ ReadError::Storage(_)) => return Err(error),
+                Err(error) => {
+                    // Its place is not known: it is told of once, at the beginning.
+                    if !self.begun && self.after.is_none() {
+                        self.piece.push_back(Piece::Error(error));
+                    }
+                    continue;
+                }
+            };
+            let Some(place) = place_of(order, &found) else { continue };
+            let rank = self.rank(place, found.number);
+            if after.as_ref().is_none_or(|after| rank.0 > after.0) {
+                next.push(rank);
+                if next.len() > most {
+                    next.pop();
+                    left = true;
+                }
+            }
+        }
+        (self.begun, self.ended) = (true, !left);
+        for Rank(_, number) in next.into_sorted_vec() {
+            let found = self.view.tables().execution(number, &self.view.context().lifecycle);
+            match found.map(|found| found.and_then(|found| place_of(order, &found))) {
+                Ok(Some(place)) => {
+                    self.after = Some(place);
+                    self.piece.push_back(Piece::Found(place, number));
+                }
+                Ok(None) => {}
+                Err(error) => self.piece.push_back(Piece::Error(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<V: View + ?Sized> Iterator for Sorted<'_, V> {
+    type Item = Row;
+
+    fn next(&mut self) -> Option<Row> {
+        while self.piece.is_empty() && !self.ended {
+            if let Err(error) = self.next_piece() {
+                self.ended = true;
+                return Some(Row::error(error));
+            }
+        }
+        match self.piece.pop_front()? {
+            Piece::Error(error) => Some(Row::error(error)),
+            Piece::Found(place, number) => {
+                let pick = Pick { keep: &|_| true, payload: self.payload };
+                let lifecycle = &self.view.context().lifecycle;
+                let found = self.view.tables().execution_if(number, lifecycle, pick);
+                let found = found.map(Option::flatten).transpose()?;
+                Some(Row { place: Some(place), found })
+            }
+        }
+    }
+}

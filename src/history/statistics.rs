@@ -1,0 +1,107 @@
+//! Numbers about the history.
+
+use std::time::Duration;
+
+use super::rows;
+use crate::error::ReadError;
+use crate::lifecycle::State;
+use crate::query::Query;
+use crate::reader::sealed::View;
+use crate::schema::Tag;
+use crate::tables::{Snapshot, Tables};
+use crate::text::Text;
+
+/// How long executions took, from creation to completion: see
+/// [`Readable::durations`](crate::Readable::durations).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Durations {
+    /// Each of them, the shortest first.
+    sorted: Vec<u64>,
+}
+
+impl Durations {
+    /// How many executions there are.
+    pub fn count(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// The duration that so many percent of the executions did not exceed: the nearest rank. `None` if there are
+    /// no executions. 0 gives the shortest, 50 the median, 100 the longest.
+    pub fn percentile(&self, percent: f64) -> Option<Duration> {
+        let last = self.sorted.len().checked_sub(1)?;
+        let rank = (percent.clamp(0.0, 100.0) / 100.0 * self.sorted.len() as f64).ceil() as usize;
+        self.sorted.get(rank.saturating_sub(1).min(last)).map(|nanos| Duration::from_nanos(*nanos))
+    }
+
+    /// The mean; `None` if there are no executions.
+    pub fn mean(&self) -> Option<Duration> {
+        let sum: u128 = self.sorted.iter().map(|nanos| u128::from(*nanos)).sum();
+        let mean = sum.checked_div(self.sorted.len() as u128)?;
+        u64::try_from(mean).ok().map(Duration::from_nanos)
+    }
+}
+
+pub(crate) fn durations<V: View + ?Sized>(view: &V, query: &Query) -> Result<Durations, ReadError> {
+    let mut sorted = Vec::new();
+    for row in rows(view, query, false)?.take(query.limit.unwrap_or(usize::MAX)) {
+        let header = row.found?.header;
+        if let Some(completed) = header.completed_at {
+            // The clock may have gone back between the two: then it took no time.
+            let took = i128::from(completed.as_nanos()) - i128::from(header.created_at.as_nanos());
+            sorted.push(u64::try_from(took.max(0)).unwrap_or(u64::MAX));
+        }
+    }
+    sorted.sort_unstable();
+    Ok(Durations { sorted })
+}
+
+/// How many executions have a label's value: see [`Readable::label_values`](crate::Readable::label_values).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LabelCount {
+    /// The value.
+    pub value: Text,
+    /// How many executions have it.
+    pub total: u64,
+    /// How many of them are in each state, states with none left out.
+    pub states: Vec<(State, u64)>,
+}
+
+pub(crate) fn label_values<'r, V: View + ?Sized>(
+    view: &'r V,
+    key: &str,
+) -> Result<impl DoubleEndedIterator<Item = Result<LabelCount, ReadError>> + use<'r, V>, ReadError> {
+    let lifecycle = &view.context().lifecycle;
+    Ok(view.tables().label_values(key)?.map(move |row| {
+        let (value, counts) = row?;
+        let states = lifecycle.states().zip(&counts).filter(|(_, count)| **count > 0);
+        let states = states.map(|(state, count)| (state.clone(), *count)).collect();
+        Ok(LabelCount { value, total: counts.iter().sum(), states })
+    }))
+}
+
+/// What one table of the file takes: see [`ReadTxn::table_sizes`](crate::ReadTxn::table_sizes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TableSize {
+    /// The table.
+    pub table: &'static str,
+    /// How many rows it has.
+    pub rows: u64,
+    /// The bytes of its keys and values.
+    pub stored_bytes: u64,
+    /// The bytes of its pages, what is unused in them included.
+    pub file_bytes: u64,
+}
+
+pub(crate) fn table_sizes(tables: &Tables<Snapshot>) -> Result<Vec<TableSize>, ReadError> {
+    Tag::ALL
+        .into_iter()
+        .map(|tag| {
+            let (rows, stats) = tables.stats(tag)?;
+            let (stored, rest) = (stats.stored_bytes(), stats.metadata_bytes() + stats.fragmented_bytes());
+            Ok(TableSize { table: tag.name(), rows, stored_bytes: stored, file_bytes: stored + rest })
+        })
+        .collect()
+}

@@ -1,0 +1,440 @@
+//! What a caller asks of the history: which executions, and in which order. Pure.
+
+use std::fmt;
+use std::ops::{Bound, RangeBounds};
+
+use crate::error::{InputError, ReadError};
+use crate::execution::Header;
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::limits::{MAX_ID, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_NAME, check_len};
+use crate::page::Cursor;
+use crate::text::Text;
+use crate::time::Timestamp;
+
+/// By what executions are ordered. Each order is total.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OrderBy {
+    /// In the order in which the store created them. It never changes. The default.
+    #[default]
+    Created,
+    /// In the order of their last changes in the change log. An execution that changes goes to the end.
+    Modified,
+    /// By the time at which they ended, those of the same time in the order of creation. Executions that have
+    /// not ended are left out.
+    Completed,
+}
+
+/// A way to find executions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Access {
+    /// Every execution is looked at, but those whose block of 1,024 cannot hold the times asked for.
+    Scan,
+    /// Those in the states.
+    States,
+    /// Those of the job.
+    Job,
+    /// Those with one of the labels, in the states if any are named.
+    Label,
+    /// Those that have the parent.
+    Parent,
+    /// Those that replace the attempt.
+    Previous,
+    /// Those whose ids begin so.
+    Id,
+    /// All, in the order of their last changes.
+    Modified,
+    /// All that have ended, in the order of that.
+    Completed,
+}
+
+/// How a [`Query`] is answered: see [`Readable::explain`](crate::Readable::explain).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The way that finds the candidates. What else the query asks is checked on each of them.
+    pub access: Access,
+    /// The label's key, if the way is one by label.
+    pub label: Option<Text>,
+    /// How many candidates there are at most; exact but for [`Access::Scan`] with times, and not known for what has
+    /// too many to be counted in passing.
+    pub rows: Option<u64>,
+    /// The candidates do not come in the order that was asked for: all of them are looked at before the first
+    /// is given.
+    pub sorts: bool,
+    /// The query has conditions that the way does not answer, so that candidates may be looked at and left out.
+    pub filters: bool,
+}
+
+impl Plan {
+    /// `true` if the answer may have to look at executions in number beyond what it gives, whatever the store
+    /// holds: no index serves the conditions.
+    pub fn is_scan(&self) -> bool {
+        self.filters && matches!(self.access, Access::Scan | Access::Modified | Access::Completed)
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = match self.access {
+            Access::Scan => "a scan of the executions",
+            Access::States => "the index of states",
+            Access::Job => "the index of jobs",
+            Access::Label => "the index of labels",
+            Access::Parent => "the index of parents",
+            Access::Previous => "the index of previous attempts",
+            Access::Id => "the ids",
+            Access::Modified => "the order of modification",
+            Access::Completed => "the order of completion",
+        };
+        f.write_str(way)?;
+        if let Some(label) = &self.label {
+            write!(f, " by {label:?}")?;
+        }
+        match self.rows {
+            Some(rows) => write!(f, ", at most {rows} rows")?,
+            None => f.write_str(", many rows")?,
+        }
+        f.write_str(if self.filters { ", filtered" } else { "" })?;
+        f.write_str(if self.sorts { ", sorted" } else { "" })
+    }
+}
+
+/// A condition on a label: its key, and its values if any is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LabelIs {
+    pub(crate) key: Text,
+    pub(crate) values: Option<Vec<Text>>,
+}
+
+/// Both ends included.
+pub(crate) type Times = Option<(Timestamp, Timestamp)>;
+
+/// Which executions, in which order, how many: the one value for lists, pages, counts, exports, bulk operations and
+/// watch filters.
+///
+/// Every condition that is named must hold. States and phases that are named several times are alternatives.
+/// Without conditions it is all executions, the newest first.
+///
+/// ```
+/// # use execstore::{NewExecution, Query, Readable, Store};
+/// # let store = Store::in_memory()?;
+/// # store.write(|w| w.create(NewExecution::new("j").label("zone", "eu").state("Running"), &[]))?;
+/// let query = Query::new().state("Running").label("zone", "eu").limit(50);
+/// let r = store.begin_read()?;
+/// for execution in r.query(&query)? {
+///     println!("{}", execution?.id);
+/// }
+/// println!("{}", r.explain(&query)?); // the index of labels by "zone", at most 1 rows
+/// # assert!(!r.explain(&query)?.is_scan());
+/// # Ok::<(), execstore::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct Query {
+    pub(crate) states: Vec<Text>,
+    pub(crate) phases: Vec<Phase>,
+    pub(crate) job: Option<Text>,
+    pub(crate) namespace: Option<Text>,
+    pub(crate) labels: Vec<LabelIs>,
+    pub(crate) parent: Option<Text>,
+    pub(crate) previous: Option<Text>,
+    pub(crate) created: Times,
+    pub(crate) modified: Times,
+    pub(crate) completed: Times,
+    pub(crate) id_prefix: Option<Text>,
+    pub(crate) order: OrderBy,
+    pub(crate) newest_first: bool,
+    pub(crate) limit: Option<usize>,
+    pub(crate) after: Option<Cursor>,
+    pub(crate) using: Option<Access>,
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Query {
+    /// All executions, the newest first.
+    pub const fn new() -> Self {
+        Self {
+            states: Vec::new(),
+            phases: Vec::new(),
+            job: None,
+            namespace: None,
+            labels: Vec::new(),
+            parent: None,
+            previous: None,
+            created: None,
+            modified: None,
+            completed: None,
+            id_prefix: None,
+            order: OrderBy::Created,
+            newest_first: true,
+            limit: None,
+            after: None,
+            using: None,
+        }
+    }
+
+    /// In this state, or in another that is named so.
+    pub fn state(mut self, state: impl AsRef<str>) -> Self {
+        self.states.push(state.as_ref().into());
+        self
+    }
+
+    /// In one of these states.
+    pub fn states(mut self, states: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.states.extend(states.into_iter().map(|state| Text::from(state.as_ref())));
+        self
+    }
+
+    /// In a state of this phase.
+    pub fn phase(mut self, phase: Phase) -> Self {
+        self.phases.push(phase);
+        self
+    }
+
+    /// In a live state.
+    pub fn live(self) -> Self {
+        self.phase(Phase::Live)
+    }
+
+    /// In a terminal state.
+    pub fn terminal(self) -> Self {
+        self.phase(Phase::Terminal)
+    }
+
+    /// Of this job.
+    pub fn job(mut self, job_id: impl Into<Text>) -> Self {
+        self.job = Some(job_id.into());
+        self
+    }
+
+    /// Of this namespace.
+    pub fn namespace(mut self, namespace: impl Into<Text>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// With this label.
+    pub fn label(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
+        self.labels.push(LabelIs { key: key.into(), values: Some(vec![value.into()]) });
+        self
+    }
+
+    /// With a label of this key and one of these values.
+    pub fn label_in(
+        mut self,
+        key: impl Into<Text>,
+        values: impl IntoIterator<Item = impl Into<Text>>,
+    ) -> Self {
+        let mut values: Vec<Text> = values.into_iter().map(Into::into).collect();
+        values.sort_unstable();
+        values.dedup();
+        self.labels.push(LabelIs { key: key.into(), values: Some(values) });
+        self
+    }
+
+    /// With a label of this key, whatever its value.
+    pub fn has_label(mut self, key: impl Into<Text>) -> Self {
+        self.labels.push(LabelIs { key: key.into(), values: None });
+        self
+    }
+
+    /// With this parent.
+    pub fn parent(mut self, parent: impl Into<Text>) -> Self {
+        self.parent = Some(parent.into());
+        self
+    }
+
+    /// That replace this attempt.
+    pub fn previous(mut self, previous: impl Into<Text>) -> Self {
+        self.previous = Some(previous.into());
+        self
+    }
+
+    /// Created within these times.
+    pub fn created(mut self, times: impl RangeBounds<Timestamp>) -> Self {
+        self.created = Some(ends(&times));
+        self
+    }
+
+    /// Last changed within these times.
+    pub fn modified(mut self, times: impl RangeBounds<Timestamp>) -> Self {
+        self.modified = Some(ends(&times));
+        self
+    }
+
+    /// Ended within these times.
+    pub fn completed(mut self, times: impl RangeBounds<Timestamp>) -> Self {
+        self.completed = Some(ends(&times));
+        self
+    }
+
+    /// Whose ids begin so.
+    pub fn id_prefix(mut self, prefix: impl Into<Text>) -> Self {
+        self.id_prefix = Some(prefix.into());
+        self
+    }
+
+    /// In this order; that of creation by default.
+    pub fn order_by(mut self, order: OrderBy) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// From the end of the order. The default.
+    pub fn newest_first(mut self) -> Self {
+        self.newest_first = true;
+        self
+    }
+
+    /// From the beginning of the order.
+    pub fn oldest_first(mut self) -> Self {
+        self.newest_first = false;
+        self
+    }
+
+    /// At most so many. A page without a limit has 100 executions, a list all of them.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Goes on where the page that gave this cursor ended. The order must be the same; the conditions need
+    /// not be.
+    pub fn after(mut self, cursor: Cursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+
+    /// Has the query answered in this way, or by a scan if it has no condition for it. The answer is the same;
+    /// left alone, the store chooses.
+    pub fn using(mut self, access: Access) -> Self {
+        self.using = Some(access);
+        self
+    }
+
+    /// `true` if the conditions hold for an execution. Order, limit and cursor do not matter.
+    pub fn matches(&self, header: &Header) -> bool {
+        let is = |wanted: &Option<Text>, found: &str| wanted.as_ref().is_none_or(|text| *text == *found);
+        let within = |times: &Times, found: Timestamp| {
+            times.is_none_or(|(least, greatest)| least <= found && found <= greatest)
+        };
+        let ended = self.completed.is_some() || self.order == OrderBy::Completed;
+        self.has_state(header)
+            && is(&self.job, header.job_id.as_str())
+            && is(&self.namespace, &header.namespace)
+            && self.parent.as_ref().is_none_or(|id| header.parent.as_ref().is_some_and(|p| *p == id.as_str()))
+            && self
+                .previous
+                .as_ref()
+                .is_none_or(|id| header.previous.as_ref().is_some_and(|p| *p == id.as_str()))
+            && within(&self.created, header.created_at)
+            && within(&self.modified, header.modified_at)
+            && header.completed_at.map_or(!ended, |at| within(&self.completed, at))
+            && self.id_prefix.as_ref().is_none_or(|prefix| header.id.as_str().starts_with(prefix.as_str()))
+            && self.labels.iter().all(|label| label.holds(header))
+    }
+
+    fn has_state(&self, header: &Header) -> bool {
+        !self.names_states()
+            || self.phases.contains(&header.state.phase())
+            || self.states.iter().any(|state| *state == *header.state.as_str())
+    }
+
+    pub(crate) fn names_states(&self) -> bool {
+        !(self.states.is_empty() && self.phases.is_empty())
+    }
+
+    /// The codes of the states that are asked for.
+    pub(crate) fn state_codes(&self, lifecycle: &Lifecycle) -> Vec<u8> {
+        (0u8..)
+            .zip(lifecycle.states())
+            .filter(|(_, state)| {
+                !self.names_states()
+                    || self.phases.contains(&state.phase())
+                    || self.states.iter().any(|name| *name == *state.as_str())
+            })
+            .map(|(code, _)| code)
+            .collect()
+    }
+
+    /// A misspelt state, or a text that no execution can have, is an error: it would never match.
+    pub(crate) fn check(&self, lifecycle: &Lifecycle) -> Result<(), ReadError> {
+        if let Some(name) = self.states.iter().find(|name| lifecycle.state(name).is_none()) {
+            return Err(ReadError::UnknownState { state: name.into() });
+        }
+        let texts = [
+            ("job id", &self.job, MAX_ID),
+            ("namespace", &self.namespace, MAX_NAME),
+            ("parent", &self.parent, MAX_ID),
+            ("previous", &self.previous, MAX_ID),
+            ("id prefix", &self.id_prefix, MAX_ID),
+        ];
+        for (what, text, maximum) in texts {
+            check_len(what, text.as_deref().unwrap_or_default(), maximum)?;
+        }
+        for label in &self.labels {
+            check_len("label key", &label.key, MAX_LABEL_KEY)?;
+            for value in label.values.iter().flatten() {
+                check_len("label value", value, MAX_LABEL_VALUE)?;
+            }
+        }
+        if self.limit == Some(0) {
+            return Err(InputError::Invalid { what: "page limit", reason: "it is 0".into() }.into());
+        }
+        Ok(())
+    }
+}
+
+impl LabelIs {
+    fn holds(&self, header: &Header) -> bool {
+        header
+            .labels
+            .get(&self.key)
+            .is_some_and(|found| self.values.as_ref().is_none_or(|values| values.contains(found)))
+    }
+}
+
+/// The ends of a range, both included. A range that is empty becomes one that holds nothing.
+fn ends(times: &impl RangeBounds<Timestamp>) -> (Timestamp, Timestamp) {
+    let nothing = (Timestamp::from_nanos(i64::MAX), Timestamp::from_nanos(i64::MIN));
+    let least = match times.start_bound() {
+        Bound::Unbounded => Some(i64::MIN),
+        Bound::Included(time) => Some(time.as_nanos()),
+        Bound::Excluded(time) => time.as_nanos().checked_add(1),
+    };
+    let greatest = match times.end_bound() {
+        Bound::Unbounded => Some(i64::MAX),
+        Bound::Included(time) => Some(time.as_nanos()),
+        Bound::Excluded(time) => time.as_nanos().checked_sub(1),
+    };
+    match least.zip(greatest) {
+        Some((least, greatest)) if least <= greatest => {
+            (Timestamp::from_nanos(least), Timestamp::from_nanos(greatest))
+        }
+        _ => nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_times_have_the_ends_that_they_say() {
+        let at = Timestamp::from_nanos;
+        let end = |times: (Timestamp, Timestamp)| (times.0.as_nanos(), times.1.as_nanos());
+        assert_eq!(end(ends(&(at(3)..at(5)))), (3, 4));
+        assert_eq!(end(ends(&(at(3)..=at(5)))), (3, 5));
+        assert_eq!(end(ends(&(..at(5)))), (i64::MIN, 4));
+        assert_eq!(end(ends(&(at(5)..))), (5, i64::MAX));
+        for empty in [ends(&(at(5)..at(5))), ends(&(..at(i64::MIN)))] {
+            assert!(empty.0 > empty.1);
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The read surface, the same for snapshots and for write transactions.
+
+mod list;
+mod lookup;
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, RangeBounds};
+
+use crate::change::{Change, ChangeKind};
+use crate::codec::{Totals, job_prefix};
+use crate::context::Context;
+use crate::error::{Error, ReadError};
+use crate::event::Event;
+use crate::execution::{Execution, Header};
+use crate::history::{self, Durations, LabelCount, Matches, Trace, Tree};
+use crate::id::{ChangeSeq, EventSeq};
+use crate::json::Json;
+use crate::lifecycle::{Phase, State};
+use crate::page::Page;
+use crate::query::{Plan, Query};
+use crate::schema::Tag;
+use crate::sequence::{Gapless, Numbered};
+use crate::tables::{Source, Tables, damaged};
+
+use lookup::{code_of, in_states, inclusive, indexed, join, payload_version};
+
+pub use list::List;
+
+pub(crate) use lookup::{find, load};
+
+impl Numbered for Event {
+    fn number(&self) -> u64 {
+        self.seq.0
+    }
+}
+
+impl Numbered for Change {
+    fn number(&self) -> u64 {
+        self.seq.0
+    }
+}
+
+/// What a transaction shows to its reads. The types are public in name only: none can be named outside.
+pub(crate) mod sealed {
+    use super::{Context, ReadError, Source, Tables, Totals};
+
+    pub trait View {
+        type Source: Source;
+
+        fn tables(&self) -> &Tables<Self::Source>;
+
+        fn context(&self) -> &Context;
+
+        fn totals(&self) -> Result<Totals, ReadError> {
+            self.tables().totals()
+        }
+    }
+}
+
+/// Reading, the same in a [`ReadTxn`](crate::ReadTxn), which sees one state of the store, and in a
+/// [`Writer`](crate::Writer), which sees its transaction's own writes.
+///
+/// Lists are lazy. A damaged row is an error in its own place and does not end the list; a storage error
+/// ends it. Reading a record costs two look-ups of a B-tree, a third if its payload has more than 1 KiB.
+pub trait Readable: sealed::View {
+    /// The execution of this id.
+    fn get(&self, id: impl AsRef<str>) -> Result<Option<Execution>, ReadError> {
+        let found = find(self, id.as_ref())?;
+        found.map(|found| load(self, found)).transpose()
+    }
+
+    /// The executions of a job, oldest first; `rev()` gives the newest first. Empty for an unknown job.
+    fn by_job(&self, job_id: impl AsRef<str>) -> Result<List<'_, Execution>, ReadError> {
+        let job = job_id.as_ref().to_owned();
+        let rows = self.tables().index_rows(Tag::Jobs, &job_prefix(&job), &(0..=u64::MAX))?;
+        Ok(List::new(rows.map(move |number| {
+            let found = indexed(self, number?, Tag::Jobs)?;
+            if found.header.job_id != job.as_str() {
+                let key = found.number.to_be_bytes();
+                return Err(damaged(Tag::Jobs, &key, "the execution is of another job").into());
+            }
+            load(self, found)
+        })))
+    }
+
+    /// The executions in one of these states, oldest first; `rev()` gives the newest first.
+    fn by_state(
+        &self,
+        states: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<List<'_, Execution>, ReadError> {
+        let mut codes = Vec::new();
+        for state in states {
+            let code = code_of(self, state.as_ref())?;
+            if !codes.contains(&code) {
+                codes.push(code);
+            }
+        }
+        in_states(self, codes)
+    }
+
+    /// The executions in live states, oldest first: what a node looks after when it starts again.
+    fn live(&self) -> Result<List<'_, Execution>, ReadError> {
+        in_states(self, self.context().lifecycle.codes_in(Phase::Live))
+    }
+
+    /// How many executions are in a state. Constant time.
+    fn count(&self, state: impl AsRef<str>) -> Result<u64, ReadError> {
+        let code = code_of(self, state.as_ref())?;
+        Ok(self.totals()?.count(code))
+    }
+
+    /// How many executions are in each state, states with none included, in the lifecycle's order. Constant
+    /// time.
+    fn counts(&self) -> Result<Vec<(State, u64)>, ReadError> {
+        let totals = self.totals()?;
+        Ok((0u8..)
+            .zip(self.context().lifecycle.states())
+            .map(|(c, s)| (s.clone(), totals.count(c)))
+            .collect())
+    }
+
+    /// What a query finds, in its order. Lazy: costs as much as is taken, if an index answers the query.
+    fn query(&self, query: &Query) -> Result<Matches<'_, Execution>, ReadError> {
+        history::executions(self, query)
+    }
+
+    /// The same without the payloads, which are not read: a list's rows, with the
+    /// [preview](Header::preview) that the caller chose.
+    fn summaries(&self, query: &Query) -> Result<Matches<'_, Header>, ReadError> {
+        history::summaries(self, query)
+    }
+
+    /// A page of what a query finds: 1 to 10,000 executions, 100 without a limit. Its cost does not depend on its
+    /// depth.
+    fn page(&self, query: &Query) -> Result<Page<Execution>, ReadError> {
+        history::page(self, query)
+    }
+
+    /// A page without the payloads.
+    fn summary_page(&self, query: &Query) -> Result<Page<Header>, ReadError> {
+        history::summary_page(self, query)
+    }
+
+    /// The newest execution that a query finds, in its order: of a job or a label say, or with
+    /// [`OrderBy::Completed`](crate::OrderBy::Completed) the one that ended last.
+    ///
+    /// ```
+    /// # use execstore::{Expect, NewExecution, OrderBy, Query, Readable, Store, Update};
+    /// # let store = Store::in_memory()?;
+    /// # store.create_execution(NewExecution::new("j").id("a").label("workflow", "w-7").state("Running"), &[])?;
+    /// # store.update("a", &Expect::any(), Update::to("Publishing"), &[])?;
+    /// # store.update("a", &Expect::any(), Update::to("Completed"), &[])?;
+    /// # store.create_execution(NewExecution::new("j").id("b").label("workflow", "w-7"), &[])?;
+    /// let of_workflow = Query::new().label("workflow", "w-7");
+    /// let r = store.begin_read()?;
+    /// assert_eq!(r.latest(&of_workflow)?.unwrap().id, "b");
+    /// assert_eq!(r.latest(&of_workflow.state("Completed").order_by(OrderBy::Completed))?.unwrap().id, "a");
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    fn latest(&self, query: &Query) -> Result<Option<Execution>, ReadError> {
+        history::latest(self, query)
+    }
+
+    /// Writes what a query finds as lines of JSON, each an execution with its payload and its events, times in
+    /// nanoseconds since 1970. Gives the number of lines. Ends at the first damaged row; an error of `out` comes back as
+    /// [`Error::Caller`](crate::Error::Caller).
+    fn export(&self, query: &Query, out: &mut dyn std::io::Write) -> Result<u64, Error>
+    where
+        Self: Sized,
+    {
+        history::export(self, query, out)
+    }
+
+    /// How many executions a query finds. Constant time for states, and for states and one label; else it
+    /// costs as much as looking at them.
+    fn count_matching(&self, query: &Query) -> Result<u64, ReadError> {
+        history::count(self, query)
+    }
+
+    /// How a query would be answered now.
+    fn explain(&self, query: &Query) -> Result<Plan, ReadError> {
+        history::explain(self, query)
+    }
+
+    /// The values that a label's key has, with how many executions have each. A row for each value.
+    fn label_values(&self, key: impl AsRef<str>) -> Result<List<'_, LabelCount>, ReadError> {
+        Ok(List::new(history::label_values(self, key.as_ref())?))
+    }
+
+    /// How long what a query finds took, from creation to completion; those that have not ended are left out. Looks at
+    /// each execution, and holds eight bytes for each.
+    fn durations(&self, query: &Query) -> Result<Durations, ReadError> {
+        history::durations(self, query)
+    }
+
+    /// The executions whose parent this is, oldest first.
+    fn children(&self, id: impl AsRef<str>) -> Result<Matches<'_, Execution>, ReadError> {
+        history::linked(self, Query::new().parent(id.as_ref()))
+    }
+
+    /// The executions that replace this attempt, oldest first; more than one if it was retried twice.
+    fn retries(&self, id: impl AsRef<str>) -> Result<Matches<'_, Execution>, ReadError> {
+        history::linked(self, Query::new().previous(id.as_ref()))
+    }
+
+    /// All attempts that this one is among, the first one first: back over `previous`, then onward over what replaced
+    /// it. Empty for an unknown execution.
+    fn attempts(&self, id: impl AsRef<str>) -> Result<Vec<Header>, ReadError> {
+        history::attempts(self, id.as_ref())
+    }
+
+    /// The way from an execution back to the one that began it, both included: to the parent, or where there is none
+    /// to the previous attempt. A look-up for each step.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Readable, Store};
+    /// # let store = Store::in_memory()?;
+    /// store.create_execution(NewExecution::new("j").id("step").parent("flow"), &[])?;
+    /// let r = store.begin_read()?;
+    /// let mut trace = r.trace("step");
+    /// assert_eq!(trace.next().unwrap()?.id, "step");
+    /// assert!(trace.next().is_none());
+    /// assert_eq!(trace.missing().unwrap(), &"flow"); // not in this store
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    fn trace(&self, id: impl AsRef<str>) -> Trace<'_> {
+        history::trace(self, id.as_ref())
+    }
+
+    /// The tree of executions below this one, which comes first: each with its depth, before its children, and these
+    /// in the order of creation. Holds as much as the tree is deep. Empty for an unknown execution.
+    fn tree(&self, id: impl AsRef<str>) -> Result<Tree<'_>, ReadError> {
+        history::tree(self, id.as_ref())
+    }
+
+    /// The events of an execution with sequence numbers in a range, in order; `rev()` gives the last first.
+    /// Empty for an execution without events, and for an unknown one.
+    fn events(
+        &self,
+        id: impl AsRef<str>,
+        range: impl RangeBounds<EventSeq>,
+    ) -> Result<List<'_, Event>, ReadError> {
+        let seqs = inclusive(range.start_bound().map(|seq| seq.0), range.end_bound().map(|seq| seq.0));
+        let number = self.tables().number(id.as_ref())?;
+        let (Some(number), Some(seqs)) = (number, seqs) else {
+            return Ok(List::empty());
+        };
+        let before_first = seqs.start() - 1;
+        let rows = self.tables().event_rows(number, seqs)?;
+        Ok(List::new(Gapless::new(rows, Tag::Events, Some(before_first), None)))
+    }
+
+    /// The entries of the change log with sequence numbers in a range, in order; `rev()` gives the last
+    /// first. A range without a start begins at the oldest that is kept; one that starts before that is
+    /// [`ReadError::Trimmed`].
+    fn changes(&self, range: impl RangeBounds<ChangeSeq>) -> Result<List<'_, Change>, ReadError> {
+        let seqs = inclusive(range.start_bound().map(|seq| seq.0), range.end_bound().map(|seq| seq.0));
+        let Some(seqs) = seqs else {
+            return Ok(List::empty());
+        };
+        let totals = self.totals()?;
+        let oldest = totals.trimmed + 1;
+        let start = match range.start_bound() {
+            Bound::Unbounded => oldest,
+            _ if *seqs.start() < oldest => {
+                return Err(ReadError::Trimmed { requested: *seqs.start(), oldest });
+            }
+            _ => *seqs.start(),
+        };
+        let end = totals.head.min(*seqs.end());
+        if start > end {
+            return Ok(List::empty());
+        }
+        let rows = self.tables().change_rows(start..=end, &self.context().lifecycle)?;
+        Ok(List::new(Gapless::new(rows, Tag::Changes, Some(start - 1), end.checked_add(1))))
+    }
+
+    /// The sequence number of the last change ever made; 0 before the first. Constant time.
+    fn head(&self) -> Result<ChangeSeq, ReadError> {
+        Ok(ChangeSeq(self.totals()?.head))
+    }
+
+    /// The oldest change that the log still has; one beyond the head if it has none. Constant time.
+    fn oldest(&self) -> Result<ChangeSeq, ReadError> {
+        Ok(ChangeSeq(self.totals()?.trimmed + 1))
+    }
+
+    /// The payload right after a change; `None` if the change deleted the execution.
+    fn payload_after(&self, change: &Change) -> Result<Option<Json>, ReadError> {
+        if change.kind == ChangeKind::Deleted {
+            return Ok(None);
+        }
+        payload_version(self, change.number, change.payload_version).map(Some)
+    }
+
+    /// The payload right before a change; `None` if the change created the execution.
+    fn payload_before(&self, change: &Change) -> Result<Option<Json>, ReadError> {
+        if change.kind == ChangeKind::Created {
+            return Ok(None);
+        }
+        payload_version(self, change.number, change.payload_version_before()).map(Some)
+    }
+
+    /// The execution right after a change, payload included; `None` if the change deleted it.
+    fn execution_after(&self, change: &Change) -> Result<Option<Execution>, ReadError> {
+        let payload = self.payload_after(change)?;
+        Ok(join(change.after().cloned(), payload))
+    }
+
+    /// The execution right before a change, payload included; `None` if the change created it.
+    fn execution_before(&self, change: &Change) -> Result<Option<Execution>, ReadError> {
+        let payload = self.payload_before(change)?;
+        Ok(join(change.before(), payload))
+    }
+
+    /// The position saved under this name.
+    fn checkpoint(&self, name: impl AsRef<str>) -> Result<Option<ChangeSeq>, ReadError> {
+        self.tables().checkpoint(name.as_ref())
+    }
+
+    /// Every checkpoint. An error if one of them is damaged.
+    fn checkpoints(&self) -> Result<BTreeMap<String, ChangeSeq>, ReadError> {
+        self.tables().checkpoint_rows()?.collect()
+    }
+}
+
+impl<V: sealed::View> Readable for V {}

@@ -1,0 +1,199 @@
+//! The index rows of one execution, and the counters that go with them.
+
+use super::{Place, Writer};
+use crate::change::Change;
+use crate::codec::{LinkKind, Span, SpanKind, block_of};
+use crate::error::{ReadError, StorageError};
+use crate::execution::Header;
+use crate::id::ExecutionId;
+use crate::time::Timestamp;
+
+impl Writer<'_> {
+    /// The rows of a new execution.
+    pub(super) fn enter_indexes(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
+        self.tables.put_job(header.job_id.as_str(), number)?;
+        self.enter_state(header, number)?;
+        self.enter_labels(header, None, number)?;
+        for (kind, target) in links(header) {
+            if let Some(target) = target {
+                self.tables.put_link(kind, target.as_str(), number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows that an update moves; what stays the same is not touched.
+    pub(super) fn move_indexes(
+        &mut self,
+        before: &Header,
+        after: &Header,
+        number: u64,
+    ) -> Result<(), StorageError> {
+        if before.state != after.state {
+            self.leave_state(before, number)?;
+            self.enter_state(after, number)?;
+        }
+        self.leave_labels(before, Some(after), number)?;
+        self.enter_labels(after, Some(before), number)?;
+        for ((kind, old), (_, new)) in links(before).into_iter().zip(links(after)) {
+            if old == new {
+                continue;
+            }
+            if let Some(old) = old {
+                self.tables.remove_link(kind, old.as_str(), number)?;
+            }
+            if let Some(new) = new {
+                self.tables.put_link(kind, new.as_str(), number)?;
+            }
+        }
+        match after.completed_at {
+            Some(at) if before.completed_at.is_none() => self.tables.put_completed(at, number),
+            _ => Ok(()),
+        }
+    }
+
+    /// The rows of an execution that goes.
+    pub(super) fn leave_indexes(&mut self, last: &Header, number: u64) -> Result<(), StorageError> {
+        self.tables.remove_job(last.job_id.as_str(), number)?;
+        self.leave_state(last, number)?;
+        self.leave_labels(last, None, number)?;
+        for (kind, target) in links(last) {
+            if let Some(target) = target {
+                self.tables.remove_link(kind, target.as_str(), number)?;
+            }
+        }
+        match last.completed_at {
+            Some(at) => self.tables.remove_completed(at, number).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn enter_state(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
+        let code = self.code(header);
+        self.totals.set_count(code, self.totals.count(code) + 1);
+        self.tables.put_state(code, number)
+    }
+
+    fn leave_state(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
+        let code = self.code(header);
+        self.totals.set_count(code, self.totals.count(code).saturating_sub(1));
+        self.tables.remove_state(code, number).map(drop)
+    }
+
+    fn code(&self, header: &Header) -> u8 {
+        self.context.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX)
+    }
+
+    /// The labels that the other header does not have in the same state.
+    fn enter_labels(
+        &mut self,
+        header: &Header,
+        other: Option<&Header>,
+        number: u64,
+    ) -> Result<(), StorageError> {
+        let code = self.code(header);
+        for (key, value) in &header.labels {
+            if !has(other, header, key, value) {
+                self.tables.put_label(key, value, code, number)?;
+                self.count_label(key, value, code, |count| count + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_labels(
+        &mut self,
+        header: &Header,
+        other: Option<&Header>,
+        number: u64,
+    ) -> Result<(), StorageError> {
+        let code = self.code(header);
+        for (key, value) in &header.labels {
+            if !has(other, header, key, value) {
+                self.tables.remove_label(key, value, code, number)?;
+                self.count_label(key, value, code, |count| count.saturating_sub(1))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn count_label(
+        &mut self,
+        key: &str,
+        value: &str,
+        state: u8,
+        count: impl FnOnce(u64) -> u64,
+    ) -> Result<(), StorageError> {
+        let mut counts = match self.tables.label_counts(key, value) {
+            Ok(counts) => counts,
+            Err(ReadError::Storage(error)) => return Err(error),
+            // `verify` tells of a damaged counter; it does not keep its executions from being written.
+            Err(_) => Vec::new(),
+        };
+        let place = usize::from(state);
+        if counts.len() <= place {
+            counts.resize(place + 1, 0);
+        }
+        if let Some(slot) = counts.get_mut(place) {
+            *slot = count(*slot);
+        }
+        self.tables.put_label_counts(key, value, &counts)
+    }
+
+    /// An execution that changes is not settled any more.
+    pub(super) fn unsettle(&mut self, place: &Place) -> Result<(), StorageError> {
+        if place.last_change <= self.totals.trimmed {
+            self.tables.remove_settled(place.last_change)?;
+        }
+        Ok(())
+    }
+
+    /// `true` if the execution was not changed again.
+    pub(super) fn is_last_change(&self, change: &Change) -> Result<bool, StorageError> {
+        match self.tables.execution(change.number, &self.context.lifecycle) {
+            Ok(found) => Ok(found.is_some_and(|found| found.last_change == change.seq.0)),
+            Err(ReadError::Storage(error)) => Err(error),
+            // A record that cannot be read is in no list.
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// A number for a new execution.
+    pub(super) fn begin_number(&mut self, number: u64, created: Timestamp) -> Result<(), StorageError> {
+        let last = block_of(self.totals.last_number);
+        if block_of(number) != last {
+            let span = std::mem::take(&mut self.totals.created);
+            self.put_span(SpanKind::Executions, last, &span)?;
+        }
+        self.totals.last_number = number;
+        self.totals.created.extend(created);
+        Ok(())
+    }
+
+    /// The next number of the change log.
+    pub(super) fn begin_change(&mut self, modified: Timestamp) -> Result<(), StorageError> {
+        let last = block_of(self.totals.head);
+        self.totals.head += 1;
+        if block_of(self.totals.head) != last {
+            let span = std::mem::take(&mut self.totals.modified);
+            self.put_span(SpanKind::Changes, last, &span)?;
+        }
+        self.totals.modified.extend(modified);
+        Ok(())
+    }
+
+    fn put_span(&mut self, kind: SpanKind, block: u64, span: &Span) -> Result<(), StorageError> {
+        self.tables.put_span(kind, block, span)
+    }
+}
+
+/// The links of an execution, by kind.
+pub(super) fn links(header: &Header) -> [(LinkKind, Option<&ExecutionId>); 2] {
+    [(LinkKind::Parent, header.parent.as_ref()), (LinkKind::Previous, header.previous.as_ref())]
+}
+
+fn has(other: Option<&Header>, header: &Header, key: &str, value: &str) -> bool {
+    other.is_some_and(|other| {
+        other.state == header.state && other.labels.get(key).is_some_and(|known| known.as_str() == value)
+    })
+}

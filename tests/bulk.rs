@@ -1,0 +1,154 @@
+//! Bulk operations: what they change, what they leave, and how they go on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::ops::ControlFlow;
+
+use common::TestStore;
+use execstore::{
+    ChangeKind, Error, Expect, InputError, NewEvent, NewExecution, OrderBy, Query, Readable, Store, Update,
+};
+
+/// `many` executions of which every third one has a label.
+fn with(many: usize) -> TestStore {
+    let store = TestStore::new();
+    store
+        .write(|w| {
+            for n in 0..many {
+                let new = NewExecution::new("j").id(format!("{n:05}"));
+                w.create(if n % 3 == 0 { new.label("third", "yes") } else { new }, &[])?;
+            }
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+    store
+}
+
+fn thirds() -> Query {
+    Query::new().label("third", "yes")
+}
+
+fn count(store: &Store, query: &Query) -> u64 {
+    store.read(|r| r.count_matching(query)).unwrap()
+}
+
+#[test]
+fn everything_that_is_found_changes_in_bounded_transactions() {
+    let store = with(100);
+    let dry = store.bulk(thirds()).dry_run().delete().unwrap();
+    assert_eq!((dry.found, dry.changed), (34, 0));
+    assert_eq!(store.read(|r| r.head()).unwrap().get(), 100, "a dry run writes nothing");
+    let mut seen = Vec::new();
+    let report = store
+        .bulk(thirds())
+        .batch(10)
+        .on_progress(|so_far| {
+            seen.push(so_far.changed);
+            ControlFlow::Continue(())
+        })
+        .update(Update::to("Cancelled").message("in bulk"), &[NewEvent::new("bulk")])
+        .unwrap();
+    assert_eq!((report.found, report.changed, report.refused, report.stopped), (34, 34, 0, false));
+    assert_eq!(seen, [10, 20, 30, 34]);
+    assert_eq!(count(&store, &thirds().state("Cancelled")), 34);
+    assert_eq!(store.read(|r| r.count("New")).unwrap(), 66);
+    let reader = store.begin_read().unwrap();
+    for execution in reader.query(&thirds()).unwrap() {
+        let execution = execution.unwrap();
+        assert_eq!((execution.event_count, execution.message.as_deref()), (1, Some("in bulk")));
+    }
+    drop(reader);
+    // An update that makes the condition false, and one that leaves it true, are both done once.
+    let report = store.bulk(thirds()).batch(7).update(Update::new().remove_label("third"), &[]).unwrap();
+    assert_eq!((report.changed, count(&store, &thirds())), (34, 0));
+    let deleted = store.bulk(Query::new()).batch(9).delete().unwrap();
+    assert_eq!((deleted.changed, count(&store, &Query::new())), (100, 0));
+    let changes = store.begin_read().unwrap().changes(..).unwrap().map(Result::unwrap).collect::<Vec<_>>();
+    assert_eq!(changes.iter().filter(|change| change.kind() == ChangeKind::Deleted).count(), 100);
+}
+
+#[test]
+fn what_refuses_is_counted_and_left() {
+    let store = with(9);
+    store.update("00003", &Expect::any(), Update::to("Failed"), &[]).unwrap();
+    let report = store.bulk(thirds()).update(Update::to("BidAccepted"), &[]).unwrap();
+    assert_eq!((report.found, report.changed, report.refused), (3, 2, 1));
+    assert!(report.first_refusal.unwrap().contains("00003"));
+    assert_eq!(store.read(|r| r.get("00003")).unwrap().unwrap().state, "Failed");
+}
+
+#[test]
+fn a_limit_bounds_the_whole_and_the_oldest_come_first() {
+    let store = with(50);
+    let report = store.bulk(Query::new().order_by(OrderBy::Modified).limit(20)).batch(8).delete().unwrap();
+    assert_eq!(report.changed, 20);
+    let oldest = store.read(|r| r.page(&Query::new().oldest_first().limit(1))).unwrap();
+    assert_eq!(oldest.executions[0].id, "00020");
+}
+
+#[test]
+fn a_named_one_goes_on_after_a_stop_and_after_a_crash() {
+    for crash in [false, true] {
+        let store = with(60);
+        let update = || Update::new().name("again");
+        let stop_after = |n: u64| {
+            move |so_far: &execstore::BulkReport| {
+                if so_far.changed >= n { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
+        };
+        let bulk = store.bulk(thirds()).name("rename").batch(6).on_progress(stop_after(12));
+        let report = bulk.update(update(), &[]).unwrap();
+        assert_eq!((report.changed, report.stopped), (12, true));
+        // Those that come later are not part of it.
+        store.create_execution(NewExecution::new("j").id("later").label("third", "yes"), &[]).unwrap();
+        let store = if crash { store.crash_copy() } else { store };
+        // The name is taken until it is through.
+        let other = store.bulk(thirds()).name("rename").delete();
+        assert!(
+            matches!(other, Err(Error::Input(InputError::Invalid { what: "bulk name", .. }))),
+            "{other:?}"
+        );
+        let report = store.bulk(thirds()).name("rename").batch(6).update(update(), &[]).unwrap();
+        assert_eq!((report.changed, report.stopped), (20, false), "those before the stop included");
+        let reader = store.begin_read().unwrap();
+        for execution in reader.query(&thirds()).unwrap() {
+            let execution = execution.unwrap();
+            let expected = if execution.id == "later" { 1 } else { 2 };
+            assert_eq!(execution.revision.get(), expected, "{}: once each", execution.id);
+        }
+        drop(reader);
+        // Now it begins anew, with the later one.
+        let report = store.bulk(thirds()).name("rename").update(update(), &[]).unwrap();
+        assert_eq!(report.changed, 21);
+    }
+}
+
+#[test]
+fn names_are_checked() {
+    let store = with(1);
+    for name in [String::new(), "x".repeat(257)] {
+        assert!(matches!(store.bulk(thirds()).name(name).delete(), Err(Error::Input(_))));
+    }
+    assert!(store.bulk(Query::new().state("Nowhere")).delete().is_err());
+    assert_eq!(count(&store, &Query::new()), 1);
+}
+
+#[test]
+fn others_write_in_between() {
+    let store = with(300);
+    let mut written = 0;
+    let writing = Store::clone(&store);
+    let report = store
+        .bulk(Query::new())
+        .batch(50)
+        .on_progress(|_| {
+            writing.create_execution(NewExecution::new("new"), &[]).unwrap();
+            written += 1;
+            ControlFlow::Continue(())
+        })
+        .delete()
+        .unwrap();
+    assert_eq!(report.changed, 300);
+    assert_eq!(count(&store, &Query::new().job("new")), written);
+}

@@ -1,0 +1,138 @@
+//! Links between executions: what is refused, the way back, the tree, the attempts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::TestStore;
+use execstore::{Error, Expect, MissingLinks, NewExecution, Readable, Store, Update, WriteError};
+
+fn new(id: &str) -> NewExecution {
+    NewExecution::new("j").id(id)
+}
+
+fn put(store: &Store, new: NewExecution) -> Result<(), Error> {
+    store.write(|w| w.create(new, &[])).map(drop)
+}
+
+fn is_cycle(result: Result<impl Sized, Error>) -> bool {
+    matches!(result, Err(Error::Write(WriteError::Cycle { .. })))
+}
+
+#[test]
+fn a_link_that_leads_back_is_refused_and_leaves_no_trace() {
+    let store = TestStore::new();
+    assert!(is_cycle(put(&store, new("a").parent("a"))));
+    assert!(is_cycle(put(&store, new("a").previous("a"))));
+    // A missing one is linked to before it is there.
+    put(&store, new("b").parent("a")).unwrap();
+    put(&store, new("c").previous("b")).unwrap();
+    assert!(is_cycle(put(&store, new("a").parent("c"))), "a is above b, which c replaces");
+    assert!(is_cycle(put(&store, new("a").previous("c"))));
+    put(&store, new("a").parent("root")).unwrap();
+    for update in [Update::new().parent("c"), Update::new().previous("b"), Update::new().parent("a")] {
+        let before = store.read(|r| r.get("a")).unwrap().unwrap();
+        let refused = store.update("a", &Expect::any(), update, &[]);
+        assert!(is_cycle(refused));
+        assert_eq!(store.read(|r| r.get("a")).unwrap().unwrap(), before);
+    }
+    assert_eq!(store.read(|r| r.head()).unwrap().get(), 3);
+    // What is linked already can be written as it is, and a link that leads elsewhere is fine.
+    store.update("b", &Expect::any(), Update::new().parent("a").name("x"), &[]).unwrap();
+    store.update("a", &Expect::any(), Update::new().parent("other"), &[]).unwrap();
+    put(&store, new("root").parent("a")).unwrap();
+    let way: Vec<_> =
+        store.begin_read().unwrap().trace("c").map(|header| header.unwrap().id.to_string()).collect();
+    assert_eq!(way, ["c", "b", "a"]);
+}
+
+#[test]
+fn a_missing_target_is_refused_where_that_is_asked_for() {
+    let mut builder = Store::builder();
+    builder.set_missing_links(MissingLinks::Refuse);
+    let store = TestStore::with(&builder);
+    for link in [new("a").parent("nobody"), new("a").previous("nobody")] {
+        let refused = put(&store, link);
+        assert!(
+            matches!(&refused, Err(Error::Write(WriteError::MissingLink { missing, .. })) if *missing == "nobody"),
+            "{refused:?}"
+        );
+    }
+    put(&store, new("a")).unwrap();
+    put(&store, new("b").parent("a").previous("a")).unwrap();
+    let refused = store.update("b", &Expect::any(), Update::new().parent("nobody"), &[]);
+    assert!(matches!(refused, Err(Error::Write(WriteError::MissingLink { .. }))));
+    // The target may go, and its link is not looked at again.
+    store.delete("a", &Expect::any()).unwrap();
+    store.update("b", &Expect::any(), Update::new().name("still"), &[]).unwrap();
+    assert_eq!(store.read(|r| Ok::<_, Error>(r.trace("b").count())).unwrap(), 1);
+}
+
+#[test]
+fn a_long_chain_is_walked_back_to_its_root() {
+    let store = TestStore::new();
+    let depth = 3_000;
+    store
+        .write(|w| {
+            for n in 0..depth {
+                let link = new(&n.to_string());
+                w.create(if n == 0 { link } else { link.parent((n - 1).to_string()) }, &[])?;
+            }
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+    let reader = store.begin_read().unwrap();
+    let way: Vec<_> =
+        reader.trace((depth - 1).to_string()).map(|header| header.unwrap().id.to_string()).collect();
+    let expected: Vec<_> = (0..depth).rev().map(|n| n.to_string()).collect();
+    assert_eq!(way, expected);
+    let mut down = reader.tree("0").unwrap().map(Result::unwrap);
+    assert!((0..depth).all(|n| down.next().is_some_and(|(d, h)| d == n && h.id == n.to_string().as_str())));
+    assert!(down.next().is_none());
+    // Only one who is linked to can close a cycle, so the last one costs no walk; the first one is refused.
+    drop(down);
+    let refused = store.update("0", &Expect::any(), Update::new().parent((depth - 1).to_string()), &[]);
+    assert!(is_cycle(refused));
+}
+
+#[test]
+fn attempts_are_found_from_any_of_them() {
+    let store = TestStore::new();
+    put(&store, new("1").parent("flow")).unwrap();
+    put(&store, new("2").previous("1")).unwrap();
+    put(&store, new("3").previous("2")).unwrap();
+    put(&store, new("2b").previous("1")).unwrap();
+    put(&store, new("other")).unwrap();
+    let reader = store.begin_read().unwrap();
+    for id in ["1", "2", "3", "2b"] {
+        let attempts = reader.attempts(id).unwrap();
+        let ids: Vec<_> = attempts.iter().map(|header| header.id.as_str()).collect();
+        assert_eq!(ids, ["1", "2", "2b", "3"], "from {id}");
+    }
+    assert_eq!(reader.attempts("other").unwrap().len(), 1);
+    assert!(reader.attempts("nobody").unwrap().is_empty());
+    assert_eq!(reader.retries("1").unwrap().count(), 2);
+    // From the last attempt over the first one to what began it.
+    let mut trace = reader.trace("3");
+    let way: Vec<_> = trace.by_ref().map(|header| header.unwrap().id.to_string()).collect();
+    assert_eq!(way, ["3", "2", "1"]);
+    assert_eq!(trace.missing().unwrap(), &"flow");
+}
+
+#[test]
+fn a_writer_sees_the_links_of_its_own_transaction() {
+    let store = TestStore::new();
+    store
+        .write(|w| {
+            w.create(new("a").parent("b"), &[])?;
+            assert!(matches!(w.create(new("b").parent("a"), &[]), Err(WriteError::Cycle { .. })));
+            w.create(new("b"), &[])?;
+            assert_eq!(w.tree("b")?.count(), 2);
+            w.delete("a", &Expect::any())?;
+            assert_eq!(w.tree("b")?.count(), 1);
+            // With the link gone, the other direction is free.
+            w.create(new("a"), &[])?;
+            w.update("b", &Expect::any(), Update::new().parent("a"), &[])?;
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+}
