@@ -8,13 +8,13 @@ use crate::codec::BulkPlace;
 use crate::error::{Error, InputError, ReadError, WriteError};
 use crate::event::NewEvent;
 use crate::execution::Update;
-use crate::expect::Expect;
 use crate::history::rows;
 use crate::limits::check_checkpoint_name;
 use crate::page::{Cursor, Place};
 use crate::query::{OrderBy, Query};
 use crate::reader::sealed::View;
 use crate::shared::Shared;
+use crate::tables::Found;
 use crate::txn::{ReadTxn, WriteTxn};
 use crate::writer::Writer;
 
@@ -201,10 +201,10 @@ impl<'p> Bulk<'p> {
             let (found, exhausted) = find(&writer, query, &next, most)?;
             let (many, wrote) = (found.len(), writer.written());
             let mut seen = 0;
-            for (number, id) in found {
+            for (number, row) in found {
                 seen += 1;
                 next.after = number;
-                match id.and_then(|id| apply(&mut writer, &id, act)) {
+                match row.and_then(|row| apply(&mut writer, row, act)) {
                     Ok(()) => next.done += 1,
                     Err(WriteError::Storage(error)) => return Err(error.into()),
                     Err(refusal) => {
@@ -231,7 +231,7 @@ impl<'p> Bulk<'p> {
     }
 }
 
-type Candidate = (u64, Result<String, WriteError>);
+type Candidate = (u64, Result<Found, WriteError>);
 
 /// The next executions that the query finds, by number; and `true` if there are no more.
 fn find(
@@ -250,12 +250,12 @@ fn find(
         });
     }
     let (mut found, mut taken) = (Vec::new(), 0);
-    for row in rows(writer, &query, false)?.take(most) {
+    for row in rows(writer, &query, true)?.take(most) {
         taken += 1;
         match (row.place, row.found) {
             (Some(at), _) if at.number > place.end => return Ok((found, true)),
             (_, Err(ReadError::Storage(error))) => return Err(error.into()),
-            (Some(at), Ok(row)) => found.push((at.number, Ok(row.header.id.as_str().to_owned()))),
+            (Some(at), Ok(row)) => found.push((at.number, Ok(row))),
             (Some(at), Err(error)) => found.push((at.number, Err(error.into()))),
             // A row without a place is damage to an index, which `verify` tells of.
             (None, _) => {}
@@ -265,12 +265,10 @@ fn find(
     Ok((found, exhausted))
 }
 
-fn apply(writer: &mut Writer<'_>, id: &str, act: &Act<'_>) -> Result<(), WriteError> {
+fn apply(writer: &mut Writer<'_>, found: Found, act: &Act<'_>) -> Result<(), WriteError> {
     match act {
-        Act::Delete => writer.delete(id, &Expect::any()).map(drop),
-        Act::Update(update, events) => {
-            writer.update(id, &Expect::any(), Update::clone(update), events).map(drop)
-        }
+        Act::Delete => writer.delete_found(found),
+        Act::Update(update, events) => writer.update_found(found, Update::clone(update), events).map(drop),
     }
 }
 

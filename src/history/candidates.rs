@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::plan::label_lists;
+use super::plan::Way;
 use super::spans::blocks;
 use super::{Row, Rows};
 use crate::codec::{LinkKind, SpanKind, job_prefix, label_prefix, link_prefix};
 use crate::error::ReadError;
 use crate::page::Place;
-use crate::query::{Access, Plan, Query};
+use crate::query::{Access, Query};
 use crate::reader::sealed::View;
 use crate::schema::Tag;
 use crate::sequence::Merged;
@@ -42,7 +42,7 @@ fn nothing() -> RangeInclusive<u64> {
 pub(super) fn numbers<'r, V: View + ?Sized>(
     view: &'r V,
     query: &Query,
-    plan: &Plan,
+    way: &Way,
     range: RangeInclusive<u64>,
 ) -> Result<Numbers<'r>, ReadError> {
     if range.is_empty() {
@@ -53,18 +53,16 @@ pub(super) fn numbers<'r, V: View + ?Sized>(
     let one = |tag, prefix: &[u8]| -> Result<Numbers<'r>, ReadError> {
         Ok(directed(tables.index_rows(tag, prefix, &range)?, query.newest_first))
     };
-    match plan.access {
+    match way.plan.access {
         Access::Job => one(Tag::Jobs, &job_prefix(&text(&query.job))),
         Access::Parent => one(Tag::Links, &link_prefix(LinkKind::Parent, &text(&query.parent))),
         Access::Previous => one(Tag::Links, &link_prefix(LinkKind::Previous, &text(&query.previous))),
         Access::Label => {
-            let label = query.labels.iter().find(|label| Some(&label.key) == plan.label.as_ref());
+            let key = way.plan.label.as_deref().unwrap_or_default();
             let mut lists = Vec::new();
-            if let Some(label) = label {
-                for list in label_lists(view, query, label)?.unwrap_or_default() {
-                    let prefix = label_prefix(&label.key, &list.value, list.state);
-                    lists.push(tables.index_rows(Tag::Labels, &prefix, &range)?);
-                }
+            for list in &way.lists {
+                let prefix = label_prefix(key, &list.value, list.state);
+                lists.push(tables.index_rows(Tag::Labels, &prefix, &range)?);
             }
             Ok(merged(lists, query.newest_first))
         }
@@ -113,21 +111,21 @@ fn merged<'r>(
 pub(super) fn candidates<'r, V: View + ?Sized>(
     view: &'r V,
     query: Arc<Query>,
-    plan: &Plan,
+    way: &Way,
     payload: bool,
 ) -> Result<Rows<'r>, ReadError> {
     let range = after(&query);
-    if plan.access == Access::Scan {
+    if way.plan.access == Access::Scan {
         return scan(view, query, range, payload);
     }
-    let tag = match plan.access {
+    let tag = match way.plan.access {
         Access::Job => Tag::Jobs,
         Access::Parent | Access::Previous => Tag::Links,
         Access::Label => Tag::Labels,
         Access::Id => Tag::Ids,
         _ => Tag::States,
     };
-    let numbers = numbers(view, &query, plan, range)?;
+    let numbers = numbers(view, &query, way, range)?;
     Ok(Box::new(numbers.filter_map(move |number| match number {
         Ok(number) => picked(view, &query, number, tag, payload, Place { time: 0, number }),
         Err(error) => Some(Row::error(error)),

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::candidates::numbers;
-use super::plan::ALL;
+use super::plan::{ALL, Way};
 use super::{Matches, executions};
 use crate::error::ReadError;
 use crate::execution::{Execution, Header};
@@ -171,8 +171,9 @@ pub(crate) fn tree<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Result<Tree<'
     let next_child = move |parent: &ExecutionId, after: u64| {
         let query = Query::new().parent(parent.as_str()).oldest_first();
         let plan = Plan { access: Access::Parent, label: None, rows: None, sorts: false, filters: false };
+        let way = Way { plan, lists: Vec::new() };
         let Some(first) = after.checked_add(1) else { return Ok(None) };
-        let Some(number) = numbers(view, &query, &plan, first..=*ALL.end())?.next() else {
+        let Some(number) = numbers(view, &query, &way, first..=*ALL.end())?.next() else {
             return Ok(None);
         };
         let number = number?;

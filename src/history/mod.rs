@@ -89,15 +89,15 @@ pub(crate) fn rows<'r, V: View + ?Sized>(
             return Err(ReadError::InvalidCursor { reason: "it is of another order" });
         }
     }
-    let plan = plan::plan(view, query)?;
+    let way = plan::plan(view, query)?;
     let query = Arc::new(query.clone());
-    if plan.sorts {
-        return Ok(Box::new(sorted::Sorted::new(view, query, plan, payload)));
+    if way.plan.sorts {
+        return Ok(Box::new(sorted::Sorted::new(view, query, way, payload)));
     }
-    match plan.access {
+    match way.plan.access {
         Access::Modified => modified::walk(view, query, payload),
         Access::Completed => candidates::completed(view, query, payload),
-        _ => candidates::candidates(view, query, &plan, payload),
+        _ => candidates::candidates(view, query, &way, payload),
     }
 }
 
@@ -203,7 +203,9 @@ pub(crate) fn count<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, Re
 
 pub(crate) fn explain<V: View + ?Sized>(view: &V, query: &Query) -> Result<Plan, ReadError> {
     query.check(&view.context().lifecycle)?;
-    plan::plan(view, query)
+    let mut plan = plan::plan(view, query)?.plan;
+    plan.filters = plan::filters(query, &plan);
+    Ok(plan)
 }
 
 /// The first of a query's answer, from the end of its order.

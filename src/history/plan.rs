@@ -14,10 +14,17 @@ const SORTED: u64 = 4_096;
 /// How many lists of numbers are merged at most: one for each value and state.
 const LISTS: usize = 64;
 
+/// A plan with what its making has found.
+pub(super) struct Way {
+    pub(super) plan: Plan,
+    /// Where the rows of its label lie.
+    pub(super) lists: Vec<LabelList>,
+}
+
 /// All numbers.
 pub(super) const ALL: RangeInclusive<u64> = 0..=u64::MAX;
 
-pub(super) fn plan<V: View + ?Sized>(view: &V, query: &Query) -> Result<Plan, ReadError> {
+pub(super) fn plan<V: View + ?Sized>(view: &V, query: &Query) -> Result<Way, ReadError> {
     let total = total(view)?;
     let mut best = match query.using {
         Some(Access::Modified) if query.order == OrderBy::Modified => return Ok(walk(query, total)),
@@ -26,26 +33,28 @@ pub(super) fn plan<V: View + ?Sized>(view: &V, query: &Query) -> Result<Plan, Re
         None => choose(view, query, total)?,
     };
     if query.order != OrderBy::Created {
-        let few = best.rows.is_some_and(|rows| {
+        let few = best.plan.rows.is_some_and(|rows| {
             // A walk comes upon one match in so many.
             let walked = (query.limit.unwrap_or(usize::MAX) as u64).saturating_mul(total / rows.max(1));
             rows <= SORTED || rows < walked.min(total) / 4
         });
-        if query.using.is_none() && (best.access == Access::Scan || !few) {
+        if query.using.is_none() && (best.plan.access == Access::Scan || !few) {
             return Ok(walk(query, total));
         }
-        best.sorts = true;
+        best.plan.sorts = true;
     }
-    best.filters = filters(query, &best);
     Ok(best)
 }
 
 /// The number of executions that a query finds, if a counter tells it.
 pub(super) fn counted<V: View + ?Sized>(view: &V, query: &Query) -> Result<Option<u64>, ReadError> {
-    let mut rest = query.clone();
-    (rest.states, rest.phases, rest.labels) = (Vec::new(), Vec::new(), Vec::new());
-    (rest.order, rest.newest_first) = (OrderBy::Created, true);
-    if rest != Query::new() {
+    let bare = query.job.is_none()
+        && query.namespace.is_none()
+        && query.parent.is_none()
+        && query.previous.is_none()
+        && query.id_prefix.is_none()
+        && (query.created, query.modified, query.completed) == (None, None, None);
+    if !bare {
         return Ok(None);
     }
     match query.labels.as_slice() {
@@ -59,30 +68,32 @@ fn total<V: View + ?Sized>(view: &V) -> Result<u64, ReadError> {
     Ok(view.totals()?.counts.iter().sum())
 }
 
-fn scan(total: u64) -> Plan {
-    Plan { access: Access::Scan, label: None, rows: Some(total), sorts: false, filters: false }
+fn way(access: Access, rows: Option<u64>) -> Way {
+    let plan = Plan { access, label: None, rows, sorts: false, filters: false };
+    Way { plan, lists: Vec::new() }
+}
+
+fn scan(total: u64) -> Way {
+    way(Access::Scan, Some(total))
 }
 
 /// In the order that is asked for.
-fn walk(query: &Query, total: u64) -> Plan {
-    let access = match query.order {
-        OrderBy::Modified => Access::Modified,
-        _ => Access::Completed,
-    };
-    let mut plan = Plan { access, ..scan(total) };
-    plan.filters = filters(query, &plan);
-    plan
+fn walk(query: &Query, total: u64) -> Way {
+    match query.order {
+        OrderBy::Modified => way(Access::Modified, Some(total)),
+        _ => way(Access::Completed, Some(total)),
+    }
 }
 
 /// The way with the fewest candidates.
-fn choose<V: View + ?Sized>(view: &V, query: &Query, total: u64) -> Result<Plan, ReadError> {
-    let mut best: Option<Plan> = None;
+fn choose<V: View + ?Sized>(view: &V, query: &Query, total: u64) -> Result<Way, ReadError> {
+    let mut best: Option<Way> = None;
     for way in ways(view, query, None)? {
-        let better = match (&best, way.rows) {
+        let better = match (&best, way.plan.rows) {
             (None, _) => true,
-            (Some(best), Some(rows)) => best.rows.is_none_or(|known| rows < known),
+            (Some(best), Some(rows)) => best.plan.rows.is_none_or(|known| rows < known),
             // Too many to be counted in passing: but for a job of many thousands that is still the fewest.
-            (Some(best), None) => best.rows.is_some_and(|known| known > SORTED),
+            (Some(best), None) => best.plan.rows.is_some_and(|known| known > SORTED),
         };
         if better {
             best = Some(way);
@@ -92,21 +103,22 @@ fn choose<V: View + ?Sized>(view: &V, query: &Query, total: u64) -> Result<Plan,
 }
 
 /// The ways that the query's conditions offer, or that of one kind.
-fn ways<V: View + ?Sized>(view: &V, query: &Query, only: Option<Access>) -> Result<Vec<Plan>, ReadError> {
+fn ways<V: View + ?Sized>(view: &V, query: &Query, only: Option<Access>) -> Result<Vec<Way>, ReadError> {
     let wanted = |access: Access| only.is_none_or(|only| only == access);
-    let way = |access, rows, label| Plan { access, rows, label, sorts: false, filters: false };
     let mut ways = Vec::new();
     if wanted(Access::Label) {
         for label in &query.labels {
-            if let Some(rows) = with_label(view, query, label)? {
-                ways.push(way(Access::Label, Some(rows), Some(label.key.clone())));
+            if let Some(lists) = label_lists(view, query, label)? {
+                let mut way = way(Access::Label, Some(lists.iter().map(|list| list.rows).sum()));
+                (way.plan.label, way.lists) = (Some(label.key.clone()), lists);
+                ways.push(way);
             }
         }
         // The value with the fewest comes first, also if it is the only way that is wanted.
-        ways.sort_by_key(|way| way.rows);
+        ways.sort_by_key(|way| way.plan.rows);
     }
     if wanted(Access::States) && query.names_states() {
-        ways.push(way(Access::States, Some(in_states(view, query)?), None));
+        ways.push(way(Access::States, Some(in_states(view, query)?)));
     }
     for (access, asked) in [
         (Access::Job, query.job.is_some()),
@@ -115,24 +127,24 @@ fn ways<V: View + ?Sized>(view: &V, query: &Query, only: Option<Access>) -> Resu
         (Access::Id, query.id_prefix.is_some()),
     ] {
         if asked && wanted(access) {
-            let mut plan = way(access, None, None);
+            let mut way = way(access, None);
             if access == Access::Id {
                 // Ids do not come in the order of creation: their numbers are collected, if they are few.
                 let prefix = query.id_prefix.as_deref().unwrap_or_default();
                 let rows = view.tables().id_rows(prefix)?.take(SORTED as usize + 1).count() as u64;
                 if rows <= SORTED || only.is_some() {
-                    plan.rows = (rows <= SORTED).then_some(rows);
-                    ways.push(plan);
+                    way.plan.rows = (rows <= SORTED).then_some(rows);
+                    ways.push(way);
                 }
                 continue;
             }
-            let most = ways.iter().filter_map(|way| way.rows).min().unwrap_or(SORTED);
+            let most = ways.iter().filter_map(|way| way.plan.rows).min().unwrap_or(SORTED);
             let most = if query.order == OrderBy::Created { most.min(COUNTED) } else { most.min(SORTED) };
-            let rows = numbers(view, query, &plan, ALL)?.take(most as usize).count() as u64;
+            let rows = numbers(view, query, &way, ALL)?.take(most as usize).count() as u64;
             if rows < most || most == 0 {
-                plan.rows = Some(rows);
+                way.plan.rows = Some(rows);
             }
-            ways.push(plan);
+            ways.push(way);
         }
     }
     Ok(ways)
@@ -179,13 +191,13 @@ pub(super) fn label_lists<V: View + ?Sized>(
     match &label.values {
         Some(values) => {
             for value in values {
-                if !add(value, &view.tables().label_counts(&label.key, value)?) {
+                if !add(value, &view.label_counts(&label.key, value)?) {
                     return Ok(None);
                 }
             }
         }
         None => {
-            for row in view.tables().label_values(&label.key)? {
+            for row in view.label_values(&label.key)? {
                 let (value, counts) = row?;
                 if !add(&value, &counts) {
                     return Ok(None);
@@ -197,7 +209,7 @@ pub(super) fn label_lists<V: View + ?Sized>(
 }
 
 /// `true` if the query has conditions that the way leaves to be checked.
-fn filters(query: &Query, plan: &Plan) -> bool {
+pub(super) fn filters(query: &Query, plan: &Plan) -> bool {
     let mut rest = query.clone();
     (rest.order, rest.newest_first, rest.limit) = (OrderBy::Created, true, None);
     (rest.after, rest.using) = (None, None);

@@ -4,10 +4,11 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use super::candidates::candidates;
+use super::plan::Way;
 use super::{Row, place_of};
 use crate::error::ReadError;
 use crate::page::Place;
-use crate::query::{OrderBy, Plan, Query};
+use crate::query::{OrderBy, Query};
 use crate::reader::sealed::View;
 use crate::tables::Pick;
 
@@ -18,7 +19,7 @@ const PIECE: usize = 1_024;
 pub(super) struct Sorted<'r, V: ?Sized> {
     view: &'r V,
     query: Arc<Query>,
-    plan: Plan,
+    way: Way,
     payload: bool,
     piece: VecDeque<Piece>,
     /// The last place of the piece before.
@@ -37,9 +38,9 @@ enum Piece {
 struct Rank(Place, u64);
 
 impl<'r, V: View + ?Sized> Sorted<'r, V> {
-    pub(super) fn new(view: &'r V, query: Arc<Query>, plan: Plan, payload: bool) -> Self {
+    pub(super) fn new(view: &'r V, query: Arc<Query>, way: Way, payload: bool) -> Self {
         let after = query.after.as_ref().map(|cursor| cursor.place);
-        Self { view, query, plan, payload, piece: VecDeque::new(), after, begun: false, ended: false }
+        Self { view, query, way, payload, piece: VecDeque::new(), after, begun: false, ended: false }
     }
 
     /// The rank of a place: reversed where the last comes first.
@@ -63,7 +64,7 @@ impl<'r, V: View + ?Sized> Sorted<'r, V> {
         let after = self.after.map(|place| self.rank(place, u64::MAX));
         let mut next = BinaryHeap::with_capacity(most + 1);
         let mut left = false;
-        for row in candidates(self.view, Arc::new(by_creation), &self.plan, false)? {
+        for row in candidates(self.view, Arc::new(by_creation), &self.way, false)? {
             let found = match row.found {
                 Ok(found) => found,
                 Err(error @ ReadError::Storage(_)) => return Err(error),

@@ -43,6 +43,7 @@ impl Numbered for Change {
 /// What a transaction shows to its reads. The types are public in name only: none can be named outside.
 pub(crate) mod sealed {
     use super::{Context, ReadError, Source, Tables, Totals};
+    use crate::tables::LabelValues;
 
     pub trait View {
         type Source: Source;
@@ -53,6 +54,16 @@ pub(crate) mod sealed {
 
         fn totals(&self) -> Result<Totals, ReadError> {
             self.tables().totals()
+        }
+
+        /// How many executions have a label, by the code of their state.
+        fn label_counts(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
+            self.tables().label_counts(key, value)
+        }
+
+        /// The same for each value of a label's key.
+        fn label_values(&self, key: &str) -> Result<LabelValues<'_>, ReadError> {
+            Ok(Box::new(self.tables().label_values(key)?))
         }
     }
 }

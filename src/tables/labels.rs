@@ -8,6 +8,10 @@ use crate::error::{ReadError, StorageError};
 use crate::schema::{Bytes, Tag};
 use crate::text::Text;
 
+/// The values of a label's key, each with its counts by the code of their state.
+pub(crate) type LabelValues<'r> =
+    Box<dyn DoubleEndedIterator<Item = Result<(Text, Vec<u64>), ReadError>> + 'r>;
+
 impl<S: Source> Tables<S> {
     /// How many executions have a label, by the code of their state.
     pub(crate) fn label_counts(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
@@ -59,17 +63,11 @@ impl Tables<Live<'_>> {
         self.remove(Tag::Labels, &label_row(key, value, state, number))
     }
 
-    /// A row of zeros is no row.
-    pub(crate) fn put_label_counts(
-        &mut self,
-        key: &str,
-        value: &str,
-        counts: &[u64],
-    ) -> Result<(), StorageError> {
-        let row = label(key, value);
+    /// The row as `codec::label` gives it. A row of zeros is no row.
+    pub(crate) fn put_label_counts(&mut self, row: &[u8], counts: &[u64]) -> Result<(), StorageError> {
         if counts.iter().all(|count| *count == 0) {
-            return self.remove(Tag::LabelCounts, &row).map(drop);
+            return self.remove(Tag::LabelCounts, row).map(drop);
         }
-        self.put(Tag::LabelCounts, &row, |table, key, out| encode_counts(table, key, counts, out))
+        self.put(Tag::LabelCounts, row, |table, key, out| encode_counts(table, key, counts, out))
     }
 }

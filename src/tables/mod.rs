@@ -29,6 +29,7 @@ use crate::error::{ReadError, StorageError};
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
 
 pub(crate) use executions::{Found, Pick};
+pub(crate) use labels::LabelValues;
 pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
 
 /// A transaction that tables can be opened in.

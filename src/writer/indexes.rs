@@ -2,7 +2,7 @@
 
 use super::{Place, Writer};
 use crate::change::Change;
-use crate::codec::{LinkKind, Span, SpanKind, block_of};
+use crate::codec::{LinkKind, Span, SpanKind, block_of, label};
 use crate::error::{ReadError, StorageError};
 use crate::execution::Header;
 use crate::id::ExecutionId;
@@ -124,11 +124,15 @@ impl Writer<'_> {
         state: u8,
         count: impl FnOnce(u64) -> u64,
     ) -> Result<(), StorageError> {
-        let mut counts = match self.tables.label_counts(key, value) {
-            Ok(counts) => counts,
-            Err(ReadError::Storage(error)) => return Err(error),
-            // `verify` tells of a damaged counter; it does not keep its executions from being written.
-            Err(_) => Vec::new(),
+        let row = label(key, value);
+        let mut counts = match self.label_counts.remove(&row) {
+            Some(counts) => counts,
+            None => match self.tables.label_counts(key, value) {
+                Ok(counts) => counts,
+                Err(ReadError::Storage(error)) => return Err(error),
+                // `verify` tells of a damaged counter; it does not keep its executions from being written.
+                Err(_) => Vec::new(),
+            },
         };
         let place = usize::from(state);
         if counts.len() <= place {
@@ -137,7 +141,8 @@ impl Writer<'_> {
         if let Some(slot) = counts.get_mut(place) {
             *slot = count(*slot);
         }
-        self.tables.put_label_counts(key, value, &counts)
+        self.label_counts.insert(row, counts);
+        Ok(())
     }
 
     /// An execution that changes is not settled any more.

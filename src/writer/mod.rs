@@ -7,11 +7,12 @@ mod indexes;
 mod links;
 mod rows;
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
 use crate::change::{ChangeKind, Entry, Undo};
-use crate::codec::{BulkPlace, Totals};
+use crate::codec::{BulkPlace, Totals, label, label_key, label_value};
 use crate::context::Context;
 use crate::error::{InputError, ReadError, StorageError, WriteError};
 use crate::event::NewEvent;
@@ -21,7 +22,8 @@ use crate::id::ChangeSeq;
 use crate::limits::check_checkpoint_name;
 use crate::reader::{Readable, find, load, sealed::View};
 use crate::redo::Redo;
-use crate::tables::{Live, Tables};
+use crate::tables::{Found, LabelValues, Live, Tables};
+use crate::text::Text;
 
 /// Writes to the store within one write transaction. Reads through it see its own writes.
 ///
@@ -32,6 +34,8 @@ pub struct Writer<'t> {
     tables: Tables<Live<'t>>,
     context: &'t Context,
     totals: Totals,
+    /// The counts of the labels that were touched, by their rows, since they were written.
+    label_counts: BTreeMap<Vec<u8>, Vec<u64>>,
     first_change: u64,
     redo: Option<&'t Mutex<Redo>>,
     /// The totals have changed since they were written.
@@ -70,7 +74,8 @@ impl<'t> Writer<'t> {
             Redo::begin(redo, totals.version);
         }
         let first_change = totals.head + 1;
-        Ok(Self { tables, context, totals, first_change, redo, owes_totals: false })
+        let label_counts = BTreeMap::new();
+        Ok(Self { tables, context, totals, label_counts, first_change, redo, owes_totals: false })
     }
 
     /// Creates an execution, with its first events. Returns the new record.
@@ -112,8 +117,30 @@ impl<'t> Writer<'t> {
         update: Update,
         events: &[NewEvent],
     ) -> Result<Execution, WriteError> {
-        let now = self.context.clock.now();
         let (place, before) = self.expected(id.as_ref(), expect)?;
+        self.update_at(&place, before, update, events)
+    }
+
+    /// Updates an execution that was read in this transaction.
+    pub(crate) fn update_found(
+        &mut self,
+        found: Found,
+        update: Update,
+        events: &[NewEvent],
+    ) -> Result<Execution, WriteError> {
+        let place = Place::of(&found);
+        let before = load(self, found)?;
+        self.update_at(&place, before, update, events)
+    }
+
+    fn update_at(
+        &mut self,
+        place: &Place,
+        before: Execution,
+        update: Update,
+        events: &[NewEvent],
+    ) -> Result<Execution, WriteError> {
+        let now = self.context.clock.now();
         check_events(events)?;
         let mut after = before.apply(update, &self.context.lifecycle, self.context.max_payload, now)?;
         after.header.event_count += events.len() as u64;
@@ -124,10 +151,10 @@ impl<'t> Writer<'t> {
 
         self.storing(|w| {
             w.move_indexes(&before.header, &after.header, place.number)?;
-            w.unsettle(&place)?;
+            w.unsettle(place)?;
             if new_payload {
                 undo.payload_version = Some(place.payload_version);
-                w.keep_for_log(&place, &before.payload)?;
+                w.keep_for_log(place, &before.payload)?;
             }
             w.put_record(place.number, payload_version, &after, new_payload)?;
             w.put_events(place.number, before.event_count, events, now)?;
@@ -185,13 +212,24 @@ impl<'t> Writer<'t> {
     /// The change log keeps what it needs to show the execution as it was. Costs as much as the execution
     /// has events.
     pub fn delete(&mut self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, WriteError> {
-        let now = self.context.clock.now();
         let (place, last) = self.expected(id.as_ref(), expect)?;
+        self.delete_at(&place, &last)?;
+        Ok(last)
+    }
 
+    /// Deletes an execution that was read in this transaction.
+    pub(crate) fn delete_found(&mut self, found: Found) -> Result<(), WriteError> {
+        let place = Place::of(&found);
+        let last = load(self, found)?;
+        self.delete_at(&place, &last)
+    }
+
+    fn delete_at(&mut self, place: &Place, last: &Execution) -> Result<(), WriteError> {
+        let now = self.context.clock.now();
         self.storing(|w| {
-            w.keep_for_log(&place, &last.payload)?;
+            w.keep_for_log(place, &last.payload)?;
             w.leave_indexes(&last.header, place.number)?;
-            w.unsettle(&place)?;
+            w.unsettle(place)?;
             for seq in 1..=last.event_count {
                 w.tables.remove_event(place.number, seq)?;
             }
@@ -206,8 +244,7 @@ impl<'t> Writer<'t> {
                 undo: &Undo::default(),
                 new_events: 0,
             })
-        })?;
-        Ok(last)
+        })
     }
 
     /// Saves a position in the change log under a name of 1 to 256 bytes, at most the head of the log.
@@ -317,13 +354,7 @@ impl<'t> Writer<'t> {
         expect.check_names(&self.context.lifecycle)?;
         let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
         expect.check(&found.header)?;
-        let place = Place {
-            number: found.number,
-            payload_version: found.payload_version,
-            last_change: found.last_change,
-            inline: found.payload.is_some(),
-        };
-        Ok((place, load(self, found)?))
+        Ok((Place::of(&found), load(self, found)?))
     }
 
     /// Runs the writes of one operation. If one fails, the transaction must not be committed.
@@ -351,7 +382,14 @@ impl<'t> Writer<'t> {
     fn put_totals(&mut self) -> Result<(), StorageError> {
         self.totals.version += 1;
         self.owes_totals = self.redo.is_some();
-        if self.owes_totals { Ok(()) } else { self.tables.put_totals(&self.totals) }
+        if self.owes_totals { Ok(()) } else { self.put_counters() }
+    }
+
+    fn put_counters(&mut self) -> Result<(), StorageError> {
+        for (row, counts) in std::mem::take(&mut self.label_counts) {
+            self.tables.put_label_counts(&row, &counts)?;
+        }
+        self.tables.put_totals(&self.totals)
     }
 }
 
@@ -369,12 +407,40 @@ impl<'t> View for Writer<'t> {
     fn totals(&self) -> Result<Totals, ReadError> {
         Ok(self.totals.clone())
     }
+
+    fn label_counts(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
+        match self.label_counts.get(&label(key, value)) {
+            Some(counts) => Ok(counts.clone()),
+            None => self.tables.label_counts(key, value),
+        }
+    }
+
+    fn label_values(&self, key: &str) -> Result<LabelValues<'_>, ReadError> {
+        let mut values = BTreeMap::new();
+        let mut damaged = Vec::new();
+        for row in self.tables.label_values(key)? {
+            match row {
+                Ok((value, counts)) => drop(values.insert(label(key, &value), (value, counts))),
+                Err(error) => damaged.push(Err(error)),
+            }
+        }
+        let prefix = label_key(key);
+        let touched = self.label_counts.range(prefix.clone()..);
+        for (row, counts) in touched.take_while(|(row, _)| row.starts_with(&prefix)) {
+            if counts.iter().all(|count| *count == 0) {
+                values.remove(row);
+            } else if let Ok(value) = label_value(row) {
+                values.insert(row.clone(), (Text::from(value), counts.clone()));
+            }
+        }
+        Ok(Box::new(damaged.into_iter().chain(values.into_values().map(Ok))))
+    }
 }
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         if let Some(redo) = self.redo {
-            if self.owes_totals && self.tables.put_totals(&self.totals).is_err() {
+            if self.owes_totals && self.put_counters().is_err() {
                 Redo::fail(redo);
             }
             Redo::end(redo, self.totals.version, self.totals.head, self.tables.take_redo());
@@ -401,6 +467,17 @@ struct Place {
     last_change: u64,
     /// The payload is in the record itself.
     inline: bool,
+}
+
+impl Place {
+    fn of(found: &Found) -> Self {
+        Self {
+            number: found.number,
+            payload_version: found.payload_version,
+            last_change: found.last_change,
+            inline: found.payload.is_some(),
+        }
+    }
 }
 
 fn check_events(events: &[NewEvent]) -> Result<(), InputError> {

@@ -1,5 +1,6 @@
 //! The cases in their order, what they count, and what is to be reached.
 
+use crate::history::Ask;
 use crate::workload::Ids;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +32,10 @@ pub enum What {
     MemoryGet,
     OpenClean,
     OpenKilled,
+    /// A query on a store of so many executions.
+    History(Ask, u64),
+    /// So many executions, deleted by their label.
+    BulkDelete(u64),
     Size,
     Allocated,
     Compacted,
@@ -72,7 +77,7 @@ use Ids::{V4, V7};
 use Target::{AtMost, Both, Sqlite};
 
 /// Those that read the prepared store stand together; the one that kills it is their last.
-pub const CASES: [Case; 32] = [
+pub const CASES: [Case; 41] = [
     rate("W1", "operations/s", V7, What::Single, Sqlite(0.7)),
     rate("W1/v4", "operations/s", V4, What::Single, Sqlite(0.7)),
     rate("W1/group", "operations/s", V7, What::Grouped, Sqlite(0.63)),
@@ -99,6 +104,15 @@ pub const CASES: [Case; 32] = [
     cost("D/idle/p99", "us", What::Delivery { part: 0.99, loaded: false }, AtMost(1_000.0)),
     cost("D/loaded/p50", "us", What::Delivery { part: 0.5, loaded: true }, Target::None),
     cost("D/loaded/p99", "us", What::Delivery { part: 0.99, loaded: true }, Target::None),
+    rate("H/page", "pages/s", V7, What::History(Ask::Page, 100_000), Sqlite(3.0)),
+    rate("H/page/1M", "pages/s", V7, What::History(Ask::Page, 1_000_000), Sqlite(3.0)),
+    rate("H/latest", "queries/s", V7, What::History(Ask::Latest, 100_000), Sqlite(1.0)),
+    rate("H/latest/1M", "queries/s", V7, What::History(Ask::Latest, 1_000_000), Sqlite(1.0)),
+    rate("H/count", "queries/s", V7, What::History(Ask::Count, 100_000), Sqlite(1.0)),
+    rate("H/count/1M", "queries/s", V7, What::History(Ask::Count, 1_000_000), Sqlite(1.0)),
+    rate("H/trace", "traces/s", V7, What::History(Ask::Trace, 100_000), Sqlite(1.0)),
+    rate("H/trace/1M", "traces/s", V7, What::History(Ask::Trace, 1_000_000), Sqlite(1.0)),
+    rate("H/delete", "executions/s", V7, What::BulkDelete(100_000), Sqlite(1.0)),
     cost("M/WB", "MiB", What::MemoryBatch, AtMost(256.0)),
     cost("M/R1", "MiB", What::MemoryGet, AtMost(256.0)),
     cost("O/clean", "ms", What::OpenClean, Target::None),

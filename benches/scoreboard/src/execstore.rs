@@ -8,6 +8,7 @@ use execstore::{
     Revision, Start, Store, Timestamp, Update, WriteError, Writer,
 };
 
+use crate::history::KEY;
 use crate::latency;
 use crate::record::{self, Desired, Entry, Header, Record, State};
 use crate::subject::Subject;
@@ -157,6 +158,38 @@ impl Subject for Execstore {
     fn log(&self, mut each: impl FnMut(Change)) {
         let reader = self.0.begin_read().unwrap();
         reader.changes(..).unwrap().for_each(|change| each(change.unwrap()));
+    }
+
+    const QUERIES: bool = true;
+
+    fn labelled_page(&self, value: &str, state: State, limit: usize) -> Vec<Execution> {
+        let query = Query::new().label(KEY, value).state(state.name()).limit(limit);
+        let page = self.0.begin_read().unwrap().page(&query).unwrap();
+        assert!(page.damaged.is_empty());
+        page.executions
+    }
+
+    fn latest(&self, value: &str) -> Option<Execution> {
+        self.0.begin_read().unwrap().latest(&Query::new().label(KEY, value)).unwrap()
+    }
+
+    fn count_labelled(&self, value: &str, state: State) -> u64 {
+        let query = Query::new().label(KEY, value).state(state.name());
+        self.0.begin_read().unwrap().count_matching(&query).unwrap()
+    }
+
+    fn trace(&self, id: &str) -> u64 {
+        let reader = self.0.begin_read().unwrap();
+        let mut steps = 0;
+        for header in reader.trace(id) {
+            drop(std::hint::black_box(header.unwrap()));
+            steps += 1;
+        }
+        steps
+    }
+
+    fn delete_labelled(&self, value: &str) {
+        self.0.bulk(Query::new().label(KEY, value)).delete().unwrap();
     }
 
     fn verify(&self) {

@@ -11,6 +11,7 @@ mod crash;
 mod execstore;
 mod fjall_bare;
 mod floor;
+mod history;
 mod keys;
 mod latency;
 mod memory;

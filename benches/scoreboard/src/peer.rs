@@ -10,7 +10,7 @@ use crate::checks;
 use crate::child::Task;
 use crate::subject::{Subject, files};
 use crate::workload::{self, Ids, Op, lifecycle};
-use crate::{crash, memory, reads, threads};
+use crate::{crash, history, memory, reads, threads};
 
 /// A column of the table.
 pub trait Side {
@@ -27,13 +27,17 @@ pub struct Peer<S> {
     folder: PathBuf,
     /// The prepared stores that are open, by kind of id.
     open: [Option<S>; 2],
+    /// The stores that are queried, which stay for all rounds; and the one that is open.
+    queried: PathBuf,
+    asked: Option<(u64, S)>,
 }
 
 impl<S: Subject> Peer<S> {
     pub fn new(folder: &Path) -> Self {
         let folder = folder.join(S::NAME);
         std::fs::create_dir(&folder).unwrap();
-        Self { folder, open: [None, None] }
+        let queried = folder.with_extension("queried");
+        Self { folder, open: [None, None], queried, asked: None }
     }
 
     /// An empty folder.
@@ -173,6 +177,18 @@ impl<S: Subject> Side for Peer<S> {
                 let times = S::open(&self.fresh()).delivery(plan.count(2_000, 50), loaded)?;
                 times[((times.len() - 1) as f64 * part) as usize]
             }
+            What::History(ask, n) if S::QUERIES => {
+                let n = plan.count(n, 2_000);
+                if self.asked.as_ref().is_none_or(|(open, _)| *open != n) {
+                    self.asked = None;
+                    self.asked = Some((n, history::prepared(&self.queried, n)));
+                }
+                history::rate(&self.asked.as_ref()?.1, ask, plan)
+            }
+            What::BulkDelete(n) if S::QUERIES => {
+                history::bulk_delete::<S>(&self.fresh(), plan.count(n, 2_000))
+            }
+            What::History(..) | What::BulkDelete(_) => return None,
             What::OpenClean => {
                 let folder = self.closed(case.ids, plan);
                 median((0..5).map(|_| crash::open::<S>(&folder).1).collect())
@@ -198,6 +214,7 @@ impl<S: Subject> Side for Peer<S> {
 
     fn end_round(&mut self) {
         self.open = [None, None];
+        self.asked = None;
         std::fs::remove_dir_all(&self.folder).unwrap();
         std::fs::create_dir(&self.folder).unwrap();
     }

@@ -26,6 +26,11 @@ pub const SCHEMA: &str = "
         name TEXT, node_id TEXT, desired INTEGER NOT NULL, state INTEGER NOT NULL, message TEXT,
         revision INTEGER NOT NULL, event_count INTEGER NOT NULL, created_at INTEGER NOT NULL,
         modified_at INTEGER NOT NULL, completed_at INTEGER, parent TEXT, previous TEXT, labels TEXT);
+    CREATE TABLE IF NOT EXISTS labels (
+        key TEXT NOT NULL, value TEXT NOT NULL, in_state INTEGER NOT NULL, execution INTEGER NOT NULL,
+        PRIMARY KEY (key, value, in_state, execution)) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS newest ON labels (key, value, execution);
+    CREATE INDEX IF NOT EXISTS parents ON executions (parent) WHERE parent IS NOT NULL;
     CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, seq INTEGER NOT NULL);
     INSERT OR IGNORE INTO counts VALUES
         (0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0);";
@@ -64,6 +69,48 @@ pub const LIVE: &str =
     executions!("WHERE number IN (SELECT number FROM executions WHERE state IN (4, 5, 6)) ORDER BY number");
 pub const PAGE: &str = executions!("WHERE number < ? ORDER BY number DESC LIMIT ?");
 pub const PAGE_AT: &str = executions!("ORDER BY number DESC LIMIT ? OFFSET ?");
+pub const LABEL: &str = "INSERT INTO labels VALUES (?, ?, ?, ?)";
+pub const RELABEL: &str =
+    "UPDATE labels SET in_state = ? WHERE key = ? AND value = ? AND in_state = ? AND execution = ?";
+pub const LABELLED: &str = concat!(
+    "SELECT ",
+    header!(),
+    ", payload, number FROM labels JOIN executions ON number = execution
+     WHERE key = ? AND value = ? AND in_state = ? ORDER BY execution DESC LIMIT ?"
+);
+pub const LATEST: &str = executions!(
+    "WHERE number = (SELECT execution FROM labels WHERE key = ? AND value = ? ORDER BY execution DESC LIMIT 1)"
+);
+pub const COUNT_LABELLED: &str = "SELECT COUNT(*) FROM labels WHERE key = ? AND value = ? AND in_state = ?";
+pub const TRACE: &str = concat!(
+    "WITH RECURSIVE up AS (SELECT ",
+    header!(),
+    " FROM executions WHERE id = ? UNION ALL SELECT e.id, e.job_id, e.namespace, e.name, e.node_id,
+        e.desired, e.state, e.message, e.revision, e.event_count, e.created_at, e.modified_at, e.completed_at,
+        e.parent, e.previous, e.labels FROM up JOIN executions e ON e.id = up.parent)
+     SELECT * FROM up"
+);
+/// The executions that go in one transaction, then what is done to them.
+pub const DOOMED: &str = "INSERT INTO temp.doomed
+    SELECT execution FROM labels WHERE key = ? AND value = ? ORDER BY execution LIMIT 500";
+pub const DELETE: [&str; 6] = [
+    concat!(
+        "INSERT INTO changes (time, before, first_event, last_event, ",
+        header!(),
+        ") SELECT ",
+        "unixepoch('subsec') * 1000000000, state, 0, 0, ",
+        header!(),
+        " FROM temp.doomed JOIN executions USING (number)"
+    ),
+    "UPDATE counts SET n = n - (SELECT COUNT(*) FROM temp.doomed JOIN executions USING (number)
+        WHERE executions.state = counts.state)",
+    "DELETE FROM events WHERE execution IN temp.doomed",
+    "DELETE FROM labels WHERE (key, value, in_state, execution) IN
+        (SELECT l.key, l.value, e.state, e.number FROM temp.doomed JOIN executions e USING (number), labels l
+         WHERE l.key = ?1 AND l.value = ?2 AND l.in_state = e.state AND l.execution = e.number)",
+    "DELETE FROM executions WHERE number IN temp.doomed",
+    "DELETE FROM temp.doomed",
+];
 pub const EVENTS: &str = "SELECT seq, topic, message, time, details FROM events
     WHERE execution = (SELECT number FROM executions WHERE id = ?) ORDER BY seq";
 pub const CHANGES: &str =
@@ -81,7 +128,7 @@ fn state(code: usize) -> State {
     State::ALL[code]
 }
 
-fn header(row: &Row<'_>) -> rusqlite::Result<Header> {
+pub fn header(row: &Row<'_>) -> rusqlite::Result<Header> {
     let labels: Option<String> = row.get(15)?;
     Ok(Header {
         id: text(row, 0)?,

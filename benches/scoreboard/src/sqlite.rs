@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
+use crate::history::KEY;
 use crate::record::{Entry, Event, Header, Record, State, now};
 use crate::sql::*;
 use crate::subject::{CACHE, Subject};
@@ -45,7 +46,11 @@ pub fn apply(db: &Connection, op: Op) -> rusqlite::Result<()> {
         Op::Create(mut record, events) => {
             (record.header.created_at, record.header.modified_at) = (now, now);
             insert(db, CREATE, &[], &record.header, &[&record.payload])?;
-            (db.last_insert_rowid(), None, record.header, 1, events)
+            let number = db.last_insert_rowid();
+            for (key, value) in &record.header.labels {
+                run(db, LABEL, &[&key.as_str(), &value.as_str(), &record.header.state.code(), &number])?;
+            }
+            (number, None, record.header, 1, events)
         }
         Op::Update(step) => {
             let mut get = db.prepare_cached(GET)?;
@@ -65,6 +70,9 @@ pub fn apply(db: &Connection, op: Op) -> rusqlite::Result<()> {
                 header.completed_at,
                 number
             ])?;
+            for (key, value) in &header.labels {
+                run(db, RELABEL, &[&state, &key.as_str(), &value.as_str(), &before.code(), &number])?;
+            }
             run(db, LEAVE, &[&before.code()])?;
             (number, Some(before.code()), header, first, step.events)
         }
@@ -137,6 +145,7 @@ impl Subject for Sqlite {
         if db.query_row(tables, [], |row| row.get::<_, u64>(0)).unwrap() == 0 {
             db.execute_batch(SCHEMA).unwrap();
         }
+        db.execute_batch("CREATE TABLE temp.doomed (number INTEGER PRIMARY KEY)").unwrap();
         Self(Mutex::new(db))
     }
 
@@ -195,6 +204,51 @@ impl Subject for Sqlite {
 
     fn log(&self, each: impl FnMut(Entry)) {
         self.query(CHANGES, &[], entry, each);
+    }
+
+    const QUERIES: bool = true;
+
+    fn labelled_page(&self, value: &str, state: State, limit: usize) -> Vec<Record> {
+        let mut page = Vec::with_capacity(limit);
+        self.query(LABELLED, &[&KEY, &value, &state.code(), &limit], record, |row| page.push(row));
+        page
+    }
+
+    fn latest(&self, value: &str) -> Option<Record> {
+        let db = self.connection();
+        let mut statement = db.prepare_cached(LATEST).unwrap();
+        statement.query_row([KEY, value], record).optional().unwrap()
+    }
+
+    fn count_labelled(&self, value: &str, state: State) -> u64 {
+        let db = self.connection();
+        let mut statement = db.prepare_cached(COUNT_LABELLED).unwrap();
+        statement.query_row(params![KEY, value, state.code()], |row| row.get(0)).unwrap()
+    }
+
+    fn trace(&self, id: &str) -> u64 {
+        let mut steps = 0;
+        self.query(TRACE, &[&id], header, |row| {
+            drop(std::hint::black_box(row));
+            steps += 1;
+        });
+        steps
+    }
+
+    fn delete_labelled(&self, value: &str) {
+        let db = self.connection();
+        loop {
+            run(&db, "BEGIN IMMEDIATE", &[]).unwrap();
+            let doomed = db.prepare_cached(DOOMED).unwrap().execute([KEY, value]).unwrap();
+            for (at, sql) in DELETE.iter().enumerate() {
+                let with: &[&dyn ToSql] = if at == 3 { &[&KEY, &value] } else { &[] };
+                run(&db, sql, with).unwrap();
+            }
+            run(&db, "COMMIT", &[]).unwrap();
+            if doomed < 500 {
+                return;
+            }
+        }
     }
 
     fn compact(folder: &Path) -> bool {

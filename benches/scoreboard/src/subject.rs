@@ -58,6 +58,33 @@ pub trait Subject: Send + Sync + Sized {
     /// The change log from its start to its end.
     fn log(&self, each: impl FnMut(Self::Entry));
 
+    /// The subject answers queries by label and state.
+    const QUERIES: bool = false;
+
+    /// The newest executions of a label in a state.
+    fn labelled_page(&self, _value: &str, _state: State, _limit: usize) -> Vec<Self::Row> {
+        unreachable!("{}", Self::NAME)
+    }
+
+    /// The newest execution of a label.
+    fn latest(&self, _value: &str) -> Option<Self::Row> {
+        unreachable!("{}", Self::NAME)
+    }
+
+    fn count_labelled(&self, _value: &str, _state: State) -> u64 {
+        unreachable!("{}", Self::NAME)
+    }
+
+    /// Follows the parents up to the root, decoding each header. Gives how many there were.
+    fn trace(&self, _id: &str) -> u64 {
+        unreachable!("{}", Self::NAME)
+    }
+
+    /// Deletes the executions of a label, in durable transactions of 500.
+    fn delete_labelled(&self, _value: &str) {
+        unreachable!("{}", Self::NAME)
+    }
+
     /// From commit to delivery, in microseconds, in order of size, where the subject delivers.
     fn delivery(&self, _samples: u64, _loaded: bool) -> Option<Vec<f64>> {
         None
