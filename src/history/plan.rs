@@ -191,13 +191,13 @@ pub(super) fn label_lists<V: View + ?Sized>(
     match &label.values {
         Some(values) => {
             for value in values {
-                if !add(value, &view.label_counts(&label.key, value)?) {
+                if !add(value, &view.counts_of_label(&label.key, value)?) {
                     return Ok(None);
                 }
             }
         }
         None => {
-            for row in view.label_values(&label.key)? {
+            for row in view.counts_of_labels(&label.key)? {
                 let (value, counts) = row?;
                 if !add(&value, &counts) {
                     return Ok(None);

@@ -73,7 +73,7 @@ pub(crate) fn label_values<'r, V: View + ?Sized>(
     key: &str,
 ) -> Result<impl DoubleEndedIterator<Item = Result<LabelCount, ReadError>> + use<'r, V>, ReadError> {
     let lifecycle = &view.context().lifecycle;
-    Ok(view.label_values(key)?.map(move |row| {
+    Ok(view.counts_of_labels(key)?.map(move |row| {
         let (value, counts) = row?;
         let states = lifecycle.states().zip(&counts).filter(|(_, count)| **count > 0);
         let states = states.map(|(state, count)| (state.clone(), *count)).collect();

@@ -57,12 +57,12 @@ pub(crate) mod sealed {
         }
 
         /// How many executions have a label, by the code of their state.
-        fn label_counts(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
+        fn counts_of_label(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
             self.tables().label_counts(key, value)
         }
 
         /// The same for each value of a label's key.
-        fn label_values(&self, key: &str) -> Result<LabelValues<'_>, ReadError> {
+        fn counts_of_labels(&self, key: &str) -> Result<LabelValues<'_>, ReadError> {
             Ok(Box::new(self.tables().label_values(key)?))
         }
     }

@@ -408,14 +408,14 @@ impl<'t> View for Writer<'t> {
         Ok(self.totals.clone())
     }
 
-    fn label_counts(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
+    fn counts_of_label(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
         match self.label_counts.get(&label(key, value)) {
             Some(counts) => Ok(counts.clone()),
             None => self.tables.label_counts(key, value),
         }
     }
 
-    fn label_values(&self, key: &str) -> Result<LabelValues<'_>, ReadError> {
+    fn counts_of_labels(&self, key: &str) -> Result<LabelValues<'_>, ReadError> {
         let mut values = BTreeMap::new();
         let mut damaged = Vec::new();
         for row in self.tables.label_values(key)? {
