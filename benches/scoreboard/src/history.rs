@@ -32,7 +32,7 @@ pub fn tenant(n: u64) -> String {
 }
 
 fn state(n: u64) -> State {
-    if mix(n ^ 0x57a7e) % 5 == 0 { State::New } else { State::Running }
+    if mix(n ^ 0x57a7e).is_multiple_of(5) { State::New } else { State::Running }
 }
 
 fn create(n: u64, label: String) -> Op {
