@@ -11,6 +11,8 @@ use crate::id::ExecutionId;
 use crate::query::{Access, Plan, Query};
 use crate::reader::find;
 use crate::reader::sealed::View;
+use crate::schema::Tag;
+use crate::tables::damaged;
 
 /// Those that have a link to an execution, oldest first.
 pub(crate) fn linked<'r, V: View + ?Sized>(
@@ -22,13 +24,41 @@ pub(crate) fn linked<'r, V: View + ?Sized>(
 
 type Step<'r> = dyn Fn(&ExecutionId) -> Result<Option<Header>, ReadError> + 'r;
 
+/// Finds a cycle on a way in constant memory (R. P. Brent, "An improved Monte Carlo factorization algorithm",
+/// 1980): each place is compared with one that is left behind after 1, 2, 4, 8 ... steps. Links of a sound store have no
+/// cycles; those of a damaged one must not be walked for ever.
+#[derive(Default)]
+struct Marker {
+    mark: Option<ExecutionId>,
+    steps: u64,
+    limit: u64,
+}
+
+impl Marker {
+    /// An error if the way has come back to the mark.
+    fn pass(&mut self, id: &ExecutionId) -> Result<(), ReadError> {
+        if self.mark.as_ref() == Some(id) {
+            return Err(leads_back(id));
+        }
+        if self.steps == self.limit {
+            self.mark = Some(id.clone());
+            (self.steps, self.limit) = (0, (self.limit * 2).max(1));
+        }
+        self.steps += 1;
+        Ok(())
+    }
+}
+
+fn leads_back(id: &ExecutionId) -> ReadError {
+    super::invalid("link", format!("the links lead back to {id}"))
+}
+
 /// The way from an execution back to the one that began it: see [`Readable::trace`](crate::Readable::trace).
 pub struct Trace<'r> {
     step: Box<Step<'r>>,
     next: Option<ExecutionId>,
     missing: Option<ExecutionId>,
-    /// Links of a sound store have no cycles; those of a damaged one must not be walked for ever.
-    seen: HashSet<ExecutionId>,
+    marker: Marker,
 }
 
 impl std::fmt::Debug for Trace<'_> {
@@ -53,8 +83,8 @@ impl Iterator for Trace<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let id = self.next.take()?;
-        if !self.seen.insert(id.clone()) {
-            return Some(Err(super::invalid("link", format!("the links lead back to {id}"))));
+        if let Err(error) = self.marker.pass(&id) {
+            return Some(Err(error));
         }
         match (self.step)(&id) {
             Ok(Some(header)) => {
@@ -75,7 +105,7 @@ pub(crate) fn trace<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Trace<'r> {
         step: Box::new(|id| Ok(find(view, id.as_str())?.map(|found| found.header))),
         next: Some(ExecutionId::from_stored(id.into())),
         missing: None,
-        seen: HashSet::new(),
+        marker: Marker::default(),
     }
 }
 
@@ -83,18 +113,16 @@ pub(crate) fn trace<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Trace<'r> {
 /// everything that replaced it.
 pub(crate) fn attempts<V: View + ?Sized>(view: &V, id: &str) -> Result<Vec<Header>, ReadError> {
     let Some(found) = find(view, id)? else { return Ok(Vec::new()) };
-    let (mut first, mut seen) = (found.header, HashSet::new());
+    let (mut first, mut marker) = (found.header, Marker::default());
     while let Some(previous) = first.previous.clone() {
-        if !seen.insert(first.id.clone()) {
-            return Err(super::invalid("link", format!("the links lead back to {}", first.id)));
-        }
+        marker.pass(&first.id)?;
         match find(view, previous.as_str())? {
             Some(found) => first = found.header,
             None => break,
         }
     }
     let (mut attempts, mut todo) = (Vec::new(), VecDeque::from([first]));
-    seen.clear();
+    let mut seen = HashSet::new();
     while let Some(attempt) = todo.pop_front() {
         if !seen.insert(attempt.id.clone()) {
             continue;
@@ -108,15 +136,29 @@ pub(crate) fn attempts<V: View + ?Sized>(view: &V, id: &str) -> Result<Vec<Heade
     Ok(attempts)
 }
 
-/// The first child after a number, and its own number.
-type NextChild<'r> = dyn Fn(&ExecutionId, u64) -> Result<Option<(u64, Header)>, ReadError> + 'r;
+/// What comes next below an execution: rows that cannot be read, then a child and its number.
+#[derive(Default)]
+struct Below {
+    damaged: Vec<ReadError>,
+    child: Option<(u64, Result<Header, ReadError>)>,
+}
+
+type NextChild<'r> = dyn Fn(&ExecutionId, u64) -> Result<Below, ReadError> + 'r;
+
+/// A place on the way down: an execution, its number, and that of the last of its children that was given.
+struct Level {
+    id: ExecutionId,
+    number: u64,
+    last_child: u64,
+}
 
 /// A tree of executions, from the top down: see [`Readable::tree`](crate::Readable::tree).
 pub struct Tree<'r> {
     next_child: Box<NextChild<'r>>,
-    root: Option<Header>,
-    /// The way down to where the walk is: an execution, and the last of its children that was given.
-    path: Vec<(ExecutionId, u64)>,
+    root: Option<(u64, Header)>,
+    path: Vec<Level>,
+    on_path: HashSet<u64>,
+    damaged: VecDeque<ReadError>,
 }
 
 impl std::fmt::Debug for Tree<'_> {
@@ -125,60 +167,111 @@ impl std::fmt::Debug for Tree<'_> {
     }
 }
 
+impl Tree<'_> {
+    fn enter(&mut self, number: u64, header: Header) -> (usize, Header) {
+        let depth = self.path.len();
+        self.path.push(Level { id: header.id.clone(), number, last_child: 0 });
+        self.on_path.insert(number);
+        (depth, header)
+    }
+
+    /// Nothing more is given: the links, or the file, cannot be followed.
+    fn end(&mut self, error: ReadError) -> Option<<Self as Iterator>::Item> {
+        self.path.clear();
+        Some(Err(error))
+    }
+}
+
 impl Iterator for Tree<'_> {
     /// How far below the root, and the execution.
     type Item = Result<(usize, Header), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(root) = self.root.take() {
-            self.path.push((root.id.clone(), 0));
-            return Some(Ok((0, root)));
+        if let Some((number, root)) = self.root.take() {
+            return Some(Ok(self.enter(number, root)));
         }
         loop {
-            let depth = self.path.len();
-            let (parent, after) = self.path.last_mut()?;
-            match (self.next_child)(parent, *after) {
-                Ok(Some((number, child))) => {
-                    *after = number;
-                    let known = self.path.iter().any(|(id, _)| *id == child.id);
-                    if known {
-                        self.path.clear();
-                        let reason = format!("the links lead back to {}", child.id);
-                        return Some(Err(super::invalid("link", reason)));
-                    }
-                    self.path.push((child.id.clone(), 0));
-                    return Some(Ok((depth, child)));
-                }
-                Ok(None) => {
-                    self.path.pop();
-                }
-                Err(ReadError::Damaged(damage)) => {
-                    // One child cannot be read, and hides those below it alone.
-                    *after = after.saturating_add(1);
-                    return Some(Err(damage.into()));
-                }
-                Err(error) => {
-                    self.path.clear();
-                    return Some(Err(error));
-                }
+            if let Some(error) = self.damaged.pop_front() {
+                return Some(Err(error));
+            }
+            let level = self.path.last_mut()?;
+            let below = match (self.next_child)(&level.id, level.last_child) {
+                Ok(below) => below,
+                Err(error) => return self.end(error),
+            };
+            self.damaged.extend(below.damaged);
+            let Some((number, child)) = below.child else {
+                let left = self.path.pop()?;
+                self.on_path.remove(&left.number);
+                continue;
+            };
+            level.last_child = number;
+            match child {
+                Ok(child) if self.on_path.contains(&number) => return self.end(leads_back(&child.id)),
+                Ok(child) if self.damaged.is_empty() => return Some(Ok(self.enter(number, child))),
+                // Given when the rows before it have been.
+                Ok(_) => level.last_child = number.saturating_sub(1),
+                // It cannot be read, and hides those below it alone.
+                Err(error @ ReadError::Storage(_)) => return self.end(error),
+                Err(error) => self.damaged.push_back(error),
             }
         }
     }
 }
 
 pub(crate) fn tree<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Result<Tree<'r>, ReadError> {
-    let root = find(view, id)?.map(|found| found.header);
-    let next_child = move |parent: &ExecutionId, after: u64| {
+    let root = find(view, id)?.map(|found| (found.number, found.header));
+    let next_child = move |parent: &ExecutionId, last: u64| {
         let query = Query::new().parent(parent.as_str()).oldest_first();
         let plan = Plan { access: Access::Parent, label: None, rows: None, sorts: false, filters: false };
         let way = Way { plan, lists: Vec::new() };
-        let Some(first) = after.checked_add(1) else { return Ok(None) };
-        let Some(number) = numbers(view, &query, &way, first..=*ALL.end())?.next() else {
-            return Ok(None);
-        };
-        let number = number?;
-        let found = view.tables().execution(number, &view.context().lifecycle)?;
-        Ok(found.map(|found| (number, found.header)))
+        let mut below = Below::default();
+        let Some(first) = last.checked_add(1) else { return Ok(below) };
+        for number in numbers(view, &query, &way, first..=*ALL.end())? {
+            match number {
+                Ok(number) => {
+                    below.child = Some((number, child(view, number)));
+                    break;
+                }
+                Err(error @ ReadError::Storage(_)) => return Err(error),
+                Err(error) => below.damaged.push(error),
+            }
+        }
+        Ok(below)
     };
-    Ok(Tree { next_child: Box::new(next_child), root, path: Vec::new() })
+    let (path, on_path, damaged) = (Vec::new(), HashSet::new(), VecDeque::new());
+    Ok(Tree { next_child: Box::new(next_child), root, path, on_path, damaged })
+}
+
+fn child<V: View + ?Sized>(view: &V, number: u64) -> Result<Header, ReadError> {
+    let found = view.tables().execution(number, &view.context().lifecycle)?;
+    let missing = || damaged(Tag::Links, &number.to_be_bytes(), "the execution of the row is missing");
+    Ok(found.ok_or_else(missing)?.header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many steps of a way that goes round from the `start`th to the `end`th place are taken.
+    fn steps(start: u64, end: u64) -> u64 {
+        let (mut marker, mut at) = (Marker::default(), 0);
+        for step in 0..100_000 {
+            if marker.pass(&ExecutionId::from_stored(at.to_string().as_str().into())).is_err() {
+                return step;
+            }
+            at = if at == end { start } else { at + 1 };
+        }
+        u64::MAX
+    }
+
+    #[test]
+    fn a_way_that_goes_round_is_found_soon_and_another_is_not_taken_for_one() {
+        for (start, end) in [(0, 0), (0, 1), (3, 3), (0, 99), (70, 99), (1_000, 1_002), (5, 5_000)] {
+            let places = end + 1;
+            let steps = steps(start, end);
+            assert!((places - start..=4 * places + 4).contains(&steps), "{start} {end}: {steps}");
+        }
+        assert_eq!(steps(0, 1_000_000), u64::MAX);
+    }
 }
