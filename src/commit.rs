@@ -28,7 +28,7 @@ pub(crate) fn commit(
     shared.forget_snapshot();
     let result = match shared.journal() {
         None => plain(txn, durable),
-        Some(mut journal) => match (&mut *journal, redo.versions, entered) {
+        Some(mut journal) => match (&mut *journal, redo.versions, entered || redo.overflowed) {
             (None, ..) => {
                 roll_back(txn);
                 return Err(CommitError::RolledBack(StorageError::Closed));

@@ -264,6 +264,9 @@ pub enum WriteError {
     /// The merge patch could not be applied to the payload.
     #[error("the merge patch could not be applied: {0}")]
     MergePatch(#[source] serde_json::Error),
+    /// What an attachment was to be read from failed.
+    #[error("the value of the attachment could not be read: {0}")]
+    Source(#[source] std::io::Error),
     /// A checkpoint cannot be ahead of the change log.
     #[error("checkpoint {seq} is beyond the head of the change log, {head}")]
     CheckpointBeyondHead {

@@ -38,7 +38,9 @@
 
 #![deny(missing_docs)]
 
+mod attachment;
 mod batch;
+mod beside;
 mod builder;
 mod bulk;
 mod change;
@@ -52,6 +54,7 @@ mod event;
 mod execution;
 mod expect;
 mod filter;
+mod follow;
 mod handle;
 mod history;
 mod id;
@@ -62,7 +65,9 @@ mod lifecycle;
 pub mod limits;
 mod maintain;
 mod open;
+mod output;
 mod page;
+mod progress;
 mod query;
 mod reader;
 mod redo;
@@ -81,7 +86,9 @@ mod verify;
 mod watch;
 mod writer;
 
+pub use attachment::{Attachment, AttachmentKind, NewAttachment, Usage};
 pub use batch::{GroupCommit, Pending};
+pub use beside::AttachmentReader;
 pub use builder::Builder;
 pub use bulk::{Bulk, BulkReport};
 pub use change::{Change, ChangeKind};
@@ -95,12 +102,15 @@ pub use event::{Event, NewEvent};
 pub use execution::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, NewExecution, Update};
 pub use expect::Expect;
 pub use filter::Filter;
+pub use follow::OutputFollower;
 pub use history::{Durations, LabelCount, Matches, TableSize, Trace, Tree};
 pub use id::{ChangeSeq, EventSeq, ExecutionId, JobId, Revision};
 pub use json::Json;
 pub use lifecycle::{Lifecycle, LifecycleBuilder, Phase, State, StateSet};
 pub use maintain::Maintenance;
+pub use output::{Output, OutputCap, OutputPart};
 pub use page::{Cursor, Page};
+pub use progress::{Node, NodeState, NodeUpdate, Progress};
 pub use query::{Access, OrderBy, Plan, Query};
 pub use reader::{List, Readable};
 pub use redb;

@@ -4,7 +4,8 @@ use crate::error::InputError;
 
 /// Longest execution id or job id, in bytes of UTF-8.
 pub const MAX_ID: usize = 128;
-/// Longest namespace, execution name, node id, preview, event topic or checkpoint name, in bytes.
+/// Longest namespace, execution name, node id, preview, event topic, checkpoint name, content type, or
+/// name of an attachment, an output or a node, in bytes.
 pub const MAX_NAME: usize = 256;
 /// Longest message of an execution or of an event, in bytes.
 pub const MAX_MESSAGE: usize = 64 * 1024;
@@ -18,6 +19,8 @@ pub const MAX_LABEL_VALUE: usize = 256;
 pub const MAX_EVENT: usize = 1024 * 1024;
 /// Largest payload by default, in bytes. [`Builder::set_max_payload`](crate::Builder::set_max_payload) changes it.
 pub const DEFAULT_MAX_PAYLOAD: usize = 16 * 1024 * 1024;
+/// Longest URI of an attachment, in bytes.
+pub const MAX_URI: usize = 8 * 1024;
 /// Most executions that one page may have: see [`Query::limit`](crate::Query::limit).
 pub const MAX_PAGE: usize = 10_000;
 /// Most states in a lifecycle.

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::tables::MAX_REDO;
+
 /// The writes of one transaction, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Redo {
@@ -11,6 +13,8 @@ pub(crate) struct Redo {
     pub(crate) head: u64,
     /// The writes: see `Tables::redo`.
     pub(crate) body: Vec<u8>,
+    /// More was written than `body` may hold, so that it holds nothing.
+    pub(crate) overflowed: bool,
     /// A storage error left an operation half done.
     pub(crate) failed: bool,
 }
@@ -26,16 +30,16 @@ impl Redo {
     }
 
     /// A writer ends.
-    pub(crate) fn end(redo: &Mutex<Redo>, version: u64, head: u64, body: Vec<u8>) {
+    pub(crate) fn end(redo: &Mutex<Redo>, version: u64, head: u64, body: Option<Vec<u8>>) {
         let mut redo = Self::lock(redo);
         redo.head = head;
         if let Some((_, to)) = &mut redo.versions {
             *to = version;
         }
-        if redo.body.is_empty() {
-            redo.body = body;
-        } else {
-            redo.body.extend_from_slice(&body);
+        match body.filter(|body| !redo.overflowed && redo.body.len() + body.len() <= MAX_REDO) {
+            Some(body) if redo.body.is_empty() => redo.body = body,
+            Some(body) => redo.body.extend_from_slice(&body),
+            None => (redo.overflowed, redo.body) = (true, Vec::new()),
         }
     }
 

@@ -39,10 +39,16 @@ pub(crate) enum Tag {
     Settled = 14,
     Spans = 15,
     Bulks = 16,
+    Attachments = 17,
+    Outputs = 18,
+    Chunks = 19,
+    Nodes = 20,
+    NodeNames = 21,
+    Progress = 22,
 }
 
 impl Tag {
-    pub(crate) const ALL: [Tag; 17] = [
+    pub(crate) const ALL: [Tag; 23] = [
         Tag::Meta,
         Tag::Totals,
         Tag::Ids,
@@ -60,6 +66,12 @@ impl Tag {
         Tag::Settled,
         Tag::Spans,
         Tag::Bulks,
+        Tag::Attachments,
+        Tag::Outputs,
+        Tag::Chunks,
+        Tag::Nodes,
+        Tag::NodeNames,
+        Tag::Progress,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -81,6 +93,12 @@ impl Tag {
             Tag::Settled => "execstore/settled",
             Tag::Spans => "execstore/spans",
             Tag::Bulks => "execstore/bulks",
+            Tag::Attachments => "execstore/attachments",
+            Tag::Outputs => "execstore/outputs",
+            Tag::Chunks => "execstore/chunks",
+            Tag::Nodes => "execstore/nodes",
+            Tag::NodeNames => "execstore/node_names",
+            Tag::Progress => "execstore/progress",
         }
     }
 
@@ -132,6 +150,20 @@ pub(crate) const SPANS: TableDefinition<'_, StateRow, Value> = TableDefinition::
 /// The name of a bulk operation that is under way to how far it is.
 pub(crate) const BULKS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/bulks");
 
+/// Number and key to an attachment, with its value if that is small.
+pub(crate) const ATTACHMENTS: TableDefinition<'_, Bytes, Value> =
+    TableDefinition::new("execstore/attachments");
+/// Number and name to an output stream.
+pub(crate) const OUTPUTS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/outputs");
+/// A blob and an offset in it to bytes: the values of attachments and outputs.
+pub(crate) const CHUNKS: TableDefinition<'_, Pair, Value> = TableDefinition::new("execstore/chunks");
+/// Number and place to a node within the execution.
+pub(crate) const NODES: TableDefinition<'_, Pair, Value> = TableDefinition::new("execstore/nodes");
+/// Number and name to the place of a node.
+pub(crate) const NODE_NAMES: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/node_names");
+/// Number to how many nodes are in each state.
+pub(crate) const PROGRESS: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/progress");
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +189,12 @@ mod tests {
             SETTLED.name(),
             SPANS.name(),
             BULKS.name(),
+            ATTACHMENTS.name(),
+            OUTPUTS.name(),
+            CHUNKS.name(),
+            NODES.name(),
+            NODE_NAMES.name(),
+            PROGRESS.name(),
         ];
         for (place, tag) in Tag::ALL.into_iter().enumerate() {
             assert_eq!(names[place], tag.name());

@@ -21,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) db: Arc<Database>,
     pub(crate) context: Context,
     pub(crate) doorbell: Doorbell,
+    /// The same, rung with the store's version: for what is not in the change log.
+    pub(crate) commits: Doorbell,
     /// `None` inside once the store was closed.
     journal: Option<Mutex<Option<Journaling>>>,
     pub(crate) turnstile: Arc<Turnstile>,
@@ -48,6 +50,7 @@ impl Shared {
             last,
             context,
             doorbell: Doorbell::new(head),
+            commits: Doorbell::new(0),
             journal: journal.map(|journal| Mutex::new(Some(journal))),
             turnstile: Arc::default(),
             retention,

@@ -1,5 +1,6 @@
 //! The store: a handle that threads share.
 
+mod beside;
 mod group;
 mod history;
 mod watching;
@@ -14,7 +15,7 @@ use crate::builder::Builder;
 use crate::error::{Error, OpenError, StorageError, WriteError};
 use crate::id::ChangeSeq;
 use crate::lifecycle::Lifecycle;
-use crate::reader::Readable;
+use crate::reader::{Readable, sealed::View};
 use crate::schema::Tag;
 use crate::shared::Shared;
 use crate::tables::{Live, Tables, shield};
@@ -186,8 +187,9 @@ impl Store {
             return;
         }
         // It may not be committed yet, or never. What cannot be read wakes nobody: the next commit will.
-        if let Ok(head) = self.begin_read().and_then(|reader| Ok(reader.head()?)) {
-            self.shared.doorbell.ring(head.min(receipt.head()).get());
+        if let Ok(totals) = self.begin_read().and_then(|reader| Ok(reader.totals()?)) {
+            self.shared.doorbell.ring(totals.head.min(receipt.head().get()));
+            self.shared.commits.ring(totals.version);
         }
     }
 

@@ -38,6 +38,7 @@ impl Threads {
         self.registry.stop_all(&self.shared.doorbell, wait);
         self.batcher.close(wait);
         self.shared.doorbell.close();
+        self.shared.commits.close();
         wait
     }
 

@@ -136,11 +136,12 @@ impl WriteTxn {
     pub fn commit(self) -> Result<(), CommitError> {
         let Self { txn, redo, entered, durable, turn, shared } = self;
         let redo = std::mem::take(&mut *Redo::lock(&redo.redo));
-        let head = redo.head;
+        let (head, version) = (redo.head, redo.versions.map_or(0, |(_, to)| to));
         commit(&shared, txn, redo, entered.into_inner(), durable)?;
         // A waker may write, on this very thread.
         drop(turn);
         shared.doorbell.ring(head);
+        shared.commits.ring(version);
         Ok(())
     }
 

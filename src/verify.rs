@@ -1,5 +1,6 @@
 //! Reads everything and compares it: records, index rows, counters, events, payloads and change log.
 
+mod beside;
 mod checks;
 mod indexes;
 
@@ -39,6 +40,12 @@ pub struct Report {
     pub payloads: u64,
     /// Checkpoints that were read.
     pub checkpoints: u64,
+    /// Attachments that were read.
+    pub attachments: u64,
+    /// Output streams that were read.
+    pub outputs: u64,
+    /// Nodes within executions that were read.
+    pub nodes: u64,
     /// What is wrong: the first thousand problems.
     pub problems: Vec<Problem>,
     /// How many problems there are.
@@ -62,11 +69,13 @@ impl Report {
 impl fmt::Display for Report {
     /// One line of counts, then one for each problem.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { executions, events, changes, payloads, checkpoints, .. } = self;
+        let Report {
+            executions, events, changes, payloads, checkpoints, attachments, outputs, nodes, ..
+        } = self;
         write!(
             f,
             "{executions} executions, {events} events, {changes} changes, {payloads} payloads, \
-             {checkpoints} checkpoints, {} problems",
+             {checkpoints} checkpoints, {attachments} attachments, {outputs} outputs, {nodes} nodes, {} problems",
             self.problem_count
         )?;
         self.problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))

@@ -70,7 +70,7 @@ fn files(folder: &Path, end: &str) -> usize {
         .map(|entry| entry.unwrap().path())
         .map(|path| match path.is_dir() {
             true => files(&path, end),
-            false => usize::from(path.extension().is_some_and(|found| found == end)),
+            false => usize::from(path.to_str().unwrap().ends_with(end)),
         })
         .sum()
 }
@@ -87,8 +87,31 @@ fn every_recorded_execution_goes_in_and_comes_back() {
     assert!(output.status.success(), "{text}");
     assert!(text.lines().any(|line| line == "mismatches 0"), "{text}");
     assert!(text.lines().any(|line| line == "unreadable 0"), "{text}");
-    for (kind, end) in [("temporal", "json"), ("cadence", "json"), ("wfformat", "json"), ("strings", "txt")] {
-        assert_eq!(counts(&text, kind)[0], files(&traces.join(kind), end), "{text}");
+    for (kind, folder, end) in [
+        ("temporal", "temporal", ".json"),
+        ("cadence", "cadence", ".json"),
+        ("wfformat", "wfformat", ".json"),
+        ("rumen", "rumen", ".json"),
+        ("seqera", "nextflow-seqera", "workflow-tasks.json"),
+        ("cromwell", "cromwell", ".json"),
+        ("strings", "strings", ".txt"),
+    ] {
+        let named = files(&traces.join(folder), end) + files(&traces.join(folder), "/workflow.json");
+        assert_eq!(counts(&text, kind)[0], named, "{kind}: {text}");
+    }
+    // What `SOURCES.md` there says: chains of runs, jobs with tasks and attempts, steps between tasks.
+    assert_eq!(counts(&text, "rumen"), [2, 4 + 210 + 283 + 5 + 746 + 893, 4289], "{text}");
+    assert_eq!(counts(&text, "cromwell")[1], 1 + 52, "{text}");
+    assert_eq!(counts(&text, "seqera")[1], 2 + 268 + 278, "{text}");
+    for line in [
+        "temporal 1 of 19, 1 of 14;",
+        "rumen 1 of 5, 9 of 3, 198 of 2;",
+        "seqera 4 of 3, 17 of 2;",
+        "rumen 9 with 897 at most, 2 deep;",
+        "cromwell 1 with 53 at most, 1 deep;",
+        "steps from task to task: 3551, of which 0 ",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
     }
 }
 
@@ -154,9 +177,12 @@ fn odd_files_are_kept_or_named() {
         "skipped 3",
         "cut.json: temporal: EOF",
         "twice.json: temporal: the event id 1 occurs twice",
-        "other.json: not one of the three kinds",
-        "runs that another file has too: 2,",
+        "other.json: not one of the kinds",
+        "executions that another file has too: 2,",
         "strings: 4 different ones in 60 places, of which the limits refuse 8",
+        "chains of attempts: strings 2 of 2",
+        "trees: wfformat 2 with 3 at most, 1 deep; strings 4 with 2 at most, 1 deep",
+        "steps from task to task: 4, of which 2 are named on one side only and 0 have no label",
     ] {
         assert!(text.contains(line), "{line} is not in {text}");
     }
@@ -209,7 +235,7 @@ fn a_named_file_that_cannot_be_read_ends_with_1_and_stops_nothing() {
     let good = write(folder.path(), "good.json", &format!("{{\"events\": [{STARTED}]}}"));
     let other = write(folder.path(), "other.json", "{}");
     let absent = folder.path().join("absent.json");
-    for (bad, reason) in [(&other, "not one of the three kinds"), (&absent, "No such file")] {
+    for (bad, reason) in [(&other, "not one of the kinds"), (&absent, "No such file")] {
         let output = run([bad, &good]);
         let text = text(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");

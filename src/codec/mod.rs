@@ -2,6 +2,7 @@
 //!
 //! `docs/format.md` is the specification; `tests/format.rs` holds its examples against this code.
 
+mod beside;
 mod bulk;
 mod change;
 mod event;
@@ -13,6 +14,10 @@ mod span;
 mod totals;
 mod wire;
 
+pub(crate) use beside::{
+    OutputRow, Value, decode_attachment, decode_chunk, decode_node, decode_output, decode_progress,
+    encode_attachment, encode_chunk, encode_node, encode_output, encode_progress, name_of, name_row,
+};
 pub(crate) use bulk::{BulkPlace, decode_bulk, encode_bulk};
 pub(crate) use change::{decode_change, decode_change_number, encode_change};
 pub(crate) use event::{decode_event, encode_event};

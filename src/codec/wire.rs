@@ -145,6 +145,10 @@ impl<'a> Reader<'a> {
         utf8(self.take(len)?).map(Text::from)
     }
 
+    pub(crate) fn bytes_to_end(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
     pub(crate) fn rest(&mut self) -> Result<&'a str, Reason> {
         utf8(std::mem::take(&mut self.0))
     }

@@ -21,12 +21,11 @@ use redb::StorageBackend;
 use record::{Header, RECORD_HEADER, SECTOR, frame_record, parse_record};
 
 use crate::error::StorageError;
+use crate::tables::MAX_REDO;
 
 /// Journals start over at this size. Measured: a checkpoint then costs a few microseconds for each operation
 /// in between, and replaying a full journal takes a few tens of milliseconds.
 pub(crate) const CAPACITY: u64 = 8 * 1024 * 1024;
-/// Larger transactions commit through redb directly: at that size its scattered pages have become long runs.
-const MAX_RECORD: usize = 1024 * 1024;
 /// The file grows by this much, written with zeros, so that a sync has no metadata to write.
 const CHUNK: u64 = 1024 * 1024;
 
@@ -132,7 +131,7 @@ impl Journal {
     /// `true` if this transaction can become durable here: it follows the last record, and there is room.
     pub(crate) fn takes(&self, from: u64, body: &[u8]) -> bool {
         self.version == Some(from)
-            && body.len() <= MAX_RECORD
+            && body.len() <= MAX_REDO
             && self.position + (RECORD_HEADER + body.len()) as u64 + SECTOR <= CAPACITY
     }
 

@@ -6,6 +6,8 @@ mod lookup;
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
 
+use crate::attachment::{Attachment, Usage};
+use crate::beside::{self, AttachmentReader};
 use crate::change::{Change, ChangeKind};
 use crate::codec::{Totals, job_prefix};
 use crate::context::Context;
@@ -16,7 +18,9 @@ use crate::history::{self, Durations, LabelCount, Matches, Trace, Tree};
 use crate::id::{ChangeSeq, EventSeq};
 use crate::json::Json;
 use crate::lifecycle::{Phase, State};
+use crate::output::{Output, OutputPart};
 use crate::page::Page;
+use crate::progress::{Node, Progress};
 use crate::query::{Plan, Query};
 use crate::schema::Tag;
 use crate::sequence::{Gapless, Numbered};
@@ -242,6 +246,100 @@ pub trait Readable: sealed::View {
     /// in the order of creation. Holds as much as the tree is deep. Empty for an unknown execution.
     fn tree(&self, id: impl AsRef<str>) -> Result<Tree<'_>, ReadError> {
         history::tree(self, id.as_ref())
+    }
+
+    /// What is kept of an attachment beside its value; `None` if there is none of this key, or no such execution.
+    fn attachment(&self, id: impl AsRef<str>, key: impl AsRef<str>) -> Result<Option<Attachment>, ReadError> {
+        Ok(beside::attachment(self, id.as_ref(), key.as_ref())?.map(|(attachment, _)| attachment))
+    }
+
+    /// The attachments of an execution whose keys begin with a prefix, in the order of their keys; all of them for an
+    /// empty one.
+    fn attachments(
+        &self,
+        id: impl AsRef<str>,
+        prefix: impl AsRef<str>,
+    ) -> Result<List<'_, Attachment>, ReadError> {
+        let Some(number) = self.tables().number(id.as_ref())? else { return Ok(List::empty()) };
+        let rows = self.tables().attachment_rows(number, prefix.as_ref())?;
+        Ok(List::new(rows.map(|row| Ok(row?.0))))
+    }
+
+    /// The value of an attachment, whole, in memory: of a URI its text.
+    fn attachment_bytes(
+        &self,
+        id: impl AsRef<str>,
+        key: impl AsRef<str>,
+    ) -> Result<Option<Vec<u8>>, ReadError> {
+        beside::attachment_bytes(self, id.as_ref(), key.as_ref())
+    }
+
+    /// The value of an attachment, to be read 64 KiB at a time, from any place.
+    fn open_attachment(
+        &self,
+        id: impl AsRef<str>,
+        key: impl AsRef<str>,
+    ) -> Result<Option<AttachmentReader<'_>>, ReadError> {
+        beside::open_attachment(self, id.as_ref(), key.as_ref())
+    }
+
+    /// How much the attachments take of all executions that a query finds: of one, of a job, of a label's value. A quota, say.
+    /// Looks at each of these executions and at each of their attachments, not at the values.
+    fn attachment_usage(&self, query: &Query) -> Result<Usage, ReadError> {
+        beside::usage(self, query)
+    }
+
+    /// An output stream of an execution: its length, and what is kept.
+    fn output(&self, id: impl AsRef<str>, name: impl AsRef<str>) -> Result<Option<Output>, ReadError> {
+        Ok(beside::output(self, id.as_ref(), name.as_ref())?.map(|row| row.output))
+    }
+
+    /// The output streams of an execution, in the order of their names.
+    fn outputs(&self, id: impl AsRef<str>) -> Result<List<'_, Output>, ReadError> {
+        let Some(number) = self.tables().number(id.as_ref())? else { return Ok(List::empty()) };
+        let rows = self.tables().output_rows(number)?;
+        Ok(List::new(rows.map(|row| Ok(row?.output))))
+    }
+
+    /// Reads an output stream from an offset on, at most so many bytes, and no further than a dropped part. An offset in a
+    /// dropped part goes on behind it; one beyond the end is the end. `None` if there is no such stream.
+    ///
+    /// Reading on at [`OutputPart::next`] gives every byte that is kept once; see
+    /// [`Store::follow_output`](crate::Store::follow_output) to wait for more.
+    fn read_output(
+        &self,
+        id: impl AsRef<str>,
+        name: impl AsRef<str>,
+        from: u64,
+        most: usize,
+    ) -> Result<Option<OutputPart>, ReadError> {
+        let row = beside::output(self, id.as_ref(), name.as_ref())?;
+        row.map(|row| beside::read_output(self, &row, from, most)).transpose()
+    }
+
+    /// A node within an execution.
+    fn node(&self, id: impl AsRef<str>, name: impl AsRef<str>) -> Result<Option<Node>, ReadError> {
+        let Some(number) = self.tables().number(id.as_ref())? else { return Ok(None) };
+        match self.tables().node_place(number, name.as_ref())? {
+            Some(place) => self.tables().node(number, place),
+            None => Ok(None),
+        }
+    }
+
+    /// The nodes within an execution, in the order in which each was first heard of.
+    fn nodes(&self, id: impl AsRef<str>) -> Result<List<'_, Node>, ReadError> {
+        match self.tables().number(id.as_ref())? {
+            Some(number) => Ok(List::new(self.tables().node_rows(number)?)),
+            None => Ok(List::empty()),
+        }
+    }
+
+    /// How many nodes of an execution are in each state. Two look-ups, however many nodes there are.
+    fn progress(&self, id: impl AsRef<str>) -> Result<Progress, ReadError> {
+        match self.tables().number(id.as_ref())? {
+            Some(number) => Ok(self.tables().progress(number)?.unwrap_or_default()),
+            None => Ok(Progress::default()),
+        }
     }
 
     /// The events of an execution with sequence numbers in a range, in order; `rev()` gives the last first.

@@ -1,15 +1,20 @@
 //! The tables of one transaction, each opened when it is first used and then held. No policy lives here: no
 //! conditions, no clock, no arithmetic of revisions; and no table knows another.
 
+mod attachments;
+mod beside;
 mod bulks;
 mod changes;
 mod checkpoints;
+mod chunks;
 mod completed;
 mod events;
 mod executions;
 mod ids;
 mod index;
 mod labels;
+mod nodes;
+mod outputs;
 mod payloads;
 mod rows;
 mod settled;
@@ -28,9 +33,14 @@ use crate::codec::Writer;
 use crate::error::{ReadError, StorageError};
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
 
+pub(crate) use beside::storage;
 pub(crate) use executions::{Found, Pick};
 pub(crate) use labels::LabelValues;
 pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
+
+/// What a transaction remembers for the journal at most: larger ones commit through redb directly. At that size its
+/// scattered pages have become long runs.
+pub(crate) const MAX_REDO: usize = 1024 * 1024;
 
 /// A transaction that tables can be opened in.
 pub trait Source {
@@ -110,8 +120,16 @@ pub struct Tables<S: Source> {
     settled: Slot<S, Number>,
     spans: Slot<S, StateRow>,
     bulks: Slot<S, Bytes>,
-    /// What was written, if the journal is to know.
+    attachments: Slot<S, Bytes>,
+    outputs: Slot<S, Bytes>,
+    chunks: Slot<S, Pair>,
+    nodes: Slot<S, Pair>,
+    node_names: Slot<S, Bytes>,
+    progress: Slot<S, Number>,
+    /// What was written, if the journal is to know; up to [`MAX_REDO`].
     redo: Option<Vec<u8>>,
+    /// More was written than that.
+    redo_is_partial: bool,
     /// Bytes of keys and values that were written or removed.
     written: usize,
     /// Room for the value that is being encoded.
@@ -139,7 +157,14 @@ impl<S: Source> Tables<S> {
             settled: Slot::new(schema::SETTLED),
             spans: Slot::new(schema::SPANS),
             bulks: Slot::new(schema::BULKS),
+            attachments: Slot::new(schema::ATTACHMENTS),
+            outputs: Slot::new(schema::OUTPUTS),
+            chunks: Slot::new(schema::CHUNKS),
+            nodes: Slot::new(schema::NODES),
+            node_names: Slot::new(schema::NODE_NAMES),
+            progress: Slot::new(schema::PROGRESS),
             redo: None,
+            redo_is_partial: false,
             written: 0,
             scratch: Vec::new(),
         }
@@ -180,6 +205,12 @@ impl<S: Source> Tables<S> {
             Tag::Settled => all(tag, self.settled.get(source)?),
             Tag::Spans => all(tag, self.spans.get(source)?),
             Tag::Bulks => all(tag, self.bulks.get(source)?),
+            Tag::Attachments => all(tag, self.attachments.get(source)?),
+            Tag::Outputs => all(tag, self.outputs.get(source)?),
+            Tag::Chunks => all(tag, self.chunks.get(source)?),
+            Tag::Nodes => all(tag, self.nodes.get(source)?),
+            Tag::NodeNames => all(tag, self.node_names.get(source)?),
+            Tag::Progress => all(tag, self.progress.get(source)?),
         }
     }
 
@@ -210,6 +241,12 @@ impl<S: Source> Tables<S> {
             Tag::Settled => has(self.settled.get(source)?, fixed(key)?),
             Tag::Spans => has(self.spans.get(source)?, fixed(key)?),
             Tag::Bulks => has(self.bulks.get(source)?, key),
+            Tag::Attachments => has(self.attachments.get(source)?, key),
+            Tag::Outputs => has(self.outputs.get(source)?, key),
+            Tag::Chunks => has(self.chunks.get(source)?, fixed(key)?),
+            Tag::Nodes => has(self.nodes.get(source)?, fixed(key)?),
+            Tag::NodeNames => has(self.node_names.get(source)?, key),
+            Tag::Progress => has(self.progress.get(source)?, fixed(key)?),
         }
     }
 }
@@ -239,6 +276,12 @@ impl Tables<Snapshot> {
             Tag::Settled => of(self.settled.get(source)?),
             Tag::Spans => of(self.spans.get(source)?),
             Tag::Bulks => of(self.bulks.get(source)?),
+            Tag::Attachments => of(self.attachments.get(source)?),
+            Tag::Outputs => of(self.outputs.get(source)?),
+            Tag::Chunks => of(self.chunks.get(source)?),
+            Tag::Nodes => of(self.nodes.get(source)?),
+            Tag::NodeNames => of(self.node_names.get(source)?),
+            Tag::Progress => of(self.progress.get(source)?),
         }
     }
 }
@@ -302,9 +345,15 @@ impl Tables<Live<'_>> {
             Tag::Settled => insert(&mut self.settled, source, fixed(key)?, value),
             Tag::Spans => insert(&mut self.spans, source, fixed(key)?, value),
             Tag::Bulks => insert(&mut self.bulks, source, key, value),
+            Tag::Attachments => insert(&mut self.attachments, source, key, value),
+            Tag::Outputs => insert(&mut self.outputs, source, key, value),
+            Tag::Chunks => insert(&mut self.chunks, source, fixed(key)?, value),
+            Tag::Nodes => insert(&mut self.nodes, source, fixed(key)?, value),
+            Tag::NodeNames => insert(&mut self.node_names, source, key, value),
+            Tag::Progress => insert(&mut self.progress, source, fixed(key)?, value),
         }?;
         self.written += key.len() + value.len();
-        if let Some(redo) = &mut self.redo {
+        if let Some(redo) = self.room_for_redo(value.len()) {
             let mut redo = Writer::append(redo);
             redo.byte(tag as u8);
             redo.bytes(key);
@@ -346,9 +395,15 @@ impl Tables<Live<'_>> {
             Tag::Settled => delete(&mut self.settled, source, fixed(key)?),
             Tag::Spans => delete(&mut self.spans, source, fixed(key)?),
             Tag::Bulks => delete(&mut self.bulks, source, key),
+            Tag::Attachments => delete(&mut self.attachments, source, key),
+            Tag::Outputs => delete(&mut self.outputs, source, key),
+            Tag::Chunks => delete(&mut self.chunks, source, fixed(key)?),
+            Tag::Nodes => delete(&mut self.nodes, source, fixed(key)?),
+            Tag::NodeNames => delete(&mut self.node_names, source, key),
+            Tag::Progress => delete(&mut self.progress, source, fixed(key)?),
         }?;
         self.written += key.len();
-        if found && let Some(redo) = &mut self.redo {
+        if found && let Some(redo) = self.room_for_redo(0) {
             let mut redo = Writer::append(redo);
             redo.byte(tag as u8);
             redo.bytes(key);
@@ -377,9 +432,20 @@ impl Tables<Live<'_>> {
         self.written
     }
 
-    /// What was written.
-    pub(crate) fn take_redo(&mut self) -> Vec<u8> {
-        self.redo.take().unwrap_or_default()
+    /// Where the next row goes, if all of them are remembered so far.
+    fn room_for_redo(&mut self, more: usize) -> Option<&mut Vec<u8>> {
+        let redo = self.redo.as_mut()?;
+        if !self.redo_is_partial && redo.len() + more > MAX_REDO {
+            self.redo_is_partial = true;
+            *redo = Vec::new();
+        }
+        (!self.redo_is_partial).then_some(redo)
+    }
+
+    /// What was written; `None` if it was too much to be remembered.
+    pub(crate) fn take_redo(&mut self) -> Option<Vec<u8>> {
+        let redo = self.redo.take().unwrap_or_default();
+        (!self.redo_is_partial).then_some(redo)
     }
 }
 

@@ -73,6 +73,7 @@ pub(crate) fn verify(txn: &ReadTxn) -> Result<Report, ReadError> {
     verifier.changes(&totals)?;
     verifier.payloads()?;
     verifier.checkpoints(&totals)?;
+    verifier.beside()?;
     Ok(verifier.report)
 }
 
@@ -91,6 +92,11 @@ impl<S: Source> Verifier<'_, S> {
                 Ok(None)
             }
         }
+    }
+
+    /// `true` if there is an execution of this number.
+    pub(super) fn is_known(&self, number: u64) -> bool {
+        self.known.contains_key(&number)
     }
 
     fn executions(&mut self, totals: &Totals) -> Result<(), ReadError> {

@@ -3,8 +3,11 @@
 //! Every operation checks everything before its first write, so a refused one leaves no trace. What can
 //! still fail after that is the storage; then the transaction is marked as failed and will not be committed.
 
+mod attachments;
 mod indexes;
 mod links;
+mod nodes;
+mod outputs;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -207,10 +210,10 @@ impl<'t> Writer<'t> {
         Ok(after)
     }
 
-    /// Deletes an execution, if it is as expected, with its events and index rows. Returns its last record.
+    /// Deletes an execution, if it is as expected, with its events and everything beside it. Returns its last record.
     ///
     /// The change log keeps what it needs to show the execution as it was. Costs as much as the execution
-    /// has events.
+    /// has events, attachments, output and nodes; those are not kept for the log.
     pub fn delete(&mut self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, WriteError> {
         let (place, last) = self.expected(id.as_ref(), expect)?;
         self.delete_at(&place, &last)?;
@@ -233,6 +236,7 @@ impl<'t> Writer<'t> {
             for seq in 1..=last.event_count {
                 w.tables.remove_event(place.number, seq)?;
             }
+            w.clear_beside(place.number)?;
             w.tables.remove_execution(place.number)?;
             w.tables.remove_id(last.id.as_str())?;
             w.log(&Entry {

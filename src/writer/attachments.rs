@@ -1,0 +1,168 @@
+//! Attachments: named values beside an execution.
+
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use super::Writer;
+use crate::attachment::{Attachment, AttachmentKind, NewAttachment, check_name};
+use crate::codec::Value;
+use crate::error::{StorageError, WriteError};
+use crate::reader::sealed::View;
+use crate::tables::storage;
+use crate::text::Text;
+
+/// Values up to this size are kept in the row of their attachment.
+pub(crate) const INLINE_VALUE: usize = 1024;
+/// The length of a chunk. A little less than 64 KiB, so that its row fits into redb's page of that size.
+pub(crate) const CHUNK: usize = 64 * 1024 - 256;
+
+/// # Attachments
+///
+/// Named values beside an execution, which cost nothing until they are read or written. They leave the record, its
+/// revision and the change log as they are; to have them change together with the record, put them in the
+/// transaction of the update. They are deleted with their execution.
+impl Writer<'_> {
+    /// Puts a value beside an execution, in the place of the one of this key if there is one.
+    ///
+    /// Readers see the old value until the commit. Values up to 1 KiB cost a row, larger ones a row more for each 64 KiB.
+    pub fn put_attachment(
+        &mut self,
+        id: impl AsRef<str>,
+        new: NewAttachment,
+    ) -> Result<Attachment, WriteError> {
+        let number = self.existing(id.as_ref())?;
+        let attachment = new.build(self.context.clock.now())?;
+        let before = self.tables.attachment(number, &attachment.key)?;
+        self.storing(|w| {
+            if let Some((_, Value::Blob(blob))) = before {
+                w.remove_blob(blob)?;
+            }
+            let value = if new.value.len() <= INLINE_VALUE {
+                Value::Inline(new.value)
+            } else {
+                let blob = w.next_blob();
+                let mut offset = 0;
+                for part in new.value.chunks(CHUNK) {
+                    w.tables.put_chunk(blob, offset, [part, &[]])?;
+                    offset += part.len() as u64;
+                }
+                Value::Blob(blob)
+            };
+            w.tables.put_attachment(number, &attachment, &value)?;
+            w.put_totals()
+        })?;
+        Ok(attachment)
+    }
+
+    /// Puts bytes that are read from somewhere, to their end, without holding them in memory.
+    ///
+    /// Other writers wait meanwhile: read from what does not keep them waiting, such as a file. An error of the reader is
+    /// [`WriteError::Source`], and leaves nothing behind.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Readable, Store};
+    /// use std::io::Read;
+    ///
+    /// # let store = Store::in_memory()?;
+    /// # store.create_execution(NewExecution::new("j").id("e"), &[])?;
+    /// let mut picture = std::io::repeat(7).take(1_000_000); // a `File`, say
+    /// store.write(|w| w.put_attachment_from("e", "dag.png", "image/png", &mut picture))?;
+    ///
+    /// let r = store.begin_read()?;
+    /// let mut from = r.open_attachment("e", "dag.png")?.unwrap();
+    /// std::io::copy(&mut from, &mut std::io::sink()).unwrap(); // 64 KiB at a time
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn put_attachment_from(
+        &mut self,
+        id: impl AsRef<str>,
+        key: impl Into<Text>,
+        content_type: impl Into<Text>,
+        from: &mut dyn Read,
+    ) -> Result<Attachment, WriteError> {
+        let number = self.existing(id.as_ref())?;
+        let mut attachment = Attachment {
+            key: key.into(),
+            kind: AttachmentKind::Bytes,
+            content_type: content_type.into(),
+            size: 0,
+            modified_at: self.context.clock.now(),
+        };
+        attachment.check()?;
+        let before = self.tables.attachment(number, &attachment.key)?;
+        let blob = self.next_blob();
+        let mut buffer = Vec::with_capacity(CHUNK);
+        let value = loop {
+            buffer.clear();
+            self.fill(&mut buffer, from, blob)?;
+            if attachment.size == 0 && buffer.len() <= INLINE_VALUE {
+                attachment.size = buffer.len() as u64;
+                break Value::Inline(buffer);
+            }
+            if !buffer.is_empty() {
+                self.storing(|w| w.tables.put_chunk(blob, attachment.size, [&buffer, &[]]))?;
+                attachment.size += buffer.len() as u64;
+            }
+            if buffer.len() < CHUNK {
+                break Value::Blob(blob);
+            }
+        };
+        self.storing(|w| {
+            if let Some((_, Value::Blob(blob))) = before {
+                w.remove_blob(blob)?;
+            }
+            w.tables.put_attachment(number, &attachment, &value)?;
+            w.put_totals()
+        })?;
+        Ok(attachment)
+    }
+
+    /// Reads the next chunk. If the caller's reader fails or panics, what was written of the blob goes again.
+    fn fill(&mut self, buffer: &mut Vec<u8>, from: &mut dyn Read, blob: u64) -> Result<(), WriteError> {
+        let read = catch_unwind(AssertUnwindSafe(|| from.take(CHUNK as u64).read_to_end(buffer)));
+        if matches!(read, Ok(Ok(_))) {
+            return Ok(());
+        }
+        let removed = self.storing(|w| w.remove_blob(blob));
+        match read {
+            Err(panic) => resume_unwind(panic),
+            Ok(read) => removed.and_then(|()| read.map(drop).map_err(WriteError::Source)),
+        }
+    }
+
+    /// Deletes an attachment; `false` if there was none of this key.
+    pub fn delete_attachment(
+        &mut self,
+        id: impl AsRef<str>,
+        key: impl AsRef<str>,
+    ) -> Result<bool, WriteError> {
+        let (number, key) = (self.existing(id.as_ref())?, key.as_ref());
+        check_name("attachment key", key)?;
+        let Some((_, value)) = self.tables.attachment(number, key)? else { return Ok(false) };
+        self.storing(|w| {
+            if let Value::Blob(blob) = value {
+                w.remove_blob(blob)?;
+            }
+            w.tables.remove_attachment(number, key)?;
+            w.put_totals()
+        })?;
+        Ok(true)
+    }
+
+    /// The number of an execution that must exist.
+    pub(super) fn existing(&self, id: &str) -> Result<u64, WriteError> {
+        self.tables().number(id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })
+    }
+
+    /// A blob is named by the version of the operation that writes it first.
+    pub(super) fn next_blob(&self) -> u64 {
+        self.totals.version + 1
+    }
+
+    pub(super) fn remove_blob(&mut self, blob: u64) -> Result<(), StorageError> {
+        for (offset, _) in self.tables.chunk_spans(blob, 0..u64::MAX).map_err(storage)? {
+            self.tables.remove_chunk(blob, offset)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! What runs within an execution: nodes, tasks, operators. And the end of everything beside an execution.
+
+use super::Writer;
+use crate::codec::{Value, decode_attachment, decode_output};
+use crate::error::{StorageError, WriteError};
+use crate::progress::{Node, NodeUpdate};
+use crate::schema::Tag;
+use crate::tables::{damaged, storage};
+
+/// # Nodes
+///
+/// The nodes, tasks or operators within an execution: when each started and ended, what it gave or why it failed. An update
+/// writes the row of the node and the row of sums, however many nodes there are; it leaves the record, its
+/// revision and the change log as they are. Nodes are deleted with their execution.
+impl Writer<'_> {
+    /// Says what became of a node, which is new if there is none of the name. Returns it as it is then.
+    ///
+    /// Every state may follow every other: a node that is started once more counts its attempts.
+    pub fn put_node(&mut self, id: impl AsRef<str>, update: NodeUpdate) -> Result<Node, WriteError> {
+        let number = self.existing(id.as_ref())?;
+        update.check()?;
+        let now = self.context.clock.now();
+        let known = self.tables.node_place(number, &update.name)?;
+        let before = match known {
+            None => None,
+            Some(place) => {
+                let missing =
+                    || damaged(Tag::Nodes, &crate::codec::pair(number, place), "the node is missing");
+                Some(self.tables.node(number, place)?.ok_or_else(missing)?)
+            }
+        };
+        let mut progress = self.tables.progress(number)?.unwrap_or_default();
+        // Places are given once: a node is never deleted alone.
+        let place = known.unwrap_or(progress.total() + 1);
+        if let Some(before) = &before {
+            let slot = progress.slot(before.state);
+            *slot = slot.saturating_sub(1);
+        }
+        let node = update.apply(before, now);
+        *progress.slot(node.state) += 1;
+        self.storing(|w| {
+            w.tables.put_node(number, place, &node)?;
+            if known.is_none() {
+                w.tables.put_node_place(number, &node.name, place)?;
+            }
+            w.tables.put_progress(number, &progress)?;
+            w.put_totals()
+        })?;
+        Ok(node)
+    }
+
+    /// Deletes everything beside an execution that is being deleted, damaged rows too.
+    pub(super) fn clear_beside(&mut self, number: u64) -> Result<(), StorageError> {
+        let attachments = self.tables.rows_beside(Tag::Attachments, number, |key, value| {
+            let found = decode_attachment(Tag::Attachments as u8, key, value);
+            let blob = found.ok().and_then(|(_, value)| match value {
+                Value::Blob(blob) => Some(blob),
+                Value::Inline(_) => None,
+            });
+            (key.to_vec(), blob)
+        });
+        let outputs = self.tables.rows_beside(Tag::Outputs, number, |key, value| {
+            let found = decode_output(Tag::Outputs as u8, key, value);
+            (key.to_vec(), found.ok().map(|row| row.blob))
+        });
+        for (tag, rows) in [(Tag::Attachments, attachments), (Tag::Outputs, outputs)] {
+            for (key, blob) in rows.map_err(storage)? {
+                if let Some(blob) = blob {
+                    self.remove_blob(blob)?;
+                }
+                self.tables.remove(tag, &key)?;
+            }
+        }
+        if self.tables.remove_progress(number)? {
+            for tag in [Tag::Nodes, Tag::NodeNames] {
+                let keys = self.tables.rows_beside(tag, number, |key, _| key.to_vec());
+                for key in keys.map_err(storage)? {
+                    self.tables.remove(tag, &key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
