@@ -1,6 +1,8 @@
 //! Random sequences of operations against a store of plain maps: every result, error and list must be equal.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "common/besides.rs"]
+mod besides;
 #[path = "common/cases.rs"]
 mod cases;
 #[path = "common/compare.rs"]

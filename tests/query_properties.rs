@@ -4,6 +4,8 @@
 //! `EXECSTORE_QUERY_CASES` says how many stores, each with 60 queries; 40 by default. A failure prints its seed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "common/besides.rs"]
+mod besides;
 #[path = "common/dice.rs"]
 mod dice;
 #[path = "common/model.rs"]

@@ -73,6 +73,12 @@ pub fn cases() -> impl Strategy<Value = Case> {
         1 => (0..4u8, 0..220u8).prop_map(|(name, seq)| Op::SetCheckpoint { name, seq }),
         1 => (0..4u8).prop_map(|name| Op::DeleteCheckpoint { name }),
         1 => (0..220u8).prop_map(|seq| Op::Trim { seq }),
+        5 => (0..16u8, any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(id, act, name, size)| Op::Beside {
+            id,
+            act,
+            name,
+            size,
+        }),
     ];
     let how = prop_oneof![
         3 => Just(How::Closure), 2 => Just(How::Batch), 3 => Just(How::Held), 1 => Just(How::Entered), 1 => Just(How::Joined),

@@ -47,6 +47,7 @@ pub fn compare_all(r: &impl Readable, model: &Model, dice: &mut Dice) {
     }
     labels(r, &all);
     links(r, &all);
+    crate::besides::compare(r, model);
     let checkpoints: Vec<_> =
         r.checkpoints().unwrap().into_iter().map(|(name, seq)| (name, seq.get())).collect();
     let expected: Vec<_> = model.checkpoints.iter().map(|(name, seq)| (name.clone(), *seq)).collect();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use execstore::{ChangeKind, ExecutionId, InputError, Lifecycle, Revision, State, WriteError};
 
+use crate::besides::Beside;
 use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Want};
 
 /// What changes the parts of a record that an update names.
@@ -29,6 +30,8 @@ pub struct Model {
     pub last_number: u64,
     /// The last change of each record.
     pub last_changes: BTreeMap<u64, u64>,
+    /// What lies beside each record.
+    pub beside: BTreeMap<u64, Arc<Beside>>,
     /// How many entries of the log were trimmed.
     pub trimmed: u64,
     /// How many operations changed something.
@@ -199,6 +202,7 @@ impl Model {
     pub fn delete(&mut self, id: &str, want: &Want, now: i64) -> Result<Rec, WriteError> {
         let (number, before) = self.expected(id, want)?;
         self.events.remove(&number);
+        self.beside.remove(&number);
         self.put(number, ChangeKind::Deleted, None, now, 0);
         Ok(before)
     }

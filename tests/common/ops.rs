@@ -21,6 +21,7 @@ pub enum Op {
     SetCheckpoint { name: u8, seq: u8 },
     DeleteCheckpoint { name: u8 },
     Trim { seq: u8 },
+    Beside { id: u8, act: u8, name: u8, size: u8 },
 }
 
 fn payload(kind: u8) -> String {
@@ -186,6 +187,11 @@ pub fn perform(w: &mut Writer<'_>, model: &mut Model, op: &Op, now: i64) -> Vec<
             let name = ["", "a", "b", "c"][*name as usize % 4];
             same(op, w.delete_checkpoint(name), Ok(model.delete_checkpoint(name)));
             vec![]
+        }
+        Op::Beside { id, act, name, size } => {
+            let id = pick(model, *id);
+            crate::besides::act(w, model, &id, *act, *name, *size, now);
+            vec![id]
         }
         Op::Trim { seq } => {
             let seq = u64::from(*seq) * (model.log.len() as u64 + 1) / 200;
