@@ -58,6 +58,7 @@ mod follow;
 mod handle;
 mod history;
 mod id;
+mod identity;
 mod journal;
 mod journaling;
 mod json;
@@ -105,6 +106,7 @@ pub use filter::Filter;
 pub use follow::OutputFollower;
 pub use history::{Durations, LabelCount, Matches, TableSize, Trace, Tree};
 pub use id::{ChangeSeq, EventSeq, ExecutionId, JobId, Revision};
+pub use identity::Identity;
 pub use json::Json;
 pub use lifecycle::{Lifecycle, LifecycleBuilder, Phase, State, StateSet};
 pub use maintain::Maintenance;
@@ -121,7 +123,7 @@ pub use time::{Clock, SystemClock, Timestamp};
 pub use txn::{ReadTxn, WriteTxn};
 pub use verify::{Problem, Report};
 pub use watch::{Changes, Next, Start, Watcher};
-pub use writer::{Receipt, Writer};
+pub use writer::{Created, Receipt, Writer};
 
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}

@@ -94,6 +94,8 @@ fn every_recorded_execution_goes_in_and_comes_back() {
         ("rumen", "rumen", ".json"),
         ("seqera", "nextflow-seqera", "workflow-tasks.json"),
         ("cromwell", "cromwell", ".json"),
+        ("pegasus", "pegasus", ".bp"),
+        ("spark", "spark", "eventlog"),
         ("strings", "strings", ".txt"),
     ] {
         let named = files(&traces.join(folder), end) + files(&traces.join(folder), "/workflow.json");
@@ -103,12 +105,16 @@ fn every_recorded_execution_goes_in_and_comes_back() {
     assert_eq!(counts(&text, "rumen"), [2, 4 + 210 + 283 + 5 + 746 + 893, 4289], "{text}");
     assert_eq!(counts(&text, "cromwell")[1], 1 + 52, "{text}");
     assert_eq!(counts(&text, "seqera")[1], 2 + 268 + 278, "{text}");
+    assert_eq!(counts(&text, "pegasus")[1], 2 + (39 + 39 + 436) + (14 + 14 + 26), "{text}");
+    assert_eq!(counts(&text, "spark")[1], 2 * (1 + 5 + 5 + 107), "{text}");
     for line in [
         "temporal 1 of 19, 1 of 14;",
         "rumen 1 of 5, 9 of 3, 198 of 2;",
         "seqera 4 of 3, 17 of 2;",
         "rumen 9 with 897 at most, 2 deep;",
         "cromwell 1 with 53 at most, 1 deep;",
+        "pegasus 2 with 515 at most, 3 deep;",
+        "spark 2 with 118 at most, 3 deep;",
         "steps from task to task: 3551, of which 0 ",
     ] {
         assert!(text.contains(line), "{line} is not in {text}");
@@ -161,6 +167,17 @@ fn odd_files_are_kept_or_named() {
     write(&odd, "cut.json", &format!("{{\"events\": [{STARTED}, {{\"eventI"));
     write(&odd, "twice.json", &format!("{{\"events\": [{STARTED}, {STARTED}]}}"));
     write(&odd, "other.json", r#"{"events": [{"id": 1, "timestamp": "t"}]}"#);
+    write(&odd, "digest.json", r#"{"id": "w", "workflowName": "w", "calls": {"c.0": {"attempt": 1}}}"#);
+    write(&odd, "jobs.json", r#"{"jobID": "j", "mapTasks": []} {"jobID": "k", "mapTasks": [{"taskID": "#);
+    write(
+        &odd,
+        "calls.json",
+        r#"{"id": "w", "workflowName": "w", "calls": {"c": [{"executionStatus": "Done"}"#,
+    );
+    write(&odd, "self.json", r#"{"id": "w", "parentWorkflowId": "w", "workflowName": "w", "calls": {}}"#);
+    write(&odd, "workflow-tasks.json", r#"[{"taskId": 7, "hash": "h", "attempt": 1, "submit": "noon"}]"#);
+    write(&odd, "log", "{\"Event\": \"SparkListenerApplicationStart\", \"App ID\": \"a\"}\n{\"Event\"\n");
+    write(&odd, "x.bp", "ts=1 event=stampede.wf.plan level=Info\n");
     write(&odd, "notes.txt", "not in a folder of strings");
     fs::write(odd.join("bytes.bin"), [0xff, 0]).unwrap();
 
@@ -173,8 +190,14 @@ fn odd_files_are_kept_or_named() {
     assert_eq!(counts(&text, "wfformat"), [1, 4, 2], "{text}");
     for line in [
         "mismatches 0",
-        "unreadable 2",
-        "skipped 3",
+        "unreadable 8",
+        "skipped 4",
+        "jobs.json: rumen: job 2: EOF",
+        "calls.json: cromwell: EOF",
+        "self.json: cromwell: w has a link to itself",
+        "workflow-tasks.json: seqera: task 1: submit is \"noon\", not a time",
+        "log: spark: line 2: EOF",
+        "x.bp: pegasus: line 1: it has no xwf.id",
         "cut.json: temporal: EOF",
         "twice.json: temporal: the event id 1 occurs twice",
         "other.json: not one of the kinds",

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
         "expect",
         "filter",
         "id",
+        "identity",
         "json",
         "lifecycle",
         "limits",

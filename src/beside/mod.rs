@@ -3,11 +3,13 @@
 mod read;
 
 use crate::attachment::{Attachment, Usage};
-use crate::codec::{OutputRow, Value, pair};
+use crate::codec::{OutputRow, Value, name_row, pair};
 use crate::error::ReadError;
+use crate::identity::{IDENTITY_KEY, Identity};
+use crate::json::Json;
 use crate::output::OutputPart;
 use crate::query::Query;
-use crate::reader::sealed::View;
+use crate::reader::{find, sealed::View};
 use crate::schema::Tag;
 use crate::tables::damaged;
 
@@ -47,6 +49,23 @@ pub(crate) fn attachment_bytes<V: View + ?Sized>(
         return Err(gap(blob, bytes.len() as u64));
     }
     Ok(Some(bytes))
+}
+
+pub(crate) fn verify_identity<V: View + ?Sized>(view: &V, id: &str) -> Result<Option<Identity>, ReadError> {
+    let Some(found) = find(view, id)? else { return Ok(None) };
+    let Some(document) = attachment_bytes(view, id, IDENTITY_KEY)? else { return Ok(None) };
+    let wrong = |reason: &str| {
+        ReadError::from(damaged(Tag::Attachments, &name_row(found.number, IDENTITY_KEY), reason))
+    };
+    let document = std::str::from_utf8(&document).map_err(|_| wrong("the identity is not UTF-8"))?;
+    let identity = Json::from_text(document).and_then(|document| Identity::from_document(&document));
+    let identity = identity.map_err(|error| wrong(&error.to_string()))?;
+    match identity.id() {
+        Ok(computed) if computed != id => Err(wrong(&format!("the identity gives the id {computed}"))),
+        Ok(_) if found.header.job_id != identity.job_id() => Err(wrong("the identity is of another job")),
+        Ok(_) => Ok(Some(identity)),
+        Err(error) => Err(wrong(&error.to_string())),
+    }
 }
 
 pub(crate) fn open_attachment<'r, V: View + ?Sized>(

@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::execution::{Execution, Header};
 use crate::history::{self, Durations, LabelCount, Matches, Trace, Tree};
 use crate::id::{ChangeSeq, EventSeq};
+use crate::identity::Identity;
 use crate::json::Json;
 use crate::lifecycle::{Phase, State};
 use crate::output::{Output, OutputPart};
@@ -287,6 +288,12 @@ pub trait Readable: sealed::View {
     /// Looks at each of these executions and at each of their attachments, not at the values.
     fn attachment_usage(&self, query: &Query) -> Result<Usage, ReadError> {
         beside::usage(self, query)
+    }
+
+    /// The identity that an execution's id was [computed](crate::NewExecution::identified) from, after computing it
+    /// again: one that does not give this id and this job is damage. `None` if it has none, or is not there.
+    fn verify_identity(&self, id: impl AsRef<str>) -> Result<Option<Identity>, ReadError> {
+        beside::verify_identity(self, id.as_ref())
     }
 
     /// An output stream of an execution: its length, and what is kept.

@@ -37,21 +37,31 @@ impl Writer<'_> {
             if let Some((_, Value::Blob(blob))) = before {
                 w.remove_blob(blob)?;
             }
-            let value = if new.value.len() <= INLINE_VALUE {
-                Value::Inline(new.value)
-            } else {
-                let blob = w.next_blob();
-                let mut offset = 0;
-                for part in new.value.chunks(CHUNK) {
-                    w.tables.put_chunk(blob, offset, [part, &[]])?;
-                    offset += part.len() as u64;
-                }
-                Value::Blob(blob)
-            };
-            w.tables.put_attachment(number, &attachment, &value)?;
+            w.put_value(number, &attachment, new.value)?;
             w.put_totals()
         })?;
         Ok(attachment)
+    }
+
+    /// Writes an attachment where there is none of its key.
+    pub(super) fn put_value(
+        &mut self,
+        number: u64,
+        attachment: &Attachment,
+        value: Vec<u8>,
+    ) -> Result<(), StorageError> {
+        let value = if value.len() <= INLINE_VALUE {
+            Value::Inline(value)
+        } else {
+            let blob = self.next_blob();
+            let mut offset = 0;
+            for part in value.chunks(CHUNK) {
+                self.tables.put_chunk(blob, offset, [part, &[]])?;
+                offset += part.len() as u64;
+            }
+            Value::Blob(blob)
+        };
+        self.tables.put_attachment(number, attachment, &value)
     }
 
     /// Puts bytes that are read from somewhere, to their end, without holding them in memory.

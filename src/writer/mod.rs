@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
+use crate::attachment::NewAttachment;
 use crate::change::{ChangeKind, Entry, Undo};
 use crate::codec::{BulkPlace, Totals, label, label_key, label_value};
 use crate::context::Context;
@@ -22,6 +23,7 @@ use crate::event::NewEvent;
 use crate::execution::{Execution, NewExecution, Update};
 use crate::expect::Expect;
 use crate::id::ChangeSeq;
+use crate::identity::IDENTITY_KEY;
 use crate::limits::check_checkpoint_name;
 use crate::reader::{Readable, find, load, sealed::View};
 use crate::redo::Redo;
@@ -66,6 +68,36 @@ impl Receipt {
     }
 }
 
+/// What [`Writer::create_or_get`] came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Created {
+    /// It was created.
+    New(Execution),
+    /// There was one of this id.
+    Existing(Execution),
+}
+
+impl Created {
+    /// `true` if it was created.
+    pub fn is_new(&self) -> bool {
+        matches!(self, Created::New(_))
+    }
+
+    /// The record, whichever it is.
+    pub fn execution(&self) -> &Execution {
+        match self {
+            Created::New(execution) | Created::Existing(execution) => execution,
+        }
+    }
+
+    /// The same, taken.
+    pub fn into_execution(self) -> Execution {
+        match self {
+            Created::New(execution) | Created::Existing(execution) => execution,
+        }
+    }
+}
+
 impl<'t> Writer<'t> {
     pub(crate) fn new(
         tables: Tables<Live<'t>>,
@@ -84,6 +116,9 @@ impl<'t> Writer<'t> {
     /// Creates an execution, with its first events. Returns the new record.
     pub fn create(&mut self, new: NewExecution, events: &[NewEvent]) -> Result<Execution, WriteError> {
         let now = self.context.clock.now();
+        let identity = new.identity.clone().map(|document| NewAttachment::json(IDENTITY_KEY, document));
+        let identity =
+            identity.map(|new| new.build(now).map(|attachment| (attachment, new.value))).transpose()?;
         let mut execution = new.build(&self.context.lifecycle, self.context.max_payload, now)?;
         check_events(events)?;
         if self.tables.number(execution.id.as_str())?.is_some() {
@@ -99,6 +134,9 @@ impl<'t> Writer<'t> {
             w.enter_indexes(&execution.header, number)?;
             w.put_record(number, 1, &execution, true)?;
             w.put_events(number, 0, events, now)?;
+            if let Some((attachment, value)) = identity {
+                w.put_value(number, &attachment, value)?;
+            }
             w.log(&Entry {
                 kind: ChangeKind::Created,
                 time: now,
@@ -110,6 +148,16 @@ impl<'t> Writer<'t> {
             })
         })?;
         Ok(execution)
+    }
+
+    /// Creates an execution, or gives the one of this id that there is already, as it is. Says which it was.
+    pub fn create_or_get(&mut self, new: NewExecution, events: &[NewEvent]) -> Result<Created, WriteError> {
+        if let Some(id) = new.known_id()
+            && let Some(existing) = self.get(id)?
+        {
+            return Ok(Created::Existing(existing));
+        }
+        self.create(new, events).map(Created::New)
     }
 
     /// Updates an execution, if it is as expected, and appends events. Returns the new record.
