@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use crate::execution::{Desired, Header, Labels};
 use crate::id::{ChangeSeq, EventSeq, ExecutionId, JobId, Revision};
 use crate::lifecycle::State;
+use crate::seal::Link;
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -52,6 +53,8 @@ pub struct Change {
     pub(crate) payload_version: u64,
     pub(crate) undo: Undo,
     pub(crate) new_events: u64,
+    /// In a tamper-evident store.
+    pub(crate) link: Option<Link>,
 }
 
 impl Change {
@@ -143,7 +146,6 @@ pub(crate) struct Entry<'a> {
     pub(crate) new_events: u64,
 }
 
-#[cfg(test)]
 impl Change {
     pub(crate) fn entry(&self) -> Entry<'_> {
         Entry {

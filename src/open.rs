@@ -16,6 +16,7 @@ use crate::handle::{LastHandle, let_go};
 use crate::journaling::{Home, Journaling, journal_path, open_error, sync_folder};
 use crate::lifecycle::Lifecycle;
 use crate::schema::{FORMAT, Tag};
+use crate::seal::Seal;
 use crate::shared::Shared;
 use crate::store::Store;
 use crate::tables::{Live, Snapshot, Tables, shield};
@@ -155,13 +156,16 @@ fn initialise(db: &Database, builder: &Builder) -> Result<(), OpenError> {
     {
         let mut tables = Tables::new(Live(&txn));
         tables.create_all()?;
+        let store_id = Uuid::new_v4().as_u128();
         tables.put_meta(&Meta {
             format: FORMAT,
-            store_id: Uuid::new_v4().as_u128(),
+            store_id,
             journal: 0,
             lifecycle: builder.lifecycle.clone().unwrap_or_default(),
+            sealed: builder.tamper_evident,
         })?;
-        tables.put_totals(&Totals::default())?;
+        let seal = builder.tamper_evident.then(|| Seal::new(store_id));
+        tables.put_totals(&Totals { seal, ..Totals::default() })?;
     }
     Ok(shield(|| txn.commit())?)
 }

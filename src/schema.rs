@@ -102,6 +102,13 @@ impl Tag {
         }
     }
 
+    /// The rows of a tamper-evident store are summed up, but for the two that hold the sum and who the store is, and the
+    /// indexes that have no values: the records determine those.
+    pub(crate) fn is_summed(self) -> bool {
+        use Tag::{Completed, Jobs, Labels, Links, Meta, States, Totals};
+        !matches!(self, Meta | Totals | Jobs | States | Labels | Links | Completed)
+    }
+
     pub(crate) fn from_byte(byte: u8) -> Option<Tag> {
         Tag::ALL.into_iter().find(|tag| *tag as u8 == byte)
     }

@@ -3,6 +3,7 @@
 mod beside;
 mod checks;
 mod indexes;
+mod seal;
 
 use std::fmt;
 

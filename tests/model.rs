@@ -107,6 +107,7 @@ impl Run {
         builder
             .set_cache_size(4 * 1024 * 1024)
             .set_max_payload(MAX_PAYLOAD)
+            .set_tamper_evident(case.seed & 2 != 0)
             .set_clock(move || Timestamp::from_nanos(shared.load(Ordering::Relaxed)));
         let home = match file {
             true => Home::File(tempfile::tempdir().unwrap()),

@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
         "progress",
         "query",
         "retention",
+        "seal",
         "text",
         "time",
     ],

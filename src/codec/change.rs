@@ -7,6 +7,7 @@ use super::{Reader, Reason, Writer, check_frame, finish_frame};
 use crate::change::{Change, ChangeKind, Entry, Undo};
 use crate::id::{ChangeSeq, ExecutionId, Revision};
 use crate::lifecycle::Lifecycle;
+use crate::seal::Link;
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -27,27 +28,35 @@ const PAYLOAD: u64 = 1 << 12;
 const PREVIEW: u64 = 1 << 13;
 const KNOWN: u64 = (1 << 14) - 1;
 
+/// In the byte of the kind: the hashes of a tamper-evident store are at the end.
+const LINKED: u8 = 0x80;
+
 /// Encodes an entry of the change log.
 pub(crate) fn encode_change(
     table: u8,
     key: &[u8],
-    change: &Entry<'_>,
+    (change, link): (&Entry<'_>, Option<&Link>),
     lifecycle: &Lifecycle,
     out: &mut Vec<u8>,
 ) {
     let mut w = Writer::frame(out);
-    w.byte(match change.kind {
+    let kind = match change.kind {
         ChangeKind::Created => 1,
         ChangeKind::Updated => 2,
         ChangeKind::EventsAppended => 3,
         ChangeKind::Deleted => 4,
-    });
+    };
+    w.byte(if link.is_some() { kind | LINKED } else { kind });
     w.fixed(change.time.as_nanos().cast_unsigned());
     w.number(change.number);
     w.number(change.payload_version);
     w.number(change.new_events);
     encode_header(change.header, lifecycle, &mut w);
     encode_undo(change.undo, lifecycle, &mut w);
+    if let Some(link) = link {
+        w.rest(&link.previous);
+        w.rest(&link.content);
+    }
     finish_frame(table, key, out);
 }
 
@@ -60,7 +69,9 @@ pub(crate) fn decode_change(
     lifecycle: &Lifecycle,
 ) -> Result<Change, Reason> {
     let mut r = Reader::new(check_frame(table, key, value)?);
-    let kind = match r.byte()? {
+    let kind = r.byte()?;
+    let is_linked = kind & LINKED != 0;
+    let kind = match kind & !LINKED {
         1 => ChangeKind::Created,
         2 => ChangeKind::Updated,
         3 => ChangeKind::EventsAppended,
@@ -74,8 +85,12 @@ pub(crate) fn decode_change(
         return Err("the entry has more events than its execution".into());
     }
     let undo = decode_undo(&mut r, lifecycle)?;
+    let link = match is_linked {
+        true => Some(Link { previous: r.hash()?, content: r.hash()? }),
+        false => None,
+    };
     r.end()?;
-    Ok(Change { seq, time, kind, number, header, payload_version, undo, new_events })
+    Ok(Change { seq, time, kind, number, header, payload_version, undo, new_events, link })
 }
 
 /// The number of the execution that an entry is about, and no more of it.
@@ -241,15 +256,19 @@ mod tests {
                 payload_version: 3,
                 undo,
                 new_events: 0,
+                link: None,
             };
             for kind in
                 [ChangeKind::Created, ChangeKind::Updated, ChangeKind::EventsAppended, ChangeKind::Deleted]
             {
                 change.kind = kind;
-                let mut out = Vec::new();
-                encode_change(5, b"k", &change.entry(), &lifecycle, &mut out);
-                assert_eq!(decode_change(5, b"k", ChangeSeq(8), &out, &lifecycle).unwrap(), change);
-                assert_eq!(decode_change_number(5, b"k", &out).unwrap(), 300);
+                for link in [None, Some(Link { previous: [7; 32], content: [9; 32] })] {
+                    change.link = link;
+                    let mut out = Vec::new();
+                    encode_change(5, b"k", (&change.entry(), link.as_ref()), &lifecycle, &mut out);
+                    assert_eq!(decode_change(5, b"k", ChangeSeq(8), &out, &lifecycle).unwrap(), change);
+                    assert_eq!(decode_change_number(5, b"k", &out).unwrap(), 300);
+                }
             }
         }
     }

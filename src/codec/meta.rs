@@ -3,6 +3,7 @@
 use super::execution::decode_labels;
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
 use crate::lifecycle::{Lifecycle, Phase};
+use crate::seal::{hex, row_hash};
 
 /// The meta record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,14 +15,24 @@ pub(crate) struct Meta {
     /// Not 0 while a journal may hold what this file does not: the journal's own number.
     pub(crate) journal: u64,
     pub(crate) lifecycle: Lifecycle,
+    /// The store is tamper-evident.
+    pub(crate) sealed: bool,
 }
 
-/// Encodes the meta record.
-pub(crate) fn encode_meta(table: u8, key: &[u8], meta: &Meta, out: &mut Vec<u8>) {
-    let mut w = Writer::frame(out);
+/// The extra of a tamper-evident store: the hash of the rest of the record, without the journal's number.
+const SEAL: &str = "seal";
+
+fn own_hash(meta: &Meta) -> String {
+    let mut body = Vec::new();
+    identity(meta, 0, &mut Writer::append(&mut body));
+    hex(&row_hash(0, b"meta", &body))
+}
+
+/// The record without its extras, under another journal's number.
+fn identity(meta: &Meta, journal: u64, w: &mut Writer<'_>) {
     w.number(u64::from(meta.format));
     w.rest(&meta.store_id.to_le_bytes());
-    w.fixed(meta.journal);
+    w.fixed(journal);
     let states: Vec<_> = meta.lifecycle.states().collect();
     w.number(states.len() as u64);
     for (code, state) in (0u8..).zip(states) {
@@ -33,8 +44,18 @@ pub(crate) fn encode_meta(table: u8, key: &[u8], meta: &Meta, out: &mut Vec<u8>)
         });
         w.bytes(meta.lifecycle.successor_codes(code));
     }
+}
+
+/// Encodes the meta record.
+pub(crate) fn encode_meta(table: u8, key: &[u8], meta: &Meta, out: &mut Vec<u8>) {
+    let mut w = Writer::frame(out);
+    identity(meta, meta.journal, &mut w);
     // Room for parts that a later release may add: a map of strings, unknown keys ignored.
-    w.number(0);
+    w.number(u64::from(meta.sealed));
+    if meta.sealed {
+        w.text(SEAL);
+        w.text(&own_hash(meta));
+    }
     finish_frame(table, key, out);
 }
 
@@ -69,7 +90,7 @@ pub(crate) fn decode_meta(
         };
         states.push((name, phase, r.bytes()?));
     }
-    decode_labels(&mut r)?;
+    let extras = decode_labels(&mut r)?;
     r.end()?;
     let mut lifecycle = Lifecycle::builder();
     for (name, phase, _) in &states {
@@ -83,7 +104,12 @@ pub(crate) fn decode_meta(
         }
     }
     let lifecycle = lifecycle.build().map_err(|e| e.to_string())?;
-    Ok(Ok(Meta { format, store_id, journal, lifecycle }))
+    let seal = extras.get(SEAL);
+    let meta = Meta { format, store_id, journal, lifecycle, sealed: seal.is_some() };
+    if seal.is_some_and(|seal| *seal != own_hash(&meta)) {
+        return Err("the hash of the record is wrong".into());
+    }
+    Ok(Ok(meta))
 }
 
 #[cfg(test)]
@@ -93,10 +119,13 @@ mod tests {
     #[test]
     fn the_meta_record_comes_back() {
         let lifecycle = Lifecycle::compute_node();
-        let meta = Meta { format: 1, store_id: u128::MAX - 5, journal: 3, lifecycle };
-        let mut out = Vec::new();
-        encode_meta(0, b"k", &meta, &mut out);
-        assert_eq!(decode_meta(0, b"k", &out, 1).unwrap().unwrap(), meta);
-        assert_eq!(decode_meta(0, b"k", &out, 0).unwrap().unwrap_err(), 1);
+        for sealed in [false, true] {
+            let lifecycle = lifecycle.clone();
+            let meta = Meta { format: 1, store_id: u128::MAX - 5, journal: 3, lifecycle, sealed };
+            let mut out = Vec::new();
+            encode_meta(0, b"k", &meta, &mut out);
+            assert_eq!(decode_meta(0, b"k", &out, 1).unwrap().unwrap(), meta);
+            assert_eq!(decode_meta(0, b"k", &out, 0).unwrap().unwrap_err(), 1);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The encoding of the store's totals: one row that every write transaction replaces.
 
-use super::{Reader, Reason, Span, Writer, check_frame, finish_frame};
+use super::{FRAME, Reader, Reason, Span, Writer, check_frame, finish_frame};
+use crate::seal::{Hash, Seal, Sum, row_hash};
 
 /// Counters and heads of the whole store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Totals {
     pub(crate) created: Span,
     /// The times of modification in the block of the head.
     pub(crate) modified: Span,
+    /// In a tamper-evident store.
+    pub(crate) seal: Option<Seal>,
 }
 
 impl Totals {
@@ -47,17 +50,43 @@ pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Ve
     counts_to(&totals.counts, &mut w);
     totals.created.encode(&mut w);
     totals.modified.encode(&mut w);
+    w.byte(u8::from(totals.seal.is_some()));
+    if let Some(seal) = &totals.seal {
+        w.rest(&seal.head);
+        w.rest(&seal.anchor);
+        seal.sum.0.into_iter().for_each(|limb| w.fixed(limb));
+        let own = own_hash(out.get(FRAME..).unwrap_or_default());
+        Writer::append(out).rest(&own);
+    }
     finish_frame(table, key, out);
+}
+
+/// The totals hold the sum over all other rows; their own hash is the last of them.
+fn own_hash(body: &[u8]) -> Hash {
+    row_hash(u8::MAX, b"totals", body)
 }
 
 /// Decodes the totals.
 pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Totals, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
+    let body = check_frame(table, key, value)?;
+    let mut r = Reader::new(body);
     let (version, head, trimmed, last_number) = (r.number()?, r.number()?, r.number()?, r.number()?);
     let counts = counts_from(&mut r)?;
     let (created, modified) = (Span::decode(&mut r)?, Span::decode(&mut r)?);
+    let seal = match r.byte()? {
+        0 => None,
+        _ => {
+            let (head, anchor) = (r.hash()?, r.hash()?);
+            let sum = Sum([r.fixed()?, r.fixed()?, r.fixed()?, r.fixed()?]);
+            let before = body.len().checked_sub(32).and_then(|len| body.get(..len)).unwrap_or_default();
+            if r.hash()? != own_hash(before) {
+                return Err("the hash of the totals is wrong".into());
+            }
+            Some(Seal { head, anchor, sum })
+        }
+    };
     r.end()?;
-    Ok(Totals { version, head, trimmed, last_number, counts, created, modified })
+    Ok(Totals { version, head, trimmed, last_number, counts, created, modified, seal })
 }
 
 /// Encodes how many executions have a label, by the code of their state.

@@ -145,6 +145,10 @@ impl<'a> Reader<'a> {
         utf8(self.take(len)?).map(Text::from)
     }
 
+    pub(crate) fn hash(&mut self) -> Result<[u8; 32], Reason> {
+        self.take(32)?.try_into().map_err(|_| "the value ends too early".into())
+    }
+
     pub(crate) fn bytes_to_end(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }

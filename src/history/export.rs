@@ -5,13 +5,15 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::executions;
+use crate::change::Change;
 use crate::error::Error;
 use crate::event::Event;
 use crate::execution::{Execution, Labels};
 use crate::json::Json;
 use crate::query::Query;
-use crate::reader::Readable;
 use crate::reader::sealed::View;
+use crate::reader::{List, Readable};
+use crate::seal;
 use crate::time::Timestamp;
 
 /// One line: the parts that are not set are left out.
@@ -66,6 +68,25 @@ fn line(execution: &Execution, events: Vec<Event>) -> Line<'_> {
         payload: execution.payload_json(),
         events,
     }
+}
+
+pub(crate) fn export_changes(changes: List<'_, Change>, out: &mut dyn Write) -> Result<u64, Error> {
+    let mut lines = 0;
+    for change in changes {
+        let change = change?;
+        let entry = change.entry();
+        let document = seal::document(change.seq.0, &entry, change.link.as_ref());
+        let line = match &change.link {
+            Some(link) => {
+                let hash = seal::hex(&seal::change_hash(change.seq.0, &entry, link));
+                format!("{{\"change\":{document},\"hash\":\"{hash}\"}}\n")
+            }
+            None => format!("{{\"change\":{document}}}\n"),
+        };
+        out.write_all(line.as_bytes()).map_err(|error| Error::Caller(error.into()))?;
+        lines += 1;
+    }
+    Ok(lines)
 }
 
 pub(crate) fn export<V: View>(view: &V, query: &Query, out: &mut dyn Write) -> Result<u64, Error> {

@@ -23,7 +23,7 @@ use crate::tables::Found;
 pub use lineage::{Trace, Tree};
 pub use statistics::{Durations, LabelCount, TableSize};
 
-pub(crate) use export::export;
+pub(crate) use export::{export, export_changes};
 pub(crate) use lineage::{attempts, linked, trace, tree};
 pub(crate) use statistics::{durations, label_values, table_sizes};
 

@@ -24,6 +24,7 @@ use crate::page::Page;
 use crate::progress::{Node, Progress};
 use crate::query::{Plan, Query};
 use crate::schema::Tag;
+use crate::seal::ChainHead;
 use crate::sequence::{Gapless, Numbered};
 use crate::tables::{Source, Tables, damaged};
 
@@ -399,6 +400,33 @@ pub trait Readable: sealed::View {
     /// The oldest change that the log still has; one beyond the head if it has none. Constant time.
     fn oldest(&self) -> Result<ChangeSeq, ReadError> {
         Ok(ChangeSeq(self.totals()?.trimmed + 1))
+    }
+
+    /// The last place of the chain of a tamper-evident store, to be noted elsewhere; `None` for another store. Constant time.
+    fn chain_head(&self) -> Result<Option<ChainHead>, ReadError> {
+        let totals = self.totals()?;
+        Ok(totals.seal.map(|seal| ChainHead { seq: ChangeSeq(totals.head), hash: seal.head }))
+    }
+
+    /// The place of the chain before the oldest entry that the log still has; `None` for a store that is not tamper-evident.
+    fn chain_anchor(&self) -> Result<Option<ChainHead>, ReadError> {
+        let totals = self.totals()?;
+        Ok(totals.seal.map(|seal| ChainHead { seq: ChangeSeq(totals.trimmed), hash: seal.anchor }))
+    }
+
+    /// Writes the entries of a range of the change log as lines of JSON, with what
+    /// [`LogProof::check`](crate::LogProof::check) needs if the store is tamper-evident: `{"change": {..}, "hash": ".."}`.
+    /// Gives the number of lines. Ends at the first damaged entry; an error of `out` comes back as
+    /// [`Error::Caller`](crate::Error::Caller).
+    fn export_changes(
+        &self,
+        range: impl RangeBounds<ChangeSeq>,
+        out: &mut dyn std::io::Write,
+    ) -> Result<u64, Error>
+    where
+        Self: Sized,
+    {
+        history::export_changes(self.changes(range)?, out)
     }
 
     /// The payload right after a change; `None` if the change deleted the execution.

@@ -11,6 +11,7 @@ use crate::error::{ReadError, StorageError};
 use crate::id::ChangeSeq;
 use crate::lifecycle::Lifecycle;
 use crate::schema::{Number, Tag};
+use crate::seal::Link;
 
 impl<S: Source> Tables<S> {
     /// The entries of the log with sequence numbers in a range.
@@ -57,7 +58,7 @@ impl Tables<Live<'_>> {
     pub(crate) fn put_change(
         &mut self,
         seq: u64,
-        change: &Entry<'_>,
+        change: (&Entry<'_>, Option<&Link>),
         lifecycle: &Lifecycle,
     ) -> Result<(), StorageError> {
         self.put(Tag::Changes, &seq.to_be_bytes(), |table, key, out| {

@@ -25,13 +25,14 @@ mod totals;
 use std::sync::OnceLock;
 
 use redb::{
-    Key, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError, TableStats,
-    WriteTransaction,
+    AccessGuard, Key, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
+    TableStats, WriteTransaction,
 };
 
 use crate::codec::Writer;
 use crate::error::{ReadError, StorageError};
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
+use crate::seal::{Sum, row_hash};
 
 pub(crate) use beside::storage;
 pub(crate) use executions::{Found, Pick};
@@ -130,6 +131,8 @@ pub struct Tables<S: Source> {
     redo: Option<Vec<u8>>,
     /// More was written than that.
     redo_is_partial: bool,
+    /// The sum over all rows of a tamper-evident store.
+    sum: Option<Sum>,
     /// Bytes of keys and values that were written or removed.
     written: usize,
     /// Room for the value that is being encoded.
@@ -165,6 +168,7 @@ impl<S: Source> Tables<S> {
             progress: Slot::new(schema::PROGRESS),
             redo: None,
             redo_is_partial: false,
+            sum: None,
             written: 0,
             scratch: Vec::new(),
         }
@@ -319,39 +323,46 @@ impl Tables<Live<'_>> {
             source: &Live<'t>,
             key: K::SelfType<'_>,
             value: &[u8],
+            old: Old<'_>,
         ) -> Result<(), StorageError> {
             slot.get(source)?;
             match slot.table.get_mut() {
-                Some(table) => shield(|| table.insert(key, value).map(drop)),
+                Some(table) => shield(|| table.insert(key, value).map(|was| old.take(was))),
                 None => Err(bad_redo()),
             }
         }
+        let mut sum = self.sum.filter(|_| tag.is_summed());
+        let old = Old { tag, key, sum: sum.as_mut() };
         let source = &self.source;
         match tag {
-            Tag::Meta => insert(&mut self.meta, source, key, value),
-            Tag::Totals => insert(&mut self.totals, source, key, value),
-            Tag::Ids => insert(&mut self.ids, source, key, value),
-            Tag::Executions => insert(&mut self.executions, source, fixed(key)?, value),
-            Tag::Payloads => insert(&mut self.payloads, source, fixed(key)?, value),
-            Tag::Events => insert(&mut self.events, source, fixed(key)?, value),
-            Tag::Jobs => insert(&mut self.jobs, source, key, value),
-            Tag::States => insert(&mut self.states, source, fixed(key)?, value),
-            Tag::Changes => insert(&mut self.changes, source, fixed(key)?, value),
-            Tag::Checkpoints => insert(&mut self.checkpoints, source, key, value),
-            Tag::Labels => insert(&mut self.labels, source, key, value),
-            Tag::LabelCounts => insert(&mut self.label_counts, source, key, value),
-            Tag::Links => insert(&mut self.links, source, key, value),
-            Tag::Completed => insert(&mut self.completed, source, fixed(key)?, value),
-            Tag::Settled => insert(&mut self.settled, source, fixed(key)?, value),
-            Tag::Spans => insert(&mut self.spans, source, fixed(key)?, value),
-            Tag::Bulks => insert(&mut self.bulks, source, key, value),
-            Tag::Attachments => insert(&mut self.attachments, source, key, value),
-            Tag::Outputs => insert(&mut self.outputs, source, key, value),
-            Tag::Chunks => insert(&mut self.chunks, source, fixed(key)?, value),
-            Tag::Nodes => insert(&mut self.nodes, source, fixed(key)?, value),
-            Tag::NodeNames => insert(&mut self.node_names, source, key, value),
-            Tag::Progress => insert(&mut self.progress, source, fixed(key)?, value),
+            Tag::Meta => insert(&mut self.meta, source, key, value, old),
+            Tag::Totals => insert(&mut self.totals, source, key, value, old),
+            Tag::Ids => insert(&mut self.ids, source, key, value, old),
+            Tag::Executions => insert(&mut self.executions, source, fixed(key)?, value, old),
+            Tag::Payloads => insert(&mut self.payloads, source, fixed(key)?, value, old),
+            Tag::Events => insert(&mut self.events, source, fixed(key)?, value, old),
+            Tag::Jobs => insert(&mut self.jobs, source, key, value, old),
+            Tag::States => insert(&mut self.states, source, fixed(key)?, value, old),
+            Tag::Changes => insert(&mut self.changes, source, fixed(key)?, value, old),
+            Tag::Checkpoints => insert(&mut self.checkpoints, source, key, value, old),
+            Tag::Labels => insert(&mut self.labels, source, key, value, old),
+            Tag::LabelCounts => insert(&mut self.label_counts, source, key, value, old),
+            Tag::Links => insert(&mut self.links, source, key, value, old),
+            Tag::Completed => insert(&mut self.completed, source, fixed(key)?, value, old),
+            Tag::Settled => insert(&mut self.settled, source, fixed(key)?, value, old),
+            Tag::Spans => insert(&mut self.spans, source, fixed(key)?, value, old),
+            Tag::Bulks => insert(&mut self.bulks, source, key, value, old),
+            Tag::Attachments => insert(&mut self.attachments, source, key, value, old),
+            Tag::Outputs => insert(&mut self.outputs, source, key, value, old),
+            Tag::Chunks => insert(&mut self.chunks, source, fixed(key)?, value, old),
+            Tag::Nodes => insert(&mut self.nodes, source, fixed(key)?, value, old),
+            Tag::NodeNames => insert(&mut self.node_names, source, key, value, old),
+            Tag::Progress => insert(&mut self.progress, source, fixed(key)?, value, old),
         }?;
+        if let Some(mut sum) = sum {
+            sum.add(row_hash(tag as u8, key, value));
+            self.sum = Some(sum);
+        }
         self.written += key.len() + value.len();
         if let Some(redo) = self.room_for_redo(value.len()) {
             let mut redo = Writer::append(redo);
@@ -369,39 +380,51 @@ impl Tables<Live<'_>> {
             slot: &mut Slot<Live<'t>, K>,
             source: &Live<'t>,
             key: K::SelfType<'_>,
+            old: Old<'_>,
         ) -> Result<bool, StorageError> {
             slot.get(source)?;
             match slot.table.get_mut() {
-                Some(table) => shield(|| table.remove(key).map(|old| old.is_some())),
+                Some(table) => shield(|| {
+                    table.remove(key).map(|was| {
+                        let found = was.is_some();
+                        old.take(was);
+                        found
+                    })
+                }),
                 None => Err(bad_redo()),
             }
         }
+        let mut sum = self.sum.filter(|_| tag.is_summed());
+        let old = Old { tag, key, sum: sum.as_mut() };
         let source = &self.source;
         let found = match tag {
-            Tag::Meta => delete(&mut self.meta, source, key),
-            Tag::Totals => delete(&mut self.totals, source, key),
-            Tag::Ids => delete(&mut self.ids, source, key),
-            Tag::Executions => delete(&mut self.executions, source, fixed(key)?),
-            Tag::Payloads => delete(&mut self.payloads, source, fixed(key)?),
-            Tag::Events => delete(&mut self.events, source, fixed(key)?),
-            Tag::Jobs => delete(&mut self.jobs, source, key),
-            Tag::States => delete(&mut self.states, source, fixed(key)?),
-            Tag::Changes => delete(&mut self.changes, source, fixed(key)?),
-            Tag::Checkpoints => delete(&mut self.checkpoints, source, key),
-            Tag::Labels => delete(&mut self.labels, source, key),
-            Tag::LabelCounts => delete(&mut self.label_counts, source, key),
-            Tag::Links => delete(&mut self.links, source, key),
-            Tag::Completed => delete(&mut self.completed, source, fixed(key)?),
-            Tag::Settled => delete(&mut self.settled, source, fixed(key)?),
-            Tag::Spans => delete(&mut self.spans, source, fixed(key)?),
-            Tag::Bulks => delete(&mut self.bulks, source, key),
-            Tag::Attachments => delete(&mut self.attachments, source, key),
-            Tag::Outputs => delete(&mut self.outputs, source, key),
-            Tag::Chunks => delete(&mut self.chunks, source, fixed(key)?),
-            Tag::Nodes => delete(&mut self.nodes, source, fixed(key)?),
-            Tag::NodeNames => delete(&mut self.node_names, source, key),
-            Tag::Progress => delete(&mut self.progress, source, fixed(key)?),
+            Tag::Meta => delete(&mut self.meta, source, key, old),
+            Tag::Totals => delete(&mut self.totals, source, key, old),
+            Tag::Ids => delete(&mut self.ids, source, key, old),
+            Tag::Executions => delete(&mut self.executions, source, fixed(key)?, old),
+            Tag::Payloads => delete(&mut self.payloads, source, fixed(key)?, old),
+            Tag::Events => delete(&mut self.events, source, fixed(key)?, old),
+            Tag::Jobs => delete(&mut self.jobs, source, key, old),
+            Tag::States => delete(&mut self.states, source, fixed(key)?, old),
+            Tag::Changes => delete(&mut self.changes, source, fixed(key)?, old),
+            Tag::Checkpoints => delete(&mut self.checkpoints, source, key, old),
+            Tag::Labels => delete(&mut self.labels, source, key, old),
+            Tag::LabelCounts => delete(&mut self.label_counts, source, key, old),
+            Tag::Links => delete(&mut self.links, source, key, old),
+            Tag::Completed => delete(&mut self.completed, source, fixed(key)?, old),
+            Tag::Settled => delete(&mut self.settled, source, fixed(key)?, old),
+            Tag::Spans => delete(&mut self.spans, source, fixed(key)?, old),
+            Tag::Bulks => delete(&mut self.bulks, source, key, old),
+            Tag::Attachments => delete(&mut self.attachments, source, key, old),
+            Tag::Outputs => delete(&mut self.outputs, source, key, old),
+            Tag::Chunks => delete(&mut self.chunks, source, fixed(key)?, old),
+            Tag::Nodes => delete(&mut self.nodes, source, fixed(key)?, old),
+            Tag::NodeNames => delete(&mut self.node_names, source, key, old),
+            Tag::Progress => delete(&mut self.progress, source, fixed(key)?, old),
         }?;
+        if sum.is_some() {
+            self.sum = sum;
+        }
         self.written += key.len();
         if found && let Some(redo) = self.room_for_redo(0) {
             let mut redo = Writer::append(redo);
@@ -427,6 +450,15 @@ impl Tables<Live<'_>> {
         Ok(())
     }
 
+    /// Keeps the sum over all rows from now on.
+    pub(crate) fn keep_sum(&mut self, sum: Option<Sum>) {
+        self.sum = sum;
+    }
+
+    pub(crate) fn sum(&self) -> Option<Sum> {
+        self.sum
+    }
+
     /// How many bytes were written so far. Grows with every write.
     pub(crate) fn written(&self) -> usize {
         self.written
@@ -446,6 +478,21 @@ impl Tables<Live<'_>> {
     pub(crate) fn take_redo(&mut self) -> Option<Vec<u8>> {
         let redo = self.redo.take().unwrap_or_default();
         (!self.redo_is_partial).then_some(redo)
+    }
+}
+
+/// Takes the row that is replaced or removed out of the sum.
+struct Old<'a> {
+    tag: Tag,
+    key: &'a [u8],
+    sum: Option<&'a mut Sum>,
+}
+
+impl Old<'_> {
+    fn take(self, was: Option<AccessGuard<'_, Value>>) {
+        if let (Some(sum), Some(was)) = (self.sum, was) {
+            sum.subtract(row_hash(self.tag as u8, self.key, was.value()));
+        }
     }
 }
 

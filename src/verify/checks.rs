@@ -74,6 +74,7 @@ pub(crate) fn verify(txn: &ReadTxn) -> Result<Report, ReadError> {
     verifier.payloads()?;
     verifier.checkpoints(&totals)?;
     verifier.beside()?;
+    verifier.seal(&totals)?;
     Ok(verifier.report)
 }
 

@@ -24,9 +24,11 @@ use crate::execution::{Execution, NewExecution, Update};
 use crate::expect::Expect;
 use crate::id::ChangeSeq;
 use crate::identity::IDENTITY_KEY;
+use crate::json::Json;
 use crate::limits::check_checkpoint_name;
 use crate::reader::{Readable, find, load, sealed::View};
 use crate::redo::Redo;
+use crate::seal::{Hash, Link, change_hash, content};
 use crate::tables::{Found, LabelValues, Live, Tables};
 use crate::text::Text;
 
@@ -100,11 +102,12 @@ impl Created {
 
 impl<'t> Writer<'t> {
     pub(crate) fn new(
-        tables: Tables<Live<'t>>,
+        mut tables: Tables<Live<'t>>,
         context: &'t Context,
         redo: Option<&'t Mutex<Redo>>,
     ) -> Result<Self, WriteError> {
         let totals = tables.totals().map_err(in_use)?;
+        tables.keep_sum(totals.seal.map(|seal| seal.sum));
         if let Some(redo) = redo {
             Redo::begin(redo, totals.version);
         }
@@ -137,7 +140,7 @@ impl<'t> Writer<'t> {
             if let Some((attachment, value)) = identity {
                 w.put_value(number, &attachment, value)?;
             }
-            w.log(&Entry {
+            let entry = Entry {
                 kind: ChangeKind::Created,
                 time: now,
                 number,
@@ -145,7 +148,8 @@ impl<'t> Writer<'t> {
                 payload_version: 1,
                 undo: &Undo::default(),
                 new_events: events.len() as u64,
-            })
+            };
+            w.log(&entry, events, Some(&execution.payload))
         })?;
         Ok(execution)
     }
@@ -209,7 +213,7 @@ impl<'t> Writer<'t> {
             }
             w.put_record(place.number, payload_version, &after, new_payload)?;
             w.put_events(place.number, before.event_count, events, now)?;
-            w.log(&Entry {
+            let entry = Entry {
                 kind: ChangeKind::Updated,
                 time: now,
                 number: place.number,
@@ -217,7 +221,8 @@ impl<'t> Writer<'t> {
                 payload_version,
                 undo: &undo,
                 new_events: events.len() as u64,
-            })
+            };
+            w.log(&entry, events, new_payload.then_some(&after.payload))
         })?;
         Ok(after)
     }
@@ -245,7 +250,7 @@ impl<'t> Writer<'t> {
             w.unsettle(&place)?;
             w.put_record(place.number, place.payload_version, &after, false)?;
             w.put_events(place.number, before.event_count, events, now)?;
-            w.log(&Entry {
+            let entry = Entry {
                 kind: ChangeKind::EventsAppended,
                 time: now,
                 number: place.number,
@@ -253,7 +258,8 @@ impl<'t> Writer<'t> {
                 payload_version: place.payload_version,
                 undo: &undo,
                 new_events: events.len() as u64,
-            })
+            };
+            w.log(&entry, events, None)
         })?;
         Ok(after)
     }
@@ -287,7 +293,7 @@ impl<'t> Writer<'t> {
             w.clear_beside(place.number)?;
             w.tables.remove_execution(place.number)?;
             w.tables.remove_id(last.id.as_str())?;
-            w.log(&Entry {
+            let entry = Entry {
                 kind: ChangeKind::Deleted,
                 time: now,
                 number: place.number,
@@ -295,7 +301,8 @@ impl<'t> Writer<'t> {
                 payload_version: place.payload_version,
                 undo: &Undo::default(),
                 new_events: 0,
-            })
+            };
+            w.log(&entry, &[], None)
         })
     }
 
@@ -355,6 +362,7 @@ impl<'t> Writer<'t> {
                 Err(error) => return Err(error.into()),
             }
         }
+        let anchor = self.hash_of(end)?;
         self.storing(|w| {
             for (seq, number) in settled {
                 w.tables.put_settled(seq, number)?;
@@ -366,9 +374,22 @@ impl<'t> Writer<'t> {
                 w.tables.remove_payload(number, version)?;
             }
             w.totals.trimmed = end;
+            if let (Some(seal), Some(anchor)) = (&mut w.totals.seal, anchor) {
+                seal.anchor = anchor;
+            }
             w.put_totals()
         })?;
         Ok(end + 1 - first)
+    }
+
+    /// The hash of an entry of a tamper-evident log, as the entry after it has it.
+    fn hash_of(&self, seq: u64) -> Result<Option<Hash>, ReadError> {
+        let Some(seal) = &self.totals.seal else { return Ok(None) };
+        if seq == self.totals.head {
+            return Ok(Some(seal.head));
+        }
+        let next = self.tables.change_rows(seq + 1..=seq + 1, &self.context.lifecycle)?.next();
+        Ok(next.transpose()?.and_then(|change| change.link).map(|link| link.previous))
     }
 
     /// Saves how far a bulk operation is.
@@ -423,9 +444,22 @@ impl<'t> Writer<'t> {
     }
 
     /// Writes the entry of an operation to the change log, and the totals, which end every operation.
-    fn log(&mut self, entry: &Entry<'_>) -> Result<(), StorageError> {
+    fn log(
+        &mut self,
+        entry: &Entry<'_>,
+        events: &[NewEvent],
+        payload: Option<&Json>,
+    ) -> Result<(), StorageError> {
         self.begin_change(entry.header.modified_at)?;
-        self.tables.put_change(self.totals.head, entry, &self.context.lifecycle)?;
+        let seq = self.totals.head;
+        let link = self.totals.seal.map(|seal| Link {
+            previous: seal.head,
+            content: content(events, entry.time, payload.map(Json::as_str)),
+        });
+        self.tables.put_change(seq, (entry, link.as_ref()), &self.context.lifecycle)?;
+        if let (Some(seal), Some(link)) = (&mut self.totals.seal, &link) {
+            seal.head = change_hash(seq, entry, link);
+        }
         self.put_totals()
     }
 
@@ -440,6 +474,9 @@ impl<'t> Writer<'t> {
     fn put_counters(&mut self) -> Result<(), StorageError> {
         for (row, counts) in std::mem::take(&mut self.label_counts) {
             self.tables.put_label_counts(&row, &counts)?;
+        }
+        if let (Some(seal), Some(sum)) = (&mut self.totals.seal, self.tables.sum()) {
+            seal.sum = sum;
         }
         self.tables.put_totals(&self.totals)
     }

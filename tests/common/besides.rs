@@ -104,7 +104,7 @@ pub fn act(w: &mut Writer<'_>, model: &mut Model, id: &str, act: u8, name: u8, s
             beside.attachments.insert(name, value);
         }
         2 => drop(beside.attachments.remove(&name)),
-        3 | 4 | 5 => {
+        3..=5 => {
             let stream = stream(beside, name, now);
             match act % 8 {
                 5 => stream.append(&[], Some(cap(size)), now),
@@ -228,7 +228,7 @@ impl Beside {
         task.error = (size % 4 == 2).then(|| "why".into());
         task.state = [NodeState::Running, NodeState::Finished, NodeState::Failed, NodeState::Skipped]
             [usize::from(size % 4)];
-        if size % 4 == 0 {
+        if size.is_multiple_of(4) {
             (task.attempts, task.started, task.ended, task.value) = (task.attempts + 1, now, None, value);
         } else {
             task.ended = Some(now);
