@@ -10,6 +10,8 @@ use execstore::{Event, Readable};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::again::Again;
+use super::files::Kind;
 use super::plan::Source;
 
 #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -91,6 +93,7 @@ struct Payload {
 #[derive(Deserialize)]
 struct Task {
     id: String,
+    #[serde(default)]
     parents: Vec<String>,
 }
 
@@ -130,6 +133,18 @@ pub fn instance(reader: &impl Readable, source: &Source) -> Result<Vec<String>, 
         right &= linked == parents.len().min(super::wfformat::PARENT_LABELS);
         if !right {
             wrong.push(format!("{} is not the task of the file", record.id));
+        }
+    }
+    Ok(wrong)
+}
+
+/// Compares the payloads of executions that lie within each other in their file with the objects that they are of.
+pub fn objects(reader: &impl Readable, kind: Kind, source: &Source) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut wrong = Vec::new();
+    for told in Again::default().read(kind, source)? {
+        let execution = reader.get(&told.id)?.ok_or("it is missing")?;
+        if told.object.is_some_and(|object| execution.payload::<Value>().ok() != Some(object)) {
+            wrong.push(format!("{} is not the object of the file", told.id));
         }
     }
     Ok(wrong)

@@ -6,7 +6,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::history::{Members, split};
+use super::history::split;
+use super::members::{Members, object};
 
 /// The kinds that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,11 +15,26 @@ pub enum Kind {
     Temporal,
     Cadence,
     WfFormat,
+    Rumen,
+    Seqera,
+    Cromwell,
+    Pegasus,
+    Spark,
     Strings,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 4] = [Kind::Temporal, Kind::Cadence, Kind::WfFormat, Kind::Strings];
+    pub const ALL: [Kind; 9] = [
+        Kind::Temporal,
+        Kind::Cadence,
+        Kind::WfFormat,
+        Kind::Rumen,
+        Kind::Seqera,
+        Kind::Cromwell,
+        Kind::Pegasus,
+        Kind::Spark,
+        Kind::Strings,
+    ];
 }
 
 impl fmt::Display for Kind {
@@ -27,6 +43,11 @@ impl fmt::Display for Kind {
             Kind::Temporal => "temporal",
             Kind::Cadence => "cadence",
             Kind::WfFormat => "wfformat",
+            Kind::Rumen => "rumen",
+            Kind::Seqera => "seqera",
+            Kind::Cromwell => "cromwell",
+            Kind::Pegasus => "pegasus",
+            Kind::Spark => "spark",
             Kind::Strings => "strings",
         })
     }
@@ -87,26 +108,52 @@ pub fn kind_of(found: &Found, text: &str) -> Option<Kind> {
     if found.path.extension().is_some_and(|end| end == "txt") && (strings || found.named) {
         return Some(Kind::Strings);
     }
+    if text.starts_with("ts=") && text.contains(" event=stampede.") {
+        return Some(Kind::Pegasus);
+    }
     if !text.trim_start().starts_with(['{', '[']) {
         return None;
     }
-    let has = |words: [&str; 3]| words.iter().all(|word| text.contains(&format!("\"{word}\"")));
     let Ok((events, others)) = split(text) else {
-        let known = [
-            (Kind::Temporal, ["eventId", "eventType", "eventTime"]),
-            (Kind::Cadence, ["eventId", "eventType", "timestamp"]),
-            (Kind::WfFormat, ["schemaVersion", "workflow", "specification"]),
-        ];
-        return known.into_iter().find(|(_, words)| has(*words)).map(|(kind, _)| kind);
+        let quoted = |word: &&str| text.contains(&format!("\"{word}\""));
+        return WORDS.into_iter().find(|(_, words)| words.iter().all(quoted)).map(|(kind, _)| kind);
     };
-    if others.contains_key("schemaVersion") && others.contains_key("workflow") {
-        return Some(Kind::WfFormat);
+    match MEMBERS.into_iter().find(|(_, members)| members.iter().all(|name| others.contains_key(*name))) {
+        Some((Kind::Cromwell, _)) if is_digest(&others) => return None,
+        Some((kind, _)) => return Some(kind),
+        None => {}
     }
-    let event: Members<'_> = serde_json::from_str(events.first()?.get()).ok()?;
-    let has = |key| event.contains_key(key);
+    let first: Members<'_> = serde_json::from_str(events.first()?.get()).ok()?;
+    let has = |key| first.contains_key(key);
     match has("eventId") && has("eventType") {
         true if has("timestamp") && !has("eventTime") => Some(Kind::Cadence),
         true => Some(Kind::Temporal),
-        false => None,
+        false => (has("taskId") && has("hash") && has("attempt")).then_some(Kind::Seqera),
     }
+}
+
+/// The words of a file that does not parse as one document. A log and a trace of several jobs never do.
+const WORDS: [(Kind, &[&str]); 8] = [
+    (Kind::Spark, &["Event", "SparkListenerApplicationStart"]),
+    (Kind::Temporal, &["eventId", "eventType", "eventTime"]),
+    (Kind::Cadence, &["eventId", "eventType", "timestamp"]),
+    (Kind::WfFormat, &["schemaVersion", "workflow", "specification"]),
+    (Kind::Rumen, &["jobID", "mapTasks", "taskID"]),
+    (Kind::Cromwell, &["workflowName", "calls", "executionStatus"]),
+    (Kind::Seqera, &["taskId", "hash", "attempt"]),
+    (Kind::Seqera, &["runName", "sessionId", "commitId"]),
+];
+
+/// The members of an object that is a document of its own.
+const MEMBERS: [(Kind, &[&str]); 4] = [
+    (Kind::WfFormat, &["schemaVersion", "workflow"]),
+    (Kind::Rumen, &["jobID", "mapTasks"]),
+    (Kind::Cromwell, &["id", "workflowName", "calls"]),
+    (Kind::Seqera, &["id", "runName", "sessionId"]),
+];
+
+/// Cromwell also has a digest of its metadata: one record for each call, where there is a list of attempts else.
+fn is_digest(workflow: &Members<'_>) -> bool {
+    let calls: Option<Members<'_>> = workflow.get("calls").and_then(|calls| object(calls));
+    calls.is_some_and(|calls| calls.values().any(|call| call.get().starts_with('{')))
 }

@@ -6,18 +6,14 @@
 //! - The payload is the attributes of the started event and the file's members beside its events.
 //! - An event's details are its whole object, the text exactly; its topic is the type as it is spelt.
 
-use std::collections::BTreeMap;
-
 use execstore::{JobId, Json, Labels, Timestamp, limits};
 use serde_json::value::RawValue;
 
+use super::members::{Members, object, text_at};
 use super::record::{Event, Move, Record, Step, within};
 use super::states::{self, SCHEDULED};
 use super::temporal::plain_type;
 use super::{cadence, files::Kind, temporal};
-
-/// The members of a JSON object, unparsed.
-pub type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Most events in one operation.
 const BATCH: usize = 32;
@@ -163,19 +159,4 @@ fn steps(entries: Vec<Entry<'_>>) -> (Vec<Event>, Vec<Step>) {
 fn attributes<'a>(entry: &Entry<'a>) -> Option<&'a RawValue> {
     let mut members = entry.members.iter();
     members.find(|(key, _)| key.ends_with("EventAttributes")).map(|(_, raw)| *raw)
-}
-
-fn object(raw: &RawValue) -> Option<Members<'_>> {
-    serde_json::from_str(raw.get()).ok()
-}
-
-/// A text, or a number as its digits. `None` for an empty text and for anything else.
-fn text_at(members: &Members<'_>, key: &str) -> Option<String> {
-    let raw = members.get(key)?.get();
-    let text = match raw.starts_with('"') {
-        true => serde_json::from_str(raw).ok()?,
-        false if raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => raw.to_owned(),
-        false => return None,
-    };
-    (!text.is_empty()).then_some(text)
 }

@@ -1,24 +1,39 @@
-//! Replays recorded executions: Temporal and Cadence histories, WfFormat instances, and lists of odd strings.
+//! Replays recorded executions: Temporal and Cadence histories, WfFormat instances, Rumen job traces, Seqera dumps of
+//! Nextflow runs, Cromwell metadata, Pegasus and Spark event logs, and lists of odd strings.
 //!
 //! ```text
 //! cargo run --release --example replay -- [--store FILE] PATH...
 //! ```
 //!
 //! Writes everything through the public API, closes the store, opens it again, reads the files once more,
-//! and compares. Ends with 0 if nothing differs and every file that was named could be read. Lists of odd
-//! strings are `*.txt` files that are named, or in a folder `strings`. Without `--store` the store is
-//! temporary.
+//! and compares: each execution, the indexes, the log, and every walk along parents, children and attempts.
+//! Ends with 0 if nothing differs and every file that was named could be read. Lists of odd strings are `*.txt`
+//! files that are named, or in a folder `strings`. Without `--store` the store is temporary.
 
+mod again;
 mod cadence;
 mod compare;
+mod cromwell;
 mod exact;
 mod files;
+mod forest;
 mod history;
 mod indexes;
+mod joins;
+mod lineage;
 mod log;
+mod members;
+mod pairs;
+mod pegasus;
 mod plan;
 mod record;
 mod report;
+mod retries;
+mod rumen;
+mod running;
+mod seqera;
+mod spans;
+mod spark;
 mod states;
 mod strings;
 mod temporal;
@@ -92,13 +107,18 @@ fn run(store: Option<PathBuf>, paths: &[PathBuf]) -> Result<(String, bool), Box<
 
     let store = Store::open(&path)?;
     // The comparison goes by the files as they are, not by what the writing had in memory.
-    mismatches.extend(check(&store.begin_read()?, &Plan::read(&found))?);
+    let (reader, again) = (store.begin_read()?, Plan::read(&found));
+    mismatches.extend(check(&reader, &again)?);
+    let walks = lineage::check(&reader, &again)?;
+    let joins = joins::check(&reader, again.of(Kind::WfFormat))?;
+    mismatches.extend(walks.wrong.iter().chain(&joins.wrong).cloned());
     let verified = store.verify()?;
     mismatches.extend(verified.problems.iter().map(ToString::to_string));
 
     let mut out = String::new();
     report::table(&plan, &times, &mut out)?;
     report::links(&plan, &mut out)?;
+    report::walks(&walks, &joins, &mut out)?;
     report::left_out(&plan, &mut out)?;
     report::verdict(&verified, &mismatches, &mut out)?;
     let named = plan.unreadable.iter().any(|(file, _)| file.named);
@@ -138,6 +158,7 @@ fn check(reader: &ReadTxn, plan: &Plan) -> Result<Vec<String>, Box<dyn Error>> {
                 Kind::Temporal | Kind::Cadence => exact::history(reader, source),
                 Kind::WfFormat => exact::instance(reader, source),
                 Kind::Strings => Ok(Vec::new()),
+                _ => exact::objects(reader, *kind, source),
             };
             wrong.extend(found.unwrap_or_else(|error| vec![format!("{}: {error}", source.path.display())]));
         }

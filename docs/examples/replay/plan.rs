@@ -2,16 +2,18 @@
 //!
 //! A run keeps its recorded id. If another file has that run already, as another variant of it, the store
 //! refuses the id, and the run goes beside the first one as `id~2`, `id~3` and so on, in the order of the
-//! paths (Temporal before Cadence). Links name the recorded id, so they lead to the first variant.
+//! paths (Temporal before Cadence). Links name the recorded id, so they lead to the first variant. What a file
+//! has below a job goes with the job: all under their recorded ids or all as one variant, and the links between
+//! them stay among them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::files::{Found, Kind, kind_of};
-use super::record::Record;
+use super::record::{Record, short};
 use super::strings::{self, Case};
-use super::{history, wfformat};
+use super::{cromwell, history, pegasus, rumen, seqera, spark, wfformat};
 
 /// A file and what is in it.
 #[derive(Debug, Default)]
@@ -19,8 +21,6 @@ pub struct Source {
     pub path: PathBuf,
     pub records: Vec<Record>,
     pub cases: Vec<Case>,
-    /// The recorded run id, if another file has it already.
-    pub taken: Option<String>,
     /// The run that the recorded one says follows it.
     pub next: Option<String>,
 }
@@ -86,7 +86,7 @@ impl Plan {
     /// A file that was named should be of a kind; one in a folder need not be.
     fn skip(&mut self, file: &Found) {
         if file.named {
-            self.refuse(file, "not one of the three kinds".into());
+            self.refuse(file, "not one of the kinds".into());
         } else {
             self.skipped.push(file.path.clone());
         }
@@ -99,34 +99,59 @@ fn read(kind: Kind, path: &Path, text: &str, names: &mut Names) -> Result<Source
     match kind {
         Kind::Strings => source.cases = strings::read(text, &mut names.strings)?,
         Kind::WfFormat => {
-            // Room for the task's own id, and nothing that an id refuses.
-            let mut short: String = stem.chars().filter(|c| !c.is_control()).collect();
-            while short.len() > 48 {
-                short.pop();
-            }
-            let instance = free(short.trim(), &names.instances);
+            let instance = free(&short(&stem), &names.instances);
             source.records = wfformat::read(text, &instance)?;
             names.instances.insert(instance);
         }
         Kind::Temporal | Kind::Cadence => {
-            let mut run = history::read(text, kind, &stem)?;
-            let id = free(&run.record.id, &names.ids);
-            if id != run.record.id {
-                source.taken = Some(std::mem::replace(&mut run.record.id, id));
-            }
+            let run = history::read(text, kind, &stem)?;
             source.next = run.next;
             source.records.push(run.record);
         }
+        Kind::Rumen => source.records = rumen::read(text)?,
+        Kind::Seqera => source.records = seqera::read(text, path)?,
+        Kind::Cromwell => source.records = cromwell::read(text)?,
+        Kind::Pegasus => source.records = pegasus::read(text)?,
+        Kind::Spark => source.records = spark::read(text)?,
     }
+    if kind != Kind::WfFormat {
+        vary(&mut source.records, &names.ids);
+    }
+    let mut own = HashSet::new();
     for record in &source.records {
         record.check()?;
         if names.ids.contains(&record.id) {
             return Err(format!("the id {:?} is in use by another file", record.id));
         }
+        if !own.insert(record.id.clone()) {
+            return Err(format!("the id {:?} occurs twice", record.id));
+        }
     }
-    let ids = source.records.iter().map(|record| record.id.clone());
-    names.ids.extend(ids);
+    names.ids.extend(own);
     Ok(source)
+}
+
+/// Gives the records of each job the first variant of their ids that no other file has.
+fn vary(records: &mut [Record], taken: &HashSet<String>) {
+    let mut jobs: BTreeMap<String, HashSet<String>> = BTreeMap::new();
+    for record in &*records {
+        jobs.entry(record.job.clone()).or_default().insert(record.id.clone());
+    }
+    let variant = |id: &str, nth: u32| if nth == 1 { id.to_owned() } else { format!("{id}~{nth}") };
+    for (job, ids) in &jobs {
+        let is_free = |nth: &u32| !ids.iter().any(|id| taken.contains(&variant(id, *nth)));
+        let nth = (1..).find(is_free).unwrap_or(1);
+        for record in records.iter_mut().filter(|record| nth > 1 && record.job == *job) {
+            for link in [&mut record.parent, &mut record.previous].into_iter().flatten() {
+                if ids.contains(link) {
+                    *link = variant(link, nth);
+                }
+            }
+            let id = variant(&record.id, nth);
+            let recorded = std::mem::replace(&mut record.id, id);
+            record.taken = Some(recorded).filter(|id| taken.contains(id));
+        }
+    }
 }
 
 /// This name, or the first of `name~2`, `name~3` and so on that is not taken.

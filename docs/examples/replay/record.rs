@@ -37,6 +37,8 @@ pub struct Step {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     pub id: String,
+    /// The recorded id, if another file has it already: to create it again must be refused.
+    pub taken: Option<String>,
     pub job: String,
     pub namespace: String,
     pub name: Option<String>,
@@ -108,6 +110,9 @@ impl Record {
         for id in ids.into_iter().flatten() {
             ExecutionId::new(id).map_err(|error| format!("the id {id:?}: {error}"))?;
         }
+        if [&self.parent, &self.previous].into_iter().flatten().any(|link| *link == self.id) {
+            return Err(format!("{} has a link to itself", self.id));
+        }
         JobId::new(&self.job).map_err(|error| format!("the job {:?}: {error}", self.job))?;
         if self.payload.as_str().len() > limits::DEFAULT_MAX_PAYLOAD {
             return Err(format!("the payload of {} is larger than the store takes", self.id));
@@ -125,4 +130,13 @@ impl Record {
 /// The text, if it is within a limit of the store in bytes.
 pub fn within(text: &str, maximum: usize) -> Option<String> {
     (text.len() <= maximum).then(|| text.to_owned())
+}
+
+/// A name that leaves room in an id for what is added to it, and has nothing that an id refuses.
+pub fn short(name: &str) -> String {
+    let mut short: String = name.chars().filter(|c| !c.is_control()).collect();
+    while short.len() > 48 {
+        short.pop();
+    }
+    short.trim().to_owned()
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use execstore::Report;
 
 use super::files::Kind;
+use super::joins::Joins;
+use super::lineage::Walks;
 use super::plan::{Plan, Source};
 use super::record::Record;
 
@@ -71,8 +73,9 @@ pub fn links(plan: &Plan, out: &mut String) -> Result {
     // A run that names the one after it should be named by that one, where it is among the files.
     let mut pairs = 0;
     let mut contradictions = Vec::new();
-    for source in histories().filter(|source| source.taken.is_none()) {
-        let (Some(record), Some(next)) = (source.records.first(), &source.next) else {
+    for source in histories() {
+        let first = source.records.first().filter(|record| record.taken.is_none());
+        let (Some(record), Some(next)) = (first, &source.next) else {
             continue;
         };
         if let Some(after) = runs.get(next.as_str()) {
@@ -92,10 +95,10 @@ pub fn links(plan: &Plan, out: &mut String) -> Result {
     for contradiction in contradictions {
         writeln!(out, "  {contradiction}")?;
     }
-    let again = histories().filter(|source| source.taken.is_some()).count();
+    let again = plan.all().flat_map(|source| &source.records).filter(|record| record.taken.is_some()).count();
     writeln!(
         out,
-        "runs that another file has too: {again}, refused under the same id and kept as id~2 and so on"
+        "executions that another file has too: {again}, refused under the same id and kept as id~2 and so on"
     )?;
     let cases = || plan.of(Kind::Strings).iter().flat_map(|source| &source.cases);
     let refused = cases().filter(|case| case.refusal.is_some()).count();
@@ -107,11 +110,30 @@ pub fn links(plan: &Plan, out: &mut String) -> Result {
     )
 }
 
+/// What the walks along the links found in the store.
+pub fn walks(walks: &Walks, joins: &Joins, out: &mut String) -> Result {
+    let chains = walks.chains.iter().map(|(kind, lengths)| {
+        let lengths: Vec<_> =
+            lengths.iter().rev().map(|(length, count)| format!("{count} of {length}")).collect();
+        format!("{kind} {}", lengths.join(", "))
+    });
+    writeln!(out, "chains of attempts: {}", chains.collect::<Vec<_>>().join("; "))?;
+    let trees = walks.trees.iter().filter(|(_, trees)| trees.largest > 1).map(|(kind, trees)| {
+        format!("{kind} {} with {} at most, {} deep", trees.roots, trees.largest, trees.deepest)
+    });
+    writeln!(out, "trees: {}", trees.collect::<Vec<_>>().join("; "))?;
+    let Joins { edges, one_sided, cut, .. } = joins;
+    writeln!(
+        out,
+        "steps from task to task: {edges}, of which {one_sided} are named on one side only and {cut} have no label"
+    )
+}
+
 /// The files that were not read.
 pub fn left_out(plan: &Plan, out: &mut String) -> Result {
     writeln!(out, "skipped {}", plan.skipped.len())?;
     for path in &plan.skipped {
-        writeln!(out, "  {}: not one of the three kinds", path.display())?;
+        writeln!(out, "  {}: not one of the kinds", path.display())?;
     }
     writeln!(out, "unreadable {}", plan.unreadable.len())?;
     for (file, reason) in &plan.unreadable {

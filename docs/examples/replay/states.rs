@@ -1,4 +1,5 @@
-//! The lifecycle of a recorded run: accepted, running, and the ways in which a workflow closes.
+//! The lifecycle of a recorded run: accepted, running, and the ways in which a workflow closes; and the words that
+//! other systems have for these.
 
 use execstore::{Lifecycle, LifecycleError};
 
@@ -8,9 +9,13 @@ pub const SCHEDULED: &str = "Scheduled";
 pub const RUNNING: &str = "Running";
 /// Ended well.
 pub const COMPLETED: &str = "Completed";
+/// Ended badly.
+pub const FAILED: &str = "Failed";
+/// Ended from outside.
+pub const TERMINATED: &str = "Terminated";
 
 /// The event types that close a run, without their `WorkflowExecution`, and the state that each leads to.
-const CLOSING: [&str; 6] = [COMPLETED, "Failed", "Canceled", "TimedOut", "Terminated", "ContinuedAsNew"];
+const CLOSING: [&str; 6] = [COMPLETED, FAILED, "Canceled", "TimedOut", TERMINATED, "ContinuedAsNew"];
 
 /// The lifecycle of the replay's store.
 pub fn lifecycle() -> Result<Lifecycle, LifecycleError> {
@@ -39,4 +44,16 @@ pub fn after(state: &str, event_type: &str) -> Option<&'static str> {
     }
     let closing = CLOSING.into_iter().find(|closing| *closing == what)?;
     (!is_terminal(state)).then_some(closing)
+}
+
+/// The state that a system's own word stands for, in capitals or not; `None` for any other word.
+pub fn named(word: &str) -> Option<&'static str> {
+    match word.to_ascii_lowercase().as_str() {
+        "running" => Some(RUNNING),
+        "success" | "succeeded" | "completed" | "cached" | "done" => Some(COMPLETED),
+        "failed" | "retryablefailure" => Some(FAILED),
+        "aborted" | "cancelled" => Some("Canceled"),
+        "killed" => Some(TERMINATED),
+        _ => None,
+    }
 }

@@ -34,7 +34,7 @@ pub fn operations(sources: &[Source]) -> Vec<Op<'_>> {
     let mut ops = Vec::new();
     for source in sources {
         for record in &source.records {
-            ops.extend(source.taken.as_deref().map(|taken| Op::Duplicate { record, taken }));
+            ops.extend(record.taken.as_deref().map(|taken| Op::Duplicate { record, taken }));
             ops.push(Op::Create(record));
             let (mut state, mut revision) = (SCHEDULED, 1);
             for step in &record.steps {
