@@ -210,7 +210,8 @@ pub trait Readable: sealed::View {
         history::durations(self, query)
     }
 
-    /// The executions whose parent this is, oldest first.
+    /// The executions whose parent this is, oldest first. Without their payloads:
+    /// [`summaries`](Readable::summaries) of `Query::new().parent(id).oldest_first()`.
     fn children(&self, id: impl AsRef<str>) -> Result<Matches<'_, Execution>, ReadError> {
         history::linked(self, Query::new().parent(id.as_ref()))
     }
@@ -221,13 +222,16 @@ pub trait Readable: sealed::View {
     }
 
     /// All attempts that this one is among, the first one first: back over `previous`, then onward over what replaced
-    /// it. Empty for an unknown execution.
+    /// it; where one was retried more than once, all of its retries come before theirs, each list oldest first. Empty for an
+    /// unknown execution.
     fn attempts(&self, id: impl AsRef<str>) -> Result<Vec<Header>, ReadError> {
         history::attempts(self, id.as_ref())
     }
 
     /// The way from an execution back to the one that began it, both included: to the parent, or where there is none
-    /// to the previous attempt. A look-up for each step.
+    /// to the previous attempt; see [`attempts`](Readable::attempts) for those of an execution that has a parent. A
+    /// look-up for each step. Of an unknown execution it is empty, and that execution is the
+    /// [missing](Trace::missing) one.
     ///
     /// ```
     /// # use execstore::{NewExecution, Readable, Store};
@@ -244,8 +248,8 @@ pub trait Readable: sealed::View {
         history::trace(self, id.as_ref())
     }
 
-    /// The tree of executions below this one, which comes first: each with its depth, before its children, and these
-    /// in the order of creation. Holds as much as the tree is deep. Empty for an unknown execution.
+    /// The tree of executions below this one, which comes first: each as its depth and its header, before its children,
+    /// and these in the order of creation. Holds as much as the tree is deep. Empty for an unknown execution.
     fn tree(&self, id: impl AsRef<str>) -> Result<Tree<'_>, ReadError> {
         history::tree(self, id.as_ref())
     }
