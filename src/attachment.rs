@@ -22,7 +22,7 @@ pub enum AttachmentKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attachment {
-    /// Its name within the execution.
+    /// Its name within the execution. Those that begin with `execstore/` are the store's own.
     pub key: Text,
     /// What the value is.
     pub kind: AttachmentKind,

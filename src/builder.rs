@@ -10,6 +10,7 @@ use redb::{Database, StorageBackend};
 use crate::batch::GroupCommit;
 use crate::context::MissingLinks;
 use crate::error::OpenError;
+use crate::large::LargeValues;
 use crate::lifecycle::Lifecycle;
 use crate::limits::DEFAULT_MAX_PAYLOAD;
 use crate::open;
@@ -41,6 +42,7 @@ pub struct Builder {
     pub(crate) maintenance: Option<Duration>,
     pub(crate) missing_links: MissingLinks,
     pub(crate) tamper_evident: bool,
+    pub(crate) large_values: LargeValues,
 }
 
 impl std::fmt::Debug for Builder {
@@ -74,6 +76,7 @@ impl Builder {
             maintenance: None,
             missing_links: MissingLinks::Allow,
             tamper_evident: false,
+            large_values: LargeValues::Keep,
         }
     }
 
@@ -114,6 +117,23 @@ impl Builder {
     /// until it is opened again; a clean close removes it. Without it there is never a second file.
     pub fn set_journal(&mut self, journal: bool) -> &mut Self {
         self.journal = journal;
+        self
+    }
+
+    /// What becomes of large values in payloads that are written: kept, refused, truncated or moved to attachments. Kept by
+    /// default. Not recorded in the file. The largest payload is that after it.
+    ///
+    /// ```
+    /// # use execstore::{Json, LargeValues, NewExecution, Readable, Store};
+    /// let store = Store::builder().set_large_values(LargeValues::Attach(10_240)).in_memory()?;
+    /// let payload = Json::from_serialize(&[("log", "x".repeat(20_000))].into_iter().collect::<std::collections::HashMap<_, _>>()).unwrap();
+    /// let made = store.write(|w| w.create(NewExecution::new("j").id("e").payload(payload), &[]))?;
+    /// assert_eq!(made.payload_json().as_str(), r#"{"log":{"$attachment":"execstore/payload/log","bytes":20002}}"#);
+    /// assert_eq!(store.begin_read()?.attachment("e", "execstore/payload/log")?.unwrap().size, 20_002);
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn set_large_values(&mut self, what: LargeValues) -> &mut Self {
+        self.large_values = what;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::large::LargeValues;
 use crate::lifecycle::Lifecycle;
 use crate::time::Clock;
 
@@ -11,6 +12,7 @@ pub struct Context {
     pub(crate) max_payload: usize,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) missing_links: MissingLinks,
+    pub(crate) large_values: LargeValues,
 }
 
 /// What to do about a parent or a previous attempt that is not in the store; see

@@ -138,6 +138,7 @@ fn finish(
         lifecycle,
         max_payload: builder.max_payload,
         missing_links: builder.missing_links,
+        large_values: builder.large_values,
         clock: builder.clock.clone(),
     };
     let shared = Shared::new(db, last, context, journal, builder.retention, head);

@@ -164,9 +164,10 @@ impl Writer<'_> {
         self.tables().number(id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })
     }
 
-    /// A blob is named by the version of the operation that writes it first.
-    pub(super) fn next_blob(&self) -> u64 {
-        self.totals.version + 1
+    /// A blob's number is never given again: it is a version that the operation raises the store's to, or passes.
+    pub(super) fn next_blob(&mut self) -> u64 {
+        self.blobs += 1;
+        self.totals.version + self.blobs
     }
 
     pub(super) fn remove_blob(&mut self, blob: u64) -> Result<(), StorageError> {

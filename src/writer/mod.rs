@@ -6,6 +6,7 @@
 mod attachments;
 mod indexes;
 mod links;
+mod moved;
 mod nodes;
 mod outputs;
 mod rows;
@@ -47,6 +48,8 @@ pub struct Writer<'t> {
     redo: Option<&'t Mutex<Redo>>,
     /// The totals have changed since they were written.
     owes_totals: bool,
+    /// Blobs that were numbered since the version was raised.
+    blobs: u64,
 }
 
 /// What a joined writer wrote, for [`Store::notify`](crate::Store::notify) after the caller's own commit.
@@ -113,7 +116,7 @@ impl<'t> Writer<'t> {
         }
         let first_change = totals.head + 1;
         let label_counts = BTreeMap::new();
-        Ok(Self { tables, context, totals, label_counts, first_change, redo, owes_totals: false })
+        Ok(Self { tables, context, totals, label_counts, first_change, redo, owes_totals: false, blobs: 0 })
     }
 
     /// Creates an execution, with its first events. Returns the new record.
@@ -122,7 +125,8 @@ impl<'t> Writer<'t> {
         let identity = new.identity.clone().map(|document| NewAttachment::json(IDENTITY_KEY, document));
         let identity =
             identity.map(|new| new.build(now).map(|attachment| (attachment, new.value))).transpose()?;
-        let mut execution = new.build(&self.context.lifecycle, self.context.max_payload, now)?;
+        let mut execution = new.build(&self.context.lifecycle, self.payload_limit(), now)?;
+        let moved = self.fit_payload(&mut execution, now)?;
         check_events(events)?;
         if self.tables.number(execution.id.as_str())?.is_some() {
             return Err(WriteError::AlreadyExists { id: execution.id.clone() });
@@ -137,7 +141,7 @@ impl<'t> Writer<'t> {
             w.enter_indexes(&execution.header, number)?;
             w.put_record(number, 1, &execution, true)?;
             w.put_events(number, 0, events, now)?;
-            if let Some((attachment, value)) = identity {
+            for (attachment, value) in identity.into_iter().chain(moved) {
                 w.put_value(number, &attachment, value)?;
             }
             let entry = Entry {
@@ -197,7 +201,11 @@ impl<'t> Writer<'t> {
     ) -> Result<Execution, WriteError> {
         let now = self.context.clock.now();
         check_events(events)?;
-        let mut after = before.apply(update, &self.context.lifecycle, self.context.max_payload, now)?;
+        let mut after = before.apply(update, &self.context.lifecycle, self.payload_limit(), now)?;
+        let moved = match after.payload != before.payload {
+            true => Some(self.fit_payload(&mut after, now)?),
+            false => None,
+        };
         after.header.event_count += events.len() as u64;
         self.check_links(&after.header, Some(&before.header))?;
         let mut undo = Undo::between(&before.header, &after.header);
@@ -213,6 +221,9 @@ impl<'t> Writer<'t> {
             }
             w.put_record(place.number, payload_version, &after, new_payload)?;
             w.put_events(place.number, before.event_count, events, now)?;
+            if let Some(moved) = moved {
+                w.put_moved(place.number, &after.payload, moved)?;
+            }
             let entry = Entry {
                 kind: ChangeKind::Updated,
                 time: now,
@@ -466,7 +477,8 @@ impl<'t> Writer<'t> {
     /// The totals are written once, at the end, where an error can still stop the commit. The caller's own
     /// commit cannot be stopped, so a joined writer writes them with every operation.
     fn put_totals(&mut self) -> Result<(), StorageError> {
-        self.totals.version += 1;
+        self.totals.version += self.blobs.max(1);
+        self.blobs = 0;
         self.owes_totals = self.redo.is_some();
         if self.owes_totals { Ok(()) } else { self.put_counters() }
     }
