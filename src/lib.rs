@@ -84,9 +84,11 @@ mod tables;
 mod text;
 mod threads;
 mod time;
+mod tracker;
 mod turn;
 mod txn;
 mod verify;
+mod visits;
 mod watch;
 mod writer;
 
@@ -126,8 +128,10 @@ pub use seal::{ChainHead, LogProof, LogProofError};
 pub use store::Store;
 pub use text::Text;
 pub use time::{Clock, SystemClock, Timestamp};
+pub use tracker::VisitTracker;
 pub use txn::{ReadTxn, WriteTxn};
 pub use verify::{Problem, Report};
+pub use visits::Visits;
 pub use watch::{Changes, Next, Start, Watcher};
 pub use writer::{Created, Receipt, Writer};
 

@@ -45,10 +45,11 @@ pub(crate) enum Tag {
     Nodes = 20,
     NodeNames = 21,
     Progress = 22,
+    Visits = 23,
 }
 
 impl Tag {
-    pub(crate) const ALL: [Tag; 23] = [
+    pub(crate) const ALL: [Tag; 24] = [
         Tag::Meta,
         Tag::Totals,
         Tag::Ids,
@@ -72,6 +73,7 @@ impl Tag {
         Tag::Nodes,
         Tag::NodeNames,
         Tag::Progress,
+        Tag::Visits,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -99,6 +101,7 @@ impl Tag {
             Tag::Nodes => "execstore/nodes",
             Tag::NodeNames => "execstore/node_names",
             Tag::Progress => "execstore/progress",
+            Tag::Visits => "execstore/visits",
         }
     }
 
@@ -170,6 +173,8 @@ pub(crate) const NODES: TableDefinition<'_, Pair, Value> = TableDefinition::new(
 pub(crate) const NODE_NAMES: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/node_names");
 /// Number to how many nodes are in each state.
 pub(crate) const PROGRESS: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/progress");
+/// Number to how often an execution was visited.
+pub(crate) const VISITS: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/visits");
 
 #[cfg(test)]
 mod tests {
@@ -202,6 +207,7 @@ mod tests {
             NODES.name(),
             NODE_NAMES.name(),
             PROGRESS.name(),
+            VISITS.name(),
         ];
         for (place, tag) in Tag::ALL.into_iter().enumerate() {
             assert_eq!(names[place], tag.name());

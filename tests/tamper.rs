@@ -58,6 +58,9 @@ fn fill(store: &Store) {
             store.append_output(&id, "stdout", vec![3; 7_000]).unwrap();
         }
     }
+    let visits = store.track_visits();
+    (0..30).for_each(|n| visits.visit(format!("e{}", n / 2)));
+    visits.flush().unwrap();
     for n in [4, 9, 20] {
         store.delete(format!("e{n}"), &any).unwrap();
     }
@@ -72,7 +75,7 @@ fn fill(store: &Store) {
         .unwrap();
 }
 
-const TABLES: [(&str, usize); 23] = [
+const TABLES: [(&str, usize); 24] = [
     ("meta", 0),
     ("totals", 0),
     ("ids", 0),
@@ -96,6 +99,7 @@ const TABLES: [(&str, usize); 23] = [
     ("nodes", 16),
     ("node_names", 0),
     ("progress", 8),
+    ("visits", 8),
 ];
 
 /// Opens a table, whatever its keys are, and does something with it that takes and gives bytes.

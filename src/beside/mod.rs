@@ -5,6 +5,8 @@ mod read;
 use crate::attachment::{Attachment, Usage};
 use crate::codec::{OutputRow, Value, name_row, pair};
 use crate::error::ReadError;
+use crate::execution::Header;
+use crate::history::{Matches, rows};
 use crate::identity::{IDENTITY_KEY, Identity};
 use crate::json::Json;
 use crate::output::OutputPart;
@@ -12,6 +14,7 @@ use crate::query::Query;
 use crate::reader::{find, sealed::View};
 use crate::schema::Tag;
 use crate::tables::damaged;
+use crate::time::Timestamp;
 
 pub use read::AttachmentReader;
 
@@ -80,13 +83,34 @@ pub(crate) fn open_attachment<'r, V: View + ?Sized>(
 /// What the attachments take of all executions that a query finds.
 pub(crate) fn usage<V: View + ?Sized>(view: &V, query: &Query) -> Result<Usage, ReadError> {
     let mut usage = Usage::default();
-    for row in crate::history::rows(view, query, false)?.take(query.limit.unwrap_or(usize::MAX)) {
+    for row in rows(view, query, false)?.take(query.limit.unwrap_or(usize::MAX)) {
         let number = row.found?.number;
         for attachment in view.tables().attachment_rows(number, "")? {
             usage.add(&attachment?.0);
         }
     }
     Ok(usage)
+}
+
+pub(crate) fn unvisited<'r, V: View + ?Sized>(
+    view: &'r V,
+    query: &Query,
+    since: Timestamp,
+) -> Result<Matches<'r, Header>, ReadError> {
+    let rows = rows(view, query, false)?.take(query.limit.unwrap_or(usize::MAX));
+    Ok(Matches::new(rows.filter_map(move |row| {
+        let found = match row.found {
+            Ok(found) => found,
+            Err(error) => return Some(Err(error)),
+        };
+        match view.tables().visits(found.number) {
+            Ok(visits) => {
+                let last = visits.map_or(found.header.created_at, |visits| visits.last);
+                (last < since).then_some(Ok(found.header))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    })))
 }
 
 pub(crate) fn output<V: View + ?Sized>(

@@ -35,6 +35,12 @@ const PAGE: usize = 100;
 /// A damaged row is an error in its own place and does not end the list; a storage error ends it.
 pub struct Matches<'r, T>(Box<dyn Iterator<Item = Result<T, ReadError>> + 'r>);
 
+impl<'r, T> Matches<'r, T> {
+    pub(crate) fn new(rows: impl Iterator<Item = Result<T, ReadError>> + 'r) -> Self {
+        Self(Box::new(rows))
+    }
+}
+
 impl<T> Iterator for Matches<'_, T> {
     type Item = Result<T, ReadError>;
 

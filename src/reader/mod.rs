@@ -27,6 +27,8 @@ use crate::schema::Tag;
 use crate::seal::ChainHead;
 use crate::sequence::{Gapless, Numbered};
 use crate::tables::{Source, Tables, damaged};
+use crate::time::Timestamp;
+use crate::visits::Visits;
 
 use lookup::{code_of, in_states, inclusive, indexed, join, payload_version};
 
@@ -352,6 +354,20 @@ pub trait Readable: sealed::View {
             Some(number) => Ok(self.tables().progress(number)?.unwrap_or_default()),
             None => Ok(Progress::default()),
         }
+    }
+
+    /// How often an execution was visited, as far as that was [written](crate::VisitTracker::flush); `None` if never.
+    fn visits(&self, id: impl AsRef<str>) -> Result<Option<Visits>, ReadError> {
+        match self.tables().number(id.as_ref())? {
+            Some(number) => self.tables().visits(number),
+            None => Ok(None),
+        }
+    }
+
+    /// Of what a query finds, those that were not visited since a time: their last visit, or their creation if there was none,
+    /// is before it. A look-up more for each execution that the query finds.
+    fn unvisited(&self, query: &Query, since: Timestamp) -> Result<Matches<'_, Header>, ReadError> {
+        beside::unvisited(self, query, since)
     }
 
     /// The events of an execution with sequence numbers in a range, in order; `rev()` gives the last first.

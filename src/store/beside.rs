@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::follow::OutputFollower;
 use crate::output::{Output, OutputCap};
 use crate::progress::{Node, NodeUpdate};
+use crate::tracker::VisitTracker;
 
 /// # Beside the records
 impl Store {
@@ -42,6 +43,11 @@ impl Store {
     pub fn put_node(&self, id: impl AsRef<str>, update: NodeUpdate) -> Result<Node, Error> {
         let id = id.as_ref().to_owned();
         self.batch(move |writer| writer.put_node(&id, update.clone()))
+    }
+
+    /// Counts who is visited, without a write for each visit. See [`VisitTracker`].
+    pub fn track_visits(&self) -> VisitTracker {
+        VisitTracker::new(self.shared.clone(), self.threads.batcher.clone())
     }
 
     /// Follows an output stream from an offset on while it grows. See [`OutputFollower`].

@@ -21,6 +21,7 @@ mod settled;
 mod spans;
 mod states;
 mod totals;
+mod visits;
 
 use std::sync::OnceLock;
 
@@ -38,6 +39,7 @@ pub(crate) use beside::storage;
 pub(crate) use executions::{Found, Pick};
 pub(crate) use labels::LabelValues;
 pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
+pub(crate) use visits::decode_visits;
 
 /// What a transaction remembers for the journal at most: larger ones commit through redb directly. At that size its
 /// scattered pages have become long runs.
@@ -127,6 +129,7 @@ pub struct Tables<S: Source> {
     nodes: Slot<S, Pair>,
     node_names: Slot<S, Bytes>,
     progress: Slot<S, Number>,
+    visits: Slot<S, Number>,
     /// What was written, if the journal is to know; up to [`MAX_REDO`].
     redo: Option<Vec<u8>>,
     /// More was written than that.
@@ -166,6 +169,7 @@ impl<S: Source> Tables<S> {
             nodes: Slot::new(schema::NODES),
             node_names: Slot::new(schema::NODE_NAMES),
             progress: Slot::new(schema::PROGRESS),
+            visits: Slot::new(schema::VISITS),
             redo: None,
             redo_is_partial: false,
             sum: None,
@@ -215,6 +219,7 @@ impl<S: Source> Tables<S> {
             Tag::Nodes => all(tag, self.nodes.get(source)?),
             Tag::NodeNames => all(tag, self.node_names.get(source)?),
             Tag::Progress => all(tag, self.progress.get(source)?),
+            Tag::Visits => all(tag, self.visits.get(source)?),
         }
     }
 
@@ -251,6 +256,7 @@ impl<S: Source> Tables<S> {
             Tag::Nodes => has(self.nodes.get(source)?, fixed(key)?),
             Tag::NodeNames => has(self.node_names.get(source)?, key),
             Tag::Progress => has(self.progress.get(source)?, fixed(key)?),
+            Tag::Visits => has(self.visits.get(source)?, fixed(key)?),
         }
     }
 }
@@ -286,6 +292,7 @@ impl Tables<Snapshot> {
             Tag::Nodes => of(self.nodes.get(source)?),
             Tag::NodeNames => of(self.node_names.get(source)?),
             Tag::Progress => of(self.progress.get(source)?),
+            Tag::Visits => of(self.visits.get(source)?),
         }
     }
 }
@@ -358,6 +365,7 @@ impl Tables<Live<'_>> {
             Tag::Nodes => insert(&mut self.nodes, source, fixed(key)?, value, old),
             Tag::NodeNames => insert(&mut self.node_names, source, key, value, old),
             Tag::Progress => insert(&mut self.progress, source, fixed(key)?, value, old),
+            Tag::Visits => insert(&mut self.visits, source, fixed(key)?, value, old),
         }?;
         if let Some(mut sum) = sum {
             sum.add(row_hash(tag as u8, key, value));
@@ -421,6 +429,7 @@ impl Tables<Live<'_>> {
             Tag::Nodes => delete(&mut self.nodes, source, fixed(key)?, old),
             Tag::NodeNames => delete(&mut self.node_names, source, key, old),
             Tag::Progress => delete(&mut self.progress, source, fixed(key)?, old),
+            Tag::Visits => delete(&mut self.visits, source, fixed(key)?, old),
         }?;
         if sum.is_some() {
             self.sum = sum;

@@ -10,7 +10,7 @@ use crate::codec::{
 use crate::error::ReadError;
 use crate::progress::Progress;
 use crate::schema::Tag;
-use crate::tables::Source;
+use crate::tables::{Source, decode_visits};
 
 /// Who has a blob: the size of an attachment, or the row of an output.
 enum Owner {
@@ -38,7 +38,20 @@ impl<S: Source> Verifier<'_, S> {
         self.attachments(&mut owners)?;
         self.outputs(&mut owners)?;
         self.chunks(owners)?;
-        self.nodes()
+        self.nodes()?;
+        self.visits()
+    }
+
+    fn visits(&mut self) -> Result<(), ReadError> {
+        for row in self.tables.raw(Tag::Visits)? {
+            let Some((key, value)) = self.row(Tag::Visits, row)? else { continue };
+            self.reachable(Tag::Visits, &key)?;
+            self.of_execution(Tag::Visits, &key);
+            if let Err(reason) = decode_visits(&key, &value) {
+                self.problem(Tag::Visits, format!("key {}: {reason}", hex(&key)));
+            }
+        }
+        Ok(())
     }
 
     /// The number that a row beside an execution begins with, which must be that of an execution.

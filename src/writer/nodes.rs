@@ -6,6 +6,7 @@ use crate::error::{StorageError, WriteError};
 use crate::progress::{Node, NodeUpdate};
 use crate::schema::Tag;
 use crate::tables::{damaged, storage};
+use crate::visits::Visits;
 
 /// # Nodes
 ///
@@ -49,6 +50,18 @@ impl Writer<'_> {
         Ok(node)
     }
 
+    /// Adds to the visits of an execution; `false` if it is not there. See [`VisitTracker`](crate::VisitTracker), which
+    /// gathers them.
+    pub fn add_visits(&mut self, id: impl AsRef<str>, more: Visits) -> Result<bool, WriteError> {
+        let Some(number) = self.tables.number(id.as_ref())? else { return Ok(false) };
+        let known = self.tables.visits(number)?.unwrap_or_default();
+        self.storing(|w| {
+            w.tables.put_visits(number, known.and(more))?;
+            w.put_totals()
+        })?;
+        Ok(true)
+    }
+
     /// Deletes everything beside an execution that is being deleted, damaged rows too.
     pub(super) fn clear_beside(&mut self, number: u64) -> Result<(), StorageError> {
         let attachments = self.tables.rows_beside(Tag::Attachments, number, |key, value| {
@@ -71,6 +84,7 @@ impl Writer<'_> {
                 self.tables.remove(tag, &key)?;
             }
         }
+        self.tables.remove_visits(number)?;
         if self.tables.remove_progress(number)? {
             for tag in [Tag::Nodes, Tag::NodeNames] {
                 let keys = self.tables.rows_beside(tag, number, |key, _| key.to_vec());
