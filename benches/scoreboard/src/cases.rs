@@ -1,5 +1,6 @@
 //! The cases in their order, what they count, and what is to be reached.
 
+use crate::beside::Beside;
 use crate::history::Ask;
 use crate::workload::Ids;
 
@@ -36,6 +37,12 @@ pub enum What {
     History(Ask, u64),
     /// So many executions, deleted by their label.
     BulkDelete(u64),
+    /// What lies beside the executions.
+    Beside(Beside),
+    /// From an append to its follower, at this part of the samples.
+    Follow(f64),
+    /// As `Threads`, with tamper evidence.
+    TamperEvident(u64),
     Size,
     Allocated,
     Compacted,
@@ -77,7 +84,7 @@ use Ids::{V4, V7};
 use Target::{AtMost, Both, Sqlite};
 
 /// Those that read the prepared store stand together; the one that kills it is their last.
-pub const CASES: [Case; 41] = [
+pub const CASES: [Case; 49] = [
     rate("W1", "operations/s", V7, What::Single, Sqlite(0.7)),
     rate("W1/v4", "operations/s", V4, What::Single, Sqlite(0.7)),
     rate("W1/group", "operations/s", V7, What::Grouped, Sqlite(0.63)),
@@ -113,6 +120,14 @@ pub const CASES: [Case; 41] = [
     rate("H/trace", "traces/s", V7, What::History(Ask::Trace, 100_000), Sqlite(1.0)),
     rate("H/trace/1M", "traces/s", V7, What::History(Ask::Trace, 1_000_000), Sqlite(1.0)),
     rate("H/delete", "executions/s", V7, What::BulkDelete(100_000), Sqlite(1.0)),
+    rate("B/1MiB/in", "MB/s", V7, What::Beside(Beside::LargeIn), Sqlite(1.0)),
+    rate("B/1MiB/out", "MB/s", V7, What::Beside(Beside::LargeOut), Sqlite(1.0)),
+    rate("B/200", "operations/s", V7, What::Beside(Beside::Small), Sqlite(1.0)),
+    rate("B/append", "operations/s", V7, What::Beside(Beside::Append), Sqlite(3.0)),
+    rate("B/node", "operations/s", V7, What::Beside(Beside::Node), Sqlite(1.0)),
+    cost("B/follow/p50", "us", What::Follow(0.5), Target::None),
+    cost("B/follow/p99", "us", What::Follow(0.99), Target::None),
+    rate("W64/tamper", "operations/s", V7, What::TamperEvident(64), Target::None),
     cost("M/WB", "MiB", What::MemoryBatch, AtMost(256.0)),
     cost("M/R1", "MiB", What::MemoryGet, AtMost(256.0)),
     cost("O/clean", "ms", What::OpenClean, Target::None),

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use execstore::{
-    Change, ChangeKind, Cursor, Execution, Expect, Filter, Json, NewEvent, NewExecution, Query, Readable,
-    Revision, Start, Store, Timestamp, Update, WriteError, Writer,
+    Change, ChangeKind, Cursor, Execution, Expect, Filter, Json, NewAttachment, NewEvent, NewExecution,
+    NodeUpdate, OutputFollower, Query, Readable, Revision, Start, Store, Timestamp, Update, WriteError,
+    Writer,
 };
 
 use crate::history::KEY;
@@ -84,6 +85,13 @@ impl Execstore {
             let changes = watcher.next_batch(1_000, timeout).unwrap();
             changes.iter().map(|change| change.execution_id().to_string()).collect()
         }
+    }
+}
+
+impl Execstore {
+    /// Follows an output from its beginning.
+    pub fn follower(&self, id: &str, name: &str) -> OutputFollower {
+        self.0.follow_output(id, name, 0).unwrap()
     }
 }
 
@@ -190,6 +198,54 @@ impl Subject for Execstore {
 
     fn delete_labelled(&self, value: &str) {
         self.0.bulk(Query::new().label(KEY, value)).delete().unwrap();
+    }
+
+    const BESIDE: bool = true;
+
+    fn put_value(&self, id: &str, key: &str, value: &[u8]) {
+        self.0.write(|w| w.put_attachment(id, NewAttachment::bytes(key, value))).unwrap();
+    }
+
+    fn value(&self, id: &str, key: &str) -> Vec<u8> {
+        self.0.begin_read().unwrap().attachment_bytes(id, key).unwrap().unwrap()
+    }
+
+    fn share_value(&self, id: &str, key: &str, value: &[u8]) {
+        self.0.put_attachment(id, NewAttachment::bytes(key, value)).unwrap();
+    }
+
+    fn append(&self, id: &str, name: &str, bytes: &[u8]) {
+        self.0.append_output(id, name, bytes).unwrap();
+    }
+
+    fn output(&self, id: &str, name: &str) -> Vec<u8> {
+        let reader = self.0.begin_read().unwrap();
+        reader.read_output(id, name, 0, usize::MAX).unwrap().unwrap().bytes
+    }
+
+    fn start_nodes(&self, id: &str, names: &[String]) {
+        let start = |w: &mut Writer<'_>| {
+            names.iter().try_for_each(|name| w.put_node(id, NodeUpdate::started(name.as_str())).map(drop))
+        };
+        self.0.write(start).unwrap();
+    }
+
+    fn end_node(&self, id: &str, name: &str, value: &str) {
+        let end = NodeUpdate::finished(name).value(Json::from_text(value).unwrap());
+        self.0.write(|w| w.put_node(id, end)).unwrap();
+    }
+
+    fn ended_nodes(&self, id: &str) -> u64 {
+        self.0.begin_read().unwrap().progress(id).unwrap().finished
+    }
+
+    fn open_tamper_evident(folder: &Path) -> Option<Self> {
+        let mut builder = Store::builder();
+        Some(Self(builder.set_tamper_evident(true).open_or_create(folder.join("store.redb")).unwrap()))
+    }
+
+    fn follow(&self, samples: u64) -> Option<Vec<f64>> {
+        Some(latency::follow(self, samples))
     }
 
     fn verify(&self) {

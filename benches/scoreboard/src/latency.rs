@@ -1,4 +1,4 @@
-//! D: the time from a commit to the delivery of its change to a watcher.
+//! The time from a commit to the delivery of its change to a watcher, and from an append to the follower of the output.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +58,34 @@ pub fn delivery(subject: &Execstore, samples: u64, loaded: bool) -> Vec<f64> {
             .into_iter()
             .map(|(id, at)| delivered[&id].saturating_duration_since(at).as_secs_f64() * 1e6)
             .collect()
+    });
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+/// The times from the return of an append to the bytes at the follower, in order of size, in microseconds.
+pub fn follow(subject: &Execstore, samples: u64) -> Vec<f64> {
+    subject.write(vec![lifecycle(Ids::V7, 0, 0)]);
+    let id = Ids::V7.execution(0);
+    let mut times: Vec<f64> = std::thread::scope(|scope| {
+        let mut follower = subject.follower(&id, "stdout");
+        let following = scope.spawn(move || {
+            let mut arrived = Vec::new();
+            while (arrived.len() as u64) < samples {
+                let part = follower.next_part(64, Duration::from_secs(10)).unwrap();
+                arrived.extend((0..part.bytes.len() / 64).map(|_| Instant::now()));
+            }
+            arrived
+        });
+        let mut appended = Vec::new();
+        for _ in 0..samples {
+            subject.append(&id, "stdout", &[b'x'; 64]);
+            appended.push(Instant::now());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let arrived = following.join().unwrap();
+        let pairs = appended.into_iter().zip(arrived);
+        pairs.map(|(at, arrived)| arrived.saturating_duration_since(at).as_secs_f64() * 1e6).collect()
     });
     times.sort_by(f64::total_cmp);
     times

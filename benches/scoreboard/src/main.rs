@@ -4,6 +4,7 @@
 //! `M` and `O` are asked for at the full scale; the depth in the name of `R5/50000` is scaled, too. execstore
 //! runs with its defaults, its page cache of 128 MiB included; the peers have 256 MiB.
 
+mod beside;
 mod cases;
 mod checks;
 mod child;

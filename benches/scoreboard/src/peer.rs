@@ -10,7 +10,7 @@ use crate::checks;
 use crate::child::Task;
 use crate::subject::{Subject, files};
 use crate::workload::{self, Ids, Op, lifecycle};
-use crate::{crash, history, memory, reads, threads};
+use crate::{beside, crash, history, memory, reads, threads};
 
 /// A column of the table.
 pub trait Side {
@@ -188,7 +188,18 @@ impl<S: Subject> Side for Peer<S> {
             What::BulkDelete(n) if S::QUERIES => {
                 history::bulk_delete::<S>(&self.fresh(), plan.count(n, 2_000))
             }
-            What::History(..) | What::BulkDelete(_) => return None,
+            What::Beside(what) if S::BESIDE => beside::rate::<S>(&self.fresh(), what, plan),
+            What::Follow(part) => {
+                let times = S::open(&self.fresh()).follow(plan.count(2_000, 50))?;
+                times[((times.len() - 1) as f64 * part) as usize]
+            }
+            What::TamperEvident(threads) => {
+                let subject = S::open_tamper_evident(&self.fresh())?;
+                let (done, time) = threads::run(&subject, case.ids, lifecycles, threads, true);
+                subject.verify();
+                done as f64 / time.as_secs_f64()
+            }
+            What::History(..) | What::BulkDelete(_) | What::Beside(_) => return None,
             What::OpenClean => {
                 let folder = self.closed(case.ids, plan);
                 median((0..5).map(|_| crash::open::<S>(&folder).1).collect())

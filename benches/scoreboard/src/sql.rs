@@ -31,6 +31,23 @@ pub const SCHEMA: &str = "
         PRIMARY KEY (key, value, in_state, execution)) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS newest ON labels (key, value, execution);
     CREATE INDEX IF NOT EXISTS parents ON executions (parent) WHERE parent IS NOT NULL;
+    CREATE TABLE IF NOT EXISTS attachments (
+        rowid INTEGER PRIMARY KEY, execution INTEGER NOT NULL, key TEXT NOT NULL, type TEXT NOT NULL,
+        size INTEGER NOT NULL, time INTEGER NOT NULL, value BLOB NOT NULL, UNIQUE (execution, key));
+    CREATE TABLE IF NOT EXISTS outputs (
+        execution INTEGER NOT NULL, name TEXT NOT NULL, length INTEGER NOT NULL, time INTEGER NOT NULL,
+        PRIMARY KEY (execution, name)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS chunks (
+        rowid INTEGER PRIMARY KEY, execution INTEGER NOT NULL, name TEXT NOT NULL, start INTEGER NOT NULL,
+        bytes BLOB NOT NULL, UNIQUE (execution, name, start));
+    CREATE TABLE IF NOT EXISTS nodes (
+        execution INTEGER NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL, state INTEGER NOT NULL,
+        attempts INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER, value TEXT, error TEXT,
+        PRIMARY KEY (execution, place)) WITHOUT ROWID;
+    CREATE UNIQUE INDEX IF NOT EXISTS node_names ON nodes (execution, name);
+    CREATE TABLE IF NOT EXISTS progress (
+        execution INTEGER PRIMARY KEY, running INTEGER NOT NULL, finished INTEGER NOT NULL,
+        failed INTEGER NOT NULL, skipped INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, seq INTEGER NOT NULL);
     INSERT OR IGNORE INTO counts VALUES
         (0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0);";
@@ -174,3 +191,22 @@ pub fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         last_event: row.get(20)?,
     })
 }
+
+pub const NUMBER: &str = "SELECT number FROM executions WHERE id = ?";
+pub const PUT: &str =
+    "INSERT INTO attachments (execution, key, type, size, time, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT DO UPDATE SET type = ?3, size = ?4, time = ?5, value = ?6";
+pub const VALUE: &str = "SELECT value FROM attachments WHERE execution = ? AND key = ?";
+pub const LENGTH: &str = "SELECT length FROM outputs WHERE execution = ? AND name = ?";
+pub const GROW: &str = "INSERT INTO outputs VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT DO UPDATE SET length = ?3, time = ?4";
+pub const CHUNK: &str = "INSERT INTO chunks (execution, name, start, bytes) VALUES (?, ?, ?, ?)";
+pub const OUTPUT: &str = "SELECT bytes FROM chunks WHERE execution = ? AND name = ? ORDER BY start";
+pub const START_NODE: &str = "INSERT INTO nodes VALUES (?, ?, ?, 0, 1, ?, NULL, NULL, NULL)";
+pub const START_PROGRESS: &str = "INSERT INTO progress VALUES (?, ?, 0, 0, 0)";
+pub const NODE: &str = "SELECT state FROM nodes WHERE execution = ? AND name = ?";
+pub const END_NODE: &str =
+    "UPDATE nodes SET state = 1, ended = ?, value = ? WHERE execution = ? AND name = ?";
+pub const PROGRESS: &str =
+    "UPDATE progress SET running = running - ?2, finished = finished + ?2 WHERE execution = ?1";
+pub const FINISHED: &str = "SELECT finished FROM progress WHERE execution = ?";

@@ -125,6 +125,10 @@ fn insert(
     statement.execute(rusqlite::params_from_iter(all)).map(drop)
 }
 
+fn number(db: &Connection, id: &str) -> i64 {
+    db.prepare_cached(NUMBER).unwrap().query_row([id], |row| row.get(0)).unwrap()
+}
+
 impl Subject for Sqlite {
     const NAME: &'static str = "sqlite";
     type Row = Record;
@@ -249,6 +253,70 @@ impl Subject for Sqlite {
                 return;
             }
         }
+    }
+
+    const BESIDE: bool = true;
+
+    fn put_value(&self, id: &str, key: &str, value: &[u8]) {
+        let db = self.connection();
+        let number = number(&db, id);
+        let mut put = db.prepare_cached(PUT).unwrap();
+        put.execute(params![number, key, "application/octet-stream", value.len(), now(), value]).unwrap();
+    }
+
+    fn value(&self, id: &str, key: &str) -> Vec<u8> {
+        let db = self.connection();
+        let number = number(&db, id);
+        let mut value = db.prepare_cached(VALUE).unwrap();
+        value.query_row(params![number, key], |row| row.get(0)).unwrap()
+    }
+
+    fn append(&self, id: &str, name: &str, bytes: &[u8]) {
+        let db = self.connection();
+        run(&db, "BEGIN IMMEDIATE", &[]).unwrap();
+        let number = number(&db, id);
+        let mut length = db.prepare_cached(LENGTH).unwrap();
+        let length: Option<i64> =
+            length.query_row(params![number, name], |row| row.get(0)).optional().unwrap();
+        let length = length.unwrap_or(0);
+        run(&db, CHUNK, &[&number, &name, &length, &bytes]).unwrap();
+        run(&db, GROW, &[&number, &name, &(length + bytes.len() as i64), &now()]).unwrap();
+        run(&db, "COMMIT", &[]).unwrap();
+    }
+
+    fn output(&self, id: &str, name: &str) -> Vec<u8> {
+        let number = number(&self.connection(), id);
+        let mut bytes = Vec::new();
+        self.query(OUTPUT, &[&number, &name], |row| row.get(0), |chunk: Vec<u8>| bytes.extend(chunk));
+        bytes
+    }
+
+    fn start_nodes(&self, id: &str, names: &[String]) {
+        let db = self.connection();
+        run(&db, "BEGIN IMMEDIATE", &[]).unwrap();
+        let number = number(&db, id);
+        for (place, name) in (1..).zip(names) {
+            run(&db, START_NODE, &[&number, &place, name, &now()]).unwrap();
+        }
+        run(&db, START_PROGRESS, &[&number, &names.len()]).unwrap();
+        run(&db, "COMMIT", &[]).unwrap();
+    }
+
+    fn end_node(&self, id: &str, name: &str, value: &str) {
+        let db = self.connection();
+        run(&db, "BEGIN IMMEDIATE", &[]).unwrap();
+        let number = number(&db, id);
+        let mut node = db.prepare_cached(NODE).unwrap();
+        let before: i64 = node.query_row(params![number, name], |row| row.get(0)).unwrap();
+        run(&db, END_NODE, &[&now(), &value, &number, &name]).unwrap();
+        run(&db, PROGRESS, &[&number, &i64::from(before == 0)]).unwrap();
+        run(&db, "COMMIT", &[]).unwrap();
+    }
+
+    fn ended_nodes(&self, id: &str) -> u64 {
+        let db = self.connection();
+        let number = number(&db, id);
+        db.prepare_cached(FINISHED).unwrap().query_row([number], |row| row.get(0)).unwrap()
     }
 
     fn compact(folder: &Path) -> bool {

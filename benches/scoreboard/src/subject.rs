@@ -85,6 +85,56 @@ pub trait Subject: Send + Sync + Sized {
         unreachable!("{}", Self::NAME)
     }
 
+    /// The subject keeps values, outputs and nodes beside its executions.
+    const BESIDE: bool = false;
+
+    /// Puts a value beside an execution, in a durable transaction.
+    fn put_value(&self, _id: &str, _key: &str, _value: &[u8]) {
+        unreachable!("{}", Self::NAME)
+    }
+
+    fn value(&self, _id: &str, _key: &str) -> Vec<u8> {
+        unreachable!("{}", Self::NAME)
+    }
+
+    /// Puts a value, which is durable when this returns and may have shared its commit with others.
+    fn share_value(&self, id: &str, key: &str, value: &[u8]) {
+        self.put_value(id, key, value);
+    }
+
+    /// Appends to an output; the same.
+    fn append(&self, _id: &str, _name: &str, _bytes: &[u8]) {
+        unreachable!("{}", Self::NAME)
+    }
+
+    fn output(&self, _id: &str, _name: &str) -> Vec<u8> {
+        unreachable!("{}", Self::NAME)
+    }
+
+    /// Starts nodes within an execution.
+    fn start_nodes(&self, _id: &str, _names: &[String]) {
+        unreachable!("{}", Self::NAME)
+    }
+
+    /// A node has ended well, with a value; durable when this returns.
+    fn end_node(&self, _id: &str, _name: &str, _value: &str) {
+        unreachable!("{}", Self::NAME)
+    }
+
+    fn ended_nodes(&self, _id: &str) -> u64 {
+        unreachable!("{}", Self::NAME)
+    }
+
+    /// The same as `open`, with tamper evidence, where there is such a thing.
+    fn open_tamper_evident(_folder: &Path) -> Option<Self> {
+        None
+    }
+
+    /// From append to the follower, in microseconds, in order of size, where the subject has followers.
+    fn follow(&self, _samples: u64) -> Option<Vec<f64>> {
+        None
+    }
+
     /// From commit to delivery, in microseconds, in order of size, where the subject delivers.
     fn delivery(&self, _samples: u64, _loaded: bool) -> Option<Vec<f64>> {
         None
