@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::codec::BulkPlace;
+use crate::codec::{BulkKind, BulkPlace};
 use crate::error::{Error, InputError, ReadError, WriteError};
 use crate::event::NewEvent;
 use crate::execution::Update;
@@ -94,9 +94,10 @@ impl<'p> Bulk<'p> {
         Self { shared, query, name: None, batch: BATCH, dry_run: false, progress: None }
     }
 
-    /// Saves how far it is with each transaction, so that the same operation of the same name goes on there after a crash or
-    /// a stop. 1 to 256 bytes. The name is free again when the operation is through; another operation
-    /// of this name is refused until then.
+    /// Saves how far it is with each transaction, so that an operation of the same name goes on there after a crash or
+    /// a stop, with the query and the update that it is given then. 1 to 256 bytes. The name is free again when the operation
+    /// is through, or [forgotten](crate::Store::forget_bulk). An update of the name of a deletion, or the other way round, is
+    /// refused until then, and so is one that runs at the same time.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -136,7 +137,7 @@ impl<'p> Bulk<'p> {
         }
         // The walk must not come upon what it has changed once more, so it goes by what never changes.
         let limit = self.query.limit.take().unwrap_or(usize::MAX) as u64;
-        let query = self.query.clone().order_by(OrderBy::Created).oldest_first();
+        let query = self.query.clone().in_creation_order();
         let mut report = BulkReport::default();
         if self.dry_run {
             let reader = ReadTxn::new(self.shared.clone())?;
@@ -148,12 +149,16 @@ impl<'p> Bulk<'p> {
             }
             return Ok(report);
         }
-        let what = xxhash_rust::xxh3::xxh3_64(format!("{query:?} {act:?}").as_bytes());
-        let mut place = self.begin(what)?;
+        let what = match act {
+            Act::Update(..) => BulkKind::Update,
+            Act::Delete => BulkKind::Delete,
+        };
+        let (mut place, mut saved) = self.begin(what)?;
         (report.changed, report.refused) = (place.done, place.refused);
         report.found = place.done + place.refused;
         loop {
-            let ended = self.step(&query, act, &mut place, &mut report, limit)?;
+            let ended = self.step(&query, act, &mut place, saved, &mut report, limit)?;
+            saved = true;
             let goes_on = self.progress.as_mut().is_none_or(|tell| tell(&report).is_continue());
             if ended {
                 return Ok(report);
@@ -165,20 +170,20 @@ impl<'p> Bulk<'p> {
         }
     }
 
-    /// Where to begin: where an operation of this name is, or with the first execution.
-    fn begin(&self, what: u64) -> Result<BulkPlace, Error> {
+    /// Where to begin: where an operation of this name is, or with the first execution. And whether that is saved.
+    fn begin(&self, what: BulkKind) -> Result<(BulkPlace, bool), Error> {
         let reader = ReadTxn::new(self.shared.clone())?;
         let known = match &self.name {
             Some(name) => reader.tables().bulk(name)?,
             None => None,
         };
         match known {
-            Some(place) if place.what == what => Ok(place),
-            Some(_) => {
-                let reason = "another operation of this name is not through yet".into();
-                Err(InputError::Invalid { what: "bulk name", reason }.into())
-            }
-            None => Ok(BulkPlace { end: reader.totals()?.last_number, what, ..BulkPlace::default() }),
+            Some(place) if place.what == what => Ok((place, true)),
+            Some(_) => Err(taken("an operation of another kind has this name and is not through yet")),
+            None => Ok((
+                BulkPlace { after: 0, end: reader.totals()?.last_number, what, done: 0, refused: 0 },
+                false,
+            )),
         }
     }
 
@@ -188,6 +193,7 @@ impl<'p> Bulk<'p> {
         query: &Query,
         act: &Act<'_>,
         place: &mut BulkPlace,
+        saved: bool,
         report: &mut BulkReport,
         limit: u64,
     ) -> Result<bool, Error> {
@@ -196,6 +202,11 @@ impl<'p> Bulk<'p> {
         let ended;
         {
             let mut writer = txn.writer()?;
+            if let Some(name) = &self.name
+                && writer.tables().bulk(name)? != saved.then_some(*place)
+            {
+                return Err(taken("an operation of this name is running"));
+            }
             let left = limit.saturating_sub(next.done + next.refused);
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch);
             let (found, exhausted) = find(&writer, query, &next, most)?;
@@ -218,7 +229,7 @@ impl<'p> Bulk<'p> {
             }
             ended = seen == many && (exhausted || next.done + next.refused >= limit);
             match &self.name {
-                Some(name) if ended => writer.end_bulk(name)?,
+                Some(name) if ended => drop(writer.end_bulk(name)?),
                 Some(name) => writer.save_bulk(name, &next)?,
                 None => {}
             }
@@ -249,9 +260,11 @@ fn find(
             place: Place { time: 0, number: place.after },
         });
     }
-    let (mut found, mut taken) = (Vec::new(), 0);
-    for row in rows(writer, &query, true)?.take(most) {
-        taken += 1;
+    let mut found = Vec::new();
+    for row in rows(writer, &query, true)? {
+        if found.len() >= most {
+            return Ok((found, false));
+        }
         match (row.place, row.found) {
             (Some(at), _) if at.number > place.end => return Ok((found, true)),
             (_, Err(ReadError::Storage(error))) => return Err(error.into()),
@@ -261,8 +274,7 @@ fn find(
             (None, _) => {}
         }
     }
-    let exhausted = taken < most || found.is_empty();
-    Ok((found, exhausted))
+    Ok((found, true))
 }
 
 fn apply(writer: &mut Writer<'_>, found: Found, act: &Act<'_>) -> Result<(), WriteError> {
@@ -270,6 +282,10 @@ fn apply(writer: &mut Writer<'_>, found: Found, act: &Act<'_>) -> Result<(), Wri
         Act::Delete => writer.delete_found(found),
         Act::Update(update, events) => writer.update_found(found, Update::clone(update), events).map(drop),
     }
+}
+
+fn taken(reason: &str) -> Error {
+    InputError::Invalid { what: "bulk name", reason: reason.into() }.into()
 }
 
 fn renamed(error: &InputError) -> InputError {

@@ -116,7 +116,10 @@ macro_rules! storage_from_redb {
     ($($error:ty),+) => {$(
         impl From<$error> for StorageError {
             fn from(error: $error) -> Self {
-                StorageError::Database(Arc::new(error.into()))
+                match redb::Error::from(error) {
+                    redb::Error::PreviousIo => StorageError::Poisoned,
+                    error => StorageError::Database(Arc::new(error)),
+                }
             }
         }
     )+};
@@ -264,6 +267,10 @@ pub enum WriteError {
     /// The merge patch could not be applied to the payload.
     #[error("the merge patch could not be applied: {0}")]
     MergePatch(#[source] serde_json::Error),
+    /// A closure of the group commit may run more than once, and what it reads from cannot: use
+    /// [`Store::write`](crate::Store::write).
+    #[error("a source cannot be read in the group commit, whose closures may run again; use `Store::write`")]
+    SourceInBatch,
     /// What an attachment was to be read from failed.
     #[error("the value of the attachment could not be read: {0}")]
     Source(#[source] std::io::Error),
@@ -447,6 +454,9 @@ pub enum OpenError {
         /// The lifecycle in the file.
         found: String,
     },
+    /// A tamper-evident store was asked for, and this one is none: it was created without.
+    #[error("the store is not tamper-evident; that is chosen when a store is created")]
+    NotTamperEvident,
     /// The store was not closed, and the journal that belongs to it is not beside it.
     #[error("{} was not closed, and its journal {} is missing or is another store's; put the journal back beside the file", .path.display(), .journal.display())]
     JournalMissing {

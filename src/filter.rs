@@ -73,8 +73,8 @@ impl Filter {
         self
     }
 
-    /// Changes to executions for which the conditions of a query hold, right after the change. Its order, limit and
-    /// cursor do not matter.
+    /// Changes to executions for which the conditions of a query hold, right after the change, as
+    /// [`Query::matches`](crate::Query::matches) says.
     pub fn matching(mut self, query: Query) -> Self {
         self.queries.push(query);
         self

@@ -26,8 +26,8 @@ pub(crate) const IDENTITY_KEY: &str = "execstore/identity";
 ///
 /// The id is the SHA-256, in lower-case hexadecimal, of a JSON object with exactly the members `inputs`, `job`, `labels`,
 /// `parent` (`null` if there is none), `task` and `v` (1), in the canonical form of RFC 8785. Test vectors for other
-/// languages are in `docs/identity.md`. Inputs that do not mean the same everywhere are refused: repeated keys, and integers
-/// beyond 2^53 - 1, which are better given as texts.
+/// languages are in `docs/identity.md`. Inputs that do not mean the same everywhere are refused: repeated keys, and numbers
+/// beyond 2^53 - 1 either way, which are better given as texts.
 ///
 /// ```
 /// use execstore::{Identity, Json, NewExecution, Readable, Store};
@@ -127,9 +127,13 @@ impl Identity {
 
     /// The id: 64 hexadecimal digits.
     pub fn id(&self) -> Result<ExecutionId, InputError> {
-        let hash = Sha256::digest(self.document()?.as_str());
-        let text: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        ExecutionId::new(text)
+        ExecutionId::new(Self::id_of(&self.document()?))
+    }
+
+    /// The id that a document gives.
+    pub(crate) fn id_of(document: &Json) -> String {
+        let hash: [u8; 32] = Sha256::digest(document.as_str()).into();
+        crate::seal::hex(&hash)
     }
 
     /// The identity in a document.
@@ -184,8 +188,11 @@ impl<'de> Deserialize<'de> for Strict {
                 Ok(Strict(value.into()))
             }
 
-            fn visit_f64<E>(self, value: f64) -> Result<Strict, E> {
-                Ok(Strict(value.into()))
+            fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Strict, E> {
+                match value.abs() <= MAX_SAFE as f64 {
+                    true => Ok(Strict(value.into())),
+                    false => Err(E::custom(format!("{value} is beyond 2^53 - 1; give it as a text"))),
+                }
             }
 
             fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Strict, E> {
@@ -212,6 +219,14 @@ impl<'de> Deserialize<'de> for Strict {
 
             fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Strict, A::Error> {
                 let mut members = serde_json::Map::new();
+                // How serde_json gives numbers if somebody has it built with `arbitrary_precision`.
+                if let Some(key) = object.next_key::<String>()? {
+                    if key == "$serde_json::private::Number" {
+                        return number(&object.next_value::<String>()?);
+                    }
+                    let Strict(value) = object.next_value()?;
+                    members.insert(key, value);
+                }
                 while let Some((key, Strict(value))) = object.next_entry::<String, _>()? {
                     if members.contains_key(&key) {
                         return Err(serde::de::Error::custom(format!("the key {key:?} is repeated")));
@@ -219,6 +234,15 @@ impl<'de> Deserialize<'de> for Strict {
                     members.insert(key, value);
                 }
                 Ok(Strict(members.into()))
+            }
+        }
+
+        fn number<E: serde::de::Error>(text: &str) -> Result<Strict, E> {
+            match (text.parse(), text.parse(), text.parse()) {
+                (Ok(value), _, _) => Visit.visit_u64(value),
+                (_, Ok(value), _) => Visit.visit_i64(value),
+                (_, _, Ok(value)) => Visit.visit_f64(value),
+                _ => Err(E::custom(format!("{text} is no number"))),
             }
         }
 

@@ -24,7 +24,8 @@ pub enum LargeValues {
     /// Keep the beginning of a text, and nothing of another value, so that about this many bytes are left, and a mark that says
     /// how many bytes were cut: `"the beginning [12345 bytes cut]"`. The mark is at most 40 bytes.
     Truncate(usize),
-    /// Move it to an attachment, if it has more bytes than this, and leave `{"$attachment": KEY, "bytes": SIZE}`. The attachment is
+    /// Move it to an attachment, if it has more bytes than this, and leave `{"$attachment": KEY, "bytes": SIZE, "sha256": HASH}`, a mark that stays
+    /// as it is from then on. The attachment is
     /// JSON, and its key is `execstore/payload` and the value's JSON pointer (RFC 6901), or if that has more than 256 bytes
     /// `execstore/payload#` and the pointer's SHA-256. Attachments of values that a new payload no longer has are deleted with the update; so the
     /// payloads before it, in the change log, keep the reference alone.
@@ -80,6 +81,10 @@ impl LargeValues {
         }
         let members = value.starts_with('{').then(|| serde_json::from_str::<Members<'_>>(value));
         if let Some(Ok(Members(members))) = members {
+            if is_mark(&members) {
+                out.push_str(value);
+                return Ok(());
+            }
             out.push('{');
             for (place, (key, member)) in members.iter().enumerate() {
                 if place > 0 {
@@ -100,14 +105,26 @@ impl LargeValues {
             LargeValues::Truncate(_) => out.push_str(&truncated(value, most)),
             LargeValues::Attach(_) => {
                 let key = key_of(pointer);
-                let mark = format!("{{\"$attachment\":{},\"bytes\":{}}}", quoted(&key), value.len());
-                out.push_str(&mark);
+                let hash: [u8; 32] = Sha256::digest(value).into();
+                let (name, bytes, hash) = (quoted(&key), value.len(), crate::seal::hex(&hash));
+                out.push_str(&format!(r#"{{"$attachment":{name},"bytes":{bytes},"sha256":"{hash}"}}"#));
+                // Of repeated keys readers take the last.
+                moved.retain(|(known, _)| *known != key);
                 moved.push((key, value.to_owned()));
             }
             LargeValues::Keep | LargeValues::Refuse(_) => check_size("payload value", value.len(), most)?,
         }
         Ok(())
     }
+}
+
+/// The object is what a value that was moved has left.
+fn is_mark(members: &[(String, &RawValue)]) -> bool {
+    let mut keys: Vec<&str> = members.iter().map(|(key, _)| key.as_str()).collect();
+    keys.sort_unstable();
+    let key = members.iter().find(|(key, _)| key == "$attachment");
+    let key = key.and_then(|(_, value)| serde_json::from_str::<String>(value.get()).ok());
+    keys == ["$attachment", "bytes", "sha256"] && key.is_some_and(|key| key.starts_with(MOVED))
 }
 
 /// The keys of the attachments that a payload refers to.
@@ -198,9 +215,25 @@ mod tests {
             format!(r#"{{"text":"{kept} [82 bytes cut]","deep":{{"a/b~":"[104 bytes cut]"}},"n":1}}"#)
         );
         let (text, moved) = fit(LargeValues::Attach(60), &payload).unwrap();
+        let mark = |key: &str, value: &str| {
+            let hash: [u8; 32] = Sha256::digest(value).into();
+            let (bytes, hash) = (value.len(), crate::seal::hex(&hash));
+            format!(r#"{{"$attachment":"{MOVED}{key}","bytes":{bytes},"sha256":"{hash}"}}"#)
+        };
+        let (one, two) = (format!("\"{long}\""), format!("[\"{long}\"]"));
+        let expected = format!(
+            r#"{{"text":{},"deep":{{"a/b~":{}}},"n":1}}"#,
+            mark("/text", &one),
+            mark("/deep/a~1b~0", &two)
+        );
+        assert_eq!(text, expected);
+        // A mark stays as it is, however small the size.
+        assert_eq!(fit(LargeValues::Attach(9), &text).unwrap(), (text, vec![]));
+        // Of repeated keys the last is kept.
+        let twice = format!(r#"{{"a":{one},"a":{two}}}"#);
         assert_eq!(
-            text,
-            r#"{"text":{"$attachment":"execstore/payload/text","bytes":102},"deep":{"a/b~":{"$attachment":"execstore/payload/deep/a~1b~0","bytes":104}},"n":1}"#
+            fit(LargeValues::Attach(60), &twice).unwrap().1,
+            [("execstore/payload/a".to_owned(), two)]
         );
         assert_eq!(
             moved,
@@ -209,11 +242,8 @@ mod tests {
                 ("execstore/payload/deep/a~1b~0".to_owned(), format!("[\"{long}\"]")),
             ]
         );
-        let (text, moved) = fit(LargeValues::Attach(60), &format!("\"{long}\"")).unwrap();
-        assert_eq!(
-            (text.as_str(), moved[0].0.as_str()),
-            (r#"{"$attachment":"execstore/payload","bytes":102}"#, "execstore/payload")
-        );
+        let (text, moved) = fit(LargeValues::Attach(60), &one).unwrap();
+        assert_eq!((text, moved[0].0.as_str()), (mark("", &one), "execstore/payload"));
     }
 
     #[test]
@@ -222,7 +252,12 @@ mod tests {
         {
             let (cut, _) = fit(LargeValues::Truncate(most), &format!("\"{}\"", unit.repeat(500))).unwrap();
             assert!(cut.len() <= most.max(42), "{cut}");
-            assert!(cut.contains("bytes cut]"), "{cut}");
+            let whole: String = serde_json::from_str(&format!("\"{}\"", unit.repeat(500))).unwrap();
+            let cut: String = serde_json::from_str(&cut).unwrap();
+            let (kept, mark) = cut.rsplit_once('[').unwrap();
+            let kept = kept.strip_suffix(' ').unwrap_or(kept);
+            let lost: usize = mark.strip_suffix(" bytes cut]").unwrap().parse().unwrap();
+            assert!(whole.starts_with(kept) && kept.len() + lost == whole.len(), "{cut}");
         }
     }
 

@@ -12,6 +12,7 @@ use crate::builder::Builder;
 use crate::codec::{Meta, Totals};
 use crate::context::Context;
 use crate::error::{OpenError, StorageError};
+use crate::execution::Labels;
 use crate::handle::{LastHandle, let_go};
 use crate::journaling::{Home, Journaling, journal_path, open_error, sync_folder};
 use crate::lifecycle::Lifecycle;
@@ -115,6 +116,9 @@ fn finish(
         initialise(&db, builder)?;
     }
     let meta = read_meta(&*db)?;
+    if builder.tamper_evident && !meta.sealed {
+        return Err(OpenError::NotTamperEvident);
+    }
     let lifecycle = match &builder.lifecycle {
         Some(given) => extended(given, &meta.lifecycle)?,
         None => meta.lifecycle.clone(),
@@ -164,6 +168,7 @@ fn initialise(db: &Database, builder: &Builder) -> Result<(), OpenError> {
             journal: 0,
             lifecycle: builder.lifecycle.clone().unwrap_or_default(),
             sealed: builder.tamper_evident,
+            extras: Labels::new(),
         })?;
         let seal = builder.tamper_evident.then(|| Seal::new(store_id));
         tables.put_totals(&Totals { seal, ..Totals::default() })?;

@@ -318,7 +318,18 @@ impl Query {
         self
     }
 
-    /// `true` if the conditions hold for an execution. Order, limit and cursor do not matter.
+    /// The same executions in the order of creation. The order of completion is a condition, too: who has not ended is not in
+    /// it.
+    pub(crate) fn in_creation_order(mut self) -> Self {
+        if self.order == OrderBy::Completed {
+            let ever = (Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX));
+            self.completed.get_or_insert(ever);
+        }
+        self.order_by(OrderBy::Created).oldest_first()
+    }
+
+    /// `true` if the conditions hold for an execution; that it has ended is one, in the order of completion. Direction, limit and
+    /// cursor do not matter.
     pub fn matches(&self, header: &Header) -> bool {
         let is = |wanted: &Option<Text>, found: &str| wanted.as_ref().is_none_or(|text| *text == *found);
         let within = |times: &Times, found: Timestamp| {

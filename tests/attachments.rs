@@ -5,11 +5,13 @@ mod common;
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use common::TestStore;
+use execstore::redb::{self, TableDefinition};
 use execstore::{
-    AttachmentKind, Error, Expect, InputError, Json, NewAttachment, NewExecution, Query, ReadTxn, Readable,
-    Store, Update, WriteError,
+    AttachmentKind, Error, Expect, InputError, Json, LargeValues, NewAttachment, NewExecution, Query,
+    ReadTxn, Readable, Store, Update, WriteError,
 };
 
 fn bytes(len: usize) -> Vec<u8> {
@@ -184,7 +186,18 @@ fn what_breaks_a_limit_is_refused_without_a_trace() {
         let error = put("e", new).unwrap_err().to_string();
         assert!(error.starts_with(what), "{error}");
     }
-    assert!(put("e", NewAttachment::uri("k", "x".repeat(8 * 1024))).is_ok());
+    for len in [0, 1_024, 1_025, 8 * 1024] {
+        for size in [0, 7, 1 << 40] {
+            put("e", NewAttachment::uri("k", "x".repeat(len)).size(size)).unwrap();
+            let r = store.begin_read().unwrap();
+            assert_eq!(r.attachment("e", "k").unwrap().unwrap().size, size);
+            assert_eq!(r.attachment_bytes("e", "k").unwrap().unwrap().len(), len);
+            let mut read = Vec::new();
+            r.open_attachment("e", "k").unwrap().unwrap().read_to_end(&mut read).unwrap();
+            assert_eq!(read.len(), len);
+            assert!(store.verify().unwrap().is_clean());
+        }
+    }
     assert!(put("e", NewAttachment::bytes(&long[..256], "v")).is_ok());
 }
 
@@ -231,6 +244,59 @@ fn a_source_that_fails_leaves_nothing_behind() {
             assert_eq!(store.read(|r| r.attachment_bytes("e", "k")).unwrap().unwrap(), bytes(3));
         }
     }
+}
+
+/// A closure of the group commit may run again, when the source is at its end.
+#[test]
+fn a_source_is_refused_in_the_group_commit() {
+    let store = TestStore::new();
+    store.create_execution(new("e"), &[]).unwrap();
+    let mut source = Cursor::new(bytes(100));
+    let refused = store.batch(move |w| w.put_attachment_from("e", "k", "a/b", &mut source));
+    assert!(is_refused(refused, |e| matches!(e, WriteError::SourceInBatch)));
+    let mut source = Cursor::new(bytes(100));
+    let refused = store.submit(move |w| w.put_attachment_from("e", "k", "a/b", &mut source)).unwrap().wait();
+    assert!(is_refused(refused, |e| matches!(e, WriteError::SourceInBatch)));
+    assert_eq!(store.read(|r| r.attachment("e", "k")).unwrap(), None);
+}
+
+/// Damage beside one record is that record's alone, and can be written over.
+#[test]
+fn what_is_damaged_can_be_replaced_and_deleted() {
+    type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
+    const ATTACHMENTS: Table = TableDefinition::new("execstore/attachments");
+    let db =
+        Arc::new(redb::Builder::new().create_with_backend(redb::backends::InMemoryBackend::new()).unwrap());
+    let store = Store::builder().set_large_values(LargeValues::Attach(100)).attach(db.clone()).unwrap();
+    let large = Json::from_text(&format!("{{\"a\": \"{}\"}}", "x".repeat(200))).unwrap();
+    store.create_execution(new("e").payload(large), &[]).unwrap();
+    let spoil = |key: &str| {
+        let txn = db.begin_write().unwrap();
+        let row = [&1u64.to_be_bytes(), key.as_bytes()].concat();
+        assert!(
+            txn.open_table(ATTACHMENTS)
+                .unwrap()
+                .insert(row.as_slice(), [7u8; 30].as_slice())
+                .unwrap()
+                .is_some()
+        );
+        txn.commit().unwrap();
+        assert!(store.read(|r| r.attachment("e", key)).is_err());
+    };
+    for key in ["put", "streamed", "deleted"] {
+        store.put_attachment("e", NewAttachment::bytes(key, bytes(10))).unwrap();
+        spoil(key);
+    }
+    store.put_attachment("e", NewAttachment::bytes("put", bytes(20))).unwrap();
+    store.write(|w| w.put_attachment_from("e", "streamed", "a/b", &mut bytes(30).as_slice())).unwrap();
+    assert!(store.write(|w| w.delete_attachment("e", "deleted")).unwrap());
+    assert!(store.verify().unwrap().is_clean());
+    // The payload can be updated, and the execution deleted, with a damaged row beside it.
+    spoil("execstore/payload/a");
+    let patch = Json::from_text("{\"n\": 1}").unwrap();
+    store.update("e", &Expect::any(), Update::new().merge_payload(patch), &[]).unwrap();
+    store.delete("e", &Expect::any()).unwrap();
+    assert!(store.verify().unwrap().is_clean());
 }
 
 #[test]

@@ -152,3 +152,59 @@ fn others_write_in_between() {
     assert_eq!(report.changed, 300);
     assert_eq!(count(&store, &Query::new().job("new")), written);
 }
+
+#[test]
+fn the_order_of_completion_leaves_out_who_has_not_ended() {
+    let store = with(6);
+    store.update("00002", &Expect::any(), Update::to("Failed"), &[]).unwrap();
+    let ended = Query::new().order_by(OrderBy::Completed);
+    assert_eq!(store.bulk(ended.clone()).dry_run().delete().unwrap().found, 1);
+    assert_eq!(store.bulk(ended).delete().unwrap().changed, 1);
+    assert_eq!(count(&store, &Query::new()), 5);
+}
+
+#[test]
+fn a_name_is_listed_and_can_be_forgotten() {
+    let store = with(60);
+    let stopped = |name: &str| {
+        let bulk = store.bulk(thirds()).name(name).batch(3).on_progress(|_| ControlFlow::Break(()));
+        bulk.update(Update::new().message("m"), &[]).unwrap()
+    };
+    assert!(stopped("one").stopped && stopped("two").stopped);
+    assert_eq!(store.bulks().unwrap(), ["one", "two"]);
+    assert!(store.forget_bulk("one").unwrap());
+    assert!(!store.forget_bulk("one").unwrap());
+    assert_eq!(store.bulks().unwrap(), ["two"]);
+    // With another query, as one that names the present time is, it goes on.
+    let now = thirds().created(..=execstore::Timestamp::now());
+    assert_eq!(store.bulk(now).name("two").update(Update::new(), &[]).unwrap().changed, 20);
+    assert!(store.bulks().unwrap().is_empty());
+}
+
+/// Two of one name at once: each execution is changed once.
+#[test]
+fn one_of_a_name_runs_at_a_time() {
+    let store = with(60);
+    let (mut refused, mut steps) = (0, 0);
+    let other = Store::clone(&store);
+    let report = store
+        .bulk(thirds())
+        .name("one")
+        .batch(5)
+        .on_progress(|_| {
+            steps += 1;
+            if steps == 1 {
+                // It takes over, and the first one notices.
+                let taken = other.bulk(thirds()).name("one").batch(5).update(Update::new(), &[]).unwrap();
+                assert_eq!(taken.changed, 20);
+            }
+            refused += 1;
+            ControlFlow::Continue(())
+        })
+        .update(Update::new(), &[]);
+    assert!(matches!(report, Err(Error::Input(InputError::Invalid { what: "bulk name", .. }))), "{report:?}");
+    assert_eq!(refused, 1);
+    for execution in store.begin_read().unwrap().query(&thirds()).unwrap() {
+        assert_eq!(execution.unwrap().revision.get(), 2, "once each");
+    }
+}

@@ -234,6 +234,44 @@ fn a_follower_sees_every_byte_once_while_writers_append() {
     });
 }
 
+/// Every way to commit wakes who waits, who would wait for ever.
+#[test]
+fn an_append_wakes_its_follower() {
+    let store = TestStore::new();
+    store.create_execution(new("e"), &[]).unwrap();
+    let appends: [fn(&Store); 4] = [
+        |store| drop(store.append_output("e", "o", "x").unwrap()),
+        |store| drop(store.write(|w| w.append_output("e", "o", "x")).unwrap()),
+        |store| drop(store.submit(|w| w.append_output("e", "o", "x")).unwrap().wait().unwrap()),
+        |store| {
+            let txn = store.database().begin_write().unwrap();
+            let receipt = {
+                let mut w = store.join(&txn).unwrap();
+                w.append_output("e", "o", "x").unwrap();
+                w.finish()
+            };
+            txn.commit().unwrap();
+            store.notify(receipt);
+        },
+    ];
+    for (place, append) in (0..).zip(appends) {
+        let mut follower = store.follow_output("e", "o", place).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let waiting = std::thread::spawn(move || {
+            tell.send(()).unwrap();
+            let part = follower.next_part(10, Duration::MAX).unwrap();
+            tell.send(()).unwrap();
+            part.bytes
+        });
+        told.recv().unwrap();
+        // It may not be waiting yet: then it finds the byte at once, and the case shows nothing.
+        std::thread::sleep(Duration::from_millis(30));
+        append(&store);
+        told.recv_timeout(WAIT).expect("it was not woken");
+        assert_eq!(waiting.join().unwrap(), b"x");
+    }
+}
+
 #[test]
 fn a_follower_is_told_what_a_cap_dropped() {
     let store = TestStore::new();
@@ -294,6 +332,14 @@ fn a_follower_ends_with_its_stream_and_waits_for_one_that_is_to_come() {
     store.write(|w| w.delete_output("e", "o")).unwrap();
     store.append_output("e", "o", "once more").unwrap();
     assert!(third.next_part(10, WAIT).unwrap().bytes.is_empty() && third.has_ended());
+    // An execution whose stream never began, and another of its id that has one.
+    store.create_execution(new("g"), &[]).unwrap();
+    let mut other = follow("g");
+    assert!(other.next_part(10, Duration::from_millis(20)).unwrap().bytes.is_empty());
+    store.delete("g", &Expect::any()).unwrap();
+    store.create_execution(new("g"), &[]).unwrap();
+    store.append_output("g", "o", "of another").unwrap();
+    assert!(other.next_part(10, WAIT).unwrap().bytes.is_empty() && other.has_ended());
     // A close ends the wait.
     let mut last = store.follow_output("e", "other", 0).unwrap();
     let waiting = std::thread::spawn(move || last.next_part(10, WAIT));

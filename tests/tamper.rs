@@ -13,7 +13,7 @@ use dice::Dice;
 use execstore::redb::{self, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use execstore::{
     ChangeSeq, Expect, Json, LogProof, LogProofError, NewAttachment, NewEvent, NewExecution, NodeUpdate,
-    OutputCap, Query, Readable, Store, Update,
+    OpenError, OutputCap, Query, Readable, Store, Update,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -319,6 +319,15 @@ fn an_exported_log_proves_that_nothing_was_changed() {
         }
         assert!(is_wrong(&changed));
     }
+    // Lines that are right, of another log.
+    let other = TestStore::with(Store::builder().set_tamper_evident(true));
+    fill(&other);
+    let others = exported(&other);
+    for (at, line) in others.lines().enumerate().take(lines.len() - 1).step_by(10) {
+        let mut changed = lines.clone();
+        changed[at] = line;
+        assert!(is_wrong(&changed), "line {at}");
+    }
     // What is missing at the ends shows in the ends.
     assert_ne!(check(&lines[1..]).unwrap().after, anchor);
     assert_ne!(check(&lines[..lines.len() - 1]).unwrap().head, head);
@@ -345,9 +354,73 @@ fn the_chain_goes_on_over_trims_and_openings() {
     // Chosen at creation: another setting changes nothing.
     let folder = store.into_folder();
     let path = folder.path().join("store.redb");
+    let plain = folder.path().join("plain.redb");
+    drop(Store::create(&plain).unwrap());
+    let refused = Store::builder().set_tamper_evident(true).open(&plain);
+    assert!(matches!(refused, Err(OpenError::NotTamperEvident)));
     let store = Store::builder().set_tamper_evident(false).open(&path).unwrap();
     assert!(store.read(|r| r.chain_head()).unwrap().is_some());
     assert!(store.verify().unwrap().is_clean());
+}
+
+#[test]
+fn the_fingerprint_changes_with_whatever_is_written() {
+    let mut store = TestStore::with(Store::builder().set_tamper_evident(true));
+    let mut seen = std::collections::BTreeSet::new();
+    let mut fingerprint = |store: &Store| seen.insert(store.read(|r| r.fingerprint()).unwrap().unwrap());
+    assert!(fingerprint(&store));
+    let steps: [fn(&Store); 6] = [
+        |store| drop(store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap()),
+        |store| drop(store.put_attachment("e", NewAttachment::bytes("k", "v")).unwrap()),
+        |store| drop(store.append_output("e", "o", "x").unwrap()),
+        |store| drop(store.put_node("e", NodeUpdate::started("n")).unwrap()),
+        |store| store.write(|w| w.set_checkpoint("c", ChangeSeq(1))).unwrap(),
+        |store| drop(store.delete("e", &Expect::any()).unwrap()),
+    ];
+    for step in steps {
+        step(&store);
+        assert!(fingerprint(&store));
+        let before = store.read(|r| r.fingerprint()).unwrap();
+        store.reopen();
+        assert_eq!(
+            store.read(|r| r.fingerprint()).unwrap(),
+            before,
+            "what does not change what is kept does not change it"
+        );
+        // A writer has its own.
+        store.write(|w| w.fingerprint().map(|own| assert_eq!(own, before))).unwrap();
+    }
+    assert_eq!(TestStore::new().read(|r| r.fingerprint()).unwrap(), None);
+}
+
+/// Taken out of the two rows that say so, it is missed in the entries of the log.
+#[test]
+fn tamper_evidence_cannot_be_taken_away_unseen() {
+    let (sealed, plain) = (database(true), database(false));
+    let meta = rows(&plain, 0).into_iter().map(|(key, value)| (key, Some(value))).collect::<Vec<_>>();
+    put(&sealed, 0, &meta);
+    let totals = rows(&plain, 1).into_iter().map(|(key, value)| (key, Some(value))).collect::<Vec<_>>();
+    put(&sealed, 1, &totals);
+    let report = Store::attach(sealed).unwrap().verify().unwrap();
+    assert!(report.problems.iter().any(|problem| problem.what.contains("not tamper-evident")), "{report}");
+}
+
+/// The entry behind the part that is trimmed is damaged: the anchor is that of the last one that goes.
+#[test]
+fn a_damaged_entry_does_not_stop_the_trimming() {
+    let db = database(true);
+    let store = Store::attach(db.clone()).unwrap();
+    store.write(|w| w.delete_checkpoint("reader")).unwrap();
+    let damaged = TRIMMED + 11;
+    let key = damaged.to_be_bytes().to_vec();
+    put(&db, 8, &[(key, Some(vec![7; 40]))]);
+    let oldest = |store: &Store| store.read(|r| r.oldest()).unwrap().get();
+    store.write(|w| w.trim_changes(ChangeSeq(damaged - 1))).unwrap();
+    assert_eq!(oldest(&store), damaged);
+    store.write(|w| w.trim_changes(ChangeSeq(damaged))).unwrap();
+    assert_eq!(oldest(&store), damaged + 1);
+    let proof = LogProof::check(exported(&store).as_bytes()).unwrap();
+    assert_eq!(proof.after, store.read(|r| r.chain_anchor()).unwrap().unwrap());
 }
 
 #[test]

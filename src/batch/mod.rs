@@ -143,7 +143,7 @@ impl Batcher {
     {
         let txn = WriteTxn::new(self.shared.clone())?;
         let value = {
-            let mut writer = txn.writer()?;
+            let mut writer = txn.writer()?.may_run_again();
             guarded(|| run(&mut writer))?
         };
         txn.commit()?;
@@ -256,7 +256,7 @@ impl Batcher {
         let (mut ran, mut spoilt) = (0, false);
         {
             let mut writer = match txn.writer() {
-                Ok(writer) => writer,
+                Ok(writer) => writer.may_run_again(),
                 Err(error) => return refused(storage(error)),
             };
             for member in members.iter_mut().take(limit) {

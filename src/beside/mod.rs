@@ -61,13 +61,12 @@ pub(crate) fn verify_identity<V: View + ?Sized>(view: &V, id: &str) -> Result<Op
         ReadError::from(damaged(Tag::Attachments, &name_row(found.number, IDENTITY_KEY), reason))
     };
     let document = std::str::from_utf8(&document).map_err(|_| wrong("the identity is not UTF-8"))?;
-    let identity = Json::from_text(document).and_then(|document| Identity::from_document(&document));
-    let identity = identity.map_err(|error| wrong(&error.to_string()))?;
-    match identity.id() {
-        Ok(computed) if computed != id => Err(wrong(&format!("the identity gives the id {computed}"))),
-        Ok(_) if found.header.job_id != identity.job_id() => Err(wrong("the identity is of another job")),
-        Ok(_) => Ok(Some(identity)),
-        Err(error) => Err(wrong(&error.to_string())),
+    let document = Json::from_text(document).map_err(|error| wrong(&error.to_string()))?;
+    let identity = Identity::from_document(&document).map_err(|error| wrong(&error.to_string()))?;
+    match Identity::id_of(&document) {
+        computed if computed != id => Err(wrong(&format!("the identity gives the id {computed}"))),
+        _ if found.header.job_id != identity.job_id() => Err(wrong("the identity is of another job")),
+        _ => Ok(Some(identity)),
     }
 }
 

@@ -70,6 +70,7 @@ pub(crate) fn decode_attachment(table: u8, key: &[u8], value: &[u8]) -> Result<(
     let (content_type, size, modified_at) = (r.text()?.into(), r.number()?, time(&mut r)?);
     let value = match r.number()? {
         0 => Value::Inline(r.bytes_to_end().to_vec()),
+        _ if kind == AttachmentKind::Uri => return Err("a URI is in no chunks".into()),
         blob => Value::Blob(blob),
     };
     r.end()?;

@@ -2,15 +2,21 @@
 
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
 
+/// What a bulk operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BulkKind {
+    Update,
+    Delete,
+}
+
 /// How far a bulk operation is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BulkPlace {
     /// The last execution that it looked at.
     pub(crate) after: u64,
     /// The last execution that there was when it began.
     pub(crate) end: u64,
-    /// A hash of what it does, so that another one of its name is not taken for it.
-    pub(crate) what: u64,
+    pub(crate) what: BulkKind,
     /// How many executions it has changed, and how many it left because they refused.
     pub(crate) done: u64,
     pub(crate) refused: u64,
@@ -21,7 +27,10 @@ pub(crate) fn encode_bulk(table: u8, key: &[u8], place: &BulkPlace, out: &mut Ve
     let mut w = Writer::frame(out);
     w.number(place.after);
     w.number(place.end);
-    w.fixed(place.what);
+    w.byte(match place.what {
+        BulkKind::Update => 1,
+        BulkKind::Delete => 2,
+    });
     w.number(place.done);
     w.number(place.refused);
     finish_frame(table, key, out);
@@ -30,7 +39,12 @@ pub(crate) fn encode_bulk(table: u8, key: &[u8], place: &BulkPlace, out: &mut Ve
 /// Decodes a row of the table `bulks`.
 pub(crate) fn decode_bulk(table: u8, key: &[u8], value: &[u8]) -> Result<BulkPlace, Reason> {
     let mut r = Reader::new(check_frame(table, key, value)?);
-    let (after, end, what) = (r.number()?, r.number()?, r.fixed()?);
+    let (after, end) = (r.number()?, r.number()?);
+    let what = match r.byte()? {
+        1 => BulkKind::Update,
+        2 => BulkKind::Delete,
+        other => return Err(format!("there is no bulk operation {other}")),
+    };
     let (done, refused) = (r.number()?, r.number()?);
     r.end()?;
     Ok(BulkPlace { after, end, what, done, refused })

@@ -1,7 +1,8 @@
 //! The encoding of the meta record: who this store is, and its lifecycle.
 
-use super::execution::decode_labels;
+use super::execution::{decode_labels, encode_labels};
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use crate::execution::Labels;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::seal::{hex, row_hash};
 
@@ -17,6 +18,8 @@ pub(crate) struct Meta {
     pub(crate) lifecycle: Lifecycle,
     /// The store is tamper-evident.
     pub(crate) sealed: bool,
+    /// What later releases have added: kept, and not understood.
+    pub(crate) extras: Labels,
 }
 
 /// The extra of a tamper-evident store: the hash of the rest of the record, without the journal's number.
@@ -24,7 +27,9 @@ const SEAL: &str = "seal";
 
 fn own_hash(meta: &Meta) -> String {
     let mut body = Vec::new();
-    identity(meta, 0, &mut Writer::append(&mut body));
+    let mut w = Writer::append(&mut body);
+    identity(meta, 0, &mut w);
+    encode_labels(&meta.extras, &mut w);
     hex(&row_hash(0, b"meta", &body))
 }
 
@@ -50,12 +55,12 @@ fn identity(meta: &Meta, journal: u64, w: &mut Writer<'_>) {
 pub(crate) fn encode_meta(table: u8, key: &[u8], meta: &Meta, out: &mut Vec<u8>) {
     let mut w = Writer::frame(out);
     identity(meta, meta.journal, &mut w);
-    // Room for parts that a later release may add: a map of strings, unknown keys ignored.
-    w.number(u64::from(meta.sealed));
+    // Room for parts that a later release may add: a map of strings.
+    let mut extras = meta.extras.clone();
     if meta.sealed {
-        w.text(SEAL);
-        w.text(&own_hash(meta));
+        extras.insert(SEAL.into(), own_hash(meta).into());
     }
+    encode_labels(&extras, &mut w);
     finish_frame(table, key, out);
 }
 
@@ -90,7 +95,7 @@ pub(crate) fn decode_meta(
         };
         states.push((name, phase, r.bytes()?));
     }
-    let extras = decode_labels(&mut r)?;
+    let mut extras = decode_labels(&mut r)?;
     r.end()?;
     let mut lifecycle = Lifecycle::builder();
     for (name, phase, _) in &states {
@@ -104,9 +109,9 @@ pub(crate) fn decode_meta(
         }
     }
     let lifecycle = lifecycle.build().map_err(|e| e.to_string())?;
-    let seal = extras.get(SEAL);
-    let meta = Meta { format, store_id, journal, lifecycle, sealed: seal.is_some() };
-    if seal.is_some_and(|seal| *seal != own_hash(&meta)) {
+    let seal = extras.remove(SEAL);
+    let meta = Meta { format, store_id, journal, lifecycle, sealed: seal.is_some(), extras };
+    if seal.is_some_and(|seal| seal != own_hash(&meta)) {
         return Err("the hash of the record is wrong".into());
     }
     Ok(Ok(meta))
@@ -119,9 +124,10 @@ mod tests {
     #[test]
     fn the_meta_record_comes_back() {
         let lifecycle = Lifecycle::compute_node();
-        for sealed in [false, true] {
+        for (sealed, extra) in [(false, None), (true, None), (false, Some("later")), (true, Some("later"))] {
             let lifecycle = lifecycle.clone();
-            let meta = Meta { format: 1, store_id: u128::MAX - 5, journal: 3, lifecycle, sealed };
+            let extras = extra.map(|key| (key.into(), "value".into())).into_iter().collect();
+            let meta = Meta { format: 1, store_id: u128::MAX - 5, journal: 3, lifecycle, sealed, extras };
             let mut out = Vec::new();
             encode_meta(0, b"k", &meta, &mut out);
             assert_eq!(decode_meta(0, b"k", &out, 1).unwrap().unwrap(), meta);

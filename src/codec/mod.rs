@@ -16,9 +16,9 @@ mod wire;
 
 pub(crate) use beside::{
     OutputRow, Value, decode_attachment, decode_chunk, decode_node, decode_output, decode_progress,
-    encode_attachment, encode_chunk, encode_node, encode_output, encode_progress, name_of, name_row,
+    encode_attachment, encode_chunk, encode_node, encode_output, encode_progress, name_row,
 };
-pub(crate) use bulk::{BulkPlace, decode_bulk, encode_bulk};
+pub(crate) use bulk::{BulkKind, BulkPlace, decode_bulk, encode_bulk};
 pub(crate) use change::{decode_change, decode_change_number, encode_change};
 pub(crate) use event::{decode_event, encode_event};
 pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record};
@@ -30,7 +30,7 @@ pub(crate) use keys::{
 };
 pub(crate) use meta::{Meta, decode_meta, encode_meta};
 pub(crate) use span::{BLOCK, Span, SpanKind, block_of, decode_span, encode_span, span_row};
-pub(crate) use totals::{Totals, decode_counts, decode_totals, encode_counts, encode_totals};
+pub(crate) use totals::{Totals, decode_counts, decode_totals, encode_counts, encode_totals, fingerprint};
 pub(crate) use wire::{Reader, Writer};
 
 /// Why bytes could not be decoded.

@@ -66,6 +66,13 @@ fn own_hash(body: &[u8]) -> Hash {
     row_hash(u8::MAX, b"totals", body)
 }
 
+/// The hash over the totals of a tamper-evident store, which hold the sum over its rows.
+pub(crate) fn fingerprint(totals: &Totals) -> Option<Hash> {
+    let mut out = Vec::new();
+    encode_totals(0, &[], totals, &mut out);
+    totals.seal.and(out.last_chunk::<32>().copied())
+}
+
 /// Decodes the totals.
 pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Totals, Reason> {
     let body = check_frame(table, key, value)?;

@@ -67,6 +67,7 @@ impl NewExecution {
     /// Sets the id. Without it the store makes a UUID of version 7.
     pub fn id(mut self, id: impl Into<Text>) -> Self {
         self.id = Some(id.into());
+        self.identity = None;
         self
     }
 

@@ -428,6 +428,13 @@ pub trait Readable: sealed::View {
         Ok(totals.seal.map(|seal| ChainHead { seq: ChangeSeq(totals.head), hash: seal.head }))
     }
 
+    /// The hash over everything in a tamper-evident store, to be noted elsewhere: over the [head](Readable::chain_head) of its
+    /// log, the sum of all rows, and the counters. `None` for another store. Two copies of a store with the same fingerprint
+    /// hold the same. Every operation changes it. Constant time.
+    fn fingerprint(&self) -> Result<Option<[u8; 32]>, ReadError> {
+        Ok(crate::codec::fingerprint(&self.totals()?))
+    }
+
     /// The place of the chain before the oldest entry that the log still has; `None` for a store that is not tamper-evident.
     fn chain_anchor(&self) -> Result<Option<ChainHead>, ReadError> {
         let totals = self.totals()?;

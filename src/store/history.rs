@@ -2,12 +2,24 @@
 
 use super::Store;
 use crate::bulk::Bulk;
+use crate::error::Error;
 use crate::query::Query;
+use crate::reader::sealed::View;
 
 /// # The history
 impl Store {
     /// Updates or deletes whatever a query finds, in bounded transactions. See [`Bulk`].
     pub fn bulk<'p>(&self, query: Query) -> Bulk<'p> {
         Bulk::new(self.shared.clone(), query)
+    }
+
+    /// The names of the bulk operations that were begun and are not through.
+    pub fn bulks(&self) -> Result<Vec<String>, Error> {
+        Ok(self.begin_read()?.tables().bulk_names()?)
+    }
+
+    /// Gives up a bulk operation that is not through, and frees its name; `false` if there is none. What it has changed stays so.
+    pub fn forget_bulk(&self, name: impl AsRef<str>) -> Result<bool, Error> {
+        self.write(|writer| writer.end_bulk(name.as_ref()))
     }
 }

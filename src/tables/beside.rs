@@ -14,13 +14,13 @@ impl Tables<Live<'_>> {
         tag: Tag,
         number: u64,
         row: fn(&[u8], &[u8]) -> T,
-    ) -> Result<Vec<T>, ReadError> {
+    ) -> Result<Vec<T>, StorageError> {
         if tag == Tag::Nodes {
             let (start, end) = (pair(number, 0), pair(number, u64::MAX));
             let table = self.nodes.get(&self.source)?;
             let range = shield(|| table.range::<&[u8; 16]>(&start..=&end))?;
-            return Rows::<Pair, _>::new(range, tag, &start, Some(&end), |key, value| Ok(row(key, value)))
-                .collect();
+            let rows = Rows::<Pair, _>::new(range, tag, &start, Some(&end), |key, value| Ok(row(key, value)));
+            return sound(rows);
         }
         let start = name_row(number, "");
         let end = [start.as_slice(), &[0xff]].concat();
@@ -31,7 +31,7 @@ impl Tables<Live<'_>> {
         };
         let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         let rows = Rows::<Bytes, _>::new(range, tag, &start, Some(&end), |key, value| Ok(row(key, value)));
-        rows.collect()
+        sound(rows)
     }
 
     /// Where the chunks of a blob begin that begin in a range of offsets, and how long they are.
@@ -39,7 +39,7 @@ impl Tables<Live<'_>> {
         &self,
         blob: u64,
         offsets: std::ops::Range<u64>,
-    ) -> Result<Vec<(u64, u64)>, ReadError> {
+    ) -> Result<Vec<(u64, u64)>, StorageError> {
         let (start, end) = (pair(blob, offsets.start), pair(blob, offsets.end));
         let table = self.chunks.get(&self.source)?;
         let range = shield(|| table.range::<&[u8; 16]>(&start..&end))?;
@@ -47,17 +47,20 @@ impl Tables<Live<'_>> {
             let offset = crate::codec::pair_of(super::fixed(key)?).1;
             Ok((offset, value.len().saturating_sub(crate::codec::FRAME) as u64))
         };
-        Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), span).collect()
+        sound(Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), span))
     }
 }
 
-/// A storage error where only the storage can fail.
-pub(crate) fn storage(error: ReadError) -> StorageError {
-    match error {
-        ReadError::Storage(error) => error,
-        other => {
-            let error = std::io::Error::new(std::io::ErrorKind::InvalidData, other.to_string());
-            StorageError::Database(std::sync::Arc::new(redb::Error::Io(error)))
+/// The rows that lie where they should. Those that do not are left where they are: what is read here is to be removed, and
+/// damage must not keep the rest from going.
+fn sound<T>(rows: impl Iterator<Item = Result<T, ReadError>>) -> Result<Vec<T>, StorageError> {
+    let mut sound = Vec::new();
+    for row in rows {
+        match row {
+            Ok(row) => sound.push(row),
+            Err(ReadError::Storage(error)) => return Err(error),
+            Err(_) => {}
         }
     }
+    Ok(sound)
 }

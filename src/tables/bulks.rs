@@ -12,6 +12,12 @@ impl<S: Source> Tables<S> {
         let found = look_up(table, key, |value| decode_bulk(Tag::Bulks as u8, key, value))?;
         Ok(found.transpose().map_err(|reason| damaged(Tag::Bulks, key, reason))?)
     }
+
+    /// The names of all of them, damaged ones too.
+    pub(crate) fn bulk_names(&self) -> Result<Vec<String>, ReadError> {
+        let rows = self.raw(Tag::Bulks)?;
+        rows.map(|row| row.map(|(key, _)| String::from_utf8_lossy(&key).into_owned())).collect()
+    }
 }
 
 impl Tables<Live<'_>> {

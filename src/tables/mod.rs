@@ -35,7 +35,6 @@ use crate::error::{ReadError, StorageError};
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
 use crate::seal::{Sum, row_hash};
 
-pub(crate) use beside::storage;
 pub(crate) use executions::{Found, Pick};
 pub(crate) use labels::LabelValues;
 pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};

@@ -1,11 +1,11 @@
 //! The checks of what lies beside the records: it belongs to an execution, its bytes are all there, its sums are right.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
 use crate::codec::{
-    OutputRow, Value, decode_attachment, decode_chunk, decode_node, decode_number, decode_output,
-    decode_progress, name_of, pair_of,
+    OutputRow, Value, decode_attachment, decode_bulk, decode_chunk, decode_node, decode_number,
+    decode_output, decode_progress, pair_of,
 };
 use crate::error::ReadError;
 use crate::progress::Progress;
@@ -29,9 +29,6 @@ struct Seen {
     gap: Option<u64>,
 }
 
-/// What the names of nodes say, by execution: the places, and how many.
-type Places = HashMap<u64, BTreeMap<u64, String>>;
-
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn beside(&mut self) -> Result<(), ReadError> {
         let mut owners = HashMap::new();
@@ -39,7 +36,19 @@ impl<S: Source> Verifier<'_, S> {
         self.outputs(&mut owners)?;
         self.chunks(owners)?;
         self.nodes()?;
-        self.visits()
+        self.visits()?;
+        self.bulks()
+    }
+
+    fn bulks(&mut self) -> Result<(), ReadError> {
+        for row in self.tables.raw(Tag::Bulks)? {
+            let Some((key, value)) = self.row(Tag::Bulks, row)? else { continue };
+            self.reachable(Tag::Bulks, &key)?;
+            if let Err(reason) = decode_bulk(Tag::Bulks as u8, &key, &value) {
+                self.problem(Tag::Bulks, format!("key {}: {reason}", hex(&key)));
+            }
+        }
+        Ok(())
     }
 
     fn visits(&mut self) -> Result<(), ReadError> {
@@ -149,7 +158,12 @@ impl<S: Source> Verifier<'_, S> {
                 wrong.push((blob, format!("bytes from {offset} on are missing")));
             }
             let end = match owner {
-                Owner::Attachment(size) => size,
+                Owner::Attachment(size) => {
+                    if seen.end > size {
+                        wrong.push((blob, format!("it ends at {}, not {size}", seen.end)));
+                    }
+                    size
+                }
                 Owner::Output(row) => {
                     let last = (row.last_start, row.last_start + row.last_len);
                     if row.last_len > 0 && last != (seen.start, seen.end) {
@@ -170,17 +184,15 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     fn nodes(&mut self) -> Result<(), ReadError> {
-        let mut places = Places::new();
+        // How many names each execution has, less the nodes that have them.
+        let mut unused: HashMap<u64, i64> = HashMap::new();
         for row in self.tables.raw(Tag::NodeNames)? {
             let Some((key, value)) = self.row(Tag::NodeNames, row)? else { continue };
             self.reachable(Tag::NodeNames, &key)?;
             let number = self.of_execution(Tag::NodeNames, &key);
-            let place = decode_number(Tag::NodeNames as u8, &key, &value);
-            match place.and_then(|place| Ok((place, name_of(&key)?.1))) {
+            match decode_number(Tag::NodeNames as u8, &key, &value) {
                 Err(reason) => self.problem(Tag::NodeNames, format!("key {}: {reason}", hex(&key))),
-                Ok((place, name)) => {
-                    places.entry(number).or_default().insert(place, name.as_str().to_owned());
-                }
+                Ok(_) => *unused.entry(number).or_default() += 1,
             }
         }
         let mut counted: HashMap<u64, Progress> = HashMap::new();
@@ -196,17 +208,17 @@ impl<S: Source> Verifier<'_, S> {
                     let counted = counted.entry(number).or_default();
                     *counted.slot(node.state) += 1;
                     let expected = counted.total();
-                    let named = places.get_mut(&number).and_then(|places| places.remove(&place));
-                    if place != expected || named.as_deref() != Some(node.name.as_str()) {
+                    let named = self.tables.node_place(number, &node.name);
+                    if place != expected || self.row(Tag::NodeNames, named)?.flatten() != Some(place) {
                         self.problem(Tag::Nodes, format!("key {}: place or name are not its own", hex(&key)));
                     }
+                    *unused.entry(number).or_default() -= 1;
                 }
             }
         }
-        for (number, left) in places {
-            for name in left.into_values() {
-                self.problem(Tag::NodeNames, format!("execution number {number}: there is no node {name:?}"));
-            }
+        for (number, unused) in unused.into_iter().filter(|(_, unused)| *unused != 0) {
+            let what = format!("execution number {number}: {unused} more names than nodes");
+            self.problem(Tag::NodeNames, what);
         }
         for row in self.tables.raw(Tag::Progress)? {
             let Some((key, value)) = self.row(Tag::Progress, row)? else { continue };

@@ -6,9 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::Writer;
 use crate::attachment::{Attachment, AttachmentKind, NewAttachment, check_name};
 use crate::codec::Value;
-use crate::error::{StorageError, WriteError};
+use crate::error::{ReadError, StorageError, WriteError};
 use crate::reader::sealed::View;
-use crate::tables::storage;
 use crate::text::Text;
 
 /// Values up to this size are kept in the row of their attachment.
@@ -32,9 +31,9 @@ impl Writer<'_> {
     ) -> Result<Attachment, WriteError> {
         let number = self.existing(id.as_ref())?;
         let attachment = new.build(self.context.clock.now())?;
-        let before = self.tables.attachment(number, &attachment.key)?;
+        let before = self.replaced(number, &attachment.key)?;
         self.storing(|w| {
-            if let Some((_, Value::Blob(blob))) = before {
+            if let Some(Some(blob)) = before {
                 w.remove_blob(blob)?;
             }
             w.put_value(number, &attachment, new.value)?;
@@ -50,7 +49,7 @@ impl Writer<'_> {
         attachment: &Attachment,
         value: Vec<u8>,
     ) -> Result<(), StorageError> {
-        let value = if value.len() <= INLINE_VALUE {
+        let value = if value.len() <= INLINE_VALUE || attachment.kind == AttachmentKind::Uri {
             Value::Inline(value)
         } else {
             let blob = self.next_blob();
@@ -67,7 +66,8 @@ impl Writer<'_> {
     /// Puts bytes that are read from somewhere, to their end, without holding them in memory.
     ///
     /// Other writers wait meanwhile: read from what does not keep them waiting, such as a file. An error of the reader is
-    /// [`WriteError::Source`], and leaves nothing behind.
+    /// [`WriteError::Source`], and leaves nothing behind. In the group commit, whose closures may run again when the source is
+    /// at its end, it is refused with [`WriteError::SourceInBatch`].
     ///
     /// ```
     /// # use execstore::{NewExecution, Readable, Store};
@@ -99,7 +99,10 @@ impl Writer<'_> {
             modified_at: self.context.clock.now(),
         };
         attachment.check()?;
-        let before = self.tables.attachment(number, &attachment.key)?;
+        if self.may_run_again {
+            return Err(WriteError::SourceInBatch);
+        }
+        let before = self.replaced(number, &attachment.key)?;
         let blob = self.next_blob();
         let mut buffer = Vec::with_capacity(CHUNK);
         let value = loop {
@@ -118,7 +121,7 @@ impl Writer<'_> {
             }
         };
         self.storing(|w| {
-            if let Some((_, Value::Blob(blob))) = before {
+            if let Some(Some(blob)) = before {
                 w.remove_blob(blob)?;
             }
             w.tables.put_attachment(number, &attachment, &value)?;
@@ -148,15 +151,26 @@ impl Writer<'_> {
     ) -> Result<bool, WriteError> {
         let (number, key) = (self.existing(id.as_ref())?, key.as_ref());
         check_name("attachment key", key)?;
-        let Some((_, value)) = self.tables.attachment(number, key)? else { return Ok(false) };
+        let Some(blob) = self.replaced(number, key)? else { return Ok(false) };
         self.storing(|w| {
-            if let Value::Blob(blob) = value {
+            if let Some(blob) = blob {
                 w.remove_blob(blob)?;
             }
             w.tables.remove_attachment(number, key)?;
             w.put_totals()
         })?;
         Ok(true)
+    }
+
+    /// The blob of an attachment that is to be replaced or deleted, if there is one. A damaged row goes too; its chunks stay
+    /// behind, and `verify` tells of them.
+    fn replaced(&self, number: u64, key: &str) -> Result<Option<Option<u64>>, ReadError> {
+        match self.tables.attachment(number, key) {
+            Ok(None) => Ok(None),
+            Ok(Some((_, Value::Blob(blob)))) => Ok(Some(Some(blob))),
+            Ok(Some(_)) | Err(ReadError::Damaged(_)) => Ok(Some(None)),
+            Err(error) => Err(error),
+        }
     }
 
     /// The number of an execution that must exist.
@@ -171,7 +185,7 @@ impl Writer<'_> {
     }
 
     pub(super) fn remove_blob(&mut self, blob: u64) -> Result<(), StorageError> {
-        for (offset, _) in self.tables.chunk_spans(blob, 0..u64::MAX).map_err(storage)? {
+        for (offset, _) in self.tables.chunk_spans(blob, 0..u64::MAX)? {
             self.tables.remove_chunk(blob, offset)?;
         }
         Ok(())

@@ -50,6 +50,8 @@ pub struct Writer<'t> {
     owes_totals: bool,
     /// Blobs that were numbered since the version was raised.
     blobs: u64,
+    /// What writes is a closure of the group commit.
+    may_run_again: bool,
 }
 
 /// What a joined writer wrote, for [`Store::notify`](crate::Store::notify) after the caller's own commit.
@@ -116,7 +118,23 @@ impl<'t> Writer<'t> {
         }
         let first_change = totals.head + 1;
         let label_counts = BTreeMap::new();
-        Ok(Self { tables, context, totals, label_counts, first_change, redo, owes_totals: false, blobs: 0 })
+        Ok(Self {
+            tables,
+            context,
+            totals,
+            label_counts,
+            first_change,
+            redo,
+            owes_totals: false,
+            blobs: 0,
+            may_run_again: false,
+        })
+    }
+
+    /// For the group commit.
+    pub(crate) fn may_run_again(mut self) -> Self {
+        self.may_run_again = true;
+        self
     }
 
     /// Creates an execution, with its first events. Returns the new record.
@@ -203,7 +221,10 @@ impl<'t> Writer<'t> {
         check_events(events)?;
         let mut after = before.apply(update, &self.context.lifecycle, self.payload_limit(), now)?;
         let moved = match after.payload != before.payload {
-            true => Some(self.fit_payload(&mut after, now)?),
+            true => {
+                let moved = self.fit_payload(&mut after, now)?;
+                Some((self.stale(place.number, &after.payload, &moved)?, moved))
+            }
             false => None,
         };
         after.header.event_count += events.len() as u64;
@@ -221,8 +242,8 @@ impl<'t> Writer<'t> {
             }
             w.put_record(place.number, payload_version, &after, new_payload)?;
             w.put_events(place.number, before.event_count, events, now)?;
-            if let Some(moved) = moved {
-                w.put_moved(place.number, &after.payload, moved)?;
+            if let Some((stale, moved)) = moved {
+                w.put_moved(place.number, stale, moved)?;
             }
             let entry = Entry {
                 kind: ChangeKind::Updated,
@@ -361,19 +382,22 @@ impl<'t> Writer<'t> {
         if end < first {
             return Ok(0);
         }
-        let (mut freed, mut settled) = (Vec::new(), Vec::new());
+        let (mut freed, mut settled, mut anchor) = (Vec::new(), Vec::new(), None);
         for change in self.tables.change_rows(first..=end, &self.context.lifecycle)? {
             match change {
                 Ok(change) => {
+                    anchor = change.link.map(|link| change_hash(change.seq.0, &change.entry(), &link));
                     freed.extend(change.last_need());
                     settled.extend(self.is_last_change(&change)?.then_some((change.seq.0, change.number)));
                 }
                 // It goes too; a payload that it needed stays behind.
-                Err(ReadError::Damaged(_)) => {}
+                Err(ReadError::Damaged(_)) => anchor = None,
                 Err(error) => return Err(error.into()),
             }
         }
-        let anchor = self.hash_of(end)?;
+        if anchor.is_none() {
+            anchor = self.hash_of(end)?;
+        }
         self.storing(|w| {
             for (seq, number) in settled {
                 w.tables.put_settled(seq, number)?;
@@ -393,7 +417,7 @@ impl<'t> Writer<'t> {
         Ok(end + 1 - first)
     }
 
-    /// The hash of an entry of a tamper-evident log, as the entry after it has it.
+    /// The hash of a damaged entry of a tamper-evident log, as the entry after it has it.
     fn hash_of(&self, seq: u64) -> Result<Option<Hash>, ReadError> {
         let Some(seal) = &self.totals.seal else { return Ok(None) };
         if seq == self.totals.head {
@@ -411,12 +435,14 @@ impl<'t> Writer<'t> {
         })
     }
 
-    /// Forgets how far a bulk operation is, once it is through.
-    pub(crate) fn end_bulk(&mut self, name: &str) -> Result<(), WriteError> {
-        self.storing(|w| match w.tables.remove_bulk(name)? {
-            true => w.put_totals(),
-            false => Ok(()),
-        })
+    /// Forgets how far a bulk operation is; `false` if there is none.
+    pub(crate) fn end_bulk(&mut self, name: &str) -> Result<bool, WriteError> {
+        let mut found = false;
+        self.storing(|w| {
+            found = w.tables.remove_bulk(name)?;
+            if found { w.put_totals() } else { Ok(()) }
+        })?;
+        Ok(found)
     }
 
     /// Ends the writing within a joined transaction, and says what to notify after the commit.
@@ -506,7 +532,11 @@ impl<'t> View for Writer<'t> {
     }
 
     fn totals(&self) -> Result<Totals, ReadError> {
-        Ok(self.totals.clone())
+        let mut totals = self.totals.clone();
+        if let (Some(seal), Some(sum)) = (&mut totals.seal, self.tables.sum()) {
+            seal.sum = sum;
+        }
+        Ok(totals)
     }
 
     fn counts_of_label(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {

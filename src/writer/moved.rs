@@ -3,12 +3,12 @@
 use super::Writer;
 use crate::attachment::{Attachment, NewAttachment};
 use crate::codec::Value;
-use crate::error::{InputError, StorageError};
+use crate::error::{InputError, ReadError, StorageError};
 use crate::execution::Execution;
 use crate::json::Json;
 use crate::large::{Fitted, LargeValues, MOVED, references};
 use crate::limits::check_size;
-use crate::tables::storage;
+use crate::text::Text;
 use crate::time::Timestamp;
 
 /// A value that leaves a payload, as an attachment.
@@ -37,29 +37,47 @@ impl Writer<'_> {
         moved.into_iter().map(attach).collect()
     }
 
-    /// Puts what left a payload into its attachments, and deletes those that it does not refer to any more.
+    /// The attachments that a payload does not refer to any more, or that what leaves it replaces; with their blobs.
+    pub(super) fn stale(
+        &self,
+        number: u64,
+        payload: &Json,
+        moved: &[Moved],
+    ) -> Result<Vec<(Text, Option<u64>)>, ReadError> {
+        if !matches!(self.context.large_values, LargeValues::Attach(_)) {
+            return Ok(Vec::new());
+        }
+        let known = references(payload);
+        let mut stale = Vec::new();
+        for row in self.tables.attachment_rows(number, MOVED)? {
+            let (attachment, value) = match row {
+                Ok(row) => row,
+                Err(ReadError::Storage(error)) => return Err(error.into()),
+                // It stays: whether it is referred to cannot be told.
+                Err(_) => continue,
+            };
+            let replaced = moved.iter().any(|(new, _)| new.key == attachment.key);
+            if replaced || !known.contains(attachment.key.as_str()) {
+                let blob = match value {
+                    Value::Blob(blob) => Some(blob),
+                    Value::Inline(_) => None,
+                };
+                stale.push((attachment.key, blob));
+            }
+        }
+        Ok(stale)
+    }
+
+    /// Puts what left a payload into its attachments, where those that are stale were.
     pub(super) fn put_moved(
         &mut self,
         number: u64,
-        payload: &Json,
+        stale: Vec<(Text, Option<u64>)>,
         moved: Vec<Moved>,
     ) -> Result<(), StorageError> {
-        if !matches!(self.context.large_values, LargeValues::Attach(_)) {
-            return Ok(());
-        }
-        let mut stale = Vec::new();
-        let known = references(payload);
-        let rows = self.tables.attachment_rows(number, MOVED)?.collect::<Result<Vec<_>, _>>();
-        for (attachment, value) in rows.map_err(storage)? {
-            if moved.iter().any(|(new, _)| new.key == attachment.key) {
-                stale.push((attachment, value));
-            } else if !known.contains(attachment.key.as_str()) {
-                self.tables.remove_attachment(number, &attachment.key)?;
-                stale.push((attachment, value));
-            }
-        }
-        for (_, value) in stale {
-            if let Value::Blob(blob) = value {
+        for (key, blob) in stale {
+            self.tables.remove_attachment(number, &key)?;
+            if let Some(blob) = blob {
                 self.remove_blob(blob)?;
             }
         }

@@ -2,10 +2,10 @@
 
 use super::Writer;
 use crate::codec::{Value, decode_attachment, decode_output};
-use crate::error::{StorageError, WriteError};
+use crate::error::{ReadError, StorageError, WriteError};
 use crate::progress::{Node, NodeUpdate};
 use crate::schema::Tag;
-use crate::tables::{damaged, storage};
+use crate::tables::damaged;
 use crate::visits::Visits;
 
 /// # Nodes
@@ -33,6 +33,10 @@ impl Writer<'_> {
         let mut progress = self.tables.progress(number)?.unwrap_or_default();
         // Places are given once: a node is never deleted alone.
         let place = known.unwrap_or(progress.total() + 1);
+        if known.is_none() && self.tables.node(number, place)?.is_some() {
+            let reason = "there are more nodes than the sums say";
+            return Err(damaged(Tag::Progress, &number.to_be_bytes(), reason).into());
+        }
         if let Some(before) = &before {
             let slot = progress.slot(before.state);
             *slot = slot.saturating_sub(1);
@@ -54,7 +58,11 @@ impl Writer<'_> {
     /// gathers them.
     pub fn add_visits(&mut self, id: impl AsRef<str>, more: Visits) -> Result<bool, WriteError> {
         let Some(number) = self.tables.number(id.as_ref())? else { return Ok(false) };
-        let known = self.tables.visits(number)?.unwrap_or_default();
+        let known = match self.tables.visits(number) {
+            // They begin anew.
+            Err(ReadError::Damaged(_)) => Visits::default(),
+            known => known?.unwrap_or_default(),
+        };
         self.storing(|w| {
             w.tables.put_visits(number, known.and(more))?;
             w.put_totals()
@@ -77,7 +85,7 @@ impl Writer<'_> {
             (key.to_vec(), found.ok().map(|row| row.blob))
         });
         for (tag, rows) in [(Tag::Attachments, attachments), (Tag::Outputs, outputs)] {
-            for (key, blob) in rows.map_err(storage)? {
+            for (key, blob) in rows? {
                 if let Some(blob) = blob {
                     self.remove_blob(blob)?;
                 }
@@ -88,7 +96,7 @@ impl Writer<'_> {
         if self.tables.remove_progress(number)? {
             for tag in [Tag::Nodes, Tag::NodeNames] {
                 let keys = self.tables.rows_beside(tag, number, |key, _| key.to_vec());
-                for key in keys.map_err(storage)? {
+                for key in keys? {
                     self.tables.remove(tag, &key)?;
                 }
             }

@@ -6,11 +6,11 @@ use super::Writer;
 use super::attachments::CHUNK;
 use crate::attachment::check_name;
 use crate::codec::OutputRow;
-use crate::error::{StorageError, WriteError};
+use crate::error::{ReadError, StorageError, WriteError};
 use crate::output::{Output, OutputCap};
 use crate::reader::sealed::View;
 use crate::schema::Tag;
-use crate::tables::{damaged, storage};
+use crate::tables::damaged;
 
 /// Bytes join the last chunk while that stays below this.
 const JOINED: u64 = 4 * 1024;
@@ -63,9 +63,17 @@ impl Writer<'_> {
     pub fn delete_output(&mut self, id: impl AsRef<str>, name: impl AsRef<str>) -> Result<bool, WriteError> {
         let (number, name) = (self.existing(id.as_ref())?, name.as_ref());
         check_name("output name", name)?;
-        let Some(row) = self.tables.output(number, name)? else { return Ok(false) };
+        let blob = match self.tables.output(number, name) {
+            Ok(None) => return Ok(false),
+            Ok(Some(row)) => Some(row.blob),
+            // The row goes; its chunks stay behind, and `verify` tells of them.
+            Err(ReadError::Damaged(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
         self.storing(|w| {
-            w.remove_blob(row.blob)?;
+            if let Some(blob) = blob {
+                w.remove_blob(blob)?;
+            }
             w.tables.remove_output(number, name)?;
             w.put_totals()
         })?;
@@ -167,7 +175,7 @@ impl Writer<'_> {
 
     /// Frees the chunks of which nothing is kept.
     fn drop_chunks(&mut self, blob: u64, dropped: Range<u64>) -> Result<(), StorageError> {
-        for (offset, len) in self.tables.chunk_spans(blob, dropped.clone()).map_err(storage)? {
+        for (offset, len) in self.tables.chunk_spans(blob, dropped.clone())? {
             if offset + len <= dropped.end {
                 self.tables.remove_chunk(blob, offset)?;
             }

@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
-use execstore::{Execution, Query, ReadError, Readable, Store};
+use execstore::{Execution, ExecutionId, Query, ReadError, Readable, Store};
 
 /// A table of the caller's own.
 pub const OWN: TableDefinition<'_, u64, u64> = TableDefinition::new("the caller's own");
@@ -20,6 +20,31 @@ fn put(hasher: &mut DefaultHasher, execution: &Execution) {
     execution.payload_json().hash(hasher);
 }
 
+/// What lies beside an execution.
+fn beside(r: &impl Readable, id: &ExecutionId, hasher: &mut DefaultHasher) -> Result<(), ReadError> {
+    for attachment in r.attachments(id, "")? {
+        let attachment = attachment?;
+        format!("{attachment:?}").hash(hasher);
+        r.attachment_bytes(id, &attachment.key)?.hash(hasher);
+    }
+    for output in r.outputs(id)? {
+        let output = output?;
+        format!("{output:?}").hash(hasher);
+        let mut at = 0;
+        while let Some(part) =
+            r.read_output(id, &output.name, at, 2_000)?.filter(|part| !part.bytes.is_empty())
+        {
+            format!("{part:?}").hash(hasher);
+            at = part.next();
+        }
+    }
+    for node in r.nodes(id)? {
+        format!("{:?}", node?).hash(hasher);
+    }
+    format!("{:?}", r.progress(id)?).hash(hasher);
+    Ok(())
+}
+
 /// Reads everything by its own operation, and sees that the lists agree with each other.
 pub fn digest(store: &Store) -> Result<Digest, ReadError> {
     let r = store.begin_read().unwrap();
@@ -33,6 +58,7 @@ pub fn digest(store: &Store) -> Result<Digest, ReadError> {
         for event in r.events(&execution.id, ..)? {
             format!("{:?}", event?).hash(&mut hasher);
         }
+        beside(&r, &execution.id, &mut hasher)?;
         live += usize::from(execution.state.is_live());
     }
     assert_eq!(r.live()?.count(), live);

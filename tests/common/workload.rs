@@ -3,7 +3,8 @@
 
 use execstore::redb::Durability;
 use execstore::{
-    ChangeSeq, Error, Expect, Json, NewEvent, NewExecution, Receipt, Store, Update, WriteError, Writer,
+    ChangeSeq, Error, Expect, Json, NewAttachment, NewEvent, NewExecution, NodeUpdate, OutputCap, Receipt,
+    Store, Update, WriteError, Writer,
 };
 
 use crate::content::OWN;
@@ -16,7 +17,7 @@ pub enum Sure {
     Lazy,
 }
 
-pub const STEPS: usize = 12;
+pub const STEPS: usize = 16;
 
 fn filled(bytes: usize) -> Json {
     Json::from_text(&format!("{{\"fill\":\"{}\"}}", "x".repeat(bytes))).unwrap()
@@ -73,8 +74,35 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
                 w.set_checkpoint("other", ChangeSeq(2))
             })?;
         }
-        _ => {
+        11 => {
             store.write(|w| w.delete_checkpoint("other"))?;
+        }
+        // What lies beside the record: values of one chunk and of several, replaced in one transaction with an update.
+        12 => {
+            store.write(|w| {
+                w.put_attachment(&a, NewAttachment::bytes("small", vec![round as u8; 200]))?;
+                w.put_attachment(&a, NewAttachment::bytes("large", vec![1; 70_000]))?;
+                w.put_node(&a, NodeUpdate::started("node"))
+            })?;
+        }
+        13 => {
+            return lazy(store, |w| {
+                w.cap_output(&a, "stdout", OutputCap::Tail(3_000))?;
+                w.append_output(&a, "stdout", vec![2; 2_500]).map(drop)
+            });
+        }
+        14 => {
+            store.write(|w| {
+                w.update(&a, &any, Update::new().message("replaced"), &[])?;
+                w.put_attachment_from(&a, "large", "a/b", &mut vec![3; 150_000].as_slice())?;
+                w.append_output(&a, "stdout", vec![4; 6_000])
+            })?;
+        }
+        _ => {
+            store.write(|w| {
+                w.put_node(&a, NodeUpdate::finished("node"))?;
+                w.delete_attachment(&a, "small")
+            })?;
         }
     }
     Ok(Sure::Durable)
@@ -109,7 +137,14 @@ pub fn large(store: &Store, nth: usize) -> Result<Sure, Error> {
     let bytes = [600_000, 30, 850_000, 900_000, 1_000, 1_040_000][nth % 6];
     let id = format!("large{nth}");
     let new = NewExecution::new("large").id(&id).payload(filled(bytes));
-    if nth == 16 {
+    if nth == 9 || nth == 13 {
+        // More than the journal takes, and then something else in its place.
+        let value = &mut vec![nth as u8; 2_500_000 - 100_000 * nth];
+        store.write(|w| {
+            w.put_attachment_from("large0", "value", "a/b", &mut value.as_slice())?;
+            w.update("large0", &Expect::any(), Update::new().message(id), &[])
+        })?;
+    } else if nth == 16 {
         store.write(|w| w.create(new.payload(filled(1_500_000)), &[]))?;
     } else {
         store.write(|w| w.create(new, &[NewEvent::new("large")]))?;
