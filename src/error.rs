@@ -523,6 +523,9 @@ pub enum Error {
     /// See [`LifecycleError`].
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
+    /// A text is no JSON document, or a document is not of the type that it was to be read as.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
     /// The caller's own error, out of a closure that was passed to [`Store::write`](crate::Store::write) or
     /// [`Store::read`](crate::Store::read).
     #[error(transparent)]

@@ -63,10 +63,11 @@ pub struct Node {
 /// use execstore::{Json, NewExecution, NodeState, NodeUpdate, Readable, Store};
 ///
 /// # let store = Store::in_memory()?;
+/// let rows = Json::from_text("{\"rows\": 7}")?;
 /// store.write(|w| {
 ///     w.create(NewExecution::new("flow").id("e"), &[])?;
 ///     w.put_node("e", NodeUpdate::started("load"))?;
-///     w.put_node("e", NodeUpdate::finished("load").value(Json::from_text("{\"rows\": 7}")?))?;
+///     w.put_node("e", NodeUpdate::finished("load").value(rows))?;
 ///     w.put_node("e", NodeUpdate::started("sum"))?;
 ///     w.put_node("e", NodeUpdate::failed("sum", "not a number"))
 /// })?;

@@ -143,6 +143,8 @@ pub struct Query {
     pub(crate) modified: Times,
     pub(crate) completed: Times,
     pub(crate) id_prefix: Option<Text>,
+    /// The prefix is all of the id.
+    pub(crate) whole_id: bool,
     pub(crate) order: OrderBy,
     pub(crate) newest_first: bool,
     pub(crate) limit: Option<usize>,
@@ -171,6 +173,7 @@ impl Query {
             modified: None,
             completed: None,
             id_prefix: None,
+            whole_id: false,
             order: OrderBy::Created,
             newest_first: true,
             limit: None,
@@ -274,9 +277,17 @@ impl Query {
         self
     }
 
+    /// Of this id: to ask of one execution what is asked of queries.
+    pub fn id(mut self, id: impl Into<Text>) -> Self {
+        self.id_prefix = Some(id.into());
+        self.whole_id = true;
+        self
+    }
+
     /// Whose ids begin so.
     pub fn id_prefix(mut self, prefix: impl Into<Text>) -> Self {
         self.id_prefix = Some(prefix.into());
+        self.whole_id = false;
         self
     }
 
@@ -298,7 +309,7 @@ impl Query {
         self
     }
 
-    /// At most so many. A page without a limit has 100 executions, a list all of them.
+    /// At most so many, and at least 1. A page without a limit has 100 executions, a list all of them.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
         self
@@ -347,7 +358,10 @@ impl Query {
             && within(&self.created, header.created_at)
             && within(&self.modified, header.modified_at)
             && header.completed_at.map_or(!ended, |at| within(&self.completed, at))
-            && self.id_prefix.as_ref().is_none_or(|prefix| header.id.as_str().starts_with(prefix.as_str()))
+            && self.id_prefix.as_ref().is_none_or(|prefix| match self.whole_id {
+                true => header.id == prefix.as_str(),
+                false => header.id.as_str().starts_with(prefix.as_str()),
+            })
             && self.labels.iter().all(|label| label.holds(header))
     }
 

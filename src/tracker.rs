@@ -65,8 +65,8 @@ impl VisitTracker {
         self.lock().len()
     }
 
-    /// Writes what was noted, and waits until that and what was written unasked is durable. Gives how many executions it wrote. After an error it is noted
-    /// still.
+    /// Writes what was noted, and waits until that and what was written unasked is durable. Gives how many executions it
+    /// wrote. After an error it is noted still.
     pub fn flush(&self) -> Result<usize, Error> {
         // Even if nothing is noted: what went unasked is before it in the queue.
         let (taken, pending) = self.submit(WhenFull::Wait)?;

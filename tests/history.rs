@@ -300,3 +300,20 @@ fn verify_finds_what_is_wrong_in_every_index() {
         assert_eq!(first.table, table, "{report}");
     }
 }
+
+#[test]
+fn one_execution_can_be_asked_for_by_its_id() {
+    let store = TestStore::new();
+    for id in ["a", "ab", "abc"] {
+        store.create_execution(NewExecution::new("j").id(id), &[]).unwrap();
+    }
+    let r = store.begin_read().unwrap();
+    let found = |query: Query| -> Vec<String> {
+        r.query(&query).unwrap().map(|execution| execution.unwrap().id.to_string()).collect()
+    };
+    assert_eq!(found(Query::new().id("ab")), ["ab"]);
+    assert_eq!(found(Query::new().id("ab").using(execstore::Access::Scan)), ["ab"]);
+    assert!(found(Query::new().id("b")).is_empty());
+    assert_eq!(found(Query::new().id("ab").id_prefix("ab")), ["abc", "ab"]);
+    assert!(!r.explain(&Query::new().id("ab")).unwrap().is_scan());
+}

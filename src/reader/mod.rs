@@ -201,7 +201,8 @@ pub trait Readable: sealed::View {
         history::explain(self, query)
     }
 
-    /// The values that a label's key has, with how many executions have each. A row for each value.
+    /// The values that a label's key has, with how many executions have each, the shorter values first, else in the order of
+    /// their bytes. A row for each value.
     fn label_values(&self, key: impl AsRef<str>) -> Result<List<'_, LabelCount>, ReadError> {
         Ok(List::new(history::label_values(self, key.as_ref())?))
     }
@@ -291,7 +292,7 @@ pub trait Readable: sealed::View {
         beside::open_attachment(self, id.as_ref(), key.as_ref())
     }
 
-    /// How much the attachments take of all executions that a query finds: of one, of a job, of a label's value. A quota, say.
+    /// How much the attachments take of all executions that a query finds: of one ([`Query::id`]), of a job, of a label's value. A quota, say.
     /// Looks at each of these executions and at each of their attachments, not at the values.
     fn attachment_usage(&self, query: &Query) -> Result<Usage, ReadError> {
         beside::usage(self, query)
@@ -365,7 +366,8 @@ pub trait Readable: sealed::View {
     }
 
     /// Of what a query finds, those that were not visited since a time: their last visit, or their creation if there was none,
-    /// is before it. A look-up more for each execution that the query finds.
+    /// is before it. The query's limit is that of what it finds, not of what is left. A look-up more for each execution that it
+    /// finds.
     fn unvisited(&self, query: &Query, since: Timestamp) -> Result<Matches<'_, Header>, ReadError> {
         beside::unvisited(self, query, since)
     }

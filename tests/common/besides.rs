@@ -73,8 +73,11 @@ pub fn act(w: &mut Writer<'_>, model: &mut Model, id: &str, act: u8, name: u8, s
     let changed = match act % 8 {
         0 => put(w.put_attachment(id, attachment(name, size, &bytes)).map(drop), number, name),
         1 => {
-            let from = &mut bytes.as_slice();
-            put(w.put_attachment_from(id, name, "a/b", from).map(drop), number, name)
+            let mut result = w.put_attachment_from(id, name, "a/b", &mut bytes.as_slice());
+            if matches!(result, Err(WriteError::SourceInBatch)) {
+                result = w.put_attachment(id, NewAttachment::bytes(name, bytes.as_slice()));
+            }
+            put(result.map(drop), number, name)
         }
         2 => gone(w.delete_attachment(id, name), number, name, |number| {
             model.beside.get(&number).is_some_and(|beside| beside.attachments.contains_key(name))
