@@ -69,6 +69,30 @@ fn result(execution: &Execution) -> Value {
     execution.payload::<Value>().unwrap()["result"].clone()
 }
 
+/// All that is kept of an output stream, and where something is missing in between.
+fn stream(store: &Store, id: &str, name: &str) -> (Vec<u8>, Option<std::ops::Range<u64>>) {
+    let view = store.begin_read().unwrap();
+    let output = view.output(id, name).unwrap().unwrap_or_else(|| panic!("{id} has no {name}"));
+    let (mut bytes, mut at) = (Vec::new(), 0);
+    while at < output.length {
+        let part = view.read_output(id, name, at, 10_000).unwrap().unwrap();
+        bytes.extend_from_slice(&part.bytes);
+        at = part.next();
+    }
+    (bytes, output.dropped())
+}
+
+/// The text of a stream of which nothing was dropped.
+fn whole(store: &Store, id: &str, name: &str) -> String {
+    let (bytes, dropped) = stream(store, id, name);
+    assert_eq!(dropped, None, "{id} {name}");
+    String::from_utf8(bytes).unwrap()
+}
+
+fn sh(script: &str) -> Value {
+    json!(["-c", script])
+}
+
 fn assert_clean(store: &Store) {
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{report}");
@@ -120,12 +144,16 @@ fn the_built_in_jobs_run_to_their_ends() {
     let expected = ["created", "claimed", "running", "started", "ended", "published"];
     assert_eq!(topics, expected);
 
-    assert_eq!(result(&get(&store, "hello/1"))["stdout"], "hello from a child process\n");
+    let hello = result(&get(&store, "hello/1"));
+    let (none, some) = (json!({"length": 0, "tail": ""}), "hello from a child process\n");
+    assert_eq!(hello["outputs"], json!({"stderr": none, "stdout": {"length": 27, "tail": some}}));
+    assert_eq!(whole(&store, "hello/1", "stdout"), some);
     let bad = result(&get(&store, "bad-exit/2"));
     assert_eq!(
-        (&bad["exit_code"], &bad["stdout"], &bad["stderr"]),
+        (&bad["exit_code"], &bad["outputs"]["stdout"]["tail"], &bad["outputs"]["stderr"]["tail"]),
         (&json!(3), &json!("partial\n"), &json!("went wrong\n"))
     );
+    assert_eq!(whole(&store, "bad-exit/2", "stderr"), "went wrong\n");
     assert_eq!(result(&get(&store, "signal/1"))["signal"], 15);
     let slow = result(&get(&store, "too-slow/2"));
     assert_eq!(slow["timed_out"], true);
@@ -383,37 +411,186 @@ fn a_store_in_use_is_refused() {
     assert!(err(&output).contains("is not a redb database"), "{}", err(&output));
 }
 
+/// The most memory that a process ever had, in KiB; 0 once it is gone, and where there is no such file.
+fn most_memory(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.map_or(0, |line| line.trim().trim_end_matches(" kB").parse().unwrap())
+}
+
 #[test]
-fn much_output_is_read_and_cut() {
+fn much_output_is_cut_in_the_middle() {
     let folder = tempfile::tempdir().unwrap();
-    let sh = |script: &str| json!(["-c", script]);
+    let jobs = json!([
+        {"id": "both", "program": "sh", "args": sh("seq 100000 200000 >&2; seq 100000 400000; exit 4")},
+        {"id": "exact", "program": "sh", "args": sh("yes | head -c 65536")},
+        {"id": "wide", "program": "sh", "args": sh("printf x; yes é | tr -d '\\n' | head -c 200000; printf y")},
+        {"id": "endless", "program": "yes", "timeout_ms": 1000},
+        {"id": "no-line", "program": "sh", "args": sh("yes | tr -d '\\n'"), "timeout_ms": 1000},
+    ]);
+    fs::write(folder.path().join("jobs.json"), jobs.to_string()).unwrap();
+    let mut node = Started::new(folder.path(), &["--jobs", "jobs.json"]);
+    let mut most = 0;
+    let status = loop {
+        most = most.max(most_memory(node.child.id()));
+        if let Some(status) = node.child.try_wait().unwrap() {
+            break status;
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(status.code(), Some(0));
+    assert!(most < 100 * 1024, "{most} KiB of memory");
+
+    let store = Store::open(folder.path().join("node.redb")).unwrap();
+    assert_clean(&store);
+    let numbers = |to: u32| (100_000..=to).map(|n| format!("{n}\n")).collect::<String>().into_bytes();
+    let (head, tail) = (16 * 1024, 48 * 1024);
+    for (name, all) in [("stdout", numbers(400_000)), ("stderr", numbers(200_000))] {
+        let dropped = head as u64..(all.len() - tail) as u64;
+        let kept = [&all[..head], &all[all.len() - tail..]].concat();
+        assert!(stream(&store, "both/1", name) == (kept, Some(dropped.clone())), "{name} of both");
+        let recorded = result(&get(&store, "both/1"));
+        let last = std::str::from_utf8(&all[all.len() - 1024..]).unwrap();
+        let expected = json!({"length": all.len(), "dropped": dropped, "tail": last});
+        assert_eq!(recorded["outputs"][name], expected);
+        assert_eq!(recorded["exit_code"], 4);
+    }
+    assert_eq!(whole(&store, "exact/1", "stdout"), "y\n".repeat(32 * 1024));
+
+    // 1 byte and then 2 for each character: every cut is in the middle of one.
+    let wide = &result(&get(&store, "wide/1"))["outputs"]["stdout"];
+    assert_eq!((&wide["length"], &wide["tail"]), (&json!(200_002), &json!("é".repeat(511) + "y")));
+    let (bytes, _) = stream(&store, "wide/1", "stdout");
+    let characters = "é".repeat((head + tail) / 2 - 1);
+    assert!(bytes == format!("x{characters}y").as_bytes());
+
+    for (id, unit) in [("endless/1", &b"y\n"[..]), ("no-line/1", b"y")] {
+        let (bytes, dropped) = stream(&store, id, "stdout");
+        let dropped = dropped.unwrap();
+        assert_eq!((dropped.start, bytes.len()), (head as u64, head + tail), "{id}");
+        assert!(bytes.starts_with(unit) && bytes.iter().all(|byte| unit.contains(byte)), "{id}");
+        let recorded = result(&get(&store, id));
+        assert_eq!((&recorded["timed_out"], &recorded["signal"]), (&json!(true), &json!(9)), "{id}");
+        assert_eq!(recorded["outputs"]["stdout"]["dropped"], json!(dropped));
+    }
+}
+
+#[test]
+fn any_bytes_are_kept_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let printf = |text: &str| json!({"id": text, "program": "printf", "args": [text]});
     let output = run_jobs(
         folder.path(),
-        &json!([
-            {"id": "both", "program": "sh",
-             "args": sh("yes | head -c 1000000 >&2; yes | head -c 2000000; exit 4")},
-            {"id": "exact", "program": "sh", "args": sh("yes | head -c 4096")},
-            {"id": "wide", "program": "sh", "args": sh("printf x; yes é | tr -d '\\n' | head -c 8000")},
-            {"id": "binary", "program": "printf", "args": ["\\000\\377\\033[31m"]},
-            {"id": "endless", "program": "yes", "timeout_ms": 300},
-        ]),
+        &json!([printf("\\000\\377\\033[31m"), printf("\\303\\050\\n\\n"), printf("no line")]),
     );
     assert!(!out(&output).contains('\u{1b}'), "the table is plain text");
     let store = Store::open(folder.path().join("node.redb")).unwrap();
+    let bytes = |job: &str| stream(&store, &format!("{job}/1"), "stdout").0;
+    assert_eq!(bytes("\\000\\377\\033[31m"), b"\0\xFF\x1B[31m");
+    assert_eq!(bytes("\\303\\050\\n\\n"), b"\xC3(\n\n");
+    assert_eq!(bytes("no line"), b"no line");
+    let recorded = result(&get(&store, "\\000\\377\\033[31m/1"));
+    assert_eq!(recorded["outputs"]["stdout"]["tail"], "\0\u{fffd}\u{1b}[31m");
+}
+
+/// Nothing twice, nothing left out, nothing of another. The pieces come a while apart, so they are stored one by
+/// one.
+#[test]
+fn what_many_children_write_at_a_time_goes_where_it_belongs() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "for n in 1 2 3 4 5; do echo $JOB $n; echo $n bad $JOB >&2; sleep 0.07; done; seq 1 $JOB";
+    let ids: Vec<_> = (0..12).map(|n| (1_000 + n * 100).to_string()).collect();
+    let jobs: Vec<_> = ids.iter().map(|id| json!({"id": id, "program": "sh", "args": sh(script)})).collect();
+    fs::write(folder.path().join("jobs.json"), json!(jobs).to_string()).unwrap();
+    let output = run(folder.path(), &["--jobs", "jobs.json", "--workers", "12"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let store = Store::open(folder.path().join("node.redb")).unwrap();
     assert_clean(&store);
-    let text = |id: &str, what: &str| result(&get(&store, id))[what].as_str().unwrap().to_owned();
-    let head = "y\n".repeat(2048);
-    assert_eq!(text("both/1", "stdout"), format!("{head}\n[1995904 bytes cut]"));
-    assert_eq!(text("both/1", "stderr"), format!("{head}\n[995904 bytes cut]"));
-    assert_eq!(result(&get(&store, "both/1"))["exit_code"], 4);
-    assert_eq!(text("exact/1", "stdout"), head);
-    // 1 + 2 * 2047 bytes are whole characters; the next character would be cut in two.
-    let wide = format!("x{}\n[3906 bytes cut]", "é".repeat(2047));
-    assert_eq!(text("wide/1", "stdout"), wide);
-    assert_eq!(text("binary/1", "stdout"), "\0\u{fffd}\u{1b}[31m");
-    let endless = result(&get(&store, "endless/1"));
-    assert_eq!((&endless["timed_out"], &endless["signal"]), (&json!(true), &json!(9)));
-    assert!(text("endless/1", "stdout").ends_with(" bytes cut]"));
+    for id in ids {
+        let of_id = format!("{id}/1");
+        let lines = |line: &dyn Fn(u32) -> String| (1..=5).map(line).collect::<String>();
+        let seq: String = (1..=id.parse().unwrap()).map(|n: u32| format!("{n}\n")).collect();
+        assert_eq!(whole(&store, &of_id, "stdout"), lines(&|n| format!("{id} {n}\n")) + &seq);
+        assert_eq!(whole(&store, &of_id, "stderr"), lines(&|n| format!("{n} bad {id}\n")));
+    }
+}
+
+#[test]
+fn what_a_child_wrote_before_the_node_was_killed_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.redb");
+    // Writes, and goes no further before it is told to.
+    let script = "echo out $ATTEMPT; printf err >&2; test -e go || sleep 20; echo done";
+    let jobs = json!([{"id": "a", "program": "sh", "args": sh(script)}]);
+    fs::write(folder.path().join("jobs.json"), jobs.to_string()).unwrap();
+    let args = ["--jobs", "jobs.json"];
+
+    // It is stored soon after it came, however long that takes here: so with more and more time.
+    let mut attempt = 0;
+    let waits = [50, 100, 200, 400, 800, 2_000, 5_000].map(Duration::from_millis);
+    let found = waits.into_iter().find(|wait| {
+        attempt += 1;
+        let node = Started::new(folder.path(), &args);
+        let begun = node.lines.iter().find(|line| line.starts_with(&format!("start a/{attempt} ")));
+        assert!(begun.is_some(), "attempt {attempt}");
+        node.kill_after(0, *wait);
+        let (_copy, store) = crash_copy(&path).unwrap();
+        assert_clean(&store);
+        let id = format!("a/{attempt}");
+        assert_eq!(get(&store, &id).state, "Running");
+        whole(&store, &id, "stdout") == format!("out {attempt}\n") && whole(&store, &id, "stderr") == "err"
+    });
+    assert!(found.is_some(), "nothing is stored while the child runs");
+
+    fs::write(folder.path().join("go"), "").unwrap();
+    let last = run(folder.path(), &args);
+    assert_eq!(last.status.code(), Some(0), "{}", err(&last));
+    let store = Store::open(&path).unwrap();
+    assert_clean(&store);
+    let lost = format!("a/{attempt}");
+    assert_eq!(whole(&store, &lost, "stdout"), format!("out {attempt}\n"), "and it stays");
+    assert_eq!(whole(&store, &lost, "stderr"), "err");
+    let details = events(&store, &lost).pop().unwrap().details.parse::<Value>().unwrap();
+    assert_eq!(details["outputs"]["stdout"], json!({"length": 6, "tail": format!("out {attempt}\n")}));
+    assert_eq!(details["outputs"]["stderr"], json!({"length": 3, "tail": "err"}));
+    let row = format!("out {attempt}");
+    assert!(out(&last).lines().any(|line| line.contains(" lost ") && line.ends_with(&row)), "{}", out(&last));
+    let next = format!("a/{}", attempt + 1);
+    assert_eq!(get(&store, &next).state, "Completed");
+    assert_eq!(whole(&store, &next, "stdout"), format!("out {}\ndone\n", attempt + 1));
+}
+
+#[test]
+fn a_store_that_cannot_be_written_ends_the_node_and_its_child() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "test $ATTEMPT = 1 || exit 0; yes; sleep 300";
+    let jobs = json!([{"id": "big", "program": "sh", "args": sh(script), "timeout_ms": 200_000}]);
+    fs::write(folder.path().join("jobs.json"), jobs.to_string()).unwrap();
+    // No file may become larger than 5,000 blocks of 512 or 1,024 bytes, and the signal for that is ignored.
+    let limited = "trap '' XFSZ; ulimit -f 5000; exec \"$0\" --jobs jobs.json";
+    let mut command = Command::new("sh");
+    command.current_dir(folder.path()).args(["-c", limited]).arg(node()).stdin(Stdio::null());
+    let began = Instant::now();
+    let output = command.output().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(100), "it waited for the child: {:?}", began.elapsed());
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    let reason = "node: big/1: what the child did cannot be stored: ";
+    assert!(err(&output).starts_with(reason), "{}", err(&output));
+    assert!(err(&output).contains("File too large"), "{}", err(&output));
+
+    // With room again: what was stored is there, and the job goes on.
+    let after = run(folder.path(), &["--jobs", "jobs.json"]);
+    assert_eq!(after.status.code(), Some(0), "{}", err(&after));
+    assert!(out(&after).contains("lost big/1: it was Running "), "{}", out(&after));
+    let store = Store::open(folder.path().join("node.redb")).unwrap();
+    assert_clean(&store);
+    let (bytes, dropped) = stream(&store, "big/1", "stdout");
+    assert!(bytes.starts_with(b"y\ny\n") && dropped.is_some());
+    let started = events(&store, "big/1").into_iter().find(|event| event.topic == "started").unwrap();
+    let pid = started.details.parse::<Value>().unwrap()["pid"].to_string();
+    let alive = Command::new("kill").args(["-0", &pid]).stderr(Stdio::null()).status().unwrap().success();
+    assert!(!alive, "the child {pid} is still there");
+    assert_eq!(get(&store, "big/2").state, "Completed");
 }
 
 #[test]
@@ -423,16 +600,22 @@ fn a_grandchild_does_not_hold_the_node_up() {
     run_jobs(
         folder.path(),
         &json!([
-            {"id": "leaves", "program": "sh", "args": ["-c", "sleep 15 & echo done"]},
-            {"id": "slow", "program": "sh", "args": ["-c", "sleep 15; true"], "timeout_ms": 200},
+            {"id": "leaves", "program": "sh", "args": sh("sleep 15 & echo done")},
+            {"id": "writes", "program": "sh", "args": sh("yes 2>/dev/null & echo done >&2")},
+            {"id": "silent", "program": "sh", "args": sh("exec >&- 2>&-; sleep 0.2; exit 7")},
+            {"id": "slow", "program": "sh", "args": sh("sleep 15; true"), "timeout_ms": 200},
         ]),
     );
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let store = Store::open(folder.path().join("node.redb")).unwrap();
     let leaves = get(&store, "leaves/1");
     assert_eq!(leaves.state, "Completed");
-    let stdout = result(&leaves)["stdout"].as_str().unwrap().to_owned();
-    assert!(stdout.starts_with("done\n\n[still open"), "{stdout}");
+    let expected = json!({"length": 5, "tail": "done\n", "still_open": true});
+    assert_eq!(result(&leaves)["outputs"]["stdout"], expected);
+    let writes = result(&get(&store, "writes/1"));
+    assert_eq!(writes["outputs"]["stdout"]["still_open"], true);
+    assert_eq!(writes["outputs"]["stderr"], json!({"length": 5, "tail": "done\n"}));
+    assert_eq!(result(&get(&store, "silent/1"))["exit_code"], 7);
     assert_eq!(get(&store, "slow/1").state, "Failed");
 }
 

@@ -1,73 +1,84 @@
-//! The output of a child: read while it runs, and kept up to a limit.
+//! The pipes of a child: a thread for each reads what comes, as it comes, and hands it on.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::Child;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
-use std::time::Instant;
+use std::time::Duration;
 
-/// How much is kept of each output, in bytes.
-const KEEP: usize = 4096;
+/// The names of the outputs: those of the streams in the store.
+pub const NAMES: [&str; 2] = ["stdout", "stderr"];
 
-/// The beginning of an output, and how much came after it.
-#[derive(Default)]
-struct Kept {
-    head: Vec<u8>,
-    cut: u64,
+/// How much is read at a time, in bytes.
+const PIECE: usize = 16 * 1024;
+/// How many pieces wait to be taken. When there is no room the pipe fills, and then the child waits: what it
+/// writes without end is never all in memory.
+const PIECES: usize = 8;
+
+/// Some bytes of an output; none at its end.
+pub struct Piece {
+    pub name: &'static str,
+    pub bytes: Vec<u8>,
 }
 
-/// A thread that reads one output to its end, so that the child never waits for a reader.
+/// What comes out of a child.
 pub struct Capture {
-    kept: Arc<Mutex<Kept>>,
-    ended: Receiver<()>,
+    pieces: Receiver<Piece>,
+    open: Vec<&'static str>,
 }
 
 impl Capture {
-    pub fn begin(output: Option<impl Read + Send + 'static>) -> io::Result<Self> {
-        let mut output = output.ok_or_else(|| io::Error::other("the child has no output"))?;
-        let kept = Arc::new(Mutex::new(Kept::default()));
-        let shared = kept.clone();
-        // Never used to send: the thread's end closes it.
-        let (open, ended) = mpsc::channel::<()>();
-        thread::Builder::new().spawn(move || {
-            let _open = open;
-            let mut buffer = [0; 8192];
-            loop {
-                let read = match output.read(&mut buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Ok(0) | Err(_) => return,
-                    Ok(read) => buffer.get(..read).unwrap_or_default(),
-                };
-                let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                let room = KEEP.saturating_sub(kept.head.len()).min(read.len());
-                let (head, rest) = read.split_at(room);
-                kept.head.extend_from_slice(head);
-                kept.cut += rest.len() as u64;
-            }
-        })?;
-        Ok(Self { kept, ended })
+    pub fn begin(child: &mut Child) -> io::Result<Self> {
+        let [stdout, stderr] = NAMES;
+        let (send, pieces) = mpsc::sync_channel(PIECES);
+        read(stdout, child.stdout.take(), send.clone())?;
+        read(stderr, child.stderr.take(), send)?;
+        Ok(Self { pieces, open: NAMES.to_vec() })
     }
 
-    /// What was read, as text. Waits for the end of the output, but not beyond `until`.
-    pub fn end(self, until: Instant) -> String {
-        let left = until.saturating_duration_since(Instant::now());
-        let still_open = self.ended.recv_timeout(left) == Err(RecvTimeoutError::Timeout);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // Do not leave half a character at the cut.
-        if kept.cut > 0
-            && let Err(error) = std::str::from_utf8(&kept.head)
-            && error.error_len().is_none()
-        {
-            kept.cut += (kept.head.len() - error.valid_up_to()) as u64;
-            kept.head.truncate(error.valid_up_to());
-        }
-        let mut text = String::from_utf8_lossy(&kept.head).into_owned();
-        if kept.cut > 0 {
-            text.push_str(&format!("\n[{} bytes cut]", kept.cut));
-        }
-        if still_open {
-            text.push_str("\n[still open when the child had ended]");
-        }
-        text
+    /// The outputs that have not ended.
+    pub fn open(&self) -> &[&'static str] {
+        &self.open
     }
+
+    /// The next piece, waited for no longer than this.
+    pub fn next(&mut self, wait: Duration) -> Option<Piece> {
+        match self.pieces.recv_timeout(wait) {
+            Ok(piece) if piece.bytes.is_empty() => {
+                self.open.retain(|name| *name != piece.name);
+                None
+            }
+            Ok(piece) => Some(piece),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                self.open.clear();
+                // The child may go on without its outputs: the caller still wants to wait.
+                thread::sleep(wait);
+                None
+            }
+        }
+    }
+}
+
+/// Reads an output to its end, or until nobody takes it any more.
+fn read(
+    name: &'static str,
+    output: Option<impl Read + Send + 'static>,
+    send: SyncSender<Piece>,
+) -> io::Result<()> {
+    let mut output = output.ok_or_else(|| io::Error::other("the child has no output"))?;
+    thread::Builder::new().spawn(move || {
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let read = match output.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read.unwrap_or_default(),
+            };
+            let bytes = buffer.get(..read).unwrap_or_default().to_vec();
+            if send.send(Piece { name, bytes }).is_err() || read == 0 {
+                return;
+            }
+        }
+    })?;
+    Ok(())
 }

@@ -1,17 +1,16 @@
 //! One child process: started, waited for, and killed when its time is over.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
+use execstore::{Error, ExecutionId, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::capture::Capture;
 use crate::jobs::Job;
-
-/// How long the output may stay open after the child has ended. What the child started may hold it.
-const GRACE: Duration = Duration::from_millis(500);
+use crate::output::{Captured, Streams};
 
 /// How an attempt ended.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -26,8 +25,7 @@ pub struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     pub duration_ms: u64,
-    pub stdout: String,
-    pub stderr: String,
+    pub outputs: BTreeMap<String, Captured>,
 }
 
 impl Outcome {
@@ -37,6 +35,15 @@ impl Outcome {
 
     pub fn is_success(&self) -> bool {
         self.exit_code == Some(0) && !self.timed_out
+    }
+
+    /// How many bytes the child wrote, and how many of them are not kept.
+    pub fn written(&self) -> (u64, u64) {
+        let outputs = self.outputs.values();
+        outputs.fold((0, 0), |(all, dropped), output| {
+            let gap = output.dropped.as_ref().map_or(0, |gap| gap.end.saturating_sub(gap.start));
+            (all + output.length, dropped + gap)
+        })
     }
 
     /// In a few words.
@@ -51,17 +58,21 @@ impl Outcome {
     }
 }
 
-/// A child that runs.
-pub struct Running {
+/// A child that runs. It does not outlive this value.
+pub struct Running<'s> {
     child: Child,
     began: Instant,
     timeout: Duration,
-    stdout: Capture,
-    stderr: Capture,
+    streams: Streams<'s>,
 }
 
-/// Starts the job's program. `env` is added to its environment.
-pub fn start(job: &Job, env: &[(&str, &str)]) -> io::Result<Running> {
+/// Starts the job's program for an execution. `env` is added to its environment.
+pub fn start<'s>(
+    store: &'s Store,
+    id: &ExecutionId,
+    job: &Job,
+    env: &[(&str, &str)],
+) -> io::Result<Running<'s>> {
     let began = Instant::now();
     let mut child = Command::new(&job.program)
         .args(&job.args)
@@ -70,11 +81,10 @@ pub fn start(job: &Job, env: &[(&str, &str)]) -> io::Result<Running> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let captures = Capture::begin(child.stdout.take())
-        .and_then(|stdout| Ok((stdout, Capture::begin(child.stderr.take())?)));
-    match captures {
-        Ok((stdout, stderr)) => {
-            Ok(Running { child, began, timeout: Duration::from_millis(job.timeout_ms), stdout, stderr })
+    match Capture::begin(&mut child) {
+        Ok(capture) => {
+            let streams = Streams::new(store, id, capture);
+            Ok(Running { child, began, timeout: Duration::from_millis(job.timeout_ms), streams })
         }
         Err(error) => {
             let _ = child.kill();
@@ -84,15 +94,16 @@ pub fn start(job: &Job, env: &[(&str, &str)]) -> io::Result<Running> {
     }
 }
 
-impl Running {
+impl Running<'_> {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for the end, or makes it.
-    pub fn finish(mut self) -> Outcome {
+    /// Waits for the end, or makes it. What the child writes goes into the store meanwhile; an error is one
+    /// of the store.
+    pub fn finish(mut self) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
-        match self.wait(&mut outcome.timed_out) {
+        match self.wait(&mut outcome.timed_out)? {
             Ok(status) => {
                 outcome.exit_code = status.code();
                 outcome.signal = signal(status);
@@ -100,27 +111,32 @@ impl Running {
             Err(error) => outcome.error = Some(format!("cannot wait for the child: {error}")),
         }
         outcome.duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let until = Instant::now() + GRACE;
-        outcome.stdout = self.stdout.end(until);
-        outcome.stderr = self.stderr.end(until);
-        outcome
+        outcome.outputs = self.streams.end()?;
+        Ok(outcome)
     }
 
-    fn wait(&mut self, timed_out: &mut bool) -> io::Result<ExitStatus> {
+    fn wait(&mut self, timed_out: &mut bool) -> Result<io::Result<ExitStatus>, Error> {
         let mut pause = Duration::from_millis(1);
         loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
+            if let Some(ended) = self.child.try_wait().transpose() {
+                return Ok(ended);
             }
             let left = self.timeout.saturating_sub(self.began.elapsed());
             if left.is_zero() {
                 *timed_out = true;
-                self.child.kill()?;
-                return self.child.wait();
+                return Ok(self.child.kill().and_then(|()| self.child.wait()));
             }
-            thread::sleep(pause.min(left));
+            self.streams.pass_on(pause.min(left))?;
             pause = (pause * 2).min(Duration::from_millis(20));
         }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // Of a child that has ended this does nothing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

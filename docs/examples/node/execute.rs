@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::attempts::{self, ATTEMPT, Record};
 use crate::child::{self, Outcome};
-use crate::report::{Progress, say};
+use crate::output;
+use crate::report::{Progress, say, warn};
 
 /// Runs a claimed execution.
 pub fn execute(store: &Store, claimed: &Execution) -> Result<(), Error> {
@@ -15,15 +16,22 @@ pub fn execute(store: &Store, claimed: &Execution) -> Result<(), Error> {
     let (running, progress) = store.batch(move |w| {
         let update = Update::to("Running").message("running");
         let running = w.update(&id, &expect, update, &[NewEvent::new("running")])?;
+        output::begin(w, &id)?;
         Ok::<_, Error>((running, Progress::read(w)?))
     })?;
     say(format!("start {} ({progress})", running.id));
 
     match running.payload::<Record>() {
-        Ok(record) => {
-            let outcome = run_child(store, &running, &record)?;
-            end(store, &running, &outcome, record.job.max_attempts)
-        }
+        Ok(record) => match run_child(store, &running, &record) {
+            Ok(outcome) => end(store, &running, &outcome, record.job.max_attempts),
+            Err(error) => {
+                let outcome = Outcome::error(format!("what the child did cannot be stored: {error}"));
+                warn(format!("{}: {}", running.id, outcome.summary()));
+                // Most likely this cannot be stored either. Then the node ends with the first error, and its
+                // next start finds the attempt lost.
+                end(store, &running, &outcome, record.job.max_attempts).map_err(|_| error)
+            }
+        },
         Err(error) => {
             let outcome = Outcome::error(format!("the payload is not a job: {error}"));
             end(store, &running, &outcome, 1)
@@ -31,24 +39,22 @@ pub fn execute(store: &Store, claimed: &Execution) -> Result<(), Error> {
     }
 }
 
+/// An error is one of the store; the child is gone then.
 fn run_child(store: &Store, running: &Execution, record: &Record) -> Result<Outcome, Error> {
     let env = [
         ("JOB", running.job_id.as_str()),
         ("EXECUTION", running.id.as_str()),
         ("ATTEMPT", running.labels.get(ATTEMPT).map_or("", |attempt| attempt.as_str())),
     ];
-    let child = match child::start(&record.job, &env) {
+    let child = match child::start(store, &running.id, &record.job, &env) {
         Ok(child) => child,
         Err(error) => return Ok(Outcome::error(format!("cannot start: {error}"))),
     };
     let details = Json::from(json!({"pid": child.pid()}));
     let event = NewEvent::new("started").message("the child runs").details(details);
     let expect = Expect::any().state("Running").revision(running.revision);
-    let noted = store.append_events(&running.id, &expect, &[event]);
-    // The child ends in any case, also if the store does not work any more.
-    let outcome = child.finish();
-    noted?;
-    Ok(outcome)
+    store.append_events(&running.id, &expect, &[event])?;
+    child.finish()
 }
 
 /// Records the end. A failed attempt and the next one are one transaction, so neither is without the
@@ -85,6 +91,10 @@ fn end(store: &Store, running: &Execution, outcome: &Outcome, max_attempts: usiz
 
     let then = retry.map_or(String::new(), |retry| format!("; again as {}", retry.id));
     let took = outcome.duration_ms;
-    say(format!("end {} {state}: {summary}, {took} ms{then} ({progress})", running.id));
+    let wrote = match outcome.written() {
+        (bytes, 0) => format!("{bytes} bytes"),
+        (bytes, dropped) => format!("{bytes} bytes ({dropped} dropped)"),
+    };
+    say(format!("end {} {state}: {summary}, {took} ms, {wrote}{then} ({progress})", running.id));
     Ok(())
 }

@@ -9,6 +9,7 @@ mod child;
 mod execute;
 mod jobs;
 mod options;
+mod output;
 mod recover;
 mod report;
 mod runner;

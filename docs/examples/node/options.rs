@@ -17,6 +17,8 @@ The job file is a list of objects:
   {\"id\": \"a\", \"program\": \"ls\", \"args\": [\"-l\"], \"timeout_ms\": 5000, \"max_attempts\": 2}
 Without args there are none; timeout_ms is 60000 and max_attempts is 1 if not given. The child finds
 JOB, EXECUTION and ATTEMPT in its environment. A job whose id is in the store is not added again.
+What the child writes is in the output streams stdout and stderr of its execution, also while it runs:
+the first 16 KiB and the last 48 KiB of each.
 
 Exit code: 0 if the node did its work, even if jobs failed; 1 if it could not; 2 for a wrong usage.";
 

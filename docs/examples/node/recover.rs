@@ -6,6 +6,7 @@
 use execstore::{Error, Execution, ExecutionId, Expect, Json, NewEvent, Readable, State, Store, Update};
 
 use crate::attempts::{self, LOST};
+use crate::output;
 
 /// An execution that was lost, and the one that replaces it.
 pub struct Retried {
@@ -24,7 +25,10 @@ pub fn recover(store: &Store) -> Result<Vec<Retried>, Error> {
         let mut done = Vec::with_capacity(live.len());
         for lost in live {
             let message = "the node stopped while this was running";
-            let details = serde_json::json!({"state": lost.state.as_str(), "node": lost.node_id});
+            // What its child had written is in its streams, up to a moment before the end.
+            let outputs = output::captured(w, &lost.id)?;
+            let details =
+                serde_json::json!({"state": lost.state.as_str(), "node": lost.node_id, "outputs": outputs});
             let event = NewEvent::new("recovery").message(message).details(Json::from(details));
             let expect = Expect::any().state(&lost.state).revision(lost.revision);
             let update = Update::to("Failed").message(message).label(LOST, "yes");

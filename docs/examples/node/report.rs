@@ -7,6 +7,7 @@ use execstore::{Error, Execution, Phase, Query, ReadError, Readable, Store};
 
 use crate::attempts::{ATTEMPT, LOST, Record};
 use crate::child::Outcome;
+use crate::output;
 
 /// Prints a line. Nobody reading it is no reason to stop.
 pub fn say(line: impl fmt::Display) {
@@ -51,12 +52,12 @@ impl fmt::Display for Progress {
 pub fn print(store: &Store) -> Result<(), Error> {
     let view = store.begin_read()?;
     say("");
-    say(row(["job", "attempt", "state", "exit", "duration", "output"]));
+    say(row(["job", "attempt", "state", "exit", "duration", "bytes", "output"]));
     let mut request = Query::new().oldest_first().limit(100);
     loop {
         let page = view.page(&request)?;
         for execution in &page.executions {
-            say(execution_row(execution));
+            say(execution_row(&view, execution));
         }
         for damage in &page.damaged {
             warn(damage);
@@ -78,7 +79,7 @@ pub fn print(store: &Store) -> Result<(), Error> {
     Ok(())
 }
 
-fn execution_row(execution: &Execution) -> String {
+fn execution_row(view: &impl Readable, execution: &Execution) -> String {
     let record = execution.payload::<Record>().ok();
     let result = record.and_then(|record| record.result);
     let exit = match &result {
@@ -87,13 +88,21 @@ fn execution_row(execution: &Execution) -> String {
         None => "-".to_owned(),
     };
     let duration = result.as_ref().map_or("-".to_owned(), |r| format!("{} ms", r.duration_ms));
+    let (bytes, preview) = match preview(view, execution, result.as_ref()) {
+        Ok((bytes, line)) => (bytes.to_string(), line),
+        Err(damage) => {
+            warn(damage);
+            ("?".to_owned(), String::new())
+        }
+    };
     row([
         execution.job_id.as_str(),
         execution.labels.get(ATTEMPT).map_or("-", |attempt| attempt.as_str()),
         execution.state.as_str(),
         &exit,
         &duration,
-        &result.as_ref().map(preview).unwrap_or_default(),
+        &bytes,
+        &preview,
     ])
 }
 
@@ -106,17 +115,25 @@ fn exit(result: &Outcome) -> String {
     }
 }
 
-/// The first line of what the child said, or why it said nothing.
-fn preview(result: &Outcome) -> String {
-    let texts = [&result.stdout, &result.stderr];
-    let line = texts.iter().find_map(|text| text.lines().next());
-    let line = line.or(result.error.as_deref()).unwrap_or_default();
-    shorten(line, 44)
+/// How much the child said and the first line of it, or why it said nothing. From the streams and not from
+/// the record, so that it is there for a lost attempt too.
+fn preview(
+    view: &impl Readable,
+    execution: &Execution,
+    result: Option<&Outcome>,
+) -> Result<(u64, String), ReadError> {
+    let mut bytes = 0;
+    for output in view.outputs(&execution.id)? {
+        bytes += output?.length;
+    }
+    let line = output::first_line(view, &execution.id)?;
+    let line = line.or(result.and_then(|result| result.error.clone())).unwrap_or_default();
+    Ok((bytes, shorten(&line, 44)))
 }
 
-fn row([job, attempt, state, exit, duration, output]: [&str; 6]) -> String {
+fn row([job, attempt, state, exit, duration, bytes, output]: [&str; 7]) -> String {
     let job = shorten(job, 20);
-    let row = format!("{job:<20}  {attempt:>7}  {state:<11}  {exit:<9}  {duration:>9}  {output}");
+    let row = format!("{job:<20}  {attempt:>7}  {state:<11}  {exit:<9}  {duration:>9}  {bytes:>9}  {output}");
     row.trim_end().to_owned()
 }
 
