@@ -41,13 +41,7 @@ pub(crate) fn attachment_bytes<V: View + ?Sized>(
         Value::Blob(blob) => blob,
     };
     let mut bytes = Vec::with_capacity(usize::try_from(attachment.size).unwrap_or(0).min(1 << 30));
-    for chunk in view.tables().chunk_rows(blob, 0..u64::MAX)? {
-        let (offset, chunk) = chunk?;
-        if offset != bytes.len() as u64 {
-            return Err(gap(blob, bytes.len() as u64));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
+    view.tables().read_blob(blob, &mut bytes)?;
     if bytes.len() as u64 != attachment.size {
         return Err(gap(blob, bytes.len() as u64));
     }

@@ -319,7 +319,7 @@ pub trait Readable: sealed::View {
     /// Reads an output stream from an offset on, at most so many bytes, and no further than a dropped part. An offset in a
     /// dropped part goes on behind it; one beyond the end is the end. `None` if there is no such stream.
     ///
-    /// Reading on at [`OutputPart::next`] gives every byte that is kept once; see
+    /// Fewer bytes than that come only before the end, or before a dropped part. Reading on at [`OutputPart::next`] gives every byte that is kept once; see
     /// [`Store::follow_output`](crate::Store::follow_output) to wait for more.
     fn read_output(
         &self,

@@ -19,6 +19,23 @@ impl<S: Source> Tables<S> {
         Ok(found.transpose().map_err(|reason| damaged(Tag::Chunks, &key, reason))?)
     }
 
+    /// Appends all chunks of a blob to `bytes`, copying each once.
+    pub(crate) fn read_blob(&self, blob: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+        let (start, end) = (pair(blob, 0), pair(blob, u64::MAX));
+        let table = self.chunks.get(&self.source)?;
+        let range = shield(|| table.range::<&[u8; 16]>(&start..=&end))?;
+        let rows = Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), |key, value| {
+            let wrong = |reason: &str| ReadError::from(damaged(Tag::Chunks, key, reason));
+            let chunk = decode_chunk(Tag::Chunks as u8, key, value).map_err(|reason| wrong(&reason))?;
+            if pair_of(fixed(key)?).1 != bytes.len() as u64 {
+                return Err(wrong("bytes before it are missing"));
+            }
+            bytes.extend_from_slice(chunk);
+            Ok(())
+        });
+        rows.collect()
+    }
+
     /// The chunks of a blob that begin in a range of offsets, with these.
     pub(crate) fn chunk_rows(
         &self,
