@@ -49,17 +49,35 @@ fn decode_found(
     if !(pick.keep)(&record.header) {
         return Ok(None);
     }
-    let payload = match record.payload {
-        PayloadPlace::Inline(text) if pick.payload => Some(Json::from_stored(text)),
-        PayloadPlace::Inline(_) | PayloadPlace::Apart => None,
-    };
-    let Record { header, payload_version, last_change, .. } = record;
-    Ok(Some(Found { number, header, payload_version, last_change, payload }))
+    Ok(Some(Found::of(number, record, pick.payload)))
+}
+
+/// Every record is wanted, whole: without the steps between, each of which would copy the record.
+fn decode_whole(number: u64, value: &[u8], lifecycle: &Lifecycle) -> Result<Found, Damage> {
+    let key = number.to_be_bytes();
+    match decode_record(Tag::Executions as u8, &key, value, lifecycle) {
+        Ok(record) => Ok(Found::of(number, record, true)),
+        Err(reason) => Err(damaged(Tag::Executions, &key, reason)),
+    }
+}
+
+impl Found {
+    #[inline]
+    fn of(number: u64, record: Record<'_>, with_payload: bool) -> Self {
+        let payload = match record.payload {
+            PayloadPlace::Inline(text) if with_payload => Some(Json::from_stored(text)),
+            PayloadPlace::Inline(_) | PayloadPlace::Apart => None,
+        };
+        let Record { header, payload_version, last_change, .. } = record;
+        Self { number, header, payload_version, last_change, payload }
+    }
 }
 
 impl<S: Source> Tables<S> {
     pub(crate) fn execution(&self, number: u64, lifecycle: &Lifecycle) -> Result<Option<Found>, ReadError> {
-        Ok(self.execution_if(number, lifecycle, ALL)?.flatten())
+        let table = self.executions.get(&self.source)?;
+        let found = look_up(table, &number.to_be_bytes(), |value| decode_whole(number, value, lifecycle))?;
+        Ok(found.transpose()?)
     }
 
     /// A record: `Some(None)` if it is there and not wanted.
