@@ -2,7 +2,7 @@
 
 use crate::error::InputError;
 use crate::json::Json;
-use crate::limits::{MAX_NAME, MAX_URI, check_len};
+use crate::limits::{MAX_NAME, MAX_URI, check_len, check_name};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -122,14 +122,6 @@ impl Attachment {
         check_name("attachment key", &self.key)?;
         check_len("content type", &self.content_type, MAX_NAME)
     }
-}
-
-/// Names beside an execution: 1 to 256 bytes.
-pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), InputError> {
-    if name.is_empty() {
-        return Err(InputError::Invalid { what, reason: "it is empty".into() });
-    }
-    check_len(what, name, MAX_NAME)
 }
 
 /// How much a number of attachments take: see [`Readable::attachment_usage`](crate::Readable::attachment_usage).

@@ -9,7 +9,7 @@ use crate::error::{Error, InputError, ReadError, WriteError};
 use crate::event::NewEvent;
 use crate::execution::Update;
 use crate::history::rows;
-use crate::limits::check_checkpoint_name;
+use crate::limits::check_name;
 use crate::page::{Cursor, Place};
 use crate::query::{OrderBy, Query};
 use crate::reader::sealed::View;
@@ -133,7 +133,7 @@ impl<'p> Bulk<'p> {
 
     fn run(mut self, act: &Act<'_>) -> Result<BulkReport, Error> {
         if let Some(name) = &self.name {
-            check_checkpoint_name(name).map_err(|error| renamed(&error))?;
+            check_name("bulk name", name)?;
         }
         // The walk must not come upon what it has changed once more, so it goes by what never changes.
         let limit = self.query.limit.take().unwrap_or(usize::MAX) as u64;
@@ -286,15 +286,4 @@ fn apply(writer: &mut Writer<'_>, found: Found, act: &Act<'_>) -> Result<(), Wri
 
 fn taken(reason: &str) -> Error {
     InputError::Invalid { what: "bulk name", reason: reason.into() }.into()
-}
-
-fn renamed(error: &InputError) -> InputError {
-    match error {
-        InputError::TooLarge { actual, maximum, .. } => {
-            InputError::TooLarge { what: "bulk name", actual: *actual, maximum: *maximum }
-        }
-        InputError::Invalid { reason, .. } => {
-            InputError::Invalid { what: "bulk name", reason: reason.clone() }
-        }
-    }
 }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::attachment::check_name;
 use crate::beside::read_output;
 use crate::error::{Error, StorageError};
+use crate::limits::check_name;
 use crate::output::OutputPart;
 use crate::reader::sealed::View;
 use crate::shared::Shared;

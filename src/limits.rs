@@ -57,12 +57,12 @@ pub(crate) fn check_id(what: &'static str, id: &str) -> Result<(), InputError> {
     Ok(())
 }
 
-/// Checkpoint names: 1 to [`MAX_NAME`] bytes.
-pub(crate) fn check_checkpoint_name(name: &str) -> Result<(), InputError> {
+/// Names of checkpoints, bulk operations and what lies beside an execution: 1 to [`MAX_NAME`] bytes.
+pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), InputError> {
     if name.is_empty() {
-        return Err(InputError::Invalid { what: "checkpoint name", reason: "it is empty".into() });
+        return Err(InputError::Invalid { what, reason: "it is empty".into() });
     }
-    check_len("checkpoint name", name, MAX_NAME)
+    check_len(what, name, MAX_NAME)
 }
 
 #[cfg(test)]

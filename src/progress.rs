@@ -1,9 +1,8 @@
 //! The nodes, tasks or operators within an execution. Pure.
 
-use crate::attachment::check_name;
 use crate::error::InputError;
 use crate::json::Json;
-use crate::limits::{MAX_EVENT, MAX_MESSAGE, check_len, check_size};
+use crate::limits::{MAX_EVENT, MAX_MESSAGE, check_len, check_name, check_size};
 use crate::text::Text;
 use crate::time::Timestamp;
 

@@ -6,7 +6,7 @@ use crate::attachment::{Attachment, Usage};
 use crate::codec::{OutputRow, Value, name_row, pair};
 use crate::error::ReadError;
 use crate::execution::Header;
-use crate::history::{Matches, rows};
+use crate::history::{Matches, limited};
 use crate::identity::{IDENTITY_KEY, Identity};
 use crate::json::Json;
 use crate::output::OutputPart;
@@ -76,7 +76,7 @@ pub(crate) fn open_attachment<'r, V: View + ?Sized>(
 /// What the attachments take of all executions that a query finds.
 pub(crate) fn usage<V: View + ?Sized>(view: &V, query: &Query) -> Result<Usage, ReadError> {
     let mut usage = Usage::default();
-    for row in rows(view, query, false)?.take(query.limit.unwrap_or(usize::MAX)) {
+    for row in limited(view, query)? {
         let number = row.found?.number;
         for attachment in view.tables().attachment_rows(number, "")? {
             usage.add(&attachment?.0);
@@ -90,8 +90,7 @@ pub(crate) fn unvisited<'r, V: View + ?Sized>(
     query: &Query,
     since: Timestamp,
 ) -> Result<Matches<'r, Header>, ReadError> {
-    let rows = rows(view, query, false)?.take(query.limit.unwrap_or(usize::MAX));
-    Ok(Matches::new(rows.filter_map(move |row| {
+    Ok(Matches::new(limited(view, query)?.filter_map(move |row| {
         let found = match row.found {
             Ok(found) => found,
             Err(error) => return Some(Err(error)),

@@ -6,7 +6,6 @@ use crate::json::Json;
 use crate::output::{Output, OutputCap};
 use crate::progress::{Node, NodeState, Progress};
 use crate::text::Text;
-use crate::time::Timestamp;
 
 /// The row of something that has a name within an execution.
 pub(crate) fn name_row(number: u64, name: &str) -> Vec<u8> {
@@ -47,7 +46,7 @@ pub(crate) fn encode_attachment(
     });
     w.text(&attachment.content_type);
     w.number(attachment.size);
-    w.fixed(attachment.modified_at.as_nanos().cast_unsigned());
+    w.time(attachment.modified_at);
     match value {
         Value::Blob(blob) => w.number(*blob),
         Value::Inline(bytes) => {
@@ -67,7 +66,7 @@ pub(crate) fn decode_attachment(table: u8, key: &[u8], value: &[u8]) -> Result<(
         2 => AttachmentKind::Uri,
         other => return Err(format!("there is no kind {other} of attachment")),
     };
-    let (content_type, size, modified_at) = (r.text()?.into(), r.number()?, time(&mut r)?);
+    let (content_type, size, modified_at) = (r.text()?.into(), r.number()?, r.time()?);
     let value = match r.number()? {
         0 => Value::Inline(r.bytes_to_end().to_vec()),
         _ if kind == AttachmentKind::Uri => return Err("a URI is in no chunks".into()),
@@ -111,7 +110,7 @@ pub(crate) fn encode_output(table: u8, key: &[u8], row: &OutputRow, out: &mut Ve
     };
     w.byte(kind);
     sizes.into_iter().flatten().for_each(|size| w.number(size));
-    w.fixed(output.modified_at.as_nanos().cast_unsigned());
+    w.time(output.modified_at);
     finish_frame(table, key, out);
 }
 
@@ -127,7 +126,7 @@ pub(crate) fn decode_output(table: u8, key: &[u8], value: &[u8]) -> Result<Outpu
         3 => OutputCap::Both { head: r.number()?, tail: r.number()? },
         other => return Err(format!("there is no cap {other}")),
     };
-    let modified_at = time(&mut r)?;
+    let modified_at = r.time()?;
     r.end()?;
     if head_end > tail_start || tail_start > length {
         return Err(format!("{head_end}..{tail_start} of {length} bytes cannot be dropped"));
@@ -155,13 +154,13 @@ pub(crate) fn encode_node(table: u8, key: &[u8], node: &Node, out: &mut Vec<u8>)
     w.text(&node.name);
     w.byte(NodeState::ALL.iter().position(|state| *state == node.state).unwrap_or_default() as u8);
     w.number(node.attempts);
-    w.fixed(node.started_at.as_nanos().cast_unsigned());
+    w.time(node.started_at);
     let bits = u8::from(node.ended_at.is_some())
         | u8::from(node.error.is_some()) << 1
         | u8::from(node.value.is_some()) << 2;
     w.byte(bits);
     if let Some(at) = node.ended_at {
-        w.fixed(at.as_nanos().cast_unsigned());
+        w.time(at);
     }
     if let Some(error) = &node.error {
         w.text(error);
@@ -177,8 +176,8 @@ pub(crate) fn decode_node(table: u8, key: &[u8], value: &[u8]) -> Result<Node, R
     let state = r.byte()?;
     let state = NodeState::ALL.get(usize::from(state)).copied();
     let state = state.ok_or("there is no such state of a node")?;
-    let (attempts, started_at, bits) = (r.number()?, time(&mut r)?, r.byte()?);
-    let ended_at = (bits & 1 != 0).then(|| time(&mut r)).transpose()?;
+    let (attempts, started_at, bits) = (r.number()?, r.time()?, r.byte()?);
+    let ended_at = (bits & 1 != 0).then(|| r.time()).transpose()?;
     let error = (bits & 2 != 0).then(|| r.text().map(Text::from)).transpose()?;
     let value = match bits & 4 != 0 {
         true => Some(Json::from_stored(r.rest()?)),
@@ -205,13 +204,10 @@ pub(crate) fn decode_progress(table: u8, key: &[u8], value: &[u8]) -> Result<Pro
     Ok(progress)
 }
 
-fn time(r: &mut Reader<'_>) -> Result<Timestamp, Reason> {
-    Ok(Timestamp::from_nanos(r.fixed()?.cast_signed()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
 
     #[test]
     fn rows_come_back() {

@@ -9,7 +9,6 @@ use crate::id::{ChangeSeq, ExecutionId, Revision};
 use crate::lifecycle::Lifecycle;
 use crate::seal::Link;
 use crate::text::Text;
-use crate::time::Timestamp;
 
 // Which parts differ. The order of the bits is the order of the parts.
 const NAME: u64 = 1;
@@ -47,7 +46,7 @@ pub(crate) fn encode_change(
         ChangeKind::Deleted => 4,
     };
     w.byte(if link.is_some() { kind | LINKED } else { kind });
-    w.fixed(change.time.as_nanos().cast_unsigned());
+    w.time(change.time);
     w.number(change.number);
     w.number(change.payload_version);
     w.number(change.new_events);
@@ -78,7 +77,7 @@ pub(crate) fn decode_change(
         4 => ChangeKind::Deleted,
         other => return Err(format!("there is no kind of change number {other}")),
     };
-    let time = Timestamp::from_nanos(r.fixed()?.cast_signed());
+    let time = r.time()?;
     let (number, payload_version, new_events) = (r.number()?, r.number()?, r.number()?);
     let header = decode_header(&mut r, lifecycle)?;
     if new_events > header.event_count {
@@ -150,11 +149,11 @@ fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
         w.number(old.0);
     }
     if let Some(old) = undo.modified_at {
-        w.fixed(old.as_nanos().cast_unsigned());
+        w.time(old);
     }
     if let Some(old) = undo.completed_at {
         w.byte(u8::from(old.is_some()));
-        w.fixed(old.unwrap_or_default().as_nanos().cast_unsigned());
+        w.time(old.unwrap_or_default());
     }
     for old in [undo.event_count, undo.payload_version].into_iter().flatten() {
         w.number(old);
@@ -197,11 +196,11 @@ fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Undo, Reason
         undo.revision = Some(Revision(r.number()?));
     }
     if has(MODIFIED) {
-        undo.modified_at = Some(Timestamp::from_nanos(r.fixed()?.cast_signed()));
+        undo.modified_at = Some(r.time()?);
     }
     if has(COMPLETED) {
         let was_set = r.byte()? != 0;
-        let time = Timestamp::from_nanos(r.fixed()?.cast_signed());
+        let time = r.time()?;
         undo.completed_at = Some(was_set.then_some(time));
     }
     if has(EVENTS) {
@@ -235,6 +234,7 @@ mod tests {
     use super::*;
     use crate::codec::execution::tests::full;
     use crate::execution::{Desired, NewExecution};
+    use crate::time::Timestamp;
 
     #[test]
     fn changes_come_back() {

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 /// Encodes the row of an event.
 pub(crate) fn encode_event(table: u8, key: &[u8], event: &NewEvent, now: Timestamp, out: &mut Vec<u8>) {
     let mut w = Writer::frame(out);
-    w.fixed(event.time.unwrap_or(now).as_nanos().cast_unsigned());
+    w.time(event.time.unwrap_or(now));
     w.text(&event.topic);
     w.text(&event.message);
     w.rest(event.details.as_ref().map_or("", Json::as_str).as_bytes());
@@ -19,7 +19,7 @@ pub(crate) fn encode_event(table: u8, key: &[u8], event: &NewEvent, now: Timesta
 /// Decodes the row of an event.
 pub(crate) fn decode_event(table: u8, key: &[u8], seq: EventSeq, value: &[u8]) -> Result<Event, Reason> {
     let mut r = Reader::new(check_frame(table, key, value)?);
-    let time = Timestamp::from_nanos(r.fixed()?.cast_signed());
+    let time = r.time()?;
     let (topic, message) = (r.text()?.into(), r.text()?.into());
     let details = match r.rest()? {
         "" => Json::from_stored("{}"),

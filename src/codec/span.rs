@@ -49,13 +49,12 @@ impl Span {
     }
 
     pub(super) fn encode(&self, w: &mut Writer<'_>) {
-        w.fixed(self.least.as_nanos().cast_unsigned());
-        w.fixed(self.greatest.as_nanos().cast_unsigned());
+        w.time(self.least);
+        w.time(self.greatest);
     }
 
     pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, Reason> {
-        let mut time = || Ok::<_, Reason>(Timestamp::from_nanos(r.fixed()?.cast_signed()));
-        Ok(Self { least: time()?, greatest: time()? })
+        Ok(Self { least: r.time()?, greatest: r.time()? })
     }
 }
 

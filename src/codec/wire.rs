@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::{FRAME, Reason};
 use crate::text::Text;
+use crate::time::Timestamp;
 
 /// Appends primitives to a value.
 pub(crate) struct Writer<'a>(&'a mut Vec<u8>);
@@ -36,6 +37,10 @@ impl<'a> Writer<'a> {
 
     pub(crate) fn fixed(&mut self, number: u64) {
         self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    pub(crate) fn time(&mut self, time: Timestamp) {
+        self.fixed(time.as_nanos().cast_unsigned());
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
@@ -116,6 +121,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn fixed(&mut self) -> Result<u64, Reason> {
         let bytes = self.take(8)?.try_into().map_err(|_| "the value ends too early")?;
         Ok(u64::from_le_bytes(bytes))
+    }
+
+    pub(crate) fn time(&mut self) -> Result<Timestamp, Reason> {
+        Ok(Timestamp::from_nanos(self.fixed()?.cast_signed()))
     }
 
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Reason> {

@@ -12,10 +12,10 @@ use std::thread;
 
 use crate::batch::Batcher;
 use crate::change::Change;
-use crate::error::{BatchError, Error, InputError, WatchError};
+use crate::error::{BatchError, Error, WatchError};
 use crate::filter::Filter;
 use crate::id::ChangeSeq;
-use crate::limits::check_checkpoint_name;
+use crate::limits::check_name;
 use crate::shared::Shared;
 use crate::watch::{Start, Watcher};
 use crate::writer::Writer;
@@ -151,12 +151,7 @@ impl ConsumerBuilder {
     }
 
     fn start(self, handler: Handler) -> Result<Consumer, Error> {
-        check_checkpoint_name(&self.name).map_err(|error| match error {
-            InputError::TooLarge { actual, maximum, .. } => {
-                InputError::TooLarge { what: "consumer name", actual, maximum }
-            }
-            InputError::Invalid { reason, .. } => InputError::Invalid { what: "consumer name", reason },
-        })?;
+        check_name("consumer name", &self.name)?;
         self.filter.check_names(&self.shared.context.lifecycle).map_err(WatchError::from)?;
         let claim = self.registry.claim(&self.name)?;
         let (start, registered) = match self.ephemeral {

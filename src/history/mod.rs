@@ -126,6 +126,14 @@ fn finished<'r, V: View + ?Sized, T: 'r>(
     }))))
 }
 
+/// The rows of a query's answer, up to its limit, without payloads.
+pub(crate) fn limited<'r, V: View + ?Sized>(
+    view: &'r V,
+    query: &Query,
+) -> Result<impl Iterator<Item = Row> + use<'r, V>, ReadError> {
+    Ok(rows(view, query, false)?.take(query.limit.unwrap_or(usize::MAX)))
+}
+
 fn summary<V: View + ?Sized>(_: &V, found: Found) -> Result<Header, ReadError> {
     Ok(found.header)
 }
@@ -200,7 +208,7 @@ pub(crate) fn count<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, Re
         query.order = OrderBy::Created;
     }
     let mut count = 0;
-    for row in rows(view, &query, false)?.take(query.limit.unwrap_or(usize::MAX)) {
+    for row in limited(view, &query)? {
         row.found?;
         count += 1;
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rows;
+use super::limited;
 use crate::error::ReadError;
 use crate::lifecycle::State;
 use crate::query::Query;
@@ -44,7 +44,7 @@ impl Durations {
 
 pub(crate) fn durations<V: View + ?Sized>(view: &V, query: &Query) -> Result<Durations, ReadError> {
     let mut sorted = Vec::new();
-    for row in rows(view, query, false)?.take(query.limit.unwrap_or(usize::MAX)) {
+    for row in limited(view, query)? {
         let header = row.found?.header;
         if let Some(completed) = header.completed_at {
             // The clock may have gone back between the two: then it took no time.

@@ -141,6 +141,48 @@ pub struct Tables<S: Source> {
     scratch: Vec<u8>,
 }
 
+/// Every table: calls a macro of the place with the table's field, and with the form of its keys.
+macro_rules! on_table {
+    ($tag:expr, $call:ident) => {
+        match $tag {
+            Tag::Meta => $call!(meta, bytes),
+            Tag::Totals => $call!(totals, bytes),
+            Tag::Ids => $call!(ids, bytes),
+            Tag::Executions => $call!(executions, fixed),
+            Tag::Payloads => $call!(payloads, fixed),
+            Tag::Events => $call!(events, fixed),
+            Tag::Jobs => $call!(jobs, bytes),
+            Tag::States => $call!(states, fixed),
+            Tag::Changes => $call!(changes, fixed),
+            Tag::Checkpoints => $call!(checkpoints, bytes),
+            Tag::Labels => $call!(labels, bytes),
+            Tag::LabelCounts => $call!(label_counts, bytes),
+            Tag::Links => $call!(links, bytes),
+            Tag::Completed => $call!(completed, fixed),
+            Tag::Settled => $call!(settled, fixed),
+            Tag::Spans => $call!(spans, fixed),
+            Tag::Bulks => $call!(bulks, bytes),
+            Tag::Attachments => $call!(attachments, bytes),
+            Tag::Outputs => $call!(outputs, bytes),
+            Tag::Chunks => $call!(chunks, fixed),
+            Tag::Nodes => $call!(nodes, fixed),
+            Tag::NodeNames => $call!(node_names, bytes),
+            Tag::Progress => $call!(progress, fixed),
+            Tag::Visits => $call!(visits, fixed),
+        }
+    };
+}
+
+/// A key in the form that the table has.
+macro_rules! in_form {
+    (bytes, $key:expr) => {
+        $key
+    };
+    (fixed, $key:expr) => {
+        fixed($key)?
+    };
+}
+
 impl<S: Source> Tables<S> {
     pub(crate) fn new(source: S) -> Self {
         Self {
@@ -194,32 +236,12 @@ impl<S: Source> Tables<S> {
             Ok(Box::new(rows))
         }
         let source = &self.source;
-        match tag {
-            Tag::Meta => all(tag, self.meta.get(source)?),
-            Tag::Totals => all(tag, self.totals.get(source)?),
-            Tag::Ids => all(tag, self.ids.get(source)?),
-            Tag::Executions => all(tag, self.executions.get(source)?),
-            Tag::Payloads => all(tag, self.payloads.get(source)?),
-            Tag::Events => all(tag, self.events.get(source)?),
-            Tag::Jobs => all(tag, self.jobs.get(source)?),
-            Tag::States => all(tag, self.states.get(source)?),
-            Tag::Changes => all(tag, self.changes.get(source)?),
-            Tag::Checkpoints => all(tag, self.checkpoints.get(source)?),
-            Tag::Labels => all(tag, self.labels.get(source)?),
-            Tag::LabelCounts => all(tag, self.label_counts.get(source)?),
-            Tag::Links => all(tag, self.links.get(source)?),
-            Tag::Completed => all(tag, self.completed.get(source)?),
-            Tag::Settled => all(tag, self.settled.get(source)?),
-            Tag::Spans => all(tag, self.spans.get(source)?),
-            Tag::Bulks => all(tag, self.bulks.get(source)?),
-            Tag::Attachments => all(tag, self.attachments.get(source)?),
-            Tag::Outputs => all(tag, self.outputs.get(source)?),
-            Tag::Chunks => all(tag, self.chunks.get(source)?),
-            Tag::Nodes => all(tag, self.nodes.get(source)?),
-            Tag::NodeNames => all(tag, self.node_names.get(source)?),
-            Tag::Progress => all(tag, self.progress.get(source)?),
-            Tag::Visits => all(tag, self.visits.get(source)?),
+        macro_rules! all_of {
+            ($table:ident, $form:ident) => {
+                all(tag, self.$table.get(source)?)
+            };
         }
+        on_table!(tag, all_of)
     }
 
     /// `true` if the table has a row of this key.
@@ -231,32 +253,12 @@ impl<S: Source> Tables<S> {
             Ok(look_up(table, key, |_| ())?.is_some())
         }
         let source = &self.source;
-        match tag {
-            Tag::Meta => has(self.meta.get(source)?, key),
-            Tag::Totals => has(self.totals.get(source)?, key),
-            Tag::Ids => has(self.ids.get(source)?, key),
-            Tag::Executions => has(self.executions.get(source)?, fixed(key)?),
-            Tag::Payloads => has(self.payloads.get(source)?, fixed(key)?),
-            Tag::Events => has(self.events.get(source)?, fixed(key)?),
-            Tag::Jobs => has(self.jobs.get(source)?, key),
-            Tag::States => has(self.states.get(source)?, fixed(key)?),
-            Tag::Changes => has(self.changes.get(source)?, fixed(key)?),
-            Tag::Checkpoints => has(self.checkpoints.get(source)?, key),
-            Tag::Labels => has(self.labels.get(source)?, key),
-            Tag::LabelCounts => has(self.label_counts.get(source)?, key),
-            Tag::Links => has(self.links.get(source)?, key),
-            Tag::Completed => has(self.completed.get(source)?, fixed(key)?),
-            Tag::Settled => has(self.settled.get(source)?, fixed(key)?),
-            Tag::Spans => has(self.spans.get(source)?, fixed(key)?),
-            Tag::Bulks => has(self.bulks.get(source)?, key),
-            Tag::Attachments => has(self.attachments.get(source)?, key),
-            Tag::Outputs => has(self.outputs.get(source)?, key),
-            Tag::Chunks => has(self.chunks.get(source)?, fixed(key)?),
-            Tag::Nodes => has(self.nodes.get(source)?, fixed(key)?),
-            Tag::NodeNames => has(self.node_names.get(source)?, key),
-            Tag::Progress => has(self.progress.get(source)?, fixed(key)?),
-            Tag::Visits => has(self.visits.get(source)?, fixed(key)?),
+        macro_rules! has_key {
+            ($table:ident, $form:ident) => {
+                has(self.$table.get(source)?, in_form!($form, key))
+            };
         }
+        on_table!(tag, has_key)
     }
 }
 
@@ -267,32 +269,12 @@ impl Tables<Snapshot> {
             shield(|| Ok::<_, redb::StorageError>((table.len()?, table.stats()?)))
         }
         let source = &self.source;
-        match tag {
-            Tag::Meta => of(self.meta.get(source)?),
-            Tag::Totals => of(self.totals.get(source)?),
-            Tag::Ids => of(self.ids.get(source)?),
-            Tag::Executions => of(self.executions.get(source)?),
-            Tag::Payloads => of(self.payloads.get(source)?),
-            Tag::Events => of(self.events.get(source)?),
-            Tag::Jobs => of(self.jobs.get(source)?),
-            Tag::States => of(self.states.get(source)?),
-            Tag::Changes => of(self.changes.get(source)?),
-            Tag::Checkpoints => of(self.checkpoints.get(source)?),
-            Tag::Labels => of(self.labels.get(source)?),
-            Tag::LabelCounts => of(self.label_counts.get(source)?),
-            Tag::Links => of(self.links.get(source)?),
-            Tag::Completed => of(self.completed.get(source)?),
-            Tag::Settled => of(self.settled.get(source)?),
-            Tag::Spans => of(self.spans.get(source)?),
-            Tag::Bulks => of(self.bulks.get(source)?),
-            Tag::Attachments => of(self.attachments.get(source)?),
-            Tag::Outputs => of(self.outputs.get(source)?),
-            Tag::Chunks => of(self.chunks.get(source)?),
-            Tag::Nodes => of(self.nodes.get(source)?),
-            Tag::NodeNames => of(self.node_names.get(source)?),
-            Tag::Progress => of(self.progress.get(source)?),
-            Tag::Visits => of(self.visits.get(source)?),
+        macro_rules! of_table {
+            ($table:ident, $form:ident) => {
+                of(self.$table.get(source)?)
+            };
         }
+        on_table!(tag, of_table)
     }
 }
 
@@ -340,32 +322,12 @@ impl Tables<Live<'_>> {
         let mut sum = self.sum.filter(|_| tag.is_summed());
         let old = Old { tag, key, sum: sum.as_mut() };
         let source = &self.source;
-        match tag {
-            Tag::Meta => insert(&mut self.meta, source, key, value, old),
-            Tag::Totals => insert(&mut self.totals, source, key, value, old),
-            Tag::Ids => insert(&mut self.ids, source, key, value, old),
-            Tag::Executions => insert(&mut self.executions, source, fixed(key)?, value, old),
-            Tag::Payloads => insert(&mut self.payloads, source, fixed(key)?, value, old),
-            Tag::Events => insert(&mut self.events, source, fixed(key)?, value, old),
-            Tag::Jobs => insert(&mut self.jobs, source, key, value, old),
-            Tag::States => insert(&mut self.states, source, fixed(key)?, value, old),
-            Tag::Changes => insert(&mut self.changes, source, fixed(key)?, value, old),
-            Tag::Checkpoints => insert(&mut self.checkpoints, source, key, value, old),
-            Tag::Labels => insert(&mut self.labels, source, key, value, old),
-            Tag::LabelCounts => insert(&mut self.label_counts, source, key, value, old),
-            Tag::Links => insert(&mut self.links, source, key, value, old),
-            Tag::Completed => insert(&mut self.completed, source, fixed(key)?, value, old),
-            Tag::Settled => insert(&mut self.settled, source, fixed(key)?, value, old),
-            Tag::Spans => insert(&mut self.spans, source, fixed(key)?, value, old),
-            Tag::Bulks => insert(&mut self.bulks, source, key, value, old),
-            Tag::Attachments => insert(&mut self.attachments, source, key, value, old),
-            Tag::Outputs => insert(&mut self.outputs, source, key, value, old),
-            Tag::Chunks => insert(&mut self.chunks, source, fixed(key)?, value, old),
-            Tag::Nodes => insert(&mut self.nodes, source, fixed(key)?, value, old),
-            Tag::NodeNames => insert(&mut self.node_names, source, key, value, old),
-            Tag::Progress => insert(&mut self.progress, source, fixed(key)?, value, old),
-            Tag::Visits => insert(&mut self.visits, source, fixed(key)?, value, old),
-        }?;
+        macro_rules! insert_into {
+            ($table:ident, $form:ident) => {
+                insert(&mut self.$table, source, in_form!($form, key), value, old)
+            };
+        }
+        on_table!(tag, insert_into)?;
         if let Some(mut sum) = sum {
             sum.add(row_hash(tag as u8, key, value));
             self.sum = Some(sum);
@@ -404,32 +366,12 @@ impl Tables<Live<'_>> {
         let mut sum = self.sum.filter(|_| tag.is_summed());
         let old = Old { tag, key, sum: sum.as_mut() };
         let source = &self.source;
-        let found = match tag {
-            Tag::Meta => delete(&mut self.meta, source, key, old),
-            Tag::Totals => delete(&mut self.totals, source, key, old),
-            Tag::Ids => delete(&mut self.ids, source, key, old),
-            Tag::Executions => delete(&mut self.executions, source, fixed(key)?, old),
-            Tag::Payloads => delete(&mut self.payloads, source, fixed(key)?, old),
-            Tag::Events => delete(&mut self.events, source, fixed(key)?, old),
-            Tag::Jobs => delete(&mut self.jobs, source, key, old),
-            Tag::States => delete(&mut self.states, source, fixed(key)?, old),
-            Tag::Changes => delete(&mut self.changes, source, fixed(key)?, old),
-            Tag::Checkpoints => delete(&mut self.checkpoints, source, key, old),
-            Tag::Labels => delete(&mut self.labels, source, key, old),
-            Tag::LabelCounts => delete(&mut self.label_counts, source, key, old),
-            Tag::Links => delete(&mut self.links, source, key, old),
-            Tag::Completed => delete(&mut self.completed, source, fixed(key)?, old),
-            Tag::Settled => delete(&mut self.settled, source, fixed(key)?, old),
-            Tag::Spans => delete(&mut self.spans, source, fixed(key)?, old),
-            Tag::Bulks => delete(&mut self.bulks, source, key, old),
-            Tag::Attachments => delete(&mut self.attachments, source, key, old),
-            Tag::Outputs => delete(&mut self.outputs, source, key, old),
-            Tag::Chunks => delete(&mut self.chunks, source, fixed(key)?, old),
-            Tag::Nodes => delete(&mut self.nodes, source, fixed(key)?, old),
-            Tag::NodeNames => delete(&mut self.node_names, source, key, old),
-            Tag::Progress => delete(&mut self.progress, source, fixed(key)?, old),
-            Tag::Visits => delete(&mut self.visits, source, fixed(key)?, old),
-        }?;
+        macro_rules! delete_from {
+            ($table:ident, $form:ident) => {
+                delete(&mut self.$table, source, in_form!($form, key), old)
+            };
+        }
+        let found = on_table!(tag, delete_from)?;
         if sum.is_some() {
             self.sum = sum;
         }

@@ -4,13 +4,12 @@ use super::{Live, Source, Tables, damaged, look_up};
 use crate::codec::{Reader, Writer, check_frame, finish_frame};
 use crate::error::{ReadError, StorageError};
 use crate::schema::Tag;
-use crate::time::Timestamp;
 use crate::visits::Visits;
 
 /// Decodes a row of the table.
 pub(crate) fn decode_visits(key: &[u8], value: &[u8]) -> Result<Visits, String> {
     let mut r = Reader::new(check_frame(Tag::Visits as u8, key, value)?);
-    let (count, last) = (r.number()?, Timestamp::from_nanos(r.fixed()?.cast_signed()));
+    let (count, last) = (r.number()?, r.time()?);
     r.end()?;
     Ok(Visits { count, last })
 }
@@ -29,7 +28,7 @@ impl Tables<Live<'_>> {
         self.put(Tag::Visits, &number.to_be_bytes(), |table, key, out| {
             let mut w = Writer::frame(out);
             w.number(visits.count);
-            w.fixed(visits.last.as_nanos().cast_unsigned());
+            w.time(visits.last);
             finish_frame(table, key, out);
         })
     }

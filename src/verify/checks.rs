@@ -234,6 +234,9 @@ impl<S: Source> Verifier<'_, S> {
             }
             expected = seq.0 + 1;
             self.reachable(Tag::Changes, &seq.0.to_be_bytes())?;
+            if change.link.is_some() && totals.seal.is_none() {
+                self.problem(Tag::Changes, format!("{seq} has a hash, and the store is not tamper-evident"));
+            }
             let before = change.before().map(|header| (hash(&header), change.payload_version_before()));
             let known = last.get(&change.number).map(|last| (last.header, last.payload));
             if before.is_none() && known.is_some() {

@@ -4,9 +4,10 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::Writer;
-use crate::attachment::{Attachment, AttachmentKind, NewAttachment, check_name};
+use crate::attachment::{Attachment, AttachmentKind, NewAttachment};
 use crate::codec::Value;
 use crate::error::{ReadError, StorageError, WriteError};
+use crate::limits::check_name;
 use crate::reader::sealed::View;
 use crate::text::Text;
 

@@ -6,6 +6,7 @@ use crate::codec::{LinkKind, Span, SpanKind, block_of, label};
 use crate::error::{ReadError, StorageError};
 use crate::execution::Header;
 use crate::id::ExecutionId;
+use crate::text::Text;
 use crate::time::Timestamp;
 
 impl Writer<'_> {
@@ -84,7 +85,6 @@ impl Writer<'_> {
         self.context.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX)
     }
 
-    /// The labels that the other header does not have in the same state.
     fn enter_labels(
         &mut self,
         header: &Header,
@@ -92,11 +92,9 @@ impl Writer<'_> {
         number: u64,
     ) -> Result<(), StorageError> {
         let code = self.code(header);
-        for (key, value) in &header.labels {
-            if !has(other, header, key, value) {
-                self.tables.put_label(key, value, code, number)?;
-                self.count_label(key, value, code, |count| count + 1)?;
-            }
+        for (key, value) in without(header, other) {
+            self.tables.put_label(key, value, code, number)?;
+            self.count_label(key, value, code, |count| count + 1)?;
         }
         Ok(())
     }
@@ -108,11 +106,9 @@ impl Writer<'_> {
         number: u64,
     ) -> Result<(), StorageError> {
         let code = self.code(header);
-        for (key, value) in &header.labels {
-            if !has(other, header, key, value) {
-                self.tables.remove_label(key, value, code, number)?;
-                self.count_label(key, value, code, |count| count.saturating_sub(1))?;
-            }
+        for (key, value) in without(header, other) {
+            self.tables.remove_label(key, value, code, number)?;
+            self.count_label(key, value, code, |count| count.saturating_sub(1))?;
         }
         Ok(())
     }
@@ -197,8 +193,14 @@ pub(super) fn links(header: &Header) -> [(LinkKind, Option<&ExecutionId>); 2] {
     [(LinkKind::Parent, header.parent.as_ref()), (LinkKind::Previous, header.previous.as_ref())]
 }
 
-fn has(other: Option<&Header>, header: &Header, key: &str, value: &str) -> bool {
-    other.is_some_and(|other| {
-        other.state == header.state && other.labels.get(key).is_some_and(|known| known.as_str() == value)
-    })
+/// The labels that the other header does not have in the same state.
+fn without<'h>(
+    header: &'h Header,
+    other: Option<&'h Header>,
+) -> impl Iterator<Item = (&'h Text, &'h Text)> + use<'h> {
+    let other = other.filter(|other| other.state == header.state);
+    header
+        .labels
+        .iter()
+        .filter(move |(key, value)| other.is_none_or(|other| other.labels.get(key.as_str()) != Some(*value)))
 }

@@ -26,7 +26,7 @@ use crate::expect::Expect;
 use crate::id::ChangeSeq;
 use crate::identity::IDENTITY_KEY;
 use crate::json::Json;
-use crate::limits::check_checkpoint_name;
+use crate::limits::check_name;
 use crate::reader::{Readable, find, load, sealed::View};
 use crate::redo::Redo;
 use crate::seal::{Hash, Link, change_hash, content};
@@ -341,7 +341,7 @@ impl<'t> Writer<'t> {
     /// Saves a position in the change log under a name of 1 to 256 bytes, at most the head of the log.
     pub fn set_checkpoint(&mut self, name: impl AsRef<str>, seq: ChangeSeq) -> Result<(), WriteError> {
         let name = name.as_ref();
-        check_checkpoint_name(name)?;
+        check_name("checkpoint name", name)?;
         if seq.0 > self.totals.head {
             return Err(WriteError::CheckpointBeyondHead { seq: seq.0, head: self.totals.head });
         }

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::Writer;
 use super::attachments::CHUNK;
-use crate::attachment::check_name;
 use crate::codec::OutputRow;
 use crate::error::{ReadError, StorageError, WriteError};
+use crate::limits::check_name;
 use crate::output::{Output, OutputCap};
 use crate::reader::sealed::View;
 use crate::schema::Tag;

@@ -2,9 +2,10 @@
 
 use std::hint::black_box;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::cases::Plan;
+use crate::reads::rate as rate_of;
 use crate::record::State;
 use crate::subject::Subject;
 use crate::workload::{Ids, Op, mix, record};
@@ -83,16 +84,16 @@ pub fn rate<S: Subject>(subject: &S, ask: Ask, plan: Plan) -> f64 {
     let label = |i: usize| labels[i % labels.len()].as_str();
     let count = |full| plan.count(full, 100) as usize;
     match ask {
-        Ask::Page => calls(count(5_000), |i| {
+        Ask::Page => rate_of(count(5_000), |i| {
             drop(black_box(subject.labelled_page(label(i), State::Running, LIMIT)));
         }),
-        Ask::Latest => calls(count(50_000), |i| drop(black_box(subject.latest(label(i))))),
-        Ask::Count => calls(count(50_000), |i| {
+        Ask::Latest => rate_of(count(50_000), |i| drop(black_box(subject.latest(label(i))))),
+        Ask::Count => rate_of(count(50_000), |i| {
             black_box(subject.count_labelled(label(i), State::Running));
         }),
         Ask::Trace => {
             let last = Ids::V7.execution(DEPTH - 1);
-            calls(count(500), |_| {
+            rate_of(count(500), |_| {
                 black_box(subject.trace(&last));
             })
         }
@@ -110,17 +111,4 @@ pub fn bulk_delete<S: Subject>(folder: &Path, n: u64) -> f64 {
     assert!(subject.latest("doomed").is_none());
     subject.verify();
     rate
-}
-
-fn calls(count: usize, mut call: impl FnMut(usize)) -> f64 {
-    let mut pass = |limit: Duration| {
-        let (start, mut done) = (Instant::now(), 0);
-        while done < count && (done % 16 != 0 || start.elapsed() < limit) {
-            call(done);
-            done += 1;
-        }
-        done as f64 / start.elapsed().as_secs_f64()
-    };
-    pass(Duration::from_secs(1));
-    pass(Duration::from_secs(2))
 }

@@ -73,7 +73,7 @@ fn hold<T>(value: T) {
 }
 
 /// Calls per second, after as many calls to warm up. Slow ones end after a while.
-fn rate(count: usize, mut call: impl FnMut(usize)) -> f64 {
+pub fn rate(count: usize, mut call: impl FnMut(usize)) -> f64 {
     let mut pass = |limit: Duration| {
         let (start, mut done) = (Instant::now(), 0);
         while done < count && (done % 16 != 0 || start.elapsed() < limit) {
