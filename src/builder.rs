@@ -42,6 +42,7 @@ pub struct Builder {
     pub(crate) maintenance: Option<Duration>,
     pub(crate) missing_links: MissingLinks,
     pub(crate) tamper_evident: bool,
+    pub(crate) restored: bool,
     pub(crate) large_values: LargeValues,
 }
 
@@ -76,6 +77,7 @@ impl Builder {
             maintenance: None,
             missing_links: MissingLinks::Allow,
             tamper_evident: false,
+            restored: false,
             large_values: LargeValues::Keep,
         }
     }
@@ -173,6 +175,18 @@ impl Builder {
     /// collisions of such sums. Costs a few microseconds for each operation. A store that is none is not opened with this.
     pub fn set_tamper_evident(&mut self, yes: bool) -> &mut Self {
         self.tamper_evident = yes;
+        self
+    }
+
+    /// Says that the file which is opened next is an older copy that was put back: it becomes another
+    /// [incarnation](crate::Readable::incarnation) of the store, once each time it is opened with this.
+    ///
+    /// An older copy gives numbers again that were given before, in the change log and to executions. Whoever kept one
+    /// outside, a [`Cursor`](crate::Cursor) for instance, is then told that it is of another incarnation; without the declaration only a
+    /// position beyond the head can be noticed. What is in the file, its checkpoints among it, is as old as the copy and goes on.
+    /// What was sent elsewhere as bare numbers cannot be told apart by anybody.
+    pub fn declare_restored(&mut self) -> &mut Self {
+        self.restored = true;
         self
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use crate::execution::{Desired, Header, Labels};
-use crate::id::{ChangeSeq, EventSeq, ExecutionId, JobId, Revision};
+use crate::id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision};
 use crate::lifecycle::State;
 use crate::seal::Link;
 use crate::text::Text;
@@ -81,6 +81,11 @@ impl Change {
     /// The job of the execution that changed.
     pub fn job_id(&self) -> &JobId {
         &self.header.job_id
+    }
+
+    /// Which of the executions that have had this id it is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.header.incarnation
     }
 
     /// The revision after the change; of a deleted execution its last.

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::id::StoreIncarnation;
 use crate::large::LargeValues;
 use crate::lifecycle::Lifecycle;
 use crate::time::Clock;
 
 pub struct Context {
     pub(crate) store_id: u128,
+    pub(crate) incarnation: StoreIncarnation,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) max_payload: usize,
     pub(crate) clock: Arc<dyn Clock>,

@@ -167,6 +167,16 @@ macro_rules! counter {
 }
 
 counter! {
+    /// Tells an execution from others of the same id: the number that the store gave it at its creation, from 1 and never given
+    /// again. An id that is deleted and created anew has another. 0 is none. It means nothing in another store.
+    Incarnation
+}
+counter! {
+    /// Tells a store from what it was before an older copy of it was put back: a number drawn at random when the store is
+    /// created, and again when a [restore is declared](crate::Builder::declare_restored).
+    StoreIncarnation
+}
+counter! {
     /// Counts the updates of one execution: 1 when created, one more with each update. The optimistic lock.
     Revision
 }

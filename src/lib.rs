@@ -112,7 +112,7 @@ pub use expect::Expect;
 pub use filter::Filter;
 pub use follow::OutputFollower;
 pub use history::{Durations, LabelCount, Matches, TableSize, Trace, Tree};
-pub use id::{ChangeSeq, EventSeq, ExecutionId, JobId, Revision};
+pub use id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision, StoreIncarnation};
 pub use identity::Identity;
 pub use json::Json;
 pub use large::LargeValues;

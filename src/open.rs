@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::error::{OpenError, StorageError};
 use crate::execution::Labels;
 use crate::handle::{LastHandle, let_go};
+use crate::id::StoreIncarnation;
 use crate::journaling::{Home, Journaling, journal_path, open_error, sync_folder};
 use crate::lifecycle::Lifecycle;
 use crate::schema::{FORMAT, Tag};
@@ -132,13 +133,15 @@ fn finish(
     if !journaled && let Some(journal) = journal.take() {
         journal.close(shield(|| db.begin_write())?)?;
     }
-    if lifecycle != meta.lifecycle {
-        record_lifecycle(&db, &lifecycle)?;
+    let incarnation = if builder.restored { draw_incarnation() } else { meta.incarnation };
+    if lifecycle != meta.lifecycle || incarnation != meta.incarnation {
+        record(&db, &lifecycle, incarnation)?;
     }
     let snapshot = Tables::new(Snapshot(shield(|| db.begin_read())?));
     let head = snapshot.totals().map_err(open_error)?.head;
     let context = Context {
         store_id: meta.store_id,
+        incarnation,
         lifecycle,
         max_payload: builder.max_payload,
         missing_links: builder.missing_links,
@@ -165,6 +168,7 @@ fn initialise(db: &Database, builder: &Builder) -> Result<(), OpenError> {
         tables.put_meta(&Meta {
             format: FORMAT,
             store_id,
+            incarnation: draw_incarnation(),
             journal: 0,
             lifecycle: builder.lifecycle.clone().unwrap_or_default(),
             sealed: builder.tamper_evident,
@@ -176,9 +180,15 @@ fn initialise(db: &Database, builder: &Builder) -> Result<(), OpenError> {
     Ok(shield(|| txn.commit())?)
 }
 
-fn record_lifecycle(db: &Database, lifecycle: &Lifecycle) -> Result<(), OpenError> {
+/// Never 0, which is that of no store.
+fn draw_incarnation() -> StoreIncarnation {
+    StoreIncarnation((Uuid::new_v4().as_u128() as u64).max(1))
+}
+
+/// Writes what was found to be new of who the store is.
+fn record(db: &Database, lifecycle: &Lifecycle, incarnation: StoreIncarnation) -> Result<(), OpenError> {
     // Read again: applying the journal may have changed the record.
-    let meta = Meta { lifecycle: lifecycle.clone(), ..read_meta(db)? };
+    let meta = Meta { lifecycle: lifecycle.clone(), incarnation, ..read_meta(db)? };
     let mut txn = shield(|| db.begin_write())?;
     Tables::new(Live(&txn)).put_meta(&meta)?;
     Ok(shield(|| {

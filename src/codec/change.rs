@@ -79,7 +79,7 @@ pub(crate) fn decode_change(
     };
     let time = r.time()?;
     let (number, payload_version, new_events) = (r.number()?, r.number()?, r.number()?);
-    let header = decode_header(&mut r, lifecycle)?;
+    let header = decode_header(&mut r, number, lifecycle)?;
     if new_events > header.event_count {
         return Err("the entry has more events than its execution".into());
     }
@@ -233,7 +233,7 @@ fn decode_optional(r: &mut Reader<'_>) -> Result<Option<Text>, Reason> {
 mod tests {
     use super::*;
     use crate::codec::execution::tests::full;
-    use crate::execution::{Desired, NewExecution};
+    use crate::execution::{Desired, Header, NewExecution};
     use crate::time::Timestamp;
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
                 time: Timestamp::from_nanos(5),
                 kind: ChangeKind::Updated,
                 number: 300,
-                header: after.clone(),
+                header: Header { incarnation: 300.into(), ..after.clone() },
                 payload_version: 3,
                 undo,
                 new_events: 0,

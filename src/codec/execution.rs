@@ -2,7 +2,7 @@
 
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
 use crate::execution::{DEFAULT_NAMESPACE, Desired, Header, Labels};
-use crate::id::{ExecutionId, JobId, Revision};
+use crate::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::lifecycle::{Lifecycle, State};
 use crate::text::Text;
 use crate::time::Timestamp;
@@ -71,7 +71,9 @@ pub(crate) fn decode_record<'a>(
     lifecycle: &Lifecycle,
 ) -> Result<Record<'a>, Reason> {
     let mut r = Reader::new(check_frame(table, key, value)?);
-    let header = decode_header(&mut r, lifecycle)?;
+    // The key is the number.
+    let number = key.last_chunk().map_or(0, |number| u64::from_be_bytes(*number));
+    let header = decode_header(&mut r, number, lifecycle)?;
     let (payload_version, last_change) = (r.number()?, r.number()?);
     let payload = match r.byte()? {
         0 => PayloadPlace::Apart,
@@ -128,7 +130,11 @@ pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writ
     }
 }
 
-pub(super) fn decode_header(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Header, Reason> {
+pub(super) fn decode_header(
+    r: &mut Reader<'_>,
+    number: u64,
+    lifecycle: &Lifecycle,
+) -> Result<Header, Reason> {
     let parts = r.number()?;
     if parts & !KNOWN != 0 {
         return Err(format!("the header has unknown parts ({parts:#x})"));
@@ -155,6 +161,7 @@ pub(super) fn decode_header(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result
     let created_at = Timestamp::from_nanos(created);
     Ok(Header {
         id,
+        incarnation: Incarnation(number),
         job_id,
         namespace,
         name,

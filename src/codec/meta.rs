@@ -3,6 +3,7 @@
 use super::execution::{decode_labels, encode_labels};
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
 use crate::execution::Labels;
+use crate::id::StoreIncarnation;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::seal::{hex, row_hash};
 
@@ -13,6 +14,8 @@ pub(crate) struct Meta {
     pub(crate) format: u32,
     /// A random id, given at creation.
     pub(crate) store_id: u128,
+    /// Drawn at random at creation, and again when a restore is declared.
+    pub(crate) incarnation: StoreIncarnation,
     /// Not 0 while a journal may hold what this file does not: the journal's own number.
     pub(crate) journal: u64,
     pub(crate) lifecycle: Lifecycle,
@@ -37,6 +40,7 @@ fn own_hash(meta: &Meta) -> String {
 fn identity(meta: &Meta, journal: u64, w: &mut Writer<'_>) {
     w.number(u64::from(meta.format));
     w.rest(&meta.store_id.to_le_bytes());
+    w.fixed(meta.incarnation.0);
     w.fixed(journal);
     let states: Vec<_> = meta.lifecycle.states().collect();
     w.number(states.len() as u64);
@@ -83,6 +87,7 @@ pub(crate) fn decode_meta(
     }
     let (low, high) = (r.fixed()?, r.fixed()?);
     let store_id = u128::from(high) << 64 | u128::from(low);
+    let incarnation = StoreIncarnation(r.fixed()?);
     let journal = r.fixed()?;
     let mut states = Vec::new();
     for _ in 0..r.number()? {
@@ -110,7 +115,7 @@ pub(crate) fn decode_meta(
     }
     let lifecycle = lifecycle.build().map_err(|e| e.to_string())?;
     let seal = extras.remove(SEAL);
-    let meta = Meta { format, store_id, journal, lifecycle, sealed: seal.is_some(), extras };
+    let meta = Meta { format, store_id, incarnation, journal, lifecycle, sealed: seal.is_some(), extras };
     if seal.is_some_and(|seal| seal != own_hash(&meta)) {
         return Err("the hash of the record is wrong".into());
     }
@@ -127,7 +132,15 @@ mod tests {
         for (sealed, extra) in [(false, None), (true, None), (false, Some("later")), (true, Some("later"))] {
             let lifecycle = lifecycle.clone();
             let extras = extra.map(|key| (key.into(), "value".into())).into_iter().collect();
-            let meta = Meta { format: 1, store_id: u128::MAX - 5, journal: 3, lifecycle, sealed, extras };
+            let meta = Meta {
+                format: 1,
+                store_id: u128::MAX - 5,
+                incarnation: StoreIncarnation(u64::MAX - 4),
+                journal: 3,
+                lifecycle,
+                sealed,
+                extras,
+            };
             let mut out = Vec::new();
             encode_meta(0, b"k", &meta, &mut out);
             assert_eq!(decode_meta(0, b"k", &out, 1).unwrap().unwrap(), meta);

@@ -10,7 +10,7 @@ use std::ops::Deref;
 use serde::de::DeserializeOwned;
 
 use crate::error::InputError;
-use crate::id::{ExecutionId, JobId, Revision};
+use crate::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::json::Json;
 use crate::lifecycle::State;
 use crate::limits::{
@@ -57,6 +57,8 @@ impl fmt::Display for Desired {
 pub struct Header {
     /// The execution's id.
     pub id: ExecutionId,
+    /// Which of the executions that have had this id it is.
+    pub incarnation: Incarnation,
     /// The job that it belongs to. Never changes.
     pub job_id: JobId,
     /// The namespace, `"default"` if none was given. Never changes.

@@ -2,7 +2,7 @@
 
 use super::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, check_payload, link};
 use crate::error::{InputError, WriteError};
-use crate::id::{ExecutionId, JobId, Revision};
+use crate::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::identity::Identity;
 use crate::json::Json;
 use crate::lifecycle::{Lifecycle, Phase};
@@ -185,6 +185,8 @@ impl NewExecution {
         }
         let header = Header {
             id: self.id.map_or_else(|| Ok(ExecutionId::generate()), ExecutionId::checked)?,
+            // Given by the store once everything was checked.
+            incarnation: Incarnation(0),
             job_id: JobId::checked(self.job_id)?,
             namespace: self.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
             name: self.name,

@@ -15,7 +15,7 @@ use crate::error::{Error, ReadError};
 use crate::event::Event;
 use crate::execution::{Execution, Header};
 use crate::history::{self, Durations, LabelCount, Matches, Trace, Tree};
-use crate::id::{ChangeSeq, EventSeq};
+use crate::id::{ChangeSeq, EventSeq, StoreIncarnation};
 use crate::identity::Identity;
 use crate::json::Json;
 use crate::lifecycle::{Phase, State};
@@ -417,6 +417,11 @@ pub trait Readable: sealed::View {
     /// The sequence number of the last change ever made; 0 before the first. Constant time.
     fn head(&self) -> Result<ChangeSeq, ReadError> {
         Ok(ChangeSeq(self.totals()?.head))
+    }
+
+    /// Which incarnation of the store this is: see [`Builder::declare_restored`](crate::Builder::declare_restored).
+    fn incarnation(&self) -> StoreIncarnation {
+        self.context().incarnation
     }
 
     /// The oldest change that the log still has; one beyond the head if it has none. Constant time.

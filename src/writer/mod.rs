@@ -23,7 +23,7 @@ use crate::error::{InputError, ReadError, StorageError, WriteError};
 use crate::event::NewEvent;
 use crate::execution::{Execution, NewExecution, Update};
 use crate::expect::Expect;
-use crate::id::ChangeSeq;
+use crate::id::{ChangeSeq, Incarnation};
 use crate::identity::IDENTITY_KEY;
 use crate::json::Json;
 use crate::limits::check_name;
@@ -152,6 +152,7 @@ impl<'t> Writer<'t> {
         self.check_links(&execution.header, None)?;
         let number = self.totals.last_number + 1;
         execution.header.event_count = events.len() as u64;
+        execution.header.incarnation = Incarnation(number);
 
         self.storing(|w| {
             w.begin_number(number, now)?;
