@@ -8,6 +8,7 @@ use crate::codec::{BulkKind, BulkPlace};
 use crate::error::{Error, InputError, ReadError, WriteError};
 use crate::event::NewEvent;
 use crate::execution::Update;
+use crate::fingerprint::Fingerprint;
 use crate::history::rows;
 use crate::limits::check_name;
 use crate::page::{Cursor, Place};
@@ -36,8 +37,17 @@ pub struct BulkReport {
     pub refused: u64,
     /// The first refusal.
     pub first_refusal: Option<String>,
+    /// The first row of an index that could not be read: it may have stood for executions that the query would find, and that were
+    /// left out. [`Store::verify`](crate::Store::verify) says more.
+    pub damaged: Option<String>,
     /// The progress callback stopped it. A [named](Bulk::name) operation goes on when it is run again.
     pub stopped: bool,
+}
+
+impl BulkReport {
+    fn damage(&mut self, error: &ReadError) {
+        self.damaged.get_or_insert_with(|| error.to_string());
+    }
 }
 
 type Progress<'p> = Box<dyn FnMut(&BulkReport) -> ControlFlow<()> + 'p>;
@@ -45,7 +55,8 @@ type Progress<'p> = Box<dyn FnMut(&BulkReport) -> ControlFlow<()> + 'p>;
 /// An operation on whatever a query finds; made by [`Store::bulk`](crate::Store::bulk).
 ///
 /// It goes through the executions in the order of creation, whatever the query's order, up to the last one that there
-/// was when it began, at most as many as the query's limit. Each transaction has a bounded number of them; others write in
+/// was when it began, at most as many as the query's limit: the oldest of what it finds. A limit in another order than that of
+/// creation would choose others than it seems to, and is refused; so is a cursor. Each transaction has a bounded number of them; others write in
 /// between. Each change is in the change log like any other.
 ///
 /// ```
@@ -73,6 +84,7 @@ pub struct Bulk<'p> {
     name: Option<String>,
     batch: usize,
     dry_run: bool,
+    anew: bool,
     progress: Option<Progress<'p>>,
 }
 
@@ -91,15 +103,25 @@ enum Act<'a> {
 
 impl<'p> Bulk<'p> {
     pub(crate) fn new(shared: Arc<Shared>, query: Query) -> Self {
-        Self { shared, query, name: None, batch: BATCH, dry_run: false, progress: None }
+        Self { shared, query, name: None, batch: BATCH, dry_run: false, anew: false, progress: None }
     }
 
-    /// Saves how far it is with each transaction, so that an operation of the same name goes on there after a crash or
-    /// a stop, with the query and the update that it is given then. 1 to 256 bytes. The name is free again when the operation
-    /// is through, or [forgotten](crate::Store::forget_bulk). An update of the name of a deletion, or the other way round, is
-    /// refused until then, and so is one that runs at the same time.
+    /// Saves how far it is with each transaction, so that the operation goes on there after a crash or a stop, when it is run
+    /// again by this name. 1 to 256 bytes. The name is free again when the operation is through, or
+    /// [forgotten](crate::Store::forget_bulk).
+    ///
+    /// The name remembers what it was begun for: with another query, another change or other events it is refused with
+    /// [`WriteError::OtherBulk`], unless [`or_anew`](Bulk::or_anew) says otherwise. The limit, the size of a batch
+    /// and the order in which conditions are named may differ. One that runs at the same time is refused.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Begins anew where an operation of this name is not through that was begun for something else, and forgets that one. For
+    /// queries with the present time in them, which are other ones each time.
+    pub fn or_anew(mut self) -> Self {
+        self.anew = true;
         self
     }
 
@@ -109,7 +131,7 @@ impl<'p> Bulk<'p> {
         self
     }
 
-    /// Only counts what it would find.
+    /// Only counts what it would find, all of it: a name, and how far an operation of that name is, do not matter.
     pub fn dry_run(mut self) -> Self {
         self.dry_run = true;
         self
@@ -135,6 +157,15 @@ impl<'p> Bulk<'p> {
         if let Some(name) = &self.name {
             check_name("bulk name", name)?;
         }
+        self.query.check(&self.shared.context.lifecycle)?;
+        if self.query.after.is_some() {
+            return Err(unfit("a bulk operation begins with the oldest, and takes no cursor"));
+        }
+        if self.query.limit.is_some() && self.query.order != OrderBy::Created {
+            return Err(unfit(
+                "a bulk operation goes in the order of creation, and a limit in another order would choose others",
+            ));
+        }
         // The walk must not come upon what it has changed once more, so it goes by what never changes.
         let limit = self.query.limit.take().unwrap_or(usize::MAX) as u64;
         let query = self.query.clone().in_creation_order();
@@ -142,8 +173,9 @@ impl<'p> Bulk<'p> {
         if self.dry_run {
             let reader = ReadTxn::new(self.shared.clone())?;
             for row in rows(&reader, &query, false)?.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
-                match row.found {
-                    Err(ReadError::Storage(error)) => return Err(error.into()),
+                match (row.place, row.found) {
+                    (_, Err(ReadError::Storage(error))) => return Err(error.into()),
+                    (None, Err(error)) => report.damage(&error),
                     _ => report.found += 1,
                 }
             }
@@ -153,12 +185,12 @@ impl<'p> Bulk<'p> {
             Act::Update(..) => BulkKind::Update,
             Act::Delete => BulkKind::Delete,
         };
-        let (mut place, mut saved) = self.begin(what)?;
+        let (mut place, mut saved) = self.begin(what, fingerprint(&query, act))?;
         (report.changed, report.refused) = (place.done, place.refused);
         report.found = place.done + place.refused;
         loop {
             let ended = self.step(&query, act, &mut place, saved, &mut report, limit)?;
-            saved = true;
+            saved = Some(place);
             let goes_on = self.progress.as_mut().is_none_or(|tell| tell(&report).is_continue());
             if ended {
                 return Ok(report);
@@ -170,20 +202,20 @@ impl<'p> Bulk<'p> {
         }
     }
 
-    /// Where to begin: where an operation of this name is, or with the first execution. And whether that is saved.
-    fn begin(&self, what: BulkKind) -> Result<(BulkPlace, bool), Error> {
+    /// Where to begin: where this operation is, or with the first execution. And what is saved under its name.
+    fn begin(&self, what: BulkKind, asked: u64) -> Result<(BulkPlace, Option<BulkPlace>), Error> {
         let reader = ReadTxn::new(self.shared.clone())?;
         let known = match &self.name {
-            Some(name) => reader.tables().bulk(name)?,
+            Some(name) => reader.tables().bulk(name)?.map(|place| (name, place)),
             None => None,
         };
+        let first =
+            BulkPlace { after: 0, end: reader.totals()?.last_number, what, asked, done: 0, refused: 0 };
         match known {
-            Some(place) if place.what == what => Ok((place, true)),
-            Some(_) => Err(taken("an operation of another kind has this name and is not through yet")),
-            None => Ok((
-                BulkPlace { after: 0, end: reader.totals()?.last_number, what, done: 0, refused: 0 },
-                false,
-            )),
+            Some((_, place)) if (place.what, place.asked) == (what, asked) => Ok((place, Some(place))),
+            Some((_, other)) if self.anew => Ok((first, Some(other))),
+            Some((name, _)) => Err(WriteError::OtherBulk { name: name.clone() }.into()),
+            None => Ok((first, None)),
         }
     }
 
@@ -193,7 +225,7 @@ impl<'p> Bulk<'p> {
         query: &Query,
         act: &Act<'_>,
         place: &mut BulkPlace,
-        saved: bool,
+        saved: Option<BulkPlace>,
         report: &mut BulkReport,
         limit: u64,
     ) -> Result<bool, Error> {
@@ -203,13 +235,13 @@ impl<'p> Bulk<'p> {
         {
             let mut writer = txn.writer()?;
             if let Some(name) = &self.name
-                && writer.tables().bulk(name)? != saved.then_some(*place)
+                && writer.tables().bulk(name)? != saved
             {
-                return Err(taken("an operation of this name is running"));
+                return Err(taken("an operation of this name is running, or was forgotten meanwhile"));
             }
             let left = limit.saturating_sub(next.done + next.refused);
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch);
-            let (found, exhausted) = find(&writer, query, &next, most)?;
+            let (found, exhausted) = find(&writer, query, &next, most, report)?;
             let (many, wrote) = (found.len(), writer.written());
             let mut seen = 0;
             for (number, row) in found {
@@ -250,11 +282,13 @@ fn find(
     query: &Query,
     place: &BulkPlace,
     most: usize,
+    report: &mut BulkReport,
 ) -> Result<(Vec<Candidate>, bool), Error> {
     let mut query = query.clone();
     if place.after > 0 {
         query.after = Some(Cursor {
-            store: writer.context().store_id as u64,
+            store: writer.context().incarnation,
+            query: query.fingerprint(),
             order: OrderBy::Created,
             newest_first: false,
             place: Place { time: 0, number: place.after },
@@ -270,8 +304,8 @@ fn find(
             (_, Err(ReadError::Storage(error))) => return Err(error.into()),
             (Some(at), Ok(row)) => found.push((at.number, Ok(row))),
             (Some(at), Err(error)) => found.push((at.number, Err(error.into()))),
-            // A row without a place is damage to an index, which `verify` tells of.
-            (None, _) => {}
+            (None, Err(error)) => report.damage(&error),
+            (None, Ok(_)) => {}
         }
     }
     Ok((found, true))
@@ -282,6 +316,22 @@ fn apply(writer: &mut Writer<'_>, found: Found, act: &Act<'_>) -> Result<(), Wri
         Act::Delete => writer.delete_found(found),
         Act::Update(update, events) => writer.update_found(found, Update::clone(update), events).map(drop),
     }
+}
+
+/// What an operation is for: its query, and what it does.
+fn fingerprint(query: &Query, act: &Act<'_>) -> u64 {
+    let mut f = Fingerprint::new();
+    f.number(query.fingerprint());
+    if let Act::Update(update, events) = act {
+        update.fingerprint(&mut f);
+        f.number(events.len() as u64);
+        events.iter().for_each(|event| event.fingerprint(&mut f));
+    }
+    f.finish()
+}
+
+fn unfit(reason: &str) -> Error {
+    InputError::Invalid { what: "query of a bulk operation", reason: reason.into() }.into()
 }
 
 fn taken(reason: &str) -> Error {

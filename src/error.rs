@@ -158,7 +158,7 @@ pub enum ReadError {
         /// The name that was given.
         state: String,
     },
-    /// The cursor is not one that this store gave for this order.
+    /// The cursor is not one that this store gave for this query: begin with the first page.
     #[error("the cursor cannot be used here: {reason}")]
     InvalidCursor {
         /// Why.
@@ -274,6 +274,15 @@ pub enum WriteError {
     /// What an attachment was to be read from failed.
     #[error("the value of the attachment could not be read: {0}")]
     Source(#[source] std::io::Error),
+    /// The bulk operation of this name was begun with another query or another change, and is not through: run it with those,
+    /// give it up with [`Store::forget_bulk`](crate::Store::forget_bulk), or begin with [`Bulk::or_anew`](crate::Bulk::or_anew).
+    #[error(
+        "the bulk operation {name:?} was begun with another query or another change, and is not through; run it with those, or give it up with `Store::forget_bulk`"
+    )]
+    OtherBulk {
+        /// The name.
+        name: String,
+    },
     /// A checkpoint cannot be ahead of the change log.
     #[error("checkpoint {seq} is beyond the head of the change log, {head}")]
     CheckpointBeyondHead {

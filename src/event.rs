@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::error::InputError;
+use crate::fingerprint::Fingerprint;
 use crate::id::EventSeq;
 use crate::json::Json;
 use crate::limits::{MAX_EVENT, MAX_MESSAGE, MAX_NAME, check_len, check_size};
@@ -68,6 +69,14 @@ impl NewEvent {
     pub fn details(mut self, details: impl Into<Json>) -> Self {
         self.details = Some(details.into());
         self
+    }
+
+    pub(crate) fn fingerprint(&self, f: &mut Fingerprint) {
+        f.text(&self.topic);
+        f.text(&self.message);
+        f.number(u64::from(self.time.is_some()));
+        f.number(self.time.map_or(0, |time| time.as_nanos().cast_unsigned()));
+        f.optional(self.details.as_ref().map(Json::as_str));
     }
 
     pub(crate) fn check(&self) -> Result<(), InputError> {

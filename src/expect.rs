@@ -18,7 +18,7 @@ use crate::lifecycle::Lifecycle;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Expect {
-    states: Vec<String>,
+    states: Option<Vec<String>>,
     not_states: Vec<String>,
     revision: Option<Revision>,
 }
@@ -26,18 +26,18 @@ pub struct Expect {
 impl Expect {
     /// No condition, but that the execution exists.
     pub const fn any() -> Self {
-        Self { states: Vec::new(), not_states: Vec::new(), revision: None }
+        Self { states: None, not_states: Vec::new(), revision: None }
     }
 
     /// The execution is in this state, or in another one that is named so.
     pub fn state(mut self, state: impl AsRef<str>) -> Self {
-        self.states.push(state.as_ref().to_owned());
+        self.states.get_or_insert_default().push(state.as_ref().to_owned());
         self
     }
 
-    /// The execution is in one of these states.
+    /// The execution is in one of these states; of an empty list in none, so that the write is refused, unless others are named.
     pub fn states(mut self, states: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        self.states.extend(states.into_iter().map(|state| state.as_ref().to_owned()));
+        self.states.get_or_insert_default().extend(states.into_iter().map(|state| state.as_ref().to_owned()));
         self
     }
 
@@ -61,7 +61,13 @@ impl Expect {
 
     /// A misspelt state would be a condition that always fails, or never: it is an error instead.
     pub(crate) fn check_names(&self, lifecycle: &Lifecycle) -> Result<(), WriteError> {
-        match self.states.iter().chain(&self.not_states).find(|name| lifecycle.state(name).is_none()) {
+        match self
+            .states
+            .iter()
+            .flatten()
+            .chain(&self.not_states)
+            .find(|name| lifecycle.state(name).is_none())
+        {
             Some(name) => Err(WriteError::UnknownState { state: name.clone() }),
             None => Ok(()),
         }
@@ -69,7 +75,7 @@ impl Expect {
 
     pub(crate) fn check(&self, found: &Header) -> Result<(), WriteError> {
         let state = found.state.as_str();
-        let holds = (self.states.is_empty() || self.states.iter().any(|expected| expected == state))
+        let holds = self.states.as_ref().is_none_or(|states| states.iter().any(|expected| expected == state))
             && !self.not_states.iter().any(|refused| refused == state)
             && self.revision.is_none_or(|expected| expected == found.revision);
         if holds {
@@ -87,8 +93,10 @@ impl Expect {
 impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
-        if !self.states.is_empty() {
-            parts.push(format!("state {}", self.states.join(" or ")));
+        match self.states.as_deref() {
+            Some([]) => parts.push("a state among none".to_owned()),
+            Some(states) => parts.push(format!("state {}", states.join(" or "))),
+            None => {}
         }
         if !self.not_states.is_empty() {
             parts.push(format!("state not {}", self.not_states.join(" nor ")));

@@ -56,6 +56,7 @@ mod event;
 mod execution;
 mod expect;
 mod filter;
+mod fingerprint;
 mod follow;
 mod handle;
 mod history;

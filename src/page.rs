@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::ReadError;
+use crate::id::StoreIncarnation;
 use crate::query::OrderBy;
 
 /// One page of executions, or of their [headers](crate::Header).
@@ -42,10 +43,13 @@ pub(crate) struct Place {
 ///
 /// It names a place between executions, so nothing that stays as it is throughout is missed or given twice. In the
 /// order of modification an execution that changes meanwhile moves to the end of the order. A cursor
-/// belongs to one store and one order; elsewhere it is refused. It does not expire.
+/// belongs to one query, with its order, in one [incarnation](crate::StoreIncarnation) of one store: with anything else it is refused
+/// with [`ReadError::InvalidCursor`]. It does not expire.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    pub(crate) store: u64,
+    pub(crate) store: StoreIncarnation,
+    /// Of the query that it was made for.
+    pub(crate) query: u64,
     pub(crate) order: OrderBy,
     pub(crate) newest_first: bool,
     pub(crate) place: Place,
@@ -63,10 +67,10 @@ const LETTERS: [(OrderBy, bool, char); 6] = [
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { store, order, newest_first, place } = self;
+        let Self { store, query, order, newest_first, place } = self;
         let known = LETTERS.iter().find(|(by, newest, _)| (by, newest) == (order, newest_first));
         let letter = known.map_or('n', |(_, _, letter)| *letter);
-        write!(f, "1{letter}{store:016x}{:x}", place.number)?;
+        write!(f, "2{letter}{:016x}{query:016x}{:x}", store.0, place.number)?;
         // Only the order of completion has a time.
         if *order == OrderBy::Completed { write!(f, "-{:x}", place.time) } else { Ok(()) }
     }
@@ -87,17 +91,21 @@ impl std::str::FromStr for Cursor {
             let part = part.filter(|part| part.bytes().all(|b| b.is_ascii_hexdigit())).ok_or_else(bad)?;
             u64::from_str_radix(part, 16).map_err(|_| bad())
         };
-        let letter = text.strip_prefix('1').and_then(|text| text.chars().next());
+        if text.starts_with('1') {
+            return Err(ReadError::InvalidCursor { reason: "it has the form of an earlier release" });
+        }
+        let letter = text.strip_prefix('2').and_then(|text| text.chars().next());
         let known = LETTERS.iter().find(|(_, _, known)| letter == Some(*known)).ok_or_else(bad)?;
         let (order, newest_first, _) = *known;
-        let store = hex(text.get(2..18))?;
-        let rest = text.get(18..).ok_or_else(bad)?;
+        let store = StoreIncarnation(hex(text.get(2..18))?);
+        let query = hex(text.get(18..34))?;
+        let rest = text.get(34..).ok_or_else(bad)?;
         let (number, time) = match (order, rest.split_once('-')) {
             (OrderBy::Completed, Some((number, time))) => (number, hex(Some(time))?.cast_signed()),
             (OrderBy::Completed, None) => return Err(bad()),
             _ => (rest, 0),
         };
-        Ok(Self { store, order, newest_first, place: Place { time, number: hex(Some(number))? } })
+        Ok(Self { store, query, order, newest_first, place: Place { time, number: hex(Some(number))? } })
     }
 }
 
@@ -110,21 +118,23 @@ mod tests {
         for (order, newest_first, _) in LETTERS {
             for (store, time, number) in [(0, 0, 0), (u64::MAX, i64::MIN, u64::MAX), (7, i64::MAX, 9)] {
                 let time = if order == OrderBy::Completed { time } else { 0 };
-                let cursor = Cursor { store, order, newest_first, place: Place { time, number } };
+                let (store, query) = (StoreIncarnation(store), !store);
+                let cursor = Cursor { store, query, order, newest_first, place: Place { time, number } };
                 assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
             }
         }
         for text in [
             "",
-            "1n",
-            "1x00000000000000001",
-            "1n0000000000000000",
-            "1n0000000000000000+1",
-            "1nß",
-            "1c00000000000000001",
-            "1c00000000000000001-",
-            "1n00000000000000001-1",
-            "2n00000000000000001",
+            "2n",
+            "2x000000000000000000000000000000001",
+            "2n00000000000000000000000000000000",
+            "2n00000000000000000000000000000000+1",
+            "2nß",
+            "2c000000000000000000000000000000001",
+            "2c000000000000000000000000000000001-",
+            "2n000000000000000000000000000000001-1",
+            "1n000000000000000000000000000000001",
+            "3n000000000000000000000000000000001",
         ] {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
         }

@@ -5,8 +5,9 @@ use std::ops::{Bound, RangeBounds};
 
 use crate::error::{InputError, ReadError};
 use crate::execution::Header;
+use crate::fingerprint::Fingerprint;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::limits::{MAX_ID, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_NAME, check_len};
+use crate::limits::{MAX_ID, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_NAME, check_id, check_len};
 use crate::page::Cursor;
 use crate::text::Text;
 use crate::time::Timestamp;
@@ -113,8 +114,13 @@ pub(crate) type Times = Option<(Timestamp, Timestamp)>;
 /// Which executions, in which order, how many: the one value for lists, pages, counts, exports, bulk operations and
 /// watch filters.
 ///
-/// Every condition that is named must hold. States and phases that are named several times are alternatives.
-/// Without conditions it is all executions, the newest first.
+/// Every condition that is named must hold. States and phases that are named several times are alternatives, and an alternative
+/// among none holds for nothing: [`states`](Query::states) of an empty list finds no execution. Without conditions it is all
+/// executions, the newest first.
+///
+/// An execution has one job, one namespace, one parent, one previous attempt and one id: a query that names two of them is refused
+/// where it is used, with [`InputError::Invalid`](crate::InputError::Invalid). Times that are named twice must both hold; an empty range, or one whose end is before
+/// its start, holds for nothing. Order, direction, limit, cursor and way are settings: the last call counts.
 ///
 /// ```
 /// # use execstore::{NewExecution, Query, Readable, Store};
@@ -134,6 +140,10 @@ pub(crate) type Times = Option<(Timestamp, Timestamp)>;
 pub struct Query {
     pub(crate) states: Vec<Text>,
     pub(crate) phases: Vec<Phase>,
+    /// States or phases were named, be it an empty list of them.
+    pub(crate) names_states: bool,
+    /// What was named twice, though an execution has only one of it.
+    pub(crate) twice: Option<&'static str>,
     pub(crate) job: Option<Text>,
     pub(crate) namespace: Option<Text>,
     pub(crate) labels: Vec<LabelIs>,
@@ -164,6 +174,8 @@ impl Query {
         Self {
             states: Vec::new(),
             phases: Vec::new(),
+            names_states: false,
+            twice: None,
             job: None,
             namespace: None,
             labels: Vec::new(),
@@ -184,19 +196,27 @@ impl Query {
 
     /// In this state, or in another that is named so.
     pub fn state(mut self, state: impl AsRef<str>) -> Self {
+        self.names_states = true;
         self.states.push(state.as_ref().into());
         self
     }
 
-    /// In one of these states.
+    /// In one of these states; of an empty list in none, unless others are named.
     pub fn states(mut self, states: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.names_states = true;
         self.states.extend(states.into_iter().map(|state| Text::from(state.as_ref())));
         self
     }
 
     /// In a state of this phase.
-    pub fn phase(mut self, phase: Phase) -> Self {
-        self.phases.push(phase);
+    pub fn phase(self, phase: Phase) -> Self {
+        self.phases([phase])
+    }
+
+    /// In a state of one of these phases; of an empty list in none, unless others are named.
+    pub fn phases(mut self, phases: impl IntoIterator<Item = Phase>) -> Self {
+        self.names_states = true;
+        self.phases.extend(phases);
         self
     }
 
@@ -212,13 +232,13 @@ impl Query {
 
     /// Of this job.
     pub fn job(mut self, job_id: impl Into<Text>) -> Self {
-        self.job = Some(job_id.into());
+        name_one(&mut self.job, job_id.into(), "jobs", &mut self.twice);
         self
     }
 
     /// Of this namespace.
     pub fn namespace(mut self, namespace: impl Into<Text>) -> Self {
-        self.namespace = Some(namespace.into());
+        name_one(&mut self.namespace, namespace.into(), "namespaces", &mut self.twice);
         self
     }
 
@@ -228,7 +248,7 @@ impl Query {
         self
     }
 
-    /// With a label of this key and one of these values.
+    /// With a label of this key and one of these values; of an empty list with none.
     pub fn label_in(
         mut self,
         key: impl Into<Text>,
@@ -249,49 +269,55 @@ impl Query {
 
     /// With this parent.
     pub fn parent(mut self, parent: impl Into<Text>) -> Self {
-        self.parent = Some(parent.into());
+        name_one(&mut self.parent, parent.into(), "parents", &mut self.twice);
         self
     }
 
     /// That replace this attempt.
     pub fn previous(mut self, previous: impl Into<Text>) -> Self {
-        self.previous = Some(previous.into());
+        name_one(&mut self.previous, previous.into(), "previous attempts", &mut self.twice);
         self
     }
 
     /// Created within these times.
     pub fn created(mut self, times: impl RangeBounds<Timestamp>) -> Self {
-        self.created = Some(ends(&times));
+        self.created = both(self.created, ends(&times));
         self
     }
 
     /// Last changed within these times.
     pub fn modified(mut self, times: impl RangeBounds<Timestamp>) -> Self {
-        self.modified = Some(ends(&times));
+        self.modified = both(self.modified, ends(&times));
         self
     }
 
     /// Ended within these times.
     pub fn completed(mut self, times: impl RangeBounds<Timestamp>) -> Self {
-        self.completed = Some(ends(&times));
+        self.completed = both(self.completed, ends(&times));
         self
     }
 
     /// Of this id: to ask of one execution what is asked of queries.
     pub fn id(mut self, id: impl Into<Text>) -> Self {
-        self.id_prefix = Some(id.into());
-        self.whole_id = true;
+        self.name_id(id.into(), true);
         self
     }
 
     /// Whose ids begin so.
     pub fn id_prefix(mut self, prefix: impl Into<Text>) -> Self {
-        self.id_prefix = Some(prefix.into());
-        self.whole_id = false;
+        self.name_id(prefix.into(), false);
         self
     }
 
-    /// In this order; that of creation by default.
+    fn name_id(&mut self, id: Text, whole: bool) {
+        let other = self.id_prefix.is_some() && self.whole_id != whole;
+        self.twice = self.twice.or(other.then_some("ids, or an id and a prefix"));
+        name_one(&mut self.id_prefix, id, "ids, or beginnings of ids", &mut self.twice);
+        self.whole_id = whole;
+    }
+
+    /// In this order; that of creation by default. The order of completion has only executions that have ended, so that with
+    /// states that are not terminal it is empty.
     pub fn order_by(mut self, order: OrderBy) -> Self {
         self.order = order;
         self
@@ -309,14 +335,18 @@ impl Query {
         self
     }
 
-    /// At most so many, and at least 1. A page without a limit has 100 executions, a list all of them.
+    /// At most so many, and at least 1. A page without a limit has 100 executions, a list all of them. What counts or sums up
+    /// ([`count_matching`](crate::Readable::count_matching), [`durations`](crate::Readable::durations) and the like) looks at no
+    /// more than these either, so that "more than 1,000?" is asked at the price of 1,001: the total of a list that is shown in
+    /// pages is the count of its query without the limit.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Goes on where the page that gave this cursor ended. The order must be the same; the conditions need
-    /// not be.
+    /// Goes on where the page that gave this cursor ended. Conditions, order and direction must be the same, in whatever
+    /// sequence they are named; limit and way need not be. Anything else is
+    /// [`ReadError::InvalidCursor`](crate::ReadError::InvalidCursor).
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
         self
@@ -347,7 +377,8 @@ impl Query {
             times.is_none_or(|(least, greatest)| least <= found && found <= greatest)
         };
         let ended = self.completed.is_some() || self.order == OrderBy::Completed;
-        self.has_state(header)
+        self.twice.is_none()
+            && self.has_state(header)
             && is(&self.job, header.job_id.as_str())
             && is(&self.namespace, &header.namespace)
             && self.parent.as_ref().is_none_or(|id| header.parent.as_ref().is_some_and(|p| *p == id.as_str()))
@@ -366,13 +397,9 @@ impl Query {
     }
 
     fn has_state(&self, header: &Header) -> bool {
-        !self.names_states()
+        !self.names_states
             || self.phases.contains(&header.state.phase())
             || self.states.iter().any(|state| *state == *header.state.as_str())
-    }
-
-    pub(crate) fn names_states(&self) -> bool {
-        !(self.states.is_empty() && self.phases.is_empty())
     }
 
     /// The codes of the states that are asked for.
@@ -380,7 +407,7 @@ impl Query {
         (0u8..)
             .zip(lifecycle.states())
             .filter(|(_, state)| {
-                !self.names_states()
+                !self.names_states
                     || self.phases.contains(&state.phase())
                     || self.states.iter().any(|name| *name == *state.as_str())
             })
@@ -393,16 +420,17 @@ impl Query {
         if let Some(name) = self.states.iter().find(|name| lifecycle.state(name).is_none()) {
             return Err(ReadError::UnknownState { state: name.into() });
         }
-        let texts = [
-            ("job id", &self.job, MAX_ID),
-            ("namespace", &self.namespace, MAX_NAME),
-            ("parent", &self.parent, MAX_ID),
-            ("previous", &self.previous, MAX_ID),
-            ("id prefix", &self.id_prefix, MAX_ID),
-        ];
-        for (what, text, maximum) in texts {
-            check_len(what, text.as_deref().unwrap_or_default(), maximum)?;
+        if let Some(what) = self.twice {
+            let reason = format!("it names two {what}, and no execution has both");
+            return Err(InputError::Invalid { what: "query", reason }.into());
         }
+        let id = self.id_prefix.as_ref().filter(|_| self.whole_id);
+        let ids = [("job id", self.job.as_ref()), ("parent", self.parent.as_ref())];
+        for (what, text) in ids.into_iter().chain([("previous", self.previous.as_ref()), ("id", id)]) {
+            text.map_or(Ok(()), |text| check_id(what, text))?;
+        }
+        check_len("namespace", self.namespace.as_deref().unwrap_or_default(), MAX_NAME)?;
+        check_len("id prefix", self.id_prefix.as_deref().unwrap_or_default(), MAX_ID)?;
         for label in &self.labels {
             check_len("label key", &label.key, MAX_LABEL_KEY)?;
             for value in label.values.iter().flatten() {
@@ -414,9 +442,62 @@ impl Query {
         }
         Ok(())
     }
+
+    /// The same for queries that hold for the same executions in the same order, however they were put together.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut f = Fingerprint::new();
+        f.number(u64::from(self.names_states));
+        f.set(self.states.iter().map(|state| &**state));
+        let mut phases: Vec<_> = self.phases.iter().map(|phase| *phase as u64).collect();
+        phases.sort_unstable();
+        phases.dedup();
+        f.number(phases.len() as u64);
+        phases.into_iter().for_each(|phase| f.number(phase));
+        for text in [&self.job, &self.namespace, &self.parent, &self.previous, &self.id_prefix] {
+            f.optional(text.as_deref());
+        }
+        f.number(u64::from(self.whole_id));
+        let mut labels: Vec<_> = self.labels.iter().map(LabelIs::fingerprint).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        f.number(labels.len() as u64);
+        labels.into_iter().for_each(|label| f.number(label));
+        for times in [self.created, self.modified, self.completed] {
+            f.number(u64::from(times.is_some()));
+            if let Some((least, greatest)) = times {
+                f.number(least.as_nanos().cast_unsigned());
+                f.number(greatest.as_nanos().cast_unsigned());
+            }
+        }
+        f.number(self.order as u64);
+        f.number(u64::from(self.newest_first));
+        f.finish()
+    }
+}
+
+/// Remembers if another was named already.
+fn name_one(part: &mut Option<Text>, text: Text, what: &'static str, twice: &mut Option<&'static str>) {
+    if part.as_ref().is_some_and(|known| *known != text) {
+        twice.get_or_insert(what);
+    }
+    *part = Some(text);
+}
+
+/// The times that lie in both ranges.
+fn both(known: Times, (least, greatest): (Timestamp, Timestamp)) -> Times {
+    let (from, to) = known.unwrap_or((least, greatest));
+    Some(ends(&(from.max(least)..=to.min(greatest))))
 }
 
 impl LabelIs {
+    fn fingerprint(&self) -> u64 {
+        let mut f = Fingerprint::new();
+        f.text(&self.key);
+        f.number(u64::from(self.values.is_some()));
+        f.set(self.values.iter().flatten().map(|value| &**value));
+        f.finish()
+    }
+
     fn holds(&self, header: &Header) -> bool {
         header
             .labels
@@ -449,6 +530,40 @@ fn ends(times: &impl RangeBounds<Timestamp>) -> (Timestamp, Timestamp) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_fingerprint_is_that_of_what_is_asked() {
+        let query = Query::new().state("New").live().label("a", "1").label_in("b", ["x", "y"]).job("j");
+        let same = Query::new()
+            .job("j")
+            .label_in("b", ["y", "x", "x"])
+            .live()
+            .label("a", "1")
+            .states(["New", "New"]);
+        assert_eq!(query.fingerprint(), same.clone().limit(3).using(Access::Scan).fingerprint());
+        let at = Timestamp::from_nanos(7);
+        let others = [
+            Query::new(),
+            Query::new().states([""; 0]),
+            query.clone().terminal(),
+            query.clone().label("c", "1"),
+            query.clone().has_label("a"),
+            query.clone().namespace("j"),
+            query.clone().id("e"),
+            query.clone().id_prefix("e"),
+            query.clone().created(at..),
+            query.clone().modified(at..),
+            query.clone().oldest_first(),
+            query.clone().order_by(OrderBy::Modified),
+            query.clone(),
+        ];
+        let mut all: Vec<_> = others.iter().map(Query::fingerprint).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), others.len());
+        // Cursors and names are kept: the number stays what it is.
+        assert_eq!(Query::new().fingerprint(), 12_073_432_238_069_395_351);
+    }
 
     #[test]
     fn ranges_of_times_have_the_ends_that_they_say() {

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use common::TestStore;
 use execstore::{
     ChangeKind, Error, Expect, InputError, NewEvent, NewExecution, OrderBy, Query, Readable, Store, Update,
+    WriteError,
 };
 
 /// `many` executions of which every third one has a label.
@@ -81,7 +82,7 @@ fn what_refuses_is_counted_and_left() {
 #[test]
 fn a_limit_bounds_the_whole_and_the_oldest_come_first() {
     let store = with(50);
-    let report = store.bulk(Query::new().order_by(OrderBy::Modified).limit(20)).batch(8).delete().unwrap();
+    let report = store.bulk(Query::new().limit(20)).batch(8).delete().unwrap();
     assert_eq!(report.changed, 20);
     let oldest = store.read(|r| r.page(&Query::new().oldest_first().limit(1))).unwrap();
     assert_eq!(oldest.executions[0].id, "00020");
@@ -105,10 +106,7 @@ fn a_named_one_goes_on_after_a_stop_and_after_a_crash() {
         let store = if crash { store.crash_copy() } else { store };
         // The name is taken until it is through.
         let other = store.bulk(thirds()).name("rename").delete();
-        assert!(
-            matches!(other, Err(Error::Input(InputError::Invalid { what: "bulk name", .. }))),
-            "{other:?}"
-        );
+        assert!(matches!(other, Err(Error::Write(WriteError::OtherBulk { .. }))), "{other:?}");
         let report = store.bulk(thirds()).name("rename").batch(6).update(update(), &[]).unwrap();
         assert_eq!((report.changed, report.stopped), (20, false), "those before the stop included");
         let reader = store.begin_read().unwrap();
@@ -175,10 +173,61 @@ fn a_name_is_listed_and_can_be_forgotten() {
     assert!(store.forget_bulk("one").unwrap());
     assert!(!store.forget_bulk("one").unwrap());
     assert_eq!(store.bulks().unwrap(), ["two"]);
-    // With another query, as one that names the present time is, it goes on.
+    // A query that names the present time is another one: it begins anew, if that is asked for.
     let now = thirds().created(..=execstore::Timestamp::now());
-    assert_eq!(store.bulk(now).name("two").update(Update::new(), &[]).unwrap().changed, 20);
+    let refused = store.bulk(now.clone()).name("two").update(Update::new().message("m"), &[]);
+    assert!(matches!(refused, Err(Error::Write(WriteError::OtherBulk { .. }))), "{refused:?}");
+    let report = store.bulk(now).name("two").or_anew().update(Update::new().message("m"), &[]).unwrap();
+    assert_eq!(report.changed, 20);
     assert!(store.bulks().unwrap().is_empty());
+}
+
+/// What it has done for one query is never reported as done for another.
+#[test]
+fn a_name_is_refused_to_another_query_another_change_and_other_events() {
+    let store = with(60);
+    let update = || Update::new().message("m").label("l", "1");
+    let stop = |_: &execstore::BulkReport| ControlFlow::Break(());
+    store.bulk(thirds()).name("n").batch(5).on_progress(stop).update(update(), &[]).unwrap();
+    let event = [NewEvent::new("t")];
+    let refused = [
+        store.bulk(Query::new()).name("n").update(update(), &[]),
+        store.bulk(thirds().live()).name("n").update(update(), &[]),
+        store.bulk(thirds()).name("n").update(update().name("x"), &[]),
+        store.bulk(thirds()).name("n").update(update(), &event),
+        store.bulk(thirds()).name("n").delete(),
+    ];
+    for refused in refused {
+        match refused {
+            Err(Error::Write(WriteError::OtherBulk { name })) => assert_eq!(name, "n"),
+            other => panic!("{other:?}"),
+        }
+    }
+    // The same, put together in another order, is the same; so it is with another limit and other batches.
+    let same = Update::new().label("l", "1").message("m");
+    let report = store.bulk(thirds().limit(10)).name("n").batch(2).update(same, &[]).unwrap();
+    assert_eq!((report.found, report.changed), (10, 10));
+    for execution in store.begin_read().unwrap().query(&thirds().oldest_first().limit(11)).unwrap() {
+        let execution = execution.unwrap();
+        let done = execution.id != "00030";
+        assert_eq!(execution.revision.get(), if done { 2 } else { 1 }, "{}", execution.id);
+    }
+}
+
+#[test]
+fn a_cursor_and_a_limit_in_another_order_are_refused() {
+    let store = with(9);
+    let cursor = store.read(|r| r.page(&Query::new().limit(2))).unwrap().next.unwrap();
+    for query in [
+        Query::new().after(cursor),
+        Query::new().order_by(OrderBy::Modified).limit(2),
+        Query::new().order_by(OrderBy::Completed).limit(2),
+        Query::new().limit(0),
+    ] {
+        assert!(store.bulk(query.clone()).dry_run().delete().is_err(), "{query:?}");
+        assert!(store.bulk(query.clone()).delete().is_err(), "{query:?}");
+    }
+    assert_eq!(count(&store, &Query::new()), 9);
 }
 
 /// Two of one name at once: each execution is changed once.

@@ -108,8 +108,8 @@ fn a_cursor_of_another_order_is_refused() {
     let other = busy();
     let refused = other.begin_read().unwrap().page(&Query::new().after(next.clone())).map(drop);
     assert!(matches!(refused, Err(ReadError::InvalidCursor { .. })));
-    // Other conditions are no other order.
-    assert_eq!(r.page(&Query::new().label("region", "r3").limit(2).after(next)).unwrap().executions.len(), 2);
+    let refused = r.page(&Query::new().label("region", "r3").limit(2).after(next)).map(drop);
+    assert!(matches!(refused, Err(ReadError::InvalidCursor { .. })));
 }
 
 #[test]
@@ -314,6 +314,6 @@ fn one_execution_can_be_asked_for_by_its_id() {
     assert_eq!(found(Query::new().id("ab")), ["ab"]);
     assert_eq!(found(Query::new().id("ab").using(execstore::Access::Scan)), ["ab"]);
     assert!(found(Query::new().id("b")).is_empty());
-    assert_eq!(found(Query::new().id("ab").id_prefix("ab")), ["abc", "ab"]);
+    assert_eq!(found(Query::new().id_prefix("ab")), ["abc", "ab"]);
     assert!(!r.explain(&Query::new().id("ab")).unwrap().is_scan());
 }

@@ -17,7 +17,7 @@ fn conditions_hold_or_conflict() {
         (any().state("New").state("Running"), true),
         (any().states(["New", "Failed"]), false),
         (any().states(["New", "Running"]), true),
-        (any().states([] as [&str; 0]), true),
+        (any().states([] as [&str; 0]), false),
         (any().not_state("New"), true),
         (any().not_state("Running"), false),
         (any().not_states(["New", "Running"]), false),

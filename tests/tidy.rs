@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
         "execution",
         "expect",
         "filter",
+        "fingerprint",
         "id",
         "identity",
         "json",

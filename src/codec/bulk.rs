@@ -17,6 +17,8 @@ pub(crate) struct BulkPlace {
     /// The last execution that there was when it began.
     pub(crate) end: u64,
     pub(crate) what: BulkKind,
+    /// The fingerprint of its query and of its change.
+    pub(crate) asked: u64,
     /// How many executions it has changed, and how many it left because they refused.
     pub(crate) done: u64,
     pub(crate) refused: u64,
@@ -31,6 +33,7 @@ pub(crate) fn encode_bulk(table: u8, key: &[u8], place: &BulkPlace, out: &mut Ve
         BulkKind::Update => 1,
         BulkKind::Delete => 2,
     });
+    w.fixed(place.asked);
     w.number(place.done);
     w.number(place.refused);
     finish_frame(table, key, out);
@@ -45,7 +48,8 @@ pub(crate) fn decode_bulk(table: u8, key: &[u8], value: &[u8]) -> Result<BulkPla
         2 => BulkKind::Delete,
         other => return Err(format!("there is no bulk operation {other}")),
     };
+    let asked = r.fixed()?;
     let (done, refused) = (r.number()?, r.number()?);
     r.end()?;
-    Ok(BulkPlace { after, end, what, done, refused })
+    Ok(BulkPlace { after, end, what, asked, done, refused })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Desired, Execution, check_payload, link};
 use crate::error::{InputError, WriteError};
+use crate::fingerprint::Fingerprint;
 use crate::id::{ExecutionId, Revision};
 use crate::json::Json;
 use crate::lifecycle::{Lifecycle, State};
@@ -17,6 +18,19 @@ enum Edit<T> {
     Leave,
     Set(T),
     Clear,
+}
+
+impl Edit<Text> {
+    fn fingerprint(&self, f: &mut Fingerprint) {
+        match self {
+            Edit::Leave => f.number(0),
+            Edit::Set(text) => {
+                f.number(1);
+                f.text(text);
+            }
+            Edit::Clear => f.number(2),
+        }
+    }
 }
 
 impl<T> Edit<T> {
@@ -198,6 +212,27 @@ impl Update {
     pub fn merge_payload(mut self, patch: impl Into<Json>) -> Self {
         self.payload = PayloadEdit::Merge(patch.into());
         self
+    }
+
+    /// The same for updates that do the same, however they were put together.
+    pub(crate) fn fingerprint(&self, f: &mut Fingerprint) {
+        f.optional(self.state.as_deref());
+        let texts = [&self.message, &self.name, &self.node_id, &self.parent, &self.previous, &self.preview];
+        texts.into_iter().for_each(|text| text.fingerprint(f));
+        f.number(self.desired.map_or(0, |desired| desired as u64 + 1));
+        f.number(u64::from(self.clear_labels));
+        f.number(self.labels.len() as u64);
+        for (key, value) in &self.labels {
+            f.text(key);
+            f.optional(value.as_deref());
+        }
+        let (kind, payload) = match &self.payload {
+            PayloadEdit::Leave => (0, None),
+            PayloadEdit::Replace(payload) => (1, Some(payload)),
+            PayloadEdit::Merge(patch) => (2, Some(patch)),
+        };
+        f.number(kind);
+        f.optional(payload.map(Json::as_str));
     }
 }
 

@@ -88,11 +88,15 @@ pub(crate) fn rows<'r, V: View + ?Sized>(
 ) -> Result<Rows<'r>, ReadError> {
     query.check(&view.context().lifecycle)?;
     if let Some(cursor) = &query.after {
-        if cursor.store != view.context().store_id as u64 {
-            return Err(ReadError::InvalidCursor { reason: "it is of another store" });
+        if cursor.store != view.context().incarnation {
+            let reason = "it is of another store, or of this one before an older copy was put back";
+            return Err(ReadError::InvalidCursor { reason });
         }
         if (cursor.order, cursor.newest_first) != (query.order, query.newest_first) {
             return Err(ReadError::InvalidCursor { reason: "it is of another order" });
+        }
+        if cursor.query != query.fingerprint() {
+            return Err(ReadError::InvalidCursor { reason: "it is of another query" });
         }
     }
     let way = plan::plan(view, query)?;
@@ -177,7 +181,8 @@ fn read_page<V: View + ?Sized, T>(
             && let Some(place) = last
         {
             page.next = Some(Cursor {
-                store: view.context().store_id as u64,
+                store: view.context().incarnation,
+                query: query.fingerprint(),
                 order: query.order,
                 newest_first: query.newest_first,
                 place,
@@ -224,6 +229,11 @@ pub(crate) fn explain<V: View + ?Sized>(view: &V, query: &Query) -> Result<Plan,
 
 /// The first of a query's answer, from the end of its order.
 pub(crate) fn latest<V: View + ?Sized>(view: &V, query: &Query) -> Result<Option<Execution>, ReadError> {
+    if query.after.is_some() {
+        return Err(ReadError::InvalidCursor {
+            reason: "the latest of all is asked for, which no cursor is before",
+        });
+    }
     let query = query.clone().newest_first().limit(1);
     executions(view, &query)?.next().transpose()
 }

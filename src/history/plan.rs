@@ -117,7 +117,7 @@ fn ways<V: View + ?Sized>(view: &V, query: &Query, only: Option<Access>) -> Resu
         // The value with the fewest comes first, also if it is the only way that is wanted.
         ways.sort_by_key(|way| way.plan.rows);
     }
-    if wanted(Access::States) && query.names_states() {
+    if wanted(Access::States) && query.names_states {
         ways.push(way(Access::States, Some(in_states(view, query)?)));
     }
     for (access, asked) in [
@@ -217,9 +217,9 @@ pub(super) fn filters(query: &Query, plan: &Plan) -> bool {
         Access::Scan => rest.created = None,
         Access::Modified => rest.modified = None,
         Access::Completed => rest.completed = None,
-        Access::States => (rest.states, rest.phases) = (Vec::new(), Vec::new()),
+        Access::States => (rest.states, rest.phases, rest.names_states) = (Vec::new(), Vec::new(), false),
         Access::Label => {
-            (rest.states, rest.phases) = (Vec::new(), Vec::new());
+            (rest.states, rest.phases, rest.names_states) = (Vec::new(), Vec::new(), false);
             rest.labels.retain(|label| Some(&label.key) != plan.label.as_ref());
         }
         Access::Job => rest.job = None,

@@ -112,7 +112,8 @@ pub struct Want {
 
 impl Want {
     pub fn expect(&self) -> Expect {
-        let expect = Expect::any().states(&self.states).not_states(&self.not_states);
+        let expect = Expect::any().not_states(&self.not_states);
+        let expect = if self.states.is_empty() { expect } else { expect.states(&self.states) };
         match self.revision {
             Some(revision) => expect.revision(revision),
             None => expect,
