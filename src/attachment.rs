@@ -2,7 +2,7 @@
 
 use crate::error::InputError;
 use crate::json::Json;
-use crate::limits::{MAX_NAME, MAX_URI, check_len, check_name};
+use crate::limits::{MAX_NAME, MAX_URI, check_len, check_name, check_text};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -98,6 +98,9 @@ impl NewAttachment {
 
     /// What is kept of it beside its value.
     pub(crate) fn build(&self, now: Timestamp) -> Result<Attachment, InputError> {
+        if self.kind == AttachmentKind::Json && self.value.is_empty() {
+            check_text("attachment", &Json::from_stored(""))?;
+        }
         if self.kind == AttachmentKind::Uri {
             check_len("URI", &String::from_utf8_lossy(&self.value), MAX_URI)?;
         }

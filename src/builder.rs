@@ -12,7 +12,7 @@ use crate::context::MissingLinks;
 use crate::error::OpenError;
 use crate::large::LargeValues;
 use crate::lifecycle::Lifecycle;
-use crate::limits::DEFAULT_MAX_PAYLOAD;
+use crate::limits::{DEFAULT_MAX_PAYLOAD, LongTexts};
 use crate::open;
 use crate::retention::LogRetention;
 use crate::store::Store;
@@ -44,6 +44,7 @@ pub struct Builder {
     pub(crate) tamper_evident: bool,
     pub(crate) restored: bool,
     pub(crate) large_values: LargeValues,
+    pub(crate) long_texts: LongTexts,
 }
 
 impl std::fmt::Debug for Builder {
@@ -79,6 +80,7 @@ impl Builder {
             tamper_evident: false,
             restored: false,
             large_values: LargeValues::Keep,
+            long_texts: LongTexts::Cut,
         }
     }
 
@@ -136,6 +138,25 @@ impl Builder {
     /// ```
     pub fn set_large_values(&mut self, what: LargeValues) -> &mut Self {
         self.large_values = what;
+        self
+    }
+
+    /// What becomes of texts for people that are longer than their limit: messages of executions and events, errors of nodes,
+    /// previews. Cut by default, with a mark that says how much went. Not recorded in the file.
+    ///
+    /// ```
+    /// # use execstore::{Expect, LongTexts, NewExecution, Store, Update};
+    /// let store = Store::in_memory()?;
+    /// store.create_execution(NewExecution::new("j").id("e").state("Running"), &[])?;
+    /// let failed = store.update("e", &Expect::any(), Update::to("Failed").message("trace ".repeat(20_000)), &[])?;
+    /// assert!(failed.message.as_deref().unwrap().ends_with(" bytes cut]"));
+    ///
+    /// let strict = Store::builder().set_long_texts(LongTexts::Refuse).in_memory()?;
+    /// assert!(strict.create_execution(NewExecution::new("j").preview("p".repeat(257)), &[]).is_err());
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn set_long_texts(&mut self, what: LongTexts) -> &mut Self {
+        self.long_texts = what;
         self
     }
 

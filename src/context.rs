@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::id::StoreIncarnation;
 use crate::large::LargeValues;
 use crate::lifecycle::Lifecycle;
+use crate::limits::LongTexts;
 use crate::time::Clock;
 
 pub struct Context {
@@ -15,6 +16,7 @@ pub struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) missing_links: MissingLinks,
     pub(crate) large_values: LargeValues,
+    pub(crate) long_texts: LongTexts,
 }
 
 /// What to do about a parent or a previous attempt that is not in the store; see

@@ -1,12 +1,14 @@
 //! The events of one execution's own history. Pure.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::error::InputError;
 use crate::fingerprint::Fingerprint;
 use crate::id::EventSeq;
 use crate::json::Json;
-use crate::limits::{MAX_EVENT, MAX_MESSAGE, MAX_NAME, check_len, check_size};
+use crate::limits::{LongTexts, MAX_EVENT, MAX_MESSAGE, MAX_NAME, check_len, check_size};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -28,7 +30,8 @@ pub struct Event {
 
 /// An event to be appended.
 ///
-/// At most 256 bytes of topic, 64 KiB of message, and 1 MiB together with the details.
+/// At most 256 bytes of topic, 64 KiB of message, and 1 MiB together with the details. A longer message is cut, unless the
+/// store was opened to [refuse](crate::LongTexts::Refuse) it.
 ///
 /// ```
 /// use execstore::{Json, NewEvent, Timestamp};
@@ -77,6 +80,16 @@ impl NewEvent {
         f.number(u64::from(self.time.is_some()));
         f.number(self.time.map_or(0, |time| time.as_nanos().cast_unsigned()));
         f.optional(self.details.as_ref().map(Json::as_str));
+    }
+
+    /// Makes the messages fit. Copies only if one does not.
+    pub(crate) fn fit_all(events: &[NewEvent], long: LongTexts) -> Cow<'_, [NewEvent]> {
+        if !events.iter().any(|event| long.cuts(&event.message, MAX_MESSAGE)) {
+            return Cow::Borrowed(events);
+        }
+        let mut fitted = events.to_vec();
+        fitted.iter_mut().for_each(|event| long.fit(&mut event.message, MAX_MESSAGE));
+        Cow::Owned(fitted)
     }
 
     pub(crate) fn check(&self) -> Result<(), InputError> {

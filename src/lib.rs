@@ -118,6 +118,7 @@ pub use identity::Identity;
 pub use json::Json;
 pub use large::LargeValues;
 pub use lifecycle::{Lifecycle, LifecycleBuilder, Phase, State, StateSet};
+pub use limits::LongTexts;
 pub use maintain::Maintenance;
 pub use output::{Output, OutputCap, OutputPart};
 pub use page::{Cursor, Page};

@@ -146,6 +146,7 @@ fn finish(
         max_payload: builder.max_payload,
         missing_links: builder.missing_links,
         large_values: builder.large_values,
+        long_texts: builder.long_texts,
         clock: builder.clock.clone(),
     };
     let shared = Shared::new(db, last, context, journal, builder.retention, head);

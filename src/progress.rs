@@ -2,7 +2,7 @@
 
 use crate::error::InputError;
 use crate::json::Json;
-use crate::limits::{MAX_EVENT, MAX_MESSAGE, check_len, check_name, check_size};
+use crate::limits::{LongTexts, MAX_EVENT, MAX_MESSAGE, check_len, check_name, check_size, check_text};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -99,7 +99,8 @@ impl NodeUpdate {
         Self::new(name.into(), NodeState::Finished)
     }
 
-    /// It ended with an error, of at most 64 KiB.
+    /// It ended with an error, of at most 64 KiB: a longer one is cut, unless the store was opened to
+    /// [refuse](crate::LongTexts::Refuse) it.
     pub fn failed(name: impl Into<Text>, error: impl Into<Text>) -> Self {
         Self { error: Some(error.into()), ..Self::new(name.into(), NodeState::Failed) }
     }
@@ -125,9 +126,15 @@ impl NodeUpdate {
         self
     }
 
+    /// Makes the error fit.
+    pub(crate) fn fit_texts(&mut self, long: LongTexts) {
+        self.error.as_mut().into_iter().for_each(|text| long.fit(text, MAX_MESSAGE));
+    }
+
     pub(crate) fn check(&self) -> Result<(), InputError> {
         check_name("node name", &self.name)?;
         check_len("node error", self.error.as_deref().unwrap_or_default(), MAX_MESSAGE)?;
+        self.value.as_ref().map_or(Ok(()), |value| check_text("node value", value))?;
         check_size("node value", self.value.as_ref().map_or(0, |value| value.as_str().len()), MAX_EVENT)
     }
 

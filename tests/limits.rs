@@ -7,8 +7,8 @@ use common::{TestStore, create, json};
 use contents::contents;
 use execstore::limits::*;
 use execstore::{
-    Error, ExecutionId, Expect, InputError, JobId, Json, Lifecycle, LifecycleError, NewEvent, NewExecution,
-    Readable, Store, Update, WriteError,
+    Builder, Error, ExecutionId, Expect, InputError, JobId, Json, Lifecycle, LifecycleError, NewEvent,
+    NewExecution, Readable, Store, Update, WriteError,
 };
 
 fn refused<T: std::fmt::Debug>(result: Result<T, Error>, what: &str, size: usize, limit: usize) {
@@ -18,6 +18,13 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Error>, what: &str, size: usize
         }
         other => panic!("{what} of {size}: {other:?}"),
     }
+}
+
+/// Refuses texts that are too long, where the default is to cut them.
+fn strict() -> Builder {
+    let mut builder = Store::builder();
+    builder.set_long_texts(LongTexts::Refuse);
+    builder
 }
 
 /// A JSON text of exactly this many bytes.
@@ -54,7 +61,7 @@ fn new_executions_are_checked() {
         ("payload", 5_000, |new, n| new.payload(payload(n))),
     ];
     for (what, limit, make) in cases {
-        let store = TestStore::with(Store::builder().set_max_payload(5_000));
+        let store = TestStore::with(strict().set_max_payload(5_000));
         for size in [limit - 1, limit] {
             let made = store.write(|w| w.create(make(NewExecution::new("j"), size), &[])).unwrap();
             assert_eq!(store.read(|r| r.get(&made.id)).unwrap().unwrap(), made, "{what}");
@@ -94,7 +101,7 @@ fn updates_are_checked() {
         ("payload", 5_000, |n| Update::new().payload(payload(n))),
     ];
     for (what, limit, make) in cases {
-        let store = TestStore::with(Store::builder().set_max_payload(5_000));
+        let store = TestStore::with(strict().set_max_payload(5_000));
         create(&store, "e");
         for size in [limit - 1, limit] {
             let after = store.write(|w| w.update("e", &Expect::any(), make(size), &[])).unwrap();
@@ -128,7 +135,7 @@ fn labels_that_were_there_count_with_those_that_come() {
 
 #[test]
 fn events_are_checked_wherever_they_come_in() {
-    let store = TestStore::new();
+    let store = TestStore::with(&strict());
     create(&store, "e");
     let details = |bytes: usize| json(&format!("{{\"a\":\"{}\"}}", "x".repeat(bytes - 8)));
     let cases: [(&str, usize, NewEvent, NewEvent); 3] = [

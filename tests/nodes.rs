@@ -5,8 +5,8 @@ mod common;
 
 use common::TestStore;
 use execstore::{
-    Error, Expect, InputError, Json, NewExecution, NodeState, NodeUpdate, Progress, Readable, Timestamp,
-    WriteError,
+    Error, Expect, InputError, Json, LongTexts, NewExecution, NodeState, NodeUpdate, Progress, Readable,
+    Store, Timestamp, WriteError,
 };
 
 fn json(text: &str) -> Json {
@@ -109,7 +109,7 @@ fn nodes_go_with_their_execution() {
 
 #[test]
 fn limits_are_checked_before_anything_is_written() {
-    let store = TestStore::ticking();
+    let store = TestStore::with(Store::builder().set_long_texts(LongTexts::Refuse));
     store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap();
     let invalid = |result: Result<_, Error>| {
         matches!(result, Err(Error::Write(WriteError::Input(InputError::Invalid { what: "node name", .. }))))

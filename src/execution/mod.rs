@@ -9,12 +9,13 @@ use std::ops::Deref;
 
 use serde::de::DeserializeOwned;
 
-use crate::error::InputError;
+use crate::error::{Damage, InputError};
 use crate::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::json::Json;
 use crate::lifecycle::State;
 use crate::limits::{
     MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS, MAX_MESSAGE, MAX_NAME, check_id, check_len, check_size,
+    check_text,
 };
 use crate::text::Text;
 use crate::time::Timestamp;
@@ -111,7 +112,9 @@ pub struct Header {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
     pub(crate) header: Header,
+    /// Without any text if it is damaged.
     pub(crate) payload: Json,
+    pub(crate) damage: Option<Box<Damage>>,
 }
 
 impl Execution {
@@ -125,14 +128,27 @@ impl Execution {
         self.header
     }
 
-    /// The payload, read as the caller's own type. Costs a parse each time.
+    /// The payload, read as the caller's own type. Costs a parse each time. An error too if the payload is
+    /// [damaged](Self::payload_damage).
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        self.payload.parse()
+        match &self.damage {
+            Some(damage) => Err(serde::de::Error::custom(damage)),
+            None => self.payload.parse(),
+        }
     }
 
-    /// The payload as it is kept.
+    /// The payload as it is kept. If it is [damaged](Self::payload_damage), a [`Json`] of no text at all, which is no JSON, not
+    /// even `null`, and which the store refuses to write.
     pub fn payload_json(&self) -> &Json {
         &self.payload
+    }
+
+    /// What is wrong with the payload, if it could not be read.
+    ///
+    /// Reads refuse a record whose payload is damaged. A write that does not need the payload is done all the same, so that an
+    /// execution can always be ended and deleted; the record that it returns says so here.
+    pub fn payload_damage(&self) -> Option<&Damage> {
+        self.damage.as_deref()
     }
 }
 
@@ -151,6 +167,7 @@ fn link(what: &'static str, id: Option<Text>) -> Result<Option<ExecutionId>, Inp
 }
 
 fn check_payload(payload: &Json, maximum: usize) -> Result<(), InputError> {
+    check_text("payload", payload)?;
     check_size("payload", payload.as_str().len(), maximum)
 }
 

@@ -6,7 +6,7 @@ use crate::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::identity::Identity;
 use crate::json::Json;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::limits::MAX_NAME;
+use crate::limits::{LongTexts, MAX_MESSAGE, MAX_NAME};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -164,6 +164,12 @@ impl NewExecution {
         Ok(new)
     }
 
+    /// Makes the texts for people fit.
+    pub(crate) fn fit_texts(&mut self, long: LongTexts) {
+        self.message.as_mut().into_iter().for_each(|text| long.fit(text, MAX_MESSAGE));
+        self.preview.as_mut().into_iter().for_each(|text| long.fit(text, MAX_NAME));
+    }
+
     /// Checks everything and makes the first record.
     pub(crate) fn build(
         self,
@@ -206,6 +212,6 @@ impl NewExecution {
         };
         header.check()?;
         check_payload(&self.payload, max_payload)?;
-        Ok(Execution { header, payload: self.payload })
+        Ok(Execution { header, payload: self.payload, damage: None })
     }
 }

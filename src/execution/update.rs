@@ -8,6 +8,7 @@ use crate::fingerprint::Fingerprint;
 use crate::id::{ExecutionId, Revision};
 use crate::json::Json;
 use crate::lifecycle::{Lifecycle, State};
+use crate::limits::{LongTexts, MAX_MESSAGE, MAX_NAME, check_text};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -236,6 +237,22 @@ impl Update {
     }
 }
 
+impl Update {
+    /// The payload that comes of it is made of the one before it.
+    pub(crate) fn merges(&self) -> bool {
+        matches!(self.payload, PayloadEdit::Merge(_))
+    }
+
+    /// Makes the texts for people fit.
+    pub(crate) fn fit_texts(&mut self, long: LongTexts) {
+        for (edit, maximum) in [(&mut self.message, MAX_MESSAGE), (&mut self.preview, MAX_NAME)] {
+            if let Edit::Set(text) = edit {
+                long.fit(text, maximum);
+            }
+        }
+    }
+}
+
 impl Execution {
     /// The record after `update`, one revision on. Checks everything; changes nothing on an error.
     pub(crate) fn apply(
@@ -273,9 +290,15 @@ impl Execution {
         after.check()?;
         let payload = match update.payload {
             PayloadEdit::Leave => self.payload.clone(),
-            PayloadEdit::Replace(payload) => payload,
+            PayloadEdit::Replace(payload) => {
+                check_text("payload", &payload)?;
+                payload
+            }
             PayloadEdit::Merge(patch) => {
                 check_payload(&patch, max_payload)?;
+                if let Some(damage) = &self.damage {
+                    return Err(WriteError::Damaged((**damage).clone()));
+                }
                 self.payload.merge_patch(&patch).map_err(WriteError::MergePatch)?
             }
         };
@@ -283,7 +306,8 @@ impl Execution {
         if payload != self.payload {
             check_payload(&payload, max_payload)?;
         }
-        Ok(Execution { header: after, payload })
+        let damage = self.damage.clone().filter(|_| payload == self.payload);
+        Ok(Execution { header: after, payload, damage })
     }
 
     fn next_state(&self, to: Text, lifecycle: &Lifecycle) -> Result<State, WriteError> {

@@ -29,7 +29,21 @@ pub(crate) fn load<V: sealed::View + ?Sized>(view: &V, found: Found) -> Result<E
         Some(payload) => payload,
         None => stored_payload(view, found.number, found.payload_version)?,
     };
-    Ok(Execution { header: found.header, payload })
+    Ok(Execution { header: found.header, payload, damage: None })
+}
+
+/// A record that is about to be written. A damaged payload keeps nobody from ending or deleting it.
+pub(crate) fn load_to_write<V: sealed::View + ?Sized>(
+    view: &V,
+    found: Found,
+) -> Result<Execution, ReadError> {
+    let header = found.header.clone();
+    match load(view, found) {
+        Err(ReadError::Damaged(damage)) => {
+            Ok(Execution { header, payload: Json::from_stored(""), damage: Some(Box::new(damage)) })
+        }
+        loaded => loaded,
+    }
 }
 
 pub(super) fn stored_payload<V: sealed::View + ?Sized>(
@@ -96,7 +110,7 @@ pub(super) fn in_states<V: sealed::View + ?Sized>(
 }
 
 pub(super) fn join(header: Option<Header>, payload: Option<Json>) -> Option<Execution> {
-    Some(Execution { header: header?, payload: payload? })
+    Some(Execution { header: header?, payload: payload?, damage: None })
 }
 
 /// Sequence numbers begin at 1. `None` if the range has none.

@@ -34,7 +34,7 @@ use lookup::{code_of, in_states, inclusive, indexed, join, payload_version};
 
 pub use list::List;
 
-pub(crate) use lookup::{find, load};
+pub(crate) use lookup::{find, load, load_to_write};
 
 impl Numbered for Event {
     fn number(&self) -> u64 {

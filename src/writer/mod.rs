@@ -6,6 +6,7 @@
 mod attachments;
 mod indexes;
 mod links;
+mod log;
 mod moved;
 mod nodes;
 mod outputs;
@@ -26,10 +27,9 @@ use crate::expect::Expect;
 use crate::id::{ChangeSeq, Incarnation};
 use crate::identity::IDENTITY_KEY;
 use crate::json::Json;
-use crate::limits::check_name;
-use crate::reader::{Readable, find, load, sealed::View};
+use crate::reader::{Readable, find, load_to_write, sealed::View};
 use crate::redo::Redo;
-use crate::seal::{Hash, Link, change_hash, content};
+use crate::seal::{Link, change_hash, content};
 use crate::tables::{Found, LabelValues, Live, Tables};
 use crate::text::Text;
 
@@ -138,13 +138,15 @@ impl<'t> Writer<'t> {
     }
 
     /// Creates an execution, with its first events. Returns the new record.
-    pub fn create(&mut self, new: NewExecution, events: &[NewEvent]) -> Result<Execution, WriteError> {
+    pub fn create(&mut self, mut new: NewExecution, events: &[NewEvent]) -> Result<Execution, WriteError> {
         let now = self.context.clock.now();
+        new.fit_texts(self.context.long_texts);
+        let events = &*NewEvent::fit_all(events, self.context.long_texts);
         let identity = new.identity.clone().map(|document| NewAttachment::json(IDENTITY_KEY, document));
         let identity =
             identity.map(|new| new.build(now).map(|attachment| (attachment, new.value))).transpose()?;
         let mut execution = new.build(&self.context.lifecycle, self.payload_limit(), now)?;
-        let moved = self.fit_payload(&mut execution, now)?;
+        let moved = self.fit_payload(&mut execution, 0, now)?;
         check_events(events)?;
         if self.tables.number(execution.id.as_str())?.is_some() {
             return Err(WriteError::AlreadyExists { id: execution.id.clone() });
@@ -207,7 +209,7 @@ impl<'t> Writer<'t> {
         events: &[NewEvent],
     ) -> Result<Execution, WriteError> {
         let place = Place::of(&found);
-        let before = load(self, found)?;
+        let before = load_to_write(self, found)?;
         self.update_at(&place, before, update, events)
     }
 
@@ -215,15 +217,20 @@ impl<'t> Writer<'t> {
         &mut self,
         place: &Place,
         before: Execution,
-        update: Update,
+        mut update: Update,
         events: &[NewEvent],
     ) -> Result<Execution, WriteError> {
         let now = self.context.clock.now();
+        update.fit_texts(self.context.long_texts);
+        let events = &*NewEvent::fit_all(events, self.context.long_texts);
         check_events(events)?;
-        let mut after = before.apply(update, &self.context.lifecycle, self.payload_limit(), now)?;
+        // A lowered limit does not keep a payload from becoming smaller.
+        let most = if update.merges() { before.payload.as_str().len() } else { 0 };
+        let limit = self.payload_limit().max(most);
+        let mut after = before.apply(update, &self.context.lifecycle, limit, now)?;
         let moved = match after.payload != before.payload {
             true => {
-                let moved = self.fit_payload(&mut after, now)?;
+                let moved = self.fit_payload(&mut after, most, now)?;
                 Some((self.stale(place.number, &after.payload, &moved)?, moved))
             }
             false => None,
@@ -269,6 +276,7 @@ impl<'t> Writer<'t> {
         events: &[NewEvent],
     ) -> Result<Execution, WriteError> {
         let now = self.context.clock.now();
+        let events = &*NewEvent::fit_all(events, self.context.long_texts);
         let (place, before) = self.expected(id.as_ref(), expect)?;
         check_events(events)?;
         if events.is_empty() {
@@ -310,7 +318,7 @@ impl<'t> Writer<'t> {
     /// Deletes an execution that was read in this transaction.
     pub(crate) fn delete_found(&mut self, found: Found) -> Result<(), WriteError> {
         let place = Place::of(&found);
-        let last = load(self, found)?;
+        let last = load_to_write(self, found)?;
         self.delete_at(&place, &last)
     }
 
@@ -337,95 +345,6 @@ impl<'t> Writer<'t> {
             };
             w.log(&entry, &[], None)
         })
-    }
-
-    /// Saves a position in the change log under a name of 1 to 256 bytes, at most the head of the log.
-    pub fn set_checkpoint(&mut self, name: impl AsRef<str>, seq: ChangeSeq) -> Result<(), WriteError> {
-        let name = name.as_ref();
-        check_name("checkpoint name", name)?;
-        if seq.0 > self.totals.head {
-            return Err(WriteError::CheckpointBeyondHead { seq: seq.0, head: self.totals.head });
-        }
-        self.storing(|w| {
-            w.tables.put_checkpoint(name, seq)?;
-            w.put_totals()
-        })
-    }
-
-    /// Forgets a checkpoint; `false` if there was none of this name.
-    pub fn delete_checkpoint(&mut self, name: impl AsRef<str>) -> Result<bool, WriteError> {
-        if self.checkpoint(&name)?.is_none() {
-            return Ok(false);
-        }
-        self.storing(|w| {
-            w.tables.remove_checkpoint(name.as_ref())?;
-            w.put_totals()
-        })?;
-        Ok(true)
-    }
-
-    /// Forgets the entries of the change log up to this one, but none that a checkpoint is still before.
-    /// Gives how many were forgotten.
-    ///
-    /// Payloads that only those entries needed are freed. The numbers go on from the head as before. Costs a few
-    /// microseconds for each entry: trim a long log in several transactions, or leave it to
-    /// [`Store::maintain`](crate::Store::maintain).
-    pub fn trim_changes(&mut self, up_to: ChangeSeq) -> Result<u64, WriteError> {
-        let checkpoints = self.checkpoints()?;
-        let hold = checkpoints.into_values().min().map_or(up_to, |hold| hold.min(up_to));
-        self.forget_changes(hold.0)
-    }
-
-    /// The same, whatever the checkpoints say.
-    pub(crate) fn forget_changes(&mut self, end: u64) -> Result<u64, WriteError> {
-        let end = end.min(self.totals.head);
-        let first = self.totals.trimmed + 1;
-        if end < first {
-            return Ok(0);
-        }
-        let (mut freed, mut settled, mut anchor) = (Vec::new(), Vec::new(), None);
-        for change in self.tables.change_rows(first..=end, &self.context.lifecycle)? {
-            match change {
-                Ok(change) => {
-                    anchor = change.link.map(|link| change_hash(change.seq.0, &change.entry(), &link));
-                    freed.extend(change.last_need());
-                    settled.extend(self.is_last_change(&change)?.then_some((change.seq.0, change.number)));
-                }
-                // It goes too; a payload that it needed stays behind.
-                Err(ReadError::Damaged(_)) => anchor = None,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if anchor.is_none() {
-            anchor = self.hash_of(end)?;
-        }
-        self.storing(|w| {
-            for (seq, number) in settled {
-                w.tables.put_settled(seq, number)?;
-            }
-            for seq in first..=end {
-                w.tables.remove_change(seq)?;
-            }
-            for (number, version) in freed {
-                w.tables.remove_payload(number, version)?;
-            }
-            w.totals.trimmed = end;
-            if let (Some(seal), Some(anchor)) = (&mut w.totals.seal, anchor) {
-                seal.anchor = anchor;
-            }
-            w.put_totals()
-        })?;
-        Ok(end + 1 - first)
-    }
-
-    /// The hash of a damaged entry of a tamper-evident log, as the entry after it has it.
-    fn hash_of(&self, seq: u64) -> Result<Option<Hash>, ReadError> {
-        let Some(seal) = &self.totals.seal else { return Ok(None) };
-        if seq == self.totals.head {
-            return Ok(Some(seal.head));
-        }
-        let next = self.tables.change_rows(seq + 1..=seq + 1, &self.context.lifecycle)?.next();
-        Ok(next.transpose()?.and_then(|change| change.link).map(|link| link.previous))
     }
 
     /// Saves how far a bulk operation is.
@@ -465,7 +384,7 @@ impl<'t> Writer<'t> {
         expect.check_names(&self.context.lifecycle)?;
         let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
         expect.check(&found.header)?;
-        Ok((Place::of(&found), load(self, found)?))
+        Ok((Place::of(&found), load_to_write(self, found)?))
     }
 
     /// Runs the writes of one operation. If one fails, the transaction must not be committed.

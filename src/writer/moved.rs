@@ -20,15 +20,17 @@ impl Writer<'_> {
         self.context.large_values.before(self.context.max_payload)
     }
 
-    /// Makes the payload of a record that is to be written fit, and gives what leaves it.
+    /// Makes the payload of a record that is to be written fit, and gives what leaves it. So many bytes are allowed, whatever the
+    /// limit is now.
     pub(super) fn fit_payload(
         &self,
         execution: &mut Execution,
+        allowed: usize,
         now: Timestamp,
     ) -> Result<Vec<Moved>, InputError> {
         let payload = std::mem::take(&mut execution.payload);
         let Fitted { payload, moved } = self.context.large_values.fit(payload)?;
-        check_size("payload", payload.as_str().len(), self.context.max_payload)?;
+        check_size("payload", payload.as_str().len(), self.context.max_payload.max(allowed))?;
         execution.payload = payload;
         let attach = |(key, text): (String, String)| {
             let new = NewAttachment::json(key, Json::from_stored(&text));

@@ -3,7 +3,7 @@
 use super::Writer;
 use crate::codec::{Value, decode_attachment, decode_output};
 use crate::error::{ReadError, StorageError, WriteError};
-use crate::progress::{Node, NodeUpdate};
+use crate::progress::{Node, NodeUpdate, Progress};
 use crate::schema::Tag;
 use crate::tables::damaged;
 use crate::visits::Visits;
@@ -17,8 +17,9 @@ impl Writer<'_> {
     /// Says what became of a node, which is new if there is none of the name. Returns it as it is then.
     ///
     /// Every state may follow every other: a node that is started once more counts its attempts.
-    pub fn put_node(&mut self, id: impl AsRef<str>, update: NodeUpdate) -> Result<Node, WriteError> {
+    pub fn put_node(&mut self, id: impl AsRef<str>, mut update: NodeUpdate) -> Result<Node, WriteError> {
         let number = self.existing(id.as_ref())?;
+        update.fit_texts(self.context.long_texts);
         update.check()?;
         let now = self.context.clock.now();
         let known = self.tables.node_place(number, &update.name)?;
@@ -30,7 +31,10 @@ impl Writer<'_> {
                 Some(self.tables.node(number, place)?.ok_or_else(missing)?)
             }
         };
-        let mut progress = self.tables.progress(number)?.unwrap_or_default();
+        let mut progress = match self.tables.progress(number) {
+            Err(ReadError::Damaged(_)) => self.counted(number)?,
+            known => known?.unwrap_or_default(),
+        };
         // Places are given once: a node is never deleted alone.
         let place = known.unwrap_or(progress.total() + 1);
         if known.is_none() && self.tables.node(number, place)?.is_some() {
@@ -52,6 +56,15 @@ impl Writer<'_> {
             w.put_totals()
         })?;
         Ok(node)
+    }
+
+    /// The sums, from the nodes themselves.
+    fn counted(&self, number: u64) -> Result<Progress, ReadError> {
+        let mut progress = Progress::default();
+        for node in self.tables.node_rows(number)? {
+            *progress.slot(node?.state) += 1;
+        }
+        Ok(progress)
     }
 
     /// Adds to the visits of an execution; `false` if it is not there. See [`VisitTracker`](crate::VisitTracker), which

@@ -9,8 +9,6 @@ use crate::error::{ReadError, StorageError, WriteError};
 use crate::limits::check_name;
 use crate::output::{Output, OutputCap};
 use crate::reader::sealed::View;
-use crate::schema::Tag;
-use crate::tables::damaged;
 
 /// Bytes join the last chunk while that stays below this.
 const JOINED: u64 = 4 * 1024;
@@ -141,13 +139,11 @@ impl Writer<'_> {
         if !follows || bytes.is_empty() || row.last_len + bytes.len() as u64 > JOINED {
             return Ok(None);
         }
-        let chunk = self.tables().chunk(row.blob, row.last_start)?;
-        match chunk.filter(|chunk| chunk.len() as u64 == row.last_len) {
-            Some(chunk) => Ok(Some(chunk)),
-            None => {
-                let key = crate::codec::pair(row.blob, row.last_start);
-                Err(damaged(Tag::Chunks, &key, "the last chunk of an output is missing").into())
-            }
+        match self.tables().chunk(row.blob, row.last_start) {
+            Ok(chunk) => Ok(chunk.filter(|chunk| chunk.len() as u64 == row.last_len)),
+            // Reading it is an error; what comes after it goes into a chunk of its own.
+            Err(ReadError::Damaged(_)) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -22,7 +22,7 @@ impl Writer<'_> {
         new_payload: bool,
     ) -> Result<(), StorageError> {
         let payload = execution.payload.as_str();
-        let place = if payload.len() <= INLINE_PAYLOAD {
+        let place = if payload.len() <= INLINE_PAYLOAD && execution.damage.is_none() {
             PayloadPlace::Inline(payload)
         } else {
             if new_payload {
