@@ -203,7 +203,7 @@ impl Builder {
     /// [incarnation](crate::Readable::incarnation) of the store, once each time it is opened with this.
     ///
     /// An older copy gives numbers again that were given before, in the change log and to executions. Whoever kept one
-    /// outside, a [`Cursor`](crate::Cursor) for instance, is then told that it is of another incarnation; without the declaration only a
+    /// outside, a [`Bookmark`](crate::Bookmark) or a [`Cursor`](crate::Cursor), is then told that it is of another incarnation; without the declaration only a
     /// position beyond the head can be noticed. What is in the file, its checkpoints among it, is as old as the copy and goes on.
     /// What was sent elsewhere as bare numbers cannot be told apart by anybody.
     pub fn declare_restored(&mut self) -> &mut Self {

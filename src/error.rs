@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::bookmark::PositionError;
 use crate::expect::Expect;
 use crate::id::{ChangeSeq, ExecutionId, Revision};
 use crate::lifecycle::State;
@@ -174,6 +175,9 @@ pub enum ReadError {
         /// The oldest entry that is kept; one beyond the head if none is.
         oldest: u64,
     },
+    /// The position is none in this store's change log.
+    #[error(transparent)]
+    Position(#[from] PositionError),
     /// The request breaks a limit.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -291,6 +295,9 @@ pub enum WriteError {
         /// The head of the change log.
         head: u64,
     },
+    /// The position is none in this store's change log.
+    #[error(transparent)]
+    Position(#[from] PositionError),
     /// The transaction is not one of this store's database, so nothing can be written through it.
     #[error("the transaction belongs to another database: it holds store {found}, not {expected}")]
     ForeignTransaction {
@@ -316,6 +323,7 @@ impl From<ReadError> for WriteError {
             ReadError::Damaged(damage) => WriteError::Damaged(damage),
             ReadError::UnknownState { state } => WriteError::UnknownState { state },
             ReadError::Input(error) => WriteError::Input(error),
+            ReadError::Position(error) => WriteError::Position(error),
             ReadError::Storage(error) => WriteError::Storage(error),
             ReadError::InvalidCursor { reason } => {
                 WriteError::Input(InputError::Invalid { what: "cursor", reason: reason.into() })
@@ -382,6 +390,9 @@ pub enum WatchError {
         /// The oldest entry that is kept; one beyond the head if none is.
         oldest: ChangeSeq,
     },
+    /// There is no such place in the change log of this store, to begin at or to go on from.
+    #[error(transparent)]
+    Position(#[from] PositionError),
     /// The store was closed.
     #[error("the store was closed")]
     Closed,
@@ -407,6 +418,7 @@ impl From<ReadError> for WatchError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Storage(StorageError::Closed) => WatchError::Closed,
+            ReadError::Position(error) => WatchError::Position(error),
             other => WatchError::Read(other),
         }
     }

@@ -43,6 +43,7 @@
 mod attachment;
 mod batch;
 mod beside;
+mod bookmark;
 mod builder;
 mod bulk;
 mod change;
@@ -98,6 +99,7 @@ mod writer;
 pub use attachment::{Attachment, AttachmentKind, NewAttachment, Usage};
 pub use batch::{GroupCommit, Pending};
 pub use beside::AttachmentReader;
+pub use bookmark::{Bookmark, PositionError};
 pub use builder::Builder;
 pub use bulk::{Bulk, BulkReport};
 pub use change::{Change, ChangeKind};

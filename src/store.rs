@@ -195,8 +195,12 @@ impl Store {
 
     /// Waits until the change log has gone beyond `after`, at most for `timeout`, and gives its head.
     ///
-    /// Costs nothing while it waits, and holds no transaction.
+    /// Costs nothing while it waits, and holds no transaction. A position beyond the head, which is none of this store's, is
+    /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead).
     pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
+        if after.0 > self.shared.doorbell.head() {
+            self.begin_read()?.bookmark(after)?;
+        }
         let heard = self.shared.doorbell.wait(after.0, timeout, || false);
         if heard.closed {
             return Err(StorageError::Closed.into());

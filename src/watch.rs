@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::bookmark::{Bookmark, within};
 use crate::change::Change;
 use crate::error::{ReadError, StorageError, WatchError};
 use crate::filter::Filter;
@@ -28,10 +29,14 @@ pub enum Start {
     Oldest,
     /// After what is there now: only what is still to come.
     Latest,
-    /// At this entry, which is the first to be seen.
+    /// At this entry, which is the first to be seen. One beyond the head is the next to come; anything further is
+    /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead).
     At(ChangeSeq),
-    /// After this entry.
+    /// After this entry, which the log has come to, be it kept or trimmed.
     After(ChangeSeq),
+    /// After the position that was kept outside the store. One of another store, or of before a
+    /// [restore](crate::Builder::declare_restored), is [`PositionError::OtherIncarnation`](crate::PositionError::OtherIncarnation).
+    Bookmark(Bookmark),
     /// After the position that is saved under this name.
     Checkpoint(String),
 }
@@ -92,21 +97,9 @@ impl Watcher {
         Ok(watcher)
     }
 
-    /// Goes on from elsewhere. A start beyond the head of the log is the head.
+    /// Goes on from elsewhere. A start that there is not is an error, and leaves the watcher where it was.
     pub fn seek(&mut self, start: &Start) -> Result<(), WatchError> {
-        let reader = self.begin_read()?;
-        let totals = reader.totals()?;
-        let position = match start {
-            Start::Oldest => totals.trimmed,
-            Start::Latest => totals.head,
-            Start::At(seq) => seq.0.saturating_sub(1),
-            Start::After(seq) => seq.0,
-            Start::Checkpoint(name) => match reader.checkpoint(name)? {
-                Some(seq) => seq.0,
-                None => return Err(WatchError::NoCheckpoint { name: name.clone() }),
-            },
-        };
-        self.position = position.min(totals.head);
+        self.position = position_of(&self.begin_read()?, start)?;
         self.floating = *start == Start::Oldest;
         self.ahead.clear();
         Ok(())
@@ -116,6 +109,12 @@ impl Watcher {
     /// after a restart, with [`Start::After`].
     pub fn position(&self) -> ChangeSeq {
         ChangeSeq(if self.ahead.is_empty() { self.position } else { self.given })
+    }
+
+    /// The [position](Watcher::position) to be kept outside the store: where to go on after a restart, with
+    /// [`Start::Bookmark`], and nowhere else.
+    pub fn bookmark(&self) -> Bookmark {
+        Bookmark::new(self.shared.context.incarnation, self.position())
     }
 
     /// Gives the next changes, at most `limit` of them and at least 1: at once if there are some, else it waits until
@@ -214,6 +213,23 @@ impl Watcher {
         let change = self.ahead.pop_front()?;
         self.given = change.seq.0;
         Some(change)
+    }
+}
+
+/// The entry that a start is after.
+pub(crate) fn position_of(view: &impl View, start: &Start) -> Result<u64, WatchError> {
+    let (totals, incarnation) = (view.totals()?, view.context().incarnation);
+    let within = |seq: u64| Ok(within(seq, incarnation, totals.head)?);
+    match start {
+        Start::Oldest => Ok(totals.trimmed),
+        Start::Latest => Ok(totals.head),
+        Start::At(seq) => within(seq.0.saturating_sub(1)),
+        Start::After(seq) => within(seq.0),
+        Start::Bookmark(bookmark) => Ok(bookmark.resolve(incarnation, totals.head)?),
+        Start::Checkpoint(name) => match view.checkpoint(name)? {
+            Some(seq) => within(seq.0),
+            None => Err(WatchError::NoCheckpoint { name: name.clone() }),
+        },
     }
 }
 

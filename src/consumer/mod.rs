@@ -11,13 +11,15 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::batch::Batcher;
+use crate::bookmark::Bookmark;
 use crate::change::Change;
 use crate::error::{BatchError, Error, WatchError};
 use crate::filter::Filter;
 use crate::id::ChangeSeq;
 use crate::limits::check_name;
 use crate::shared::Shared;
-use crate::watch::{Start, Watcher};
+use crate::txn::ReadTxn;
+use crate::watch::{Start, Watcher, position_of};
 use crate::writer::Writer;
 
 use control::{Control, Ending};
@@ -240,9 +242,14 @@ impl Consumer {
     }
 
     /// Goes on from elsewhere, once the handler's present call has returned. What it failed on is left
-    /// behind.
-    pub fn seek(&self, start: Start) {
+    /// behind. A start that there is not (a checkpoint of no such name, a position beyond the head or of another incarnation) is an
+    /// error, and changes nothing.
+    pub fn seek(&self, start: Start) -> Result<(), WatchError> {
+        let reader = ReadTxn::new(self.shared.clone())?;
+        position_of(&reader, &start)?;
+        drop(reader);
         self.control.wish(&self.shared.doorbell, |inner| inner.seek = Some(start));
+        Ok(())
     }
 
     /// Stops it, and waits until the handler's present call has returned; not within the handler itself, and not on
@@ -261,6 +268,11 @@ impl Consumer {
     /// The last change that it is done with.
     pub fn position(&self) -> ChangeSeq {
         self.control.lock().stats.position
+    }
+
+    /// The same, to be kept outside the store.
+    pub fn bookmark(&self) -> Bookmark {
+        Bookmark::new(self.shared.context.incarnation, self.position())
     }
 }
 

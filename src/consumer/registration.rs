@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, WatchError};
+use crate::error::Error;
 use crate::id::ChangeSeq;
-use crate::reader::{Readable, sealed::View};
+use crate::reader::Readable;
 use crate::shared::Shared;
 use crate::txn::WriteTxn;
-use crate::watch::Start;
+use crate::watch::{Start, position_of};
 
 /// A consumer's checkpoint. One that is new goes again unless the consumer is started.
 pub(super) struct Registration {
@@ -54,18 +54,7 @@ pub(super) fn register(shared: &Arc<Shared>, name: &str, start: &Start) -> Resul
             saved
         } else {
             fresh = true;
-            let totals = writer.totals()?;
-            let position = match start {
-                Start::Oldest => totals.trimmed,
-                Start::Latest => totals.head,
-                Start::At(seq) => seq.0.saturating_sub(1),
-                Start::After(seq) => seq.0,
-                Start::Checkpoint(other) => match writer.checkpoint(other)? {
-                    Some(seq) => seq.0,
-                    None => return Err(WatchError::NoCheckpoint { name: other.clone() }.into()),
-                },
-            };
-            let position = ChangeSeq(position.min(totals.head));
+            let position = ChangeSeq(position_of(&writer, start)?);
             writer.set_checkpoint(name, position)?;
             position
         }

@@ -8,6 +8,7 @@ use std::ops::{Bound, RangeBounds};
 
 use crate::attachment::{Attachment, Usage};
 use crate::beside::{self, AttachmentReader};
+use crate::bookmark::{Bookmark, within};
 use crate::change::{Change, ChangeKind};
 use crate::codec::{Totals, job_prefix};
 use crate::context::Context;
@@ -391,7 +392,7 @@ pub trait Readable: sealed::View {
 
     /// The entries of the change log with sequence numbers in a range, in order; `rev()` gives the last
     /// first. A range without a start begins at the oldest that is kept; one that starts before that is
-    /// [`ReadError::Trimmed`].
+    /// [`ReadError::Trimmed`], and one that starts further than right behind the head [`ReadError::Position`].
     fn changes(&self, range: impl RangeBounds<ChangeSeq>) -> Result<List<'_, Change>, ReadError> {
         let seqs = inclusive(range.start_bound().map(|seq| seq.0), range.end_bound().map(|seq| seq.0));
         let Some(seqs) = seqs else {
@@ -406,6 +407,7 @@ pub trait Readable: sealed::View {
             }
             _ => *seqs.start(),
         };
+        within(start.saturating_sub(1), self.incarnation(), totals.head)?;
         let end = totals.head.min(*seqs.end());
         if start > end {
             return Ok(List::empty());
@@ -417,6 +419,19 @@ pub trait Readable: sealed::View {
     /// The sequence number of the last change ever made; 0 before the first. Constant time.
     fn head(&self) -> Result<ChangeSeq, ReadError> {
         Ok(ChangeSeq(self.totals()?.head))
+    }
+
+    /// A position to be kept outside the store, which [`resolve`](Readable::resolve) and
+    /// [`Start::Bookmark`](crate::Start::Bookmark) take back. One beyond the head is [`ReadError::Position`].
+    fn bookmark(&self, after: ChangeSeq) -> Result<Bookmark, ReadError> {
+        let seq = within(after.0, self.incarnation(), self.totals()?.head)?;
+        Ok(Bookmark::new(self.incarnation(), ChangeSeq(seq)))
+    }
+
+    /// The change that a bookmark is after. One of another store, of another incarnation of this one, or beyond the head is
+    /// [`ReadError::Position`], which says what there is.
+    fn resolve(&self, bookmark: &Bookmark) -> Result<ChangeSeq, ReadError> {
+        Ok(ChangeSeq(bookmark.resolve(self.incarnation(), self.totals()?.head)?))
     }
 
     /// Which incarnation of the store this is: see [`Builder::declare_restored`](crate::Builder::declare_restored).
