@@ -17,6 +17,7 @@ use crate::open;
 use crate::retention::LogRetention;
 use crate::store::Store;
 use crate::time::{Clock, SystemClock};
+use crate::writer::REMOVAL;
 
 /// Opens a store with other settings than the defaults; made by [`Store::builder`].
 ///
@@ -45,6 +46,7 @@ pub struct Builder {
     pub(crate) restored: bool,
     pub(crate) large_values: LargeValues,
     pub(crate) long_texts: LongTexts,
+    pub(crate) removal: u64,
 }
 
 impl std::fmt::Debug for Builder {
@@ -81,6 +83,7 @@ impl Builder {
             restored: false,
             large_values: LargeValues::Keep,
             long_texts: LongTexts::Cut,
+            removal: REMOVAL,
         }
     }
 
@@ -176,6 +179,14 @@ impl Builder {
     /// default.
     pub fn set_maintenance(&mut self, every: impl Into<Option<Duration>>) -> &mut Self {
         self.maintenance = every.into();
+        self
+    }
+
+    /// How many rows of what was deleted one transaction removes at most; 512 by default, which takes a few milliseconds. Each 4 KiB
+    /// of a row count as one more. A deletion or a trimming that has more leaves the rest to steps of this size, which follow in the
+    /// background: see [`Store::maintain`]. At least 1.
+    pub fn set_removal_step(&mut self, rows: u64) -> &mut Self {
+        self.removal = rows.max(1);
         self
     }
 

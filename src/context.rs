@@ -17,6 +17,8 @@ pub struct Context {
     pub(crate) missing_links: MissingLinks,
     pub(crate) large_values: LargeValues,
     pub(crate) long_texts: LongTexts,
+    /// How much of what was deleted one transaction removes.
+    pub(crate) removal: u64,
 }
 
 /// What to do about a parent or a previous attempt that is not in the store; see

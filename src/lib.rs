@@ -41,6 +41,7 @@
 #![deny(missing_docs)]
 
 mod attachment;
+mod background;
 mod batch;
 mod beside;
 mod bookmark;
@@ -84,6 +85,7 @@ mod seal;
 mod sequence;
 mod shared;
 mod store;
+mod sweep;
 mod tables;
 mod text;
 mod threads;

@@ -7,9 +7,10 @@ use crate::id::ChangeSeq;
 use crate::reader::{Readable, sealed::View};
 use crate::retention::LogRetention;
 use crate::shared::Shared;
+use crate::sweep::{sweep, waiting};
 use crate::txn::{ReadTxn, WriteTxn};
 
-/// The most entries that one transaction trims, so that other writers wait a few milliseconds at most.
+/// The most entries that one transaction trims, and whose age is looked at for that.
 const STEP: u64 = 1_000;
 
 /// What [`Store::maintain`](crate::Store::maintain) did.
@@ -22,15 +23,19 @@ pub struct Maintenance {
     pub oldest: ChangeSeq,
     /// The checkpoint that kept more from being trimmed, if one did.
     pub held_by: Option<String>,
+    /// Deletions whose rows are not all gone yet. Not 0 only if it was stopped in between, or if rows are damaged.
+    pub waiting: u64,
 }
 
-/// Trims to the bounds, in as many transactions as it takes, unless it is stopped in between.
+/// Trims to the bounds and removes what was deleted, in as many transactions as it takes, unless it is stopped in between.
 pub(crate) fn maintain(shared: &Arc<Shared>, stopped: impl Fn() -> bool) -> Result<Maintenance, Error> {
     let mut trimmed = 0;
     loop {
         let plan = plan(&ReadTxn::new(shared.clone())?, shared.retention)?;
         if plan.end <= plan.trimmed || stopped() {
-            return Ok(Maintenance { trimmed, oldest: ChangeSeq(plan.trimmed + 1), held_by: plan.held_by });
+            sweep(shared, &stopped)?;
+            let (oldest, waiting) = (ChangeSeq(plan.trimmed + 1), waiting(shared)?);
+            return Ok(Maintenance { trimmed, oldest, held_by: plan.held_by, waiting });
         }
         let txn = WriteTxn::new(shared.clone())?;
         {

@@ -147,6 +147,7 @@ fn finish(
         missing_links: builder.missing_links,
         large_values: builder.large_values,
         long_texts: builder.long_texts,
+        removal: builder.removal,
         clock: builder.clock.clone(),
     };
     let shared = Shared::new(db, last, context, journal, builder.retention, head);

@@ -11,6 +11,8 @@ pub(crate) struct Redo {
     pub(crate) versions: Option<(u64, u64)>,
     /// The head of the change log after the last writer.
     pub(crate) head: u64,
+    /// Rows of what was deleted wait to be removed.
+    pub(crate) waits: bool,
     /// The writes: see `Tables::redo`.
     pub(crate) body: Vec<u8>,
     /// More was written than `body` may hold, so that it holds nothing.
@@ -29,10 +31,10 @@ impl Redo {
         Self::lock(redo).versions.get_or_insert((version, version));
     }
 
-    /// A writer ends.
-    pub(crate) fn end(redo: &Mutex<Redo>, version: u64, head: u64, body: Option<Vec<u8>>) {
+    /// A writer ends: the version and the head after it, and whether rows wait.
+    pub(crate) fn end(redo: &Mutex<Redo>, (version, head, waits): (u64, u64, bool), body: Option<Vec<u8>>) {
         let mut redo = Self::lock(redo);
-        redo.head = head;
+        (redo.head, redo.waits) = (head, waits);
         if let Some((_, to)) = &mut redo.versions {
             *to = version;
         }

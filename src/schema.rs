@@ -46,10 +46,11 @@ pub(crate) enum Tag {
     NodeNames = 21,
     Progress = 22,
     Visits = 23,
+    Doomed = 24,
 }
 
 impl Tag {
-    pub(crate) const ALL: [Tag; 24] = [
+    pub(crate) const ALL: [Tag; 25] = [
         Tag::Meta,
         Tag::Totals,
         Tag::Ids,
@@ -74,6 +75,7 @@ impl Tag {
         Tag::NodeNames,
         Tag::Progress,
         Tag::Visits,
+        Tag::Doomed,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -102,6 +104,7 @@ impl Tag {
             Tag::NodeNames => "execstore/node_names",
             Tag::Progress => "execstore/progress",
             Tag::Visits => "execstore/visits",
+            Tag::Doomed => "execstore/doomed",
         }
     }
 
@@ -175,6 +178,8 @@ pub(crate) const NODE_NAMES: TableDefinition<'_, Bytes, Value> = TableDefinition
 pub(crate) const PROGRESS: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/progress");
 /// Number to how often an execution was visited.
 pub(crate) const VISITS: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/visits");
+/// What was deleted and still has rows to what is left of it.
+pub(crate) const DOOMED: TableDefinition<'_, StateRow, Value> = TableDefinition::new("execstore/doomed");
 
 #[cfg(test)]
 mod tests {
@@ -208,6 +213,7 @@ mod tests {
             NODE_NAMES.name(),
             PROGRESS.name(),
             VISITS.name(),
+            DOOMED.name(),
         ];
         for (place, tag) in Tag::ALL.into_iter().enumerate() {
             assert_eq!(names[place], tag.name());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use redb::{Database, ReadableDatabase, WriteTransaction};
 
+use crate::background::Background;
 use crate::context::Context;
 use crate::doorbell::Doorbell;
 use crate::error::StorageError;
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     journal: Option<Mutex<Option<Journaling>>>,
     pub(crate) turnstile: Arc<Turnstile>,
     pub(crate) retention: LogRetention,
+    /// The removal of what was deleted.
+    pub(crate) sweeping: Background,
     poisoned: AtomicBool,
     closed: AtomicBool,
     /// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
@@ -54,6 +57,7 @@ impl Shared {
             journal: journal.map(|journal| Mutex::new(Some(journal))),
             turnstile: Arc::default(),
             retention,
+            sweeping: Background::default(),
             poisoned: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             latest: Mutex::new(None),
@@ -93,6 +97,11 @@ impl Shared {
         // First, so that no snapshot is kept after the last one was forgotten.
         self.last.lend();
         self.forget_snapshot();
+    }
+
+    /// Somebody else may hold a write transaction of the database itself.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.last.is_lent()
     }
 
     pub(crate) fn journal(&self) -> Option<MutexGuard<'_, Option<Journaling>>> {

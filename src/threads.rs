@@ -8,6 +8,7 @@ use crate::batch::{Batcher, GroupCommit};
 use crate::consumer::Registry;
 use crate::maintain::maintain;
 use crate::shared::Shared;
+use crate::sweep;
 
 /// Held by the handles of a store alone, so that the last one to go ends them.
 pub(crate) struct Threads {
@@ -19,6 +20,7 @@ pub(crate) struct Threads {
 
 impl Threads {
     pub(crate) fn new(shared: Arc<Shared>, group_commit: GroupCommit, maintenance: Option<Duration>) -> Self {
+        sweep::ask_if_waiting(&shared);
         Self {
             batcher: Batcher::new(shared.clone(), group_commit),
             registry: Arc::default(),
@@ -35,6 +37,7 @@ impl Threads {
         if let Some(maintenance) = maintenance {
             maintenance.stop(wait);
         }
+        self.shared.sweeping.stop(wait);
         self.registry.stop_all(&self.shared.doorbell, wait);
         self.batcher.close(wait);
         self.shared.doorbell.close();

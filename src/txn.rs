@@ -12,6 +12,7 @@ use crate::history::{TableSize, table_sizes};
 use crate::reader::sealed::View;
 use crate::redo::Redo;
 use crate::shared::Shared;
+use crate::sweep;
 use crate::tables::{Live, Snapshot, Tables, shield};
 use crate::turn::Turn;
 use crate::writer::Writer;
@@ -109,7 +110,12 @@ impl WriteTxn {
         if self.shared.has_journal() {
             tables = tables.record_redo();
         }
-        Writer::new(tables, &self.shared.context, Some(&self.redo.redo))
+        let mut writer = Writer::new(tables, &self.shared.context, Some(&self.redo.redo))?;
+        if self.shared.is_lent() {
+            // Nobody else does it.
+            writer.sweep()?;
+        }
+        Ok(writer)
     }
 
     /// The redb transaction below, to read and write the caller's own tables in it.
@@ -136,12 +142,15 @@ impl WriteTxn {
     pub fn commit(self) -> Result<(), CommitError> {
         let Self { txn, redo, entered, durable, turn, shared } = self;
         let redo = std::mem::take(&mut *Redo::lock(&redo.redo));
-        let (head, version) = (redo.head, redo.versions.map_or(0, |(_, to)| to));
+        let (head, version, waits) = (redo.head, redo.versions.map_or(0, |(_, to)| to), redo.waits);
         commit(&shared, txn, redo, entered.into_inner(), durable)?;
         // A waker may write, on this very thread.
         drop(turn);
         shared.doorbell.ring(head);
         shared.commits.ring(version);
+        if waits {
+            sweep::ask(&shared);
+        }
         Ok(())
     }
 

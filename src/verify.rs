@@ -2,6 +2,7 @@
 
 mod beside;
 mod checks;
+mod doomed;
 mod indexes;
 mod seal;
 
@@ -47,6 +48,8 @@ pub struct Report {
     pub outputs: u64,
     /// Nodes within executions that were read.
     pub nodes: u64,
+    /// Deletions whose rows are not all gone yet: see [`Store::maintain`](crate::Store::maintain).
+    pub waiting: u64,
     /// What is wrong: the first thousand problems.
     pub problems: Vec<Problem>,
     /// How many problems there are.

@@ -36,6 +36,8 @@ fn open(pair: &Pair) -> Store {
     let ticks = AtomicI64::new(1);
     Store::builder()
         .set_cache_size(8 * 1024 * 1024)
+        // So that most of what is deleted goes in steps.
+        .set_removal_step(4)
         .set_clock(move || Timestamp::from_nanos(ticks.fetch_add(1, Ordering::Relaxed)))
         .create_with_backend_and_journal(pair.disk(MAIN), pair.disk(JOURNAL))
         .unwrap()

@@ -108,6 +108,8 @@ impl Run {
             .set_cache_size(4 * 1024 * 1024)
             .set_max_payload(MAX_PAYLOAD)
             .set_tamper_evident(case.seed & 2 != 0)
+            // Most deletions of those with few have more.
+            .set_removal_step([512, 30, 5, 1][case.seed as usize >> 2 & 3])
             .set_clock(move || Timestamp::from_nanos(shared.load(Ordering::Relaxed)));
         let home = match file {
             true => Home::File(tempfile::tempdir().unwrap()),

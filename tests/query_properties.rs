@@ -43,6 +43,7 @@ impl Run {
         let mut builder = Store::builder();
         builder
             .set_max_payload(MAX_PAYLOAD)
+            .set_removal_step(40)
             .set_clock(move || Timestamp::from_nanos(shared.load(Ordering::Relaxed)));
         let store = builder.in_memory().unwrap();
         Self { store, model: Model::default(), clock, dice: Dice::new(seed) }

@@ -65,7 +65,8 @@ fn fill(store: &Store) {
         store.delete(format!("e{n}"), &any).unwrap();
     }
     store.write(|w| w.set_checkpoint("reader", ChangeSeq(1_150))).unwrap();
-    store.write(|w| w.trim_changes(ChangeSeq(TRIMMED))).unwrap();
+    store.write(|w| w.trim_changes(ChangeSeq(TRIMMED - 5))).unwrap();
+    store.maintain().unwrap();
     store
         .bulk(Query::new().state("New"))
         .name("stopped")
@@ -73,9 +74,22 @@ fn fill(store: &Store) {
         .on_progress(|_| std::ops::ControlFlow::Break(()))
         .update(Update::new().message("bulk"), &[])
         .unwrap();
+    // Rows that wait to be removed, of each kind: nothing is written after them.
+    let events: Vec<_> = (0..600).map(|_| NewEvent::new("t")).collect();
+    store
+        .write(|w| {
+            w.create(NewExecution::new("j").id("gone"), &events)?;
+            w.put_node("gone", NodeUpdate::started("one"))?;
+            w.put_attachment("gone", NewAttachment::bytes("large", vec![2; 70_000]))?;
+            w.delete("gone", &Expect::any())?;
+            w.put_attachment("e0", NewAttachment::bytes("large", vec![3; 70_000]))?;
+            w.cap_output("e0", "stdout", OutputCap::Tail(10)).map(drop)?;
+            w.trim_changes(ChangeSeq(TRIMMED))
+        })
+        .unwrap();
 }
 
-const TABLES: [(&str, usize); 24] = [
+const TABLES: [(&str, usize); 25] = [
     ("meta", 0),
     ("totals", 0),
     ("ids", 0),
@@ -100,6 +114,7 @@ const TABLES: [(&str, usize); 24] = [
     ("node_names", 0),
     ("progress", 8),
     ("visits", 8),
+    ("doomed", 9),
 ];
 
 /// Opens a table, whatever its keys are, and does something with it that takes and gives bytes.

@@ -5,6 +5,7 @@
 mod beside;
 mod bulk;
 mod change;
+mod doomed;
 mod event;
 mod execution;
 mod frame;
@@ -20,6 +21,7 @@ pub(crate) use beside::{
 };
 pub(crate) use bulk::{BulkKind, BulkPlace, decode_bulk, encode_bulk};
 pub(crate) use change::{decode_change, decode_change_number, encode_change};
+pub(crate) use doomed::{Doomed, decode_doomed, encode_doomed};
 pub(crate) use event::{decode_event, encode_event};
 pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record};
 pub(crate) use frame::{FRAME, check_frame, finish_frame};

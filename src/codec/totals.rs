@@ -20,6 +20,8 @@ pub struct Totals {
     pub(crate) created: Span,
     /// The times of modification in the block of the head.
     pub(crate) modified: Span,
+    /// How many rows the table `doomed` has.
+    pub(crate) waiting: u64,
     /// In a tamper-evident store.
     pub(crate) seal: Option<Seal>,
 }
@@ -50,6 +52,7 @@ pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Ve
     counts_to(&totals.counts, &mut w);
     totals.created.encode(&mut w);
     totals.modified.encode(&mut w);
+    w.number(totals.waiting);
     w.byte(u8::from(totals.seal.is_some()));
     if let Some(seal) = &totals.seal {
         w.rest(&seal.head);
@@ -80,6 +83,7 @@ pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Total
     let (version, head, trimmed, last_number) = (r.number()?, r.number()?, r.number()?, r.number()?);
     let counts = counts_from(&mut r)?;
     let (created, modified) = (Span::decode(&mut r)?, Span::decode(&mut r)?);
+    let waiting = r.number()?;
     let seal = match r.byte()? {
         0 => None,
         _ => {
@@ -93,7 +97,7 @@ pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Total
         }
     };
     r.end()?;
-    Ok(Totals { version, head, trimmed, last_number, counts, created, modified, seal })
+    Ok(Totals { version, head, trimmed, last_number, counts, created, modified, waiting, seal })
 }
 
 /// Encodes how many executions have a label, by the code of their state.

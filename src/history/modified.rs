@@ -29,14 +29,16 @@ pub(super) fn walk<'r, V: View + ?Sized>(
             false => first = cursor.place.number.saturating_add(1),
         }
     }
+    // Trimmed entries that are still there have no row in `settled` yet.
+    let swept = view.tables().swept(totals.trimmed)?;
     let mut parts = Vec::new();
     for range in blocks(view, SpanKind::Changes, query.modified, first..=last)? {
         let (start, end) = range.into_inner();
-        if start <= totals.trimmed {
-            parts.push((true, start..=end.min(totals.trimmed)));
+        if start <= swept {
+            parts.push((true, start..=end.min(swept)));
         }
-        if end > totals.trimmed {
-            parts.push((false, start.max(totals.trimmed + 1)..=end));
+        if end > swept {
+            parts.push((false, start.max(swept + 1)..=end));
         }
     }
     let newest_first = query.newest_first;

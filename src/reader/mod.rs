@@ -452,7 +452,8 @@ pub trait Readable: sealed::View {
 
     /// The hash over everything in a tamper-evident store, to be noted elsewhere: over the [head](Readable::chain_head) of its
     /// log, the sum of all rows, and the counters. `None` for another store. Two copies of a store with the same fingerprint
-    /// hold the same. Every operation changes it. Constant time.
+    /// hold the same. Every operation changes it, and so does the removal of what a large deletion left: let
+    /// [`Store::maintain`](crate::Store::maintain) end that before it is noted. Constant time.
     fn fingerprint(&self) -> Result<Option<[u8; 32]>, ReadError> {
         Ok(crate::codec::fingerprint(&self.totals()?))
     }

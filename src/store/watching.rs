@@ -21,8 +21,12 @@ impl Store {
         ConsumerBuilder::new(self.shared.clone(), batcher, registry, name.into())
     }
 
-    /// Trims the change log to its [retention](crate::LogRetention), in transactions of a thousand entries
-    /// each, until there is nothing more to trim. Others write in between.
+    /// Trims the change log to its [retention](crate::LogRetention), and removes the rows that large deletions and trimmings have
+    /// left, until there is nothing more to do: in transactions of a few milliseconds, between which others write.
+    ///
+    /// Rows that are left are removed in the background without this call; it returns when they are gone. In an attached
+    /// database, and once [`database`](Store::database) was called, nobody does it in the background, because the caller may hold the
+    /// write transaction: there each later write removes some, and this call all.
     ///
     /// A thread of the store can call it: see [`Builder::set_maintenance`](crate::Builder::set_maintenance).
     pub fn maintain(&self) -> Result<Maintenance, Error> {

@@ -1,26 +1,47 @@
-//! Every row beside one execution, whatever is in it.
+//! Rows that are to be removed, whatever is in them: a bounded part at a time.
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Tables, shield};
-use crate::codec::{name_row, pair};
+use super::{Live, Rows, Tables, fixed, shield};
+use crate::codec::{name_row, pair, pair_of};
 use crate::error::{ReadError, StorageError};
 use crate::schema::{Bytes, Pair, Tag};
 
+/// Bytes that cost about as much to remove as a row.
+const UNIT: usize = 4 * 1024;
+
+/// How much work may still be done: a row is one, and each 4 KiB of it one more.
+#[derive(Debug)]
+pub(crate) struct Budget(pub(crate) u64);
+
+impl Budget {
+    pub(crate) fn is_spent(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Takes the work of a row, or what is left if that is less.
+    pub(crate) fn spend(&mut self, bytes: usize) {
+        self.0 = self.0.saturating_sub(1 + (bytes / UNIT) as u64);
+    }
+}
+
 impl Tables<Live<'_>> {
-    /// The rows of an execution in the table `attachments`, `outputs`, `node_names` or `nodes`, damaged ones too.
+    /// The first rows of an execution in the table `events`, `nodes`, `attachments`, `outputs` or `node_names`, damaged ones too; as
+    /// many as the budget allows.
     pub(crate) fn rows_beside<T>(
         &self,
         tag: Tag,
         number: u64,
+        budget: &mut Budget,
         row: fn(&[u8], &[u8]) -> T,
     ) -> Result<Vec<T>, StorageError> {
-        if tag == Tag::Nodes {
+        let decode = |key: &[u8], value: &[u8]| Ok((value.len(), row(key, value)));
+        if matches!(tag, Tag::Nodes | Tag::Events) {
             let (start, end) = (pair(number, 0), pair(number, u64::MAX));
-            let table = self.nodes.get(&self.source)?;
+            let table = if tag == Tag::Nodes { &self.nodes } else { &self.events };
+            let table = table.get(&self.source)?;
             let range = shield(|| table.range::<&[u8; 16]>(&start..=&end))?;
-            let rows = Rows::<Pair, _>::new(range, tag, &start, Some(&end), |key, value| Ok(row(key, value)));
-            return sound(rows);
+            return sound(Rows::<Pair, _>::new(range, tag, &start, Some(&end), decode), budget);
         }
         let start = name_row(number, "");
         let end = [start.as_slice(), &[0xff]].concat();
@@ -30,36 +51,50 @@ impl Tables<Live<'_>> {
             _ => self.node_names.get(&self.source)?,
         };
         let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
-        let rows = Rows::<Bytes, _>::new(range, tag, &start, Some(&end), |key, value| Ok(row(key, value)));
-        sound(rows)
+        sound(Rows::<Bytes, _>::new(range, tag, &start, Some(&end), decode), budget)
     }
 
-    /// Where the chunks of a blob begin that begin in a range of offsets, and how long they are.
-    pub(crate) fn chunk_spans(
+    /// Where the first chunks of a blob begin that lie wholly in a range of offsets; as many as the budget allows.
+    pub(crate) fn chunks_within(
         &self,
         blob: u64,
         offsets: std::ops::Range<u64>,
-    ) -> Result<Vec<(u64, u64)>, StorageError> {
+        budget: &mut Budget,
+    ) -> Result<Vec<u64>, StorageError> {
         let (start, end) = (pair(blob, offsets.start), pair(blob, offsets.end));
         let table = self.chunks.get(&self.source)?;
         let range = shield(|| table.range::<&[u8; 16]>(&start..&end))?;
-        let span = |key: &[u8], value: &[u8]| {
-            let offset = crate::codec::pair_of(super::fixed(key)?).1;
-            Ok((offset, value.len().saturating_sub(crate::codec::FRAME) as u64))
-        };
-        sound(Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), span))
+        let last = offsets.end;
+        let rows = Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), |key, value| {
+            let (len, offset) = (value.len(), pair_of(fixed(key)?).1);
+            let end = offset.saturating_add(len.saturating_sub(crate::codec::FRAME) as u64);
+            Ok((len, (end <= last).then_some(offset)))
+        });
+        Ok(sound(rows, budget)?.into_iter().flatten().collect())
     }
 }
 
 /// The rows that lie where they should. Those that do not are left where they are: what is read here is to be removed, and
 /// damage must not keep the rest from going.
-fn sound<T>(rows: impl Iterator<Item = Result<T, ReadError>>) -> Result<Vec<T>, StorageError> {
+fn sound<T>(
+    rows: impl Iterator<Item = Result<(usize, T), ReadError>>,
+    budget: &mut Budget,
+) -> Result<Vec<T>, StorageError> {
     let mut sound = Vec::new();
+    if budget.is_spent() {
+        return Ok(sound);
+    }
     for row in rows {
         match row {
-            Ok(row) => sound.push(row),
+            Ok((bytes, row)) => {
+                sound.push(row);
+                budget.spend(bytes);
+            }
             Err(ReadError::Storage(error)) => return Err(error),
             Err(_) => {}
+        }
+        if budget.is_spent() {
+            break;
         }
     }
     Ok(sound)

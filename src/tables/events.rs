@@ -40,8 +40,4 @@ impl Tables<Live<'_>> {
     ) -> Result<(), StorageError> {
         self.put(Tag::Events, &pair(number, seq), |table, key, out| encode_event(table, key, event, now, out))
     }
-
-    pub(crate) fn remove_event(&mut self, number: u64, seq: u64) -> Result<bool, StorageError> {
-        self.remove(Tag::Events, &pair(number, seq))
-    }
 }

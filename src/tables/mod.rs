@@ -8,6 +8,7 @@ mod changes;
 mod checkpoints;
 mod chunks;
 mod completed;
+mod doomed;
 mod events;
 mod executions;
 mod ids;
@@ -35,6 +36,7 @@ use crate::error::{ReadError, StorageError};
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
 use crate::seal::{Sum, row_hash};
 
+pub(crate) use beside::Budget;
 pub(crate) use executions::{Found, Pick};
 pub(crate) use labels::LabelValues;
 pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
@@ -129,6 +131,7 @@ pub struct Tables<S: Source> {
     node_names: Slot<S, Bytes>,
     progress: Slot<S, Number>,
     visits: Slot<S, Number>,
+    doomed: Slot<S, StateRow>,
     /// What was written, if the journal is to know; up to [`MAX_REDO`].
     redo: Option<Vec<u8>>,
     /// More was written than that.
@@ -137,6 +140,8 @@ pub struct Tables<S: Source> {
     sum: Option<Sum>,
     /// Bytes of keys and values that were written or removed.
     written: usize,
+    /// Rows that were removed, and the bytes of their values.
+    removed: (u64, usize),
     /// Room for the value that is being encoded.
     scratch: Vec<u8>,
 }
@@ -169,6 +174,7 @@ macro_rules! on_table {
             Tag::NodeNames => $call!(node_names, bytes),
             Tag::Progress => $call!(progress, fixed),
             Tag::Visits => $call!(visits, fixed),
+            Tag::Doomed => $call!(doomed, fixed),
         }
     };
 }
@@ -211,10 +217,12 @@ impl<S: Source> Tables<S> {
             node_names: Slot::new(schema::NODE_NAMES),
             progress: Slot::new(schema::PROGRESS),
             visits: Slot::new(schema::VISITS),
+            doomed: Slot::new(schema::DOOMED),
             redo: None,
             redo_is_partial: false,
             sum: None,
             written: 0,
+            removed: (0, 0),
             scratch: Vec::new(),
         }
     }
@@ -350,12 +358,12 @@ impl Tables<Live<'_>> {
             source: &Live<'t>,
             key: K::SelfType<'_>,
             old: Old<'_>,
-        ) -> Result<bool, StorageError> {
+        ) -> Result<Option<usize>, StorageError> {
             slot.get(source)?;
             match slot.table.get_mut() {
                 Some(table) => shield(|| {
                     table.remove(key).map(|was| {
-                        let found = was.is_some();
+                        let found = was.as_ref().map(|was| was.value().len());
                         old.take(was);
                         found
                     })
@@ -376,6 +384,10 @@ impl Tables<Live<'_>> {
             self.sum = sum;
         }
         self.written += key.len();
+        if let Some(bytes) = found {
+            self.removed = (self.removed.0 + 1, self.removed.1 + bytes);
+        }
+        let found = found.is_some();
         if found && let Some(redo) = self.room_for_redo(0) {
             let mut redo = Writer::append(redo);
             redo.byte(tag as u8);
@@ -412,6 +424,11 @@ impl Tables<Live<'_>> {
     /// How many bytes were written so far. Grows with every write.
     pub(crate) fn written(&self) -> usize {
         self.written
+    }
+
+    /// How many rows were removed so far, and the bytes of their values.
+    pub(crate) fn removed(&self) -> (u64, usize) {
+        self.removed
     }
 
     /// Where the next row goes, if all of them are remembered so far.

@@ -16,6 +16,8 @@ use crate::tables::{Source, decode_visits};
 enum Owner {
     Attachment(u64),
     Output(Box<OutputRow>),
+    /// What was deleted: some of the chunks are gone.
+    Deleted,
 }
 
 /// What the chunks of a blob have shown so far.
@@ -66,7 +68,7 @@ impl<S: Source> Verifier<'_, S> {
     /// The number that a row beside an execution begins with, which must be that of an execution.
     fn of_execution(&mut self, tag: Tag, key: &[u8]) -> u64 {
         let number = key.first_chunk::<8>().copied().map_or(0, u64::from_be_bytes);
-        if !self.is_known(number) {
+        if !self.is_known(number) && !self.waiting.execution(number) {
             self.problem(tag, format!("key {}: it has no execution", hex(key)));
         }
         number
@@ -84,11 +86,15 @@ impl<S: Source> Verifier<'_, S> {
             let Some((key, value)) = self.row(tag, row)? else { continue };
             self.reachable(tag, &key)?;
             self.report.attachments += 1;
-            self.of_execution(tag, &key);
+            let number = self.of_execution(tag, &key);
             match decode_attachment(tag as u8, &key, &value) {
                 Err(reason) => self.problem(tag, format!("key {}: {reason}", hex(&key))),
                 Ok((attachment, Value::Blob(blob))) => {
-                    self.own(tag, &key, blob, Owner::Attachment(attachment.size), owners);
+                    let owner = match self.waiting.execution(number) {
+                        true => Owner::Deleted,
+                        false => Owner::Attachment(attachment.size),
+                    };
+                    self.own(tag, &key, blob, owner, owners);
                 }
                 Ok(_) => {}
             }
@@ -102,10 +108,17 @@ impl<S: Source> Verifier<'_, S> {
             let Some((key, value)) = self.row(tag, row)? else { continue };
             self.reachable(tag, &key)?;
             self.report.outputs += 1;
-            self.of_execution(tag, &key);
+            let number = self.of_execution(tag, &key);
             match decode_output(tag as u8, &key, &value) {
                 Err(reason) => self.problem(tag, format!("key {}: {reason}", hex(&key))),
-                Ok(row) => self.own(tag, &key, row.blob, Owner::Output(Box::new(row)), owners),
+                Ok(row) => {
+                    let blob = row.blob;
+                    let owner = match self.waiting.execution(number) {
+                        true => Owner::Deleted,
+                        false => Owner::Output(Box::new(row)),
+                    };
+                    self.own(tag, &key, blob, owner, owners);
+                }
             }
         }
         Ok(())
@@ -130,10 +143,13 @@ impl<S: Source> Verifier<'_, S> {
             let seen = seen.entry(blob).or_default();
             let overlaps = start < seen.end;
             match owners.get(&blob) {
+                None if self.waiting.chunk(blob, &(start..end)) => {}
                 None => self.problem(tag, format!("key {}: blob {blob} belongs to nothing", hex(&key))),
+                Some(Owner::Deleted) => {}
                 Some(Owner::Output(row)) => {
                     let dropped = row.output.dropped().unwrap_or(0..0);
-                    if dropped.start <= start && end <= dropped.end {
+                    let waits = self.waiting.chunk(blob, &(start..end));
+                    if dropped.start <= start && end <= dropped.end && !waits {
                         self.problem(tag, format!("key {}: all of it was dropped", hex(&key)));
                     }
                     // The first byte behind the last chunk that is kept.
@@ -158,6 +174,7 @@ impl<S: Source> Verifier<'_, S> {
                 wrong.push((blob, format!("bytes from {offset} on are missing")));
             }
             let end = match owner {
+                Owner::Deleted => continue,
                 Owner::Attachment(size) => {
                     if seen.end > size {
                         wrong.push((blob, format!("it ends at {}, not {size}", seen.end)));
@@ -190,8 +207,10 @@ impl<S: Source> Verifier<'_, S> {
             let Some((key, value)) = self.row(Tag::NodeNames, row)? else { continue };
             self.reachable(Tag::NodeNames, &key)?;
             let number = self.of_execution(Tag::NodeNames, &key);
+            let waits = self.waiting.execution(number);
             match decode_number(Tag::NodeNames as u8, &key, &value) {
                 Err(reason) => self.problem(Tag::NodeNames, format!("key {}: {reason}", hex(&key))),
+                Ok(_) if waits => {}
                 Ok(_) => *unused.entry(number).or_default() += 1,
             }
         }
@@ -204,6 +223,7 @@ impl<S: Source> Verifier<'_, S> {
             let (_, place) = key.as_slice().try_into().map(pair_of).unwrap_or_default();
             match decode_node(Tag::Nodes as u8, &key, &value) {
                 Err(reason) => self.problem(Tag::Nodes, format!("key {}: {reason}", hex(&key))),
+                Ok(_) if self.waiting.execution(number) => {}
                 Ok(node) => {
                     let counted = counted.entry(number).or_default();
                     *counted.slot(node.state) += 1;
@@ -226,6 +246,7 @@ impl<S: Source> Verifier<'_, S> {
             let number = self.of_execution(Tag::Progress, &key);
             match decode_progress(Tag::Progress as u8, &key, &value) {
                 Err(reason) => self.problem(Tag::Progress, format!("key {}: {reason}", hex(&key))),
+                Ok(_) if self.waiting.execution(number) => {}
                 Ok(kept) if counted.remove(&number) != Some(kept) => {
                     self.problem(Tag::Progress, format!("key {}: its sums are wrong", hex(&key)));
                 }

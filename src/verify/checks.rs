@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
 use super::Report;
+use super::doomed::Waiting;
 use super::indexes::Indexed;
 use crate::change::ChangeKind;
 use crate::codec::{IdKey, Totals, decode_number, pair_of};
@@ -42,6 +43,7 @@ pub(super) struct Verifier<'a, S: Source> {
     needed: HashSet<(u64, u64)>,
     counts: Totals,
     pub(super) indexed: Indexed,
+    pub(super) waiting: Waiting,
 }
 
 /// Everything that can be wrong in a snapshot.
@@ -63,10 +65,12 @@ pub(crate) fn verify(txn: &ReadTxn) -> Result<Report, ReadError> {
         needed: HashSet::new(),
         counts: Totals::default(),
         indexed: Indexed::new(&totals),
+        waiting: Waiting::default(),
     };
+    verifier.doomed(&totals)?;
     verifier.executions(&totals)?;
     verifier.ids()?;
-    verifier.indexes(&totals)?;
+    verifier.indexes()?;
     verifier.counters(&totals);
     verifier.spans()?;
     verifier.events()?;
@@ -109,6 +113,9 @@ impl<S: Source> Verifier<'_, S> {
             self.reachable(Tag::Executions, &found.number.to_be_bytes())?;
             let header = &found.header;
             let id = &header.id;
+            if self.waiting.execution(found.number) {
+                self.problem(Tag::Doomed, format!("{id}: it is there, and its rows wait to be removed"));
+            }
             if found.number > totals.last_number {
                 self.problem(Tag::Executions, format!("{id}: number {} was never given", found.number));
             }
@@ -124,7 +131,7 @@ impl<S: Source> Verifier<'_, S> {
             }
             let code = self.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX);
             self.counts.set_count(code, self.counts.count(code) + 1);
-            self.index_rows(&found, totals)?;
+            self.index_rows(&found)?;
             let header = &found.header;
             let known = Known {
                 events: header.event_count,
@@ -197,6 +204,7 @@ impl<S: Source> Verifier<'_, S> {
                 known.events_seen
             });
             match expected {
+                None if self.waiting.execution(number) => {}
                 None => self.problem(Tag::Events, format!("key {}: it has no execution", hex(&key))),
                 Some(expected) if expected != seq => {
                     self.problem(Tag::Events, format!("key {}: number {expected} was expected", hex(&key)));
@@ -221,7 +229,7 @@ impl<S: Source> Verifier<'_, S> {
     /// ended, and the last one ends at the record.
     fn changes(&mut self, totals: &Totals) -> Result<(), ReadError> {
         let mut last: HashMap<u64, Last> = HashMap::new();
-        let mut expected = totals.trimmed + 1;
+        let mut expected = self.waiting.swept + 1;
         for row in self.tables.change_rows(0..=u64::MAX, self.lifecycle)? {
             let Some(change) = self.row(Tag::Changes, row)? else {
                 expected += 1;

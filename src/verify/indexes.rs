@@ -42,7 +42,7 @@ impl Indexed {
 }
 
 /// The index rows that an execution must have.
-fn rows_of(found: &Found, lifecycle: &Lifecycle, trimmed: u64) -> Vec<(Tag, Vec<u8>)> {
+fn rows_of(found: &Found, lifecycle: &Lifecycle, swept: u64) -> Vec<(Tag, Vec<u8>)> {
     let (header, number) = (&found.header, found.number);
     let code = lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX);
     let mut rows = vec![
@@ -54,7 +54,7 @@ fn rows_of(found: &Found, lifecycle: &Lifecycle, trimmed: u64) -> Vec<(Tag, Vec<
         rows.extend(target.iter().map(|id| (Tag::Links, link_row(kind, id.as_str(), number).to_vec())));
     }
     rows.extend(header.completed_at.map(|at| (Tag::Completed, completed_row(at, number).to_vec())));
-    if found.last_change <= trimmed {
+    if found.last_change <= swept {
         rows.push((Tag::Settled, found.last_change.to_be_bytes().to_vec()));
     }
     rows
@@ -62,9 +62,9 @@ fn rows_of(found: &Found, lifecycle: &Lifecycle, trimmed: u64) -> Vec<(Tag, Vec<
 
 impl<S: Source> Verifier<'_, S> {
     /// The index rows of a record are there.
-    pub(super) fn index_rows(&mut self, found: &Found, totals: &Totals) -> Result<(), StorageError> {
+    pub(super) fn index_rows(&mut self, found: &Found) -> Result<(), StorageError> {
         let header = &found.header;
-        for (tag, key) in rows_of(found, self.lifecycle, totals.trimmed) {
+        for (tag, key) in rows_of(found, self.lifecycle, self.waiting.swept) {
             *self.indexed.rows.entry(tag).or_default() += 1;
             if !self.tables.has_row(tag, &key)? {
                 self.problem(tag, format!("{}: it has no row", header.id));
@@ -85,14 +85,14 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// No index has rows that no record accounts for.
-    pub(super) fn indexes(&mut self, totals: &Totals) -> Result<(), ReadError> {
+    pub(super) fn indexes(&mut self) -> Result<(), ReadError> {
         for tag in INDEXES {
-            self.index(tag, totals)?;
+            self.index(tag)?;
         }
         self.label_counts()
     }
 
-    fn index(&mut self, tag: Tag, totals: &Totals) -> Result<(), ReadError> {
+    fn index(&mut self, tag: Tag) -> Result<(), ReadError> {
         let mut rows = 0;
         for row in self.tables.raw(tag)? {
             let Some((key, value)) = self.row(tag, row)? else {
@@ -113,7 +113,7 @@ impl<S: Source> Verifier<'_, S> {
             };
             let found = self.tables.execution(number, self.lifecycle);
             let found = self.row(tag, found)?.flatten();
-            let expected = found.map(|found| rows_of(&found, self.lifecycle, totals.trimmed));
+            let expected = found.map(|found| rows_of(&found, self.lifecycle, self.waiting.swept));
             if !expected.unwrap_or_default().contains(&(tag, key.clone())) {
                 self.problem(tag, format!("key {}: no execution has this row", hex(&key)));
             }

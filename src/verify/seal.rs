@@ -20,7 +20,7 @@ impl<S: Source> Verifier<'_, S> {
                 if totals.trimmed == 0 && seal.anchor != genesis(meta.store_id) {
                     self.problem(Tag::Totals, "the chain does not begin with this store");
                 }
-                self.chain(seal)?;
+                self.chain(totals, seal)?;
                 self.sum(seal)?;
             }
             None if meta.sealed => self.problem(Tag::Totals, "the chain and the sum are missing"),
@@ -33,9 +33,9 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// Each entry has the hash of the one before it, and says what came with it.
-    fn chain(&mut self, seal: &Seal) -> Result<(), ReadError> {
+    fn chain(&mut self, totals: &Totals, seal: &Seal) -> Result<(), ReadError> {
         let mut expected = Some(seal.anchor);
-        for row in self.tables.change_rows(0..=u64::MAX, self.lifecycle)? {
+        for row in self.tables.change_rows(totals.trimmed + 1..=u64::MAX, self.lifecycle)? {
             let Some(change) = self.row(Tag::Changes, row)? else {
                 expected = None;
                 continue;

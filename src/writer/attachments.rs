@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::Writer;
 use crate::attachment::{Attachment, AttachmentKind, NewAttachment};
-use crate::codec::Value;
+use crate::codec::{Doomed, Value};
 use crate::error::{ReadError, StorageError, WriteError};
 use crate::limits::check_name;
 use crate::reader::sealed::View;
@@ -185,10 +185,8 @@ impl Writer<'_> {
         self.totals.version + self.blobs
     }
 
+    /// Removes the chunks of a blob that belongs to nothing any more.
     pub(super) fn remove_blob(&mut self, blob: u64) -> Result<(), StorageError> {
-        for (offset, _) in self.tables.chunk_spans(blob, 0..u64::MAX)? {
-            self.tables.remove_chunk(blob, offset)?;
-        }
-        Ok(())
+        self.discard(Doomed::whole_blob(blob))
     }
 }

@@ -11,6 +11,8 @@ mod moved;
 mod nodes;
 mod outputs;
 mod rows;
+mod sweep;
+mod trim;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -18,7 +20,7 @@ use std::sync::Mutex;
 
 use crate::attachment::NewAttachment;
 use crate::change::{ChangeKind, Entry, Undo};
-use crate::codec::{BulkPlace, Totals, label, label_key, label_value};
+use crate::codec::{BulkPlace, Doomed, Totals, label, label_key, label_value};
 use crate::context::Context;
 use crate::error::{InputError, ReadError, StorageError, WriteError};
 use crate::event::NewEvent;
@@ -30,8 +32,10 @@ use crate::json::Json;
 use crate::reader::{Readable, find, load_to_write, sealed::View};
 use crate::redo::Redo;
 use crate::seal::{Link, change_hash, content};
-use crate::tables::{Found, LabelValues, Live, Tables};
+use crate::tables::{Budget, Found, LabelValues, Live, Tables};
 use crate::text::Text;
+
+pub(crate) use sweep::REMOVAL;
 
 /// Writes to the store within one write transaction. Reads through it see its own writes.
 ///
@@ -52,6 +56,8 @@ pub struct Writer<'t> {
     blobs: u64,
     /// What writes is a closure of the group commit.
     may_run_again: bool,
+    /// How much of what is deleted may go at once.
+    at_once: Budget,
 }
 
 /// What a joined writer wrote, for [`Store::notify`](crate::Store::notify) after the caller's own commit.
@@ -128,6 +134,7 @@ impl<'t> Writer<'t> {
             owes_totals: false,
             blobs: 0,
             may_run_again: false,
+            at_once: Budget(context.removal),
         })
     }
 
@@ -307,8 +314,10 @@ impl<'t> Writer<'t> {
 
     /// Deletes an execution, if it is as expected, with its events and everything beside it. Returns its last record.
     ///
-    /// The change log keeps what it needs to show the execution as it was. Costs as much as the execution
-    /// has events, attachments, output and nodes; those are not kept for the log.
+    /// The change log keeps what it needs to show the execution as it was. Its events, attachments, output and nodes
+    /// are not kept for the log: no reader finds them from the commit on. Up to about a thousand of their rows go at
+    /// once; the rest goes afterwards, a few milliseconds at a time, see [`Store::maintain`](crate::Store::maintain). So this costs the
+    /// same however much there is.
     pub fn delete(&mut self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, WriteError> {
         let (place, last) = self.expected(id.as_ref(), expect)?;
         self.delete_at(&place, &last)?;
@@ -328,10 +337,7 @@ impl<'t> Writer<'t> {
             w.keep_for_log(place, &last.payload)?;
             w.leave_indexes(&last.header, place.number)?;
             w.unsettle(place)?;
-            for seq in 1..=last.event_count {
-                w.tables.remove_event(place.number, seq)?;
-            }
-            w.clear_beside(place.number)?;
+            w.discard(Doomed::Execution(place.number))?;
             w.tables.remove_execution(place.number)?;
             w.tables.remove_id(last.id.as_str())?;
             let entry = Entry {
@@ -494,7 +500,8 @@ impl Drop for Writer<'_> {
             if self.owes_totals && self.put_counters().is_err() {
                 Redo::fail(redo);
             }
-            Redo::end(redo, self.totals.version, self.totals.head, self.tables.take_redo());
+            let waits = self.totals.waiting > 0;
+            Redo::end(redo, (self.totals.version, self.totals.head, waits), self.tables.take_redo());
         }
     }
 }

@@ -1,8 +1,7 @@
-//! What runs within an execution: nodes, tasks, operators. And the end of everything beside an execution.
+//! What runs within an execution: nodes, tasks, operators.
 
 use super::Writer;
-use crate::codec::{Value, decode_attachment, decode_output};
-use crate::error::{ReadError, StorageError, WriteError};
+use crate::error::{ReadError, WriteError};
 use crate::progress::{Node, NodeUpdate, Progress};
 use crate::schema::Tag;
 use crate::tables::damaged;
@@ -81,39 +80,5 @@ impl Writer<'_> {
             w.put_totals()
         })?;
         Ok(true)
-    }
-
-    /// Deletes everything beside an execution that is being deleted, damaged rows too.
-    pub(super) fn clear_beside(&mut self, number: u64) -> Result<(), StorageError> {
-        let attachments = self.tables.rows_beside(Tag::Attachments, number, |key, value| {
-            let found = decode_attachment(Tag::Attachments as u8, key, value);
-            let blob = found.ok().and_then(|(_, value)| match value {
-                Value::Blob(blob) => Some(blob),
-                Value::Inline(_) => None,
-            });
-            (key.to_vec(), blob)
-        });
-        let outputs = self.tables.rows_beside(Tag::Outputs, number, |key, value| {
-            let found = decode_output(Tag::Outputs as u8, key, value);
-            (key.to_vec(), found.ok().map(|row| row.blob))
-        });
-        for (tag, rows) in [(Tag::Attachments, attachments), (Tag::Outputs, outputs)] {
-            for (key, blob) in rows? {
-                if let Some(blob) = blob {
-                    self.remove_blob(blob)?;
-                }
-                self.tables.remove(tag, &key)?;
-            }
-        }
-        self.tables.remove_visits(number)?;
-        if self.tables.remove_progress(number)? {
-            for tag in [Tag::Nodes, Tag::NodeNames] {
-                let keys = self.tables.rows_beside(tag, number, |key, _| key.to_vec());
-                for key in keys? {
-                    self.tables.remove(tag, &key)?;
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Writer;
 use super::attachments::CHUNK;
-use crate::codec::OutputRow;
+use crate::codec::{Doomed, OutputRow};
 use crate::error::{ReadError, StorageError, WriteError};
 use crate::limits::check_name;
 use crate::output::{Output, OutputCap};
@@ -120,7 +120,8 @@ impl Writer<'_> {
                 if dropped.start <= row.last_start && row.last_start + row.last_len <= dropped.end {
                     row.last_len = 0;
                 }
-                w.drop_chunks(row.blob, dropped)?;
+                // Chunks of which nothing is kept.
+                w.discard(Doomed::Blob { blob: row.blob, start: dropped.start, end: dropped.end })?;
             }
             w.tables.put_output(number, &row)?;
             w.put_totals()
@@ -165,16 +166,6 @@ impl Writer<'_> {
             self.tables.put_chunk(row.blob, offset, [part, &[]])?;
             (row.last_start, row.last_len) = (offset, part.len() as u64);
             offset += part.len() as u64;
-        }
-        Ok(())
-    }
-
-    /// Frees the chunks of which nothing is kept.
-    fn drop_chunks(&mut self, blob: u64, dropped: Range<u64>) -> Result<(), StorageError> {
-        for (offset, len) in self.tables.chunk_spans(blob, dropped.clone())? {
-            if offset + len <= dropped.end {
-                self.tables.remove_chunk(blob, offset)?;
-            }
         }
         Ok(())
     }

@@ -1,0 +1,93 @@
+//! Work that a store does on a thread of its own while there is some, and that ends with the store.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// One kind of work. At most one thread does it.
+#[derive(Debug, Default)]
+pub(crate) struct Background(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// There may be work that the thread has not seen.
+    asked: bool,
+    stopped: bool,
+    thread: Option<JoinHandle<()>>,
+    running: bool,
+}
+
+impl Background {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the work done, on a thread that starts if there is none. `work` goes on as long as [`goes_on`](Self::goes_on)
+    /// says so. If the system gives no thread, nothing happens: the next one who asks may be luckier.
+    pub(crate) fn ask(&self, name: &str, work: impl FnOnce() + Send + 'static) {
+        let mut state = self.state();
+        state.asked = true;
+        if state.stopped || state.running {
+            return;
+        }
+        // The one before has ended, or is about to.
+        drop(state.thread.take());
+        if let Ok(thread) = thread::Builder::new().name(name.into()).spawn(work) {
+            (state.thread, state.running) = (Some(thread), true);
+        }
+    }
+
+    /// For the thread, when it has nothing to do: `true` if somebody has asked since it was here last.
+    pub(crate) fn goes_on(&self) -> bool {
+        let mut state = self.state();
+        state.running = std::mem::take(&mut state.asked) && !state.stopped;
+        state.running
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.state().stopped
+    }
+
+    /// No more work; returns when the thread has ended, if it is to `wait`.
+    pub(crate) fn stop(&self, wait: bool) {
+        let mut state = self.state();
+        state.stopped = true;
+        let thread = state.thread.take();
+        drop(state);
+        if let Some(thread) = thread.filter(|thread| wait && thread.thread().id() != thread::current().id()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn whoever_asks_is_heard_and_nobody_after_the_end() {
+        let (background, done) = (Arc::new(Background::default()), Arc::new(AtomicUsize::new(0)));
+        let ask = || {
+            let (inner, done) = (background.clone(), done.clone());
+            background.ask("test", move || {
+                while inner.goes_on() {
+                    done.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        };
+        for turn in 1..200 {
+            let before = done.load(Ordering::SeqCst);
+            ask();
+            while done.load(Ordering::SeqCst) == before {
+                thread::yield_now();
+            }
+            assert!(done.load(Ordering::SeqCst) <= turn);
+        }
+        background.stop(true);
+        let before = done.load(Ordering::SeqCst);
+        ask();
+        background.stop(true);
+        assert_eq!(done.load(Ordering::SeqCst), before);
+    }
+}
