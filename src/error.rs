@@ -197,11 +197,23 @@ pub enum WriteError {
         /// The id that was asked for.
         id: String,
     },
-    /// There is an execution of this id already.
+    /// There is an execution of this id already. Ids are those of the whole store: another job or namespace does not matter.
     #[error("there is an execution {id:?} already")]
     AlreadyExists {
         /// The id.
         id: ExecutionId,
+    },
+    /// The execution of this id is not the one that [`create_or_get`](crate::Writer::create_or_get) was asked for: it is of another
+    /// job, or in another namespace, which never change. Ids are those of the whole store: make them of more than what is
+    /// unique in a job or a namespace.
+    #[error("there is an execution {id:?} already, of {found}, not of {expected}")]
+    OtherExecution {
+        /// The id.
+        id: ExecutionId,
+        /// The job and the namespace that were asked for.
+        expected: String,
+        /// Those of the execution that there is.
+        found: String,
     },
     /// The execution is not as the caller expected it: read it again and decide anew.
     #[error(

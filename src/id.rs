@@ -4,10 +4,15 @@ use std::borrow::Borrow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::error::InputError;
 use crate::limits::check_id;
+use crate::seal::hex;
 use crate::text::Text;
+
+/// What the ids begin with that stand for texts which cannot be ids.
+const HASHED: &str = "sha256:";
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
@@ -22,6 +27,26 @@ macro_rules! text_id {
             pub fn new(id: impl AsRef<str>) -> Result<Self, InputError> {
                 check_id($what, id.as_ref())?;
                 Ok(Self(id.as_ref().into()))
+            }
+
+            /// The id of any text whatever, also one that is too long to be an id itself, is empty, or has control characters: what
+            /// can be an id is its own, and anything else has `sha256:` and the SHA-256 of its bytes in hexadecimal. So has what
+            /// begins with `sha256:`, so that no two texts have the same id. The text cannot be read from the id:
+            /// where it is wanted again, keep it with the execution, in the payload for instance, or in a label if it
+            /// has up to 256 bytes and is searched for.
+            ///
+            /// ```
+            #[doc = concat!("# use execstore::", stringify!($name), ";")]
+            #[doc = concat!("assert_eq!(", stringify!($name), "::from_any(\"short\"), \"short\");")]
+            #[doc = concat!("let long = ", stringify!($name), "::from_any(&\"x\".repeat(10_000));")]
+            /// assert_eq!(long.as_str().len(), 71);
+            /// ```
+            pub fn from_any(text: impl AsRef<str>) -> Self {
+                let text = text.as_ref();
+                match check_id($what, text) {
+                    Ok(()) if !text.starts_with(HASHED) => Self(text.into()),
+                    _ => Self(format!("{HASHED}{}", hex(&Sha256::digest(text).into())).into()),
+                }
             }
 
             pub(crate) fn checked(id: Text) -> Result<Self, InputError> {
@@ -199,6 +224,19 @@ mod tests {
         let ids: Vec<_> = (0..100).map(|_| ExecutionId::generate()).collect();
         assert!(ids.iter().all(|id| ExecutionId::new(id).is_ok()));
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn any_text_has_an_id_of_its_own() {
+        let long = "x".repeat(129);
+        let hashed = ExecutionId::from_any(&long);
+        let texts = ["a", "a b", "", " a", "a\n", &long, &long[..128], "sha256:", hashed.as_str()];
+        let ids: std::collections::BTreeSet<_> = texts.iter().map(ExecutionId::from_any).collect();
+        assert_eq!(ids.len(), texts.len());
+        assert!(ids.iter().all(|id| ExecutionId::new(id).is_ok()));
+        assert_eq!(JobId::from_any(&long[..128]).as_str(), &long[..128]);
+        let known = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(ExecutionId::from_any(""), known);
     }
 
     #[test]

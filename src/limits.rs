@@ -4,7 +4,7 @@ use crate::error::InputError;
 use crate::json::Json;
 use crate::text::Text;
 
-/// Longest execution id or job id, in bytes of UTF-8.
+/// Longest execution id or job id, in bytes of UTF-8. [`ExecutionId::from_any`](crate::ExecutionId::from_any) makes one of a longer text.
 pub const MAX_ID: usize = 128;
 /// Longest namespace, execution name, node id, preview, event topic, checkpoint name, content type, or
 /// name of an attachment, an output or a node, in bytes.

@@ -18,7 +18,7 @@ use crate::lifecycle::Lifecycle;
 use crate::reader::{Readable, sealed::View};
 use crate::schema::Tag;
 use crate::shared::Shared;
-use crate::tables::{Live, Tables, shield};
+use crate::tables::{Live, Tables, roll_back, shield};
 use crate::threads::Threads;
 use crate::txn::{ReadTxn, WriteTxn};
 use crate::verify::{Report, verify};
@@ -136,7 +136,9 @@ impl Store {
     /// database that was [attached](Store::attach).
     ///
     /// The caller commits, then passes the writer's [receipt](Writer::finish) to [`notify`](Store::notify).
-    /// After a storage error the caller must abort. A transaction of another database is refused.
+    /// After a storage error the caller must abort. A transaction of another database is refused, a copy of this store's file
+    /// among them: no write transaction is then open on this store's own database, or it is at another point. What cannot be told
+    /// is a transaction of an exact copy while another thread has one open here.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -171,12 +173,33 @@ impl Store {
         }
         let tables = Tables::new(Live(txn));
         match tables.meta().map_err(in_use)? {
-            Some(Ok(meta)) if meta.store_id == self.shared.context.store_id => {}
+            Some(Ok(meta)) if meta.store_id == self.shared.context.store_id => {
+                if let Some(found) = self.is_elsewhere(&tables)? {
+                    return Err(foreign(format!("{expected} as well, but {found}")));
+                }
+            }
             Some(Ok(meta)) => return Err(foreign(uuid::Uuid::from_u128(meta.store_id).to_string())),
             Some(Err(format)) => return Err(foreign(format!("a store of format {format}"))),
             None => return Err(foreign("no store".into())),
         }
         Writer::new(tables, &self.shared.context, None)
+    }
+
+    /// Why a transaction that has this store's id is not one of this store's database, if it is not.
+    fn is_elsewhere(&self, tables: &Tables<Live<'_>>) -> Result<Option<&'static str>, WriteError> {
+        // redb has one write transaction at a time: if there is room for another, the given one is not ours.
+        match shield(|| Ok::<_, StorageError>(self.shared.db.try_begin_write()))? {
+            Err(redb::TransactionError::WouldBlock) => {}
+            Err(error) => return Err(StorageError::from(error).into()),
+            Ok(probe) => {
+                roll_back(probe);
+                return Ok(Some("in another database, such as a copy of the file"));
+            }
+        }
+        let (found, committed) =
+            (tables.totals().map_err(in_use)?, ReadTxn::new(self.shared.clone())?.totals()?);
+        let is_behind = (found.version, found.head) < (committed.version, committed.head);
+        Ok(is_behind.then_some("of another time, as a copy of the file is"))
     }
 
     /// Wakes those who wait for changes, after the caller's own commit of a [joined](Store::join)

@@ -64,7 +64,8 @@ impl NewExecution {
         }
     }
 
-    /// Sets the id. Without it the store makes a UUID of version 7.
+    /// Sets the id, which no other execution of the store may have, whatever its job and namespace. Without it the store makes a
+    /// UUID of version 7. For names that are longer than 128 bytes see [`ExecutionId::from_any`].
     pub fn id(mut self, id: impl Into<Text>) -> Self {
         self.id = Some(id.into());
         self.identity = None;
@@ -142,6 +143,20 @@ impl NewExecution {
     pub fn payload(mut self, payload: impl Into<Json>) -> Self {
         self.payload = payload.into();
         self
+    }
+
+    /// An error if the execution of this id is one of another job or namespace.
+    pub(crate) fn check_same(&self, existing: &Header) -> Result<(), WriteError> {
+        let namespace = self.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        if existing.job_id == *self.job_id && existing.namespace == *namespace {
+            return Ok(());
+        }
+        let of = |job: &str, namespace: &str| format!("job {job:?} in namespace {namespace:?}");
+        Err(WriteError::OtherExecution {
+            id: existing.id.clone(),
+            expected: of(&self.job_id, namespace),
+            found: of(existing.job_id.as_str(), &existing.namespace),
+        })
     }
 
     /// The id, if it is known before the creation.

@@ -187,10 +187,14 @@ impl<'t> Writer<'t> {
     }
 
     /// Creates an execution, or gives the one of this id that there is already, as it is. Says which it was.
+    ///
+    /// Ids are those of the whole store. One of another job or in another namespace is not given: that is
+    /// [`WriteError::OtherExecution`]. The rest of it may have been updated since it was created, and is not compared.
     pub fn create_or_get(&mut self, new: NewExecution, events: &[NewEvent]) -> Result<Created, WriteError> {
         if let Some(id) = new.known_id()
             && let Some(existing) = self.get(id)?
         {
+            new.check_same(existing.header())?;
             return Ok(Created::Existing(existing));
         }
         self.create(new, events).map(Created::New)
