@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// One kind of work. At most one thread does it.
 #[derive(Debug, Default)]
@@ -47,15 +48,24 @@ impl Background {
         self.state().stopped
     }
 
-    /// No more work; returns when the thread has ended, if it is to `wait`.
-    pub(crate) fn stop(&self, wait: bool) {
+    /// No more work; waits until the thread has ended, at most until the deadline. `false` if it runs still.
+    pub(crate) fn stop(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state();
         state.stopped = true;
-        let thread = state.thread.take();
+        let Some(thread) = state.thread.take() else { return true };
         drop(state);
-        if let Some(thread) = thread.filter(|thread| wait && thread.thread().id() != thread::current().id()) {
-            let _ = thread.join();
+        let Some(deadline) = deadline.filter(|_| thread.thread().id() != thread::current().id()) else {
+            return thread.is_finished();
+        };
+        // A step takes milliseconds, unless it waits for somebody's write.
+        while !thread.is_finished() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
         }
+        let _ = thread.join();
+        true
     }
 }
 
@@ -84,10 +94,11 @@ mod tests {
             }
             assert!(done.load(Ordering::SeqCst) <= turn);
         }
-        background.stop(true);
+        let soon = Instant::now().checked_add(Duration::from_secs(60));
+        assert!(background.stop(soon));
         let before = done.load(Ordering::SeqCst);
         ask();
-        background.stop(true);
+        assert!(background.stop(soon));
         assert_eq!(done.load(Ordering::SeqCst), before);
     }
 }

@@ -41,6 +41,8 @@ pub struct Builder {
     pub(crate) group_commit: GroupCommit,
     pub(crate) retention: LogRetention,
     pub(crate) maintenance: Option<Duration>,
+    pub(crate) write_limit: Duration,
+    pub(crate) stop_limit: Duration,
     pub(crate) missing_links: MissingLinks,
     pub(crate) tamper_evident: bool,
     pub(crate) restored: bool,
@@ -78,6 +80,8 @@ impl Builder {
             group_commit: GroupCommit::new(),
             retention: LogRetention::new(),
             maintenance: None,
+            write_limit: Duration::from_secs(30),
+            stop_limit: Duration::from_secs(5),
             missing_links: MissingLinks::Allow,
             tamper_evident: false,
             restored: false,
@@ -187,6 +191,24 @@ impl Builder {
     /// background: see [`Store::maintain`]. At least 1.
     pub fn set_removal_step(&mut self, rows: u64) -> &mut Self {
         self.removal = rows.max(1);
+        self
+    }
+
+    /// How long one write transaction may hold up the others, 30 seconds by default. Whoever waits for it longer is refused with
+    /// [`BatchError::WriterHeld`](crate::BatchError::WriterHeld), which says what it is; the transaction itself goes on.
+    ///
+    /// A wait of a thread for itself is refused at once, with [`BatchError::Reentrant`](crate::BatchError::Reentrant); so is the
+    /// last of several threads that would wait for each other, in the closures of several stores for instance. This is for what
+    /// the store cannot see, such as a closure that waits for another thread by other means. `Duration::MAX` waits for ever.
+    pub fn set_write_limit(&mut self, longest: Duration) -> &mut Self {
+        self.write_limit = longest;
+        self
+    }
+
+    /// How long a stop waits while nothing gets on, 5 seconds by default: that of a consumer, [`Store::close`], and the
+    /// dropping of the last handle. What runs still is left to itself then; [`Store::close`] says what it is.
+    pub fn set_stop_limit(&mut self, longest: Duration) -> &mut Self {
+        self.stop_limit = longest;
         self
     }
 

@@ -229,7 +229,7 @@ impl<'p> Bulk<'p> {
         report: &mut BulkReport,
         limit: u64,
     ) -> Result<bool, Error> {
-        let txn = WriteTxn::new(self.shared.clone())?;
+        let txn = WriteTxn::new(self.shared.clone(), "a bulk operation")?;
         let mut next = *place;
         let ended;
         {

@@ -108,6 +108,12 @@ pub enum StorageError {
     /// A write transaction is still open, so closing was not finished: the file is closed once it ends.
     #[error("a write transaction is still open; the file is closed once it ends")]
     Busy,
+    /// The store was closed, and something that it waited for in vain runs still; the file is let go of once that ends.
+    #[error("the store was closed, and {what} still runs; the file is let go of once that ends")]
+    StillRunning {
+        /// What runs.
+        what: String,
+    },
     /// An earlier storage error stopped this store from writing: open it again.
     #[error("an earlier storage error stopped this store from writing; open it again")]
     Poisoned,
@@ -360,7 +366,7 @@ pub enum CommitError {
     Unknown(#[source] StorageError),
 }
 
-/// Why a closure was not taken into a group commit, or has no result.
+/// Why a write did not come to its turn, or a closure of the group commit has no result.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
@@ -376,10 +382,23 @@ pub enum BatchError {
         /// What it said.
         message: String,
     },
-    /// A closure of a group commit, or what its commit woke on the committing thread, called the same group
-    /// commit, and would have waited for itself. In a closure use the [`Writer`](crate::Writer) that it was given.
-    #[error("the group commit was called from within itself; the call would wait for itself")]
+    /// The call would have waited for the very thread that made it: it was made within a closure that writes, while this thread
+    /// holds a [`WriteTxn`](crate::WriteTxn) or a joined writer, or by something that a commit woke on the thread that commits; or
+    /// threads in the closures of several stores would have waited for each other, and this call was the last. Nothing was
+    /// done. Use the [`Writer`](crate::Writer) that is at hand, or make the call after the transaction.
+    #[error(
+        "the call was made from within a write of the same store, and would wait for itself; use the writer at hand"
+    )]
     Reentrant,
+    /// Another write transaction has been open for longer than the [limit](crate::Builder::set_write_limit), and is still. Nothing
+    /// was written.
+    #[error("{by} has held the turn to write for {held:?}; no other write begins before it ends")]
+    WriterHeld {
+        /// What holds it.
+        by: &'static str,
+        /// For how long it has done so.
+        held: std::time::Duration,
+    },
     /// The system gave no thread to commit on. Nothing was written.
     #[error("no thread could be started: {0}")]
     Thread(#[source] Arc<std::io::Error>),
@@ -408,6 +427,9 @@ pub enum WatchError {
     /// The store was closed.
     #[error("the store was closed")]
     Closed,
+    /// The wait was within a write of the same store, whose commit it could only hear of afterwards: it would wait for itself.
+    #[error("a wait for changes within a write of the same store would wait for itself")]
+    Reentrant,
     /// There is no checkpoint of this name.
     #[error("there is no checkpoint {name:?}")]
     NoCheckpoint {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::beside::read_output;
-use crate::error::{Error, StorageError};
+use crate::error::{BatchError, Error, StorageError};
 use crate::limits::check_name;
 use crate::output::OutputPart;
 use crate::reader::sealed::View;
@@ -79,7 +79,7 @@ impl OutputFollower {
 
     /// The next bytes, at most so many and at least 1: at once if there are some, else it waits until there are, until the
     /// execution ends, at most for `timeout`; then the part is empty. An execution or a stream that is not there yet is
-    /// waited for.
+    /// waited for. On a thread that has a write of the same store in hand, a wait is [`BatchError::Reentrant`].
     pub fn next_part(&mut self, most: usize, timeout: Duration) -> Result<OutputPart, Error> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
@@ -90,6 +90,9 @@ impl OutputFollower {
             if !part.bytes.is_empty() || self.ended || over {
                 self.position = part.next();
                 return Ok(part);
+            }
+            if self.shared.turnstile.posts.is_needed_here() {
+                return Err(BatchError::Reentrant.into());
             }
             let left = left.unwrap_or(Duration::from_secs(3_600));
             if self.shared.commits.wait(known, left, || false).closed {

@@ -95,6 +95,7 @@ mod turn;
 mod txn;
 mod verify;
 mod visits;
+mod waits;
 mod watch;
 mod writer;
 

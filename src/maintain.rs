@@ -37,7 +37,7 @@ pub(crate) fn maintain(shared: &Arc<Shared>, stopped: impl Fn() -> bool) -> Resu
             let (oldest, waiting) = (ChangeSeq(plan.trimmed + 1), waiting(shared)?);
             return Ok(Maintenance { trimmed, oldest, held_by: plan.held_by, waiting });
         }
-        let txn = WriteTxn::new(shared.clone())?;
+        let txn = WriteTxn::new(shared.clone(), "the trimming of the change log")?;
         {
             let mut writer = txn.writer()?;
             // A consumer may have registered since.

@@ -150,7 +150,7 @@ fn finish(
         removal: builder.removal,
         clock: builder.clock.clone(),
     };
-    let shared = Shared::new(db, last, context, journal, builder.retention, head);
+    let shared = Shared::new(db, last, context, journal, builder.retention, builder.write_limit, head);
     Ok(Store::from_shared(shared, builder))
 }
 

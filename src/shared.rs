@@ -10,7 +10,7 @@ use redb::{Database, ReadableDatabase, WriteTransaction};
 use crate::background::Background;
 use crate::context::Context;
 use crate::doorbell::Doorbell;
-use crate::error::StorageError;
+use crate::error::{BatchError, Error, StorageError};
 use crate::handle::{LastHandle, let_go};
 use crate::journaling::Journaling;
 use crate::retention::LogRetention;
@@ -46,6 +46,7 @@ impl Shared {
         context: Context,
         journal: Option<Journaling>,
         retention: LogRetention,
+        write_limit: Duration,
         head: u64,
     ) -> Self {
         Self {
@@ -55,7 +56,7 @@ impl Shared {
             doorbell: Doorbell::new(head),
             commits: Doorbell::new(0),
             journal: journal.map(|journal| Mutex::new(Some(journal))),
-            turnstile: Arc::default(),
+            turnstile: Turnstile::new(write_limit),
             retention,
             sweeping: Background::default(),
             poisoned: AtomicBool::new(false),
@@ -116,6 +117,7 @@ impl Shared {
     /// No more writes: what reached the disk is not certain any more.
     pub(crate) fn poison(&self) {
         self.poisoned.store(true, Ordering::Release);
+        self.turnstile.nudge();
     }
 
     /// Whether writes can go on.
@@ -135,6 +137,40 @@ impl Shared {
     /// No more calls: every later one says closed.
     pub(crate) fn refuse(&self) {
         self.closed.store(true, Ordering::Release);
+        self.turnstile.nudge();
+    }
+
+    /// Begins a write transaction of redb's, for the one who has the turn. Only a caller's own on the database can be in the way.
+    pub(crate) fn begin_write(&self) -> Result<WriteTransaction, Error> {
+        if !self.last.is_lent() {
+            return Ok(shield(|| self.db.begin_write())?);
+        }
+        for pause in SHORT {
+            match shield(|| Ok::<_, StorageError>(self.db.try_begin_write()))? {
+                Err(redb::TransactionError::WouldBlock) => thread::sleep(pause),
+                begun => return Ok(begun.map_err(StorageError::from)?),
+            }
+        }
+        // In redb's own line, since who comes again and again would never be let in; on a thread that can be left behind.
+        let (db, begun) = (self.db.clone(), mpsc::sync_channel(0));
+        let send = begun.0;
+        let waiting = thread::Builder::new().name("execstore-wait".into());
+        let waiting = waiting.spawn(move || {
+            if let Err(late) = send.send(shield(|| db.begin_write())) {
+                let _ = late.0.map(roll_back);
+            }
+            let _ = let_go(db);
+        });
+        waiting.map_err(|error| BatchError::Thread(error.into()))?;
+        // If this very thread has joined it, it would wait for itself.
+        let mine = self.turnstile.posts.joined_last.is_mine();
+        let limit = if mine { PATIENCE } else { self.turnstile.limit() };
+        match begun.1.recv_timeout(limit) {
+            Ok(begun) => Ok(begun?),
+            Err(_) => {
+                Err(BatchError::WriterHeld { by: "a transaction on the database itself", held: limit }.into())
+            }
+        }
     }
 
     /// `false` if a write transaction that the caller began on the database itself is in the way for long.
@@ -161,6 +197,10 @@ impl Drop for Shared {
         let _ = self.finish();
     }
 }
+
+/// How long to wait between the first attempts to begin a write beside a caller's own.
+const SHORT: [Duration; 3] =
+    [Duration::from_micros(50), Duration::from_micros(200), Duration::from_millis(1)];
 
 /// How long closing waits for a write transaction that the caller began on the database itself.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use redb::{Database, WriteTransaction};
 
 use crate::builder::Builder;
-use crate::error::{Error, OpenError, StorageError, WriteError};
+use crate::error::{BatchError, Error, OpenError, StorageError, WriteError};
 use crate::id::ChangeSeq;
 use crate::lifecycle::Lifecycle;
 use crate::reader::{Readable, sealed::View};
@@ -29,8 +29,8 @@ use crate::writer::{Receipt, Writer, in_use};
 /// The file is closed when the last handle is dropped, with the last transaction, watcher and consumer. `std::process::exit` drops
 /// nothing: the next open then has to do what a close would have done, and nothing is lost.
 ///
-/// While a thread holds a [`WriteTxn`], beginning another write on the same thread waits for ever; so does dropping the
-/// last handle on a thread that was handed a [`WriteTxn`] by another and still has queued writes.
+/// While a thread holds a [`WriteTxn`], or runs a closure that writes, every call on it that would have to wait for the end of that
+/// is refused with [`BatchError::Reentrant`].
 #[derive(Clone)]
 pub struct Store {
     // Before `shared`: the threads end before the file is closed.
@@ -47,7 +47,8 @@ impl std::fmt::Debug for Store {
 impl Store {
     pub(crate) fn from_shared(shared: Shared, builder: &Builder) -> Self {
         let shared = Arc::new(shared);
-        let threads = Threads::new(shared.clone(), builder.group_commit, builder.maintenance);
+        let threads =
+            Threads::new(shared.clone(), builder.group_commit, builder.maintenance, builder.stop_limit);
         Self { threads: Arc::new(threads), shared }
     }
 
@@ -86,7 +87,7 @@ impl Store {
 
     /// Begins a write transaction. Waits until the one before it has ended.
     pub fn begin_write(&self) -> Result<WriteTxn, Error> {
-        Ok(WriteTxn::new(self.shared.clone())?)
+        WriteTxn::new(self.shared.clone(), "a WriteTxn")
     }
 
     /// Reads in one transaction.
@@ -126,10 +127,7 @@ impl Store {
     where
         Error: From<E>,
     {
-        let txn = self.begin_write()?;
-        let value = write(&mut txn.writer()?)?;
-        txn.commit()?;
-        Ok(value)
+        WriteTxn::new(self.shared.clone(), "a closure of Store::write")?.run(write)
     }
 
     /// Writes within a transaction that the caller began on [`database`](Store::database), or on the
@@ -182,7 +180,7 @@ impl Store {
             Some(Err(format)) => return Err(foreign(format!("a store of format {format}"))),
             None => return Err(foreign("no store".into())),
         }
-        Writer::new(tables, &self.shared.context, None)
+        Ok(Writer::new(tables, &self.shared.context, None)?.joined(&self.shared.turnstile.posts))
     }
 
     /// Why a transaction that has this store's id is not one of this store's database, if it is not.
@@ -219,12 +217,18 @@ impl Store {
     /// Waits until the change log has gone beyond `after`, at most for `timeout`, and gives its head.
     ///
     /// Costs nothing while it waits, and holds no transaction. A position beyond the head, which is none of this store's, is
-    /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead).
+    /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead). On a thread that has a write of this store in hand a wait is
+    /// [`BatchError::Reentrant`].
     pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
         if after.0 > self.shared.doorbell.head() {
             self.begin_read()?.bookmark(after)?;
         }
+        let own = self.shared.turnstile.posts.is_needed_here();
+        let timeout = if own { Duration::ZERO } else { timeout };
         let heard = self.shared.doorbell.wait(after.0, timeout, || false);
+        if own && heard.head <= after.0 {
+            return Err(BatchError::Reentrant.into());
+        }
         if heard.closed {
             return Err(StorageError::Closed.into());
         }
@@ -256,17 +260,31 @@ impl Store {
     }
 
     /// Closes the store: finishes what the group commit has accepted, stops the consumers and waits until
-    /// their handlers have returned, ends every wait for changes, and makes the file whole.
+    /// their handlers have returned, at most for the [stop limit](Builder::set_stop_limit), ends every wait for changes, and makes the file whole.
     ///
     /// After it every call through another handle says [`StorageError::Closed`](crate::StorageError::Closed). The file itself is let go of
     /// with the last handle and the last transaction. [`StorageError::Busy`](crate::StorageError::Busy): a write transaction is still
     /// open, or this very thread is committing for others; the file is made whole once that ends, and what the
     /// group commit has accepted but not begun is refused. Dropping the last handle does the same, without reporting errors.
     pub fn close(self) -> Result<(), Error> {
-        let waited = self.threads.stop();
+        let limit = self.threads.registry.stop_limit;
+        self.close_within(limit)
+    }
+
+    /// The same, with a limit of its own: it waits for so long at most while nothing gets on, once for the maintenance, once for all
+    /// consumers, and once for what the group commit has accepted.
+    ///
+    /// [`StorageError::StillRunning`] says what was left to itself then. It ends at its next call, which is refused, and the file
+    /// is let go of once it has.
+    pub fn close_within(self, longest: Duration) -> Result<(), Error> {
+        let stopped = self.threads.stop(longest);
         self.shared.refuse();
-        self.shared.finish()?;
-        if waited { Ok(()) } else { Err(StorageError::Busy.into()) }
+        let finished = self.shared.finish();
+        if !stopped.in_the_way && !stopped.running.is_empty() {
+            return Err(StorageError::StillRunning { what: stopped.running.join(", ") }.into());
+        }
+        finished?;
+        if stopped.in_the_way { Err(StorageError::Busy.into()) } else { Ok(()) }
     }
 
     /// Reads everything and compares records, index rows, counters, events and change log with each other.

@@ -44,7 +44,7 @@ pub(crate) fn sweep(shared: &Arc<Shared>, stopped: impl Fn() -> bool) -> Result<
         if stopped() || waiting(shared)? == 0 {
             break;
         }
-        let mut txn = WriteTxn::new(shared.clone())?;
+        let mut txn = WriteTxn::new(shared.clone(), "the removal of what was deleted")?;
         if !txn.writer()?.sweep()? {
             break;
         }

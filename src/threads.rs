@@ -1,14 +1,16 @@
 //! The threads that a store has started: they end when its last handle goes, or when it is closed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::batch::{Batcher, GroupCommit};
 use crate::consumer::Registry;
 use crate::maintain::maintain;
 use crate::shared::Shared;
 use crate::sweep;
+use crate::waits::{Awaited, Post, Waiting};
 
 /// Held by the handles of a store alone, so that the last one to go ends them.
 pub(crate) struct Threads {
@@ -16,85 +18,146 @@ pub(crate) struct Threads {
     pub(crate) batcher: Arc<Batcher>,
     pub(crate) registry: Arc<Registry>,
     maintenance: Mutex<Option<Maintainer>>,
+    stopped: AtomicBool,
+}
+
+/// What a stop came to.
+pub(crate) struct Stopped {
+    /// This thread was in the way, so it was begun and not waited for.
+    pub(crate) in_the_way: bool,
+    /// What runs still, in words.
+    pub(crate) running: Vec<String>,
 }
 
 impl Threads {
-    pub(crate) fn new(shared: Arc<Shared>, group_commit: GroupCommit, maintenance: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        group_commit: GroupCommit,
+        maintenance: Option<Duration>,
+        stop_limit: Duration,
+    ) -> Self {
         sweep::ask_if_waiting(&shared);
         Self {
             batcher: Batcher::new(shared.clone(), group_commit),
-            registry: Arc::default(),
+            registry: Registry::new(stop_limit),
             maintenance: Mutex::new(maintenance.and_then(|every| Maintainer::start(shared.clone(), every))),
+            stopped: AtomicBool::new(false),
             shared,
         }
     }
 
     /// Consumers first, which save their positions; then what was accepted is committed; then those who wait
-    /// for changes are told. `false`: this thread is in the way of all that, so it was begun and not waited for.
-    pub(crate) fn stop(&self) -> bool {
-        let wait = !self.is_in_the_way();
+    /// for changes are told. Waits for each of them for so long at most while nothing gets on.
+    pub(crate) fn stop(&self, limit: Duration) -> Stopped {
+        self.stopped.store(true, Ordering::Release);
+        let in_the_way = self.is_in_the_way();
+        let limit = (!in_the_way).then_some(limit);
+        // A limit beyond the clock's end is as good as none.
+        let deadline = || limit.map(|limit| Instant::now().checked_add(limit).unwrap_or_else(far));
+        let mut running = Vec::new();
         let maintenance = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(maintenance) = maintenance {
-            maintenance.stop(wait);
+        if maintenance.is_some_and(|maintenance| !maintenance.stop(deadline())) {
+            running.push("the maintenance".to_owned());
         }
-        self.shared.sweeping.stop(wait);
-        self.registry.stop_all(&self.shared.doorbell, wait);
-        self.batcher.close(wait);
+        if !self.shared.sweeping.stop(deadline()) {
+            running.push("the removal of what was deleted".to_owned());
+        }
+        let consumers = self.registry.stop_all(&self.shared.doorbell, deadline());
+        running.extend(consumers.into_iter().map(|name| format!("the handler of the consumer {name:?}")));
+        if !self.batcher.close(limit) {
+            running.push("the group commit".to_owned());
+        }
         self.shared.doorbell.close();
         self.shared.commits.close();
-        wait
+        Stopped { in_the_way, running }
     }
 
     /// This thread commits for the others, or holds the write transaction that they wait for. A transaction
     /// that the caller began on the database itself may be on any thread, so on this one too.
     fn is_in_the_way(&self) -> bool {
-        self.batcher.is_at_work_here()
-            || self.shared.turnstile.is_held_here()
-            || !self.shared.can_write_soon()
+        self.shared.turnstile.posts.is_needed_here() || !self.shared.can_write_soon()
     }
+}
+
+/// Further than anybody waits.
+fn far() -> Instant {
+    let now = Instant::now();
+    now.checked_add(Duration::from_secs(100 * 365 * 86_400)).unwrap_or(now)
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.stop();
+        // A close has done it, and what it left running is left.
+        if !self.stopped.load(Ordering::Acquire) {
+            self.stop(self.registry.stop_limit);
+        }
     }
 }
 
 /// Trims the log every now and then.
 struct Maintainer {
-    stop: Arc<(Mutex<bool>, Condvar)>,
+    shared: Arc<Wish>,
     thread: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Wish {
+    stop: Mutex<(bool, bool)>,
+    bell: Condvar,
+    runs: Arc<Post>,
+}
+
+impl Wish {
+    fn is_stopped(&self) -> bool {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Says that the thread has ended, however that came about.
+struct Ending(Arc<Wish>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.runs.leave();
+        self.0.stop.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.0.bell.notify_all();
+    }
 }
 
 impl Maintainer {
     /// `None` if the system gives no thread: `maintain` can still be called.
     fn start(shared: Arc<Shared>, every: Duration) -> Option<Self> {
-        let stop: Arc<(Mutex<bool>, Condvar)> = Arc::default();
-        let heard = stop.clone();
+        let wish: Arc<Wish> = Arc::default();
+        let heard = wish.clone();
         let work = move || {
-            let (stop, bell) = &*heard;
-            let mut stopped = stop.lock().unwrap_or_else(PoisonError::into_inner);
-            while !*stopped {
-                drop(stopped);
+            heard.runs.take();
+            let _ending = Ending(heard.clone());
+            while !heard.is_stopped() {
                 // An error poisons the store or will come again: the writers hear of it.
-                let _ = maintain(&shared, || *heard.0.lock().unwrap_or_else(PoisonError::into_inner));
-                stopped = stop.lock().unwrap_or_else(PoisonError::into_inner);
-                if !*stopped {
-                    stopped = bell.wait_timeout(stopped, every).unwrap_or_else(PoisonError::into_inner).0;
-                }
+                let _ = maintain(&shared, || heard.is_stopped());
+                let stop = heard.stop.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = heard.bell.wait_timeout_while(stop, every, |(stop, _)| !*stop);
             }
+            drop(shared);
         };
         let thread = thread::Builder::new().name("execstore-maintain".into()).spawn(work).ok()?;
-        Some(Self { stop, thread })
+        Some(Self { shared: wish, thread })
     }
-}
 
-impl Maintainer {
-    fn stop(self, wait: bool) {
-        *self.stop.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.stop.1.notify_all();
-        if wait && self.thread.thread().id() != thread::current().id() {
-            let _ = self.thread.join();
+    /// `false` if it runs still.
+    fn stop(self, deadline: Option<Instant>) -> bool {
+        let Self { shared, thread } = self;
+        shared.stop.lock().unwrap_or_else(PoisonError::into_inner).0 = true;
+        shared.bell.notify_all();
+        let Some(deadline) = deadline else { return false };
+        let Ok(_waiting) = Waiting::begin(|| Awaited::End(shared.runs.clone())) else { return false };
+        let stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waited = shared.bell.wait_timeout_while(stop, left, |(_, ended)| !*ended);
+        let ended = waited.unwrap_or_else(PoisonError::into_inner).0.1;
+        if ended {
+            let _ = thread.join();
         }
+        ended
     }
 }

@@ -68,6 +68,7 @@ impl VisitTracker {
     /// Writes what was noted, and waits until that and what was written unasked is durable. Gives how many executions it
     /// wrote. After an error it is noted still.
     pub fn flush(&self) -> Result<usize, Error> {
+        self.batcher.check_can_wait()?;
         // Even if nothing is noted: what went unasked is before it in the queue.
         let (taken, pending) = self.submit(WhenFull::Wait)?;
         pending.wait().map(|()| taken.len()).inspect_err(|_| self.note(taken.iter().cloned()))

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
+
+use crate::error::{BatchError, Error, StorageError};
+use crate::waits::{Awaited, Posts, Waiting};
 
 /// How often the turn is handed to the one who has waited longest. In between whoever is quick gets it: each
 /// handing over is a change of threads, and with 64 plain writers handing over every time cost a quarter of
@@ -13,19 +15,36 @@ const FAIR: Duration = Duration::from_millis(2);
 /// The line of those who wait to write through this store. Who writes through the database itself does not
 /// stand in it, and is let in by redb when it comes to that.
 #[derive(Debug)]
-pub(crate) struct Turnstile(Mutex<Line>);
+pub(crate) struct Turnstile {
+    line: Mutex<Line>,
+    pub(crate) posts: Arc<Posts>,
+    /// How long one may have the turn before those who wait for it are refused.
+    limit: Duration,
+}
 
 #[derive(Debug)]
 struct Line {
-    /// Whose turn it is: the thread that asked for it.
-    taken: Option<ThreadId>,
+    taken: Option<Taken>,
     waiting: VecDeque<Arc<Ticket>>,
     handed_over: Instant,
 }
 
+/// What is done with the turn, and since when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    pub(crate) by: &'static str,
+    pub(crate) since: Instant,
+}
+
+impl Taken {
+    fn now(by: &'static str) -> Option<Self> {
+        Some(Self { by, since: Instant::now() })
+    }
+}
+
 #[derive(Debug)]
 struct Ticket {
-    thread: ThreadId,
+    by: &'static str,
     call: Mutex<Call>,
     bell: Condvar,
 }
@@ -33,21 +52,15 @@ struct Ticket {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Call {
     Wait,
-    /// The place is free: be quick.
+    /// The place is free, or there is something else to look at: be quick.
     Try,
     /// The place is yours.
     Yours,
 }
 
-/// The right to begin a write transaction; dropped after it has ended.
+/// The right to begin a write transaction; dropped after it has ended, on the thread that has it.
 #[derive(Debug)]
 pub(crate) struct Turn(Arc<Turnstile>);
-
-impl Default for Turnstile {
-    fn default() -> Self {
-        Self(Mutex::new(Line { taken: None, waiting: VecDeque::new(), handed_over: Instant::now() }))
-    }
-}
 
 impl Ticket {
     fn call(&self, call: Call) {
@@ -60,51 +73,118 @@ impl Ticket {
         self.bell.notify_one();
     }
 
-    fn wait(&self) -> Call {
-        let mut call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
-        while *call == Call::Wait {
-            call = self.bell.wait(call).unwrap_or_else(PoisonError::into_inner);
+    /// Waits to be called, at most so long; then it is as if it were told to try.
+    fn wait(&self, most: Duration) -> Call {
+        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.bell.wait_timeout_while(call, most, |call| *call == Call::Wait);
+        let mut call = waited.unwrap_or_else(PoisonError::into_inner).0;
+        match std::mem::replace(&mut *call, Call::Wait) {
+            Call::Wait => Call::Try,
+            call => call,
         }
-        std::mem::replace(&mut *call, Call::Wait)
     }
 }
 
 impl Turnstile {
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn new(limit: Duration) -> Arc<Self> {
+        let line = Line { taken: None, waiting: VecDeque::new(), handed_over: Instant::now() };
+        Arc::new(Self { line: Mutex::new(line), posts: Arc::default(), limit })
     }
 
-    /// Waits for its turn.
-    pub(crate) fn enter(self: &Arc<Self>) -> Turn {
-        let thread = thread::current().id();
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for its turn, as long as the store is `sound` and whoever has the turn has not had it for too long.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        by: &'static str,
+        sound: impl Fn() -> Result<(), StorageError>,
+    ) -> Result<Turn, Error> {
+        // In the caller's own transaction, which is not in the line.
+        if self.posts.joined.is_mine() {
+            return Err(BatchError::Reentrant.into());
+        }
         let mut line = self.line();
         if line.taken.is_none() {
-            line.taken = Some(thread);
-            return Turn(self.clone());
+            line.taken = Taken::now(by);
+            return Ok(self.turn());
         }
-        let ticket = Arc::new(Ticket { thread, call: Mutex::new(Call::Wait), bell: Condvar::new() });
+        let ticket = Arc::new(Ticket { by, call: Mutex::new(Call::Wait), bell: Condvar::new() });
         line.waiting.push_back(ticket.clone());
         drop(line);
-        // The ticket keeps its place in the line until it has the turn.
-        while ticket.wait() == Call::Try {
-            let mut line = self.line();
-            if line.taken.is_none() {
-                line.taken = Some(thread);
+        match self.wait_in_line(&ticket, sound) {
+            Ok(turn) => Ok(turn),
+            Err(error) => {
+                let mut line = self.line();
+                let places = line.waiting.len();
                 line.waiting.retain(|other| !Arc::ptr_eq(other, &ticket));
-                break;
+                let handed = places == line.waiting.len();
+                // It may have been called, and does not come.
+                let next = line.taken.is_none().then(|| line.waiting.front().cloned()).flatten();
+                drop(line);
+                match next {
+                    Some(next) => next.call(Call::Try),
+                    // It was handed over at the last moment: it goes on to the next.
+                    None if handed => drop(self.turn()),
+                    None => {}
+                }
+                Err(error)
             }
         }
+    }
+
+    /// The ticket keeps its place in the line until it has the turn.
+    fn wait_in_line(
+        self: &Arc<Self>,
+        ticket: &Arc<Ticket>,
+        sound: impl Fn() -> Result<(), StorageError>,
+    ) -> Result<Turn, Error> {
+        let _waiting =
+            Waiting::begin(|| Awaited::Turn(self.posts.clone())).map_err(|_| BatchError::Reentrant)?;
+        loop {
+            sound()?;
+            let mut line = self.line();
+            let left = match line.taken {
+                None => {
+                    line.taken = Taken::now(ticket.by);
+                    line.waiting.retain(|other| !Arc::ptr_eq(other, ticket));
+                    return Ok(self.turn());
+                }
+                Some(taken) => {
+                    let held = taken.since.elapsed();
+                    if held >= self.limit {
+                        return Err(BatchError::WriterHeld { by: taken.by, held }.into());
+                    }
+                    self.limit - held
+                }
+            };
+            drop(line);
+            if ticket.wait(left) == Call::Yours {
+                return Ok(self.turn());
+            }
+        }
+    }
+
+    fn turn(self: &Arc<Self>) -> Turn {
+        self.posts.turn.take();
         Turn(self.clone())
     }
 
-    /// `true` if this very thread has the turn: whatever else waits for one, it must not wait for that.
-    pub(crate) fn is_held_here(&self) -> bool {
-        self.line().taken == Some(thread::current().id())
+    /// Has everybody in the line look whether there is still something to wait for.
+    pub(crate) fn nudge(&self) {
+        let waiting: Vec<_> = self.line().waiting.iter().cloned().collect();
+        waiting.iter().for_each(|ticket| ticket.call(Call::Try));
+    }
+
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        self.0.posts.turn.leave();
         let mut line = self.0.line();
         line.taken = None;
         if line.waiting.is_empty() {
@@ -113,7 +193,7 @@ impl Drop for Turn {
         if line.handed_over.elapsed() >= FAIR {
             line.handed_over = Instant::now();
             if let Some(next) = line.waiting.pop_front() {
-                line.taken = Some(next.thread);
+                line.taken = Taken::now(next.by);
                 drop(line);
                 next.call(Call::Yours);
             }
@@ -128,18 +208,27 @@ impl Drop for Turn {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    fn line(limit: Duration) -> Arc<Turnstile> {
+        Turnstile::new(limit)
+    }
+
+    fn enter(line: &Arc<Turnstile>) -> Turn {
+        line.enter("a test", || Ok(())).unwrap()
+    }
 
     #[test]
     fn everybody_gets_a_turn_while_others_come_again_and_again() {
-        let line = Arc::new(Turnstile::default());
+        let line = line(Duration::MAX);
         let (stop, inside) = (AtomicBool::new(false), AtomicBool::new(false));
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
-                        let turn = line.enter();
+                        let turn = enter(&line);
                         assert!(!inside.swap(true, Ordering::SeqCst), "two at once");
-                        assert!(line.is_held_here());
+                        assert!(line.posts.writes_here());
                         inside.store(false, Ordering::SeqCst);
                         drop(turn);
                     }
@@ -148,36 +237,55 @@ mod tests {
             // One who is slow to come back, among those who are quick: it would wait for ever without a line.
             for _ in 0..20 {
                 thread::sleep(Duration::from_millis(1));
-                drop(line.enter());
+                drop(enter(&line));
             }
             stop.store(true, Ordering::Relaxed);
         });
         assert!(line.line().taken.is_none() && line.line().waiting.is_empty());
-        assert!(!line.is_held_here());
+        assert!(!line.posts.writes_here());
+    }
+
+    #[test]
+    fn who_waits_too_long_is_told_what_it_waits_for() {
+        let line = line(Duration::from_millis(5));
+        let held = enter(&line);
+        thread::scope(|scope| {
+            let refused = scope.spawn(|| line.enter("another", || Ok(())).map(drop)).join().unwrap();
+            let Err(Error::Batch(BatchError::WriterHeld { by: "a test", held })) = refused else {
+                panic!("{refused:?}")
+            };
+            assert!(held >= Duration::from_millis(5));
+            let refused = scope.spawn(|| line.enter("another", || Err(StorageError::Closed)).map(drop));
+            assert!(matches!(refused.join().unwrap(), Err(Error::Storage(StorageError::Closed))));
+        });
+        assert!(line.line().waiting.is_empty());
+        assert!(matches!(line.enter("a test", || Ok(())), Err(Error::Batch(BatchError::Reentrant))));
+        assert!(line.line().waiting.is_empty());
+        drop(held);
+        drop(enter(&line));
     }
 
     #[test]
     fn a_call_that_comes_late_does_not_take_the_turn_back() {
-        let ticket =
-            Ticket { thread: thread::current().id(), call: Mutex::new(Call::Wait), bell: Condvar::new() };
+        let ticket = Ticket { by: "", call: Mutex::new(Call::Wait), bell: Condvar::new() };
         ticket.call(Call::Yours);
         ticket.call(Call::Try);
-        assert_eq!(ticket.wait(), Call::Yours);
+        assert_eq!(ticket.wait(Duration::ZERO), Call::Yours);
         ticket.call(Call::Try);
-        assert_eq!(ticket.wait(), Call::Try);
+        assert_eq!(ticket.wait(Duration::ZERO), Call::Try);
     }
 
     #[test]
     fn the_turn_goes_to_the_one_who_has_waited_longest_once_it_is_time() {
-        let line = Arc::new(Turnstile::default());
-        let first = line.enter();
+        let line = line(Duration::MAX);
+        let first = enter(&line);
         let order = Arc::new(Mutex::new(Vec::new()));
         let threads: Vec<_> = (0..8)
             .map(|n| {
                 let (line, order) = (line.clone(), order.clone());
                 let waiting = line.clone();
                 let thread = thread::spawn(move || {
-                    let _turn = line.enter();
+                    let _turn = enter(&line);
                     order.lock().unwrap().push(n);
                     thread::sleep(FAIR);
                 });

@@ -1,5 +1,7 @@
 //! Transactions as values that the caller holds: drop rolls back, `commit` takes them.
 
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -13,8 +15,9 @@ use crate::reader::sealed::View;
 use crate::redo::Redo;
 use crate::shared::Shared;
 use crate::sweep;
-use crate::tables::{Live, Snapshot, Tables, shield};
+use crate::tables::{Live, Snapshot, Tables, roll_back, shield};
 use crate::turn::Turn;
+use crate::waits::Posts;
 use crate::writer::Writer;
 
 /// A read transaction: one state of the store, whatever is written meanwhile.
@@ -55,7 +58,16 @@ impl View for ReadTxn {
     }
 }
 
-/// A write transaction. There is one at a time; dropping it rolls it back.
+/// A write transaction. There is one at a time; dropping it rolls it back, in a panic too.
+///
+/// It stays on the thread that began it, so that a call on that thread which would wait for its end can be refused with
+/// [`BatchError::Reentrant`](crate::BatchError::Reentrant) instead of waiting for ever. Another thread cannot have it:
+///
+/// ```compile_fail,E0277
+/// # let store = execstore::Store::in_memory().unwrap();
+/// let txn = store.begin_write().unwrap();
+/// std::thread::spawn(move || txn.commit());
+/// ```
 ///
 /// ```
 /// # use execstore::{Expect, NewEvent, NewExecution, Readable, Store, Update};
@@ -75,7 +87,7 @@ impl View for ReadTxn {
 /// ```
 pub struct WriteTxn {
     // Before `shared`: the transaction ends before the database can be closed.
-    txn: WriteTransaction,
+    txn: Open,
     redo: Verdict,
     /// The caller has been inside, where the journal does not see what is written.
     entered: AtomicBool,
@@ -83,14 +95,43 @@ pub struct WriteTxn {
     // After the transaction: the next one begins when it has ended.
     turn: Turn,
     shared: Arc<Shared>,
+    /// Neither sent nor shared.
+    here: PhantomData<*const ()>,
+}
+
+/// A transaction of redb's that has not ended. redb does not roll back what it finds unfinished in a panic, and then the next
+/// open walks through the whole file: so this does it.
+struct Open(Option<WriteTransaction>);
+
+impl Open {
+    fn get(&self) -> &WriteTransaction {
+        match &self.0 {
+            Some(txn) => txn,
+            None => unreachable!("it is taken out only when this goes"),
+        }
+    }
+
+    fn take(mut self) -> Option<WriteTransaction> {
+        self.0.take()
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(txn) = self.0.take() {
+            roll_back(txn);
+        }
+    }
 }
 
 impl WriteTxn {
-    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, StorageError> {
+    /// `by` says for whom, to those who wait for too long.
+    pub(crate) fn new(shared: Arc<Shared>, by: &'static str) -> Result<Self, Error> {
         shared.check_sound()?;
-        let turn = shared.turnstile.enter();
+        let turn = shared.turnstile.enter(by, || shared.check_sound())?;
         shared.check_sound()?;
-        let txn = shield(|| shared.db.begin_write())?;
+        let txn = shared.begin_write()?;
+        let txn = Open(Some(txn));
         // Another thread may have failed while this one waited for its turn.
         shared.check_sound()?;
         Ok(Self {
@@ -100,13 +141,50 @@ impl WriteTxn {
             durable: true,
             turn,
             shared,
+            here: PhantomData,
         })
+    }
+
+    /// Runs a closure of the caller's with a writer. A panic goes on once the writer and the transaction have ended.
+    pub(crate) fn run<T, E>(self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let value = {
+            let mut writer = self.writer()?;
+            catch_unwind(AssertUnwindSafe(|| self.inside(|| write(&mut writer))))
+        };
+        match value {
+            Ok(value) => {
+                let value = value?;
+                self.commit()?;
+                Ok(value)
+            }
+            Err(panic) => {
+                drop(self);
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    /// Calls what the caller writes with: until it returns nothing else happens on this thread.
+    pub(crate) fn inside<T>(&self, call: impl FnOnce() -> T) -> T {
+        struct Inside<'a>(&'a Posts);
+        impl Drop for Inside<'_> {
+            fn drop(&mut self) {
+                self.0.inside.leave();
+            }
+        }
+        let posts = &self.shared.turnstile.posts;
+        posts.inside.take();
+        let _inside = Inside(posts);
+        call()
     }
 
     /// Opens the store's tables for writing. One writer at a time: drop it before the next, and before the
     /// commit.
     pub fn writer(&self) -> Result<Writer<'_>, WriteError> {
-        let mut tables = Tables::new(Live(&self.txn));
+        let mut tables = Tables::new(Live(self.txn.get()));
         if self.shared.has_journal() {
             tables = tables.record_redo();
         }
@@ -124,7 +202,7 @@ impl WriteTxn {
     /// commits: the store's journal does not know what the caller writes.
     pub fn redb(&self) -> &WriteTransaction {
         self.entered.store(true, Ordering::Relaxed);
-        &self.txn
+        self.txn.get()
     }
 
     /// Whether `commit` waits until the transaction is durable, as it does by default.
@@ -140,7 +218,8 @@ impl WriteTxn {
     /// `Ok` means that it is on the disk. After [`CommitError::RolledBack`] none of it is there; after
     /// [`CommitError::Unknown`] all of it or none of it will be found when the store is opened again.
     pub fn commit(self) -> Result<(), CommitError> {
-        let Self { txn, redo, entered, durable, turn, shared } = self;
+        let Self { txn, redo, entered, durable, turn, shared, here: _ } = self;
+        let Some(txn) = txn.take() else { return Ok(()) };
         let redo = std::mem::take(&mut *Redo::lock(&redo.redo));
         let (head, version, waits) = (redo.head, redo.versions.map_or(0, |(_, to)| to), redo.waits);
         commit(&shared, txn, redo, entered.into_inner(), durable)?;
@@ -161,7 +240,10 @@ impl WriteTxn {
 
     /// Rolls the transaction back, as dropping it does, and reports an error in doing so.
     pub fn abort(self) -> Result<(), Error> {
-        Ok(shield(|| self.txn.abort())?)
+        match self.txn.take() {
+            Some(txn) => Ok(shield(|| txn.abort())?),
+            None => Ok(()),
+        }
     }
 }
 

@@ -150,6 +150,9 @@ impl Watcher {
             if self.position < head {
                 continue;
             }
+            if self.shared.turnstile.posts.is_needed_here() {
+                return Err(WatchError::Reentrant);
+            }
             if self.shared.doorbell.wait(self.position, left, &stopped).closed {
                 return Err(WatchError::Closed);
             }
@@ -265,6 +268,10 @@ impl Future for Next<'_> {
                 continue;
             }
             let Watcher { shared, position, ticket, .. } = watcher;
+            // Within a closure this thread does nothing else, so whoever polls would wait for ever.
+            if shared.turnstile.posts.inside.is_mine() {
+                return Poll::Ready(Err(WatchError::Reentrant));
+            }
             match shared.doorbell.poll(*position, ticket, cx.waker()) {
                 Poll::Ready(heard) if heard.closed => return Poll::Ready(Err(WatchError::Closed)),
                 Poll::Ready(_) => {}

@@ -34,7 +34,7 @@ const LAYERS: &[&[&str]] = &[
         "visits",
     ],
     &["codec", "schema"],
-    &["context", "tables"],
+    &["context", "tables", "waits"],
     &["beside", "history", "reader", "redo", "sequence", "writer"],
     &["background", "doorbell", "handle", "journal", "turn"],
     &["journaling"],

@@ -1,13 +1,40 @@
 //! One caller's closure in a group commit.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::pending::Slot;
-use crate::error::{BatchError, CommitError, Error};
+use crate::error::{BatchError, CommitError, Error, StorageError, WriteError};
 use crate::writer::Writer;
+
+/// Why a transaction was not committed, for everybody in it.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    Commit(CommitError),
+    Batch(BatchError),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let error = match error {
+            Error::Batch(error) => return Self::Batch(error),
+            Error::Commit(error) => return Self::Commit(error),
+            Error::Storage(error) | Error::Write(WriteError::Storage(error)) => error,
+            other => StorageError::Database(Arc::new(redb::Error::Corrupted(other.to_string()))),
+        };
+        Self::Commit(CommitError::RolledBack(error))
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Commit(error) => error.into(),
+            Failure::Batch(error) => error.into(),
+        }
+    }
+}
 
 /// A closure that waits for its commit, whatever it returns.
 pub(super) trait Member: Send {
@@ -15,7 +42,7 @@ pub(super) trait Member: Send {
     fn run(&mut self, writer: &mut Writer<'_>) -> bool;
 
     /// Tells its caller how it went, after the commit.
-    fn settle(self: Box<Self>, committed: Result<(), CommitError>);
+    fn settle(self: Box<Self>, committed: Result<(), Failure>);
 }
 
 pub(super) struct Closure<F, T> {
@@ -44,7 +71,7 @@ where
         succeeded
     }
 
-    fn settle(mut self: Box<Self>, committed: Result<(), CommitError>) {
+    fn settle(mut self: Box<Self>, committed: Result<(), Failure>) {
         // Before the answer: what the closure holds, a handle of the store perhaps, is gone when its caller
         // goes on.
         self.run = None;
@@ -62,36 +89,6 @@ impl<F, T> Drop for Closure<F, T> {
     /// Nobody waits for ever, whatever became of the member.
     fn drop(&mut self) {
         self.slot.answer(Err(BatchError::Lost.into()));
-    }
-}
-
-thread_local! {
-    /// The group commits that this thread commits for: one within the other if a closure of one store uses
-    /// another store.
-    static AT_WORK: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Says that this thread commits for a group commit, until it is dropped. Such a thread must not wait for that group commit.
-pub(super) struct AtWork(usize);
-
-impl AtWork {
-    pub(super) fn begin(batcher: usize) -> Self {
-        AT_WORK.with_borrow_mut(|all| all.push(batcher));
-        Self(batcher)
-    }
-
-    pub(super) fn is(batcher: usize) -> bool {
-        AT_WORK.with_borrow(|all| all.contains(&batcher))
-    }
-}
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        AT_WORK.with_borrow_mut(|all| {
-            if let Some(place) = all.iter().rposition(|batcher| *batcher == self.0) {
-                all.remove(place);
-            }
-        });
     }
 }
 

@@ -19,14 +19,15 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::error::{BatchError, CommitError, Error, StorageError, WriteError};
+use crate::error::{BatchError, Error, StorageError};
 use crate::shared::Shared;
 use crate::txn::WriteTxn;
+use crate::waits::{Awaited, ForItself, Post, Posts, Waiting};
 use crate::writer::Writer;
 
-use member::{AtWork, Closure, Member, guarded};
+use member::{Closure, Failure, Member, guarded};
 use pending::Slot;
 
 pub use pending::Pending;
@@ -85,14 +86,16 @@ impl Batcher {
         T: Send + 'static,
         Error: From<E>,
     {
-        match self.alone()? {
+        match self.alone(full)? {
             Some(turn) => {
                 let result = self.solo(&mut run);
                 drop(turn);
                 result
             }
             None => {
-                let slot = Slot::new();
+                // Before it is queued: what is queued is not taken back.
+                let _waiting = self.waiting()?;
+                let slot = Slot::new(self.posts().clone());
                 self.enqueue(Box::new(Closure::new(run, slot.clone())), full)?;
                 slot.wait()
             }
@@ -106,61 +109,83 @@ impl Batcher {
         T: Send + 'static,
         Error: From<E>,
     {
-        let slot = Slot::new();
+        let slot = Slot::new(self.posts().clone());
         self.enqueue(Box::new(Closure::new(run, slot.clone())), full)?;
         Ok(Pending::new(slot))
     }
 
-    /// This thread commits for this group commit, or runs one of its closures: it must not wait for it.
-    pub(crate) fn is_at_work_here(&self) -> bool {
-        AtWork::is(self.id())
+    /// Refuses a wait for the group commit on a thread that it would wait for.
+    pub(crate) fn check_can_wait(&self) -> Result<(), Error> {
+        Ok(self.waiting().map(drop)?)
     }
 
-    /// Which group commit this is, among those of all stores.
-    fn id(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+    fn waiting(&self) -> Result<Waiting, BatchError> {
+        waiting(self.posts())
+    }
+
+    fn check_room(&self, queue: &Queue) -> Result<(), BatchError> {
+        match queue.members.len() < self.settings.max_queue {
+            true => Ok(()),
+            false => Err(BatchError::QueueFull { maximum: self.settings.max_queue }),
+        }
+    }
+
+    fn posts(&self) -> &Arc<Posts> {
+        &self.shared.turnstile.posts
     }
 
     /// Nobody is there: the caller may commit by itself.
-    fn alone(&self) -> Result<Option<Solo<'_>>, Error> {
-        if self.is_at_work_here() {
+    fn alone(&self, full: WhenFull) -> Result<Option<Solo<'_>>, Error> {
+        if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
         }
         let mut queue = self.queue();
         if queue.closed {
             return Err(StorageError::Closed.into());
         }
+        if full == WhenFull::Refuse {
+            self.check_room(&queue)?;
+        }
+        if self.posts().writes_here() {
+            return Err(BatchError::Reentrant.into());
+        }
         if queue.busy || !queue.members.is_empty() {
             return Ok(None);
         }
         queue.busy = true;
-        Ok(Some(Solo { batcher: self, _at_work: AtWork::begin(self.id()) }))
+        self.posts().solo.take();
+        Ok(Some(Solo { batcher: self }))
     }
 
     fn solo<T, E>(&self, run: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
     where
         Error: From<E>,
     {
-        let txn = WriteTxn::new(self.shared.clone())?;
+        let txn = WriteTxn::new(self.shared.clone(), "the group commit")?;
         let value = {
             let mut writer = txn.writer()?.may_run_again();
-            guarded(|| run(&mut writer))?
+            txn.inside(|| guarded(|| run(&mut writer)))?
         };
         txn.commit()?;
         Ok(value)
     }
 
     fn enqueue(self: &Arc<Self>, member: Box<dyn Member>, full: WhenFull) -> Result<(), Error> {
-        if self.is_at_work_here() {
+        if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
         }
+        let mut waiting = None;
         let mut queue = self.queue();
         while !queue.closed && queue.members.len() >= self.settings.max_queue {
             if full == WhenFull::Refuse {
-                return Err(BatchError::QueueFull { maximum: self.settings.max_queue }.into());
+                self.check_room(&queue)?;
+            }
+            if waiting.is_none() {
+                waiting = Some(self.waiting()?);
             }
             queue = self.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+        drop(waiting);
         if queue.closed {
             return Err(StorageError::Closed.into());
         }
@@ -179,7 +204,7 @@ impl Batcher {
 
     /// The store's own thread: commits what queues up, until the queue is closed and empty.
     fn work(&self) {
-        let _at_work = AtWork::begin(self.id());
+        let _at_work = AtWork::begin(&self.posts().worker);
         while let Some(mut members) = self.next_members() {
             if catch_unwind(AssertUnwindSafe(|| self.run(&mut members))).is_err() {
                 // It is not known what became of these: they are told, and do not run again.
@@ -248,8 +273,8 @@ impl Batcher {
         if limit == 0 {
             return Attempt::Ended { ran: 0, committed: Ok(()) };
         }
-        let refused = |error| Attempt::Ended { ran: limit, committed: Err(CommitError::RolledBack(error)) };
-        let txn = match WriteTxn::new(self.shared.clone()) {
+        let refused = |error: Error| Attempt::Ended { ran: limit, committed: Err(error.into()) };
+        let txn = match WriteTxn::new(self.shared.clone(), "the group commit") {
             Ok(txn) => txn,
             Err(error) => return refused(error),
         };
@@ -257,11 +282,11 @@ impl Batcher {
         {
             let mut writer = match txn.writer() {
                 Ok(writer) => writer.may_run_again(),
-                Err(error) => return refused(storage(error)),
+                Err(error) => return refused(error.into()),
             };
             for member in members.iter_mut().take(limit) {
                 let before = writer.written();
-                if !member.run(&mut writer) && writer.written() != before {
+                if !txn.inside(|| member.run(&mut writer)) && writer.written() != before {
                     spoilt = true;
                     break;
                 }
@@ -272,60 +297,81 @@ impl Batcher {
             }
         }
         if txn.has_failed() {
-            return refused(StorageError::Poisoned);
+            return refused(StorageError::Poisoned.into());
         }
         if spoilt {
             return Attempt::Spoilt { by: ran };
         }
-        Attempt::Ended { ran, committed: txn.commit() }
+        Attempt::Ended { ran, committed: txn.commit().map_err(Failure::Commit) }
     }
 
-    /// Takes nobody in any more, commits those who are there, and ends the thread. Returns when that is done
-    /// if it is to `wait`.
-    pub(crate) fn close(&self, wait: bool) {
+    /// Takes nobody in any more, commits those who are there, and ends the thread. Waits until that is done, as long as
+    /// something is committed every so often. `false` if it is not done.
+    pub(crate) fn close(&self, limit: Option<Duration>) -> bool {
         let mut queue = self.queue();
         queue.closed = true;
-        let thread = queue.thread.take();
         self.moved.notify_all();
         self.room.notify_all();
         drop(queue);
-        if !wait {
-            return;
+        let Some(limit) = limit else { return false };
+        let Ok(_waiting) = self.waiting() else { return false };
+        let mut queue = self.queue();
+        let (mut left, mut since) = (queue.members.len(), Instant::now());
+        while queue.busy || !queue.members.is_empty() {
+            let Some(more) = limit.checked_sub(since.elapsed()).filter(|more| !more.is_zero()) else {
+                return false;
+            };
+            queue = self.moved.wait_timeout(queue, more).unwrap_or_else(PoisonError::into_inner).0;
+            if queue.members.len() != left {
+                (left, since) = (queue.members.len(), Instant::now());
+            }
         }
+        // Another one may be closing it too, and have taken the thread.
+        let thread = queue.thread.take();
+        drop(queue);
         if let Some(thread) = thread {
             let _ = thread.join();
         }
-        // Another one may be closing it too, and have taken the thread; or a caller commits alone.
-        let mut queue = self.queue();
-        while queue.busy || !queue.members.is_empty() {
-            queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
+        true
     }
 }
 
 /// How one transaction went.
 enum Attempt {
     /// The first `ran` members were in it.
-    Ended { ran: usize, committed: Result<(), CommitError> },
+    Ended { ran: usize, committed: Result<(), Failure> },
     /// This member failed after it wrote something, so nothing was committed.
     Spoilt { by: usize },
 }
 
-fn storage(error: WriteError) -> StorageError {
-    match error {
-        WriteError::Storage(error) => error,
-        other => StorageError::Database(Arc::new(redb::Error::Corrupted(other.to_string()))),
+fn waiting(posts: &Arc<Posts>) -> Result<Waiting, BatchError> {
+    Waiting::begin(|| Awaited::Commit(posts.clone())).map_err(|ForItself| BatchError::Reentrant)
+}
+
+/// Says that this thread commits for a group commit, until it is dropped.
+struct AtWork<'a>(&'a Post);
+
+impl<'a> AtWork<'a> {
+    fn begin(post: &'a Post) -> Self {
+        post.take();
+        Self(post)
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 
 /// A caller that commits by itself. Lets the others go on when it is done, even if it panics.
 struct Solo<'a> {
     batcher: &'a Batcher,
-    _at_work: AtWork,
 }
 
 impl Drop for Solo<'_> {
     fn drop(&mut self) {
+        self.batcher.posts().solo.leave();
         self.batcher.queue().busy = false;
         self.batcher.moved.notify_all();
     }

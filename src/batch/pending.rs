@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::error::Error;
+use crate::error::{BatchError, Error};
+use crate::waits::Posts;
 
 /// The result of a [submitted](crate::Store::submit) closure, once its commit is durable.
 ///
@@ -27,7 +28,14 @@ impl<T> Pending<T> {
     }
 
     /// Waits until the commit is durable, or has failed.
+    ///
+    /// [`BatchError::Reentrant`](crate::BatchError::Reentrant) on a thread that the commit waits for: one that holds a
+    /// [`WriteTxn`](crate::WriteTxn), or within a closure that writes. The closure stays in the queue and is committed later.
     pub fn wait(self) -> Result<T, Error> {
+        if self.is_ready() {
+            return self.0.wait();
+        }
+        let _waiting = super::waiting(&self.0.posts)?;
         self.0.wait()
     }
 
@@ -37,7 +45,8 @@ impl<T> Pending<T> {
     }
 }
 
-/// Gives the result once. Polled again after that, it stays pending.
+/// Gives the result once. Polled again after that, it stays pending. Polled within a closure that writes to the same store, where
+/// it could never be ready, it is refused as [`wait`](Pending::wait) is.
 impl<T> Future for Pending<T> {
     type Output = Result<T, Error>;
 
@@ -45,6 +54,10 @@ impl<T> Future for Pending<T> {
         let mut state = self.0.lock();
         match std::mem::replace(&mut *state, State::Taken) {
             State::Done(result) => Poll::Ready(result),
+            State::Waiting(_) if self.0.posts.inside.is_mine() => {
+                *state = State::Waiting(None);
+                Poll::Ready(Err(BatchError::Reentrant.into()))
+            }
             State::Waiting(_) => {
                 *state = State::Waiting(Some(cx.waker().clone()));
                 Poll::Pending
@@ -64,11 +77,12 @@ enum State<T> {
 pub(super) struct Slot<T> {
     state: Mutex<State<T>>,
     done: Condvar,
+    posts: Arc<Posts>,
 }
 
 impl<T> Slot<T> {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State::Waiting(None)), done: Condvar::new() })
+    pub(super) fn new(posts: Arc<Posts>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::Waiting(None)), done: Condvar::new(), posts })
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -95,7 +109,7 @@ impl<T> Slot<T> {
             match std::mem::replace(&mut *state, State::Taken) {
                 State::Done(result) => return result,
                 // Taken: by a poll of the same future, which gave the only result there is away.
-                State::Taken => return Err(crate::error::BatchError::Taken.into()),
+                State::Taken => return Err(BatchError::Taken.into()),
                 waiting @ State::Waiting(_) => {
                     *state = waiting;
                     state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,13 @@
 //! What a consumer's thread and its handle share: wishes one way, statistics the other.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::doorbell::Doorbell;
 use crate::id::ChangeSeq;
 use crate::time::Timestamp;
+use crate::waits::{Awaited, Post, Waiting};
 use crate::watch::Start;
 
 /// What a consumer is doing.
@@ -52,6 +53,8 @@ pub struct ConsumerStats {
 pub(super) struct Control {
     inner: Mutex<Inner>,
     bell: Condvar,
+    /// Held by the consumer's thread.
+    runs: Arc<Post>,
 }
 
 pub(super) struct Inner {
@@ -59,7 +62,6 @@ pub(super) struct Inner {
     pub(super) stop: bool,
     pub(super) seek: Option<Start>,
     thread: Option<JoinHandle<()>>,
-    runs_on: Option<ThreadId>,
     ended: bool,
 }
 
@@ -76,8 +78,8 @@ impl Control {
             failures: 0,
             last_error: None,
         };
-        let inner = Inner { stats, stop: false, seek: None, thread: None, runs_on: None, ended: false };
-        Arc::new(Self { inner: Mutex::new(inner), bell: Condvar::new() })
+        let inner = Inner { stats, stop: false, seek: None, thread: None, ended: false };
+        Arc::new(Self { inner: Mutex::new(inner), bell: Condvar::new(), runs: Arc::default() })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -89,10 +91,13 @@ impl Control {
     }
 
     pub(super) fn runs_here(&self) {
-        self.lock().runs_on = Some(thread::current().id());
+        self.runs.take();
     }
 
     fn end(&self) {
+        if self.runs.is_mine() {
+            self.runs.leave();
+        }
         let mut inner = self.lock();
         inner.ended = true;
         inner.stats.state = ConsumerState::Stopped;
@@ -125,21 +130,31 @@ impl Control {
         }
     }
 
-    /// Stops the consumer, and waits until its thread is done with it; not if that is the present one.
-    pub(super) fn stop(&self, doorbell: &Doorbell, wait: bool) {
+    /// Stops the consumer, and waits until its thread is done with it, at most until the deadline; not if that is the present one,
+    /// or one that waits for it. `false` if it runs still.
+    pub(super) fn stop(&self, doorbell: &Doorbell, deadline: Option<Instant>) -> bool {
         self.wish(doorbell, |inner| inner.stop = true);
+        let waiting = match deadline {
+            Some(_) => Waiting::begin(|| Awaited::End(self.runs.clone())).ok(),
+            None => None,
+        };
         let mut inner = self.lock();
-        if !wait || inner.runs_on == Some(thread::current().id()) {
-            return;
+        while waiting.is_some() && !inner.ended {
+            let left = deadline.map_or(Duration::ZERO, |d| d.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break;
+            }
+            inner = self.bell.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        while !inner.ended {
-            inner = self.bell.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        if !inner.ended {
+            return false;
         }
-        let thread = inner.thread.take();
+        let thread = inner.thread.take().filter(|_| !self.runs.is_mine());
         drop(inner);
         if let Some(thread) = thread {
             let _ = thread.join();
         }
+        true
     }
 }
 

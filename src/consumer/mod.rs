@@ -9,6 +9,7 @@ mod worker;
 
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::batch::Batcher;
 use crate::bookmark::Bookmark;
@@ -155,6 +156,7 @@ impl ConsumerBuilder {
     fn start(self, handler: Handler) -> Result<Consumer, Error> {
         check_name("consumer name", &self.name)?;
         self.filter.check_names(&self.shared.context.lifecycle).map_err(WatchError::from)?;
+        let stop_limit = self.registry.stop_limit;
         let claim = self.registry.claim(&self.name)?;
         let (start, registered) = match self.ephemeral {
             true => (self.start, None),
@@ -178,7 +180,7 @@ impl ConsumerBuilder {
             watcher,
             control: control.clone(),
             shared: self.shared.clone(),
-            batcher: self.batcher.clone(),
+            batcher: self.batcher,
             _claim: claim,
         };
         // The system's names end at the first NUL.
@@ -192,7 +194,7 @@ impl ConsumerBuilder {
         if let Some(registered) = registered {
             registered.keep();
         }
-        Ok(Consumer { name: self.name, control, shared: self.shared, batcher: self.batcher })
+        Ok(Consumer { name: self.name, control, shared: self.shared, stop_limit })
     }
 }
 
@@ -218,7 +220,7 @@ pub struct Consumer {
     name: String,
     control: Arc<Control>,
     shared: Arc<Shared>,
-    batcher: Arc<Batcher>,
+    stop_limit: Duration,
 }
 
 impl std::fmt::Debug for Consumer {
@@ -252,8 +254,10 @@ impl Consumer {
         Ok(())
     }
 
-    /// Stops it, and waits until the handler's present call has returned; not within the handler itself, and not on
-    /// a thread that holds a [`WriteTxn`](crate::WriteTxn). Its checkpoint stays. Gives the last statistics.
+    /// Stops it, and waits until the handler's present call has returned, at most for the
+    /// [stop limit](crate::Builder::set_stop_limit); not within the handler itself, and not where the handler would wait for this
+    /// thread, which has a write of the store in hand. Its checkpoint stays. Gives the last statistics: the state is
+    /// [`Stopped`](ConsumerState::Stopped) unless the handler is still at work. Then it is not called again.
     pub fn stop(self) -> ConsumerStats {
         self.end();
         self.stats()
@@ -261,8 +265,9 @@ impl Consumer {
 
     fn end(&self) {
         // One who holds the write transaction that the consumer waits for does not wait for the consumer.
-        let wait = !self.shared.turnstile.is_held_here() && !self.batcher.is_at_work_here();
-        self.control.stop(&self.shared.doorbell, wait);
+        let wait = !self.shared.turnstile.posts.is_needed_here();
+        let deadline = Instant::now().checked_add(self.stop_limit).filter(|_| wait);
+        self.control.stop(&self.shared.doorbell, deadline);
     }
 
     /// The last change that it is done with.

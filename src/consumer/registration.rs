@@ -29,7 +29,7 @@ impl Registration {
     }
 
     fn take_back(&self) -> Result<(), Error> {
-        let txn = WriteTxn::new(self.shared.clone())?;
+        let txn = WriteTxn::new(self.shared.clone(), "the registration of a consumer")?;
         txn.writer()?.delete_checkpoint(&self.name)?;
         Ok(txn.commit()?)
     }
@@ -46,7 +46,7 @@ impl Drop for Registration {
 
 /// The position that a consumer of this name begins at, saved from now on.
 pub(super) fn register(shared: &Arc<Shared>, name: &str, start: &Start) -> Result<Registration, Error> {
-    let txn = WriteTxn::new(shared.clone())?;
+    let txn = WriteTxn::new(shared.clone(), "the registration of a consumer")?;
     let mut fresh = false;
     let position = {
         let mut writer = txn.writer()?;

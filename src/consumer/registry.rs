@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::control::Control;
 use crate::doorbell::Doorbell;
 use crate::error::{Error, StorageError, WatchError};
 
 /// The consumers of a store that are running, by name.
-#[derive(Default)]
-pub(crate) struct Registry(Mutex<Running>);
+pub(crate) struct Registry {
+    running: Mutex<Running>,
+    /// How long a stop waits for a handler to return.
+    pub(crate) stop_limit: Duration,
+}
 
 #[derive(Default)]
 struct Running {
@@ -19,8 +23,12 @@ struct Running {
 }
 
 impl Registry {
+    pub(crate) fn new(stop_limit: Duration) -> Arc<Self> {
+        Arc::new(Self { running: Mutex::default(), stop_limit })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Running> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a name.
@@ -37,13 +45,23 @@ impl Registry {
         Ok(Claim { registry: self, name: name.to_owned() })
     }
 
-    /// Stops every consumer, and lets no other start.
-    pub(crate) fn stop_all(&self, doorbell: &Doorbell, wait: bool) {
+    /// Stops every consumer, and lets no other start. Gives the names of those that run still.
+    pub(crate) fn stop_all(&self, doorbell: &Doorbell, deadline: Option<Instant>) -> Vec<String> {
         let mut running = self.lock();
         running.closed = true;
-        let controls: Vec<_> = running.names.values().flatten().cloned().collect();
+        let controls: Vec<_> = running
+            .names
+            .iter()
+            .filter_map(|(name, control)| Some((name.clone(), control.clone()?)))
+            .collect();
         drop(running);
-        controls.iter().for_each(|control| control.stop(doorbell, wait));
+        // All of them are told before any is waited for.
+        for (_, control) in &controls {
+            control.stop(doorbell, None);
+        }
+        let runs =
+            |(name, control): (String, Arc<Control>)| (!control.stop(doorbell, deadline)).then_some(name);
+        controls.into_iter().filter_map(runs).collect()
     }
 }
 

@@ -248,10 +248,10 @@ impl Worker {
                 Ok(self.save(position))
             }
             Handler::InTransaction(handler) => {
-                let txn = WriteTxn::new(self.shared.clone())?;
+                let txn = WriteTxn::new(self.shared.clone(), "the handler of a consumer")?;
                 {
                     let mut writer = txn.writer()?;
-                    guarded(|| handler(changes, &mut writer))?;
+                    txn.inside(|| guarded(|| handler(changes, &mut writer)))?;
                     if !self.ephemeral {
                         writer.set_checkpoint(&self.name, position)?;
                     }

@@ -21,9 +21,9 @@ use crate::writer::Writer;
 /// - If the commit fails, every closure in it gets the same [`CommitError`](crate::CommitError), which tells
 ///   rolled back from unknown, and the store takes no further writes.
 ///
-/// The closures run on a thread of the store, so they own what they use. While a thread holds a
-/// [`WriteTxn`](crate::WriteTxn), a batch on the same thread waits for ever; within a batch, use the writer that it
-/// is given.
+/// The closures run on a thread of the store, so they own what they use. Within a batch use the writer that it is given: any other
+/// write there, and any batch on a thread that holds a [`WriteTxn`](crate::WriteTxn), is refused with
+/// [`BatchError::Reentrant`](crate::BatchError::Reentrant).
 impl Store {
     /// Writes in a transaction that it may share with other callers, and returns once that is durable.
     ///

@@ -34,6 +34,7 @@ use crate::redo::Redo;
 use crate::seal::{Link, change_hash, content};
 use crate::tables::{Budget, Found, LabelValues, Live, Tables};
 use crate::text::Text;
+use crate::waits::Posts;
 
 pub(crate) use sweep::REMOVAL;
 
@@ -58,6 +59,17 @@ pub struct Writer<'t> {
     may_run_again: bool,
     /// How much of what is deleted may go at once.
     at_once: Budget,
+    /// For a joined writer.
+    _joined: Option<Joined<'t>>,
+}
+
+/// Says that this thread has a joined writer, until it is dropped.
+struct Joined<'t>(&'t Posts);
+
+impl Drop for Joined<'_> {
+    fn drop(&mut self) {
+        self.0.joined.leave();
+    }
 }
 
 /// What a joined writer wrote, for [`Store::notify`](crate::Store::notify) after the caller's own commit.
@@ -135,7 +147,16 @@ impl<'t> Writer<'t> {
             blobs: 0,
             may_run_again: false,
             at_once: Budget(context.removal),
+            _joined: None,
         })
+    }
+
+    /// For a transaction of the caller's own.
+    pub(crate) fn joined(mut self, posts: &'t Posts) -> Self {
+        posts.joined.take();
+        posts.joined_last.note();
+        self._joined = Some(Joined(posts));
+        self
     }
 
     /// For the group commit.
