@@ -22,7 +22,7 @@ pub enum AttachmentKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attachment {
-    /// Its name within the execution. Those that begin with `execstore/` are the store's own.
+    /// Its name within the execution. Those that begin with `execstore/` are the store's own: they can be read, and not written.
     pub key: Text,
     /// What the value is.
     pub kind: AttachmentKind,
@@ -32,6 +32,8 @@ pub struct Attachment {
     pub size: u64,
     /// When it was put.
     pub modified_at: Timestamp,
+    /// The SHA-256 of the value, if the store [moved](crate::LargeValues::Attach) it out of a payload.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// An attachment to be put, with its value in memory. For values that are not, see
@@ -114,6 +116,7 @@ impl NewAttachment {
             content_type: self.content_type.clone(),
             size,
             modified_at: now,
+            sha256: None,
         };
         attachment.check()?;
         Ok(attachment)
@@ -125,6 +128,21 @@ impl Attachment {
         check_name("attachment key", &self.key)?;
         check_len("content type", &self.content_type, MAX_NAME)
     }
+}
+
+/// Keys that begin so are the store's own.
+const RESERVED: &str = "execstore/";
+
+/// Refuses a key that a caller must not write to.
+pub(crate) fn check_own(key: &str) -> Result<(), InputError> {
+    check_name("attachment key", key)?;
+    if key.starts_with(RESERVED) {
+        let reason = format!(
+            "{key:?} is one of the store's own, which begin with {RESERVED:?}; it goes with what it belongs to"
+        );
+        return Err(InputError::Invalid { what: "attachment key", reason });
+    }
+    Ok(())
 }
 
 /// How much a number of attachments take: see [`Readable::attachment_usage`](crate::Readable::attachment_usage).

@@ -250,7 +250,7 @@ mod tests {
             Update::new().clear_node_id().clear_parent().previous("q").name("x").desired(Desired::Stopped),
             Update::new().preview("p"),
         ] {
-            let mut after = before.apply(update, &lifecycle, 1_000, at(2)).unwrap();
+            let mut after = before.apply(update, &lifecycle, at(2)).unwrap();
             after.header.event_count = 3;
             let undo = Undo::between(&before.header, &after.header);
             assert_eq!(undo.apply(after.header.clone()), before.header);

@@ -286,9 +286,6 @@ pub enum WriteError {
     /// The input breaks a limit or a rule.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The merge patch could not be applied to the payload.
-    #[error("the merge patch could not be applied: {0}")]
-    MergePatch(#[source] serde_json::Error),
     /// A closure of the group commit may run more than once, and what it reads from cannot: use
     /// [`Store::write`](crate::Store::write).
     #[error("a source cannot be read in the group commit, whose closures may run again; use `Store::write`")]

@@ -1,23 +1,20 @@
 //! Ids computed from what an execution is asked to do, so that any node computes the same one. Pure.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
-use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::error::InputError;
 use crate::execution::Labels;
 use crate::id::{ExecutionId, JobId};
-use crate::json::Json;
+use crate::json::{Json, canonical, quoted};
 use crate::limits::{MAX_LABELS, check_size};
 use crate::text::Text;
 
 /// Version of the document that is hashed: a member of it, so that another form can never give the same id.
 const VERSION: u64 = 1;
-/// Beyond it a number in JSON may not mean the same in every language (RFC 8785, 3.2.2.3; RFC 7493, 2.2).
-const MAX_SAFE: u64 = (1 << 53) - 1;
 
 /// The key of the attachment that holds the document.
 pub(crate) const IDENTITY_KEY: &str = "execstore/identity";
@@ -26,8 +23,8 @@ pub(crate) const IDENTITY_KEY: &str = "execstore/identity";
 ///
 /// The id is the SHA-256, in lower-case hexadecimal, of a JSON object with exactly the members `inputs`, `job`, `labels`,
 /// `parent` (`null` if there is none), `task` and `v` (1), in the canonical form of RFC 8785. Test vectors for other
-/// languages are in `docs/identity.md`. Inputs that do not mean the same everywhere are refused: repeated keys, and numbers
-/// beyond 2^53 - 1 either way, which are better given as texts.
+/// languages are in `docs/identity.md`. Inputs that do not mean the same everywhere are refused: repeated keys, texts with half
+/// of a surrogate pair, numbers so small that a `f64` has 0 for them, and numbers beyond 2^53 - 1 either way, which are better given as texts.
 ///
 /// ```
 /// use execstore::{Identity, Json, NewExecution, Readable, Store};
@@ -55,15 +52,17 @@ pub struct Identity {
 }
 
 /// The document that is hashed.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
-    inputs: Value,
+struct Document<'a> {
+    #[serde(borrow)]
+    inputs: &'a RawValue,
     job: String,
-    labels: std::collections::BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
     parent: Option<String>,
     task: String,
-    v: u64,
+    #[serde(rename = "v")]
+    _version: u64,
 }
 
 impl Identity {
@@ -112,17 +111,18 @@ impl Identity {
     pub fn document(&self) -> Result<Json, InputError> {
         JobId::new(&self.job)?;
         check_size("number of labels", self.labels.len(), MAX_LABELS)?;
-        let Strict(inputs) = self.inputs.parse().map_err(|error| invalid(&error))?;
-        let document = Document {
-            inputs,
-            job: self.job.as_str().to_owned(),
-            labels: self.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
-            parent: self.parent.as_ref().map(ToString::to_string),
-            task: self.task.as_str().to_owned(),
-            v: VERSION,
-        };
-        let text = serde_json_canonicalizer::to_string(&document).map_err(|error| invalid(&error))?;
-        Json::from_text(&text).map_err(|error| invalid(&error))
+        let labels = self.labels.iter().map(|(key, value)| format!("{}:{}", quoted(key), quoted(value)));
+        let document = format!(
+            r#"{{"inputs":{},"job":{},"labels":{{{}}},"parent":{},"task":{},"v":{VERSION}}}"#,
+            self.inputs,
+            quoted(&self.job),
+            labels.collect::<Vec<_>>().join(","),
+            self.parent.as_ref().map_or_else(|| "null".to_owned(), |parent| quoted(parent)),
+            quoted(&self.task),
+        );
+        let text =
+            canonical(&document).map_err(|reason| InputError::Invalid { what: "identity inputs", reason })?;
+        Ok(Json::from_stored(&text))
     }
 
     /// The id: 64 hexadecimal digits.
@@ -138,14 +138,14 @@ impl Identity {
 
     /// The identity in a document.
     pub(crate) fn from_document(document: &Json) -> Result<Self, serde_json::Error> {
-        let Document { inputs, job, labels, parent, task, .. } = document.parse()?;
+        let Document { inputs, job, labels, parent, task, .. } = serde_json::from_str(document.as_str())?;
         let labels = labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let parent = parent.map(Text::from);
         Ok(Self {
             job: job.into(),
             task: task.into(),
             parent,
-            inputs: Json::from_serialize(&inputs)?,
+            inputs: Json::from_stored(inputs.get()),
             labels,
         })
     }
@@ -155,97 +155,5 @@ impl Identity {
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
         matches!((self.document(), other.document()), (Ok(a), Ok(b)) if a == b)
-    }
-}
-
-fn invalid(error: &serde_json::Error) -> InputError {
-    InputError::Invalid { what: "identity inputs", reason: error.to_string() }
-}
-
-/// JSON that means the same everywhere.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Strict;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON value")
-            }
-
-            fn visit_unit<E>(self) -> Result<Strict, E> {
-                Ok(Strict(Value::Null))
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Strict, E> {
-                Ok(Strict(value.into()))
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<Strict, E> {
-                Ok(Strict(value.into()))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Strict, E> {
-                match value.abs() <= MAX_SAFE as f64 {
-                    true => Ok(Strict(value.into())),
-                    false => Err(E::custom(format!("{value} is beyond 2^53 - 1; give it as a text"))),
-                }
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Strict, E> {
-                match value <= MAX_SAFE {
-                    true => Ok(Strict(value.into())),
-                    false => Err(E::custom(format!("{value} is beyond 2^53 - 1; give it as a text"))),
-                }
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Strict, E> {
-                match value.unsigned_abs() <= MAX_SAFE {
-                    true => Ok(Strict(value.into())),
-                    false => Err(E::custom(format!("{value} is beyond 2^53 - 1; give it as a text"))),
-                }
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Strict, A::Error> {
-                let mut values = Vec::new();
-                while let Some(Strict(value)) = list.next_element()? {
-                    values.push(value);
-                }
-                Ok(Strict(values.into()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Strict, A::Error> {
-                let mut members = serde_json::Map::new();
-                // How serde_json gives numbers if somebody has it built with `arbitrary_precision`.
-                if let Some(key) = object.next_key::<String>()? {
-                    if key == "$serde_json::private::Number" {
-                        return number(&object.next_value::<String>()?);
-                    }
-                    let Strict(value) = object.next_value()?;
-                    members.insert(key, value);
-                }
-                while let Some((key, Strict(value))) = object.next_entry::<String, _>()? {
-                    if members.contains_key(&key) {
-                        return Err(serde::de::Error::custom(format!("the key {key:?} is repeated")));
-                    }
-                    members.insert(key, value);
-                }
-                Ok(Strict(members.into()))
-            }
-        }
-
-        fn number<E: serde::de::Error>(text: &str) -> Result<Strict, E> {
-            match (text.parse(), text.parse(), text.parse()) {
-                (Ok(value), _, _) => Visit.visit_u64(value),
-                (_, Ok(value), _) => Visit.visit_i64(value),
-                (_, _, Ok(value)) => Visit.visit_f64(value),
-                _ => Err(E::custom(format!("{text} is no number"))),
-            }
-        }
-
-        deserializer.deserialize_any(Visit)
     }
 }

@@ -6,11 +6,13 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::TestStore;
+use execstore::redb::{ReadableDatabase, TableDefinition};
 use execstore::{
-    Error, Expect, Identity, InputError, Json, NewAttachment, NewExecution, Query, ReadError, Readable,
-    Update,
+    Error, ExecutionId, Expect, Identity, InputError, Json, NewAttachment, NewExecution, Query, ReadError,
+    Readable, Update,
 };
 use serde::Deserialize;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 #[derive(Deserialize)]
 struct Parts {
@@ -84,6 +86,8 @@ fn inputs_that_do_not_mean_the_same_everywhere_are_refused() {
         ("{\"a\": 1, \"b\": {\"c\": 1, \"c\": 1}}", "the key \"c\" is repeated"),
         ("{\"a\": 1, \"\\u0061\": 1}", "the key \"a\" is repeated"),
         ("1e400", "out of range"),
+        ("[-1e-400]", "out of range"),
+        ("\"\\ud800\"", "surrogate"),
     ] {
         let error = identity(inputs).id().unwrap_err();
         assert!(matches!(error, InputError::Invalid { what: "identity inputs", .. }), "{error:?}");
@@ -134,11 +138,61 @@ fn an_identity_belongs_to_its_id() {
     let new = NewExecution::identified(&identity("1")).unwrap().id("mine");
     store.create_execution(new, &[]).unwrap();
     assert_eq!(store.read(|r| r.verify_identity("mine")).unwrap(), None, "not under another id");
-    // How numbers come if serde_json is built to keep them as texts.
-    let text = |inputs: &str| identity(&format!("{{\"$serde_json::private::Number\": \"{inputs}\"}}")).id();
-    assert_eq!(text("3").unwrap(), identity("3").id().unwrap());
-    assert_eq!(text("-1.50").unwrap(), identity("-1.5").id().unwrap());
-    assert!(text("9007199254740992").is_err() && text("x").is_err());
+}
+
+/// Keys by which `serde_json` passes numbers and raw text to itself are keys like any other.
+#[test]
+fn private_keys_of_the_json_library_are_ordinary_ones() {
+    let store = TestStore::new();
+    let mut ids = Vec::new();
+    for key in ["$serde_json::private::Number", "$serde_json::private::RawValue"] {
+        for value in ["\"1\"", "\"1.0\"", "\"no number\"", "1", "{\"a\":1}"] {
+            let identity = identity(&format!("{{\"{key}\":{value}}}"));
+            ids.push(identity.id().unwrap());
+            store.create_execution(NewExecution::identified(&identity).unwrap(), &[]).unwrap();
+            assert_eq!(store.read(|r| r.verify_identity(ids.last().unwrap())).unwrap(), Some(identity));
+        }
+    }
+    ids.extend([identity("1").id().unwrap(), identity("{\"a\":1}").id().unwrap()]);
+    let all = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), all);
+}
+
+#[test]
+fn inputs_may_be_deep() {
+    let store = TestStore::new();
+    let depth = 200_000;
+    let identity = identity(&format!("{}{}", "[{\"a\":".repeat(depth) + "1", "}]".repeat(depth)));
+    let id = identity.id().unwrap();
+    store.create_execution(NewExecution::identified(&identity).unwrap(), &[]).unwrap();
+    assert_eq!(store.read(|r| r.verify_identity(&id)).unwrap(), Some(identity));
+}
+
+const ATTACHMENTS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("execstore/attachments");
+
+/// The key of an attachment's row: the execution's number is its place among those created.
+fn key_of(store: &TestStore, id: &ExecutionId, key: &str) -> Vec<u8> {
+    let r = store.begin_read().unwrap();
+    let mut all = r.query(&Query::new().oldest_first()).unwrap();
+    let place = all.position(|found| found.unwrap().id == *id).unwrap() as u64 + 1;
+    [&place.to_be_bytes(), key.as_bytes()].concat()
+}
+
+fn row(store: &TestStore, id: &ExecutionId, key: &str) -> Vec<u8> {
+    let table = store.database().begin_read().unwrap().open_table(ATTACHMENTS).unwrap();
+    table.get(&*key_of(store, id, key)).unwrap().unwrap().value().to_vec()
+}
+
+/// Puts a row under a key, its checksum put right.
+fn put_row(store: &TestStore, id: &ExecutionId, key: &str, row: &[u8]) {
+    let key = key_of(store, id, key);
+    let sum = xxh3_64(&row[8..]) ^ xxh3_64_with_seed(&key, 17);
+    let row = [&sum.to_le_bytes(), &row[8..]].concat();
+    let txn = store.database().begin_write().unwrap();
+    txn.open_table(ATTACHMENTS).unwrap().insert(&*key, &*row).unwrap();
+    txn.commit().unwrap();
 }
 
 #[test]
@@ -153,6 +207,7 @@ fn an_identity_that_was_altered_is_damage() {
         assert_eq!(store.read(|r| r.verify_identity(&id)).unwrap().unwrap(), identity);
         let before = store.read(|r| r.attachment_bytes(&id, "execstore/identity")).unwrap().unwrap();
         let before = String::from_utf8(before).unwrap();
+        let sound = row(&store, &id, "execstore/identity");
         for (altered, why) in [
             (before.replace("\"task\"", "\"tusk\""), "tusk"),
             (before.replace(":\"task\"", ":\"other\""), "gives the id"),
@@ -160,11 +215,15 @@ fn an_identity_that_was_altered_is_damage() {
             (before.replace("\"v\":1", "\"v\": 1"), "gives the id"),
             ("{".into(), "EOF"),
         ] {
-            store.put_attachment(&id, NewAttachment::bytes("execstore/identity", altered)).unwrap();
+            // As bytes whose checksums are right.
+            store.put_attachment(&id, NewAttachment::bytes("altered", altered)).unwrap();
+            let altered = row(&store, &id, "altered");
+            put_row(&store, &id, "execstore/identity", &altered);
             let error = store.begin_read().unwrap().verify_identity(&id).unwrap_err();
             assert!(matches!(&error, ReadError::Damaged(_)) && error.to_string().contains(why), "{error}");
         }
-        store.put_attachment(&id, NewAttachment::bytes("execstore/identity", before)).unwrap();
+        put_row(&store, &id, "execstore/identity", &sound);
+        store.write(|w| w.delete_attachment(&id, "altered")).unwrap();
         assert!(store.read(|r| r.verify_identity(&id)).is_ok());
     }
     store.create_execution(NewExecution::new("j").id("plain"), &[]).unwrap();

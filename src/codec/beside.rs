@@ -39,11 +39,15 @@ pub(crate) fn encode_attachment(
     out: &mut Vec<u8>,
 ) {
     let mut w = Writer::frame(out);
-    w.byte(match attachment.kind {
-        AttachmentKind::Bytes => 0,
-        AttachmentKind::Json => 1,
-        AttachmentKind::Uri => 2,
+    w.byte(match (attachment.kind, attachment.sha256) {
+        (AttachmentKind::Bytes, _) => 0,
+        (AttachmentKind::Json, None) => 1,
+        (AttachmentKind::Uri, _) => 2,
+        (AttachmentKind::Json, Some(_)) => 3,
     });
+    if let (AttachmentKind::Json, Some(hash)) = (attachment.kind, attachment.sha256) {
+        w.rest(&hash);
+    }
     w.text(&attachment.content_type);
     w.number(attachment.size);
     w.time(attachment.modified_at);
@@ -60,10 +64,11 @@ pub(crate) fn encode_attachment(
 /// Decodes the row of an attachment.
 pub(crate) fn decode_attachment(table: u8, key: &[u8], value: &[u8]) -> Result<(Attachment, Value), Reason> {
     let mut r = Reader::new(check_frame(table, key, value)?);
-    let kind = match r.byte()? {
-        0 => AttachmentKind::Bytes,
-        1 => AttachmentKind::Json,
-        2 => AttachmentKind::Uri,
+    let (kind, sha256) = match r.byte()? {
+        0 => (AttachmentKind::Bytes, None),
+        1 => (AttachmentKind::Json, None),
+        2 => (AttachmentKind::Uri, None),
+        3 => (AttachmentKind::Json, Some(r.hash()?)),
         other => return Err(format!("there is no kind {other} of attachment")),
     };
     let (content_type, size, modified_at) = (r.text()?.into(), r.number()?, r.time()?);
@@ -79,7 +84,7 @@ pub(crate) fn decode_attachment(table: u8, key: &[u8], value: &[u8]) -> Result<(
     {
         return Err(format!("{} bytes are there, not {size}", bytes.len()));
     }
-    Ok((Attachment { key: name_of(key)?.1, kind, content_type, size, modified_at }, value))
+    Ok((Attachment { key: name_of(key)?.1, kind, content_type, size, modified_at, sha256 }, value))
 }
 
 /// An output stream, and where its bytes are.
@@ -215,13 +220,15 @@ mod tests {
         let key = name_row(7, "né");
         assert_eq!(name_of(&key).unwrap(), (7, "né".into()));
         let mut out = Vec::new();
-        for (kind, size, value) in [
-            (AttachmentKind::Bytes, 3, Value::Inline(vec![0, 255, 1])),
-            (AttachmentKind::Json, 1 << 40, Value::Blob(9)),
-            (AttachmentKind::Uri, 77, Value::Inline(b"file:///x".to_vec())),
+        for (kind, sha256, size, value) in [
+            (AttachmentKind::Bytes, None, 3, Value::Inline(vec![0, 255, 1])),
+            (AttachmentKind::Json, None, 1 << 40, Value::Blob(9)),
+            (AttachmentKind::Json, Some([7; 32]), 1 << 40, Value::Blob(9)),
+            (AttachmentKind::Uri, None, 77, Value::Inline(b"file:///x".to_vec())),
         ] {
-            let attachment =
-                Attachment { key: "né".into(), kind, content_type: "a/b".into(), size, modified_at: at };
+            let (key, content_type, modified_at) = ("né".into(), "a/b".into(), at);
+            let attachment = Attachment { key, kind, content_type, size, modified_at, sha256 };
+            let key = name_row(7, "né");
             encode_attachment(1, &key, (&attachment, &value), &mut out);
             assert_eq!(decode_attachment(1, &key, &out).unwrap(), (attachment, value));
         }

@@ -17,7 +17,7 @@ mod wire;
 
 pub(crate) use beside::{
     OutputRow, Value, decode_attachment, decode_chunk, decode_node, decode_output, decode_progress,
-    encode_attachment, encode_chunk, encode_node, encode_output, encode_progress, name_row,
+    encode_attachment, encode_chunk, encode_node, encode_output, encode_progress, name_of, name_row,
 };
 pub(crate) use bulk::{BulkKind, BulkPlace, decode_bulk, encode_bulk};
 pub(crate) use change::{decode_change, decode_change_number, encode_change};

@@ -21,6 +21,7 @@ use crate::text::Text;
 use crate::time::Timestamp;
 
 pub use new::NewExecution;
+pub(crate) use update::PayloadEdit;
 pub use update::Update;
 
 /// A small sorted map of strings: at most 64 labels of 128 + 256 bytes.

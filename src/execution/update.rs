@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Desired, Execution, check_payload, link};
+use super::{Desired, Execution, link};
 use crate::error::{InputError, WriteError};
 use crate::fingerprint::Fingerprint;
 use crate::id::{ExecutionId, Revision};
 use crate::json::Json;
 use crate::lifecycle::{Lifecycle, State};
-use crate::limits::{LongTexts, MAX_MESSAGE, MAX_NAME, check_text};
+use crate::limits::{LongTexts, MAX_MESSAGE, MAX_NAME};
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -44,8 +44,9 @@ impl<T> Edit<T> {
     }
 }
 
+/// What becomes of the payload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum PayloadEdit {
+pub(crate) enum PayloadEdit {
     #[default]
     Leave,
     Replace(Json),
@@ -210,6 +211,9 @@ impl Update {
     }
 
     /// Applies a JSON merge patch (RFC 7396) to the payload: see [`Json::merge_patch`].
+    ///
+    /// In a patch `null` removes, so a struct whose `Option` is `None` removes that member; `#[serde(skip_serializing_if =
+    /// "Option::is_none")]` leaves it alone.
     pub fn merge_payload(mut self, patch: impl Into<Json>) -> Self {
         self.payload = PayloadEdit::Merge(patch.into());
         self
@@ -238,9 +242,8 @@ impl Update {
 }
 
 impl Update {
-    /// The payload that comes of it is made of the one before it.
-    pub(crate) fn merges(&self) -> bool {
-        matches!(self.payload, PayloadEdit::Merge(_))
+    pub(crate) fn take_payload(&mut self) -> PayloadEdit {
+        std::mem::take(&mut self.payload)
     }
 
     /// Makes the texts for people fit.
@@ -254,12 +257,11 @@ impl Update {
 }
 
 impl Execution {
-    /// The record after `update`, one revision on. Checks everything; changes nothing on an error.
+    /// The record after `update`, one revision on, its payload as it was. Checks everything; changes nothing on an error.
     pub(crate) fn apply(
         &self,
         update: Update,
         lifecycle: &Lifecycle,
-        max_payload: usize,
         now: Timestamp,
     ) -> Result<Execution, WriteError> {
         let mut after = self.header.clone();
@@ -288,26 +290,7 @@ impl Execution {
             };
         }
         after.check()?;
-        let payload = match update.payload {
-            PayloadEdit::Leave => self.payload.clone(),
-            PayloadEdit::Replace(payload) => {
-                check_text("payload", &payload)?;
-                payload
-            }
-            PayloadEdit::Merge(patch) => {
-                check_payload(&patch, max_payload)?;
-                if let Some(damage) = &self.damage {
-                    return Err(WriteError::Damaged((**damage).clone()));
-                }
-                self.payload.merge_patch(&patch).map_err(WriteError::MergePatch)?
-            }
-        };
-        // A lowered limit does not lock up records that were within the old one.
-        if payload != self.payload {
-            check_payload(&payload, max_payload)?;
-        }
-        let damage = self.damage.clone().filter(|_| payload == self.payload);
-        Ok(Execution { header: after, payload, damage })
+        Ok(Execution { header: after, payload: self.payload.clone(), damage: self.damage.clone() })
     }
 
     fn next_state(&self, to: Text, lifecycle: &Lifecycle) -> Result<State, WriteError> {
@@ -364,7 +347,7 @@ mod tests {
     #[test]
     fn an_update_leaves_what_it_does_not_name() {
         let (lifecycle, before) = running();
-        let after = before.apply(Update::new(), &lifecycle, 1_000, at(20)).unwrap();
+        let after = before.apply(Update::new(), &lifecycle, at(20)).unwrap();
         let mut expected = before.clone();
         expected.header.revision = Revision(2);
         expected.header.modified_at = at(20);
@@ -380,35 +363,34 @@ mod tests {
             .parent("p")
             .desired(Desired::Running)
             .remove_label("a")
-            .label("b", "2")
-            .payload(Json::from_text("{\"x\":1}").unwrap());
-        let set = before.apply(update, &lifecycle, 1_000, at(20)).unwrap();
+            .label("b", "2");
+        let set = before.apply(update, &lifecycle, at(20)).unwrap();
         assert_eq!((set.message.as_deref(), set.name.as_deref()), (None, Some("n")));
         assert_eq!(set.parent.as_ref().unwrap(), &"p");
         assert_eq!(set.labels, Labels::from([("b".into(), "2".into())]));
-        let update = Update::new().clear_name().clear_parent().clear_desired().clear_labels().clear_payload();
-        let cleared = set.apply(update, &lifecycle, 1_000, at(21)).unwrap();
+        let update = Update::new().clear_name().clear_parent().clear_desired().clear_labels();
+        let cleared = set.apply(update, &lifecycle, at(21)).unwrap();
         assert_eq!((&cleared.name, &cleared.parent, cleared.desired), (&None, &None, Desired::Pending));
-        assert!(cleared.labels.is_empty() && cleared.payload.is_null());
+        assert!(cleared.labels.is_empty());
     }
 
     #[test]
     fn times_never_go_back() {
         let (lifecycle, before) = running();
-        let after = before.apply(Update::to("Completed"), &lifecycle, 1_000, at(3)).unwrap();
+        let after = before.apply(Update::to("Completed"), &lifecycle, at(3)).unwrap();
         assert_eq!((after.modified_at, after.completed_at), (at(10), Some(at(10))));
     }
 
     #[test]
     fn transitions_are_checked() {
         let (lifecycle, running) = running();
-        let apply = |e: &Execution, to: &str| e.apply(Update::to(to), &lifecycle, 1_000, at(20));
+        let apply = |e: &Execution, to: &str| e.apply(Update::to(to), &lifecycle, at(20));
         assert!(matches!(apply(&running, "New"), Err(WriteError::Transition { .. })));
         assert!(matches!(apply(&running, "Running"), Err(WriteError::Transition { .. })));
         assert!(matches!(apply(&running, "Gone"), Err(WriteError::UnknownState { .. })));
         let ended = apply(&running, "Failed").unwrap();
         assert!(matches!(apply(&ended, "Completed"), Err(WriteError::Terminal { .. })));
-        let relabelled = ended.apply(Update::new().label("x", "y"), &lifecycle, 1_000, at(30)).unwrap();
+        let relabelled = ended.apply(Update::new().label("x", "y"), &lifecycle, at(30)).unwrap();
         assert_eq!(relabelled.completed_at, Some(at(20)));
     }
 }

@@ -4,10 +4,9 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::Writer;
-use crate::attachment::{Attachment, AttachmentKind, NewAttachment};
+use crate::attachment::{Attachment, AttachmentKind, NewAttachment, check_own};
 use crate::codec::{Doomed, Value};
 use crate::error::{ReadError, StorageError, WriteError};
-use crate::limits::check_name;
 use crate::reader::sealed::View;
 use crate::text::Text;
 
@@ -22,7 +21,8 @@ pub(crate) const CHUNK: usize = 64 * 1024 - 256;
 /// revision and the change log as they are; to have them change together with the record, put them in the
 /// transaction of the update. They are deleted with their execution.
 impl Writer<'_> {
-    /// Puts a value beside an execution, in the place of the one of this key if there is one.
+    /// Puts a value beside an execution, in the place of the one of this key if there is one. Keys that begin with `execstore/`
+    /// are the store's own, and refused.
     ///
     /// Readers see the old value until the commit. Values up to 1 KiB cost a row, larger ones a row more for each 64 KiB.
     pub fn put_attachment(
@@ -31,6 +31,7 @@ impl Writer<'_> {
         new: NewAttachment,
     ) -> Result<Attachment, WriteError> {
         let number = self.existing(id.as_ref())?;
+        check_own(&new.key)?;
         let attachment = new.build(self.context.clock.now())?;
         let before = self.replaced(number, &attachment.key)?;
         self.storing(|w| {
@@ -98,7 +99,9 @@ impl Writer<'_> {
             content_type: content_type.into(),
             size: 0,
             modified_at: self.context.clock.now(),
+            sha256: None,
         };
+        check_own(&attachment.key)?;
         attachment.check()?;
         if self.may_run_again {
             return Err(WriteError::SourceInBatch);
@@ -144,14 +147,14 @@ impl Writer<'_> {
         }
     }
 
-    /// Deletes an attachment; `false` if there was none of this key.
+    /// Deletes an attachment; `false` if there was none of this key. The store's own are refused.
     pub fn delete_attachment(
         &mut self,
         id: impl AsRef<str>,
         key: impl AsRef<str>,
     ) -> Result<bool, WriteError> {
         let (number, key) = (self.existing(id.as_ref())?, key.as_ref());
-        check_name("attachment key", key)?;
+        check_own(key)?;
         let Some(blob) = self.replaced(number, key)? else { return Ok(false) };
         self.storing(|w| {
             if let Some(blob) = blob {

@@ -174,7 +174,7 @@ impl<'t> Writer<'t> {
         let identity =
             identity.map(|new| new.build(now).map(|attachment| (attachment, new.value))).transpose()?;
         let mut execution = new.build(&self.context.lifecycle, self.payload_limit(), now)?;
-        let moved = self.fit_payload(&mut execution, 0, now)?;
+        let moved = self.first_payload(&mut execution, now)?;
         check_events(events)?;
         if self.tables.number(execution.id.as_str())?.is_some() {
             return Err(WriteError::AlreadyExists { id: execution.id.clone() });
@@ -256,17 +256,9 @@ impl<'t> Writer<'t> {
         update.fit_texts(self.context.long_texts);
         let events = &*NewEvent::fit_all(events, self.context.long_texts);
         check_events(events)?;
-        // A lowered limit does not keep a payload from becoming smaller.
-        let most = if update.merges() { before.payload.as_str().len() } else { 0 };
-        let limit = self.payload_limit().max(most);
-        let mut after = before.apply(update, &self.context.lifecycle, limit, now)?;
-        let moved = match after.payload != before.payload {
-            true => {
-                let moved = self.fit_payload(&mut after, most, now)?;
-                Some((self.stale(place.number, &after.payload, &moved)?, moved))
-            }
-            false => None,
-        };
+        let edit = update.take_payload();
+        let mut after = before.apply(update, &self.context.lifecycle, now)?;
+        let beside = self.next_payload(place.number, &mut after, edit, now)?;
         after.header.event_count += events.len() as u64;
         self.check_links(&after.header, Some(&before.header))?;
         let mut undo = Undo::between(&before.header, &after.header);
@@ -282,9 +274,7 @@ impl<'t> Writer<'t> {
             }
             w.put_record(place.number, payload_version, &after, new_payload)?;
             w.put_events(place.number, before.event_count, events, now)?;
-            if let Some((stale, moved)) = moved {
-                w.put_moved(place.number, stale, moved)?;
-            }
+            w.put_moved(place.number, beside)?;
             let entry = Entry {
                 kind: ChangeKind::Updated,
                 time: now,
