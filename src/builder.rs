@@ -100,8 +100,9 @@ impl Builder {
     /// The states and transitions of the store. A new store without one gets [`Lifecycle::compute_node`].
     ///
     /// A store that is there must have been made with the same one, or with one that this one only adds
-    /// states or transitions to; the additions are recorded. Without this, a store is opened with the
-    /// lifecycle that it has.
+    /// states or transitions to; the additions are recorded. States that were added to the file since, by a later release of
+    /// the caller's, may be missing here as long as no execution is in one of them: they stay recorded, and so do the
+    /// transitions to and from them. Without this, a store is opened with the lifecycle that it has.
     pub fn set_lifecycle(&mut self, lifecycle: Lifecycle) -> &mut Self {
         self.lifecycle = Some(lifecycle);
         self

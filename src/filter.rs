@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::change::{Change, ChangeKind};
 use crate::error::ReadError;
+use crate::execution::Header;
 use crate::lifecycle::Lifecycle;
 use crate::query::Query;
 use crate::text::Text;
@@ -12,7 +13,7 @@ use crate::text::Text;
 ///
 /// A part that is named several times lets through what any of its values does, but for labels, all of which
 /// must be there. A part of which an empty list was named lets nothing through. Conditions on the record look at it as it was right after the change, and for a deleted
-/// execution at the last one.
+/// execution at the last one; [`including_left`](Filter::including_left) has them look at the record before as well.
 ///
 /// ```
 /// use execstore::{ChangeKind, Filter};
@@ -29,6 +30,18 @@ pub struct Filter {
     entered: Option<Vec<Text>>,
     labels: Vec<(Text, Text)>,
     queries: Vec<Query>,
+    left: bool,
+}
+
+/// How an execution came to be let through: see [`Filter::matched`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Match {
+    /// The filter holds for it since this change, its creation perhaps.
+    Entered,
+    /// The filter held for it before, and holds still.
+    Stayed,
+    /// The filter held for it before, and does not any more: it changed, or was deleted.
+    Left,
 }
 
 impl Filter {
@@ -106,16 +119,63 @@ impl Filter {
         self
     }
 
+    /// Lets through also the changes by which an execution leaves: those after which the conditions on the record do not hold
+    /// any more, but did before. [`matched`](Filter::matched) tells them from the others. Whoever keeps a copy of what matches
+    /// needs it to know what to remove.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use execstore::{Expect, NewExecution, Query, Start, Store, Update};
+    /// use execstore::{Filter, Match};
+    /// # let store = Store::in_memory()?;
+    /// let filter = Filter::any().matching(Query::new().live()).including_left();
+    /// let mut watcher = store.watch(Start::Latest, filter.clone())?;
+    /// store.create_execution(NewExecution::new("j").id("e").state("Running"), &[])?;
+    /// store.update("e", &Expect::any(), Update::to("Completed"), &[])?;
+    /// let changes = watcher.next_batch(100, Duration::from_secs(1))?;
+    /// let how: Vec<_> = changes.iter().map(|change| filter.matched(change)).collect();
+    /// assert_eq!(how, [Some(Match::Entered), Some(Match::Left)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn including_left(mut self) -> Self {
+        self.left = true;
+        self
+    }
+
     /// `true` if the filter lets the change through.
     pub fn matches(&self, change: &Change) -> bool {
-        let header = &change.header;
+        self.is_of_kind(change)
+            && (self.holds(&change.header)
+                || (self.left && change.before().is_some_and(|before| self.holds(&before))))
+    }
+
+    /// How the execution stands to the conditions on the record, before and after the change: `None` if they hold neither
+    /// before nor after, or if the change is not of a kind, or into a state, that the filter names. A deleted execution for which they
+    /// held has left.
+    pub fn matched(&self, change: &Change) -> Option<Match> {
+        let before = change.before().is_some_and(|before| self.holds(&before));
+        let after = change.after().is_some_and(|after| self.holds(after));
+        match (before, after) {
+            _ if !self.is_of_kind(change) => None,
+            (false, true) => Some(Match::Entered),
+            (true, true) => Some(Match::Stayed),
+            (true, false) => Some(Match::Left),
+            (false, false) => None,
+        }
+    }
+
+    fn is_of_kind(&self, change: &Change) -> bool {
+        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&change.kind))
+            && self.entered.as_ref().is_none_or(|states| has_entered(change, states))
+    }
+
+    /// The conditions on the record.
+    fn holds(&self, header: &Header) -> bool {
         let among =
             |set: &Option<HashSet<Text>>, value: &str| set.as_ref().is_none_or(|set| set.contains(value));
-        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&change.kind))
-            && among(&self.jobs, header.job_id.as_str())
+        among(&self.jobs, header.job_id.as_str())
             && among(&self.executions, header.id.as_str())
             && among(&self.namespaces, &header.namespace)
-            && self.entered.as_ref().is_none_or(|states| has_entered(change, states))
             && self.labels.iter().all(|(key, value)| header.labels.get(key) == Some(value))
             && self.queries.iter().all(|query| query.matches(header))
     }

@@ -115,7 +115,7 @@ pub use error::{
 pub use event::{Event, NewEvent};
 pub use execution::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, NewExecution, Update};
 pub use expect::Expect;
-pub use filter::Filter;
+pub use filter::{Filter, Match};
 pub use follow::OutputFollower;
 pub use history::{Durations, LabelCount, Matches, TableSize, Trace, Tree};
 pub use id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision, StoreIncarnation};

@@ -300,26 +300,33 @@ impl Lifecycle {
         self.nodes.get(code as usize).map(|node| node.successors.as_slice()).unwrap_or_default()
     }
 
-    /// `recorded` with what `self` adds to it, or `None` if `self` lacks or alters something that is
-    /// recorded. The recorded states keep their codes.
-    pub(crate) fn extend(&self, recorded: &Lifecycle) -> Option<Lifecycle> {
-        let mut merged = Self::builder();
+    /// `recorded` with what `self` adds to it, and the recorded states that `self` lacks, as one of an earlier release does; `None`
+    /// if `self` alters something that is recorded. The recorded states keep their codes.
+    pub(crate) fn extend(&self, recorded: &Lifecycle) -> Option<(Lifecycle, Vec<State>)> {
+        let (mut merged, mut lacking) = (Self::builder(), Vec::new());
         for state in recorded.states() {
-            if self.state(state)?.phase != state.phase {
-                return None;
-            }
-            if !recorded.successors(state).all(|next| self.allows(state, next)) {
-                return None;
+            match self.state(state) {
+                Some(own) if own.phase != state.phase => return None,
+                Some(_) => {}
+                None => lacking.push(state.clone()),
             }
             merged = merged.state(state, state.phase);
+        }
+        let lacks = |state: &State| lacking.contains(state);
+        for state in recorded.states().filter(|state| !lacks(state)) {
+            if recorded.successors(state).any(|next| !lacks(next) && !self.allows(state, next)) {
+                return None;
+            }
         }
         for state in self.states().filter(|state| recorded.state(state).is_none()) {
             merged = merged.state(state, state.phase);
         }
-        for state in self.states() {
-            merged = merged.transitions(state, self.successors(state));
+        for lifecycle in [recorded, self] {
+            for state in lifecycle.states() {
+                merged = merged.transitions(state, lifecycle.successors(state));
+            }
         }
-        merged.build().ok()
+        Some((merged.build().ok()?, lacking))
     }
 }
 
@@ -478,14 +485,20 @@ mod tests {
             .transition("P", "R")
             .build()
             .unwrap();
-        let merged = more.extend(&old).unwrap();
+        let (merged, lacking) = more.extend(&old).unwrap();
+        assert!(lacking.is_empty());
         assert_eq!((merged.code("R"), merged.code("D"), merged.code("P")), (Some(0), Some(1), Some(2)));
         assert!(merged.allows("P", "R") && merged.allows("R", "D"));
-        assert!(old.extend(&more).is_none(), "a state is missing");
+        let (kept, lacking) = old.extend(&more).unwrap();
+        assert_eq!(
+            (kept, lacking),
+            (more.clone(), vec![more.state("P").unwrap().clone()]),
+            "an earlier release's"
+        );
         let altered = Lifecycle::builder().pending("R").terminal("D").transition("R", "D").build().unwrap();
         assert!(altered.extend(&old).is_none(), "a phase is altered");
         let fewer = Lifecycle::builder().live("R").terminal("D").build().unwrap();
         assert!(fewer.extend(&old).is_none(), "a transition is missing");
-        assert_eq!(old.extend(&old), Some(old.clone()));
+        assert_eq!(old.extend(&old), Some((old.clone(), Vec::new())));
     }
 }

@@ -16,7 +16,7 @@ use crate::execution::Labels;
 use crate::handle::{LastHandle, let_go};
 use crate::id::StoreIncarnation;
 use crate::journaling::{Home, Journaling, journal_path, open_error, sync_folder};
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, State};
 use crate::schema::{FORMAT, Tag};
 use crate::seal::Seal;
 use crate::shared::Shared;
@@ -120,9 +120,9 @@ fn finish(
     if builder.tamper_evident && !meta.sealed {
         return Err(OpenError::NotTamperEvident);
     }
-    let lifecycle = match &builder.lifecycle {
+    let (lifecycle, lacking) = match &builder.lifecycle {
         Some(given) => extended(given, &meta.lifecycle)?,
-        None => meta.lifecycle.clone(),
+        None => (meta.lifecycle.clone(), Vec::new()),
     };
     let mut journal = match (home, meta.journal) {
         (Some(home), 0) => Some(Journaling::idle(home)),
@@ -133,6 +133,7 @@ fn finish(
     if !journaled && let Some(journal) = journal.take() {
         journal.close(shield(|| db.begin_write())?)?;
     }
+    check_unused(&db, builder, &meta.lifecycle, &lacking)?;
     let incarnation = if builder.restored { draw_incarnation() } else { meta.incarnation };
     if lifecycle != meta.lifecycle || incarnation != meta.incarnation {
         record(&db, &lifecycle, incarnation)?;
@@ -154,10 +155,30 @@ fn finish(
     Ok(Store::from_shared(shared, builder))
 }
 
-fn extended(given: &Lifecycle, recorded: &Lifecycle) -> Result<Lifecycle, OpenError> {
+/// The lifecycle to go on with, and the recorded states that the given one lacks.
+fn extended(given: &Lifecycle, recorded: &Lifecycle) -> Result<(Lifecycle, Vec<State>), OpenError> {
     given
         .extend(recorded)
         .ok_or_else(|| OpenError::Lifecycle { expected: given.to_string(), found: recorded.to_string() })
+}
+
+/// States that the given lifecycle lacks do not matter while nobody is in them.
+fn check_unused(
+    db: &Database,
+    builder: &Builder,
+    recorded: &Lifecycle,
+    lacking: &[State],
+) -> Result<(), OpenError> {
+    let Some(given) = builder.lifecycle.as_ref().filter(|_| !lacking.is_empty()) else { return Ok(()) };
+    let totals = Tables::new(Snapshot(shield(|| db.begin_read())?)).totals().map_err(open_error)?;
+    let count = |state: &State| recorded.code(state.as_str()).map_or(0, |code| totals.count(code));
+    match lacking.iter().find(|state| count(state) > 0) {
+        None => Ok(()),
+        Some(state) => Err(OpenError::Lifecycle {
+            expected: given.to_string(),
+            found: format!("{recorded} (executions in {state}: {})", count(state)),
+        }),
+    }
 }
 
 /// Makes an empty store in a database, in one transaction.
