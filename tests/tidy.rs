@@ -70,7 +70,7 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
 
 #[test]
 fn every_file_says_what_it_is() {
-    for folder in ["src", "tests", "docs/examples", "benches"] {
+    for folder in ["src", "tests", "docs/examples", "benches", "campaigns"] {
         for file in rust_files(folder) {
             let text = fs::read_to_string(&file).unwrap();
             assert!(text.starts_with("//! "), "{} does not begin with what it is", file.display());

@@ -1,0 +1,133 @@
+//! Everything that can be read from a store, as text, to compare with what should be there.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
+use execstore::{Builder, Execution, LogRetention, Query, Readable, Store, Timestamp};
+
+use super::{Job, Outcome};
+
+/// A table of the caller's own.
+pub const OWN: TableDefinition<'_, u64, u64> = TableDefinition::new("the caller's own");
+
+/// A clock that says which operation it is, so that a store with the same operations is equal.
+#[derive(Clone, Default)]
+pub struct Ticks(Arc<AtomicI64>);
+
+impl Ticks {
+    pub fn set(&self, operation: u64) {
+        self.0.store(operation as i64 * 1_000, Ordering::Relaxed);
+    }
+}
+
+pub fn builder(job: &Job, ticks: &Ticks) -> Builder {
+    let ticks = ticks.0.clone();
+    let mut builder = Store::builder();
+    builder
+        .set_cache_size(8 * 1024 * 1024)
+        .set_journal(job.journal)
+        .set_log_retention(LogRetention::new().max_count(60))
+        .set_clock(move || Timestamp::from_nanos(ticks.load(Ordering::Relaxed)));
+    builder
+}
+
+/// The file is whole: every record, index row, counter and entry of the log agrees with the others.
+pub fn verified(store: &Store) -> Outcome<()> {
+    let report = store.verify()?;
+    if report.is_clean() { Ok(()) } else { Err(format!("verify: {report}").into()) }
+}
+
+/// Everything, in the order of creation and of the log.
+pub fn whole(store: &Store) -> Outcome<String> {
+    let mut text = String::new();
+    {
+        let r = store.begin_read()?;
+        let page = r.page(&Query::new().oldest_first().limit(10_000))?;
+        if !page.damaged.is_empty() || page.next.is_some() {
+            return Err(format!("damaged: {:?}", page.damaged).into());
+        }
+        for execution in &page.executions {
+            writeln!(text, "{:?}", execution.header())?;
+            one(&r, execution, &mut text)?;
+        }
+        for change in r.changes(..)? {
+            let change = change?;
+            writeln!(
+                text,
+                "{change:?} {:?} {:?}",
+                r.payload_before(&change)?.map(|payload| payload.as_str().len()),
+                r.payload_after(&change)?.map(|payload| payload.as_str().len())
+            )?;
+        }
+        writeln!(text, "{:?} {:?} {:?}", r.counts()?, r.checkpoints()?, r.head()?)?;
+    }
+    let txn = store.database().begin_read()?;
+    if let Ok(table) = txn.open_table(OWN) {
+        for row in table.iter()? {
+            let (key, value) = row?;
+            writeln!(text, "own {} {}", key.value(), value.value())?;
+        }
+    }
+    Ok(text)
+}
+
+/// What one caller wrote among others: the executions of a job, without their places among those of other jobs.
+pub fn of_job(store: &Store, job: &str) -> Outcome<String> {
+    let mut text = String::new();
+    let r = store.begin_read()?;
+    for execution in r.by_job(job)? {
+        let execution = execution?;
+        let (revision, labels) = (execution.revision, &execution.labels);
+        writeln!(
+            text,
+            "{} {} {revision:?} {labels:?} {:?}",
+            execution.id, execution.state, execution.message
+        )?;
+        one(&r, &execution, &mut text)?;
+    }
+    Ok(text)
+}
+
+/// Payload, events, and what lies beside the record.
+fn one(r: &impl Readable, execution: &Execution, text: &mut String) -> Outcome<()> {
+    let id = &execution.id;
+    if r.get(id)?.as_ref() != Some(execution) {
+        return Err(format!("{id}: a look-up and a list differ").into());
+    }
+    writeln!(text, "  payload {}", execution.payload_json().as_str())?;
+    for event in r.events(id, ..)? {
+        let event = event?;
+        writeln!(text, "  event {:?} {} {:?}", event.seq, event.topic, event.message)?;
+    }
+    for attachment in r.attachments(id, "")? {
+        let attachment = attachment?;
+        let bytes = r.attachment_bytes(id, &attachment.key)?.unwrap_or_default();
+        writeln!(text, "  attachment {} {} {}", attachment.key, attachment.size, sum(&bytes))?;
+    }
+    for output in r.outputs(id)? {
+        let output = output?;
+        write!(text, "  output {}", output.name)?;
+        let mut at = 0;
+        while let Some(part) =
+            r.read_output(id, &output.name, at, 5_000)?.filter(|part| !part.bytes.is_empty())
+        {
+            write!(text, " {} {}", part.next(), sum(&part.bytes))?;
+            at = part.next();
+        }
+        writeln!(text)?;
+    }
+    for node in r.nodes(id)? {
+        let node = node?;
+        writeln!(text, "  node {} {:?}", node.name, node.state)?;
+    }
+    Ok(())
+}
+
+/// FNV-1a, 64 bits.
+pub fn sum(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
