@@ -187,7 +187,7 @@ impl Builder {
         self
     }
 
-    /// How many rows of what was deleted one transaction removes at most; 512 by default, which takes a few milliseconds. Each 4 KiB
+    /// How many rows of what was deleted one transaction removes at most; 1,024 by default, which takes a few milliseconds. Each 4 KiB
     /// of a row count as one more. A deletion or a trimming that has more leaves the rest to steps of this size, which follow in the
     /// background: see [`Store::maintain`]. At least 1.
     pub fn set_removal_step(&mut self, rows: u64) -> &mut Self {

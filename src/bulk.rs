@@ -23,6 +23,8 @@ use crate::writer::Writer;
 const BATCH: usize = 500;
 /// Bytes after which a transaction is committed, however few executions it has.
 const BYTES: usize = 4 << 20;
+/// And rows: an execution may have many, and what is deleted takes its own away.
+const ROWS: u64 = 5_000;
 
 /// What a bulk operation has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -242,7 +244,7 @@ impl<'p> Bulk<'p> {
             let left = limit.saturating_sub(next.done + next.refused);
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch);
             let (found, exhausted) = find(&writer, query, &next, most, report)?;
-            let (many, wrote) = (found.len(), writer.written());
+            let (many, wrote, rows) = (found.len(), writer.written(), writer.rows_written());
             let mut seen = 0;
             for (number, row) in found {
                 seen += 1;
@@ -255,7 +257,7 @@ impl<'p> Bulk<'p> {
                         report.first_refusal.get_or_insert_with(|| refusal.to_string());
                     }
                 }
-                if writer.written() - wrote >= BYTES {
+                if writer.written() - wrote >= BYTES || writer.rows_written() - rows >= ROWS {
                     break;
                 }
             }

@@ -1,11 +1,16 @@
 //! How a write transaction becomes durable: through the journal where that is possible, else through redb.
 
+use std::sync::atomic::Ordering;
+
 use redb::{Durability, WriteTransaction};
 
 use crate::error::{CommitError, StorageError};
 use crate::redo::Redo;
 use crate::shared::Shared;
 use crate::tables::{finish, roll_back, shield};
+
+/// Bytes of redo after which a checkpoint is worth two commits more.
+const HELD_BACK: usize = 1 << 20;
 
 /// Commits. `entered`: the transaction may hold writes that the redo does not.
 pub(crate) fn commit(
@@ -35,7 +40,10 @@ pub(crate) fn commit(
             }
             (Some(journal), Some((from, to)), false) if journal.takes(from, &redo.body) => {
                 match journal.append(from, to, &redo.body, !durable) {
-                    Ok(()) => visible_only(txn),
+                    Ok(()) => {
+                        shared.held_back.fetch_add(redo.body.len(), Ordering::Relaxed);
+                        visible_only(txn)
+                    }
                     Err(error) => {
                         // The record may be whole on the disk, although the sync failed.
                         roll_back(txn);
@@ -43,7 +51,13 @@ pub(crate) fn commit(
                     }
                 }
             }
-            (Some(journal), ..) => journal.checkpoint(&shared.context, txn),
+            (Some(journal), ..) => {
+                let result = journal.checkpoint(&shared.context, txn);
+                if result.is_ok() && shared.held_back.swap(0, Ordering::Relaxed) > HELD_BACK {
+                    free_pages(shared);
+                }
+                result
+            }
         },
     };
     shared.forget_snapshot();
@@ -64,4 +78,19 @@ fn plain(mut txn: WriteTransaction, durable: bool) -> Result<(), CommitError> {
 fn visible_only(mut txn: WriteTransaction) -> Result<(), CommitError> {
     shield(|| txn.set_durability(Durability::None)).map_err(CommitError::Unknown)?;
     shield(|| txn.commit()).map_err(CommitError::Unknown)
+}
+
+/// What was replaced since the checkpoint before is not free yet: redb keeps it through the durable commit after it, and gives it back in
+/// the next two. Without them here the file would hold a third copy of whatever is updated. They have nothing to write.
+fn free_pages(shared: &Shared) {
+    for _ in 0..2 {
+        // A transaction of the caller's own may have come between; then that one does it.
+        let Ok(mut txn) = shield(|| shared.db.try_begin_write()) else { return };
+        txn.set_quick_repair(true);
+        if finish(txn).is_err() {
+            // What the caller wrote is durable all the same.
+            shared.poison();
+            return;
+        }
+    }
 }

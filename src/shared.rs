@@ -1,6 +1,6 @@
 //! What the handles and transactions of one store share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) retention: LogRetention,
     /// The removal of what was deleted.
     pub(crate) sweeping: Background,
+    /// Bytes of redo since the last checkpoint.
+    pub(crate) held_back: AtomicUsize,
     poisoned: AtomicBool,
     closed: AtomicBool,
     /// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
@@ -59,6 +61,7 @@ impl Shared {
             turnstile: Turnstile::new(write_limit),
             retention,
             sweeping: Background::default(),
+            held_back: AtomicUsize::new(0),
             poisoned: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             latest: Mutex::new(None),

@@ -286,3 +286,25 @@ fn the_rows_go_without_a_further_write_and_after_a_crash_too() {
     assert_eq!(store.maintain().unwrap().waiting, 0);
     assert_eq!((waiting(&store), rows(&store)), (0, 9));
 }
+
+#[test]
+fn a_bulk_deletion_of_executions_with_many_rows_has_bounded_transactions() {
+    let store = TestStore::with(Store::builder().set_removal_step(1_000_000));
+    let events: Vec<_> = (0..700).map(|_| NewEvent::new("t")).collect();
+    for n in 0..40 {
+        store.write(|w| w.create(NewExecution::new("j").id(n.to_string()), &events)).unwrap();
+    }
+    let mut most = 0;
+    let mut before = 0;
+    store
+        .bulk(Query::new())
+        .on_progress(|so_far| {
+            most = most.max(so_far.changed - before);
+            before = so_far.changed;
+            std::ops::ControlFlow::Continue(())
+        })
+        .delete()
+        .unwrap();
+    assert_eq!(before, 40);
+    assert!(most < 10, "{most} executions with 700 events each in one transaction");
+}

@@ -188,6 +188,7 @@ fn database(sealed: bool) -> Arc<Database> {
     let backend = redb::backends::InMemoryBackend::new();
     let db = Arc::new(redb::Builder::new().create_with_backend(backend).unwrap());
     let mut builder = Store::builder();
+    builder.set_removal_step(500);
     let store = builder.set_tamper_evident(sealed).set_clock(ticking_clock()).attach(db.clone()).unwrap();
     fill(&store);
     let report = store.verify().unwrap();

@@ -140,6 +140,8 @@ pub struct Tables<S: Source> {
     sum: Option<Sum>,
     /// Bytes of keys and values that were written or removed.
     written: usize,
+    /// Rows that were written or removed.
+    rows_written: u64,
     /// Rows that were removed, and the bytes of their values.
     removed: (u64, usize),
     /// Room for the value that is being encoded.
@@ -222,6 +224,7 @@ impl<S: Source> Tables<S> {
             redo_is_partial: false,
             sum: None,
             written: 0,
+            rows_written: 0,
             removed: (0, 0),
             scratch: Vec::new(),
         }
@@ -341,6 +344,7 @@ impl Tables<Live<'_>> {
             self.sum = Some(sum);
         }
         self.written += key.len() + value.len();
+        self.rows_written += 1;
         if let Some(redo) = self.room_for_redo(value.len()) {
             let mut redo = Writer::append(redo);
             redo.byte(tag as u8);
@@ -384,6 +388,7 @@ impl Tables<Live<'_>> {
             self.sum = sum;
         }
         self.written += key.len();
+        self.rows_written += 1;
         if let Some(bytes) = found {
             self.removed = (self.removed.0 + 1, self.removed.1 + bytes);
         }
@@ -424,6 +429,10 @@ impl Tables<Live<'_>> {
     /// How many bytes were written so far. Grows with every write.
     pub(crate) fn written(&self) -> usize {
         self.written
+    }
+
+    pub(crate) fn rows_written(&self) -> u64 {
+        self.rows_written
     }
 
     /// How many rows were removed so far, and the bytes of their values.

@@ -400,6 +400,11 @@ impl<'t> Writer<'t> {
         self.tables.written()
     }
 
+    /// How many rows were written or removed so far.
+    pub(crate) fn rows_written(&self) -> u64 {
+        self.tables.rows_written()
+    }
+
     /// The record of an id, which must exist and be as expected.
     fn expected(&self, id: &str, expect: &Expect) -> Result<(Place, Execution), WriteError> {
         expect.check_names(&self.context.lifecycle)?;

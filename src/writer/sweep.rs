@@ -10,7 +10,7 @@ use crate::schema::Tag;
 use crate::tables::Budget;
 
 /// How much a transaction removes by default of what was deleted: a matter of a few milliseconds.
-pub(crate) const REMOVAL: u64 = 512;
+pub(crate) const REMOVAL: u64 = 1_024;
 
 /// A row that has a blob, which goes after the last chunk of that.
 type Owner = (Vec<u8>, Option<u64>);
