@@ -227,7 +227,7 @@ fn look_again(case: &Path) -> Outcome<bool> {
     let image = Image::load(&case.with_extension("img"))?;
     let bench = bench()?;
     bench.prepare(&trial)?;
-    let (good, text) = match bench.verdict(&trial, &image, &acknowledged, &begun) {
+    let (good, text) = match bench.verdict(&trial, &image, &acknowledged, &begun).0 {
         Verdict::Good(found) => (true, format!("good: {} acknowledged and found", found.checked)),
         Verdict::Bad(text) => (false, format!("bad: {text}")),
         Verdict::NoFileSystem(text) => (false, format!("file system gone: {text}")),

@@ -51,6 +51,22 @@ impl Kind {
         Mounted::disk(self.driver, self.options, disk, at)
     }
 
+    /// Mounts what a cut has left; for ext4 after a repair, if it needs one, as a system does when it starts: its superblock lies
+    /// in two sectors. Says whether it did.
+    pub fn mount_after_cut(self, disk: &Path, at: &Path) -> Outcome<(Mounted, bool)> {
+        match self.mount(disk, at) {
+            Err(error) if self.driver == "ext4" => {
+                // It ends with 1 after a repair.
+                let repaired = Command::new("e2fsck").args(["-f", "-y"]).arg(disk).output();
+                match repaired.map(|output| output.status.code()) {
+                    Ok(Some(0 | 1)) => Ok((self.mount(disk, at)?, true)),
+                    _ => Err(error),
+                }
+            }
+            mounted => Ok((mounted?, false)),
+        }
+    }
+
     /// A new one, with the two folders that an overlay needs.
     pub fn make(self, scratch: &Path) -> Outcome<Image> {
         let mkfs = self.mkfs().ok_or("no mkfs")?;

@@ -31,6 +31,8 @@ pub struct Case {
     pub acknowledged: Vec<u64>,
     pub begun: Vec<u64>,
     pub unflushed: usize,
+    /// The file system had to be repaired first.
+    pub repaired: bool,
     pub verdict: Verdict,
 }
 
@@ -79,7 +81,9 @@ impl Bench {
             worker.stop();
             let case = self.case(trial, cut, acks.begun()?);
             let deeper = match &case.verdict {
-                Verdict::Good(found) if trial.mode == Mode::Recover => Some((case.image.clone(), found.next)),
+                Verdict::Good(found) if trial.mode == Mode::Recover && !case.repaired => {
+                    Some((case.image.clone(), found.next))
+                }
                 _ => None,
             };
             tell(case);
@@ -120,7 +124,7 @@ impl Bench {
             let case = self.case(trial, cut, acks.begun()?);
             drop((worker, mounted));
             let found = match &case.verdict {
-                Verdict::Good(found) => Some((case.image.clone(), found.next)),
+                Verdict::Good(found) if !case.repaired => Some((case.image.clone(), found.next)),
                 _ => None,
             };
             tell(case);
@@ -131,18 +135,27 @@ impl Bench {
     }
 
     fn case(&self, trial: &Trial, cut: Cut, begun: Vec<u64>) -> Case {
-        let verdict = self.verdict(trial, &cut.image, &cut.acknowledged, &begun);
+        let (verdict, repaired) = self.verdict(trial, &cut.image, &cut.acknowledged, &begun);
         let Cut { image, acknowledged, unflushed } = cut;
-        Case { image, acknowledged, begun, unflushed, verdict }
+        Case { image, acknowledged, begun, unflushed, repaired, verdict }
     }
 
-    /// Mounts what a cut left and has it looked at.
-    pub fn verdict(&self, trial: &Trial, image: &Image, acknowledged: &[u64], begun: &[u64]) -> Verdict {
+    /// Mounts what a cut left and has it looked at. Says whether the file system had to be repaired first.
+    pub fn verdict(
+        &self,
+        trial: &Trial,
+        image: &Image,
+        acknowledged: &[u64],
+        begun: &[u64],
+    ) -> (Verdict, bool) {
         let disk = Drive::new(&self.disks, image.clone());
-        let mounted = match trial.kind.mount(&disk.path, &self.folder("cut")) {
-            Ok(mounted) => mounted,
-            Err(error) => return Verdict::NoFileSystem(error.to_string()),
-        };
+        match trial.kind.mount_after_cut(&disk.path, &self.folder("cut")) {
+            Ok((mounted, repaired)) => (self.look(trial, &mounted, acknowledged, begun), repaired),
+            Err(error) => (Verdict::NoFileSystem(error.to_string()), false),
+        }
+    }
+
+    fn look(&self, trial: &Trial, mounted: &Mounted, acknowledged: &[u64], begun: &[u64]) -> Verdict {
         let over = match trial.mode {
             Mode::Overlay => {
                 match Mounted::overlay(&self.folder("lower"), mounted.at(), "", &self.folder("again")) {

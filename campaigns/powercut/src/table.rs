@@ -13,6 +13,8 @@ pub struct Row {
     pub bad: u64,
     /// Cuts after which the file system could not be mounted.
     pub gone: u64,
+    /// Cuts after which it had to be repaired first.
+    pub repaired: u64,
     /// Cuts at a moment when something was not flushed.
     pub uncertain: u64,
     pub checked: u64,
@@ -31,6 +33,7 @@ impl Table {
     pub fn add(&mut self, kind: Kind, mode: Mode, journal: bool, case: &Case) {
         let row = self.row(kind, mode, journal);
         row.cuts += 1;
+        row.repaired += u64::from(case.repaired);
         row.uncertain += u64::from(case.unflushed > 0);
         match &case.verdict {
             Verdict::Good(found) => {
@@ -62,9 +65,9 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| file system | work | journal | cuts | with unflushed writes | bad | file system gone | acknowledged and checked | leftovers |"
+            "| file system | work | journal | cuts | with unflushed writes | bad | file system repaired | gone | acknowledged and checked | leftovers |"
         )?;
-        writeln!(f, "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")?;
+        writeln!(f, "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
         for ((kind, mode, journal), row) in &self.0 {
             let (name, mode) = MODES[*mode];
             let journal = match (mode.is_sqlite(), journal) {
@@ -72,10 +75,10 @@ impl fmt::Display for Table {
                 (false, true) => "yes",
                 (false, false) => "no",
             };
-            let Row { cuts, bad, gone, uncertain, checked, leftovers } = row;
+            let Row { cuts, bad, gone, repaired, uncertain, checked, leftovers } = row;
             writeln!(
                 f,
-                "| {} | {name} | {journal} | {cuts} | {uncertain} | {bad} | {gone} | {checked} | {leftovers} |",
+                "| {} | {name} | {journal} | {cuts} | {uncertain} | {bad} | {repaired} | {gone} | {checked} | {leftovers} |",
                 kind.name
             )?;
         }

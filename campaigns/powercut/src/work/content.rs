@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
-use execstore::{Builder, Execution, LogRetention, Query, Readable, Store, Timestamp};
+use execstore::{Builder, Execution, LargeValues, LogRetention, Query, Readable, Store, Timestamp};
 
 use super::{Job, Outcome};
 
@@ -29,7 +29,11 @@ pub fn builder(job: &Job, ticks: &Ticks) -> Builder {
         .set_cache_size(8 * 1024 * 1024)
         .set_journal(job.journal)
         .set_log_retention(LogRetention::new().max_count(60))
+        .set_tamper_evident(job.seed % 4 == 1)
         .set_clock(move || Timestamp::from_nanos(ticks.load(Ordering::Relaxed)));
+    if job.seed % 4 == 2 {
+        builder.set_large_values(LargeValues::Attach(2_000));
+    }
     builder
 }
 
@@ -54,12 +58,20 @@ pub fn whole(store: &Store) -> Outcome<String> {
         }
         for change in r.changes(..)? {
             let change = change?;
+            // Without its hash, which is another in every store.
             writeln!(
                 text,
-                "{change:?} {:?} {:?}",
-                r.payload_before(&change)?.map(|payload| payload.as_str().len()),
-                r.payload_after(&change)?.map(|payload| payload.as_str().len())
+                "{:?} {:?} {:?} {:?} {:?} {:?}",
+                change.seq(),
+                change.time(),
+                change.kind(),
+                change.before(),
+                change.after(),
+                change.events()
             )?;
+            let payloads = [r.payload_before(&change)?, r.payload_after(&change)?];
+            let payloads = payloads.map(|payload| payload.map(|payload| sum(payload.as_str().as_bytes())));
+            writeln!(text, "  {payloads:?}")?;
         }
         writeln!(text, "{:?} {:?} {:?}", r.counts()?, r.checkpoints()?, r.head()?)?;
     }

@@ -30,7 +30,7 @@ struct Nth<'a> {
 
 impl<'a> Nth<'a> {
     fn new(job: &'a Job, nth: u64) -> Self {
-        let way = Dice::at(job.seed, nth).roll(5);
+        let way = Dice::at(job.seed, nth).roll(8);
         // Some in a folder of their own, just made.
         let own = way == 3 && job.mode != Mode::Overlay;
         let name = if own { format!("own-{nth}/node.redb") } else { format!("{nth}.redb") };
@@ -48,7 +48,7 @@ impl<'a> Nth<'a> {
     }
 
     fn has_older(&self) -> bool {
-        matches!((self.job.mode, self.way), (Mode::Moved, 1 | 2 | 4) | (Mode::Copied, 1))
+        matches!((self.job.mode, self.way), (Mode::Moved, 1 | 2 | 4 | 6) | (Mode::Copied, 1))
     }
 
     /// Puts it there, and opens it.
@@ -87,6 +87,10 @@ impl<'a> Nth<'a> {
                     }
                 }
             }
+            (Mode::Moved, 7) => {
+                prepare(self.job, &elsewhere)?.close()?;
+                fs::hard_link(&elsewhere, &self.path)?;
+            }
             (Mode::Moved, _) => {
                 prepare(self.job, &elsewhere)?.close()?;
                 fs::rename(&elsewhere, &self.path)?;
@@ -109,7 +113,20 @@ impl<'a> Nth<'a> {
             }
             _ => {}
         }
-        Ok(builder.open(&self.path)?)
+        Ok(match (self.job.mode, self.way) {
+            // By a name relative to the folder.
+            (Mode::Moved | Mode::Copied, 5) => {
+                std::env::set_current_dir(&self.job.folder)?;
+                builder.open(self.path.file_name().unwrap_or_default())?
+            }
+            // By a link in another folder.
+            (Mode::Moved | Mode::Copied, 6) => {
+                let link = elsewhere.with_extension("link");
+                std::os::unix::fs::symlink(&self.path, &link)?;
+                builder.open(link)?
+            }
+            _ => builder.open(&self.path)?,
+        })
     }
 
     /// Looks at what is left of it. Gives how many operations were found.

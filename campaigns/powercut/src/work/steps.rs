@@ -164,7 +164,11 @@ fn large(store: &Store, number: u64) -> Outcome<Sure> {
                 // The payloads of what was deleted are in the log until then.
                 w.trim_changes(w.head()?)?;
             }
-            w.create(NewExecution::new("large").id(&id).payload(payload), &[NewEvent::new("large")])
+            // More rows than one transaction removes, when its turn comes.
+            let many = if number % 6 == 4 { 1_500 } else { 1 };
+            let events: Vec<_> =
+                (0..many).map(|nth| NewEvent::new("large").message(nth.to_string())).collect();
+            w.create(NewExecution::new("large").id(&id).payload(payload), &events)
         })?;
     }
     Ok(Sure::Durable)
