@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::codec::{BulkKind, BulkPlace};
 use crate::error::{Error, InputError, ReadError, WriteError};
 use crate::event::NewEvent;
-use crate::execution::Update;
+use crate::execution::{Header, Update};
 use crate::fingerprint::Fingerprint;
 use crate::history::rows;
 use crate::limits::check_name;
@@ -16,6 +16,7 @@ use crate::query::{OrderBy, Query};
 use crate::reader::sealed::View;
 use crate::shared::Shared;
 use crate::tables::Found;
+use crate::time::{Timestamp, at_the_earliest};
 use crate::txn::{ReadTxn, WriteTxn};
 use crate::writer::Writer;
 
@@ -86,6 +87,7 @@ pub struct Bulk<'p> {
     name: Option<String>,
     batch: usize,
     dry_run: bool,
+    trusted: bool,
     anew: bool,
     progress: Option<Progress<'p>>,
 }
@@ -105,7 +107,16 @@ enum Act<'a> {
 
 impl<'p> Bulk<'p> {
     pub(crate) fn new(shared: Arc<Shared>, query: Query) -> Self {
-        Self { shared, query, name: None, batch: BATCH, dry_run: false, anew: false, progress: None }
+        Self {
+            shared,
+            query,
+            name: None,
+            batch: BATCH,
+            dry_run: false,
+            trusted: false,
+            anew: false,
+            progress: None,
+        }
     }
 
     /// Saves how far it is with each transaction, so that the operation goes on there after a crash or a stop, when it is run
@@ -130,6 +141,15 @@ impl<'p> Bulk<'p> {
     /// How many executions one transaction has at most; 500 by default.
     pub fn batch(mut self, executions: usize) -> Self {
         self.batch = executions.max(1);
+        self
+    }
+
+    /// Takes times as they are noted. Otherwise an execution that is found because of a time that is past is refused, with
+    /// [`WriteError::DoubtfulTime`], if that time cannot be right: if it is before 2025 while the clock stands after it, or before
+    /// the store's own last time when it was written ([`Header::not_before`]). Else whatever is written while the clock stands at 1970
+    /// would be deleted as old once it is right.
+    pub fn trust_times(mut self) -> Self {
+        self.trusted = true;
         self
     }
 
@@ -243,7 +263,7 @@ impl<'p> Bulk<'p> {
             }
             let left = limit.saturating_sub(next.done + next.refused);
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch);
-            let (found, exhausted) = find(&writer, query, &next, most, report)?;
+            let (found, exhausted) = find(&writer, query, &next, most, self.trusted, report)?;
             let (many, wrote, rows) = (found.len(), writer.written(), writer.rows_written());
             let mut seen = 0;
             for (number, row) in found {
@@ -284,9 +304,11 @@ fn find(
     query: &Query,
     place: &BulkPlace,
     most: usize,
+    trusted: bool,
     report: &mut BulkReport,
 ) -> Result<(Vec<Candidate>, bool), Error> {
     let mut query = query.clone();
+    let now = writer.context().clock.now();
     if place.after > 0 {
         query.after = Some(Cursor {
             store: writer.context().incarnation,
@@ -304,13 +326,31 @@ fn find(
         match (row.place, row.found) {
             (Some(at), _) if at.number > place.end => return Ok((found, true)),
             (_, Err(ReadError::Storage(error))) => return Err(error.into()),
-            (Some(at), Ok(row)) => found.push((at.number, Ok(row))),
+            (Some(at), Ok(row)) => {
+                let doubt = if trusted { None } else { doubt(&query, &row.header, now) };
+                found.push((at.number, doubt.map_or(Ok(row), Err)));
+            }
             (Some(at), Err(error)) => found.push((at.number, Err(error.into()))),
             (None, Err(error)) => report.damage(&error),
             (None, Ok(_)) => {}
         }
     }
     Ok((found, true))
+}
+
+/// Whether an execution is old is not known if the times that say so cannot be right.
+fn doubt(query: &Query, header: &Header, now: Timestamp) -> Option<WriteError> {
+    let times = [
+        ("created", query.created, Some(header.created_at)),
+        ("modified", query.modified, Some(header.modified_at)),
+        ("completed", query.completed, header.completed_at),
+    ];
+    times.into_iter().find_map(|(what, asked, time)| {
+        let ((_, before), time) = (asked?, time?);
+        let earliest = at_the_earliest([time].into_iter().chain(header.not_before), now);
+        let old = before >= now || earliest.is_some_and(|earliest| earliest <= before);
+        (!old).then(|| WriteError::DoubtfulTime { id: header.id.clone(), what, time })
+    })
 }
 
 fn apply(writer: &mut Writer<'_>, found: Found, act: &Act<'_>) -> Result<(), WriteError> {

@@ -8,7 +8,7 @@ use crate::id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision};
 use crate::lifecycle::State;
 use crate::seal::Link;
 use crate::text::Text;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, at_the_earliest};
 
 /// What a change did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +66,11 @@ impl Change {
     /// When it was made, by the store's clock.
     pub fn time(&self) -> Timestamp {
         self.time
+    }
+
+    /// When it was written at the earliest, as far as its times can be right.
+    pub(crate) fn written_at(&self, now: Timestamp) -> Option<Timestamp> {
+        at_the_earliest([self.time].into_iter().chain(self.header.not_before), now)
     }
 
     /// What it did.
@@ -182,6 +187,9 @@ pub(crate) struct Undo {
     pub(crate) event_count: Option<u64>,
     pub(crate) payload_version: Option<u64>,
     pub(crate) preview: Option<Option<Text>>,
+    pub(crate) attempt: Option<u64>,
+    pub(crate) reported_at: Option<Option<Timestamp>>,
+    pub(crate) not_before: Option<Option<Timestamp>>,
 }
 
 impl Undo {
@@ -206,6 +214,9 @@ impl Undo {
             event_count: old(&before.event_count, &after.event_count),
             payload_version: None,
             preview: old(&before.preview, &after.preview),
+            attempt: old(&before.attempt, &after.attempt),
+            reported_at: old(&before.reported_at, &after.reported_at),
+            not_before: old(&before.not_before, &after.not_before),
         }
     }
 
@@ -228,6 +239,9 @@ impl Undo {
         restore(&self.completed_at, &mut header.completed_at);
         restore(&self.event_count, &mut header.event_count);
         restore(&self.preview, &mut header.preview);
+        restore(&self.attempt, &mut header.attempt);
+        restore(&self.reported_at, &mut header.reported_at);
+        restore(&self.not_before, &mut header.not_before);
         header
     }
 }
@@ -249,9 +263,11 @@ mod tests {
             Update::to("Failed").clear_message().label("b", "2"),
             Update::new().clear_node_id().clear_parent().previous("q").name("x").desired(Desired::Stopped),
             Update::new().preview("p"),
+            Update::new().attempt(7).reported_at(at(3)),
         ] {
             let mut after = before.apply(update, &lifecycle, at(2)).unwrap();
             after.header.event_count = 3;
+            after.header.not_before = Some(at(9));
             let undo = Undo::between(&before.header, &after.header);
             assert_eq!(undo.apply(after.header.clone()), before.header);
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::id::IdMaker;
 use crate::id::StoreIncarnation;
 use crate::large::LargeValues;
 use crate::lifecycle::Lifecycle;
@@ -19,6 +20,7 @@ pub struct Context {
     pub(crate) long_texts: LongTexts,
     /// How much of what was deleted one transaction removes.
     pub(crate) removal: u64,
+    pub(crate) ids: IdMaker,
 }
 
 /// What to do about a parent or a previous attempt that is not in the store; see

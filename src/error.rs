@@ -10,6 +10,8 @@ use crate::bookmark::PositionError;
 use crate::expect::Expect;
 use crate::id::{ChangeSeq, ExecutionId, Revision};
 use crate::lifecycle::State;
+use crate::report::Late;
+use crate::time::Timestamp;
 
 /// Input that breaks a limit or a rule. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -244,6 +246,27 @@ pub enum WriteError {
         state: State,
         /// The state that was asked for.
         to: State,
+    },
+    /// The update is a report that came late. [`Writer::report`](crate::Writer::report) gives the same as an outcome.
+    #[error("the report of execution {id:?} came late: {why}")]
+    Late {
+        /// The execution.
+        id: ExecutionId,
+        /// What is known already.
+        why: Late,
+    },
+    /// A bulk operation found the execution by a time that cannot be right, so that it may not be old at all: see
+    /// [`Bulk::trust_times`](crate::Bulk::trust_times).
+    #[error(
+        "execution {id:?} may not be old: the clock was wrong when it noted {time} as the time at which it was {what}"
+    )]
+    DoubtfulTime {
+        /// The execution.
+        id: ExecutionId,
+        /// Which of its times: `created`, `modified` or `completed`.
+        what: &'static str,
+        /// The time.
+        time: Timestamp,
     },
     /// The lifecycle does not allow this transition.
     #[error("execution {id:?} cannot go from {from} to {to}")]

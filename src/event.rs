@@ -82,6 +82,15 @@ impl NewEvent {
         f.optional(self.details.as_ref().map(Json::as_str));
     }
 
+    /// `true` if this is the event that is kept, as far as it says.
+    pub(crate) fn is(&self, event: &Event) -> bool {
+        let details = self.details.as_ref().map_or("{}", Json::as_str);
+        self.topic == event.topic
+            && self.message == event.message
+            && self.time.is_none_or(|time| time == event.time)
+            && details == event.details.as_str()
+    }
+
     /// Makes the messages fit. Copies only if one does not.
     pub(crate) fn fit_all(events: &[NewEvent], long: LongTexts) -> Cow<'_, [NewEvent]> {
         if !events.iter().any(|event| long.cuts(&event.message, MAX_MESSAGE)) {

@@ -2,14 +2,17 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::InputError;
 use crate::limits::check_id;
 use crate::seal::hex;
 use crate::text::Text;
+use crate::time::Timestamp;
 
 /// What the ids begin with that stand for texts which cannot be ids.
 const HASHED: &str = "sha256:";
@@ -150,10 +153,41 @@ text_id! {
 }
 
 impl ExecutionId {
-    /// A new time-ordered id: a UUID of version 7 (RFC 9562) as text.
+    /// A new time-ordered id: a UUID of version 7 (RFC 9562) as text, by the system's clock, in the order of the calls in this
+    /// process. The ids that a store makes are by its own [clock](crate::Builder::set_clock).
     pub fn generate() -> Self {
+        static MAKER: IdMaker = IdMaker(Mutex::new((0, 0)));
+        MAKER.next(Timestamp::now())
+    }
+}
+
+/// Makes ids that are ordered by time, and by the order in which they were made where the time stands still or goes back.
+#[derive(Debug, Default)]
+pub(crate) struct IdMaker(Mutex<(u64, u128)>);
+
+impl IdMaker {
+    /// The milliseconds of a UUID have 48 bits, what follows has 74 but for version and variant.
+    const MAX_MILLIS: u64 = (1 << 48) - 1;
+    const TAIL: u128 = 1 << 74;
+
+    /// A new id. No time is refused; those before 1970 count as 1970.
+    pub(crate) fn next(&self, now: Timestamp) -> ExecutionId {
+        let millis = u64::try_from(now.as_nanos().div_euclid(1_000_000)).unwrap_or(0).min(Self::MAX_MILLIS);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut at, mut tail) = *last;
+        // An odd step of up to 32 bits, so that ids cannot be counted on.
+        tail += 1 + u128::from(xxh3_64(&tail.to_le_bytes()) & 0xffff_ffff);
+        if millis > at || *last == (0, 0) || tail >= Self::TAIL {
+            at = if millis > at || *last == (0, 0) { millis } else { (at + 1).min(Self::MAX_MILLIS) };
+            // Half of them are left for those of the same millisecond.
+            tail = uuid::Uuid::new_v4().as_u128() % (Self::TAIL / 2);
+        }
+        *last = (at, tail);
+        drop(last);
+        let (high, low) = (tail >> 62, tail & ((1 << 62) - 1));
+        let uuid = uuid::Uuid::from_u128(u128::from(at) << 80 | 7 << 76 | high << 64 | 2 << 62 | low);
         let mut text = [0; 36];
-        Self(Text::from(&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut text)))
+        ExecutionId(Text::from(&*uuid.hyphenated().encode_lower(&mut text)))
     }
 }
 
@@ -237,6 +271,29 @@ mod tests {
         assert_eq!(JobId::from_any(&long[..128]).as_str(), &long[..128]);
         let known = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(ExecutionId::from_any(""), known);
+    }
+
+    #[test]
+    fn ids_are_of_their_time_and_ordered_whatever_the_clock_says() {
+        let millis = |id: &ExecutionId| u64::from_str_radix(&id.as_str().replace('-', "")[..12], 16).unwrap();
+        for (nanos, expected) in [
+            (i64::MIN, 0),
+            (-1, 0),
+            (0, 0),
+            (1_700_000_000_123_456_789, 1_700_000_000_123),
+            (i64::MAX, 9_223_372_036_854),
+        ] {
+            let id = IdMaker::default().next(Timestamp::from_nanos(nanos));
+            let uuid = uuid::Uuid::parse_str(id.as_str()).unwrap();
+            assert_eq!((uuid.get_version_num(), uuid.get_variant()), (7, uuid::Variant::RFC4122));
+            assert_eq!(millis(&id), expected);
+        }
+        let (maker, mut last) = (IdMaker::default(), None);
+        for nanos in [5_000_000, 5_000_000, 1, -7, i64::MAX, 0, i64::MIN].repeat(300) {
+            let id = maker.next(Timestamp::from_nanos(nanos));
+            assert!(last < Some(id.clone()), "{last:?} {id}");
+            last = Some(id);
+        }
     }
 
     #[test]

@@ -62,16 +62,23 @@ fn plan(reader: &ReadTxn, keep: LogRetention) -> Result<Plan, ReadError> {
         end = end.max(totals.head.saturating_sub(count));
     }
     if let Some(age) = keep.max_age {
-        let now = reader.context().clock.now().as_nanos();
-        let youngest = now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
-        let from = ChangeSeq(end + 1);
-        for change in reader.changes(from..)?.take(STEP as usize) {
+        let now = reader.context().clock.now();
+        let youngest = now.as_nanos().saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
+        let from = end + 1;
+        for change in reader.changes(ChangeSeq(from)..)? {
             match change {
-                Ok(change) if change.time().as_nanos() < youngest => end = change.seq().0,
-                Ok(_) => break,
+                Ok(change) => match change.written_at(now) {
+                    Some(time) if time.as_nanos() < youngest => end = change.seq().0,
+                    Some(_) => break,
+                    // Its time cannot be right: it is as old as those after it.
+                    None => {}
+                },
                 // What cannot be read is as old as what came before it.
                 Err(ReadError::Damaged(_)) => {}
                 Err(error) => return Err(error),
+            }
+            if end >= from + STEP {
+                break;
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::{OpenError, StorageError};
 use crate::execution::Labels;
 use crate::handle::{LastHandle, let_go};
-use crate::id::StoreIncarnation;
+use crate::id::{IdMaker, StoreIncarnation};
 use crate::journaling::{Home, Journaling, journal_path, open_error, sync_folder};
 use crate::lifecycle::{Lifecycle, State};
 use crate::schema::{FORMAT, Tag};
@@ -149,6 +149,7 @@ fn finish(
         large_values: builder.large_values,
         long_texts: builder.long_texts,
         removal: builder.removal,
+        ids: IdMaker::default(),
         clock: builder.clock.clone(),
     };
     let shared = Shared::new(db, last, context, journal, builder.retention, builder.write_limit, head);

@@ -3,6 +3,7 @@
 use crate::error::InputError;
 use crate::json::Json;
 use crate::limits::{LongTexts, MAX_EVENT, MAX_MESSAGE, check_len, check_name, check_size, check_text};
+use crate::report::Late;
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -44,7 +45,7 @@ pub struct Node {
     pub name: Text,
     /// How it is.
     pub state: NodeState,
-    /// How often it was started; 0 if it never was.
+    /// How often it was started, or the number of the last attempt if the reports name one; 0 if it never was.
     pub attempts: u64,
     /// When it was last started; when it was skipped, if it never was.
     pub started_at: Timestamp,
@@ -86,10 +87,12 @@ pub struct NodeUpdate {
     pub(crate) value: Option<Json>,
     pub(crate) error: Option<Text>,
     pub(crate) at: Option<Timestamp>,
+    pub(crate) attempt: Option<u64>,
 }
 
 impl NodeUpdate {
-    /// It was started, perhaps once more.
+    /// It was started, perhaps once more. With a [value](Self::value), also what it gives so far: name the attempt, so that it is not
+    /// taken for another start.
     pub fn started(name: impl Into<Text>) -> Self {
         Self::new(name.into(), NodeState::Running)
     }
@@ -111,7 +114,7 @@ impl NodeUpdate {
     }
 
     fn new(name: Text, state: NodeState) -> Self {
-        Self { name, state, value: None, error: None, at: None }
+        Self { name, state, value: None, error: None, at: None, attempt: None }
     }
 
     /// What it gave, or gives so far: at most 1 MiB, larger ones are [attachments](crate::Writer::put_attachment).
@@ -120,7 +123,15 @@ impl NodeUpdate {
         self
     }
 
-    /// When that was; now otherwise.
+    /// Which attempt it is of, from 1. A report of an attempt before the last known one is ignored, and so is one that says of the last one what is known
+    /// already, or that it ended otherwise than is known. Without a number a start is a new attempt, and all else is of the last one.
+    pub fn attempt(mut self, attempt: u64) -> Self {
+        self.attempt = Some(attempt);
+        self
+    }
+
+    /// When that was, by the reporter's clock; now otherwise. Before the last time that is known of the same attempt, or
+    /// of the node if no attempt is named, the report is late.
     pub fn at(mut self, time: Timestamp) -> Self {
         self.at = Some(time);
         self
@@ -138,22 +149,58 @@ impl NodeUpdate {
         check_size("node value", self.value.as_ref().map_or(0, |value| value.as_str().len()), MAX_EVENT)
     }
 
-    /// The node as it is then.
-    pub(crate) fn apply(self, before: Option<Node>, now: Timestamp) -> Node {
-        let at = self.at.unwrap_or(now);
-        let starts = self.state == NodeState::Running;
-        let (attempts, started_at, value) = match before {
-            Some(before) if starts => (before.attempts + 1, at, None),
-            Some(before) => (before.attempts, before.started_at, before.value),
-            None => (u64::from(self.state != NodeState::Skipped), at, None),
+    /// The node as it is then, or why the report is late.
+    pub(crate) fn apply(self, before: Option<&Node>, now: Timestamp) -> Result<Node, Late> {
+        let (starts, time) = (self.state == NodeState::Running, self.at.unwrap_or(now));
+        let first = u64::from(self.state != NodeState::Skipped);
+        let Some(before) = before else {
+            let attempts = self.attempt.unwrap_or(first);
+            return Ok(self.node(attempts, None, time));
         };
+        let known = before.ended_at.unwrap_or(before.started_at);
+        let attempts = match self.attempt {
+            Some(reported) if reported < before.attempts => {
+                return Err(Late::OlderAttempt { reported, known: before.attempts });
+            }
+            Some(reported) if reported > before.attempts => {
+                return Ok(self.node(reported, None, time));
+            }
+            // A start that is the known one, or that names none, so that it is another.
+            Some(_) => before.attempts,
+            None if starts && self.at != Some(before.started_at) => before.attempts.saturating_add(1),
+            None => before.attempts,
+        };
+        if let Some(reported) = self.at.filter(|at| *at < known && !(starts && *at == before.started_at)) {
+            return Err(Late::OlderTime { reported, known });
+        }
+        if attempts > before.attempts {
+            return Ok(self.node(attempts, None, time));
+        }
+        let says_more = |value: &Json| before.value.as_ref() != Some(value);
+        if starts && before.state == NodeState::Running && self.value.as_ref().is_some_and(says_more) {
+            return Ok(Node { value: self.value, ..before.clone() });
+        }
+        if before.state != NodeState::Running || starts {
+            let same = self.state == before.state && self.error == before.error;
+            return match (starts || same) && !self.value.as_ref().is_some_and(says_more) {
+                true => Err(Late::Repeated),
+                false => Err(Late::Ended { state: before.state.to_string().into() }),
+            };
+        }
+        // The reporter's clock decides; without one an end is not before its start.
+        let at = self.at.unwrap_or_else(|| now.max(before.started_at));
+        Ok(self.node(attempts, Some(before), at))
+    }
+
+    fn node(self, attempts: u64, running: Option<&Node>, at: Timestamp) -> Node {
+        let ended = self.state != NodeState::Running;
         Node {
             name: self.name,
             state: self.state,
             attempts,
-            started_at,
-            ended_at: (!starts).then_some(at),
-            value: self.value.or(value),
+            started_at: running.map_or(at, |running| running.started_at),
+            ended_at: ended.then_some(at),
+            value: self.value.or_else(|| running.and_then(|running| running.value.clone())),
             error: self.error,
         }
     }

@@ -34,6 +34,9 @@ impl LogRetention {
 
     /// Entries older than this go, by the store's clock. They go in order: one that is young enough keeps
     /// those after it, whatever their times.
+    ///
+    /// A time that cannot be right is no reason to forget an entry: one before 2025 while the clock stands after it, one before the store's own last
+    /// time when the entry was written, one after now. Such an entry is as old as those after it, and goes with them.
     pub const fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self

@@ -139,6 +139,7 @@ pub(crate) fn content(events: &[NewEvent], now: Timestamp, payload: Option<&str>
 /// pairs, so that the text is the same in every language.
 #[derive(Serialize)]
 struct ChangeDocument<'a> {
+    attempt: u64,
     completed_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<String>,
@@ -155,6 +156,7 @@ struct ChangeDocument<'a> {
     namespace: &'a str,
     new_events: u64,
     node_id: Option<&'a str>,
+    not_before: Option<String>,
     number: u64,
     parent: Option<&'a str>,
     payload_version: u64,
@@ -162,6 +164,7 @@ struct ChangeDocument<'a> {
     previous: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_hash: Option<String>,
+    reported_at: Option<String>,
     revision: u64,
     seq: u64,
     state: &'a str,
@@ -173,6 +176,7 @@ pub(crate) fn document(seq: u64, entry: &Entry<'_>, link: Option<&Link>) -> Stri
     let header: &Header = entry.header;
     let time = |time: Timestamp| time.as_nanos().to_string();
     let document = ChangeDocument {
+        attempt: header.attempt,
         completed_at: header.completed_at.map(time),
         content: link.map(|link| hex(&link.content)),
         created_at: time(header.created_at),
@@ -188,12 +192,14 @@ pub(crate) fn document(seq: u64, entry: &Entry<'_>, link: Option<&Link>) -> Stri
         namespace: &header.namespace,
         new_events: entry.new_events,
         node_id: header.node_id.as_deref(),
+        not_before: header.not_before.map(time),
         number: entry.number,
         parent: header.parent.as_ref().map(|id| id.as_str()),
         payload_version: entry.payload_version,
         preview: header.preview.as_deref(),
         previous: header.previous.as_ref().map(|id| id.as_str()),
         previous_hash: link.map(|link| hex(&link.previous)),
+        reported_at: header.reported_at.map(time),
         revision: header.revision.0,
         seq,
         state: header.state.as_str(),

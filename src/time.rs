@@ -30,6 +30,21 @@ impl Timestamp {
     }
 }
 
+/// The start of 2025, before this store's format was: no clock that is right has given an earlier time to be written down.
+const FORMAT_BEGINS: Timestamp = Timestamp(1_735_689_600_000_000_000);
+
+/// When something was written at the earliest, by the times that were noted as it was, as far as they can be right. `None` if nothing is
+/// known: then it is never taken for old.
+///
+/// A time after now cannot be right, and neither can one before the format was, unless the clock stands there still, as in tests.
+pub(crate) fn at_the_earliest(
+    noted: impl IntoIterator<Item = Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let can_be = |time: &Timestamp| *time <= now && (*time >= FORMAT_BEGINS || now < FORMAT_BEGINS);
+    noted.into_iter().filter(can_be).max()
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let nanos = match time.duration_since(UNIX_EPOCH) {
@@ -99,6 +114,25 @@ impl Clock for SystemClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_that_cannot_be_right_says_nothing() {
+        let at = Timestamp::from_nanos;
+        let now = at(1_800_000_000_000_000_000);
+        let earliest = |noted: &[i64], now| at_the_earliest(noted.iter().copied().map(at), now);
+        let real = 1_790_000_000_000_000_000;
+        assert_eq!(earliest(&[real], now), Some(at(real)));
+        assert_eq!(earliest(&[real - 9, real, i64::MAX], now), Some(at(real)));
+        // From a clock that began in 1970, or before, or that is ahead.
+        for wrong in [0, 60_000_000_000, -1, i64::MIN, now.as_nanos() + 1, i64::MAX] {
+            assert_eq!(earliest(&[wrong], now), None);
+            assert_eq!(earliest(&[wrong, real], now), Some(at(real)));
+        }
+        // A clock that stands at the beginning counts from there.
+        assert_eq!(earliest(&[5, 7, 9], at(8)), Some(at(7)));
+        assert_eq!(earliest(&[-5], at(i64::MAX)), None);
+        assert_eq!(earliest(&[], now), None);
+    }
 
     #[test]
     fn displays_rfc_3339() {

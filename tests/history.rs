@@ -129,7 +129,7 @@ fn summaries_have_the_preview_and_do_not_read_payloads() {
     store.update("e", &Expect::any(), Update::new().clear_preview(), &[]).unwrap();
     assert_eq!(preview(&store), None);
     let long = store.update("e", &Expect::any(), Update::new().preview("x".repeat(257)), &[]);
-    assert!(matches!(long, Err(Error::Write(execstore::WriteError::Input(_)))));
+    assert!(long.unwrap().preview.clone().unwrap().ends_with(" bytes cut]"));
     // With the payload gone from its table, only who asks for it fails.
     let payloads: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("execstore/payloads");
     let folder = store.into_folder();

@@ -47,30 +47,34 @@ fn nodes_are_listed_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn each_state_may_follow_each_other_and_the_sums_follow() {
+fn a_new_attempt_begins_anew_from_every_state_and_the_sums_follow() {
     let store = TestStore::ticking();
     store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap();
-    let updates = [
-        (NodeUpdate::started as fn(&'static str) -> NodeUpdate, NodeState::Running),
-        (NodeUpdate::finished, NodeState::Finished),
-        (|name| NodeUpdate::failed(name, "why"), NodeState::Failed),
-        (NodeUpdate::skipped, NodeState::Skipped),
-    ];
-    for (first, _) in updates {
-        for (second, state) in updates {
-            store.put_node("e", first("n")).unwrap();
-            let before = store.read(|r| r.node("e", "n")).unwrap().unwrap();
-            let after = store.put_node("e", second("n")).unwrap();
-            assert_eq!(after.state, state);
-            assert_eq!(store.read(|r| r.node("e", "n")).unwrap().unwrap(), after);
+    let ends = [NodeUpdate::finished("n"), NodeUpdate::failed("n", "why"), NodeUpdate::skipped("n")];
+    let mut attempts = 0;
+    for end in ends {
+        for number in [None, Some(3)] {
+            let mut start = NodeUpdate::started("n");
+            if let Some(more) = number {
+                start = start.attempt(attempts + more);
+            }
+            let started = store.put_node("e", start).unwrap().into_current().unwrap();
+            attempts += number.unwrap_or(1);
+            assert_eq!((started.attempts, started.ended_at, started.value), (attempts, None, None));
+            assert_eq!(sums(store.read(|r| r.progress("e")).unwrap()), [1, 0, 0, 0]);
+            let ended = store.put_node("e", end.clone().value(json("7"))).unwrap();
+            assert!(ended.is_applied());
+            let ended = ended.into_current().unwrap();
+            assert_eq!(store.read(|r| r.node("e", "n")).unwrap().unwrap(), ended);
+            assert_eq!((ended.attempts, ended.started_at), (attempts, started.started_at));
+            assert!(ended.ended_at > Some(ended.started_at));
+            assert_eq!(ended.error.is_some(), ended.state == NodeState::Failed);
             let mut expected = [0; 4];
-            expected[updates.iter().position(|(_, other)| *other == state).unwrap()] = 1;
+            expected[[NodeState::Running, NodeState::Finished, NodeState::Failed, NodeState::Skipped]
+                .iter()
+                .position(|state| *state == ended.state)
+                .unwrap()] = 1;
             assert_eq!(sums(store.read(|r| r.progress("e")).unwrap()), expected);
-            let starts = state == NodeState::Running;
-            assert_eq!(after.attempts, before.attempts + u64::from(starts));
-            assert_eq!(after.ended_at.is_none(), starts);
-            assert_eq!(after.started_at > before.started_at, starts);
-            assert_eq!(after.error.is_some(), state == NodeState::Failed);
         }
     }
 }
@@ -79,14 +83,21 @@ fn each_state_may_follow_each_other_and_the_sums_follow() {
 fn a_value_is_kept_until_the_node_is_started_again() {
     let store = TestStore::ticking();
     store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap();
-    let at = Timestamp::from_nanos(77);
-    let node = store.put_node("e", NodeUpdate::started("n").value(json("1")).at(at)).unwrap();
+    let put = |update: NodeUpdate| {
+        let reported = store.put_node("e", update).unwrap();
+        assert!(reported.is_applied(), "{reported:?}");
+        reported.into_current().unwrap()
+    };
+    let at = Timestamp::from_nanos(1);
+    let node = put(NodeUpdate::started("n").value(json("1")).at(at));
     assert_eq!((node.value, node.started_at, node.attempts), (Some(json("1")), at, 1));
-    let node = store.put_node("e", NodeUpdate::failed("n", "why")).unwrap();
-    assert_eq!((node.value, node.error.as_deref()), (Some(json("1")), Some("why")));
-    let node = store.put_node("e", NodeUpdate::started("n")).unwrap();
+    let node = put(NodeUpdate::started("n").attempt(1).value(json("2")));
+    assert_eq!((node.value, node.started_at, node.attempts), (Some(json("2")), at, 1));
+    let node = put(NodeUpdate::failed("n", "why"));
+    assert_eq!((node.value, node.error.as_deref()), (Some(json("2")), Some("why")));
+    let node = put(NodeUpdate::started("n"));
     assert_eq!((node.value, node.error, node.attempts), (None, None, 2));
-    let node = store.put_node("e", NodeUpdate::finished("n").value(json("null"))).unwrap();
+    let node = put(NodeUpdate::finished("n").value(json("null")));
     assert_eq!(node.value, Some(json("null")));
 }
 

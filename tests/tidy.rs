@@ -26,6 +26,7 @@ const LAYERS: &[&[&str]] = &[
         "page",
         "progress",
         "query",
+        "report",
         "retention",
         "sampling",
         "seal",

@@ -9,6 +9,7 @@ use crate::id::{ChangeSeq, ExecutionId, Revision};
 use crate::lifecycle::Lifecycle;
 use crate::seal::Link;
 use crate::text::Text;
+use crate::time::Timestamp;
 
 // Which parts differ. The order of the bits is the order of the parts.
 const NAME: u64 = 1;
@@ -25,7 +26,10 @@ const COMPLETED: u64 = 1 << 10;
 const EVENTS: u64 = 1 << 11;
 const PAYLOAD: u64 = 1 << 12;
 const PREVIEW: u64 = 1 << 13;
-const KNOWN: u64 = (1 << 14) - 1;
+const ATTEMPT: u64 = 1 << 14;
+const REPORTED: u64 = 1 << 15;
+const NOT_BEFORE: u64 = 1 << 16;
+const KNOWN: u64 = (1 << 17) - 1;
 
 /// In the byte of the kind: the hashes of a tamper-evident store are at the end.
 const LINKED: u8 = 0x80;
@@ -117,6 +121,9 @@ fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
         (EVENTS, undo.event_count.is_some()),
         (PAYLOAD, undo.payload_version.is_some()),
         (PREVIEW, undo.preview.is_some()),
+        (ATTEMPT, undo.attempt.is_some()),
+        (REPORTED, undo.reported_at.is_some()),
+        (NOT_BEFORE, undo.not_before.is_some()),
     ] {
         parts |= if differs { part } else { 0 };
     }
@@ -151,14 +158,20 @@ fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
     if let Some(old) = undo.modified_at {
         w.time(old);
     }
-    if let Some(old) = undo.completed_at {
-        w.byte(u8::from(old.is_some()));
-        w.time(old.unwrap_or_default());
-    }
+    let time = |old: Option<Option<Timestamp>>, w: &mut Writer<'_>| {
+        if let Some(old) = old {
+            w.byte(u8::from(old.is_some()));
+            w.time(old.unwrap_or_default());
+        }
+    };
+    time(undo.completed_at, w);
     for old in [undo.event_count, undo.payload_version].into_iter().flatten() {
         w.number(old);
     }
     text(&undo.preview, w);
+    undo.attempt.into_iter().for_each(|old| w.number(old));
+    time(undo.reported_at, w);
+    time(undo.not_before, w);
 }
 
 fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Undo, Reason> {
@@ -199,9 +212,7 @@ fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Undo, Reason
         undo.modified_at = Some(r.time()?);
     }
     if has(COMPLETED) {
-        let was_set = r.byte()? != 0;
-        let time = r.time()?;
-        undo.completed_at = Some(was_set.then_some(time));
+        undo.completed_at = Some(decode_time(r)?);
     }
     if has(EVENTS) {
         undo.event_count = Some(r.number()?);
@@ -212,6 +223,15 @@ fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Undo, Reason
     if has(PREVIEW) {
         undo.preview = Some(decode_optional(r)?);
     }
+    if has(ATTEMPT) {
+        undo.attempt = Some(r.number()?);
+    }
+    if has(REPORTED) {
+        undo.reported_at = Some(decode_time(r)?);
+    }
+    if has(NOT_BEFORE) {
+        undo.not_before = Some(decode_time(r)?);
+    }
     Ok(undo)
 }
 
@@ -220,6 +240,12 @@ fn optional(text: Option<&str>, w: &mut Writer<'_>) {
     if let Some(text) = text {
         w.id(text);
     }
+}
+
+fn decode_time(r: &mut Reader<'_>) -> Result<Option<Timestamp>, Reason> {
+    let is_set = r.byte()? != 0;
+    let time = r.time()?;
+    Ok(is_set.then_some(time))
 }
 
 fn decode_optional(r: &mut Reader<'_>) -> Result<Option<Text>, Reason> {
@@ -234,7 +260,6 @@ mod tests {
     use super::*;
     use crate::codec::execution::tests::full;
     use crate::execution::{Desired, Header, NewExecution};
-    use crate::time::Timestamp;
 
     #[test]
     fn changes_come_back() {

@@ -37,7 +37,10 @@ const PREVIOUS: u64 = 1 << 5;
 const LABELS: u64 = 1 << 6;
 const COMPLETED: u64 = 1 << 7;
 const PREVIEW: u64 = 1 << 8;
-const KNOWN: u64 = (1 << 9) - 1;
+const ATTEMPT: u64 = 1 << 9;
+const REPORTED: u64 = 1 << 10;
+const NOT_BEFORE: u64 = 1 << 11;
+const KNOWN: u64 = (1 << 12) - 1;
 
 /// Encodes the row of an execution.
 pub(crate) fn encode_record(
@@ -96,6 +99,9 @@ pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writ
         (LABELS, !header.labels.is_empty()),
         (COMPLETED, header.completed_at.is_some()),
         (PREVIEW, header.preview.is_some()),
+        (ATTEMPT, header.attempt != 0),
+        (REPORTED, header.reported_at.is_some()),
+        (NOT_BEFORE, header.not_before.is_some()),
     ] {
         parts |= if present { part } else { 0 };
     }
@@ -128,6 +134,12 @@ pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writ
     if let Some(preview) = &header.preview {
         w.text(preview);
     }
+    if parts & ATTEMPT != 0 {
+        w.number(header.attempt);
+    }
+    for time in [header.reported_at, header.not_before].into_iter().flatten() {
+        w.time(time);
+    }
 }
 
 pub(super) fn decode_header(
@@ -158,6 +170,9 @@ pub(super) fn decode_header(
     let labels = if parts & LABELS != 0 { decode_labels(r)? } else { Labels::new() };
     let completed_at = if parts & COMPLETED != 0 { Some(since(r.number()?)) } else { None };
     let preview = if parts & PREVIEW != 0 { Some(r.text()?.into()) } else { None };
+    let attempt = if parts & ATTEMPT != 0 { r.number()? } else { 0 };
+    let reported_at = if parts & REPORTED != 0 { Some(r.time()?) } else { None };
+    let not_before = if parts & NOT_BEFORE != 0 { Some(r.time()?) } else { None };
     let created_at = Timestamp::from_nanos(created);
     Ok(Header {
         id,
@@ -176,6 +191,9 @@ pub(super) fn decode_header(
         created_at,
         modified_at,
         completed_at,
+        not_before,
+        attempt,
+        reported_at,
         event_count,
         preview,
     })
@@ -246,6 +264,9 @@ pub(super) mod tests {
         let mut header = new.build(&lifecycle, 10, Timestamp::from_nanos(-5)).unwrap().into_header();
         header.completed_at = Some(Timestamp::from_nanos(i64::MAX));
         header.event_count = 300;
+        header.attempt = u64::MAX;
+        header.reported_at = Some(Timestamp::from_nanos(-9));
+        header.not_before = Some(Timestamp::from_nanos(i64::MAX));
         header
     }
 

@@ -2,6 +2,7 @@
 
 use super::{FRAME, Reader, Reason, Span, Writer, check_frame, finish_frame};
 use crate::seal::{Hash, Seal, Sum, row_hash};
+use crate::time::Timestamp;
 
 /// Counters and heads of the whole store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Totals {
     pub(crate) modified: Span,
     /// How many rows the table `doomed` has.
     pub(crate) waiting: u64,
+    /// The latest time that the clock ever gave for an entry of the change log.
+    pub(crate) latest: Option<Timestamp>,
     /// In a tamper-evident store.
     pub(crate) seal: Option<Seal>,
 }
@@ -53,6 +56,8 @@ pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Ve
     totals.created.encode(&mut w);
     totals.modified.encode(&mut w);
     w.number(totals.waiting);
+    w.byte(u8::from(totals.latest.is_some()));
+    totals.latest.into_iter().for_each(|time| w.time(time));
     w.byte(u8::from(totals.seal.is_some()));
     if let Some(seal) = &totals.seal {
         w.rest(&seal.head);
@@ -84,6 +89,7 @@ pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Total
     let counts = counts_from(&mut r)?;
     let (created, modified) = (Span::decode(&mut r)?, Span::decode(&mut r)?);
     let waiting = r.number()?;
+    let latest = if r.byte()? == 0 { None } else { Some(r.time()?) };
     let seal = match r.byte()? {
         0 => None,
         _ => {
@@ -97,7 +103,7 @@ pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Total
         }
     };
     r.end()?;
-    Ok(Totals { version, head, trimmed, last_number, counts, created, modified, waiting, seal })
+    Ok(Totals { version, head, trimmed, last_number, counts, created, modified, waiting, latest, seal })
 }
 
 /// Encodes how many executions have a label, by the code of their state.

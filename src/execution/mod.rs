@@ -90,6 +90,13 @@ pub struct Header {
     pub modified_at: Timestamp,
     /// When it reached a terminal state.
     pub completed_at: Option<Timestamp>,
+    /// If the clock stood before the store's own last time when this execution was written, that last time: either the times
+    /// above are too early, or that one was too late. Nothing is taken for old on their account before that is settled.
+    pub not_before: Option<Timestamp>,
+    /// The number of the attempt that reported last, 0 if none gave a number: see [`Update::attempt`].
+    pub attempt: u64,
+    /// The time that the last report of this attempt named: see [`Update::reported_at`].
+    pub reported_at: Option<Timestamp>,
     /// How many events its history has.
     pub event_count: u64,
     /// A short text for lists, which the caller chose: at most 256 bytes.

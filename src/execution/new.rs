@@ -2,7 +2,7 @@
 
 use super::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, check_payload, link};
 use crate::error::{InputError, WriteError};
-use crate::id::{ExecutionId, Incarnation, JobId, Revision};
+use crate::id::{ExecutionId, IdMaker, Incarnation, JobId, Revision};
 use crate::identity::Identity;
 use crate::json::Json;
 use crate::lifecycle::{Lifecycle, Phase};
@@ -38,6 +38,7 @@ pub struct NewExecution {
     previous: Option<Text>,
     labels: Labels,
     preview: Option<Text>,
+    attempt: u64,
     /// The document that the id was computed from.
     pub(crate) identity: Option<Json>,
     pub(crate) payload: Json,
@@ -59,6 +60,7 @@ impl NewExecution {
             previous: None,
             labels: Labels::new(),
             preview: None,
+            attempt: 0,
             identity: None,
             payload: Json::null(),
         }
@@ -139,6 +141,12 @@ impl NewExecution {
         self
     }
 
+    /// Sets the number of the first attempt, 0 otherwise: see [`Update::attempt`](crate::Update::attempt).
+    pub fn attempt(mut self, attempt: u64) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
     /// Sets the payload, `null` otherwise.
     pub fn payload(mut self, payload: impl Into<Json>) -> Self {
         self.payload = payload.into();
@@ -205,7 +213,7 @@ impl NewExecution {
             return Err(WriteError::InitialState { state: state.clone() });
         }
         let header = Header {
-            id: self.id.map_or_else(|| Ok(ExecutionId::generate()), ExecutionId::checked)?,
+            id: self.id.map_or_else(|| Ok(IdMaker::default().next(now)), ExecutionId::checked)?,
             // Given by the store once everything was checked.
             incarnation: Incarnation(0),
             job_id: JobId::checked(self.job_id)?,
@@ -222,6 +230,9 @@ impl NewExecution {
             created_at: now,
             modified_at: now,
             completed_at: None,
+            not_before: None,
+            attempt: self.attempt,
+            reported_at: None,
             event_count: 0,
             preview: self.preview,
         };

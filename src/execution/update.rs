@@ -9,6 +9,7 @@ use crate::id::{ExecutionId, Revision};
 use crate::json::Json;
 use crate::lifecycle::{Lifecycle, State};
 use crate::limits::{LongTexts, MAX_MESSAGE, MAX_NAME};
+use crate::report::Reporter;
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -79,6 +80,7 @@ pub struct Update {
     labels: BTreeMap<Text, Option<Text>>,
     preview: Edit<Text>,
     payload: PayloadEdit,
+    pub(crate) reporter: Reporter,
 }
 
 impl Update {
@@ -210,6 +212,23 @@ impl Update {
         self.payload(Json::null())
     }
 
+    /// Says that this is a report of an attempt, by its number. A report of an attempt before the last one that reported, or of an
+    /// execution that has ended, is late: [`Writer::report`](crate::Writer::report) ignores it and says so, [`Writer::update`](crate::Writer::update)
+    /// refuses it with [`WriteError::Late`](crate::WriteError::Late). The number is kept in the record.
+    ///
+    /// A report that names the state that the execution is in leaves it there, as if it named none.
+    pub fn attempt(mut self, attempt: u64) -> Self {
+        self.reporter = Reporter { reports: true, attempt: Some(attempt), ..self.reporter };
+        self
+    }
+
+    /// Says that this is a report, of what was so at this time by the reporter's clock. Before the time of the last report of the same attempt
+    /// it is late, as above. The time is kept in the record, and no other time of it is touched.
+    pub fn reported_at(mut self, time: Timestamp) -> Self {
+        self.reporter = Reporter { reports: true, at: Some(time), ..self.reporter };
+        self
+    }
+
     /// Applies a JSON merge patch (RFC 7396) to the payload: see [`Json::merge_patch`].
     ///
     /// In a patch `null` removes, so a struct whose `Option` is `None` removes that member; `#[serde(skip_serializing_if =
@@ -238,6 +257,12 @@ impl Update {
         };
         f.number(kind);
         f.optional(payload.map(Json::as_str));
+        let Reporter { reports, attempt, at } = self.reporter;
+        f.number(u64::from(reports));
+        for part in [attempt, at.map(|at| at.as_nanos().cast_unsigned())] {
+            f.number(u64::from(part.is_some()));
+            f.number(part.unwrap_or_default());
+        }
     }
 }
 
@@ -264,10 +289,31 @@ impl Execution {
         lifecycle: &Lifecycle,
         now: Timestamp,
     ) -> Result<Execution, WriteError> {
+        let reports = update.reporter.reports;
+        match update.reporter.is_late(&self.header).filter(|_| reports) {
+            Some(why) => Err(WriteError::Late { id: self.id.clone(), why }),
+            None => self.edit(update, lifecycle, now),
+        }
+    }
+
+    /// `true` if the update says of the execution what is known of it, its payload aside.
+    pub(crate) fn repeats(&self, update: Update, lifecycle: &Lifecycle) -> bool {
+        let after = self.edit(update, lifecycle, self.modified_at);
+        after.is_ok_and(|mut after| {
+            after.header.revision = self.revision;
+            after == *self
+        })
+    }
+
+    /// The same, whoever reports it.
+    fn edit(&self, update: Update, lifecycle: &Lifecycle, now: Timestamp) -> Result<Execution, WriteError> {
         let mut after = self.header.clone();
+        update.reporter.note(&mut after);
         after.revision = Revision(self.revision.0 + 1);
         after.modified_at = now.max(self.modified_at);
-        if let Some(name) = update.state {
+        if let Some(name) =
+            update.state.filter(|name| !update.reporter.reports || self.state != name.as_str())
+        {
             after.state = self.next_state(name, lifecycle)?;
             if after.state.is_terminal() {
                 after.completed_at = Some(after.modified_at);

@@ -43,8 +43,19 @@ struct Line<'a> {
     modified_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<Timestamp>,
+    #[serde(skip_serializing_if = "is_zero")]
+    attempt: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reported_at: Option<Timestamp>,
     payload: &'a Json,
     events: Vec<Event>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn line(execution: &Execution, events: Vec<Event>) -> Line<'_> {
@@ -65,6 +76,9 @@ fn line(execution: &Execution, events: Vec<Event>) -> Line<'_> {
         created_at: execution.created_at,
         modified_at: execution.modified_at,
         completed_at: execution.completed_at,
+        not_before: execution.not_before,
+        attempt: execution.attempt,
+        reported_at: execution.reported_at,
         payload: execution.payload_json(),
         events,
     }

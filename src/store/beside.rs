@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::follow::OutputFollower;
 use crate::output::{Output, OutputCap};
 use crate::progress::{Node, NodeUpdate};
+use crate::report::Reported;
 use crate::tracker::VisitTracker;
 
 /// # Beside the records
@@ -40,7 +41,7 @@ impl Store {
     }
 
     /// [`Writer::put_node`](crate::Writer::put_node) through the group commit.
-    pub fn put_node(&self, id: impl AsRef<str>, update: NodeUpdate) -> Result<Node, Error> {
+    pub fn put_node(&self, id: impl AsRef<str>, update: NodeUpdate) -> Result<Reported<Node>, Error> {
         let id = id.as_ref().to_owned();
         self.batch(move |writer| writer.put_node(&id, update.clone()))
     }

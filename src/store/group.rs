@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::event::NewEvent;
 use crate::execution::{Execution, NewExecution, Update};
 use crate::expect::Expect;
+use crate::report::Reported;
 use crate::writer::Writer;
 
 /// # The group commit
@@ -109,6 +110,18 @@ impl Store {
     ) -> Result<Execution, Error> {
         let (id, expect, events) = (id.as_ref().to_owned(), expect.clone(), events.to_vec());
         self.batch(move |writer| writer.update(&id, &expect, update.clone(), &events))
+    }
+
+    /// [`Writer::report`] through the group commit.
+    pub fn report(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        update: Update,
+        events: &[NewEvent],
+    ) -> Result<Reported<Execution>, Error> {
+        let (id, expect, events) = (id.as_ref().to_owned(), expect.clone(), events.to_vec());
+        self.batch(move |writer| writer.report(&id, &expect, update.clone(), &events))
     }
 
     /// [`Writer::append_events`] through the group commit.

@@ -10,6 +10,7 @@ mod log;
 mod moved;
 mod nodes;
 mod outputs;
+mod reports;
 mod rows;
 mod sweep;
 mod trim;
@@ -24,7 +25,7 @@ use crate::codec::{BulkPlace, Doomed, Totals, label, label_key, label_value};
 use crate::context::Context;
 use crate::error::{InputError, ReadError, StorageError, WriteError};
 use crate::event::NewEvent;
-use crate::execution::{Execution, NewExecution, Update};
+use crate::execution::{Execution, Header, NewExecution, Update};
 use crate::expect::Expect;
 use crate::id::{ChangeSeq, Incarnation};
 use crate::identity::IDENTITY_KEY;
@@ -34,6 +35,7 @@ use crate::redo::Redo;
 use crate::seal::{Link, change_hash, content};
 use crate::tables::{Budget, Found, LabelValues, Live, Tables};
 use crate::text::Text;
+use crate::time::Timestamp;
 use crate::waits::Posts;
 
 pub(crate) use sweep::REMOVAL;
@@ -169,6 +171,9 @@ impl<'t> Writer<'t> {
     pub fn create(&mut self, mut new: NewExecution, events: &[NewEvent]) -> Result<Execution, WriteError> {
         let now = self.context.clock.now();
         new.fit_texts(self.context.long_texts);
+        if new.known_id().is_none() {
+            new = new.id(self.context.ids.next(now));
+        }
         let events = &*NewEvent::fit_all(events, self.context.long_texts);
         let identity = new.identity.clone().map(|document| NewAttachment::json(IDENTITY_KEY, document));
         let identity =
@@ -183,6 +188,7 @@ impl<'t> Writer<'t> {
         let number = self.totals.last_number + 1;
         execution.header.event_count = events.len() as u64;
         execution.header.incarnation = Incarnation(number);
+        self.doubt(&mut execution.header, now);
 
         self.storing(|w| {
             w.begin_number(number, now)?;
@@ -261,6 +267,7 @@ impl<'t> Writer<'t> {
         let beside = self.next_payload(place.number, &mut after, edit, now)?;
         after.header.event_count += events.len() as u64;
         self.check_links(&after.header, Some(&before.header))?;
+        self.doubt(&mut after.header, now);
         let mut undo = Undo::between(&before.header, &after.header);
         let new_payload = after.payload != before.payload;
         let payload_version = place.payload_version + u64::from(new_payload);
@@ -306,6 +313,7 @@ impl<'t> Writer<'t> {
         }
         let mut after = before.clone();
         after.header.modified_at = now.max(before.modified_at);
+        self.doubt(&mut after.header, now);
         after.header.event_count += events.len() as u64;
         let undo = Undo::between(&before.header, &after.header);
 
@@ -348,6 +356,9 @@ impl<'t> Writer<'t> {
 
     fn delete_at(&mut self, place: &Place, last: &Execution) -> Result<(), WriteError> {
         let now = self.context.clock.now();
+        let mut header = last.header.clone();
+        self.doubt(&mut header, now);
+        let undo = Undo::between(&last.header, &header);
         self.storing(|w| {
             w.keep_for_log(place, &last.payload)?;
             w.leave_indexes(&last.header, place.number)?;
@@ -359,9 +370,9 @@ impl<'t> Writer<'t> {
                 kind: ChangeKind::Deleted,
                 time: now,
                 number: place.number,
-                header: &last.header,
+                header: &header,
                 payload_version: place.payload_version,
-                undo: &Undo::default(),
+                undo: &undo,
                 new_events: 0,
             };
             w.log(&entry, &[], None)
@@ -413,6 +424,11 @@ impl<'t> Writer<'t> {
         Ok((Place::of(&found), load_to_write(self, found)?))
     }
 
+    /// Notes in a header that the clock stands before the store's own last time, if it does.
+    fn doubt(&self, header: &mut Header, now: Timestamp) {
+        header.not_before = header.not_before.max(self.totals.latest.filter(|latest| now < *latest));
+    }
+
     /// Runs the writes of one operation. If one fails, the transaction must not be committed.
     fn storing(
         &mut self,
@@ -434,6 +450,7 @@ impl<'t> Writer<'t> {
         payload: Option<&Json>,
     ) -> Result<(), StorageError> {
         self.begin_change(entry.header.modified_at)?;
+        self.totals.latest = self.totals.latest.max(Some(entry.time));
         let seq = self.totals.head;
         let link = self.totals.seal.map(|seal| Link {
             previous: seal.head,

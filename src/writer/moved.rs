@@ -57,7 +57,9 @@ impl Writer<'_> {
         // A lowered limit does not keep a payload from being patched, as long as it does not grow.
         let (given, allowed) = match &edit {
             PayloadEdit::Leave => return Ok(Beside::default()),
-            PayloadEdit::Replace(payload) if *payload == execution.payload => return Ok(Beside::default()),
+            PayloadEdit::Replace(payload) if *payload == execution.payload && execution.damage.is_none() => {
+                return Ok(Beside::default());
+            }
             PayloadEdit::Replace(payload) => (payload, 0),
             PayloadEdit::Merge(patch) => (patch, execution.payload.as_str().len()),
         };

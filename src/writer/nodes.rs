@@ -2,9 +2,12 @@
 
 use super::Writer;
 use crate::error::{ReadError, WriteError};
-use crate::progress::{Node, NodeUpdate, Progress};
+use crate::lifecycle::State;
+use crate::progress::{Node, NodeState, NodeUpdate, Progress};
+use crate::report::{Late, Reported};
 use crate::schema::Tag;
 use crate::tables::damaged;
+use crate::text::Text;
 use crate::visits::Visits;
 
 /// # Nodes
@@ -13,10 +16,16 @@ use crate::visits::Visits;
 /// writes the row of the node and the row of sums, however many nodes there are; it leaves the record, its
 /// revision and the change log as they are. Nodes are deleted with their execution.
 impl Writer<'_> {
-    /// Says what became of a node, which is new if there is none of the name. Returns it as it is then.
+    /// Says what became of a node, which is new if there is none of the name. Gives it as it is then.
     ///
-    /// Every state may follow every other: a node that is started once more counts its attempts.
-    pub fn put_node(&mut self, id: impl AsRef<str>, mut update: NodeUpdate) -> Result<Node, WriteError> {
+    /// A report that comes late is ignored, and the outcome says so with what is known: of an older attempt, of an older time, of what is
+    /// known already, of another end than the known one of the same attempt. The first end of an attempt stands; a newer attempt begins anew.
+    /// After the end of its execution a node can still end, but not start.
+    pub fn put_node(
+        &mut self,
+        id: impl AsRef<str>,
+        mut update: NodeUpdate,
+    ) -> Result<Reported<Node>, WriteError> {
         let number = self.existing(id.as_ref())?;
         update.fit_texts(self.context.long_texts);
         update.check()?;
@@ -30,6 +39,14 @@ impl Writer<'_> {
                 Some(self.tables.node(number, place)?.ok_or_else(missing)?)
             }
         };
+        let starts = update.state == NodeState::Running;
+        let node = match update.apply(before.as_ref(), now) {
+            Ok(node) => node,
+            Err(why) => return Ok(Reported::Ignored { why, current: before }),
+        };
+        if starts && let Some(state) = self.end_of(number)? {
+            return Ok(Reported::Ignored { why: Late::ExecutionEnded { state }, current: before });
+        }
         let mut progress = match self.tables.progress(number) {
             Err(ReadError::Damaged(_)) => self.counted(number)?,
             known => known?.unwrap_or_default(),
@@ -44,7 +61,6 @@ impl Writer<'_> {
             let slot = progress.slot(before.state);
             *slot = slot.saturating_sub(1);
         }
-        let node = update.apply(before, now);
         *progress.slot(node.state) += 1;
         self.storing(|w| {
             w.tables.put_node(number, place, &node)?;
@@ -54,7 +70,19 @@ impl Writer<'_> {
             w.tables.put_progress(number, &progress)?;
             w.put_totals()
         })?;
-        Ok(node)
+        Ok(Reported::Applied(node))
+    }
+
+    /// The terminal state that the execution is in.
+    fn end_of(&self, number: u64) -> Result<Option<Text>, WriteError> {
+        match self.tables.execution(number, &self.context.lifecycle) {
+            Ok(found) => Ok(found
+                .map(|found| found.header.state)
+                .filter(State::is_terminal)
+                .map(|state| state.as_str().into())),
+            Err(ReadError::Damaged(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The sums, from the nodes themselves.

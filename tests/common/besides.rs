@@ -7,11 +7,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use execstore::{
-    AttachmentKind, Json, NewAttachment, Node, NodeState, NodeUpdate, OutputCap, Query, Readable, Timestamp,
-    WriteError, Writer,
+    AttachmentKind, Json, NewAttachment, Node, NodeState, NodeUpdate, OutputCap, Query, Readable, Reported,
+    Timestamp, WriteError, Writer,
 };
 
 use crate::model::Model;
+use crate::records::STATES;
 
 /// What one execution has.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +88,19 @@ pub fn act(w: &mut Writer<'_>, model: &mut Model, id: &str, act: u8, name: u8, s
         6 if size < 40 => gone(w.delete_output(id, name), number, name, |number| {
             model.beside.get(&number).is_some_and(|beside| beside.outputs.contains_key(name))
         }),
-        _ => put(w.put_node(id, task(name, size)).map(drop), number, name),
+        _ => {
+            let reported = w.put_node(id, task(name, size, now));
+            let applied = reported.as_ref().is_ok_and(Reported::is_applied);
+            put(reported.map(drop), number, name) && {
+                let number = number.unwrap();
+                let ended = STATES
+                    .iter()
+                    .any(|(state, terminal, _)| *terminal && *state == model.records[&number].state);
+                let known = model.beside.get(&number).map(|beside| (**beside).clone()).unwrap_or_default();
+                assert_eq!(known.clone().put(name, size, now, ended), applied, "{known:?} {size} {now}");
+                applied
+            }
+        }
     };
     let Some(number) = number.filter(|_| changed) else { return };
     let before = model.beside.get(&number).and_then(|beside| beside.outputs.get(name)).cloned();
@@ -117,7 +130,7 @@ pub fn act(w: &mut Writer<'_>, model: &mut Model, id: &str, act: u8, name: u8, s
             model.version -= u64::from(before.as_ref() == Some(stream));
         }
         6 if size < 40 => drop(beside.outputs.remove(&name)),
-        _ => beside.put(&name, size, now),
+        _ => drop(beside.put(&name, size, now, false)),
     }
     model.version += 1;
 }
@@ -144,14 +157,28 @@ fn cap(size: u8) -> OutputCap {
     }
 }
 
-fn task(name: &str, size: u8) -> NodeUpdate {
-    let update = match size % 4 {
+fn task(name: &str, size: u8, now: i64) -> NodeUpdate {
+    let mut update = match size % 4 {
         0 => NodeUpdate::started(name),
         1 => NodeUpdate::finished(name),
         2 => NodeUpdate::failed(name, "why"),
         _ => NodeUpdate::skipped(name),
     };
+    if let Some(attempt) = attempt(size) {
+        update = update.attempt(attempt);
+    }
+    if let Some(at) = at(size, now) {
+        update = update.at(Timestamp::from_nanos(at));
+    }
     if size & 16 == 0 { update } else { update.value(json(size)) }
+}
+
+fn attempt(size: u8) -> Option<u64> {
+    [None, None, Some(1), Some(2)][usize::from(size / 64)]
+}
+
+fn at(size: u8, now: i64) -> Option<i64> {
+    (size & 8 != 0).then_some(now - i64::from(size % 7))
 }
 
 /// `true` if it was done; else the error must be the right one.
@@ -212,31 +239,51 @@ impl Stream {
 }
 
 impl Beside {
-    fn put(&mut self, name: &str, size: u8, now: i64) {
-        let place = self.nodes.iter().position(|task| task.name == name);
-        let place = place.unwrap_or_else(|| {
-            self.nodes.push(Task {
-                name: name.into(),
-                state: NodeState::Skipped,
-                attempts: u64::from(matches!(size % 4, 1 | 2)),
-                started: now,
-                ended: None,
-                value: None,
-                error: None,
-            });
-            self.nodes.len() - 1
-        });
-        let task = &mut self.nodes[place];
-        let value = (size & 16 != 0).then(|| json(size).as_str().to_owned());
-        task.error = (size % 4 == 2).then(|| "why".into());
-        task.state = [NodeState::Running, NodeState::Finished, NodeState::Failed, NodeState::Skipped]
+    /// `false` if the report is late.
+    fn put(&mut self, name: &str, size: u8, now: i64, execution_ended: bool) -> bool {
+        let state = [NodeState::Running, NodeState::Finished, NodeState::Failed, NodeState::Skipped]
             [usize::from(size % 4)];
-        if size.is_multiple_of(4) {
-            (task.attempts, task.started, task.ended, task.value) = (task.attempts + 1, now, None, value);
-        } else {
-            task.ended = Some(now);
-            task.value = value.or(task.value.take());
+        let starts = state == NodeState::Running;
+        if starts && execution_ended {
+            return false;
         }
+        let (number, time) = (attempt(size), at(size, now));
+        let value = (size & 16 != 0).then(|| json(size).as_str().to_owned());
+        let new = |attempts: u64| Task {
+            name: name.into(),
+            state,
+            attempts,
+            started: time.unwrap_or(now),
+            ended: (!starts).then_some(time.unwrap_or(now)),
+            value: value.clone(),
+            error: (state == NodeState::Failed).then(|| "why".into()),
+        };
+        let Some(task) = self.nodes.iter_mut().find(|task| task.name == name) else {
+            let first = u64::from(state != NodeState::Skipped);
+            self.nodes.push(new(number.unwrap_or(first)));
+            return true;
+        };
+        let same_start = starts && time == Some(task.started);
+        let older = time.is_some_and(|time| time < task.ended.unwrap_or(task.started)) && !same_start;
+        match number {
+            Some(number) if number > task.attempts => *task = new(number),
+            Some(number) if number < task.attempts => return false,
+            _ if older => return false,
+            None if starts && !same_start => *task = new(task.attempts + 1),
+            _ if task.ended.is_some() => return false,
+            _ if starts => {
+                if value.is_none() || value == task.value {
+                    return false;
+                }
+                task.value = value;
+            }
+            _ => {
+                let ended = time.unwrap_or(now.max(task.started));
+                let (value, started) = (value.clone().or(task.value.clone()), task.started);
+                *task = Task { value, started, ended: Some(ended), ..new(task.attempts) };
+            }
+        }
+        true
     }
 }
 
