@@ -51,15 +51,14 @@ impl Kind {
         Mounted::disk(self.driver, self.options, disk, at)
     }
 
-    /// Mounts what a cut has left; for ext4 after a repair, if it needs one, as a system does when it starts: its superblock lies
-    /// in two sectors. Says whether it did.
+    /// Mounts what a cut has left; ext4 after a repair, if it needs one, as a system makes when it starts: its superblock lies
+    /// in two sectors, and a cut may tear it. Says whether it did.
     pub fn mount_after_cut(self, disk: &Path, at: &Path) -> Outcome<(Mounted, bool)> {
         match self.mount(disk, at) {
             Err(error) if self.driver == "ext4" => {
-                // It ends with 1 after a repair.
-                let repaired = Command::new("e2fsck").args(["-f", "-y"]).arg(disk).output();
-                match repaired.map(|output| output.status.code()) {
-                    Ok(Some(0 | 1)) => Ok((self.mount(disk, at)?, true)),
+                match Command::new("e2fsck").args(["-f", "-y"]).arg(disk).output() {
+                    // So it ends after a repair.
+                    Ok(output) if output.status.code() == Some(1) => Ok((self.mount(disk, at)?, true)),
                     _ => Err(error),
                 }
             }

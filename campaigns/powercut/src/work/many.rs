@@ -72,28 +72,25 @@ impl<'a> Nth<'a> {
         let beside = self.path.with_extension("new");
         let elsewhere = self.elsewhere();
         match (self.job.mode, self.way) {
-            (Mode::Moved, 2) => {
-                prepare(self.job, &beside)?.close()?;
-                fs::rename(&beside, &self.path)?;
-            }
-            // As a kill would leave it, or a snapshot.
-            (Mode::Moved, 4) => {
+            // A backup, say: written in full and synced, so that commits allocate nothing either.
+            (Mode::Moved, way) => {
+                let from = if way == 2 { beside } else { elsewhere.with_extension("new") };
                 let open = prepare(self.job, &elsewhere)?;
-                copy(&elsewhere, &beside, true)?;
-                open.close()?;
-                for (from, to) in of_store(&beside).into_iter().zip(of_store(&self.path)) {
-                    if from.exists() {
-                        fs::rename(from, to)?;
+                if way == 4 {
+                    // As a kill would leave it, or a snapshot.
+                    copy(&elsewhere, &from, true)?;
+                    open.close()?;
+                } else {
+                    open.close()?;
+                    copy(&elsewhere, &from, true)?;
+                }
+                for (from, to) in of_store(&from).into_iter().zip(of_store(&self.path)) {
+                    match way {
+                        _ if !from.exists() => {}
+                        7 => fs::hard_link(from, to)?,
+                        _ => fs::rename(from, to)?,
                     }
                 }
-            }
-            (Mode::Moved, 7) => {
-                prepare(self.job, &elsewhere)?.close()?;
-                fs::hard_link(&elsewhere, &self.path)?;
-            }
-            (Mode::Moved, _) => {
-                prepare(self.job, &elsewhere)?.close()?;
-                fs::rename(&elsewhere, &self.path)?;
             }
             (Mode::Copied, 4) => {
                 let open = prepare(self.job, &elsewhere)?;
@@ -198,9 +195,11 @@ fn of_store(path: &Path) -> Vec<PathBuf> {
 fn copy(from: &Path, to: &Path, sync: bool) -> Outcome<()> {
     for (from, to) in of_store(from).into_iter().zip(of_store(to)) {
         if from.exists() {
-            fs::copy(&from, &to)?;
             if sync {
+                fs::write(&to, fs::read(&from)?)?;
                 File::open(&to)?.sync_all()?;
+            } else {
+                fs::copy(&from, &to)?;
             }
         }
     }
