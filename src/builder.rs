@@ -13,11 +13,15 @@ use crate::error::OpenError;
 use crate::large::LargeValues;
 use crate::lifecycle::Lifecycle;
 use crate::limits::{DEFAULT_MAX_PAYLOAD, LongTexts};
+use crate::loss::JournalLoss;
 use crate::open;
 use crate::retention::LogRetention;
 use crate::store::Store;
 use crate::time::{Clock, SystemClock};
 use crate::writer::REMOVAL;
+
+/// The default size of the journal: with the head before it a MiB of each file. See docs/architecture.md for the measurement.
+const DEFAULT_JOURNAL_SIZE: u64 = 1024 * 1024 - 8192;
 
 /// Opens a store with other settings than the defaults; made by [`Store::builder`].
 ///
@@ -38,6 +42,11 @@ pub struct Builder {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_payload: usize,
     pub(crate) journal: bool,
+    pub(crate) journal_size: u64,
+    pub(crate) mode: Option<u32>,
+    pub(crate) owner: Option<(Option<u32>, Option<u32>)>,
+    pub(crate) needs_lock: bool,
+    pub(crate) accepted_loss: Option<JournalLoss>,
     pub(crate) group_commit: GroupCommit,
     pub(crate) retention: LogRetention,
     pub(crate) maintenance: Option<Duration>,
@@ -77,6 +86,11 @@ impl Builder {
             clock: Arc::new(SystemClock),
             max_payload: DEFAULT_MAX_PAYLOAD,
             journal: true,
+            journal_size: DEFAULT_JOURNAL_SIZE,
+            mode: None,
+            owner: None,
+            needs_lock: true,
+            accepted_loss: None,
             group_commit: GroupCommit::new(),
             retention: LogRetention::new(),
             maintenance: None,
@@ -121,14 +135,54 @@ impl Builder {
         self
     }
 
-    /// Whether a store that is opened by path commits through a journal beside its file, `<path>-journal`;
-    /// on by default.
+    /// Whether a store that is created has a journal, and one that has it commits through it; on by default.
     ///
-    /// With the journal a single commit costs one sequential write instead of a dozen scattered ones, about
-    /// half the time. The journal belongs to the file for as long as the store is open, and after a crash
-    /// until it is opened again; a clean close removes it. Without it there is never a second file.
+    /// With the journal a single commit costs one sequential write instead of a dozen scattered ones, about half the time. It
+    /// is a region of the store's own file, before the database; there is never a second file. A store that is created without
+    /// is a redb file and nothing else, and stays without; one that has a journal and is opened with `false` is made whole, and
+    /// leaves the region alone.
     pub fn set_journal(&mut self, journal: bool) -> &mut Self {
         self.journal = journal;
+        self
+    }
+
+    /// How much of the file of a store that is created is its journal, in bytes: 64 KiB to 64 MiB, rounded up to 64 KiB. A store that is there keeps
+    /// what it has.
+    ///
+    /// Whenever it is full the database is brought up to date, which takes some milliseconds; a larger journal makes that
+    /// rarer, and opening after a crash longer: about a millisecond for each MiB.
+    pub fn set_journal_size(&mut self, bytes: u64) -> &mut Self {
+        self.journal_size = bytes;
+        self
+    }
+
+    /// The permission bits of a file that is created, whatever the process's mask is; else that mask says. Has no effect on a file that is there.
+    #[cfg(unix)]
+    pub fn set_mode(&mut self, mode: u32) -> &mut Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// The user and the group that a file that is created is given to; `None` leaves one as it is. Only root may give files away.
+    #[cfg(unix)]
+    pub fn set_owner(&mut self, user: Option<u32>, group: Option<u32>) -> &mut Self {
+        self.owner = Some((user, group));
+        self
+    }
+
+    /// Whether a file is refused with [`OpenError::NoLocks`] where the file system has no locks; on by default. Without locks nothing
+    /// notices a second process that opens the file, and the two destroy it: switch it off only where there can be no second one.
+    pub fn set_require_lock(&mut self, require: bool) -> &mut Self {
+        self.needs_lock = require;
+        self
+    }
+
+    /// Opens a store whose journal is damaged, if this is what it has lost: see [`OpenError::JournalDamaged`].
+    ///
+    /// The store goes on with everything up to the damage, and as another [incarnation](crate::Readable::incarnation), so that
+    /// positions that were given out beyond it are not taken for its own. Any other loss stays an error.
+    pub fn accept_loss(&mut self, loss: JournalLoss) -> &mut Self {
+        self.accepted_loss = Some(loss);
         self
     }
 
@@ -255,17 +309,33 @@ impl Builder {
         open::open(self, path.as_ref())
     }
 
-    /// Opens the store in a file, or creates one if there is no such file.
+    /// Opens the store in a file, or creates one if there is no such file, or in one that is empty.
     pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
-        let path = path.as_ref();
-        match self.open(path) {
-            Err(OpenError::NotFound { .. }) => match self.create(path) {
-                // Somebody else was faster.
-                Err(OpenError::AlreadyExists { .. }) => self.open(path),
-                created => created,
-            },
-            opened => opened,
-        }
+        open::open_or_create(self, path.as_ref())
+    }
+
+    /// Opens the store in a file to read it, beside others who read it. Writes are refused with
+    /// [`StorageError::ReadOnly`](crate::StorageError::ReadOnly).
+    ///
+    /// Nothing is written to the file or beside it, so the file, its folder and its file system may be read-only. After a crash too: what
+    /// would be repaired and what only the journal holds is kept in memory, as much as the journal has at most. While such a store is
+    /// open nobody can open the file to write, and the other way about.
+    pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        open::open_read_only(self, path.as_ref(), true)
+    }
+
+    /// The same without what only the journal holds: the store as its last checkpoint left it. For a look at a store whose
+    /// [journal is damaged](OpenError::JournalDamaged).
+    pub fn open_at_checkpoint(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        open::open_read_only(self, path.as_ref(), false)
+    }
+
+    /// Makes the file of a store that nobody has open as small as it can be; `false` if there was nothing to gain.
+    ///
+    /// Moves the store's pages to the front of the file, a durable commit at a time: a crash leaves a good store. Costs a read and a
+    /// write of what is moved, and needs no room beside the file.
+    pub fn compact(&self, path: impl AsRef<Path>) -> Result<bool, OpenError> {
+        open::compact(self, path.as_ref())
     }
 
     /// A store that lives as long as its handles.
@@ -275,16 +345,13 @@ impl Builder {
 
     /// A store on the caller's own storage, made there if the storage is empty. Commits go through redb.
     pub fn create_with_backend(&self, backend: impl StorageBackend) -> Result<Store, OpenError> {
-        open::on_backend(self, backend, None)
+        open::on_backend(self, backend)
     }
 
-    /// The same, with a journal on a second storage. The two belong together until the store is closed.
-    pub fn create_with_backend_and_journal(
-        &self,
-        backend: impl StorageBackend,
-        journal: impl StorageBackend,
-    ) -> Result<Store, OpenError> {
-        open::on_backend(self, backend, Some(Box::new(journal)))
+    /// A store on the caller's own storage, laid out as in a file, with a journal unless
+    /// [`set_journal`](Self::set_journal) says otherwise; made there if the storage is empty.
+    pub fn create_file_with_backend(&self, backend: impl StorageBackend) -> Result<Store, OpenError> {
+        open::on_backend_as_file(self, backend)
     }
 
     /// A store in a database that the caller opened, made there if there is none. See [`Store::attach`].

@@ -52,7 +52,7 @@ pub(crate) fn commit(
                 }
             }
             (Some(journal), ..) => {
-                let result = journal.checkpoint(&shared.context, txn);
+                let result = journal.checkpoint(txn);
                 if result.is_ok() && shared.held_back.swap(0, Ordering::Relaxed) > HELD_BACK {
                     free_pages(shared);
                 }

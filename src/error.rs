@@ -3,6 +3,8 @@
 //! Storage errors can come from every call that touches the file; what they mean is said once, at
 //! [`StorageError`].
 
+mod open;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use crate::id::{ChangeSeq, ExecutionId, Revision};
 use crate::lifecycle::State;
 use crate::report::Late;
 use crate::time::Timestamp;
+
+pub use open::OpenError;
 
 /// Input that breaks a limit or a rule. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +99,7 @@ pub enum StorageError {
     /// The database under the store failed.
     #[error("the database failed: {0}")]
     Database(#[source] Arc<redb::Error>),
-    /// The journal beside the file failed.
+    /// The journal in the store's file could not be read or written.
     #[error("the journal failed: {0}")]
     Journal(#[source] Arc<std::io::Error>),
     /// The database met something that it took for impossible, which damage to the file can cause.
@@ -115,6 +119,23 @@ pub enum StorageError {
     StillRunning {
         /// What runs.
         what: String,
+    },
+    /// The store was [opened to be read](crate::Builder::open_read_only): nothing was written.
+    #[error("the store {} was opened read-only; open it with `Store::open` to write", .path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The store was opened by another process, of which this one is a `fork`. Nothing was done: two processes that write one
+    /// file destroy it. Open the store after the fork, in one of the two.
+    #[error(
+        "the store was opened by process {opened_by} and cannot be used by process {used_by}, a fork of it; open it after the fork"
+    )]
+    OtherProcess {
+        /// The process that opened the store.
+        opened_by: u32,
+        /// This process.
+        used_by: u32,
     },
     /// An earlier storage error stopped this store from writing: open it again.
     #[error("an earlier storage error stopped this store from writing; open it again")]
@@ -476,95 +497,6 @@ impl From<ReadError> for WatchError {
             other => WatchError::Read(other),
         }
     }
-}
-
-/// Why a store could not be opened or created.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Another handle, in this process or another, has the file open.
-    #[error("{} is in use: another process, or another store in this one, has it open; close that first, or share one `Store`", .path.display())]
-    AlreadyOpen {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is no such file.
-    #[error("{} does not exist; `Store::create` makes a new store", .path.display())]
-    NotFound {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is such a file already, so nothing was created.
-    #[error("{} exists already; `Store::open` opens it, `Builder::open_or_create` does either", .path.display())]
-    AlreadyExists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is not a redb database at all.
-    #[error("{} is not a redb database, so it cannot be a store; check the path", .path.display())]
-    NotADatabase {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A redb database, but it holds no store.
-    #[error("the database holds no execution store; `Builder::attach` makes one in a database that is open")]
-    NotAStore,
-    /// The store was written by a newer release. The file was not changed.
-    #[error(
-        "the store has format {found}, and this release reads up to {supported}; use a newer release of execstore"
-    )]
-    Format {
-        /// The format of the file.
-        found: u32,
-        /// The newest format that this release knows.
-        supported: u32,
-    },
-    /// The store was made with another lifecycle, which the one that was given does not merely extend.
-    #[error(
-        "the store has another lifecycle; keep its states and transitions and only add to them. In the file: {found}. Asked for: {expected}"
-    )]
-    Lifecycle {
-        /// The lifecycle that was given to the builder.
-        expected: String,
-        /// The lifecycle in the file.
-        found: String,
-    },
-    /// A tamper-evident store was asked for, and this one is none: it was created without.
-    #[error("the store is not tamper-evident; that is chosen when a store is created")]
-    NotTamperEvident,
-    /// The store was not closed, and the journal that belongs to it is not beside it.
-    #[error("{} was not closed, and its journal {} is missing or is another store's; put the journal back beside the file", .path.display(), .journal.display())]
-    JournalMissing {
-        /// The file.
-        path: PathBuf,
-        /// Where the journal should be.
-        journal: PathBuf,
-    },
-    /// The database that was to be attached was not closed by the store that had it open by path.
-    #[error(
-        "the store was not closed, and has a journal to be applied; open the file once with `Store::open`"
-    )]
-    JournalPending,
-    /// The file is damaged: restore a backup.
-    #[error("the store is damaged: {reason}; restore it from a backup")]
-    Damaged {
-        /// What is wrong.
-        reason: String,
-        /// The error behind it, where there is one.
-        #[source]
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    },
-    /// The operating system refused to open, create or name the file.
-    #[error("{} could not be opened: {source}", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// The database under the store failed.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
 }
 
 /// Any error of this crate, for `?`.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::Database;
 
 use crate::error::StorageError;
+use crate::grounds::Process;
 use crate::tables::{commit_whole, shield};
 
 /// Holds the database to the end, and lets go of it with care.
@@ -13,13 +14,14 @@ pub(crate) struct LastHandle {
     db: Option<Arc<Database>>,
     /// The caller has got hold of the database, and may have a write transaction open.
     lent: AtomicBool,
+    process: Process,
 }
 
 impl LastHandle {
     /// The database is lent from the start if somebody else can get at it.
     pub(crate) fn new(db: Arc<Database>) -> Self {
         let lent = Arc::strong_count(&db) > 1 || Arc::weak_count(&db) > 0;
-        Self { db: Some(db), lent: AtomicBool::new(lent) }
+        Self { db: Some(db), lent: AtomicBool::new(lent), process: Process::this() }
     }
 
     /// A further hold, to be let go of before this one. `None` only while this one is being dropped.
@@ -38,6 +40,11 @@ impl LastHandle {
 
 impl Drop for LastHandle {
     fn drop(&mut self) {
+        if self.process.is_another() {
+            // A child's copy: the file is the parent's.
+            std::mem::forget(self.db.take());
+            return;
+        }
         let Some(db) = self.db.take().and_then(Arc::into_inner) else { return };
         if *self.lent.get_mut() {
             // To begin a write here could wait for ever. redb closes once the caller's transaction ends.

@@ -1,114 +1,112 @@
-//! A store's use of its journal: when it begins, when it starts over, when it ends.
+//! A store's use of its journal: when a round of it begins, and when it is done again.
 
-use std::fs::{self, File, OpenOptions};
-use std::path::{Path, PathBuf};
+use redb::{Database, WriteTransaction};
 
-use redb::backends::FileBackend;
-use redb::{Database, StorageBackend, WriteTransaction};
-
-use crate::context::Context;
+use crate::codec::JournalPlace;
 use crate::error::{CommitError, OpenError, ReadError, StorageError};
-use crate::journal::Journal;
+use crate::journal::{Broken, Journal};
 use crate::tables::{Live, Tables, commit_whole, finish, roll_back, shield};
 
-/// Where a store's journal is kept.
-pub(crate) enum Home {
-    /// Beside the store's file.
-    Path(PathBuf),
-    /// On a backend that the caller gave, until the journal begins.
-    Backend(Option<Box<dyn StorageBackend>>),
-}
-
-/// The journal of an open store. It begins with the first commit.
+/// The journal of an open store. Its first round begins with the first commit.
 pub(crate) struct Journaling {
-    home: Home,
-    journal: Option<Journal>,
-    /// The meta record names the journal.
-    named: bool,
+    journal: Journal,
+    /// The image names the round that is being written.
+    begun: bool,
 }
 
-/// `<store>-journal`.
-pub(crate) fn journal_path(store: &Path) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
-    name.push("-journal");
-    PathBuf::from(name)
-}
-
-impl Home {
-    fn open(&mut self, create: bool) -> Result<Option<Box<dyn StorageBackend>>, StorageError> {
-        match self {
-            Home::Backend(backend) => Ok(backend.take()),
-            Home::Path(path) => {
-                let file =
-                    OpenOptions::new().read(true).write(true).create(create).truncate(false).open(&path);
-                let file = match file {
-                    Err(error) if !create && error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                    other => other.map_err(journal_error)?,
-                };
-                if create {
-                    sync_folder(path).map_err(journal_error)?;
-                }
-                Ok(Some(Box::new(FileBackend::new(file).map_err(redb::Error::from)?)))
-            }
-        }
-    }
+/// How far a journal could be done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// To its end.
+    End,
+    /// To this version, which is all that could be read.
+    Hole { version: u64, head: u64 },
 }
 
 impl Journaling {
-    /// No journal is pending: one begins with the first commit.
-    pub(crate) fn idle(home: Home) -> Self {
-        Self { home, journal: None, named: false }
+    /// The image holds everything: a round begins with the first commit.
+    pub(crate) fn idle(journal: Journal) -> Self {
+        Self { journal, begun: false }
     }
 
-    /// A journal is pending: does what the file lacks again, and goes on with the journal.
-    pub(crate) fn recover(
-        mut home: Home,
-        db: &Database,
-        store_id: u128,
-        id: u64,
-        missing: impl FnOnce() -> OpenError,
-    ) -> Result<Self, OpenError> {
-        let Some(medium) = home.open(false)? else {
-            return Err(missing());
-        };
-        let Some(mut journal) = Journal::open(medium, store_id, id)? else {
-            return Err(missing());
-        };
-        let txn = shield(|| db.begin_write())?;
-        let reached = {
-            let mut tables = Tables::new(Live(&txn));
-            let version = tables.totals().map_err(open_error)?.version;
-            journal.replay(version, |body| tables.redo(body))?
-        };
-        commit_whole(txn)?;
-        journal.checkpointed(reached);
-        Ok(Self { home, journal: Some(journal), named: true })
-    }
-
-    pub(crate) fn takes(&self, from: u64, body: &[u8]) -> bool {
-        self.journal.as_ref().is_some_and(|journal| journal.takes(from, body))
-    }
-
-    pub(crate) fn append(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
-        match &mut self.journal {
-            Some(journal) => journal.append(from, to, body, lazy),
-            None => Err(StorageError::Poisoned),
+    /// Does what the image lacks again, in a transaction that the caller commits.
+    ///
+    /// A hole is passed to `accepts`, with the reason: an error there ends it.
+    pub(crate) fn redo(
+        journal: &Journal,
+        tables: &mut Tables<Live<'_>>,
+        accepts: impl FnOnce(Reached, String) -> Result<(), OpenError>,
+    ) -> Result<Reached, OpenError> {
+        let version = tables.totals().map_err(open_error)?.version;
+        match journal.replay(version, |body| tables.redo(body)) {
+            Ok(_) => Ok(Reached::End),
+            Err(Broken::Storage(error)) => Err(error.into()),
+            Err(Broken::Damaged { reached, reason }) => {
+                let head = tables.totals().map_err(open_error)?.head;
+                let hole = Reached::Hole { version: reached, head };
+                accepts(hole, reason)?;
+                Ok(hole)
+            }
         }
     }
 
+    /// `true` if everything that `redo` would do again from this version can be read.
+    pub(crate) fn is_whole(journal: &Journal, version: u64) -> Result<bool, OpenError> {
+        match journal.replay(version, |_| Ok(())) {
+            Ok(_) => Ok(true),
+            Err(Broken::Storage(error)) => Err(error.into()),
+            Err(Broken::Damaged { .. }) => Ok(false),
+        }
+    }
+
+    /// A journal was left open: does what the image lacks again, and goes on with a new round.
+    pub(crate) fn recover(
+        mut journal: Journal,
+        db: &Database,
+        accepts: impl FnOnce(Reached, String) -> Result<(), OpenError>,
+    ) -> Result<(Self, Reached), OpenError> {
+        let txn = shield(|| db.begin_write())?;
+        let recovered = {
+            let mut tables = Tables::new(Live(&txn));
+            Self::redo(&journal, &mut tables, accepts).and_then(|reached| {
+                let version = tables.totals().map_err(open_error)?.version;
+                let round = journal.prepare_round()?;
+                name_round(&mut tables, round, true)?;
+                Ok((reached, round, version))
+            })
+        };
+        match recovered {
+            Ok((reached, round, version)) => {
+                commit_whole(txn)?;
+                journal.begin_round(round, version);
+                Ok((Self { journal, begun: true }, reached))
+            }
+            Err(error) => {
+                roll_back(txn);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn takes(&self, from: u64, body: &[u8]) -> bool {
+        self.begun && self.journal.takes(from, body)
+    }
+
+    pub(crate) fn append(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
+        self.journal.append(from, to, body, lazy)
+    }
+
     /// Commits through redb, after which the journal starts over; or begins, if this is the first commit.
-    pub(crate) fn checkpoint(&mut self, context: &Context, txn: WriteTransaction) -> Result<(), CommitError> {
-        match self.prepare(context, &txn) {
-            Ok(version) => {
+    pub(crate) fn checkpoint(&mut self, txn: WriteTransaction) -> Result<(), CommitError> {
+        match self.prepare(&txn) {
+            Ok((round, version)) => {
                 let mut txn = txn;
                 // The next open after a crash need not walk the file. The price, about a millisecond for
-                // half a gigabyte, is paid once for every few thousand commits.
+                // half a gigabyte, is paid once for every few hundred commits.
                 txn.set_quick_repair(true);
                 finish(txn)?;
-                self.named = true;
-                if let Some(journal) = &mut self.journal {
-                    journal.checkpointed(version);
-                }
+                self.journal.begin_round(round, version);
+                self.begun = true;
                 Ok(())
             }
             Err(error) => {
@@ -118,57 +116,35 @@ impl Journaling {
         }
     }
 
-    fn prepare(&mut self, context: &Context, txn: &WriteTransaction) -> Result<u64, StorageError> {
-        if self.journal.is_none()
-            && let Some(medium) = self.home.open(true)?
-        {
-            let id = uuid::Uuid::new_v4().as_u64_pair().0 | 1;
-            self.journal = Some(Journal::create(medium, context.store_id, id)?);
-        }
+    fn prepare(&self, txn: &WriteTransaction) -> Result<(u32, u64), StorageError> {
+        let round = self.journal.prepare_round()?;
         let mut tables = Tables::new(Live(txn));
-        if !self.named
-            && let Some(journal) = &self.journal
-        {
-            name_journal(&mut tables, journal.id())?;
-        }
-        tables.totals().map(|totals| totals.version).map_err(storage_error)
+        name_round(&mut tables, round, true)?;
+        let version = tables.totals().map_err(storage_error)?.version;
+        Ok((round, version))
     }
 
-    /// The clean end: the file holds everything and names no journal, so the journal goes.
+    /// The clean end: the image holds everything, and says so.
     pub(crate) fn close(self, txn: WriteTransaction) -> Result<(), StorageError> {
-        if self.named {
-            name_journal(&mut Tables::new(Live(&txn)), 0)?;
-            commit_whole(txn)?;
-        } else {
+        if !self.begun {
             roll_back(txn);
+            return Ok(());
         }
-        let Self { home, journal, .. } = self;
-        drop(journal);
-        if let Home::Path(path) = home {
-            // A journal that nothing names is harmless: the next one is written over it.
-            let _ = fs::remove_file(path);
-        }
-        Ok(())
+        name_round(&mut Tables::new(Live(&txn)), self.journal.round(), false)?;
+        commit_whole(txn)
     }
 }
 
-fn name_journal(tables: &mut Tables<Live<'_>>, id: u64) -> Result<(), StorageError> {
+fn name_round(tables: &mut Tables<Live<'_>>, round: u32, open: bool) -> Result<(), StorageError> {
+    let gone = || journal_error(std::io::Error::other("the meta record is gone"));
     match tables.meta().map_err(storage_error)? {
         Some(Ok(mut meta)) => {
-            meta.journal = id;
+            let place = meta.journal.ok_or_else(gone)?;
+            meta.journal = Some(JournalPlace { round, open, ..place });
             tables.put_meta(&meta)
         }
-        _ => Err(journal_error(std::io::Error::other("the meta record is gone"))),
+        _ => Err(gone()),
     }
-}
-
-/// Makes a new name in a folder durable.
-pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
-    if cfg!(unix) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
 }
 
 fn journal_error(error: std::io::Error) -> StorageError {

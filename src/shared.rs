@@ -11,6 +11,7 @@ use crate::background::Background;
 use crate::context::Context;
 use crate::doorbell::Doorbell;
 use crate::error::{BatchError, Error, StorageError};
+use crate::grounds::Grounds;
 use crate::handle::{LastHandle, let_go};
 use crate::journaling::Journaling;
 use crate::retention::LogRetention;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) sweeping: Background,
     /// Bytes of redo since the last checkpoint.
     pub(crate) held_back: AtomicUsize,
+    pub(crate) grounds: Grounds,
     poisoned: AtomicBool,
     closed: AtomicBool,
     /// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
@@ -47,9 +49,9 @@ impl Shared {
         last: LastHandle,
         context: Context,
         journal: Option<Journaling>,
-        retention: LogRetention,
-        write_limit: Duration,
+        (retention, write_limit): (LogRetention, Duration),
         head: u64,
+        grounds: Grounds,
     ) -> Self {
         Self {
             db,
@@ -62,6 +64,7 @@ impl Shared {
             retention,
             sweeping: Background::default(),
             held_back: AtomicUsize::new(0),
+            grounds,
             poisoned: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             latest: Mutex::new(None),
@@ -126,6 +129,7 @@ impl Shared {
     /// Whether writes can go on.
     pub(crate) fn check_sound(&self) -> Result<(), StorageError> {
         self.check_open()?;
+        self.grounds.check_writable()?;
         if self.is_poisoned() { Err(StorageError::Poisoned) } else { Ok(()) }
     }
 
@@ -134,6 +138,7 @@ impl Shared {
     }
 
     pub(crate) fn check_open(&self) -> Result<(), StorageError> {
+        self.grounds.check_process()?;
         if self.closed.load(Ordering::Acquire) { Err(StorageError::Closed) } else { Ok(()) }
     }
 
@@ -196,6 +201,12 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if self.grounds.process.is_another() {
+            // Whatever is held here is the parent's: not even a lock may be taken or let go of.
+            std::mem::forget(self.latest.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+            std::mem::forget(self.db.clone());
+            return;
+        }
         // Nobody is left to hear of an error; the next open does what was not done.
         let _ = self.finish();
     }

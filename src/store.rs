@@ -156,6 +156,7 @@ impl Store {
     /// ```
     pub fn join<'t>(&'t self, txn: &'t WriteTransaction) -> Result<Writer<'t>, WriteError> {
         self.shared.check_sound()?;
+        self.shared.grounds.anchor()?;
         let expected = self.id();
         let foreign =
             |found: String| WriteError::ForeignTransaction { expected: expected.to_string(), found };
@@ -256,6 +257,8 @@ impl Store {
     /// a store with a journal may be much later than the store's own next commit.
     pub fn database(&self) -> &Database {
         self.shared.share_database();
+        // What the caller commits there is acknowledged by redb. An error comes again with the store's own next write.
+        let _ = self.shared.grounds.anchor();
         &self.shared.db
     }
 

@@ -14,7 +14,7 @@ const DURABLE: u64 = 16;
 
 /// Has it done in the background, where the caller cannot be in the way of a transaction of the store's own.
 pub(crate) fn ask(shared: &Arc<Shared>) {
-    if shared.is_lent() {
+    if shared.is_lent() || shared.grounds.is_read_only() {
         return;
     }
     let held = shared.clone();

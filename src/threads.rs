@@ -49,6 +49,10 @@ impl Threads {
     /// Consumers first, which save their positions; then what was accepted is committed; then those who wait
     /// for changes are told. Waits for each of them for so long at most while nothing gets on.
     pub(crate) fn stop(&self, limit: Duration) -> Stopped {
+        if self.shared.grounds.process.is_another() {
+            // The threads are the parent's, and so is what they may hold.
+            return Stopped { in_the_way: true, running: Vec::new() };
+        }
         self.stopped.store(true, Ordering::Release);
         let in_the_way = self.is_in_the_way();
         let limit = (!in_the_way).then_some(limit);

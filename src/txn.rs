@@ -128,6 +128,7 @@ impl WriteTxn {
     /// `by` says for whom, to those who wait for too long.
     pub(crate) fn new(shared: Arc<Shared>, by: &'static str) -> Result<Self, Error> {
         shared.check_sound()?;
+        shared.grounds.anchor()?;
         let turn = shared.turnstile.enter(by, || shared.check_sound())?;
         shared.check_sound()?;
         let txn = shared.begin_write()?;

@@ -286,7 +286,7 @@ fn damage(path: &std::path::Path, table: &str, nth: usize) {
 // Bad-record
 #[test]
 fn bad_record_is_an_error_in_its_own_place() {
-    let store = TestStore::new();
+    let store = TestStore::with(Store::builder().set_journal(false));
     for n in 0..5 {
         running(&store, &n.to_string());
     }
@@ -331,7 +331,7 @@ fn bad_record_is_an_error_in_its_own_place() {
 // Log-poison
 #[test]
 fn log_poison_a_bad_entry_does_not_hide_the_others() {
-    let mut store = TestStore::new();
+    let mut store = TestStore::with(Store::builder().set_journal(false));
     // Whatever is accepted can be read after a restart.
     for (n, payload) in
         ["null", "[]", "{}", "1e400", r#""\ud800""#, r#"{"a":1,"a":2}"#].into_iter().enumerate()
@@ -388,9 +388,7 @@ fn file_shrinks_when_everything_is_deleted_and_it_is_compacted() {
     let path = store.path();
     let folder = store.into_folder();
     let before = std::fs::metadata(&path).unwrap().len();
-    let mut db = Database::open(&path).unwrap();
-    while db.compact().unwrap() {}
-    drop(db);
+    assert!(Store::builder().compact(&path).unwrap());
     let after = std::fs::metadata(&path).unwrap().len();
     assert!(after * 2 < before, "from {before} to {after} bytes");
     let store = Store::open(&path).unwrap();

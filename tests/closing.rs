@@ -58,7 +58,7 @@ fn transactions_keep_the_store_open() {
     drop(writer);
     drop(reader);
     store.reopen();
-    assert!(!path.with_extension("redb-journal").exists(), "the journal stays until the first commit");
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing lies beside the file");
 }
 
 #[test]
@@ -125,7 +125,6 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     assert!(closed(other.wait_for_changes(ChangeSeq(0), Duration::ZERO).map(drop)));
     assert!(matches!(other.watch(Start::Oldest, Filter::any()), Err(WatchError::Closed)));
     assert!(other.consumer("d").run(|_| Ok::<_, Error>(())).is_err());
-    assert!(!store.path().with_file_name("store.redb-journal").exists(), "the file is whole");
     drop((consumer, other));
     let folder = store.into_folder();
     let store = Store::open(folder.path().join("store.redb")).unwrap();

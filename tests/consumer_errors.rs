@@ -19,8 +19,8 @@ use faulty::Faulty;
 use memory::Memory;
 
 fn store() -> (Faulty, Store) {
-    let faulty = Faulty::new([Vec::new(), Vec::new()], None);
-    let store = Store::builder().create_with_backend_and_journal(faulty.disk(0), faulty.disk(1)).unwrap();
+    let faulty = Faulty::new(Vec::new(), None);
+    let store = Store::builder().create_file_with_backend(faulty.disk()).unwrap();
     (faulty, store)
 }
 
@@ -61,10 +61,9 @@ fn a_checkpoint_that_cannot_be_saved_blocks_and_does_not_count_against_the_handl
             assert_eq!((stats.failures, stats.skipped, stats.handled), (0, 0, 0), "{stats:?}");
             assert!(stats.last_error.is_some() && stats.position.get() == 0);
             // What was acknowledged is there, and the changes come again.
-            let images = faulty.durable();
+            let image = faulty.durable();
             thread::scope(|scope| drop(scope.spawn(|| drop(store)).join()));
-            let [main, journal] = images.map(Memory::new);
-            let store = Store::builder().create_with_backend_and_journal(main, journal).unwrap();
+            let store = Store::builder().create_file_with_backend(Memory::new(image)).unwrap();
             let reader = store.begin_read().unwrap();
             assert!(reader.get("e").unwrap().is_some());
             assert_eq!(reader.checkpoint("c").unwrap().map(|seq| seq.get()), Some(0));

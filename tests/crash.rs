@@ -19,7 +19,7 @@ use execstore::{Error, Expect, NewExecution, Readable, Store, Timestamp, Update}
 
 use content::{Digest, digest};
 use dice::Dice;
-use disk::{Crash, JOURNAL, MAIN, Pair};
+use disk::{Crash, Recorded};
 use workload::{STEPS, Sure, large, step};
 
 fn wanted() -> usize {
@@ -32,14 +32,14 @@ fn seed() -> u64 {
     seed
 }
 
-fn open(pair: &Pair) -> Store {
+fn open(disk: &Recorded) -> Store {
     let ticks = AtomicI64::new(1);
     Store::builder()
         .set_cache_size(8 * 1024 * 1024)
         // So that most of what is deleted goes in steps.
         .set_removal_step(4)
         .set_clock(move || Timestamp::from_nanos(ticks.fetch_add(1, Ordering::Relaxed)))
-        .create_with_backend_and_journal(pair.disk(MAIN), pair.disk(JOURNAL))
+        .create_file_with_backend(disk.disk())
         .unwrap()
 }
 
@@ -59,24 +59,24 @@ struct History {
 }
 
 /// Records work. The store's own creation comes before.
-fn record(pair: &Pair, steps: usize, work: impl Fn(&Store, usize) -> Result<Sure, Error>) -> History {
-    let start = pair.images();
-    let before = pair.acts();
-    let store = open(pair);
+fn record(disk: &Recorded, steps: usize, work: impl Fn(&Store, usize) -> Result<Sure, Error>) -> History {
+    let start = disk.image();
+    let before = disk.acts();
+    let store = open(disk);
     let mut marks = vec![Mark { at: 0, digest: digest(&store).unwrap(), sure: Sure::Durable }];
     for nth in 0..steps {
         let sure = work(&store, nth).unwrap();
-        marks.push(Mark { at: pair.acts() - before, digest: digest(&store).unwrap(), sure });
+        marks.push(Mark { at: disk.acts() - before, digest: digest(&store).unwrap(), sure });
     }
     drop(store);
-    History { crash: Crash::new(pair.log().split_off(before), start), marks }
+    History { crash: Crash::new(disk.log().split_off(before), start), marks }
 }
 
 /// A store that was created and closed.
-fn created() -> Pair {
-    let pair = Pair::default();
-    drop(open(&pair));
-    Pair::new(pair.images())
+fn created() -> Recorded {
+    let disk = Recorded::default();
+    drop(open(&disk));
+    Recorded::new(disk.image())
 }
 
 impl History {
@@ -92,32 +92,35 @@ impl History {
         &mut self,
         images: usize,
         dice: &mut Dice,
-        mut check: impl FnMut(&History, usize, Pair, &mut Dice),
+        mut check: impl FnMut(&History, usize, Recorded, &mut Dice),
     ) {
         let len = self.crash.len() as u64;
+        // The image begins there.
+        const JOURNAL_END: usize = 1024 * 1024;
         let mut points: Vec<_> = (0..images).map(|_| dice.roll(len + 1) as usize).collect();
         points.sort_unstable();
         for at in points {
             self.crash.advance(at);
             let mode = dice.roll(7);
             let lot = dice.next();
-            let image = self.crash.image(|file, nth, sector| match mode {
+            let in_journal = |nth| self.crash.offset(nth).is_some_and(|offset| offset < JOURNAL_END);
+            let image = self.crash.image(|nth, sector| match mode {
                 0 => false,
                 1 => true,
-                2 => file == JOURNAL,
-                3 => file == MAIN,
+                2 => in_journal(nth),
+                3 => !in_journal(nth),
                 4 => Dice::new(lot ^ nth as u64).roll(8) > 0,
                 5 => Dice::new(lot ^ nth as u64).roll(2) > 0,
                 _ => Dice::new(lot ^ nth as u64 ^ ((sector as u64) << 20)).roll(2) > 0,
             });
-            check(self, at, Pair::new(image), dice);
+            check(self, at, Recorded::new(image), dice);
         }
     }
 }
 
 /// Opens what a crash left: it is whole, one of the allowed states, and can be used.
-fn check(allowed: &[Mark], pair: &Pair, context: &str) -> Digest {
-    let store = open(pair);
+fn check(allowed: &[Mark], disk: &Recorded, context: &str) -> Digest {
+    let store = open(disk);
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{context}: {report}");
     let found = digest(&store).unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -125,7 +128,7 @@ fn check(allowed: &[Mark], pair: &Pair, context: &str) -> Digest {
     store.write(|w| w.create(NewExecution::new("after").id("after"), &[])).unwrap();
     let after = digest(&store).unwrap();
     drop(store);
-    let store = open(pair);
+    let store = open(disk);
     assert_eq!(digest(&store).unwrap(), after, "{context}: after a clean close");
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{context}, after a clean close: {report}");
@@ -135,40 +138,40 @@ fn check(allowed: &[Mark], pair: &Pair, context: &str) -> Digest {
 #[test]
 fn crashes_between_small_commits_leave_an_acknowledged_state() {
     let mut dice = Dice::new(seed());
-    let pair = created();
-    let mut history = record(&pair, 4 * STEPS, |store, nth| step(store, nth / STEPS, nth % STEPS));
-    history.random(wanted() * 6 / 10, &mut dice, |history, at, pair, _| {
-        check(history.allowed(at), &pair, &format!("crash after {at} acts"));
+    let disk = created();
+    let mut history = record(&disk, 4 * STEPS, |store, nth| step(store, nth / STEPS, nth % STEPS));
+    history.random(wanted() * 6 / 10, &mut dice, |history, at, disk, _| {
+        check(history.allowed(at), &disk, &format!("crash after {at} acts"));
     });
 }
 
 #[test]
 fn crashes_while_the_journal_starts_over_leave_an_acknowledged_state() {
     let mut dice = Dice::new(seed() ^ 1);
-    let pair = created();
-    let mut history = record(&pair, 18, large);
-    history.random(wanted() / 15, &mut dice, |history, at, pair, _| {
-        check(history.allowed(at), &pair, &format!("crash after {at} acts"));
+    let disk = created();
+    let mut history = record(&disk, 18, large);
+    history.random(wanted() / 15, &mut dice, |history, at, disk, _| {
+        check(history.allowed(at), &disk, &format!("crash after {at} acts"));
     });
 }
 
 #[test]
 fn a_crash_during_recovery_or_soon_after_leaves_an_acknowledged_state() {
     let mut dice = Dice::new(seed() ^ 2);
-    let pair = created();
-    let mut history = record(&pair, 2 * STEPS, |store, nth| step(store, nth / STEPS, nth % STEPS));
-    history.random(wanted() / 30, &mut dice, |history, at, pair, dice| {
+    let disk = created();
+    let mut history = record(&disk, 2 * STEPS, |store, nth| step(store, nth / STEPS, nth % STEPS));
+    history.random(wanted() / 30, &mut dice, |history, at, disk, dice| {
         // Recovery itself, then work of the same kind.
-        let images = pair.images();
-        let mut second = record(&pair, 5, |store, nth| match nth {
+        let images = disk.image();
+        let mut second = record(&disk, 5, |store, nth| match nth {
             0 => lazily(store, "anew"),
             nth => step(store, 90, [0, 1, 5, 6][nth - 1]),
         });
         assert!(history.allowed(at).iter().any(|mark| mark.digest == second.marks[0].digest));
-        assert!(images != pair.images());
-        second.random(6, dice, |second, again, pair, _| {
+        assert!(images != disk.image());
+        second.random(6, dice, |second, again, disk, _| {
             let context = format!("crash after {at} acts, and after {again} more");
-            check(second.allowed(again), &pair, &context);
+            check(second.allowed(again), &disk, &context);
         });
     });
 }
@@ -193,8 +196,8 @@ fn lazily(store: &Store, text: &str) -> Result<Sure, Error> {
 
 #[test]
 fn every_subset_of_the_writes_of_a_commit_leaves_an_acknowledged_state() {
-    let pair = created();
-    let mut history = record(&pair, STEPS, |store, nth| step(store, 0, nth));
+    let disk = created();
+    let mut history = record(&disk, STEPS, |store, nth| step(store, 0, nth));
     let mut images = 0;
     let most = if wanted() > 10_000 { 12 } else { 6 };
     for at in 0..=history.crash.len() {
@@ -205,9 +208,9 @@ fn every_subset_of_the_writes_of_a_commit_leaves_an_acknowledged_state() {
             continue;
         }
         for subset in 0..1u32 << uncertain {
-            let image = history.crash.image(|_, nth, _| subset >> nth & 1 == 1);
+            let image = history.crash.image(|nth, _| subset >> nth & 1 == 1);
             let context = format!("crash after {at} acts, subset {subset:b}");
-            check(history.allowed(at), &Pair::new(image), &context);
+            check(history.allowed(at), &Recorded::new(image), &context);
             images += 1;
         }
     }
@@ -216,32 +219,32 @@ fn every_subset_of_the_writes_of_a_commit_leaves_an_acknowledged_state() {
 
 #[test]
 fn a_commit_that_a_crash_lost_does_not_come_back_after_the_next_one() {
-    let pair = created();
-    let files = pair.images();
+    let disk = created();
+    let files = disk.image();
     let image = {
-        let store = open(&pair);
+        let store = open(&disk);
         store.write(|w| w.create(NewExecution::new("j").id("e"), &[])).unwrap();
         // The first records of the journal: neither is synced.
-        let before = pair.acts();
+        let before = disk.acts();
         for text in ["lost", "kept"] {
             lazily(&store, text).unwrap();
         }
-        let log = pair.log();
+        let log = disk.log();
         assert!(log.len() > before + 1);
         let mut crash = Crash::new(log, files);
         crash.advance(crash.len());
         let last = crash.uncertain() - 1;
-        // Of the journal's acts, the record before the last is lost.
-        crash.image(|file, nth, _| file == MAIN || nth + 1 != last)
+        // The record before the last is lost.
+        crash.image(|nth, _| nth + 1 != last)
     };
-    let pair = Pair::new(image);
-    let store = open(&pair);
+    let disk = Recorded::new(image);
+    let store = open(&disk);
     let found = store.read(|r| r.get("e")).unwrap().unwrap();
     assert_eq!(found.message, None, "a later commit without the earlier one");
     store.write(|w| w.update("e", &Expect::any(), Update::new().message("anew"), &[])).unwrap();
     let expected = digest(&store).unwrap();
     // A crash now: everything of before is on the disk.
-    let again = Pair::new(pair.images());
+    let again = Recorded::new(disk.image());
     let store = open(&again);
     assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().message.as_deref(), Some("anew"));
     assert_eq!(digest(&store).unwrap(), expected);

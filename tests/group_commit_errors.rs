@@ -19,21 +19,21 @@ use memory::Memory;
 
 const MEMBERS: usize = 8;
 
-fn open(main: impl StorageBackend, journal: impl StorageBackend) -> Store {
+fn open(disk: impl StorageBackend) -> Store {
     // Several commits: those after a failed one are refused.
     let group_commit = GroupCommit::new().max_members(3);
     let mut builder = Store::builder();
     builder.set_cache_size(256 * 1024).set_group_commit(group_commit);
-    builder.create_with_backend_and_journal(main, journal).unwrap()
+    builder.create_file_with_backend(disk).unwrap()
 }
 
 /// An empty store with a journal that has begun, closed.
-fn images() -> [Vec<u8>; 2] {
-    let [main, journal] = [Memory::default(), Memory::default()];
-    let store = open(main.clone(), journal.clone());
+fn image() -> Vec<u8> {
+    let disk = Memory::default();
+    let store = open(disk.clone());
     store.write(|w| w.create(NewExecution::new("j").id("first"), &[])).unwrap();
     drop(store);
-    [main.image(), journal.image()]
+    disk.image()
 }
 
 type Results = Vec<Result<(), Error>>;
@@ -65,9 +65,8 @@ fn poisoned(error: &Error) -> bool {
 }
 
 /// What is there of each member once the disk is read again: both of its executions, or neither.
-fn found(images: [Vec<u8>; 2]) -> Vec<bool> {
-    let [main, journal] = images.map(Memory::new);
-    let store = open(main, journal);
+fn found(image: Vec<u8>) -> Vec<bool> {
+    let store = open(Memory::new(image));
     assert!(store.verify().unwrap().is_clean());
     let reader = store.begin_read().unwrap();
     let is = |id: String| reader.get(id).unwrap().is_some();
@@ -82,9 +81,9 @@ fn found(images: [Vec<u8>; 2]) -> Vec<bool> {
 
 #[test]
 fn every_member_of_a_failed_commit_is_told_whether_it_is_rolled_back_or_unknown() {
-    let images = images();
-    let faulty = Faulty::new(images.clone(), None);
-    let store = open(faulty.disk(0), faulty.disk(1));
+    let image = image();
+    let faulty = Faulty::new(image.clone(), None);
+    let store = open(faulty.disk());
     store.write(|w| w.create(NewExecution::new("j"), &[])).unwrap();
     let first = faulty.calls();
     assert!(commit(&store).iter().all(Result::is_ok));
@@ -93,8 +92,8 @@ fn every_member_of_a_failed_commit_is_told_whether_it_is_rolled_back_or_unknown(
     let (mut told, mut unknown) = (0, 0);
     for nth in 0..calls {
         for sticky in [true, false] {
-            let faulty = Faulty::new(images.clone(), Some(Fault { nth: first + nth, sticky, full: false }));
-            let store = open(faulty.disk(0), faulty.disk(1));
+            let faulty = Faulty::new(image.clone(), Some(Fault { nth: first + nth, sticky, full: false }));
+            let store = open(faulty.disk());
             store.write(|w| w.create(NewExecution::new("j"), &[])).unwrap();
             let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
             let results = commit(&store);

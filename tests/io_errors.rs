@@ -26,47 +26,46 @@ const WORK: usize = STEPS + 3;
 /// The step whose transaction is the caller's, of whose failure the store does not hear.
 const JOINED: usize = 9;
 
-fn open(main: impl StorageBackend, journal: impl StorageBackend) -> Result<Store, OpenError> {
+fn open(disk: impl StorageBackend) -> Result<Store, OpenError> {
     Store::builder()
         .set_cache_size(256 * 1024)
         .set_clock(|| Timestamp::from_nanos(7))
-        .create_with_backend_and_journal(main, journal)
+        .create_file_with_backend(disk)
 }
 
-fn open_image(images: [Vec<u8>; 2]) -> Store {
-    let [main, journal] = images.map(Memory::new);
-    open(main, journal).unwrap()
+fn open_image(image: Vec<u8>) -> Store {
+    open(Memory::new(image)).unwrap()
 }
 
 fn nth(store: &Store, nth: usize) -> Result<Sure, Error> {
     step(store, nth / STEPS, nth % STEPS)
 }
 
-/// The files to begin with, the state after each step, how sure it is, and how many calls all make.
+/// The file to begin with, the state after each step, how sure it is, and how many calls all make.
 struct Plain {
-    images: [Vec<u8>; 2],
+    image: Vec<u8>,
     states: Vec<(Digest, Sure)>,
     calls: usize,
 }
 
 fn plain() -> Plain {
-    let [main, journal] = [Memory::default(), Memory::default()];
-    drop(open(main.clone(), journal.clone()).unwrap());
-    let images = [main.image(), journal.image()];
-    let store = open_image(images.clone());
+    let disk = Memory::default();
+    drop(open(disk.clone()).unwrap());
+    let image = disk.image();
+    let store = open_image(image.clone());
     let mut states = vec![(digest(&store).unwrap(), Sure::Durable)];
     for n in 0..WORK {
         let sure = nth(&store, n).unwrap();
         states.push((digest(&store).unwrap(), sure));
     }
     drop(store);
-    let faulty = Faulty::new(images.clone(), None);
-    let store = open(faulty.disk(0), faulty.disk(1)).unwrap();
+    let faulty = Faulty::new(image.clone(), None);
+    let store = open(faulty.disk()).unwrap();
     for n in 0..WORK {
         nth(&store, n).unwrap();
     }
     drop(store);
-    Plain { images, states, calls: faulty.calls() }
+    Plain { image, states, calls: faulty.calls() }
 }
 
 fn poisoned(error: &Error) -> bool {
@@ -80,7 +79,7 @@ fn poisoned(error: &Error) -> bool {
 
 /// Works until the first error. Gives how many steps were acknowledged, and whether one more may be there.
 fn work(faulty: &Faulty) -> (usize, bool) {
-    let Ok(store) = open(faulty.disk(0), faulty.disk(1)) else {
+    let Ok(store) = open(faulty.disk()) else {
         return (0, false);
     };
     for done in 0..WORK {
@@ -102,8 +101,8 @@ fn digest_or_error(store: &Store) -> Result<u64, Error> {
     store.read(|r| r.live().map(|list| list.filter(Result::is_ok).count() as u64))
 }
 
-fn check(plain: &Plain, images: [Vec<u8>; 2], range: std::ops::RangeInclusive<usize>) {
-    let store = open_image(images);
+fn check(plain: &Plain, image: Vec<u8>, range: std::ops::RangeInclusive<usize>) {
+    let store = open_image(image);
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{report}");
     let found = digest(&store).unwrap();
@@ -116,7 +115,7 @@ fn check(plain: &Plain, images: [Vec<u8>; 2], range: std::ops::RangeInclusive<us
 }
 
 fn run(plain: &Plain, fault: Fault) {
-    let faulty = Faulty::new(plain.images.clone(), Some(fault));
+    let faulty = Faulty::new(plain.image.clone(), Some(fault));
     let (done, one_more) = work(&faulty);
     let most = WORK.min(done + usize::from(one_more));
     check(plain, faulty.cached(), done..=most);

@@ -41,7 +41,7 @@ const OWN: TableDefinition<'_, u8, u8> = TableDefinition::new("the caller's own"
 
 /// Where a store is.
 enum Home {
-    Memory(Memory, Memory),
+    Memory(Memory),
     File(tempfile::TempDir),
 }
 
@@ -52,10 +52,8 @@ impl Home {
 
     fn open(&self, builder: &Builder, journal: bool) -> Store {
         match self {
-            Home::Memory(main, log) if journal => {
-                builder.create_with_backend_and_journal(main.clone(), log.clone()).unwrap()
-            }
-            Home::Memory(main, _) => builder.create_with_backend(main.clone()).unwrap(),
+            Home::Memory(main) if journal => builder.create_file_with_backend(main.clone()).unwrap(),
+            Home::Memory(main) => builder.create_with_backend(main.clone()).unwrap(),
             Home::File(folder) => {
                 builder.clone().set_journal(journal).open_or_create(Self::path(folder)).unwrap()
             }
@@ -65,9 +63,7 @@ impl Home {
     /// What a crash of the process leaves.
     fn copy(&self) -> Self {
         match self {
-            Home::Memory(main, journal) => {
-                Home::Memory(Memory::new(main.image()), Memory::new(journal.image()))
-            }
+            Home::Memory(main) => Home::Memory(Memory::new(main.image())),
             Home::File(folder) => {
                 let copy = tempfile::tempdir().unwrap();
                 for file in std::fs::read_dir(folder.path()).unwrap() {
@@ -113,7 +109,7 @@ impl Run {
             .set_clock(move || Timestamp::from_nanos(shared.load(Ordering::Relaxed)));
         let home = match file {
             true => Home::File(tempfile::tempdir().unwrap()),
-            false => Home::Memory(Memory::default(), Memory::default()),
+            false => Home::Memory(Memory::default()),
         };
         let store = Some(home.open(&builder, case.journal));
         Self {

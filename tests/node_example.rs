@@ -212,10 +212,6 @@ fn crash_copy(path: &Path) -> Option<(TempDir, Store)> {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.redb");
     fs::copy(path, &copy).ok()?;
-    let journal = |path: &Path| PathBuf::from(format!("{}-journal", path.display()));
-    if journal(path).exists() {
-        fs::copy(journal(path), journal(&copy)).unwrap();
-    }
     let store = Store::open(&copy).unwrap();
     Some((folder, store))
 }

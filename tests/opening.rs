@@ -122,7 +122,7 @@ fn what_is_no_store_is_told_apart() {
     drop(db);
     let mut cases = vec![
         ("missing", "NotFound", "`Store::create` makes a new store"),
-        ("empty", "NotADatabase", "check the path"),
+        ("empty", "Empty", "`Builder::open_or_create` makes one in it"),
         ("byte", "NotADatabase", "check the path"),
         ("text", "NotADatabase", "check the path"),
         ("folder", "NotADatabase", "check the path"),
@@ -222,7 +222,7 @@ fn a_newer_format_is_refused_and_the_file_is_not_changed() {
         },
     ];
     for change in newer {
-        let store = TestStore::new();
+        let store = TestStore::with(Store::builder().set_journal(false));
         create(&store, "e");
         let path = store.path();
         let folder = store.into_folder();
@@ -246,7 +246,7 @@ fn a_newer_format_is_refused_and_the_file_is_not_changed() {
 
 #[test]
 fn a_damaged_meta_record_is_damage() {
-    let store = TestStore::new();
+    let store = TestStore::with(Store::builder().set_journal(false));
     let path = store.path();
     let _folder = store.into_folder();
     rewrite_meta(&path, |value| value.truncate(20));

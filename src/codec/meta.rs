@@ -16,13 +16,26 @@ pub(crate) struct Meta {
     pub(crate) store_id: u128,
     /// Drawn at random at creation, and again when a restore is declared.
     pub(crate) incarnation: StoreIncarnation,
-    /// Not 0 while a journal may hold what this file does not: the journal's own number.
-    pub(crate) journal: u64,
+    /// The journal before the image, if the file has one.
+    pub(crate) journal: Option<JournalPlace>,
     pub(crate) lifecycle: Lifecycle,
     /// The store is tamper-evident.
     pub(crate) sealed: bool,
     /// What later releases have added: kept, and not understood.
     pub(crate) extras: Labels,
+}
+
+/// Which journal belongs to an image, and what of it may continue the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct JournalPlace {
+    /// The file's own number, as its head has it; never 0.
+    pub(crate) id: u64,
+    /// Where the image begins in the file.
+    pub(crate) image: u64,
+    /// The round whose records continue the image.
+    pub(crate) round: u32,
+    /// The journal may hold what the image does not. `false` after a clean close.
+    pub(crate) open: bool,
 }
 
 /// The extra of a tamper-evident store: the hash of the rest of the record, without the journal's number.
@@ -31,17 +44,25 @@ const SEAL: &str = "seal";
 fn own_hash(meta: &Meta) -> String {
     let mut body = Vec::new();
     let mut w = Writer::append(&mut body);
-    identity(meta, 0, &mut w);
+    identity(meta, None, &mut w);
     encode_labels(&meta.extras, &mut w);
     hex(&row_hash(0, b"meta", &body))
 }
 
-/// The record without its extras, under another journal's number.
-fn identity(meta: &Meta, journal: u64, w: &mut Writer<'_>) {
+/// The record without its extras, with another journal.
+fn identity(meta: &Meta, journal: Option<JournalPlace>, w: &mut Writer<'_>) {
     w.number(u64::from(meta.format));
     w.rest(&meta.store_id.to_le_bytes());
     w.fixed(meta.incarnation.0);
-    w.fixed(journal);
+    match journal {
+        None => w.byte(0),
+        Some(place) => {
+            w.byte(if place.open { 2 } else { 1 });
+            w.fixed(place.id);
+            w.number(place.image);
+            w.number(u64::from(place.round));
+        }
+    }
     let states: Vec<_> = meta.lifecycle.states().collect();
     w.number(states.len() as u64);
     for (code, state) in (0u8..).zip(states) {
@@ -88,7 +109,16 @@ pub(crate) fn decode_meta(
     let (low, high) = (r.fixed()?, r.fixed()?);
     let store_id = u128::from(high) << 64 | u128::from(low);
     let incarnation = StoreIncarnation(r.fixed()?);
-    let journal = r.fixed()?;
+    let journal = match r.byte()? {
+        0 => None,
+        open @ (1 | 2) => Some(JournalPlace {
+            id: r.fixed()?,
+            image: r.number()?,
+            round: u32::try_from(r.number()?).map_err(|_| "the journal's round is too large")?,
+            open: open == 2,
+        }),
+        other => return Err(format!("the journal cannot be in state {other}")),
+    };
     let mut states = Vec::new();
     for _ in 0..r.number()? {
         let name = r.text()?;
@@ -131,12 +161,13 @@ mod tests {
         let lifecycle = Lifecycle::compute_node();
         for (sealed, extra) in [(false, None), (true, None), (false, Some("later")), (true, Some("later"))] {
             let lifecycle = lifecycle.clone();
+            let journal = extra.map(|_| JournalPlace { id: 3, image: 1 << 20, round: 7, open: sealed });
             let extras = extra.map(|key| (key.into(), "value".into())).into_iter().collect();
             let meta = Meta {
                 format: 1,
                 store_id: u128::MAX - 5,
                 incarnation: StoreIncarnation(u64::MAX - 4),
-                journal: 3,
+                journal,
                 lifecycle,
                 sealed,
                 extras,

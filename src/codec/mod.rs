@@ -30,7 +30,7 @@ pub(crate) use keys::{
     label_prefix, label_row, label_value, link_prefix, link_row, number_at_end, number_of, pair, pair_of,
     state_of, state_row,
 };
-pub(crate) use meta::{Meta, decode_meta, encode_meta};
+pub(crate) use meta::{JournalPlace, Meta, decode_meta, encode_meta};
 pub(crate) use span::{BLOCK, Span, SpanKind, block_of, decode_span, encode_span, span_row};
 pub(crate) use totals::{Totals, decode_counts, decode_totals, encode_counts, encode_totals, fingerprint};
 pub(crate) use wire::{Reader, Writer};

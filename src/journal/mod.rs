@@ -1,301 +1,363 @@
 //! The journal: where single commits become durable in one sequential write.
 //!
 //! A durable redb commit scatters a dozen pages over the file and waits for all of them. The journal takes
-//! the same transaction as one run of bytes in a file of its own, `<store>-journal`, and redb commits it
-//! without waiting. Every few megabytes a durable redb commit (a *checkpoint*) makes the store's file whole
-//! again, and the journal starts over. After a crash the records that the file does not hold yet are done
+//! the same transaction as one run of bytes in a region of the store's file, and redb commits it
+//! without waiting. Whenever the region is full a durable redb commit (a *checkpoint*) makes the image whole
+//! again, and the journal starts over, in a new round. After a crash the records that the image does not hold yet are done
 //! again. It knows neither tables nor values: a record is the bytes of `Tables::redo` between two versions.
 //!
 //! Invariants:
 //! - A record is durable before its transaction is visible to anybody.
-//! - Records are chained by the store's version. What the file holds already is skipped; a gap ends replay.
-//! - The file's meta record names the journal from before its first record until a clean close.
+//! - Records are chained by the store's version. What the image holds already is skipped; a gap is damage.
+//! - The image names the round whose records continue it, and a sector that begins the round was durable before: a region
+//!   that was lost, or is older than the image, is noticed.
+//! - Each place is written once in a round. So a sector of an earlier round, or of none, was not written yet in this one.
 
 mod record;
 
 use std::io;
 use std::sync::Arc;
 
-use redb::StorageBackend;
-
-use record::{Header, RECORD_HEADER, SECTOR, frame_record, parse_record};
+use record::{Found, Owner, Sector, Versions, WHOLE, find, frame, header, next_round, sector, sectors_of};
 
 use crate::error::StorageError;
+use crate::file::{Head, Medium, SECTOR};
 use crate::tables::MAX_REDO;
 
-/// Journals start over at this size. Measured: a checkpoint then costs a few microseconds for each operation
-/// in between, and replaying a full journal takes a few tens of milliseconds.
-pub(crate) const CAPACITY: u64 = 8 * 1024 * 1024;
-/// The file grows by this much, written with zeros, so that a sync has no metadata to write.
-const CHUNK: u64 = 1024 * 1024;
+/// The sectors at the beginning of the region that say which round is being written, each in turn; records
+/// begin behind them.
+const SLOTS: u64 = 8;
 
-/// A journal that is being written.
+/// A journal in its region.
 pub(crate) struct Journal {
-    medium: Box<dyn StorageBackend>,
+    medium: Arc<Medium>,
     id: u64,
-    /// Drawn anew each time that the journal starts over, so that a record of an earlier round that a crash
-    /// left behind the present ones can never continue them.
-    round: u64,
-    /// Where the next record goes.
+    /// Where the area of the records begins on the medium, and how many sectors it has.
+    area: u64,
+    sectors: u64,
+    slots: u64,
+    round: u32,
+    /// The sector of the area that the next record goes to.
     position: u64,
-    /// How much of the medium has been written at least once.
-    allocated: u64,
-    /// The store's version after the last record or checkpoint; `None` until a checkpoint under this
-    /// journal's id.
+    /// The store's version after the last record or checkpoint; `None` until a round has begun.
     version: Option<u64>,
+    /// The version up to which everything is durable.
+    durable: u64,
     buffer: Vec<u8>,
 }
 
 impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Journal").field("id", &self.id).field("position", &self.position).finish()
+        let Self { id, round, position, .. } = self;
+        f.debug_struct("Journal").field("id", id).field("round", round).field("position", position).finish()
+    }
+}
+
+/// Why a journal could not be done again to its end.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The storage failed.
+    Storage(StorageError),
+    /// What was written once cannot be read: the records up to this version could be.
+    Damaged { reached: u64, reason: String },
+}
+
+impl From<StorageError> for Broken {
+    fn from(error: StorageError) -> Self {
+        Broken::Storage(error)
     }
 }
 
 impl Journal {
-    /// Begins a journal. It takes records after the first checkpoint that names its id.
-    pub(crate) fn create(
-        medium: Box<dyn StorageBackend>,
-        store_id: u128,
-        id: u64,
-    ) -> Result<Self, StorageError> {
-        let mut journal = Self::at_start(medium, id);
-        let header = Header { store_id, id }.encode();
-        if journal.len()? < SECTOR {
-            journal.on(|medium| medium.set_len(SECTOR))?;
+    /// The journal of a file with this head, the image of which names this round.
+    pub(crate) fn new(medium: Arc<Medium>, head: &Head, round: u32) -> Self {
+        let (slots, len) = head.region();
+        Self {
+            medium,
+            id: head.id,
+            area: slots + SLOTS * SECTOR,
+            sectors: len / SECTOR - SLOTS,
+            slots,
+            round,
+            position: 0,
+            version: None,
+            durable: 0,
+            buffer: Vec::new(),
         }
-        journal.on(|medium| medium.write(0, &header))?;
-        journal.on(|medium| medium.sync_data())?;
-        journal.allocated = SECTOR;
-        Ok(journal)
     }
 
-    /// Opens the journal of this store and id, if the medium holds it.
-    pub(crate) fn open(
-        medium: Box<dyn StorageBackend>,
-        store_id: u128,
-        id: u64,
-    ) -> Result<Option<Self>, StorageError> {
-        let mut journal = Self::at_start(medium, id);
-        let len = journal.len()?;
-        if len < SECTOR {
-            return Ok(None);
-        }
-        let mut header = vec![0; SECTOR as usize];
-        journal.on(|medium| medium.read(0, &mut header))?;
-        journal.allocated = len;
-        Ok((Header::decode(&header) == Some(Header { store_id, id })).then_some(journal))
-    }
-
-    fn at_start(medium: Box<dyn StorageBackend>, id: u64) -> Self {
-        Self { medium, id, round: 0, position: SECTOR, allocated: 0, version: None, buffer: Vec::new() }
-    }
-
-    /// The journal's own number, as the meta record names it.
-    pub(crate) fn id(&self) -> u64 {
-        self.id
+    pub(crate) fn round(&self) -> u32 {
+        self.round
     }
 
     /// Reads the records that follow `version` in the chain and passes each to `redo`. Gives the version
     /// after the last one.
     pub(crate) fn replay(
-        &mut self,
+        &self,
         version: u64,
         mut redo: impl FnMut(&[u8]) -> Result<(), StorageError>,
-    ) -> Result<u64, StorageError> {
-        let len = self.len()?;
-        let mut content = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-        self.on(|medium| medium.read(0, &mut content))?;
-        let mut rest = content.get(SECTOR as usize..).unwrap_or_default();
-        let mut reached = version;
-        let mut chain: Option<(u64, u64)> = None;
-        while let Some(record) = parse_record(rest, self.id) {
-            // Records of earlier rounds may lie behind those of this one.
-            if chain.is_some_and(|chain| chain != (record.round, record.from)) {
-                break;
-            }
-            chain = Some((record.round, record.to));
-            if record.from == reached {
-                redo(record.body)?;
-                reached = record.to;
-            } else if record.to > reached {
-                // The file has neither all of this record nor what comes before it.
-                let text = format!("record {}..{} does not follow version {reached}", record.from, record.to);
-                return Err(journal_error(io::Error::new(io::ErrorKind::InvalidData, text)));
-            }
-            rest = rest.get(record.len..).unwrap_or_default();
+    ) -> Result<u64, Broken> {
+        let owner = Owner { id: self.id, round: self.round };
+        let slot = u64::from(self.round % 2);
+        let mut bytes = [0; WHOLE];
+        self.on(|medium| medium.read(self.slots + slot * SECTOR, &mut bytes))?;
+        let broken = |reached, reason| Broken::Damaged { reached, reason };
+        if !matches!(sector(owner, slot, &bytes), Sector::Ours { starts: true, .. }) {
+            let reason =
+                "the journal of the last checkpoint is not there; it was lost, or is older than the rest";
+            return Err(broken(version, reason.into()));
         }
-        Ok(reached)
+        let mut area = vec![0; usize::try_from(self.sectors * SECTOR).unwrap_or(0)];
+        self.on(|medium| medium.read(self.area, &mut area))?;
+        let (mut reached, mut place) = (version, 0);
+        loop {
+            match find(owner, place, &area) {
+                Found::Record { versions, body, sectors } => {
+                    if versions.from == reached {
+                        redo(&body)?;
+                        reached = versions.to;
+                    } else if versions.to > reached {
+                        // The image has neither all of this record nor what comes before it.
+                        let Versions { from, to, .. } = versions;
+                        let reason = format!("record {from}..{to} does not follow version {reached}");
+                        return Err(broken(reached, reason));
+                    }
+                    place += sectors;
+                }
+                Found::Damaged { sector } => {
+                    let reason = format!("sector {sector} of the journal is damaged");
+                    return Err(broken(reached, reason));
+                }
+                Found::End => break,
+            }
+        }
+        match self.later(owner, place, &area, reached) {
+            Some(later) => {
+                let reason = format!(
+                    "a record before version {} is missing, and one after it was acknowledged",
+                    later.from
+                );
+                Err(broken(reached, reason))
+            }
+            None => Ok(reached),
+        }
+    }
+
+    /// A record behind the end, written after something that is missing had become durable.
+    fn later(&self, owner: Owner, end: u64, area: &[u8], reached: u64) -> Option<Versions> {
+        let sectors = (0..).zip(area.as_chunks::<WHOLE>().0);
+        sectors.skip(usize::try_from(end).unwrap_or(usize::MAX)).find_map(|(place, bytes)| {
+            match sector(owner, place, bytes) {
+                Sector::Ours { starts: true, data } => {
+                    header(data).map(|(_, versions)| versions).filter(|versions| versions.durable > reached)
+                }
+                _ => None,
+            }
+        })
     }
 
     /// `true` if this transaction can become durable here: it follows the last record, and there is room.
     pub(crate) fn takes(&self, from: u64, body: &[u8]) -> bool {
         self.version == Some(from)
             && body.len() <= MAX_REDO
-            && self.position + (RECORD_HEADER + body.len()) as u64 + SECTOR <= CAPACITY
+            && self.position + sectors_of(body.len()) <= self.sectors
     }
 
     /// Writes a record, and unless `lazy` waits until it is durable.
     pub(crate) fn append(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        frame_record(self.id, self.round, from, to, body, &mut buffer);
-        let end = self.position + buffer.len() as u64;
-        while self.allocated < end {
-            let grown =
-                self.allocated.next_multiple_of(CHUNK).max(self.allocated + 1).next_multiple_of(CHUNK);
-            let zeros = vec![0; usize::try_from(grown - self.allocated).unwrap_or(0)];
-            if self.len()? < grown {
-                self.on(|medium| medium.set_len(grown))?;
-            }
-            self.on(|medium| medium.write(self.allocated, &zeros))?;
-            self.allocated = grown;
-        }
-        self.on(|medium| medium.write(self.position, &buffer))?;
-        if !lazy {
-            self.on(|medium| medium.sync_data())?;
-        }
-        self.position = end;
-        self.version = Some(to);
+        let owner = Owner { id: self.id, round: self.round };
+        let versions = Versions { from, to, durable: self.durable };
+        frame(owner, self.position, versions, body, &mut buffer);
+        self.on(|medium| medium.write(self.area + self.position * SECTOR, &buffer))?;
+        self.position += sectors_of(body.len());
         self.buffer = buffer;
+        if !lazy {
+            self.on(Medium::sync_data)?;
+            self.durable = to;
+        }
+        self.version = Some(to);
         Ok(())
     }
 
-    /// The file holds everything up to this version, and names this journal: start over.
-    pub(crate) fn checkpointed(&mut self, version: u64) {
-        self.round = uuid::Uuid::new_v4().as_u64_pair().0;
-        self.position = SECTOR;
+    /// Writes the sector that begins the next round, which the image is about to name, and waits until it is durable: after a crash redb
+    /// may take a commit that it had not synced yet, if all of it is there.
+    pub(crate) fn prepare_round(&self) -> Result<u32, StorageError> {
+        let round = next_round(self.round);
+        let (slot, mut bytes) = (u64::from(round % 2), Vec::new());
+        let none = Versions { from: 0, to: 0, durable: 0 };
+        frame(Owner { id: self.id, round }, slot, none, &[], &mut bytes);
+        self.on(|medium| medium.write(self.slots + slot * SECTOR, &bytes))?;
+        self.on(Medium::sync_data)?;
+        Ok(round)
+    }
+
+    /// The image holds everything up to this version, and names this round: start over.
+    pub(crate) fn begin_round(&mut self, round: u32, version: u64) {
+        self.round = round;
+        self.position = 0;
         self.version = Some(version);
+        self.durable = version;
     }
 
-    fn len(&self) -> Result<u64, StorageError> {
-        self.on(|medium| medium.len())
+    fn on<T>(&self, act: impl FnOnce(&Medium) -> io::Result<T>) -> Result<T, StorageError> {
+        act(&self.medium).map_err(|error| StorageError::Journal(Arc::new(error)))
     }
-
-    fn on<T>(&self, act: impl FnOnce(&dyn StorageBackend) -> io::Result<T>) -> Result<T, StorageError> {
-        act(&*self.medium).map_err(journal_error)
-    }
-}
-
-impl Drop for Journal {
-    fn drop(&mut self) {
-        // Nothing is lost if this fails: it only releases the file.
-        let _ = self.medium.close();
-    }
-}
-
-fn journal_error(error: io::Error) -> StorageError {
-    StorageError::Journal(Arc::new(error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use redb::StorageBackend;
     use redb::backends::InMemoryBackend;
 
-    /// A medium whose bytes outlive the journal on it.
-    #[derive(Clone, Debug, Default)]
-    struct Shared(Arc<InMemoryBackend>);
+    const HEAD: Head = Head { id: 9, image: 128 * 1024 };
 
-    impl StorageBackend for Shared {
-        fn len(&self) -> io::Result<u64> {
-            self.0.len()
-        }
-        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-            self.0.read(offset, out)
-        }
-        fn set_len(&self, len: u64) -> io::Result<()> {
-            self.0.set_len(len)
-        }
-        fn sync_data(&self) -> io::Result<()> {
-            Ok(())
-        }
-        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-            self.0.write(offset, data)
-        }
+    fn medium() -> Arc<Medium> {
+        let storage = InMemoryBackend::new();
+        storage.set_len(HEAD.image).unwrap();
+        Medium::foreign(Box::new(storage))
     }
 
-    fn replayed(medium: &Shared, version: u64) -> Result<(u64, Vec<Vec<u8>>), StorageError> {
-        let mut journal = Journal::open(Box::new(medium.clone()), 7, 9).unwrap().unwrap();
+    /// A journal whose first round continues this version.
+    fn begun(medium: &Arc<Medium>, version: u64) -> Journal {
+        let mut journal = Journal::new(medium.clone(), &HEAD, 0);
+        let round = journal.prepare_round().unwrap();
+        journal.begin_round(round, version);
+        journal
+    }
+
+    fn replayed(medium: &Arc<Medium>, round: u32, version: u64) -> Result<(u64, Vec<Vec<u8>>), Broken> {
         let mut bodies = Vec::new();
-        let reached = journal.replay(version, |body| {
+        let reached = Journal::new(medium.clone(), &HEAD, round).replay(version, |body| {
             bodies.push(body.to_vec());
             Ok(())
         })?;
         Ok((reached, bodies))
     }
 
+    /// Up to where the records could be read, of a journal that is damaged.
+    fn broken_at(medium: &Arc<Medium>, round: u32, version: u64) -> u64 {
+        match replayed(medium, round, version) {
+            Err(Broken::Damaged { reached, .. }) => reached,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn records_come_back_from_any_version_of_the_chain() {
-        let medium = Shared::default();
-        let mut journal = Journal::create(Box::new(medium.clone()), 7, 9).unwrap();
-        assert!(!journal.takes(5, b"x"), "no checkpoint names it yet");
-        journal.checkpointed(5);
+        let medium = medium();
+        let mut journal = Journal::new(medium.clone(), &HEAD, 0);
+        assert!(!journal.takes(5, b"x"), "no round has begun yet");
+        let round = journal.prepare_round().unwrap();
+        journal.begin_round(round, 5);
         for (from, to) in [(5, 6), (6, 9), (9, 10)] {
             assert!(journal.takes(from, b"x"));
             journal.append(from, to, format!("{from}-{to}").as_bytes(), false).unwrap();
         }
         assert!(!journal.takes(9, b"x"), "it does not follow");
-        assert_eq!(replayed(&medium, 5).unwrap(), (10, vec![b"5-6".into(), b"6-9".into(), b"9-10".into()]));
-        assert_eq!(replayed(&medium, 9).unwrap(), (10, vec![b"9-10".into()]));
-        assert_eq!(replayed(&medium, 10).unwrap(), (10, vec![]));
-        assert_eq!(replayed(&medium, 99).unwrap(), (99, vec![]));
-        assert!(replayed(&medium, 4).is_err(), "what leads from 4 to 5 is missing");
-        assert!(replayed(&medium, 7).is_err(), "7 is inside a record");
+        let all = vec![b"5-6".to_vec(), b"6-9".into(), b"9-10".into()];
+        assert_eq!(replayed(&medium, 1, 5).unwrap(), (10, all));
+        assert_eq!(replayed(&medium, 1, 9).unwrap(), (10, vec![b"9-10".into()]));
+        assert_eq!(replayed(&medium, 1, 10).unwrap(), (10, vec![]));
+        assert_eq!(broken_at(&medium, 1, 4), 4, "what leads from 4 to 5 is missing");
+        assert_eq!(broken_at(&medium, 1, 7), 7, "7 is inside a record");
     }
 
     #[test]
     fn an_earlier_round_behind_the_present_one_is_not_replayed() {
-        let medium = Shared::default();
-        let mut journal = Journal::create(Box::new(medium.clone()), 7, 9).unwrap();
-        journal.checkpointed(0);
+        let medium = medium();
+        let mut journal = begun(&medium, 0);
         for version in 0..5 {
             journal.append(version, version + 1, &[b'o'; 600], false).unwrap();
         }
-        journal.checkpointed(5);
+        let round = journal.prepare_round().unwrap();
+        assert_eq!(replayed(&medium, 1, 0).unwrap().0, 5, "the image does not name the new round yet");
+        journal.begin_round(round, 5);
+        assert_eq!(replayed(&medium, 2, 5).unwrap(), (5, vec![]));
         journal.append(5, 6, b"new", false).unwrap();
-        assert_eq!(replayed(&medium, 5).unwrap(), (6, vec![b"new".into()]));
+        assert_eq!(replayed(&medium, 2, 5).unwrap(), (6, vec![b"new".into()]));
     }
 
     #[test]
     fn a_record_that_a_crash_left_behind_does_not_continue_a_later_round() {
-        let medium = Shared::default();
-        let mut journal = Journal::create(Box::new(medium.clone()), 7, 9).unwrap();
-        journal.checkpointed(5);
+        let medium = medium();
+        let mut journal = begun(&medium, 5);
         journal.append(5, 6, b"lost", true).unwrap();
         journal.append(6, 7, b"stale", true).unwrap();
-        // The crash: of the two, only the second reached the disk. Recovery ends at 5.
-        medium.write(SECTOR, &[0; 512]).unwrap();
-        assert_eq!(replayed(&medium, 5).unwrap(), (5, vec![]));
-        let mut journal = Journal::open(Box::new(medium.clone()), 7, 9).unwrap().unwrap();
-        journal.checkpointed(5);
+        // The crash: of the two, only the second reached the disk. Nobody was told of either.
+        medium.write(journal.area, &[0; WHOLE]).unwrap();
+        assert_eq!(replayed(&medium, 1, 5).unwrap(), (5, vec![]));
+        let round = journal.prepare_round().unwrap();
+        journal.begin_round(round, 5);
         journal.append(5, 6, b"lost", false).unwrap();
-        assert_eq!(replayed(&medium, 5).unwrap(), (6, vec![b"lost".into()]));
+        assert_eq!(replayed(&medium, 2, 5).unwrap(), (6, vec![b"lost".into()]));
     }
 
     #[test]
-    fn a_torn_record_ends_the_chain() {
-        let medium = Shared::default();
-        let mut journal = Journal::create(Box::new(medium.clone()), 7, 9).unwrap();
-        journal.checkpointed(0);
+    fn a_torn_end_is_nothing_and_damage_anywhere_is_told() {
+        let medium = medium();
+        let mut journal = begun(&medium, 0);
         journal.append(0, 1, b"whole", false).unwrap();
-        let torn = journal.position;
+        let last = journal.area + journal.position * SECTOR;
         journal.append(1, 2, &[b't'; 2_000], false).unwrap();
-        for byte in [0, 9, 40, 1_000, 2_000] {
-            let mut old = [0];
-            medium.read(torn + byte, &mut old).unwrap();
-            medium.write(torn + byte, &[old[0] ^ 1]).unwrap();
-            assert_eq!(replayed(&medium, 0).unwrap().0, 1, "byte {byte}");
-            medium.write(torn + byte, &old).unwrap();
+        for sector in 0..5 {
+            let (at, mut old) = (last + sector * SECTOR, [0; WHOLE]);
+            medium.read(at, &mut old).unwrap();
+            medium.write(at, &[0; WHOLE]).unwrap();
+            assert_eq!(replayed(&medium, 1, 0).unwrap().0, 1, "sector {sector} was not written");
+            let mut flipped = old;
+            flipped[100] ^= 1;
+            medium.write(at, &flipped).unwrap();
+            assert_eq!(broken_at(&medium, 1, 0), 1, "sector {sector} was altered");
+            medium.write(at, &old).unwrap();
         }
-        assert_eq!(replayed(&medium, 0).unwrap().0, 2);
+        assert_eq!(replayed(&medium, 1, 0).unwrap().0, 2);
     }
 
     #[test]
-    fn another_stores_journal_is_not_opened() {
-        let medium = Shared::default();
-        Journal::create(Box::new(medium.clone()), 7, 9).unwrap();
-        assert!(Journal::open(Box::new(medium.clone()), 8, 9).unwrap().is_none());
-        assert!(Journal::open(Box::new(medium.clone()), 7, 8).unwrap().is_none());
-        assert!(Journal::open(Box::new(Shared::default()), 7, 9).unwrap().is_none());
+    fn a_hole_before_an_acknowledged_record_is_told() {
+        let medium = medium();
+        let mut journal = begun(&medium, 0);
+        for version in 0..5 {
+            journal.append(version, version + 1, b"x", false).unwrap();
+        }
+        medium.write(journal.area + SECTOR, &[0; WHOLE]).unwrap();
+        assert_eq!(broken_at(&medium, 1, 0), 1);
+        // The last that is there says that the one in the hole was durable; the hole alone says nothing.
+        for sector in 2..5 {
+            medium.write(journal.area + sector * SECTOR, &[0; WHOLE]).unwrap();
+        }
+        assert_eq!(replayed(&medium, 1, 0).unwrap().0, 1);
+    }
+
+    #[test]
+    fn a_region_that_was_lost_or_put_back_is_told() {
+        let medium = medium();
+        let mut journal = begun(&medium, 3);
+        journal.append(3, 4, b"x", false).unwrap();
+        let mut older = vec![0; (HEAD.image - journal.slots) as usize];
+        medium.read(journal.slots, &mut older).unwrap();
+        let round = journal.prepare_round().unwrap();
+        journal.begin_round(round, 4);
+        journal.append(4, 5, b"y", false).unwrap();
+        assert_eq!(replayed(&medium, 2, 4).unwrap().0, 5);
+        for wrong in [older, vec![0; (HEAD.image - journal.slots) as usize]] {
+            medium.write(journal.slots, &wrong).unwrap();
+            assert_eq!(broken_at(&medium, 2, 4), 4);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_into_the_rest_of_the_region_is_not_taken() {
+        let medium = medium();
+        let mut journal = begun(&medium, 0);
+        let mut version = 0;
+        while journal.takes(version, &[7; 3_000]) {
+            journal.append(version, version + 1, &[7; 3_000], true).unwrap();
+            version += 1;
+        }
+        assert_eq!(version, (120 * 1024 / 512 - SLOTS) / sectors_of(3_000));
+        assert_eq!(replayed(&medium, 1, 0).unwrap().0, version);
     }
 }

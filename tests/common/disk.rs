@@ -1,7 +1,7 @@
-//! Two storages that remember what was asked of them, and the images that a crash can leave of them.
+//! A storage that remembers what was asked of it, and the images that a crash can leave of it.
 //!
-//! Between two syncs of a file any subset of its writes and length changes may persist, torn at 512 bytes.
-//! A sync of one file says nothing about the other. The length is one that was asked for.
+//! Between two syncs any subset of the writes and length changes may persist, torn at 512 bytes. The length is one that was
+//! asked for.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::io;
@@ -20,38 +20,33 @@ pub enum Act {
     Sync,
 }
 
-/// The main file is 0, the journal 1.
-pub const MAIN: usize = 0;
-pub const JOURNAL: usize = 1;
+pub type Log = Vec<Act>;
 
-pub type Log = Vec<(usize, Act)>;
-
-/// A main file and a journal under recording.
+/// A file under recording.
 #[derive(Clone, Default)]
-pub struct Pair {
-    files: [Memory; 2],
+pub struct Recorded {
+    file: Memory,
     log: Arc<Mutex<Log>>,
 }
 
-/// One of the two.
+/// The storage of it.
 #[derive(Debug)]
 pub struct Disk {
-    file: usize,
     memory: Memory,
     log: Arc<Mutex<Log>>,
 }
 
-impl Pair {
-    pub fn new(images: [Vec<u8>; 2]) -> Self {
-        Self { files: images.map(Memory::new), log: Arc::default() }
+impl Recorded {
+    pub fn new(image: Vec<u8>) -> Self {
+        Self { file: Memory::new(image), log: Arc::default() }
     }
 
-    pub fn disk(&self, file: usize) -> Disk {
-        Disk { file, memory: self.files[file].clone(), log: self.log.clone() }
+    pub fn disk(&self) -> Disk {
+        Disk { memory: self.file.clone(), log: self.log.clone() }
     }
 
-    pub fn images(&self) -> [Vec<u8>; 2] {
-        [self.files[0].image(), self.files[1].image()]
+    pub fn image(&self) -> Vec<u8> {
+        self.file.image()
     }
 
     /// How many acts there were until now.
@@ -66,7 +61,7 @@ impl Pair {
 
 impl Disk {
     fn note(&self, act: Act) {
-        self.log.lock().unwrap().push((self.file, act));
+        self.log.lock().unwrap().push(act);
     }
 }
 
@@ -99,14 +94,14 @@ impl StorageBackend for Disk {
 pub struct Crash {
     log: Log,
     at: usize,
-    durable: [Vec<u8>; 2],
-    pending: [Vec<usize>; 2],
+    durable: Vec<u8>,
+    pending: Vec<usize>,
 }
 
 impl Crash {
-    /// At the beginning of a log that began with these files.
-    pub fn new(log: Log, files: [Vec<u8>; 2]) -> Self {
-        Self { log, at: 0, durable: files, pending: Default::default() }
+    /// At the beginning of a log that began with this file.
+    pub fn new(log: Log, file: Vec<u8>) -> Self {
+        Self { log, at: 0, durable: file, pending: Vec::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -117,13 +112,12 @@ impl Crash {
     pub fn advance(&mut self, at: usize) {
         assert!(at >= self.at);
         for place in self.at..at {
-            let (file, act) = &self.log[place];
-            if matches!(act, Act::Sync) {
-                for done in std::mem::take(&mut self.pending[*file]) {
-                    apply(&mut self.durable[*file], &self.log[done].1, |_| true);
+            if matches!(self.log[place], Act::Sync) {
+                for done in std::mem::take(&mut self.pending) {
+                    apply(&mut self.durable, &self.log[done], |_| true);
                 }
             } else {
-                self.pending[*file].push(place);
+                self.pending.push(place);
             }
         }
         self.at = at;
@@ -131,25 +125,29 @@ impl Crash {
 
     /// How many acts are uncertain.
     pub fn uncertain(&self) -> usize {
-        self.pending[MAIN].len() + self.pending[JOURNAL].len()
+        self.pending.len()
     }
 
     /// The next act makes some of them certain.
     pub fn syncs_next(&self) -> bool {
-        matches!(self.log.get(self.at), Some((_, Act::Sync)) | None)
+        matches!(self.log.get(self.at), Some(Act::Sync) | None)
     }
 
-    /// An image. `keep` is asked for each uncertain act (file and place among them) and sector of it.
-    pub fn image(&self, mut keep: impl FnMut(usize, usize, usize) -> bool) -> [Vec<u8>; 2] {
-        let mut images = self.durable.clone();
-        let mut nth = 0;
-        for file in [MAIN, JOURNAL] {
-            for place in &self.pending[file] {
-                apply(&mut images[file], &self.log[*place].1, |sector| keep(file, nth, sector));
-                nth += 1;
-            }
+    /// Where the nth of the uncertain acts begins; `None` for a change of the length.
+    pub fn offset(&self, nth: usize) -> Option<usize> {
+        match &self.log[self.pending[nth]] {
+            Act::Write(offset, _) => Some(*offset),
+            _ => None,
         }
-        images
+    }
+
+    /// An image. `keep` is asked for each uncertain act (its place among them) and sector of it.
+    pub fn image(&self, mut keep: impl FnMut(usize, usize) -> bool) -> Vec<u8> {
+        let mut image = self.durable.clone();
+        for (nth, place) in self.pending.iter().enumerate() {
+            apply(&mut image, &self.log[*place], |sector| keep(nth, sector));
+        }
+        image
     }
 }
 

@@ -11,7 +11,7 @@ use crate::memory::Memory;
 /// When to fail, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
-    /// The call, of both files, counted from 0.
+    /// The call, counted from 0.
     pub nth: usize,
     /// From then on, or that call only.
     pub sticky: bool,
@@ -26,11 +26,11 @@ struct Plan {
     hit: bool,
 }
 
-/// A main file and a journal.
+/// A file under a plan.
 #[derive(Clone)]
 pub struct Faulty {
     plan: Arc<Mutex<Plan>>,
-    files: [Arc<File>; 2],
+    file: Arc<File>,
 }
 
 #[derive(Debug)]
@@ -49,19 +49,17 @@ pub struct FaultyDisk {
 }
 
 impl Faulty {
-    pub fn new(images: [Vec<u8>; 2], fault: Option<Fault>) -> Self {
-        let file = |image: Vec<u8>| {
-            Arc::new(File {
-                cache: Memory::new(image.clone()),
-                durable: Memory::new(image),
-                pending: Mutex::default(),
-            })
+    pub fn new(image: Vec<u8>, fault: Option<Fault>) -> Self {
+        let file = File {
+            cache: Memory::new(image.clone()),
+            durable: Memory::new(image),
+            pending: Mutex::default(),
         };
-        Self { plan: Arc::new(Mutex::new(Plan { fault, ..Plan::default() })), files: images.map(file) }
+        Self { plan: Arc::new(Mutex::new(Plan { fault, ..Plan::default() })), file: Arc::new(file) }
     }
 
-    pub fn disk(&self, file: usize) -> FaultyDisk {
-        FaultyDisk { plan: self.plan.clone(), file: self.files[file].clone() }
+    pub fn disk(&self) -> FaultyDisk {
+        FaultyDisk { plan: self.plan.clone(), file: self.file.clone() }
     }
 
     /// Every call from now on fails.
@@ -79,12 +77,12 @@ impl Faulty {
         self.plan.lock().unwrap().hit
     }
 
-    pub fn cached(&self) -> [Vec<u8>; 2] {
-        self.files.clone().map(|file| file.cache.image())
+    pub fn cached(&self) -> Vec<u8> {
+        self.file.cache.image()
     }
 
-    pub fn durable(&self) -> [Vec<u8>; 2] {
-        self.files.clone().map(|file| file.durable.image())
+    pub fn durable(&self) -> Vec<u8> {
+        self.file.durable.image()
     }
 }
 

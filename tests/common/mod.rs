@@ -51,16 +51,11 @@ impl TestStore {
         self.store = Some(self.builder.open(self.path()).unwrap());
     }
 
-    /// The store and its journal, copied as they are while the store is open: what a crash of the process
-    /// would leave.
+    /// The file, copied as it is while the store is open: what a crash of the process would leave.
     pub fn crash_copy(&self) -> TestStore {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.redb");
         std::fs::copy(self.path(), &path).unwrap();
-        let journal = self.folder().join("store.redb-journal");
-        if journal.exists() {
-            std::fs::copy(journal, folder.path().join("store.redb-journal")).unwrap();
-        }
         let store = self.builder.open(&path).unwrap();
         Self { store: Some(store), folder: Some(folder), builder: self.builder.clone() }
     }

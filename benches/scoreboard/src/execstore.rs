@@ -254,8 +254,7 @@ impl Subject for Execstore {
     }
 
     fn compact(folder: &Path) -> bool {
-        let mut db = redb::Database::open(folder.join("store.redb")).unwrap();
-        while db.compact().unwrap() {}
+        Store::builder().compact(folder.join("store.redb")).unwrap();
         true
     }
 

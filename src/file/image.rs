@@ -1,0 +1,89 @@
+//! redb's part of a store's file, as the storage that redb sees: what lies before it is not there for redb.
+
+use std::io;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use redb::{BackendError, StorageBackend};
+
+use super::Medium;
+
+/// redb's image on a medium, from an offset on.
+#[derive(Debug)]
+pub(crate) struct Image {
+    medium: Arc<Medium>,
+    offset: u64,
+    /// Locks that others may have too are enough.
+    shared: bool,
+    /// Closing lets go of nothing.
+    kept: bool,
+}
+
+impl Image {
+    pub(crate) fn new(medium: Arc<Medium>, offset: u64) -> Self {
+        Self { medium, offset, shared: false, kept: false }
+    }
+
+    /// The same for somebody who will not write, beside others who do not either.
+    pub(crate) fn shared(medium: Arc<Medium>, offset: u64) -> Self {
+        Self { medium, offset, shared: true, kept: false }
+    }
+
+    /// The same for somebody who comes before another on this medium: the locks stay.
+    pub(crate) fn kept(medium: Arc<Medium>, offset: u64) -> Self {
+        Self { medium, offset, shared: false, kept: true }
+    }
+}
+
+type Edge = Bound<u64>;
+
+/// Locks are about the file, not about what is in it: redb's lie far beyond its end, and are passed on as they are.
+impl StorageBackend for Image {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.medium.len()?.saturating_sub(self.offset))
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.medium.read(self.offset + offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.medium.set_len(self.offset + len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.medium.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.medium.write(self.offset + offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        if self.kept { Ok(()) } else { self.medium.close() }
+    }
+
+    fn try_lock_range(&self, start: Edge, end: Edge) -> Result<bool, BackendError> {
+        self.medium.try_lock((start, end), self.shared)
+    }
+
+    fn try_lock_shared_range(&self, start: Edge, end: Edge) -> Result<bool, BackendError> {
+        self.medium.try_lock((start, end), true)
+    }
+
+    fn lock_range(&self, start: Edge, end: Edge) -> Result<(), BackendError> {
+        self.medium.lock((start, end), self.shared)
+    }
+
+    fn lock_shared_range(&self, start: Edge, end: Edge) -> Result<(), BackendError> {
+        self.medium.lock((start, end), true)
+    }
+
+    fn unlock_range(&self, start: Edge, end: Edge) -> Result<(), BackendError> {
+        if self.kept { Ok(()) } else { self.medium.unlock((start, end)) }
+    }
+
+    fn query_lock_range(&self, start: Edge, end: Edge) -> Result<bool, BackendError> {
+        self.medium.query_lock((start, end))
+    }
+}

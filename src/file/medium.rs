@@ -1,0 +1,138 @@
+//! What everything of a store lies on: a file, or the caller's own storage. The journal writes to it directly, redb
+//! through an [`Image`](super::Image).
+
+use std::fs::File;
+use std::io;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::backends::FileBackend;
+use redb::{BackendError, StorageBackend};
+
+/// A storage with whatever locks it has.
+#[derive(Debug)]
+pub(crate) struct Medium {
+    storage: Box<dyn StorageBackend>,
+    /// Nothing is written before a lock is held, where there must be one.
+    needs_lock: bool,
+    locked: AtomicBool,
+    /// The system answered that it has no locks here.
+    no_locks: AtomicBool,
+    /// A sync failed, the journal's or redb's. What was written before it may be gone although later syncs succeed, and the two
+    /// do not hear of each other's errors: so nothing is written any more.
+    broken: AtomicBool,
+}
+
+impl Medium {
+    /// A file, as it was opened. `needs_lock`: it is not written to unless it can be locked.
+    pub(crate) fn file(file: File, needs_lock: bool) -> io::Result<Arc<Self>> {
+        let storage = FileBackend::new(file).map_err(io::Error::other)?;
+        Ok(Self::new(Box::new(storage), needs_lock))
+    }
+
+    /// The caller's own storage. Whether two may use it at once is the caller's business.
+    pub(crate) fn foreign(storage: Box<dyn StorageBackend>) -> Arc<Self> {
+        Self::new(storage, false)
+    }
+
+    fn new(storage: Box<dyn StorageBackend>, needs_lock: bool) -> Arc<Self> {
+        let [locked, no_locks, broken] = [const { AtomicBool::new(false) }; 3];
+        Arc::new(Self { storage, needs_lock, locked, no_locks, broken })
+    }
+
+    /// A lock is held.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked.load(Ordering::Acquire)
+    }
+
+    /// A write was refused because the system gives no locks here.
+    pub(crate) fn refused_for_locks(&self) -> bool {
+        self.needs_lock && self.no_locks.load(Ordering::Acquire) && !self.locked.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn len(&self) -> io::Result<u64> {
+        self.storage.len()
+    }
+
+    pub(crate) fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.storage.read(offset, out)
+    }
+
+    pub(crate) fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.may_write()?;
+        self.storage.write(offset, data)
+    }
+
+    pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
+        self.may_write()?;
+        self.storage.set_len(len)
+    }
+
+    pub(crate) fn sync_data(&self) -> io::Result<()> {
+        self.check_whole()?;
+        let synced = self.storage.sync_data();
+        if synced.is_err() {
+            self.broken.store(true, Ordering::Release);
+        }
+        synced
+    }
+
+    fn check_whole(&self) -> io::Result<()> {
+        if self.broken.load(Ordering::Acquire) {
+            return Err(io::Error::other("an earlier sync of the file failed"));
+        }
+        Ok(())
+    }
+
+    /// Lets go of the locks. Nothing is read or written after it.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        self.storage.close()
+    }
+
+    fn may_write(&self) -> io::Result<()> {
+        self.check_whole()?;
+        if self.needs_lock && !self.locked.load(Ordering::Acquire) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "the file cannot be locked"));
+        }
+        Ok(())
+    }
+
+    /// Tries to lock a range, `shared` or for itself alone.
+    pub(super) fn try_lock(
+        &self,
+        range: (Bound<u64>, Bound<u64>),
+        shared: bool,
+    ) -> Result<bool, BackendError> {
+        self.note(match shared {
+            true => self.storage.try_lock_shared_range(range.0, range.1),
+            false => self.storage.try_lock_range(range.0, range.1),
+        })
+    }
+
+    /// Waits for the lock of a range.
+    pub(super) fn lock(&self, range: (Bound<u64>, Bound<u64>), shared: bool) -> Result<(), BackendError> {
+        let locked = match shared {
+            true => self.storage.lock_shared_range(range.0, range.1),
+            false => self.storage.lock_range(range.0, range.1),
+        };
+        self.note(locked.map(|()| true)).map(drop)
+    }
+
+    pub(super) fn unlock(&self, range: (Bound<u64>, Bound<u64>)) -> Result<(), BackendError> {
+        self.storage.unlock_range(range.0, range.1)
+    }
+
+    pub(super) fn query_lock(&self, range: (Bound<u64>, Bound<u64>)) -> Result<bool, BackendError> {
+        self.storage.query_lock_range(range.0, range.1)
+    }
+
+    fn note(&self, locked: Result<bool, BackendError>) -> Result<bool, BackendError> {
+        match &locked {
+            Ok(true) => self.locked.store(true, Ordering::Release),
+            Err(BackendError::Unsupported) => self.no_locks.store(true, Ordering::Release),
+            _ => {}
+        }
+        locked
+    }
+}

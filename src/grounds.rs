@@ -1,0 +1,77 @@
+//! What a store stands on, and who may use it: the folder of its file, whether it may be written, the process that opened it.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::StorageError;
+use crate::file::Folder;
+
+/// The process that something was opened in. A child that a `fork` made has the same memory and the same open file, but no
+/// say in what the parent does with them: anything that it wrote would destroy the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Process(u32);
+
+impl Process {
+    pub(crate) fn this() -> Self {
+        Self(std::process::id())
+    }
+
+    /// `true` in another process than the one that it was noted in.
+    pub(crate) fn is_another(self) -> bool {
+        self != Self::this()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Grounds {
+    folder: Mutex<Option<Folder>>,
+    /// The names of the folder are on the disk.
+    anchored: AtomicBool,
+    path: Option<PathBuf>,
+    read_only: bool,
+    pub(crate) process: Process,
+}
+
+impl Grounds {
+    pub(crate) fn new(folder: Option<Folder>, path: Option<PathBuf>, read_only: bool) -> Self {
+        let anchored = AtomicBool::new(folder.is_none());
+        Self { folder: Mutex::new(folder), anchored, path, read_only, process: Process::this() }
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    pub(crate) fn check_process(&self) -> Result<(), StorageError> {
+        if self.process.is_another() {
+            return Err(StorageError::OtherProcess {
+                opened_by: self.process.0,
+                used_by: std::process::id(),
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<(), StorageError> {
+        if self.read_only {
+            return Err(StorageError::ReadOnly { path: self.path.clone().unwrap_or_default() });
+        }
+        Ok(())
+    }
+
+    /// Before the first write: the file's name is on the disk before anything in the file is acknowledged.
+    pub(crate) fn anchor(&self) -> Result<(), StorageError> {
+        if self.anchored.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = &*folder {
+            held.sync().map_err(|error| StorageError::Database(redb::Error::Io(error).into()))?;
+        }
+        // Let go of: a held folder would keep its file system from being unmounted.
+        *folder = None;
+        self.anchored.store(true, Ordering::Release);
+        Ok(())
+    }
+}
