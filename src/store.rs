@@ -221,6 +221,7 @@ impl Store {
     /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead). On a thread that has a write of this store in hand a wait is
     /// [`BatchError::Reentrant`].
     pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
+        self.shared.grounds.check_process()?;
         if after.0 > self.shared.doorbell.head() {
             self.begin_read()?.bookmark(after)?;
         }
@@ -280,6 +281,7 @@ impl Store {
     /// [`StorageError::StillRunning`] says what was left to itself then. It ends at its next call, which is refused, and the file
     /// is let go of once it has.
     pub fn close_within(self, longest: Duration) -> Result<(), Error> {
+        self.shared.grounds.check_process()?;
         let stopped = self.threads.stop(longest);
         self.shared.refuse();
         let finished = self.shared.finish();

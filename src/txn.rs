@@ -10,6 +10,7 @@ use redb::{Durability, WriteTransaction};
 use crate::commit::commit;
 use crate::context::Context;
 use crate::error::{CommitError, Error, ReadError, StorageError, WriteError};
+use crate::grounds::Process;
 use crate::history::{TableSize, table_sizes};
 use crate::reader::sealed::View;
 use crate::redo::Redo;
@@ -101,7 +102,7 @@ pub struct WriteTxn {
 
 /// A transaction of redb's that has not ended. redb does not roll back what it finds unfinished in a panic, and then the next
 /// open walks through the whole file: so this does it.
-struct Open(Option<WriteTransaction>);
+struct Open(Option<WriteTransaction>, Process);
 
 impl Open {
     fn get(&self) -> &WriteTransaction {
@@ -118,8 +119,11 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if let Some(txn) = self.0.take() {
-            roll_back(txn);
+        match self.0.take() {
+            // A child of a fork has nothing to roll back: the transaction is the parent's.
+            Some(txn) if self.1.is_another() => std::mem::forget(txn),
+            Some(txn) => roll_back(txn),
+            None => {}
         }
     }
 }
@@ -132,7 +136,7 @@ impl WriteTxn {
         let turn = shared.turnstile.enter(by, || shared.check_sound())?;
         shared.check_sound()?;
         let txn = shared.begin_write()?;
-        let txn = Open(Some(txn));
+        let txn = Open(Some(txn), shared.grounds.process);
         // Another thread may have failed while this one waited for its turn.
         shared.check_sound()?;
         Ok(Self {

@@ -136,6 +136,7 @@ impl Batcher {
 
     /// Nobody is there: the caller may commit by itself.
     fn alone(&self, full: WhenFull) -> Result<Option<Solo<'_>>, Error> {
+        self.shared.grounds.check_process()?;
         if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
         }
@@ -171,6 +172,7 @@ impl Batcher {
     }
 
     fn enqueue(self: &Arc<Self>, member: Box<dyn Member>, full: WhenFull) -> Result<(), Error> {
+        self.shared.grounds.check_process()?;
         if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
         }
