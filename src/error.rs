@@ -533,6 +533,18 @@ pub enum Error {
     /// A text is no JSON document, or a document is not of the type that it was to be read as.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    /// An export is whole but for what is damaged: everything that could be read was written, and each line with damage in it has a member
+    /// `damaged` that says what is missing. Do not delete what was exported before that is settled.
+    #[error("{damaged} of the {lines} lines that were exported are damaged; the first: {first}")]
+    Incomplete {
+        /// How many lines were written.
+        lines: u64,
+        /// How many of them say that something is damaged.
+        damaged: u64,
+        /// What was damaged first.
+        #[source]
+        first: Damage,
+    },
     /// The caller's own error, out of a closure that was passed to [`Store::write`](crate::Store::write) or
     /// [`Store::read`](crate::Store::read).
     #[error(transparent)]

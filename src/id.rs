@@ -194,9 +194,11 @@ impl IdMaker {
 macro_rules! counter {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
+        ///
+        /// In JSON a number up to 2^53 - 1, which JavaScript reads exactly, and a text beyond; both are read.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(pub u64);
+        pub struct $name(#[serde(with = "crate::json::count")] pub u64);
 
         impl $name {
             /// The number.
@@ -302,5 +304,29 @@ mod tests {
         assert!("a\nb".parse::<JobId>().is_err());
         assert!(serde_json::from_str::<JobId>("\" x\"").is_err());
         assert_eq!(serde_json::from_str::<JobId>("\"x\"").unwrap(), "x");
+    }
+
+    #[test]
+    fn counters_are_exact_in_every_language() {
+        for (number, json) in [
+            (0, "0"),
+            ((1 << 53) - 1, "9007199254740991"),
+            (1 << 53, "\"9007199254740992\""),
+            (u64::MAX, "\"18446744073709551615\""),
+        ] {
+            assert_eq!(serde_json::to_string(&Revision(number)).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Revision>(json).unwrap(), Revision(number));
+            assert_eq!(serde_json::from_str::<ChangeSeq>(&format!("\"{number}\"")).unwrap().get(), number);
+            assert_eq!(serde_json::from_str::<EventSeq>(&number.to_string()).unwrap().get(), number);
+            let map = std::collections::BTreeMap::from([(ChangeSeq(number), 1)]);
+            let text = serde_json::to_string(&map).unwrap();
+            assert_eq!(
+                serde_json::from_str::<std::collections::BTreeMap<ChangeSeq, i32>>(&text).unwrap(),
+                map
+            );
+        }
+        for bad in ["-1", "1.5", "\"\"", "\"+1\"", "\"18446744073709551616\"", "null", "1e30"] {
+            assert!(serde_json::from_str::<Revision>(bad).is_err(), "{bad}");
+        }
     }
 }

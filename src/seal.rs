@@ -11,6 +11,7 @@ use crate::change::Entry;
 use crate::event::NewEvent;
 use crate::execution::Header;
 use crate::id::ChangeSeq;
+use crate::json::Count;
 use crate::time::Timestamp;
 
 /// A SHA-256.
@@ -106,7 +107,7 @@ impl Content {
     }
 
     pub(crate) fn event(&mut self, details: &str, message: &str, topic: &str, time: Timestamp) {
-        let event = EventDocument { details, message, time: time.as_nanos().to_string(), topic };
+        let event = EventDocument { details, message, time: time.to_string(), topic };
         // Texts in a flat struct: cannot fail.
         self.0.update(serde_json::to_string(&event).unwrap_or_default());
         self.0.update("\n");
@@ -139,13 +140,13 @@ pub(crate) fn content(events: &[NewEvent], now: Timestamp, payload: Option<&str>
 /// pairs, so that the text is the same in every language.
 #[derive(Serialize)]
 struct ChangeDocument<'a> {
-    attempt: u64,
+    attempt: Count,
     completed_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<String>,
     created_at: String,
     desired: String,
-    events: u64,
+    events: Count,
     id: &'a str,
     job_id: &'a str,
     kind: String,
@@ -154,19 +155,19 @@ struct ChangeDocument<'a> {
     modified_at: String,
     name: Option<&'a str>,
     namespace: &'a str,
-    new_events: u64,
+    new_events: Count,
     node_id: Option<&'a str>,
     not_before: Option<String>,
-    number: u64,
+    number: Count,
     parent: Option<&'a str>,
-    payload_version: u64,
+    payload_version: Count,
     preview: Option<&'a str>,
     previous: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_hash: Option<String>,
     reported_at: Option<String>,
-    revision: u64,
-    seq: u64,
+    revision: Count,
+    seq: Count,
     state: &'a str,
     time: String,
 }
@@ -174,14 +175,14 @@ struct ChangeDocument<'a> {
 /// The document of an entry.
 pub(crate) fn document(seq: u64, entry: &Entry<'_>, link: Option<&Link>) -> String {
     let header: &Header = entry.header;
-    let time = |time: Timestamp| time.as_nanos().to_string();
+    let time = |time: Timestamp| time.to_string();
     let document = ChangeDocument {
-        attempt: header.attempt,
+        attempt: Count(header.attempt),
         completed_at: header.completed_at.map(time),
         content: link.map(|link| hex(&link.content)),
         created_at: time(header.created_at),
         desired: header.desired.to_string(),
-        events: header.event_count,
+        events: Count(header.event_count),
         id: header.id.as_str(),
         job_id: header.job_id.as_str(),
         kind: entry.kind.to_string(),
@@ -190,18 +191,18 @@ pub(crate) fn document(seq: u64, entry: &Entry<'_>, link: Option<&Link>) -> Stri
         modified_at: time(header.modified_at),
         name: header.name.as_deref(),
         namespace: &header.namespace,
-        new_events: entry.new_events,
+        new_events: Count(entry.new_events),
         node_id: header.node_id.as_deref(),
         not_before: header.not_before.map(time),
-        number: entry.number,
+        number: Count(entry.number),
         parent: header.parent.as_ref().map(|id| id.as_str()),
-        payload_version: entry.payload_version,
+        payload_version: Count(entry.payload_version),
         preview: header.preview.as_deref(),
         previous: header.previous.as_ref().map(|id| id.as_str()),
         previous_hash: link.map(|link| hex(&link.previous)),
         reported_at: header.reported_at.map(time),
-        revision: header.revision.0,
-        seq,
+        revision: Count(header.revision.0),
+        seq: Count(seq),
         state: header.state.as_str(),
         time: time(entry.time),
     };
@@ -277,7 +278,7 @@ struct ExportedLine<'a> {
 
 #[derive(Deserialize)]
 struct Chained {
-    seq: u64,
+    seq: ChangeSeq,
     previous_hash: String,
 }
 
@@ -293,7 +294,7 @@ impl LogProof {
             let wrong = |reason: &str| LogProofError::Line { line, reason: reason.to_owned() };
             let exported: ExportedLine<'_> =
                 serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
-            let Chained { seq, previous_hash } =
+            let Chained { seq: ChangeSeq(seq), previous_hash } =
                 serde_json::from_str(exported.change.get()).map_err(|error| wrong(&error.to_string()))?;
             let hash: Hash = Sha256::digest(exported.change.get()).into();
             if exported.hash != hex(&hash) {

@@ -5,12 +5,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::InputError;
+
 /// Nanoseconds since 1970-01-01T00:00:00Z, from about the year 1677 to 2262.
 ///
-/// `Display` writes RFC 3339 in UTC with nine fraction digits. Timestamps are kept exactly as given. They
+/// `Display` writes RFC 3339 in UTC with nine fraction digits, and so does JSON; [`FromStr`](std::str::FromStr) and JSON read that
+/// back exactly, and other RFC 3339 with up to nine digits. Timestamps are kept exactly as given. They
 /// do not order anything in the store: sequence numbers do.
+///
+/// ```
+/// use execstore::Timestamp;
+/// let time = Timestamp::from_nanos(1_709_164_800_123_456_789);
+/// assert_eq!(serde_json::to_string(&time)?, r#""2024-02-29T00:00:00.123456789Z""#);
+/// assert_eq!("2024-02-29T01:00:00.123456789+01:00".parse(), Ok(time));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -75,6 +86,88 @@ impl fmt::Display for Timestamp {
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z")
     }
+}
+
+impl From<Timestamp> for String {
+    fn from(time: Timestamp) -> String {
+        time.to_string()
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = InputError;
+
+    fn try_from(text: String) -> Result<Self, InputError> {
+        text.parse()
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = InputError;
+
+    /// Reads RFC 3339, with an offset or `Z`, and up to nine fraction digits.
+    fn from_str(text: &str) -> Result<Self, InputError> {
+        read(text)
+            .map_err(|reason| InputError::Invalid { what: "time", reason: format!("{text:?}: {reason}") })
+    }
+}
+
+fn read(text: &str) -> Result<Timestamp, &'static str> {
+    const FORM: &str = "it is not like 2024-02-29T23:59:59.123456789Z (RFC 3339)";
+    let mut rest = text;
+    let mut part = |digits: usize, ends: &[char]| -> Option<i64> {
+        let (number, behind) = rest.split_at_checked(digits)?;
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        rest = if ends.is_empty() { behind } else { behind.strip_prefix(ends)? };
+        number.parse().ok()
+    };
+    let date = (part(4, &['-']), part(2, &['-']), part(2, &['T', 't']));
+    let (Some(year), Some(month), Some(day)) = date else { return Err(FORM) };
+    let time = (part(2, &[':']), part(2, &[':']), part(2, &[]));
+    let (Some(hour), Some(minute), Some(second)) = time else { return Err(FORM) };
+    let mut nanos = 0;
+    if let Some(behind) = rest.strip_prefix('.') {
+        let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+        let (fraction, behind) = behind.split_at_checked(digits).ok_or(FORM)?;
+        if digits > 9 {
+            return Err("it has more than nine fraction digits");
+        }
+        nanos = format!("{fraction:0<9}").parse::<i64>().ok().filter(|_| digits > 0).ok_or(FORM)?;
+        rest = behind;
+    }
+    let offset = match rest.as_bytes() {
+        [b'Z' | b'z'] => 0,
+        [sign @ (b'+' | b'-'), hour @ .., b':', tens, ones] if hour.len() == 2 => {
+            let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse::<i64>().ok();
+            let unsigned = hour.iter().chain([tens, ones]).all(u8::is_ascii_digit);
+            let (hours, minutes) = (number(hour), number(&[*tens, *ones]));
+            let (true, Some(hours @ 0..24), Some(minutes @ 0..60)) = (unsigned, hours, minutes) else {
+                return Err(FORM);
+            };
+            if *sign == b'-' { -(hours * 60 + minutes) } else { hours * 60 + minutes }
+        }
+        _ => return Err(FORM),
+    };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    if !(1..=days).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return Err("there is no such time");
+    }
+    // A proleptic Gregorian date to days: the same source as the way back.
+    let year = year - i64::from(month <= 2);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468;
+    let seconds = ((days * 24 + hour) * 60 + minute - offset) * 60 + second;
+    let nanos = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    i64::try_from(nanos).map(Timestamp).map_err(|_| "it is beyond what 64 bits of nanoseconds hold")
 }
 
 /// Where the store takes its times from.
@@ -145,6 +238,56 @@ mod tests {
             (i64::MIN, "1677-09-21T00:12:43.145224192Z"),
         ] {
             assert_eq!(Timestamp::from_nanos(nanos).to_string(), text);
+            assert_eq!(text.parse(), Ok(Timestamp::from_nanos(nanos)));
+            let json = serde_json::to_string(&Timestamp::from_nanos(nanos)).unwrap();
+            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap().as_nanos(), nanos);
+        }
+    }
+
+    #[test]
+    fn reads_rfc_3339_and_nothing_else() {
+        for (text, nanos) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1970-01-01t00:00:00.5z", 500_000_000),
+            ("1970-01-01T00:00:00.123-00:01", 60_123_000_000),
+            ("1969-12-31T23:00:00-01:00", 0),
+            ("2000-02-29T23:59:59.000000001+23:59", 951_782_459_000_000_001),
+        ] {
+            assert_eq!(text.parse(), Ok(Timestamp::from_nanos(nanos)), "{text}");
+        }
+        for text in [
+            "",
+            "5",
+            "1970-01-01",
+            "1970-01-01T00:00:00",
+            "1970-01-01 00:00:00Z",
+            "1970-01-01T00:00:00.Z",
+            "1970-01-01T00:00:00.1234567890Z",
+            "1970-02-29T00:00:00Z",
+            "1970-13-01T00:00:00Z",
+            "1970-01-00T00:00:00Z",
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T00:00:60Z",
+            "1970-01-01T00:00:00+24:00",
+            "1970-01-01T00:00:00+1:000",
+            "1970-01-01T00:00:00+01:0é",
+            "+970-01-01T00:00:00Z",
+            "1970-01-01T00:00:00ZZ",
+            "2262-04-11T23:47:16.854775808Z",
+            "0000-01-01T00:00:00Z",
+            "é970-01-01T00:00:00Z",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+        assert!(serde_json::from_str::<Timestamp>("5").is_err());
+    }
+
+    #[test]
+    fn every_day_comes_back() {
+        for day in (-106_751..106_751).step_by(7) {
+            let time = Timestamp::from_nanos(day * 86_400_000_000_000 + 86_399_999_999_999);
+            assert_eq!(time.to_string().parse(), Ok(time));
         }
     }
 }

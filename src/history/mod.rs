@@ -138,6 +138,14 @@ pub(crate) fn limited<'r, V: View + ?Sized>(
     Ok(rows(view, query, false)?.take(query.limit.unwrap_or(usize::MAX)))
 }
 
+/// The same with the payloads that lie in the records.
+fn limited_whole<'r, V: View + ?Sized>(
+    view: &'r V,
+    query: &Query,
+) -> Result<impl Iterator<Item = Row> + use<'r, V>, ReadError> {
+    Ok(rows(view, query, true)?.take(query.limit.unwrap_or(usize::MAX)))
+}
+
 fn summary<V: View + ?Sized>(_: &V, found: Found) -> Result<Header, ReadError> {
     Ok(found.header)
 }

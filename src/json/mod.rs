@@ -1,9 +1,11 @@
 //! JSON documents kept as text: the payload of an execution, the details of an event. Pure.
 
 mod canonical;
+pub(crate) mod count;
 mod merge;
 mod scan;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -13,6 +15,7 @@ use serde_json::value::RawValue;
 use crate::text::Text;
 
 pub(crate) use canonical::canonical;
+pub(crate) use count::Count;
 pub(crate) use merge::{Values, merge, rewrite};
 pub(crate) use scan::{Nodes, TooLong, end_of_string, unit, unquoted};
 
@@ -131,6 +134,14 @@ impl Serialize for Json {
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Box::<RawValue>::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// The document in one line: line breaks, which stand between values alone, become blanks.
+pub(crate) fn one_line(document: &str) -> Cow<'_, str> {
+    match document.contains(['\n', '\r']) {
+        true => document.replace(['\n', '\r'], " ").into(),
+        false => document.into(),
     }
 }
 

@@ -181,9 +181,14 @@ pub trait Readable: sealed::View {
         history::latest(self, query)
     }
 
-    /// Writes what a query finds as lines of JSON, each an execution with its payload and its events, times in
-    /// nanoseconds since 1970. Gives the number of lines. Ends at the first damaged row; an error of `out` comes back as
-    /// [`Error::Caller`](crate::Error::Caller).
+    /// Writes what a query finds as lines of JSON, one for each execution with everything that belongs to it: its payload, its events, its
+    /// attachments with their values, what is kept of its outputs, its nodes and its visits. Gives the number of lines.
+    ///
+    /// Line breaks in payloads, details and nodes' values become blanks; their text is kept else. Times are RFC 3339. Values of
+    /// attachments and outputs are texts, in Base64 if they are bytes, of whatever size: 48 KiB are in memory at a time, as is a
+    /// payload. Values that were [moved](crate::LargeValues::Attach) are among the attachments. `docs/format.md` has
+    /// every member. What is damaged does not end it: the others follow, the line says what is missing, and the call ends with
+    /// [`Error::Incomplete`]. An error of `out` comes back as [`Error::Caller`].
     fn export(&self, query: &Query, out: &mut dyn std::io::Write) -> Result<u64, Error>
     where
         Self: Sized,
@@ -466,8 +471,8 @@ pub trait Readable: sealed::View {
 
     /// Writes the entries of a range of the change log as lines of JSON, with what
     /// [`LogProof::check`](crate::LogProof::check) needs if the store is tamper-evident: `{"change": {..}, "hash": ".."}`.
-    /// Gives the number of lines. Ends at the first damaged entry; an error of `out` comes back as
-    /// [`Error::Caller`](crate::Error::Caller).
+    /// Gives the number of lines. A damaged entry is a line that says so, `{"damaged": [..]}`; the others follow, and the call ends with
+    /// [`Error::Incomplete`]. An error of `out` comes back as [`Error::Caller`].
     fn export_changes(
         &self,
         range: impl RangeBounds<ChangeSeq>,
