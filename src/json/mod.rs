@@ -2,14 +2,16 @@
 
 mod canonical;
 pub(crate) mod count;
+mod finite;
 mod merge;
 mod scan;
+mod serde;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ::serde::Serialize;
+use ::serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::text::Text;
@@ -23,6 +25,14 @@ pub(crate) use scan::{Nodes, TooLong, end_of_string, unit, unquoted};
 ///
 /// The text is checked once, when it comes in. It is kept exactly, but for white space around the document:
 /// the order of keys, repeated keys, the spelling of numbers and the white space inside all stay. The default is `null`.
+///
+/// Everything that RFC 8259 allows is taken, of any depth. [`parse`](Json::parse) reads what `serde_json` reads: no [`Value`](serde_json::Value)
+/// and no other type that it takes apart from documents that are nested more than 127 deep, have a number beyond the range of an `f64`, or a
+/// text with half of a surrogate pair.
+///
+/// Within a type of the caller's a document keeps its text, as long as it is `serde_json` that reads and writes the type. In flattened, untagged and internally tagged
+/// parts of a type, and with other formats, serde takes documents apart: there the values stay and the spelling does not, numbers are what 64 bits hold,
+/// and a document may be 128 deep.
 ///
 /// ```
 /// use execstore::Json;
@@ -50,9 +60,12 @@ impl Json {
         Ok(Self(raw.get().into()))
     }
 
-    /// Writes a value as JSON.
+    /// Writes a value as JSON. NaN and infinity, which JSON does not have, are refused, wherever they are in it.
+    ///
+    /// `None` and `()` are written as `null`, which in a [merge patch](Json::merge_patch) removes;
+    /// `#[serde(skip_serializing_if = "Option::is_none")]` leaves the member out.
     pub fn from_serialize(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
-        serde_json::to_string(value).map(|text| Self(text.into()))
+        finite::to_text(value).map(|text| Self(text.into()))
     }
 
     /// Reads the document as the caller's own type. Costs a parse each time.
@@ -83,7 +96,7 @@ impl Json {
     /// are. Fails on a document of 4 GiB or more, and on one that could not be read.
     pub fn merge_patch(&self, patch: &Json) -> Result<Json, serde_json::Error> {
         if self.0.is_empty() || patch.0.is_empty() {
-            return Err(serde::de::Error::custom("there is no text, since it could not be read"));
+            return Err(::serde::de::Error::custom("there is no text, since it could not be read"));
         }
         merge(&self.0, &patch.0, &mut Plain).map(|text| Self(text.into()))
     }
@@ -121,19 +134,6 @@ impl From<serde_json::Value> for Json {
 impl From<Box<RawValue>> for Json {
     fn from(raw: Box<RawValue>) -> Self {
         Self(raw.get().trim().into())
-    }
-}
-
-impl Serialize for Json {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
-        raw.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -181,7 +181,7 @@ impl Values for Plain {
 
 impl From<TooLong> for serde_json::Error {
     fn from(TooLong(bytes): TooLong) -> Self {
-        serde::de::Error::custom(format!("a document of {bytes} bytes, 4 GiB or more, cannot be patched"))
+        ::serde::de::Error::custom(format!("a document of {bytes} bytes, 4 GiB or more, cannot be patched"))
     }
 }
 
