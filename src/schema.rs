@@ -111,8 +111,8 @@ impl Tag {
     /// The rows of a tamper-evident store are summed up, but for the two that hold the sum and who the store is, and the
     /// indexes that have no values: the records determine those.
     pub(crate) fn is_summed(self) -> bool {
-        use Tag::{Completed, Jobs, Labels, Links, Meta, States, Totals};
-        !matches!(self, Meta | Totals | Jobs | States | Labels | Links | Completed)
+        use Tag::{Completed, Jobs, Labels, Meta, States, Totals};
+        !matches!(self, Meta | Totals | Jobs | States | Labels | Completed)
     }
 
     pub(crate) fn from_byte(byte: u8) -> Option<Tag> {
@@ -152,7 +152,7 @@ pub(crate) const LABELS: TableDefinition<'_, Bytes, Value> = TableDefinition::ne
 /// A label to how many executions have it, by state.
 pub(crate) const LABEL_COUNTS: TableDefinition<'_, Bytes, Value> =
     TableDefinition::new("execstore/label_counts");
-/// The kind of a link, what it names and a number to nothing.
+/// The kind of a link, what it names and a number to which execution of that id it leads.
 pub(crate) const LINKS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/links");
 /// When an execution ended and its number to nothing.
 pub(crate) const COMPLETED: TableDefinition<'_, Pair, Value> = TableDefinition::new("execstore/completed");

@@ -4,6 +4,7 @@ mod beside;
 mod checks;
 mod doomed;
 mod indexes;
+mod links;
 mod seal;
 
 use std::fmt;

@@ -5,7 +5,9 @@ mod common;
 
 use common::TestStore;
 use execstore::redb::TableDefinition;
-use execstore::{Error, Expect, MissingLinks, NewExecution, Readable, Store, Update, WriteError};
+use execstore::{
+    Access, Error, Expect, MissingLinks, NewExecution, OrderBy, Query, Readable, Store, Update, WriteError,
+};
 
 fn new(id: &str) -> NewExecution {
     NewExecution::new("j").id(id)
@@ -191,4 +193,124 @@ fn what_cannot_be_read_in_a_tree_hides_what_is_below_it_alone() {
         }
     });
     assert_eq!(shown(&walk()), ["1", "damaged", "3", "5", "damaged"]);
+}
+
+/// The ids of a list.
+fn ids(found: execstore::Matches<'_, execstore::Execution>) -> Vec<String> {
+    found.map(|execution| execution.unwrap().id.to_string()).collect()
+}
+
+#[test]
+fn an_id_that_is_made_again_has_none_of_the_old_ones_children() {
+    let store = TestStore::new();
+    for new in [new("p").parent("root"), new("c").parent("p"), new("r").previous("p"), new("d").parent("c")] {
+        put(&store, new).unwrap();
+    }
+    store.delete("p", &Expect::any()).unwrap();
+    {
+        let r = store.begin_read().unwrap();
+        assert_eq!(ids(r.children("p").unwrap()), ["c"], "nobody else has the id: who names it is found");
+        let mut trace = r.trace("d");
+        assert_eq!(trace.by_ref().count(), 2);
+        assert_eq!(trace.missing().unwrap(), &"p");
+    }
+    put(&store, new("p")).unwrap();
+    put(&store, new("own").parent("p")).unwrap();
+    let r = store.begin_read().unwrap();
+    assert_eq!(ids(r.children("p").unwrap()), ["own"]);
+    assert!(ids(r.retries("p").unwrap()).is_empty());
+    assert_eq!(r.tree("p").unwrap().count(), 2);
+    assert_eq!(r.attempts("p").unwrap().len(), 1);
+    assert_eq!(r.attempts("r").unwrap().len(), 1);
+    let mut trace = r.trace("d");
+    assert_eq!(trace.by_ref().map(|header| header.unwrap().id.to_string()).collect::<Vec<_>>(), ["d", "c"]);
+    assert_eq!(trace.missing().unwrap(), &"p", "another has its name");
+    // In every way of answering.
+    for way in [Access::Parent, Access::Scan, Access::Job, Access::Modified] {
+        let query = Query::new().job("j").parent("p").using(way);
+        assert_eq!(ids(r.query(&query).unwrap()), ["own"], "{way:?}");
+        assert_eq!(r.count_matching(&query).unwrap(), 1);
+        let modified = query.order_by(OrderBy::Modified);
+        assert_eq!(ids(r.query(&modified).unwrap()), ["own"], "{way:?}");
+    }
+    drop(trace);
+    drop(r);
+    // Set again, it leads to the one that there is; anything else leaves it.
+    store.update("c", &Expect::any(), Update::new().name("n"), &[]).unwrap();
+    assert_eq!(ids(store.begin_read().unwrap().children("p").unwrap()), ["own"]);
+    store.update("c", &Expect::any(), Update::new().parent("p"), &[]).unwrap();
+    assert_eq!(ids(store.begin_read().unwrap().children("p").unwrap()), ["c", "own"]);
+    assert!(is_cycle(store.update("p", &Expect::any(), Update::new().parent("d"), &[])));
+}
+
+#[test]
+fn a_link_to_nobody_is_taken_up_by_the_first_of_the_id() {
+    let store = TestStore::new();
+    put(&store, new("c").parent("p")).unwrap();
+    put(&store, new("d").parent("p").previous("p")).unwrap();
+    let children = || ids(store.begin_read().unwrap().children("p").unwrap());
+    assert_eq!(children(), ["c", "d"]);
+    put(&store, new("p")).unwrap();
+    assert_eq!(children(), ["c", "d"]);
+    assert_eq!(store.read(|r| Ok::<_, Error>(r.trace("c").count())).unwrap(), 2);
+    store.delete("p", &Expect::any()).unwrap();
+    put(&store, new("p")).unwrap();
+    assert!(children().is_empty(), "the second is not the first");
+    put(&store, new("late").parent("p")).unwrap();
+    assert_eq!(children(), ["late"]);
+    store.delete("d", &Expect::any()).unwrap();
+}
+
+#[test]
+fn attempts_are_found_across_those_that_were_deleted() {
+    let attempts = |store: &Store, id: &str| -> Vec<String> {
+        store.read(|r| r.attempts(id)).unwrap().iter().map(|header| header.id.to_string()).collect()
+    };
+    let chain = || {
+        let store = TestStore::new();
+        put(&store, new("1")).unwrap();
+        for n in 2..=6 {
+            put(&store, new(&n.to_string()).previous((n - 1).to_string())).unwrap();
+        }
+        put(&store, new("3b").previous("2")).unwrap();
+        store
+    };
+    // Each of the middle ones, two in a row from either end, and all of them.
+    for gone in [
+        vec!["3"],
+        vec!["3", "4"],
+        vec!["4", "3"],
+        vec!["2"],
+        vec!["5", "3", "4", "2"],
+        vec!["2", "3", "4", "5"],
+    ] {
+        let store = chain();
+        for id in &gone {
+            store.delete(id, &Expect::any()).unwrap();
+        }
+        let all: Vec<_> =
+            ["1", "2", "3", "3b", "4", "5", "6"].into_iter().filter(|id| !gone.contains(id)).collect();
+        for from in &all {
+            let mut found = attempts(&store, from);
+            assert_eq!(found[0], "1", "{gone:?} from {from}");
+            found.sort();
+            assert_eq!(found, all, "{gone:?} from {from}");
+        }
+        assert!(store.verify().unwrap().is_clean(), "{gone:?}");
+        // An id that is made again is not among them, and what is left can go, too.
+        put(&store, new(gone[0])).unwrap();
+        assert_eq!(attempts(&store, gone[0]), [gone[0]]);
+        store.update("6", &Expect::any(), Update::new().clear_previous(), &[]).unwrap();
+        assert_eq!(attempts(&store, "6"), ["6"]);
+        store.bulk(Query::new()).delete().unwrap();
+        let rows = store.begin_read().unwrap().table_sizes().unwrap();
+        assert_eq!(rows.iter().find(|size| size.table == "execstore/links").unwrap().rows, 0, "{gone:?}");
+    }
+    // The first one is gone: its retries are still one list.
+    let store = chain();
+    store.delete("2", &Expect::any()).unwrap();
+    store.delete("1", &Expect::any()).unwrap();
+    let mut found = attempts(&store, "3b");
+    found.sort();
+    assert_eq!(found, ["3", "3b", "4", "5", "6"]);
 }

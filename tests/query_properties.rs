@@ -94,7 +94,12 @@ fn op(dice: &mut Dice) -> Op {
 /// Reads page by page while others write in between. What stays as it is comes once, or not at all if it is not asked
 /// for; what changes comes at most once, unless the order moves it to where it is still to come.
 fn walk(run: &mut Run) {
-    let asked = ask(&mut run.dice, &run.model);
+    let asked = loop {
+        let asked = ask(&mut run.dice, &run.model);
+        if !asked.by_links {
+            break asked;
+        }
+    };
     let started = run.model.clone();
     let limit = 1 + run.dice.roll(6) as usize;
     let mut query = asked.query.clone().limit(limit);

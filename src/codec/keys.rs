@@ -108,9 +108,12 @@ pub(crate) fn number_at_end(key: &[u8]) -> Result<u64, Reason> {
 pub(crate) enum LinkKind {
     Parent = 1,
     Previous = 2,
+    /// From an attempt over those before it that were deleted to the nearest one that is not.
+    Over = 3,
 }
 
 impl LinkKind {
+    /// Those that callers make.
     pub(crate) const BOTH: [LinkKind; 2] = [LinkKind::Parent, LinkKind::Previous];
 }
 

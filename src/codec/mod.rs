@@ -10,6 +10,7 @@ mod event;
 mod execution;
 mod frame;
 mod keys;
+mod link;
 mod meta;
 mod span;
 mod totals;
@@ -30,6 +31,7 @@ pub(crate) use keys::{
     label_prefix, label_row, label_value, link_prefix, link_row, number_at_end, number_of, pair, pair_of,
     state_of, state_row,
 };
+pub(crate) use link::{LinkTo, decode_link, encode_link};
 pub(crate) use meta::{JournalPlace, Meta, decode_meta, encode_meta};
 pub(crate) use span::{BLOCK, Span, SpanKind, block_of, decode_span, encode_span, span_row};
 pub(crate) use totals::{Totals, decode_counts, decode_totals, encode_counts, encode_totals, fingerprint};

@@ -21,6 +21,8 @@ pub struct Totals {
     pub(crate) created: Span,
     /// The times of modification in the block of the head.
     pub(crate) modified: Span,
+    /// How many links lead to an id that nobody has had since they were made.
+    pub(crate) unmet: u64,
     /// How many rows the table `doomed` has.
     pub(crate) waiting: u64,
     /// The latest time that the clock ever gave for an entry of the change log.
@@ -55,6 +57,7 @@ pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Ve
     counts_to(&totals.counts, &mut w);
     totals.created.encode(&mut w);
     totals.modified.encode(&mut w);
+    w.number(totals.unmet);
     w.number(totals.waiting);
     w.byte(u8::from(totals.latest.is_some()));
     totals.latest.into_iter().for_each(|time| w.time(time));
@@ -88,7 +91,7 @@ pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Total
     let (version, head, trimmed, last_number) = (r.number()?, r.number()?, r.number()?, r.number()?);
     let counts = counts_from(&mut r)?;
     let (created, modified) = (Span::decode(&mut r)?, Span::decode(&mut r)?);
-    let waiting = r.number()?;
+    let (unmet, waiting) = (r.number()?, r.number()?);
     let latest = if r.byte()? == 0 { None } else { Some(r.time()?) };
     let seal = match r.byte()? {
         0 => None,
@@ -103,7 +106,19 @@ pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Total
         }
     };
     r.end()?;
-    Ok(Totals { version, head, trimmed, last_number, counts, created, modified, waiting, latest, seal })
+    Ok(Totals {
+        version,
+        head,
+        trimmed,
+        last_number,
+        counts,
+        created,
+        modified,
+        unmet,
+        waiting,
+        latest,
+        seal,
+    })
 }
 
 /// Encodes how many executions have a label, by the code of their state.

@@ -238,6 +238,11 @@ impl Update {
         self
     }
 
+    /// Whether it sets the parent, and the previous attempt.
+    pub(crate) fn named_links(&self) -> [bool; 2] {
+        [&self.parent, &self.previous].map(|link| matches!(link, Edit::Set(_)))
+    }
+
     /// The same for updates that do the same, however they were put together.
     pub(crate) fn fingerprint(&self, f: &mut Fingerprint) {
         f.optional(self.state.as_deref());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::plan::Way;
 use super::spans::blocks;
 use super::{Row, Rows};
-use crate::codec::{LinkKind, SpanKind, job_prefix, label_prefix, link_prefix};
+use crate::codec::{LinkKind, SpanKind, job_prefix, label_prefix};
 use crate::error::ReadError;
 use crate::page::Place;
 use crate::query::{Access, Query};
@@ -53,10 +53,14 @@ pub(super) fn numbers<'r, V: View + ?Sized>(
     let one = |tag, prefix: &[u8]| -> Result<Numbers<'r>, ReadError> {
         Ok(directed(tables.index_rows(tag, prefix, &range)?, query.newest_first))
     };
+    let linked = |kind, id: &str| -> Result<Numbers<'r>, ReadError> {
+        let rows = tables.linked_to(kind, id, tables.number(id)?, &range)?;
+        Ok(directed(rows, query.newest_first))
+    };
     match way.plan.access {
         Access::Job => one(Tag::Jobs, &job_prefix(&text(&query.job))),
-        Access::Parent => one(Tag::Links, &link_prefix(LinkKind::Parent, &text(&query.parent))),
-        Access::Previous => one(Tag::Links, &link_prefix(LinkKind::Previous, &text(&query.previous))),
+        Access::Parent => linked(LinkKind::Parent, &text(&query.parent)),
+        Access::Previous => linked(LinkKind::Previous, &text(&query.previous)),
         Access::Label => {
             let key = way.plan.label.as_deref().unwrap_or_default();
             let mut lists = Vec::new();

@@ -2,13 +2,13 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::candidates::numbers;
-use super::plan::{ALL, Way};
+use super::plan::ALL;
 use super::{Matches, executions};
+use crate::codec::LinkKind;
 use crate::error::ReadError;
 use crate::execution::{Execution, Header};
 use crate::id::ExecutionId;
-use crate::query::{Access, Plan, Query};
+use crate::query::Query;
 use crate::reader::find;
 use crate::reader::sealed::View;
 use crate::schema::Tag;
@@ -22,26 +22,30 @@ pub(crate) fn linked<'r, V: View + ?Sized>(
     executions(view, &query.oldest_first())
 }
 
-type Step<'r> = dyn Fn(&ExecutionId) -> Result<Option<Header>, ReadError> + 'r;
+/// An execution by its id and number, be it there or not.
+type Place = (ExecutionId, u64);
+
+/// The record of a number, and where one of its links leads.
+type Step<'r> = dyn Fn(u64) -> Result<Option<(Header, Option<Place>)>, ReadError> + 'r;
 
 /// Finds a cycle on a way in constant memory (R. P. Brent, "An improved Monte Carlo factorization algorithm",
 /// 1980): each place is compared with one that is left behind after 1, 2, 4, 8 ... steps. Links of a sound store have no
 /// cycles; those of a damaged one must not be walked for ever.
 #[derive(Default)]
 struct Marker {
-    mark: Option<ExecutionId>,
+    mark: Option<u64>,
     steps: u64,
     limit: u64,
 }
 
 impl Marker {
     /// An error if the way has come back to the mark.
-    fn pass(&mut self, id: &ExecutionId) -> Result<(), ReadError> {
-        if self.mark.as_ref() == Some(id) {
+    fn pass(&mut self, number: u64, id: &ExecutionId) -> Result<(), ReadError> {
+        if self.mark == Some(number) {
             return Err(leads_back(id));
         }
         if self.steps == self.limit {
-            self.mark = Some(id.clone());
+            self.mark = Some(number);
             (self.steps, self.limit) = (0, (self.limit * 2).max(1));
         }
         self.steps += 1;
@@ -53,10 +57,20 @@ fn leads_back(id: &ExecutionId) -> ReadError {
     super::invalid("link", format!("the links lead back to {id}"))
 }
 
+/// The record at a place; `None` if it is not there, or not yet.
+fn at<V: View + ?Sized>(view: &V, (id, number): &Place) -> Result<Option<Header>, ReadError> {
+    let Some(found) = view.tables().execution(*number, &view.context().lifecycle)? else { return Ok(None) };
+    if found.header.id != *id {
+        let key = number.to_be_bytes();
+        return Err(damaged(Tag::Executions, &key, "the record is of another id than the link").into());
+    }
+    Ok(Some(found.header))
+}
+
 /// The way from an execution back to the one that began it: see [`Readable::trace`](crate::Readable::trace).
 pub struct Trace<'r> {
     step: Box<Step<'r>>,
-    next: Option<ExecutionId>,
+    next: Option<Result<Place, ReadError>>,
     missing: Option<ExecutionId>,
     marker: Marker,
 }
@@ -76,62 +90,91 @@ impl Trace<'_> {
     pub fn missing(&self) -> Option<&ExecutionId> {
         self.missing.as_ref()
     }
+
+    fn step(&mut self, (id, number): Place) -> Result<Option<Header>, ReadError> {
+        self.marker.pass(number, &id)?;
+        match (self.step)(number)? {
+            Some((header, _)) if header.id != id => {
+                let key = number.to_be_bytes();
+                Err(damaged(Tag::Executions, &key, "the record is of another id than the link").into())
+            }
+            Some((header, next)) => {
+                self.next = next.map(Ok);
+                Ok(Some(header))
+            }
+            None => {
+                self.missing = Some(id);
+                Ok(None)
+            }
+        }
+    }
 }
 
 impl Iterator for Trace<'_> {
     type Item = Result<Header, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let id = self.next.take()?;
-        if let Err(error) = self.marker.pass(&id) {
-            return Some(Err(error));
-        }
-        match (self.step)(&id) {
-            Ok(Some(header)) => {
-                self.next = header.parent.clone().or_else(|| header.previous.clone());
-                Some(Ok(header))
-            }
-            Ok(None) => {
-                self.missing = Some(id);
-                None
-            }
-            Err(error) => Some(Err(error)),
-        }
+        self.next.take()?.and_then(|place| self.step(place)).transpose()
     }
 }
 
 pub(crate) fn trace<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Trace<'r> {
-    Trace {
-        step: Box::new(|id| Ok(find(view, id.as_str())?.map(|found| found.header))),
-        next: Some(ExecutionId::from_stored(id.into())),
-        missing: None,
-        marker: Marker::default(),
+    let step = move |number: u64| {
+        let Some(found) = view.tables().execution(number, &view.context().lifecycle)? else {
+            return Ok(None);
+        };
+        let header = found.header;
+        let link = header.parent.as_ref().map(|id| (LinkKind::Parent, id));
+        let link = link.or_else(|| header.previous.as_ref().map(|id| (LinkKind::Previous, id)));
+        let next = match link {
+            Some((kind, id)) => Some((id.clone(), view.tables().link(kind, id.as_str(), number)?.target)),
+            None => None,
+        };
+        Ok(Some((header, next)))
+    };
+    let mut trace = Trace { step: Box::new(step), next: None, missing: None, marker: Marker::default() };
+    match find(view, id) {
+        Ok(Some(found)) => trace.next = Some(Ok((found.header.id, found.number))),
+        Ok(None) => trace.missing = Some(ExecutionId::from_stored(id.into())),
+        Err(error) => trace.next = Some(Err(error)),
     }
+    trace
 }
 
 /// All attempts at what an execution is an attempt at: back over `previous` to the first one, then onward over
-/// everything that replaced it.
+/// everything that replaced it. Those that were deleted are stepped over.
 pub(crate) fn attempts<V: View + ?Sized>(view: &V, id: &str) -> Result<Vec<Header>, ReadError> {
     let Some(found) = find(view, id)? else { return Ok(Vec::new()) };
-    let (mut first, mut marker) = (found.header, Marker::default());
-    while let Some(previous) = first.previous.clone() {
-        marker.pass(&first.id)?;
-        match find(view, previous.as_str())? {
-            Some(found) => first = found.header,
-            None => break,
-        }
+    let tables = view.tables();
+    let (mut first, mut marker) = ((found.header.id.clone(), found.number), Marker::default());
+    let mut header = Some(found.header);
+    while let Some(previous) = header.take().and_then(|header| header.previous) {
+        marker.pass(first.1, &first.0)?;
+        let to = tables.link(LinkKind::Previous, previous.as_str(), first.1)?;
+        // The first one may be gone, and what replaced it is one list all the same.
+        first = match to.over {
+            Some((id, number)) => (ExecutionId::from_stored(id), number),
+            None => (previous, to.target),
+        };
+        header = at(view, &first)?;
     }
     let (mut attempts, mut todo) = (Vec::new(), VecDeque::from([first]));
     let mut seen = HashSet::new();
-    while let Some(attempt) = todo.pop_front() {
-        if !seen.insert(attempt.id.clone()) {
+    while let Some(place) = todo.pop_front() {
+        if !seen.insert(place.1) {
             continue;
         }
-        let next = Query::new().previous(attempt.id.as_str()).oldest_first();
-        for retry in super::summaries(view, &next)? {
-            todo.push_back(retry?);
+        let mut next = Vec::new();
+        for kind in [LinkKind::Previous, LinkKind::Over] {
+            for row in tables.linked_to(kind, place.0.as_str(), Some(place.1), &ALL)? {
+                next.push(row?);
+            }
         }
-        attempts.push(attempt);
+        next.sort_unstable();
+        for number in next {
+            todo.push_back((child(view, number)?.id, number));
+        }
+        attempts.extend(at(view, &place)?);
     }
     Ok(attempts)
 }
@@ -143,7 +186,7 @@ struct Below {
     child: Option<(u64, Result<Header, ReadError>)>,
 }
 
-type NextChild<'r> = dyn Fn(&ExecutionId, u64) -> Result<Below, ReadError> + 'r;
+type NextChild<'r> = dyn Fn(&ExecutionId, u64, u64) -> Result<Below, ReadError> + 'r;
 
 /// A place on the way down: an execution, its number, and that of the last of its children that was given.
 struct Level {
@@ -195,7 +238,7 @@ impl Iterator for Tree<'_> {
                 return Some(Err(error));
             }
             let level = self.path.last_mut()?;
-            let below = match (self.next_child)(&level.id, level.last_child) {
+            let below = match (self.next_child)(&level.id, level.number, level.last_child) {
                 Ok(below) => below,
                 Err(error) => return self.end(error),
             };
@@ -221,13 +264,11 @@ impl Iterator for Tree<'_> {
 
 pub(crate) fn tree<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Result<Tree<'r>, ReadError> {
     let root = find(view, id)?.map(|found| (found.number, found.header));
-    let next_child = move |parent: &ExecutionId, last: u64| {
-        let query = Query::new().parent(parent.as_str()).oldest_first();
-        let plan = Plan { access: Access::Parent, label: None, rows: None, sorts: false, filters: false };
-        let way = Way { plan, lists: Vec::new() };
+    let next_child = move |parent: &ExecutionId, number: u64, last: u64| {
         let mut below = Below::default();
         let Some(first) = last.checked_add(1) else { return Ok(below) };
-        for number in numbers(view, &query, &way, first..=*ALL.end())? {
+        let numbers = first..=*ALL.end();
+        for number in view.tables().linked_to(LinkKind::Parent, parent.as_str(), Some(number), &numbers)? {
             match number {
                 Ok(number) => {
                     below.child = Some((number, child(view, number)));
@@ -257,7 +298,7 @@ mod tests {
     fn steps(start: u64, end: u64) -> u64 {
         let (mut marker, mut at) = (Marker::default(), 0);
         for step in 0..100_000 {
-            if marker.pass(&ExecutionId::from_stored(at.to_string().as_str().into())).is_err() {
+            if marker.pass(at, &ExecutionId::from_stored("e".into())).is_err() {
                 return step;
             }
             at = if at == end { start } else { at + 1 };

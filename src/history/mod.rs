@@ -11,6 +11,7 @@ mod statistics;
 
 use std::sync::Arc;
 
+use crate::codec::LinkKind;
 use crate::error::{InputError, ReadError};
 use crate::execution::{Execution, Header};
 use crate::limits::{MAX_PAGE, check_size};
@@ -101,13 +102,32 @@ pub(crate) fn rows<'r, V: View + ?Sized>(
     }
     let way = plan::plan(view, query)?;
     let query = Arc::new(query.clone());
-    if way.plan.sorts {
-        return Ok(Box::new(sorted::Sorted::new(view, query, way, payload)));
+    let access = way.plan.access;
+    let mut rows: Rows<'r> = match access {
+        _ if way.plan.sorts => Box::new(sorted::Sorted::new(view, query.clone(), way, payload)),
+        Access::Modified => modified::walk(view, query.clone(), payload)?,
+        Access::Completed => candidates::completed(view, query.clone(), payload)?,
+        _ => candidates::candidates(view, query.clone(), &way, payload)?,
+    };
+    for (kind, id, by_it) in [
+        (LinkKind::Parent, &query.parent, Access::Parent),
+        (LinkKind::Previous, &query.previous, Access::Previous),
+    ] {
+        if let Some(id) = id.clone().filter(|_| access != by_it)
+            && let Some(target) = view.tables().number(&id)?
+        {
+            rows = Box::new(rows.filter_map(move |row| led(view, kind, &id, target, row)));
+        }
     }
-    match way.plan.access {
-        Access::Modified => modified::walk(view, query, payload),
-        Access::Completed => candidates::completed(view, query, payload),
-        _ => candidates::candidates(view, query, &way, payload),
+    Ok(rows)
+}
+
+/// The row, if the link of its execution leads to the one of the number, and not to another that has had the id.
+fn led<V: View + ?Sized>(view: &V, kind: LinkKind, id: &str, target: u64, row: Row) -> Option<Row> {
+    let Ok(found) = &row.found else { return Some(row) };
+    match view.tables().link(kind, id, found.number) {
+        Ok(to) => (to.target == target).then_some(row),
+        Err(error) => Some(Row { place: row.place, found: Err(error) }),
     }
 }
 

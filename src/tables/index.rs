@@ -1,11 +1,11 @@
-//! The tables `jobs`, `links` and `labels`: index rows that end in an execution's number.
+//! The tables `jobs` and `labels`: index rows that end in an execution's number.
 
 use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
 use super::{Live, Rows, Source, Tables, damaged, shield};
-use crate::codec::{LinkKind, decode_nothing, encode_nothing, job_row, link_row, number_at_end};
+use crate::codec::{decode_nothing, encode_nothing, job_row, number_at_end};
 use crate::error::{ReadError, StorageError};
 use crate::schema::{Bytes, Tag};
 
@@ -21,7 +21,6 @@ impl<S: Source> Tables<S> {
         let (start, end) = (key(numbers.start()), key(numbers.end()));
         let table = match tag {
             Tag::Jobs => self.jobs.get(&self.source)?,
-            Tag::Links => self.links.get(&self.source)?,
             _ => self.labels.get(&self.source)?,
         };
         let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
@@ -40,18 +39,5 @@ impl Tables<Live<'_>> {
 
     pub(crate) fn remove_job(&mut self, job: &str, number: u64) -> Result<bool, StorageError> {
         self.remove(Tag::Jobs, &job_row(job, number))
-    }
-
-    pub(crate) fn put_link(&mut self, kind: LinkKind, to: &str, number: u64) -> Result<(), StorageError> {
-        self.put(Tag::Links, &link_row(kind, to, number), encode_nothing)
-    }
-
-    pub(crate) fn remove_link(
-        &mut self,
-        kind: LinkKind,
-        to: &str,
-        number: u64,
-    ) -> Result<bool, StorageError> {
-        self.remove(Tag::Links, &link_row(kind, to, number))
     }
 }

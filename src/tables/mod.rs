@@ -14,6 +14,7 @@ mod executions;
 mod ids;
 mod index;
 mod labels;
+mod links;
 mod nodes;
 mod outputs;
 mod payloads;

@@ -72,6 +72,7 @@ pub(crate) fn verify(txn: &ReadTxn) -> Result<Report, ReadError> {
     verifier.ids()?;
     verifier.indexes()?;
     verifier.counters(&totals);
+    verifier.unmet(&totals);
     verifier.spans()?;
     verifier.events()?;
     verifier.changes(&totals)?;

@@ -1,26 +1,27 @@
 //! The index rows of one execution, and the counters that go with them.
 
+use super::links::Targets;
 use super::{Place, Writer};
 use crate::change::Change;
-use crate::codec::{LinkKind, Span, SpanKind, block_of, label};
+use crate::codec::{Span, SpanKind, block_of, label};
 use crate::error::{ReadError, StorageError};
 use crate::execution::Header;
-use crate::id::ExecutionId;
 use crate::text::Text;
 use crate::time::Timestamp;
 
 impl Writer<'_> {
     /// The rows of a new execution.
-    pub(super) fn enter_indexes(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
+    pub(super) fn enter_indexes(
+        &mut self,
+        header: &Header,
+        number: u64,
+        targets: Targets,
+    ) -> Result<(), StorageError> {
         self.tables.put_job(header.job_id.as_str(), number)?;
         self.enter_state(header, number)?;
         self.enter_labels(header, None, number)?;
-        for (kind, target) in links(header) {
-            if let Some(target) = target {
-                self.tables.put_link(kind, target.as_str(), number)?;
-            }
-        }
-        Ok(())
+        self.meet_links(&header.id, number)?;
+        self.move_links(None, header, number, targets)
     }
 
     /// The rows that an update moves; what stays the same is not touched.
@@ -29,6 +30,7 @@ impl Writer<'_> {
         before: &Header,
         after: &Header,
         number: u64,
+        targets: Targets,
     ) -> Result<(), StorageError> {
         if before.state != after.state {
             self.leave_state(before, number)?;
@@ -36,17 +38,7 @@ impl Writer<'_> {
         }
         self.leave_labels(before, Some(after), number)?;
         self.enter_labels(after, Some(before), number)?;
-        for ((kind, old), (_, new)) in links(before).into_iter().zip(links(after)) {
-            if old == new {
-                continue;
-            }
-            if let Some(old) = old {
-                self.tables.remove_link(kind, old.as_str(), number)?;
-            }
-            if let Some(new) = new {
-                self.tables.put_link(kind, new.as_str(), number)?;
-            }
-        }
+        self.move_links(Some(before), after, number, targets)?;
         match after.completed_at {
             Some(at) if before.completed_at.is_none() => self.tables.put_completed(at, number),
             _ => Ok(()),
@@ -58,11 +50,7 @@ impl Writer<'_> {
         self.tables.remove_job(last.job_id.as_str(), number)?;
         self.leave_state(last, number)?;
         self.leave_labels(last, None, number)?;
-        for (kind, target) in links(last) {
-            if let Some(target) = target {
-                self.tables.remove_link(kind, target.as_str(), number)?;
-            }
-        }
+        self.leave_links(last, number)?;
         match last.completed_at {
             Some(at) => self.tables.remove_completed(at, number).map(drop),
             None => Ok(()),
@@ -186,11 +174,6 @@ impl Writer<'_> {
     fn put_span(&mut self, kind: SpanKind, block: u64, span: &Span) -> Result<(), StorageError> {
         self.tables.put_span(kind, block, span)
     }
-}
-
-/// The links of an execution, by kind.
-pub(super) fn links(header: &Header) -> [(LinkKind, Option<&ExecutionId>); 2] {
-    [(LinkKind::Parent, header.parent.as_ref()), (LinkKind::Previous, header.previous.as_ref())]
 }
 
 /// The labels that the other header does not have in the same state.

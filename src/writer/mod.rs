@@ -184,7 +184,7 @@ impl<'t> Writer<'t> {
         if self.tables.number(execution.id.as_str())?.is_some() {
             return Err(WriteError::AlreadyExists { id: execution.id.clone() });
         }
-        self.check_links(&execution.header, None)?;
+        let targets = self.check_links(&execution.header, None, [false; 2])?;
         let number = self.totals.last_number + 1;
         execution.header.event_count = events.len() as u64;
         execution.header.incarnation = Incarnation(number);
@@ -193,7 +193,7 @@ impl<'t> Writer<'t> {
         self.storing(|w| {
             w.begin_number(number, now)?;
             w.tables.put_id(execution.id.as_str(), number)?;
-            w.enter_indexes(&execution.header, number)?;
+            w.enter_indexes(&execution.header, number, targets)?;
             w.put_record(number, 1, &execution, true)?;
             w.put_events(number, 0, events, now)?;
             for (attachment, value) in identity.into_iter().chain(moved) {
@@ -263,17 +263,18 @@ impl<'t> Writer<'t> {
         let events = &*NewEvent::fit_all(events, self.context.long_texts);
         check_events(events)?;
         let edit = update.take_payload();
+        let named = update.named_links();
         let mut after = before.apply(update, &self.context.lifecycle, now)?;
         let beside = self.next_payload(place.number, &mut after, edit, now)?;
         after.header.event_count += events.len() as u64;
-        self.check_links(&after.header, Some(&before.header))?;
+        let targets = self.check_links(&after.header, Some(&before.header), named)?;
         self.doubt(&mut after.header, now);
         let mut undo = Undo::between(&before.header, &after.header);
         let new_payload = after.payload != before.payload;
         let payload_version = place.payload_version + u64::from(new_payload);
 
         self.storing(|w| {
-            w.move_indexes(&before.header, &after.header, place.number)?;
+            w.move_indexes(&before.header, &after.header, place.number, targets)?;
             w.unsettle(place)?;
             if new_payload {
                 undo.payload_version = Some(place.payload_version);

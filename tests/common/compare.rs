@@ -46,7 +46,7 @@ pub fn compare_all(r: &impl Readable, model: &Model, dice: &mut Dice) {
         compare_query(r, model, dice);
     }
     labels(r, &all);
-    links(r, &all);
+    links(r, model);
     crate::besides::compare(r, model);
     let checkpoints: Vec<_> =
         r.checkpoints().unwrap().into_iter().map(|(name, seq)| (name, seq.get())).collect();
@@ -109,35 +109,39 @@ fn labels(r: &impl Readable, all: &[Rec]) {
     }
 }
 
-fn links(r: &impl Readable, all: &[Rec]) {
-    let these = |keep: &dyn Fn(&Rec) -> bool| -> Vec<String> {
-        all.iter().filter(|rec| keep(rec)).map(|rec| rec.id.clone()).collect()
+fn links(r: &impl Readable, model: &Model) {
+    // Those whose link leads to the execution that has the id now; to any that had it, if none has it.
+    let linked = |place: usize, id: &str| -> Vec<String> {
+        let now = model.number(id);
+        let leads =
+            |(named, target): (Option<&str>, u64)| named == Some(id) && now.is_none_or(|now| now == target);
+        model.records.values().filter(|rec| leads(rec.links()[place])).map(|rec| rec.id.clone()).collect()
     };
-    for id in all.iter().map(|rec| rec.id.as_str()).chain(["nobody"]) {
+    for id in model.records.values().map(|rec| rec.id.as_str()).chain(["nobody"]) {
         let ids = |found: execstore::Matches<'_, Execution>| -> Vec<String> {
             found.map(|execution| execution.unwrap().id.to_string()).collect()
         };
-        assert_eq!(ids(r.children(id).unwrap()), these(&|rec| rec.parent.as_deref() == Some(id)));
-        assert_eq!(ids(r.retries(id).unwrap()), these(&|rec| rec.previous.as_deref() == Some(id)));
+        assert_eq!(ids(r.children(id).unwrap()), linked(0, id));
+        assert_eq!(ids(r.retries(id).unwrap()), linked(1, id));
         // The way back, step by step.
-        let mut next = Some(id.to_owned());
+        let mut next = Some((id, model.number(id).unwrap_or(0)));
         let mut trace = r.trace(id);
-        while let Some(rec) = next.as_ref().and_then(|id| all.iter().find(|rec| rec.id == *id)) {
+        while let Some(rec) = next.and_then(|(_, number)| model.records.get(&number)) {
             assert_eq!(trace.next().unwrap().unwrap().id, rec.id.as_str());
-            next = rec.parent.clone().or_else(|| rec.previous.clone());
+            next = rec.links().into_iter().find_map(|(id, target)| Some((id?, target)));
         }
         assert!(trace.next().is_none());
-        assert_eq!(trace.missing().map(|id| id.to_string()), next);
+        assert_eq!(trace.missing().map(|id| id.to_string()), next.map(|(id, _)| id.to_owned()));
         // The tree, as a plain recursion gives it.
-        fn below(all: &[Rec], id: &str, depth: usize, into: &mut Vec<(usize, String)>) {
-            into.push((depth, id.to_owned()));
-            for rec in all.iter().filter(|rec| rec.parent.as_deref() == Some(id)) {
-                below(all, &rec.id, depth + 1, into);
+        fn below(model: &Model, number: u64, depth: usize, into: &mut Vec<(usize, String)>) {
+            into.push((depth, model.records[&number].id.clone()));
+            for (child, _) in model.records.iter().filter(|(_, rec)| rec.links()[0].1 == number) {
+                below(model, *child, depth + 1, into);
             }
         }
         let mut expected = Vec::new();
-        if all.iter().any(|rec| rec.id == id) {
-            below(all, id, 0, &mut expected);
+        if let Some(number) = model.number(id) {
+            below(model, number, 0, &mut expected);
         }
         let tree: Vec<_> = r
             .tree(id)

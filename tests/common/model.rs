@@ -7,7 +7,7 @@ use std::sync::Arc;
 use execstore::{ChangeKind, ExecutionId, InputError, Lifecycle, Revision, State, WriteError};
 
 use crate::besides::Beside;
-use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Want};
+use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Targets, Want};
 
 /// What changes the parts of a record that an update names.
 pub type Apply = Box<dyn FnOnce(&mut Rec)>;
@@ -17,6 +17,8 @@ pub struct Amend {
     pub to: Option<&'static str>,
     pub apply: Apply,
     pub patch: Option<&'static str>,
+    /// It sets the parent, and the previous attempt.
+    pub named: [bool; 2],
 }
 
 /// What the store holds.
@@ -113,8 +115,9 @@ impl Model {
         if self.number(&new.id).is_some() {
             return Err(WriteError::AlreadyExists { id: ExecutionId::new(&new.id).unwrap() });
         }
-        self.check_links(&new, None)?;
+        let targets = self.check_links(&new, None, [false; 2])?;
         let rec = Rec {
+            targets,
             revision: 1,
             created: now,
             modified: now,
@@ -123,6 +126,15 @@ impl Model {
             ..new
         };
         self.last_number += 1;
+        // The first of an id takes up the links to it.
+        for known in self.records.values_mut() {
+            for place in 0..2 {
+                let (id, target) = known.links()[place];
+                if target == 0 && id == Some(&rec.id) {
+                    Arc::make_mut(known).targets.0[place] = self.last_number;
+                }
+            }
+        }
         self.events.insert(self.last_number, Arc::new(dated(events, now)));
         self.put(self.last_number, ChangeKind::Created, Some(rec.clone()), now, events.len());
         Ok(rec)
@@ -169,7 +181,7 @@ impl Model {
         if after.payload != before.payload {
             check_payload(&after.payload)?;
         }
-        self.check_links(&after, Some(&before))?;
+        after.targets = self.check_links(&after, Some((number, &before)), amend.named)?;
         after.events += events.len() as u64;
         self.add_events(number, events, now);
         self.put(number, ChangeKind::Updated, Some(after.clone()), now, events.len());
@@ -253,30 +265,48 @@ impl Model {
         })
     }
 
-    /// No link leads back to its own record.
-    fn check_links(&self, after: &Rec, before: Option<&Rec>) -> Result<(), WriteError> {
-        for (new, old) in [
-            (&after.parent, before.map(|rec| &rec.parent)),
-            (&after.previous, before.map(|rec| &rec.previous)),
-        ] {
-            let Some(link) = new.as_ref().filter(|_| old != Some(new)) else { continue };
-            let mut reached = std::collections::BTreeSet::from([link.clone()]);
+    /// Where the links lead. None leads back to its own record.
+    fn check_links(
+        &self,
+        after: &Rec,
+        before: Option<(u64, &Rec)>,
+        named: [bool; 2],
+    ) -> Result<Targets, WriteError> {
+        let mut targets = [0; 2];
+        for place in 0..2 {
+            let Some(link) = after.links()[place].0 else { continue };
+            let known = before.map(|(_, rec)| rec.links()[place]).filter(|(id, _)| *id == Some(link));
+            let number = self.number(link);
+            targets[place] = number.unwrap_or(0);
+            if let Some((_, target)) = known
+                && (!named[place] || number.is_none_or(|number| number == target))
+            {
+                targets[place] = target;
+                continue;
+            }
+            let (mut reached, own) =
+                (std::collections::BTreeSet::from([targets[place]]), before.map(|(own, _)| own));
+            let mut back = link == after.id;
             loop {
-                let further = reached.iter().filter_map(|id| self.get(id));
-                let further: Vec<_> =
-                    further.flat_map(|rec| [&rec.parent, &rec.previous]).flatten().cloned().collect();
+                let further: Vec<u64> = reached
+                    .iter()
+                    .filter_map(|number| self.records.get(number))
+                    .flat_map(|rec| rec.links())
+                    .inspect(|(id, target)| back |= own.is_none() && *target == 0 && *id == Some(&after.id))
+                    .map(|(_, target)| target)
+                    .collect();
                 let before = reached.len();
                 reached.extend(further);
                 if reached.len() == before {
                     break;
                 }
             }
-            if reached.contains(&after.id) {
+            if back || own.is_some_and(|own| reached.contains(&own)) {
                 let id = |id: &str| ExecutionId::new(id).unwrap();
                 return Err(WriteError::Cycle { id: id(&after.id), link: id(link) });
             }
         }
-        Ok(())
+        Ok(Targets(targets))
     }
 
     fn add_events(&mut self, number: u64, events: &[Ev], now: i64) {

@@ -231,6 +231,7 @@ fn creation(id: u8, job: u8, first: u8, parts: u8, kind: u8) -> (NewExecution, R
         completed: None,
         events: 0,
         payload: text.into(),
+        targets: Default::default(),
     };
     if id != "?" {
         new = new.id(&id);
@@ -271,6 +272,7 @@ fn edit(bits: u16, kind: u8, to: Option<&'static str>) -> (Update, Amend) {
         update = update.state(to);
     }
     let mut steps: Vec<Apply> = Vec::new();
+    let named = [matches!(bits >> 6 & 3, 1 | 3), bits >> 8 & 3 == 1];
     let choice = |place: u16| bits >> place & 3;
     macro_rules! part {
         ($place:expr, $set:ident, $clear:ident, $text:expr) => {
@@ -349,5 +351,5 @@ fn edit(bits: u16, kind: u8, to: Option<&'static str>) -> (Update, Amend) {
         _ => {}
     }
     let apply = Box::new(|rec: &mut Rec| steps.into_iter().for_each(|step| step(rec)));
-    (update, Amend { to, apply, patch: merged })
+    (update, Amend { to, apply, patch: merged, named })
 }

@@ -27,10 +27,21 @@ pub struct Asked {
     conditions: Vec<Keep>,
     order: OrderBy,
     newest_first: bool,
+    /// What it finds depends on who has an id now.
+    pub by_links: bool,
 }
 
 fn is_terminal(state: &str) -> bool {
     STATES.iter().any(|row| row.0 == state && row.1)
+}
+
+/// The link leads to the execution that has the id now; to any that had it, if none has it.
+fn leads_to(model: &Model, id: &str, place: usize) -> Keep {
+    let (id, now) = (id.to_owned(), model.number(id));
+    Box::new(move |rec| {
+        let (named, target) = rec.links()[place];
+        named == Some(&*id) && now.is_none_or(|now| now == target)
+    })
 }
 
 pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
@@ -92,15 +103,20 @@ pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
             }
         }
     }
+    let mut by_links = false;
     if dice.roll(6) == 0 {
+        by_links = true;
         let parent = format!("e{}", dice.roll(8));
         query = query.parent(&parent);
-        conditions.push(Box::new(move |rec| rec.parent.as_ref() == Some(&parent)));
+        let leads = leads_to(model, &parent, 0);
+        conditions.push(leads);
     }
     if dice.roll(6) == 0 {
+        by_links = true;
         let previous = format!("e{}", dice.roll(8));
         query = query.previous(&previous);
-        conditions.push(Box::new(move |rec| rec.previous.as_ref() == Some(&previous)));
+        let leads = leads_to(model, &previous, 1);
+        conditions.push(leads);
     }
     if dice.roll(6) == 0 {
         let id = some(dice).map_or("e".to_owned(), |rec| rec.id);
@@ -132,7 +148,7 @@ pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
     let newest_first = dice.roll(2) == 0;
     query = query.order_by(order);
     query = if newest_first { query.newest_first() } else { query.oldest_first() };
-    Asked { query, conditions, order, newest_first }
+    Asked { query, conditions, order, newest_first, by_links }
 }
 
 impl Asked {

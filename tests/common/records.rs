@@ -26,6 +26,18 @@ pub const STATES: [(&str, bool, &[&str]); 11] = [
 /// The states that hold resources.
 pub const LIVE: [&str; 3] = ["BidAccepted", "Running", "Publishing"];
 
+/// Where the parent's and the previous attempt's link lead, by number, 0 for nobody yet: what the model knows and no read shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Targets(pub [u64; 2]);
+
+impl PartialEq for Targets {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Targets {}
+
 /// A record. Without a payload where only a header is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rec {
@@ -47,6 +59,7 @@ pub struct Rec {
     pub completed: Option<i64>,
     pub events: u64,
     pub payload: Arc<str>,
+    pub targets: Targets,
 }
 
 impl Rec {
@@ -70,7 +83,14 @@ impl Rec {
             completed: header.completed_at.map(|time| time.as_nanos()),
             events: header.event_count,
             payload: "".into(),
+            targets: Targets::default(),
         }
+    }
+
+    /// The ids that it has links to, and where these lead.
+    pub fn links(&self) -> [(Option<&str>, u64); 2] {
+        let [parent, previous] = self.targets.0;
+        [(self.parent.as_deref(), parent), (self.previous.as_deref(), previous)]
     }
 
     pub fn of(execution: &Execution) -> Self {
