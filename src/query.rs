@@ -267,13 +267,14 @@ impl Query {
         self
     }
 
-    /// With this parent.
+    /// With this parent: the execution that has the id now, or if nobody has it, any that had it. [`matches`](Query::matches), which
+    /// knows no store, goes by the id alone.
     pub fn parent(mut self, parent: impl Into<Text>) -> Self {
         name_one(&mut self.parent, parent.into(), "parents", &mut self.twice);
         self
     }
 
-    /// That replace this attempt.
+    /// That replace this attempt. Of its id the same holds.
     pub fn previous(mut self, previous: impl Into<Text>) -> Self {
         name_one(&mut self.previous, previous.into(), "previous attempts", &mut self.twice);
         self

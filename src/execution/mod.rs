@@ -76,7 +76,8 @@ pub struct Header {
     /// What its owner wants.
     pub desired: Desired,
     /// The execution that caused this one. It need not exist, unless
-    /// [`Builder::set_missing_links`](crate::Builder::set_missing_links) says so.
+    /// [`Builder::set_missing_links`](crate::Builder::set_missing_links) says so. It is the one that had this id when the link was
+    /// made, or if nobody had, the first to be created with it; not another that has the id later.
     pub parent: Option<ExecutionId>,
     /// The attempt that this one replaces. The same holds for it.
     pub previous: Option<ExecutionId>,

@@ -219,20 +219,21 @@ pub trait Readable: sealed::View {
         history::durations(self, query)
     }
 
-    /// The executions whose parent this is, oldest first. Without their payloads:
+    /// The executions whose parent this is, oldest first: this very one, and not another that has had the id before. Of an id that
+    /// nobody has, all that name it. Without their payloads:
     /// [`summaries`](Readable::summaries) of `Query::new().parent(id).oldest_first()`.
     fn children(&self, id: impl AsRef<str>) -> Result<Matches<'_, Execution>, ReadError> {
         history::linked(self, Query::new().parent(id.as_ref()))
     }
 
-    /// The executions that replace this attempt, oldest first; more than one if it was retried twice.
+    /// The executions that replace this attempt, oldest first; more than one if it was retried twice. The same holds for its id.
     fn retries(&self, id: impl AsRef<str>) -> Result<Matches<'_, Execution>, ReadError> {
         history::linked(self, Query::new().previous(id.as_ref()))
     }
 
     /// All attempts that this one is among, the first one first: back over `previous`, then onward over what replaced
-    /// it; where one was retried more than once, all of its retries come before theirs, each list oldest first. Empty for an
-    /// unknown execution.
+    /// it; where one was retried more than once, all of its retries come before theirs, each list oldest first. Attempts that were deleted are
+    /// stepped over; where the first ones were, their retries are still one list. Empty for an unknown execution.
     fn attempts(&self, id: impl AsRef<str>) -> Result<Vec<Header>, ReadError> {
         history::attempts(self, id.as_ref())
     }

@@ -254,6 +254,9 @@ fn changes(r: &impl Readable, model: &Model, dice: &mut Dice) {
             assert_eq!((requested, oldest), (start, model.trimmed + 1));
             assert!(start <= model.trimmed, "changes in {bounds:?}");
         }
+        Err(ReadError::Position(error)) => {
+            assert!(start > model.log.len() as u64 + 1, "changes in {bounds:?}: {error}");
+        }
         Err(error) => panic!("{error}"),
     }
     let mut seq = model.log.len() as u64;
