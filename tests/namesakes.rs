@@ -44,7 +44,7 @@ fn an_id_of_another_job_or_namespace_is_not_given_in_the_place_of_the_one_asked_
 #[test]
 fn a_transaction_of_a_copied_file_is_refused() {
     for ahead in [false, true] {
-        let store = TestStore::new();
+        let store = TestStore::with(Store::builder().set_journal(false));
         create(&store, "e");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("copy.redb");
@@ -80,7 +80,7 @@ fn a_transaction_of_a_copied_file_is_refused() {
 /// While this store writes, on another thread, a copy that is behind is still told apart.
 #[test]
 fn an_older_copy_is_refused_also_while_this_store_writes() {
-    let store = TestStore::new();
+    let store = TestStore::with(Store::builder().set_journal(false));
     create(&store, "e");
     let copied = store.crash_copy().into_folder();
     create(&store, "f");
