@@ -120,7 +120,7 @@ fn one(store: &Store, job: &Job, acks: &Acks, thread: u64) -> Outcome<()> {
 }
 
 pub fn check(job: &Job, acknowledged: &[u64], begun: &[u64]) -> Outcome<Found> {
-    let leftovers = leftovers(&job.folder, |name| name == "node.redb" || name == "node.redb-journal")?;
+    let leftovers = leftovers(&job.folder, |name| name == "node.redb")?;
     if !path(job).exists() {
         let lost = acknowledged[0] > 0;
         return if lost { Err("no file".into()) } else { Ok(Found { leftovers, ..Found::default() }) };

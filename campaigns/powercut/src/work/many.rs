@@ -59,10 +59,14 @@ impl<'a> Nth<'a> {
             fs::create_dir_all(folder)?;
         }
         if self.job.mode == Mode::Create {
-            let made = if self.way.is_multiple_of(2) {
-                builder.create(&self.path)
-            } else {
-                builder.open_or_create(&self.path)
+            let made = match self.way {
+                0..4 => builder.create(&self.path),
+                4 | 5 => builder.open_or_create(&self.path),
+                // In a file that is there and empty.
+                _ => {
+                    File::create(&self.path)?;
+                    builder.open_or_create(&self.path)
+                }
             };
             return Ok(made?);
         }
@@ -84,12 +88,9 @@ impl<'a> Nth<'a> {
                     open.close()?;
                     copy(&elsewhere, &from, true)?;
                 }
-                for (from, to) in of_store(&from).into_iter().zip(of_store(&self.path)) {
-                    match way {
-                        _ if !from.exists() => {}
-                        7 => fs::hard_link(from, to)?,
-                        _ => fs::rename(from, to)?,
-                    }
+                match way {
+                    7 => fs::hard_link(from, &self.path)?,
+                    _ => fs::rename(from, &self.path)?,
                 }
             }
             (Mode::Copied, 4) => {
@@ -134,7 +135,11 @@ impl<'a> Nth<'a> {
             return if promised || lower { Err("the file is not there".into()) } else { Ok(0) };
         }
         let ticks = Ticks::default();
-        let found = builder(self.job, &ticks).open(&self.path).map_err(Into::into).and_then(|store| {
+        let builder = builder(self.job, &ticks);
+        let in_empty_file = self.job.mode == Mode::Create && self.way >= 6 && !promised;
+        let opened =
+            if in_empty_file { builder.open_or_create(&self.path) } else { builder.open(&self.path) };
+        let found = opened.map_err(Into::into).and_then(|store| {
             verified(&store)?;
             whole(&store)
         });
@@ -142,6 +147,8 @@ impl<'a> Nth<'a> {
             Ok(found) => found,
             // A copy that nobody has synced, and nothing was acknowledged in it.
             Err(_) if self.job.mode == Mode::Copied && !promised => return Ok(0),
+            // With a journal such a file says that it is unfinished, and is made again.
+            Err(_) if in_empty_file && !self.job.journal => return Ok(0),
             Err(error) => return Err(error),
         };
         let least = if promised { self.before() - 1 + acknowledged } else { self.before() };
@@ -184,26 +191,15 @@ fn prepare(job: &Job, path: &Path) -> Outcome<Store> {
     Ok(store)
 }
 
-/// The files that a store consists of.
-fn of_store(path: &Path) -> Vec<PathBuf> {
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-journal");
-    vec![path.to_owned(), journal.into()]
-}
-
-/// What `cp` does, and a sync after it or not.
-fn copy(from: &Path, to: &Path, sync: bool) -> Outcome<()> {
-    for (from, to) in of_store(from).into_iter().zip(of_store(to)) {
-        if from.exists() {
-            if sync {
-                fs::write(&to, fs::read(&from)?)?;
-                File::open(&to)?.sync_all()?;
-            } else {
-                fs::copy(&from, &to)?;
-            }
-        }
+/// What `cp` does; or a backup, which writes it in full and syncs it.
+fn copy(from: &Path, to: &Path, in_full: bool) -> Outcome<()> {
+    if !in_full {
+        fs::copy(from, to)?;
+        return Ok(());
     }
-    if let Some(folder) = to.parent().filter(|_| sync) {
+    fs::write(to, fs::read(from)?)?;
+    File::open(to)?.sync_all()?;
+    if let Some(folder) = to.parent() {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
@@ -260,7 +256,6 @@ pub fn check(job: &Job, acknowledged: u64, begun: u64) -> Outcome<Found> {
             .map_err(|error| format!("store {nth}, put there in way {}: {error}", store.way))?;
     }
     let wanted = |name: &str| {
-        let name = name.strip_suffix("-journal").unwrap_or(name);
         let stem = name.strip_suffix(".redb").or(name.strip_suffix(".new"));
         stem.is_some_and(|stem| stem.parse::<u64>().is_ok())
     };

@@ -1,5 +1,6 @@
 //! One store and one thread: after a cut it is the store after some whole number of operations.
 
+use std::fs;
 use std::ops::RangeInclusive;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -77,8 +78,7 @@ fn anew(from: u64) -> Outcome<std::io::Error> {
 }
 
 pub fn check(job: &Job, acknowledged: u64, begun: u64) -> Outcome<Found> {
-    let wanted = |name: &str| name == "node.redb" || name == "node.redb-journal";
-    let leftovers = leftovers(&job.folder, wanted)?;
+    let leftovers = leftovers(&job.folder, |name| name == "node.redb")?;
     if !path(job).exists() {
         if acknowledged > 0 {
             return Err(format!("no file, and {acknowledged} operations were acknowledged").into());
@@ -87,9 +87,13 @@ pub fn check(job: &Job, acknowledged: u64, begun: u64) -> Outcome<Found> {
     }
     let ticks = Ticks::default();
     ticks.set(begun);
+    let read_only = if acknowledged.is_multiple_of(2) { Some(read_only(job, &ticks)?) } else { None };
     let store = builder(job, &ticks).open(path(job))?;
     verified(&store)?;
     let found = whole(&store)?;
+    if read_only.is_some_and(|text| text != found) {
+        return Err("opened read-only it is another store".into());
+    }
     let next = which(job, &found, acknowledged, begun)?;
     if job.seed.wrapping_add(acknowledged).is_multiple_of(3) {
         // It can be written to, closed and opened again.
@@ -103,6 +107,20 @@ pub fn check(job: &Job, acknowledged: u64, begun: u64) -> Outcome<Found> {
         }
     }
     Ok(Found { checked: acknowledged, next, leftovers })
+}
+
+/// What is found by opening it read-only, which writes nothing.
+fn read_only(job: &Job, ticks: &Ticks) -> Outcome<String> {
+    let before = fs::read(path(job))?;
+    let store =
+        builder(job, ticks).open_read_only(path(job)).map_err(|error| format!("read-only: {error}"))?;
+    verified(&store)?;
+    let text = whole(&store)?;
+    drop(store);
+    if fs::read(path(job))? != before {
+        return Err("opening it read-only has changed the file".into());
+    }
+    Ok(text)
 }
 
 /// After how many operations it is the store that was found.
