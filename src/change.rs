@@ -48,6 +48,8 @@ pub struct Change {
     pub(crate) kind: ChangeKind,
     /// The execution's number in this store: the key of its payloads.
     pub(crate) number: u64,
+    /// The change before it of the same execution; 0 if there was none.
+    pub(crate) follows: u64,
     /// After the change; the last one of a deleted execution.
     pub(crate) header: Header,
     pub(crate) payload_version: u64,
@@ -150,6 +152,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) time: Timestamp,
     pub(crate) kind: ChangeKind,
     pub(crate) number: u64,
+    pub(crate) follows: u64,
     pub(crate) header: &'a Header,
     pub(crate) payload_version: u64,
     pub(crate) undo: &'a Undo,
@@ -162,6 +165,7 @@ impl Change {
             time: self.time,
             kind: self.kind,
             number: self.number,
+            follows: self.follows,
             header: &self.header,
             payload_version: self.payload_version,
             undo: &self.undo,

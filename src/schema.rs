@@ -47,10 +47,11 @@ pub(crate) enum Tag {
     Progress = 22,
     Visits = 23,
     Doomed = 24,
+    Lasts = 25,
 }
 
 impl Tag {
-    pub(crate) const ALL: [Tag; 25] = [
+    pub(crate) const ALL: [Tag; 26] = [
         Tag::Meta,
         Tag::Totals,
         Tag::Ids,
@@ -76,6 +77,7 @@ impl Tag {
         Tag::Progress,
         Tag::Visits,
         Tag::Doomed,
+        Tag::Lasts,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -105,6 +107,7 @@ impl Tag {
             Tag::Progress => "execstore/progress",
             Tag::Visits => "execstore/visits",
             Tag::Doomed => "execstore/doomed",
+            Tag::Lasts => "execstore/lasts",
         }
     }
 
@@ -180,6 +183,8 @@ pub(crate) const PROGRESS: TableDefinition<'_, Number, Value> = TableDefinition:
 pub(crate) const VISITS: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/visits");
 /// What was deleted and still has rows to what is left of it.
 pub(crate) const DOOMED: TableDefinition<'_, StateRow, Value> = TableDefinition::new("execstore/doomed");
+/// A block of changes to which of them are the last ones of their executions.
+pub(crate) const LASTS: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/lasts");
 
 #[cfg(test)]
 mod tests {
@@ -214,6 +219,7 @@ mod tests {
             PROGRESS.name(),
             VISITS.name(),
             DOOMED.name(),
+            LASTS.name(),
         ];
         for (place, tag) in Tag::ALL.into_iter().enumerate() {
             assert_eq!(names[place], tag.name());

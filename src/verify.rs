@@ -4,6 +4,7 @@ mod beside;
 mod checks;
 mod doomed;
 mod indexes;
+mod lasts;
 mod links;
 mod seal;
 

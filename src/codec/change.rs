@@ -52,6 +52,7 @@ pub(crate) fn encode_change(
     w.byte(if link.is_some() { kind | LINKED } else { kind });
     w.time(change.time);
     w.number(change.number);
+    w.number(change.follows);
     w.number(change.payload_version);
     w.number(change.new_events);
     encode_header(change.header, lifecycle, &mut w);
@@ -82,7 +83,11 @@ pub(crate) fn decode_change(
         other => return Err(format!("there is no kind of change number {other}")),
     };
     let time = r.time()?;
-    let (number, payload_version, new_events) = (r.number()?, r.number()?, r.number()?);
+    let (number, follows) = (r.number()?, r.number()?);
+    let (payload_version, new_events) = (r.number()?, r.number()?);
+    if follows >= seq.0 {
+        return Err("the entry follows one that is not before it".into());
+    }
     let header = decode_header(&mut r, number, lifecycle)?;
     if new_events > header.event_count {
         return Err("the entry has more events than its execution".into());
@@ -93,15 +98,25 @@ pub(crate) fn decode_change(
         false => None,
     };
     r.end()?;
-    Ok(Change { seq, time, kind, number, header, payload_version, undo, new_events, link })
+    Ok(Change { seq, time, kind, number, follows, header, payload_version, undo, new_events, link })
 }
 
-/// The number of the execution that an entry is about, and no more of it.
-pub(crate) fn decode_change_number(table: u8, key: &[u8], value: &[u8]) -> Result<u64, Reason> {
+/// What an entry is about, and no more of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Follows {
+    /// The execution.
+    pub(crate) number: u64,
+    /// The entry before it for the same execution; 0 if there was none.
+    pub(crate) follows: u64,
+    pub(crate) is_deleted: bool,
+}
+
+/// Decodes that.
+pub(crate) fn decode_follows(table: u8, key: &[u8], value: &[u8]) -> Result<Follows, Reason> {
     let mut r = Reader::new(check_frame(table, key, value)?);
-    r.byte()?;
+    let is_deleted = r.byte()? & !LINKED == 4;
     r.fixed()?;
-    r.number()
+    Ok(Follows { number: r.number()?, follows: r.number()?, is_deleted })
 }
 
 fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
@@ -277,6 +292,7 @@ mod tests {
                 time: Timestamp::from_nanos(5),
                 kind: ChangeKind::Updated,
                 number: 300,
+                follows: 7,
                 header: Header { incarnation: 300.into(), ..after.clone() },
                 payload_version: 3,
                 undo,
@@ -292,7 +308,9 @@ mod tests {
                     let mut out = Vec::new();
                     encode_change(5, b"k", (&change.entry(), link.as_ref()), &lifecycle, &mut out);
                     assert_eq!(decode_change(5, b"k", ChangeSeq(8), &out, &lifecycle).unwrap(), change);
-                    assert_eq!(decode_change_number(5, b"k", &out).unwrap(), 300);
+                    let is_deleted = kind == ChangeKind::Deleted;
+                    let follows = Follows { number: 300, follows: 7, is_deleted };
+                    assert_eq!(decode_follows(5, b"k", &out), Ok(follows));
                 }
             }
         }

@@ -10,6 +10,7 @@ mod event;
 mod execution;
 mod frame;
 mod keys;
+mod lasts;
 mod link;
 mod meta;
 mod span;
@@ -21,7 +22,7 @@ pub(crate) use beside::{
     encode_attachment, encode_chunk, encode_node, encode_output, encode_progress, name_of, name_row,
 };
 pub(crate) use bulk::{BulkKind, BulkPlace, decode_bulk, encode_bulk};
-pub(crate) use change::{decode_change, decode_change_number, encode_change};
+pub(crate) use change::{Follows, decode_change, decode_follows, encode_change};
 pub(crate) use doomed::{Doomed, decode_doomed, encode_doomed};
 pub(crate) use event::{decode_event, encode_event};
 pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record};
@@ -31,6 +32,7 @@ pub(crate) use keys::{
     label_prefix, label_row, label_value, link_prefix, link_row, number_at_end, number_of, pair, pair_of,
     state_of, state_row,
 };
+pub(crate) use lasts::{Lasts, decode_lasts, encode_lasts};
 pub(crate) use link::{LinkTo, decode_link, encode_link};
 pub(crate) use meta::{JournalPlace, Meta, decode_meta, encode_meta};
 pub(crate) use span::{BLOCK, Span, SpanKind, block_of, decode_span, encode_span, span_row};

@@ -1,5 +1,5 @@
-//! The order of modification: the change log, as far as its entries are the last ones of their executions, and
-//! before it the executions whose last changes were trimmed.
+//! The order of modification: the entries of the change log that are the last ones of their executions, and before it the
+//! executions whose last changes were trimmed.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::spans::blocks;
 use super::{Row, Rows};
-use crate::codec::SpanKind;
+use crate::codec::{BLOCK, Lasts, SpanKind, block_of};
 use crate::error::ReadError;
 use crate::page::Place;
 use crate::query::Query;
@@ -31,22 +31,27 @@ pub(super) fn walk<'r, V: View + ?Sized>(
     }
     // Trimmed entries that are still there have no row in `settled` yet.
     let swept = view.tables().swept(totals.trimmed)?;
+    let current = block_of(totals.head).saturating_mul(BLOCK).max(swept + 1);
     let mut parts = Vec::new();
     for range in blocks(view, SpanKind::Changes, query.modified, first..=last)? {
         let (start, end) = range.into_inner();
-        if start <= swept {
-            parts.push((true, start..=end.min(swept)));
-        }
-        if end > swept {
-            parts.push((false, start.max(swept + 1)..=end));
+        for (part, least, most) in [
+            (Part::Settled, 0, swept),
+            (Part::Full, swept + 1, current - 1),
+            (Part::Current, current, u64::MAX),
+        ] {
+            let range = start.max(least)..=end.min(most);
+            if !range.is_empty() {
+                parts.push((part, range));
+            }
         }
     }
     let newest_first = query.newest_first;
     if newest_first {
         parts.reverse();
     }
-    let changed = parts.into_iter().flat_map(move |(settled, range)| {
-        part(view, settled, range, newest_first).unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
+    let changed = parts.into_iter().flat_map(move |(part, range)| {
+        part.changes(view, range, newest_first).unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
     });
     // A damaged record cannot say which of its changes is the last: it is told of once.
     let mut damaged = HashSet::new();
@@ -66,17 +71,127 @@ pub(super) fn walk<'r, V: View + ?Sized>(
     })))
 }
 
-fn part<V: View + ?Sized>(
-    view: &V,
-    settled: bool,
-    range: RangeInclusive<u64>,
+/// Where the last changes of executions are found.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// Those that are gone from the log: in `settled`.
+    Settled,
+    /// Those of full blocks of the log: in `lasts`, in which a change may be noted that is not the last one any more since the
+    /// current block has a later one.
+    Full,
+    /// Those of the current block: among all of its changes.
+    Current,
+}
+
+impl Part {
+    /// Changes and the numbers of their executions.
+    fn changes<V: View + ?Sized>(
+        self,
+        view: &V,
+        range: RangeInclusive<u64>,
+        newest_first: bool,
+    ) -> Result<Changed<'_>, ReadError> {
+        let tables = view.tables();
+        Ok(match self {
+            Part::Settled => directed(tables.settled_rows(range)?, newest_first),
+            Part::Full => {
+                let rows = tables.lasts_rows(block_of(*range.start())..=block_of(*range.end()))?;
+                let seqs = rows.flat_map(move |row| {
+                    let (block, lasts, error) = match row {
+                        Ok((block, Ok(lasts))) => (block, lasts, None),
+                        // Any of them may be one.
+                        Ok((block, Err(error))) => (block, Lasts::all(), Some(Err(error))),
+                        Err(error) => (0, Lasts::default(), Some(Err(error))),
+                    };
+                    let within = range.clone();
+                    let seqs = lasts.of_block(block).filter(move |seq| within.contains(seq)).map(Ok);
+                    error.into_iter().chain(seqs)
+                });
+                let change = move |seq: Result<u64, ReadError>| {
+                    seq.and_then(|seq| Ok((seq, tables.changed_number(seq)?)))
+                };
+                directed(seqs.map(change), newest_first)
+            }
+            Part::Current => {
+                let rows = tables.follows_rows(range)?;
+                let rows = rows.map(|row| row.map(|(seq, follows)| (seq, follows.number)));
+                if !newest_first {
+                    return Ok(Box::new(rows));
+                }
+                // Whoever was met has no later change than that.
+                let mut met = HashSet::new();
+                Box::new(
+                    rows.rev()
+                        .filter(move |row| row.as_ref().map_or(true, |(_, number)| met.insert(*number))),
+                )
+            }
+        })
+    }
+}
+
+fn directed<'r>(
+    rows: impl DoubleEndedIterator<Item = Result<(u64, u64), ReadError>> + 'r,
     newest_first: bool,
-) -> Result<Changed<'_>, ReadError> {
-    let tables = view.tables();
-    Ok(match (settled, newest_first) {
-        (true, true) => Box::new(tables.settled_rows(range)?.rev()),
-        (true, false) => Box::new(tables.settled_rows(range)?),
-        (false, true) => Box::new(tables.changed_numbers(range)?.rev()),
-        (false, false) => Box::new(tables.changed_numbers(range)?),
-    })
+) -> Changed<'r> {
+    if newest_first { Box::new(rows.rev()) } else { Box::new(rows) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tables::counted;
+    use crate::{ChangeSeq, Expect, NewExecution, OrderBy, Query, Readable, Store, Update};
+
+    fn heartbeats(store: &Store, id: &str, many: u64) {
+        let beat = |w: &mut crate::Writer<'_>, n: u64| {
+            w.update(id, &Expect::any(), Update::new().message(n.to_string()), &[]).map(drop)
+        };
+        store.write(|w| (0..many).try_for_each(|n| beat(w, n))).unwrap();
+    }
+
+    fn ids(store: &Store, query: &Query) -> (u64, Vec<String>) {
+        let reader = store.begin_read().unwrap();
+        counted::rows(|| {
+            let page = reader.page(query).unwrap();
+            assert!(page.damaged.is_empty());
+            page.executions.iter().map(|execution| execution.id.to_string()).collect()
+        })
+    }
+
+    #[test]
+    fn a_page_costs_what_is_on_it_however_often_one_execution_has_changed() {
+        let store = Store::in_memory().unwrap();
+        let create =
+            |n: u64| store.create_execution(NewExecution::new("j").id(format!("{n:03}")), &[]).unwrap();
+        (0..100).for_each(|n| drop(create(n)));
+        heartbeats(&store, "050", 9_000);
+        (100..110).for_each(|n| drop(create(n)));
+        heartbeats(&store, "007", 9_000);
+        let newest = Query::new().order_by(OrderBy::Modified).limit(20);
+        let expected: Vec<_> = ["007".to_owned()]
+            .into_iter()
+            .chain((100..110).rev().map(|n| n.to_string()))
+            .chain(["050".to_owned()])
+            .chain((92..100).rev().map(|n| format!("{n:03}")))
+            .collect();
+        for _ in ["as it is", "trimmed"] {
+            let (rows, found) = ids(&store, &newest);
+            assert_eq!(found, expected);
+            // The current block, and a few for each execution.
+            assert!(rows < 1_100 + 20 * 8, "{rows} rows");
+            let (rows, found) = ids(&store, &newest.clone().oldest_first());
+            assert_eq!(found[..8], ["000", "001", "002", "003", "004", "005", "006", "008"]);
+            assert!(rows < 20 * 8, "{rows} rows");
+            store.write(|w| w.trim_changes(ChangeSeq(12_000))).unwrap();
+            store.maintain().unwrap();
+        }
+        // Not a row for each of those that are gone either.
+        store
+            .write(|w| (100..110).try_for_each(|n| w.delete(n.to_string(), &Expect::any()).map(drop)))
+            .unwrap();
+        heartbeats(&store, "008", 3_000);
+        let (rows, found) = ids(&store, &newest);
+        assert_eq!(found[..4], ["008", "007", "050", "099"]);
+        assert!(rows < 1_100 + 20 * 8, "{rows} rows");
+        assert!(store.verify().unwrap().is_clean());
+    }
 }

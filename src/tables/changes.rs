@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, fixed, shield};
+use super::{Live, Rows, Source, Tables, damaged, fixed, look_up, shield};
 use crate::change::{Change, Entry};
-use crate::codec::{decode_change, decode_change_number, encode_change, number_of};
+use crate::codec::{Follows, decode_change, decode_follows, encode_change, number_of};
 use crate::error::{ReadError, StorageError};
 use crate::id::ChangeSeq;
 use crate::lifecycle::Lifecycle;
@@ -32,21 +32,36 @@ impl<S: Source> Tables<S> {
 }
 
 impl<S: Source> Tables<S> {
-    /// Entries of the log and the numbers of their executions.
-    pub(crate) fn changed_numbers(
+    /// Entries of the log and what they are about.
+    pub(crate) fn follows_rows(
         &self,
         seqs: RangeInclusive<u64>,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, u64), ReadError>> + use<'_, S>, StorageError>
+    ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, Follows), ReadError>> + use<'_, S>, StorageError>
     {
         let (start, end) = (seqs.start().to_be_bytes(), seqs.end().to_be_bytes());
         let table = self.changes.get(&self.source)?;
         let range = shield(|| table.range::<&[u8; 8]>(&start..=&end))?;
-        Ok(Rows::<Number, _>::new(range, Tag::Changes, &start, Some(&end), |key, value| {
-            match decode_change_number(Tag::Changes as u8, key, value) {
-                Ok(number) => Ok((number_of(fixed(key)?), number)),
+        Ok(Rows::<Number, _>::new(
+            range,
+            Tag::Changes,
+            &start,
+            Some(&end),
+            |key, value| match decode_follows(Tag::Changes as u8, key, value) {
+                Ok(follows) => Ok((number_of(fixed(key)?), follows)),
                 Err(reason) => Err(damaged(Tag::Changes, key, reason).into()),
-            }
-        }))
+            },
+        ))
+    }
+
+    /// The execution that an entry of the log is about.
+    pub(crate) fn changed_number(&self, seq: u64) -> Result<u64, ReadError> {
+        let key = seq.to_be_bytes();
+        let table = self.changes.get(&self.source)?;
+        let found = look_up(table, &key, |value| decode_follows(Tag::Changes as u8, &key, value))?;
+        match found.unwrap_or_else(|| Err("the entry is missing".into())) {
+            Ok(follows) => Ok(follows.number),
+            Err(reason) => Err(damaged(Tag::Changes, &key, reason).into()),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod executions;
 mod ids;
 mod index;
 mod labels;
+mod lasts;
 mod links;
 mod nodes;
 mod outputs;
@@ -40,6 +41,8 @@ use crate::seal::{Sum, row_hash};
 pub(crate) use beside::Budget;
 pub(crate) use executions::{Found, Pick};
 pub(crate) use labels::LabelValues;
+#[cfg(test)]
+pub(crate) use rows::counted;
 pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
 pub(crate) use visits::decode_visits;
 
@@ -133,6 +136,7 @@ pub struct Tables<S: Source> {
     progress: Slot<S, Number>,
     visits: Slot<S, Number>,
     doomed: Slot<S, StateRow>,
+    lasts: Slot<S, Number>,
     /// What was written, if the journal is to know; up to [`MAX_REDO`].
     redo: Option<Vec<u8>>,
     /// More was written than that.
@@ -178,6 +182,7 @@ macro_rules! on_table {
             Tag::Progress => $call!(progress, fixed),
             Tag::Visits => $call!(visits, fixed),
             Tag::Doomed => $call!(doomed, fixed),
+            Tag::Lasts => $call!(lasts, fixed),
         }
     };
 }
@@ -221,6 +226,7 @@ impl<S: Source> Tables<S> {
             progress: Slot::new(schema::PROGRESS),
             visits: Slot::new(schema::VISITS),
             doomed: Slot::new(schema::DOOMED),
+            lasts: Slot::new(schema::LASTS),
             redo: None,
             redo_is_partial: false,
             sum: None,

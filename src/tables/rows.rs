@@ -59,6 +59,8 @@ pub(crate) fn look_up<T: ReadableTable<K, Value>, K: Key + 'static, R>(
     key: K::SelfType<'_>,
     decode: impl FnOnce(&[u8]) -> R,
 ) -> Result<Option<R>, StorageError> {
+    #[cfg(test)]
+    counted::one();
     shield(|| Ok::<_, redb::StorageError>(table.get(key)?.map(|value| decode(value.value()))))
 }
 
@@ -136,6 +138,8 @@ impl<'a, K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> Ro
         step: impl FnOnce(&mut Range<'a, K, Value>) -> Option<Result<Row<'a, K>, redb::StorageError>>,
         from_front: bool,
     ) -> Option<Result<T, ReadError>> {
+        #[cfg(test)]
+        counted::one();
         let Self { range, decode, span } = self;
         let found = range.as_mut()?;
         let row = shield(|| {
@@ -171,5 +175,26 @@ impl<K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> Double
 {
     fn next_back(&mut self) -> Option<Self::Item> {
         self.step(|range| range.next_back(), false)
+    }
+}
+
+/// How many rows this thread has read, for tests of what something costs.
+#[cfg(test)]
+pub(crate) mod counted {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ROWS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(crate) fn one() {
+        ROWS.set(ROWS.get() + 1);
+    }
+
+    /// What a call reads.
+    pub(crate) fn rows<T>(call: impl FnOnce() -> T) -> (u64, T) {
+        let before = ROWS.get();
+        let value = call();
+        (ROWS.get() - before, value)
     }
 }

@@ -76,6 +76,7 @@ pub(crate) fn verify(txn: &ReadTxn) -> Result<Report, ReadError> {
     verifier.spans()?;
     verifier.events()?;
     verifier.changes(&totals)?;
+    verifier.lasts(&totals)?;
     verifier.payloads()?;
     verifier.checkpoints(&totals)?;
     verifier.beside()?;
@@ -253,6 +254,12 @@ impl<S: Source> Verifier<'_, S> {
             }
             if before.is_some() && known.is_some() && before != known {
                 self.problem(Tag::Changes, format!("{seq} does not begin where the change before it ended"));
+            }
+            let follows = last.get(&change.number).map(|last| last.seq);
+            if follows.is_some_and(|seq| seq != change.follows)
+                || (follows.is_none() && change.follows > self.waiting.swept)
+            {
+                self.problem(Tag::Changes, format!("{seq} does not say which change it follows"));
             }
             let deleted = change.kind == ChangeKind::Deleted;
             let (header, payload) = (hash(&change.header), change.payload_version);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
+use super::lasts::LastChanges;
 use crate::codec::{
     LinkKind, Span, SpanKind, Totals, block_of, completed_row, decode_counts, decode_link, decode_nothing,
     decode_number, job_row, label, label_row, link_row, number_at_end, state_row,
@@ -25,6 +26,7 @@ pub(super) struct Indexed {
     blocks: [u64; 2],
     /// Links to an id that nobody has had since.
     pub(super) unmet: u64,
+    pub(super) lasts: LastChanges,
 }
 
 impl Indexed {
@@ -36,6 +38,7 @@ impl Indexed {
             current: [totals.created, totals.modified],
             blocks: [block_of(totals.last_number), block_of(totals.head)],
             unmet: 0,
+            lasts: LastChanges::default(),
         }
     }
 
@@ -89,6 +92,9 @@ impl<S: Source> Verifier<'_, S> {
         }
         self.indexed.time(SpanKind::Executions, found.number, header.created_at);
         self.indexed.time(SpanKind::Changes, found.last_change, header.modified_at);
+        if found.last_change > self.waiting.swept {
+            self.indexed.lasts.add(found.last_change);
+        }
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! The index rows of one execution, and the counters that go with them.
 
+use std::collections::BTreeMap;
+
 use super::links::Targets;
 use super::{Place, Writer};
 use crate::change::Change;
-use crate::codec::{Span, SpanKind, block_of, label};
+use crate::codec::{BLOCK, Lasts, Span, SpanKind, block_of, label};
 use crate::error::{ReadError, StorageError};
 use crate::execution::Header;
 use crate::text::Text;
@@ -166,9 +168,47 @@ impl Writer<'_> {
         if block_of(self.totals.head) != last {
             let span = std::mem::take(&mut self.totals.modified);
             self.put_span(SpanKind::Changes, last, &span)?;
+            self.end_block(last)?;
         }
         self.totals.modified.extend(modified);
         Ok(())
+    }
+
+    /// Notes which changes of a full block are the last ones of their executions, and which of the blocks before it are not
+    /// any more. So a list in the order of modification need not look at the others.
+    fn end_block(&mut self, block: u64) -> Result<(), StorageError> {
+        let swept = self.tables.swept(self.totals.trimmed)?;
+        let first = block.saturating_mul(BLOCK);
+        let mut lasts = Lasts::default();
+        (first.max(swept + 1)..first + BLOCK).for_each(|change| lasts.set(change, true));
+        let mut before: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for row in self.tables.follows_rows(first..=first + BLOCK - 1)? {
+            let (change, follows) = match row {
+                Ok(row) => row,
+                Err(ReadError::Storage(error)) => return Err(error),
+                // What it follows stays noted: who reads compares with the record.
+                Err(_) => continue,
+            };
+            if follows.is_deleted {
+                lasts.set(change, false);
+            }
+            if block_of(follows.follows) == block {
+                lasts.set(follows.follows, false);
+            } else if follows.follows > swept {
+                before.entry(block_of(follows.follows)).or_default().push(follows.follows);
+            }
+        }
+        for (block, changes) in before {
+            let mut lasts = match self.tables.lasts(block) {
+                Ok(Some(lasts)) => lasts,
+                Err(ReadError::Storage(error)) => return Err(error),
+                // Damage: `verify` tells of it.
+                Ok(None) | Err(_) => continue,
+            };
+            changes.into_iter().for_each(|change| lasts.set(change, false));
+            self.tables.put_lasts(block, &lasts)?;
+        }
+        self.tables.put_lasts(block, &lasts)
     }
 
     fn put_span(&mut self, kind: SpanKind, block: u64, span: &Span) -> Result<(), StorageError> {

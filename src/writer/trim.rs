@@ -1,7 +1,7 @@
 //! Forgetting the oldest entries of the change log.
 
 use super::Writer;
-use crate::codec::Doomed;
+use crate::codec::{Doomed, block_of};
 use crate::error::{ReadError, StorageError, WriteError};
 use crate::id::ChangeSeq;
 use crate::reader::Readable;
@@ -102,6 +102,9 @@ impl Writer<'_> {
         }
         for seq in first..=end {
             self.tables.remove_change(seq)?;
+            if block_of(seq) != block_of(seq + 1) {
+                self.tables.remove_lasts(block_of(seq))?;
+            }
         }
         for (number, version) in freed {
             self.tables.remove_payload(number, version)?;
