@@ -9,7 +9,7 @@ use redb::{Database, StorageBackend};
 
 use crate::batch::GroupCommit;
 use crate::context::MissingLinks;
-use crate::error::OpenError;
+use crate::error::{InputError, OpenError};
 use crate::large::LargeValues;
 use crate::lifecycle::Lifecycle;
 use crate::limits::{DEFAULT_MAX_PAYLOAD, LongTexts};
@@ -235,7 +235,7 @@ impl Builder {
     }
 
     /// Has a thread of the store call [`Store::maintain`] when it is opened and then this often; off by
-    /// default.
+    /// default. To do so without a rest is refused when the store is opened, with [`OpenError::Input`].
     pub fn set_maintenance(&mut self, every: impl Into<Option<Duration>>) -> &mut Self {
         self.maintenance = every.into();
         self
@@ -299,18 +299,30 @@ impl Builder {
         self
     }
 
+    /// Settings that cannot be.
+    fn check(&self) -> Result<(), OpenError> {
+        if self.maintenance.is_some_and(|every| every.is_zero()) {
+            let reason = "to maintain without a rest would never end; `None` switches it off".into();
+            return Err(InputError::Invalid { what: "interval of the maintenance", reason }.into());
+        }
+        Ok(())
+    }
+
     /// Creates a store in a new file; refuses a path that exists. See [`Store::create`].
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        self.check()?;
         open::create(self, path.as_ref())
     }
 
     /// Opens the store in a file. See [`Store::open`].
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        self.check()?;
         open::open(self, path.as_ref())
     }
 
     /// Opens the store in a file, or creates one if there is no such file, or in one that is empty.
     pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        self.check()?;
         open::open_or_create(self, path.as_ref())
     }
 
@@ -321,12 +333,14 @@ impl Builder {
     /// would be repaired and what only the journal holds is kept in memory, as much as the journal has at most. While such a store is
     /// open nobody can open the file to write, and the other way about.
     pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        self.check()?;
         open::open_read_only(self, path.as_ref(), true)
     }
 
     /// The same without what only the journal holds: the store as its last checkpoint left it. For a look at a store whose
     /// [journal is damaged](OpenError::JournalDamaged).
     pub fn open_at_checkpoint(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        self.check()?;
         open::open_read_only(self, path.as_ref(), false)
     }
 
@@ -345,17 +359,20 @@ impl Builder {
 
     /// A store on the caller's own storage, made there if the storage is empty. Commits go through redb.
     pub fn create_with_backend(&self, backend: impl StorageBackend) -> Result<Store, OpenError> {
+        self.check()?;
         open::on_backend(self, backend)
     }
 
     /// A store on the caller's own storage, laid out as in a file, with a journal unless
     /// [`set_journal`](Self::set_journal) says otherwise; made there if the storage is empty.
     pub fn create_file_with_backend(&self, backend: impl StorageBackend) -> Result<Store, OpenError> {
+        self.check()?;
         open::on_backend_as_file(self, backend)
     }
 
     /// A store in a database that the caller opened, made there if there is none. See [`Store::attach`].
     pub fn attach(&self, db: Arc<Database>) -> Result<Store, OpenError> {
+        self.check()?;
         open::attach(self, db)
     }
 }

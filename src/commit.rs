@@ -20,9 +20,9 @@ pub(crate) fn commit(
     entered: bool,
     durable: bool,
 ) -> Result<(), CommitError> {
-    if redo.failed {
+    if let Some(reason) = redo.failed {
         // An operation was half done when the storage failed.
-        shared.poison();
+        shared.poison(&reason);
         roll_back(txn);
         return Err(CommitError::RolledBack(StorageError::Poisoned));
     }
@@ -61,8 +61,8 @@ pub(crate) fn commit(
         },
     };
     shared.forget_snapshot();
-    if result.is_err() {
-        shared.poison();
+    if let Err(CommitError::RolledBack(reason) | CommitError::Unknown(reason)) = &result {
+        shared.poison(reason);
     }
     result
 }
@@ -87,9 +87,9 @@ fn free_pages(shared: &Shared) {
         // A transaction of the caller's own may have come between; then that one does it.
         let Ok(mut txn) = shield(|| shared.db.try_begin_write()) else { return };
         txn.set_quick_repair(true);
-        if finish(txn).is_err() {
+        if let Err(CommitError::RolledBack(reason) | CommitError::Unknown(reason)) = finish(txn) {
             // What the caller wrote is durable all the same.
-            shared.poison();
+            shared.poison(&reason);
             return;
         }
     }

@@ -137,7 +137,8 @@ pub enum StorageError {
         /// This process.
         used_by: u32,
     },
-    /// An earlier storage error stopped this store from writing: open it again.
+    /// An earlier storage error stopped this store from writing: open it again. [`Store::health`](crate::Store::health) says which
+    /// it was.
     #[error("an earlier storage error stopped this store from writing; open it again")]
     Poisoned,
 }
@@ -357,6 +358,15 @@ pub enum WriteError {
     /// The position is none in this store's change log.
     #[error(transparent)]
     Position(#[from] PositionError),
+    /// What comes after the position was trimmed in part, so that a consumer could not go on from there. The position before the oldest
+    /// entry is the earliest that there is.
+    #[error("checkpoint {seq} is behind the trimmed part of the change log, whose oldest entry is {oldest}")]
+    CheckpointTrimmed {
+        /// The sequence number that was given.
+        seq: u64,
+        /// The oldest entry that is kept; one beyond the head if none is.
+        oldest: u64,
+    },
     /// The transaction is not one of this store's database, so nothing can be written through it.
     #[error("the transaction belongs to another database: it holds store {found}, not {expected}")]
     ForeignTransaction {
@@ -471,6 +481,10 @@ pub enum WatchError {
     /// The wait was within a write of the same store, whose commit it could only hear of afterwards: it would wait for itself.
     #[error("a wait for changes within a write of the same store would wait for itself")]
     Reentrant,
+    /// The store takes no more writes, so nothing will ever come to be waited for. What was committed before has been given out.
+    /// [`Store::health`](crate::Store::health) says the same.
+    #[error("an earlier error stopped this store from writing, so no change will come; open it again: {0}")]
+    Poisoned(#[source] StorageError),
     /// There is no checkpoint of this name.
     #[error("there is no checkpoint {name:?}")]
     NoCheckpoint {

@@ -8,6 +8,10 @@ use crate::execution::Header;
 use crate::lifecycle::Lifecycle;
 use crate::query::Query;
 use crate::text::Text;
+use crate::touch::{EVERYTHING, Kind, key};
+
+/// With more alternatives than this it is cheaper to be woken for nothing.
+const MAX_KEYS: usize = 256;
 
 /// Which changes to see: those that every part of the filter lets through.
 ///
@@ -140,6 +144,41 @@ impl Filter {
     pub fn including_left(mut self) -> Self {
         self.left = true;
         self
+    }
+
+    /// The kind of keys and the keys under which to wait for what the filter lets through. Any part will do, since all of them must
+    /// hold: the one that the fewest changes have.
+    pub(crate) fn keys(&self) -> (u8, Vec<u64>) {
+        fn of<'a>(kind: Kind, texts: impl Iterator<Item = &'a Text>) -> (u8, Vec<u64>) {
+            (kind as u8, texts.map(|text| key(kind, text, "")).collect())
+        }
+        let asked = self.queries.iter();
+        if let Some(ids) = self.executions.as_ref().filter(|ids| ids.len() <= MAX_KEYS) {
+            return of(Kind::Execution, ids.iter());
+        }
+        if let Some(id) = asked.clone().find_map(|query| query.id_prefix.as_ref().filter(|_| query.whole_id))
+        {
+            return of(Kind::Execution, std::iter::once(id));
+        }
+        if let Some(jobs) = self.jobs.as_ref().filter(|jobs| jobs.len() <= MAX_KEYS) {
+            return of(Kind::Job, jobs.iter());
+        }
+        if let Some(job) = asked.clone().find_map(|query| query.job.as_ref()) {
+            return of(Kind::Job, std::iter::once(job));
+        }
+        if let Some((label, value)) = self.labels.first() {
+            return (Kind::Label as u8, vec![key(Kind::Label, label, value)]);
+        }
+        if let Some(states) = self.entered.as_ref().filter(|states| states.len() <= MAX_KEYS) {
+            return of(Kind::Entered, states.iter());
+        }
+        if let Some(names) = self.namespaces.as_ref().filter(|names| names.len() <= MAX_KEYS) {
+            return of(Kind::Namespace, names.iter());
+        }
+        if let Some(name) = asked.clone().find_map(|query| query.namespace.as_ref()) {
+            return of(Kind::Namespace, std::iter::once(name));
+        }
+        (0, vec![EVERYTHING])
     }
 
     /// `true` if the filter lets the change through.

@@ -1,22 +1,27 @@
 //! Following an output stream while it grows.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::beside::read_output;
-use crate::error::{BatchError, Error, StorageError};
+use crate::doorbell::End;
+use crate::error::{BatchError, Error, StorageError, WatchError};
 use crate::limits::check_name;
 use crate::output::OutputPart;
 use crate::reader::sealed::View;
 use crate::shared::Shared;
+use crate::touch::{Kind, key};
 use crate::txn::ReadTxn;
 
 /// Reads an output stream on as it grows; made by [`Store::follow_output`](crate::Store::follow_output).
 ///
 /// Gives every byte that is kept once, in order; where a cap has dropped some before they were read, the next part says how
-/// many. Holds no transaction while it waits, and never makes a writer wait. Every commit to the store wakes it for a look at
-/// one row.
+/// many. Holds no transaction while it waits, and never makes a writer wait. Only what is appended to its stream, and a change of its
+/// execution's state, wakes it.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -44,6 +49,17 @@ pub struct OutputFollower {
     number: Option<u64>,
     blob: Option<u64>,
     ended: bool,
+    ticket: u64,
+    keys: Arc<[u64]>,
+}
+
+/// Nothing more will be appended.
+fn check_end(end: Option<End>) -> Result<(), Error> {
+    match end {
+        None => Ok(()),
+        Some(End::Closed) => Err(StorageError::Closed.into()),
+        Some(End::Poisoned(reason)) => Err(WatchError::Poisoned(reason).into()),
+    }
 }
 
 impl fmt::Debug for OutputFollower {
@@ -62,8 +78,10 @@ impl OutputFollower {
     pub(crate) fn new(shared: Arc<Shared>, id: &str, name: &str, from: u64) -> Result<Self, Error> {
         check_name("output name", name)?;
         shared.check_open()?;
+        let keys = Arc::from([key(Kind::Output, id, name), key(Kind::Life, id, "")]);
+        shared.listening.add(Kind::Output as u8 | Kind::Life as u8);
         let (id, name) = (id.to_owned(), name.to_owned());
-        Ok(Self { shared, id, name, position: from, number: None, blob: None, ended: false })
+        Ok(Self { shared, id, name, position: from, number: None, blob: None, ended: false, ticket: 0, keys })
     }
 
     /// The offset of the next byte: where to follow on after a restart.
@@ -84,6 +102,7 @@ impl OutputFollower {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let known = self.shared.commits.head();
+            let end = self.shared.commits.ended();
             let part = self.look(most.max(1))?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let over = left.is_some_and(|left| left.is_zero());
@@ -94,11 +113,17 @@ impl OutputFollower {
             if self.shared.turnstile.posts.is_needed_here() {
                 return Err(BatchError::Reentrant.into());
             }
+            check_end(end)?;
             let left = left.unwrap_or(Duration::from_secs(3_600));
-            if self.shared.commits.wait(known, left, || false).closed {
-                return Err(StorageError::Closed.into());
-            }
+            // What it ended with is looked at after what there is.
+            self.shared.commits.wait(known, &self.keys, left, || false);
         }
+    }
+
+    /// The same for a future, under any async runtime: waits for the next bytes, or until nothing more will come; then the part is
+    /// empty. Dropping it loses nothing.
+    pub fn next(&mut self, most: usize) -> NextPart<'_> {
+        NextPart { follower: self, most: most.max(1) }
     }
 
     /// What there is now.
@@ -133,5 +158,44 @@ impl OutputFollower {
             self.ended = record.is_none_or(|record| record.header.state.is_terminal());
         }
         Ok(part)
+    }
+}
+
+impl Drop for OutputFollower {
+    fn drop(&mut self) {
+        self.shared.commits.forget(&mut self.ticket);
+    }
+}
+
+/// The next bytes of an output stream, to be awaited: see [`OutputFollower::next`].
+#[must_use = "a future does nothing unless it is awaited"]
+#[derive(Debug)]
+pub struct NextPart<'f> {
+    follower: &'f mut OutputFollower,
+    most: usize,
+}
+
+impl Future for NextPart<'_> {
+    type Output = Result<OutputPart, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { follower, most } = &mut *self;
+        loop {
+            let (known, end) = (follower.shared.commits.head(), follower.shared.commits.ended());
+            let part = follower.look(*most)?;
+            if !part.bytes.is_empty() || follower.ended {
+                follower.position = part.next();
+                return Poll::Ready(Ok(part));
+            }
+            check_end(end)?;
+            if follower.shared.turnstile.posts.inside.is_mine() {
+                return Poll::Ready(Err(BatchError::Reentrant.into()));
+            }
+            let OutputFollower { shared, keys, ticket, .. } = &mut **follower;
+            match shared.commits.poll(known, keys, ticket, cx.waker()) {
+                Poll::Ready(_) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
     }
 }

@@ -23,6 +23,9 @@ pub struct Maintenance {
     pub oldest: ChangeSeq,
     /// The checkpoint that kept more from being trimmed, if one did.
     pub held_by: Option<String>,
+    /// The oldest entry that is kept and whose time is ahead of the clock, if one was met. Such entries are as old as those before
+    /// them, and go with those after them. If the clock is wrong and not they, nothing else is trimmed by age until it is right.
+    pub ahead_of_clock: Option<ChangeSeq>,
     /// Deletions whose rows are not all gone yet. Not 0 only if it was stopped in between, or if rows are damaged.
     pub waiting: u64,
 }
@@ -35,7 +38,13 @@ pub(crate) fn maintain(shared: &Arc<Shared>, stopped: impl Fn() -> bool) -> Resu
         if plan.end <= plan.trimmed || stopped() {
             sweep(shared, &stopped)?;
             let (oldest, waiting) = (ChangeSeq(plan.trimmed + 1), waiting(shared)?);
-            return Ok(Maintenance { trimmed, oldest, held_by: plan.held_by, waiting });
+            return Ok(Maintenance {
+                trimmed,
+                oldest,
+                held_by: plan.held_by,
+                ahead_of_clock: plan.ahead.map(ChangeSeq),
+                waiting,
+            });
         }
         let txn = WriteTxn::new(shared.clone(), "the trimming of the change log")?;
         {
@@ -48,16 +57,18 @@ pub(crate) fn maintain(shared: &Arc<Shared>, stopped: impl Fn() -> bool) -> Resu
     }
 }
 
-struct Plan {
-    trimmed: u64,
+pub(crate) struct Plan {
+    pub(crate) trimmed: u64,
     /// The last entry that is to go.
     end: u64,
-    held_by: Option<String>,
+    pub(crate) held_by: Option<String>,
+    /// The first entry that stays and is ahead of the clock.
+    pub(crate) ahead: Option<u64>,
 }
 
-fn plan(reader: &ReadTxn, keep: LogRetention) -> Result<Plan, ReadError> {
+pub(crate) fn plan(reader: &ReadTxn, keep: LogRetention) -> Result<Plan, ReadError> {
     let totals = reader.totals()?;
-    let mut end = totals.trimmed;
+    let (mut end, mut ahead) = (totals.trimmed, None);
     if let Some(count) = keep.max_count {
         end = end.max(totals.head.saturating_sub(count));
     }
@@ -68,9 +79,10 @@ fn plan(reader: &ReadTxn, keep: LogRetention) -> Result<Plan, ReadError> {
         for change in reader.changes(ChangeSeq(from)..)? {
             match change {
                 Ok(change) => match change.written_at(now) {
-                    Some(time) if time.as_nanos() < youngest => end = change.seq().0,
+                    Some(time) if time.as_nanos() < youngest => (end, ahead) = (change.seq().0, None),
                     Some(_) => break,
                     // Its time cannot be right: it is as old as those after it.
+                    None if change.time() > now => ahead = ahead.or(Some(change.seq().0)),
                     None => {}
                 },
                 // What cannot be read is as old as what came before it.
@@ -84,7 +96,7 @@ fn plan(reader: &ReadTxn, keep: LogRetention) -> Result<Plan, ReadError> {
     }
     let (hold, held_by) = hold(reader, keep)?;
     let held_by = held_by.filter(|_| hold < end);
-    Ok(Plan { trimmed: totals.trimmed, end: end.min(hold), held_by })
+    Ok(Plan { trimmed: totals.trimmed, end: end.min(hold), held_by, ahead })
 }
 
 /// The last entry that no checkpoint needs any more, and the checkpoint that says so.

@@ -2,15 +2,19 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::error::StorageError;
 use crate::tables::MAX_REDO;
+use crate::touch::Touched;
 
 /// The writes of one transaction, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Redo {
     /// The store's version before the first writer, and after the last one; `None` before any.
     pub(crate) versions: Option<(u64, u64)>,
-    /// The head of the change log after the last writer.
-    pub(crate) head: u64,
+    /// The head of the change log before the first writer, and after the last one.
+    pub(crate) heads: (u64, u64),
+    /// What those who wait for changes go by.
+    pub(crate) touched: Touched,
     /// Rows of what was deleted wait to be removed.
     pub(crate) waits: bool,
     /// The writes: see `Tables::redo`.
@@ -18,23 +22,38 @@ pub(crate) struct Redo {
     /// More was written than `body` may hold, so that it holds nothing.
     pub(crate) overflowed: bool,
     /// A storage error left an operation half done.
-    pub(crate) failed: bool,
+    pub(crate) failed: Option<StorageError>,
 }
 
 impl Redo {
+    /// Of a transaction that collects these kinds of keys.
+    pub(crate) fn listening(kinds: u8) -> Self {
+        Self { touched: Touched::new(kinds), ..Self::default() }
+    }
+
     pub(crate) fn lock(redo: &Mutex<Redo>) -> MutexGuard<'_, Redo> {
         redo.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A writer begins.
-    pub(crate) fn begin(redo: &Mutex<Redo>, version: u64) {
-        Self::lock(redo).versions.get_or_insert((version, version));
+    /// A writer begins. Gives which kinds of keys it is to collect.
+    pub(crate) fn begin(redo: &Mutex<Redo>, version: u64, head: u64) -> u8 {
+        let mut redo = Self::lock(redo);
+        if redo.versions.is_none() {
+            (redo.versions, redo.heads) = (Some((version, version)), (head, head));
+        }
+        redo.touched.kinds()
     }
 
     /// A writer ends: the version and the head after it, and whether rows wait.
-    pub(crate) fn end(redo: &Mutex<Redo>, (version, head, waits): (u64, u64, bool), body: Option<Vec<u8>>) {
+    pub(crate) fn end(
+        redo: &Mutex<Redo>,
+        (version, head, waits): (u64, u64, bool),
+        touched: Touched,
+        body: Option<Vec<u8>>,
+    ) {
         let mut redo = Self::lock(redo);
-        (redo.head, redo.waits) = (head, waits);
+        (redo.heads.1, redo.waits) = (head, waits);
+        redo.touched.join(touched);
         if let Some((_, to)) = &mut redo.versions {
             *to = version;
         }
@@ -45,8 +64,8 @@ impl Redo {
         }
     }
 
-    pub(crate) fn fail(redo: &Mutex<Redo>) {
-        Self::lock(redo).failed = true;
+    pub(crate) fn fail(redo: &Mutex<Redo>, error: &StorageError) {
+        Self::lock(redo).failed.get_or_insert_with(|| error.clone());
     }
 
     /// `true` if the transaction wrote nothing to the store.

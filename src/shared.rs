@@ -1,21 +1,22 @@
 //! What the handles and transactions of one store share.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redb::{Database, ReadableDatabase, WriteTransaction};
 
 use crate::background::Background;
 use crate::context::Context;
-use crate::doorbell::Doorbell;
+use crate::doorbell::{Doorbell, End};
 use crate::error::{BatchError, Error, StorageError};
 use crate::grounds::Grounds;
 use crate::handle::{LastHandle, let_go};
 use crate::journaling::Journaling;
 use crate::retention::LogRetention;
 use crate::tables::{Snapshot, Tables, roll_back, shield};
+use crate::touch::Listening;
 use crate::turn::Turnstile;
 
 /// What the handles of one store share. Dropping the last one closes the store.
@@ -34,11 +35,17 @@ pub(crate) struct Shared {
     /// Bytes of redo since the last checkpoint.
     pub(crate) held_back: AtomicUsize,
     pub(crate) grounds: Grounds,
+    /// What those who wait for changes have ever named.
+    pub(crate) listening: Listening,
     poisoned: AtomicBool,
+    /// Why it is.
+    reason: Mutex<Option<StorageError>>,
     closed: AtomicBool,
     /// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
     /// table costs more than a look-up in it.
     latest: Mutex<Option<Arc<Tables<Snapshot>>>>,
+    /// The snapshots that may still be read, and since when there are.
+    snapshots: Mutex<Vec<(Weak<Tables<Snapshot>>, Instant)>>,
     /// After everything else: the database goes last.
     last: LastHandle,
 }
@@ -65,9 +72,12 @@ impl Shared {
             sweeping: Background::default(),
             held_back: AtomicUsize::new(0),
             grounds,
+            listening: Listening::default(),
             poisoned: AtomicBool::new(false),
+            reason: Mutex::default(),
             closed: AtomicBool::new(false),
             latest: Mutex::new(None),
+            snapshots: Mutex::default(),
         }
     }
 
@@ -85,11 +95,37 @@ impl Shared {
         }
         let txn = shield(|| ReadableDatabase::begin_read(&*self.db))?;
         let snapshot = Arc::new(Tables::new(Snapshot(txn)));
+        self.note(&snapshot);
         // A caller who can commit by itself would not be noticed here: then each reader gets its own.
         if !self.last.is_lent() {
             *latest = Some(snapshot.clone());
         }
         Ok(snapshot)
+    }
+
+    fn note(&self, snapshot: &Arc<Tables<Snapshot>>) {
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        // Once they have doubled: a few look-ups for each that is added.
+        if snapshots.len() == snapshots.capacity() {
+            snapshots.retain(|(snapshot, _)| snapshot.strong_count() > 0);
+        }
+        snapshots.push((Arc::downgrade(snapshot), Instant::now()));
+    }
+
+    /// How many read transactions there are, and the age of the oldest state of the store that one of them reads.
+    pub(crate) fn readers(&self) -> (usize, Option<Duration>) {
+        let latest = self.latest().as_ref().map(Arc::downgrade);
+        let snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut many, mut oldest) = (0, None);
+        for (snapshot, since) in snapshots.iter() {
+            let own = latest.as_ref().is_some_and(|latest| latest.ptr_eq(snapshot));
+            let readers = snapshot.strong_count().saturating_sub(usize::from(own));
+            if readers > 0 {
+                many += readers;
+                oldest = oldest.max(Some(since.elapsed()));
+            }
+        }
+        (many, oldest)
     }
 
     /// Before a commit, so that it can reuse the space of what the snapshot held; and after it, so that
@@ -120,10 +156,20 @@ impl Shared {
         self.journal.is_some()
     }
 
-    /// No more writes: what reached the disk is not certain any more.
-    pub(crate) fn poison(&self) {
+    /// No more writes: what reached the disk is not certain any more. Who waits is told; the first reason stands.
+    pub(crate) fn poison(&self, reason: &StorageError) {
+        let mut first = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = first.get_or_insert_with(|| reason.clone()).clone();
+        drop(first);
         self.poisoned.store(true, Ordering::Release);
         self.turnstile.nudge();
+        self.doorbell.end(End::Poisoned(reason.clone()));
+        self.commits.end(End::Poisoned(reason));
+    }
+
+    /// Why it takes no more writes, if it does not.
+    pub(crate) fn poisoned_by(&self) -> Option<StorageError> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether writes can go on.

@@ -12,14 +12,17 @@ use std::time::Duration;
 use redb::{Database, WriteTransaction};
 
 use crate::builder::Builder;
-use crate::error::{BatchError, Error, OpenError, StorageError, WriteError};
+use crate::doorbell::End;
+use crate::error::{BatchError, Error, OpenError, StorageError, WatchError, WriteError};
 use crate::id::ChangeSeq;
 use crate::lifecycle::Lifecycle;
 use crate::reader::{Readable, sealed::View};
 use crate::schema::Tag;
 use crate::shared::Shared;
+use crate::status::{Health, Status, status};
 use crate::tables::{Live, Tables, roll_back, shield};
 use crate::threads::Threads;
+use crate::touch::EVERYTHING;
 use crate::txn::{ReadTxn, WriteTxn};
 use crate::verify::{Report, verify};
 use crate::writer::{Receipt, Writer, in_use};
@@ -227,15 +230,34 @@ impl Store {
         }
         let own = self.shared.turnstile.posts.is_needed_here();
         let timeout = if own { Duration::ZERO } else { timeout };
-        let heard = self.shared.doorbell.wait(after.0, timeout, || false);
+        let heard = self.shared.doorbell.wait(after.0, &[EVERYTHING].into(), timeout, || false);
         if own && heard.head <= after.0 {
             return Err(BatchError::Reentrant.into());
         }
-        if heard.closed {
-            return Err(StorageError::Closed.into());
+        match heard.end {
+            Some(End::Closed) => return Err(StorageError::Closed.into()),
+            Some(End::Poisoned(reason)) if heard.head <= after.0 => {
+                return Err(WatchError::Poisoned(reason).into());
+            }
+            _ => {}
         }
         // A joined transaction may have been committed without a word.
         if heard.head <= after.0 { Ok(self.begin_read()?.head()?) } else { Ok(ChangeSeq(heard.head)) }
+    }
+
+    /// Whether the store takes writes, and if not, why. Never waits.
+    pub fn health(&self) -> Health {
+        match (self.shared.check_open(), self.shared.poisoned_by()) {
+            (Err(_), _) => Health::Closed,
+            (Ok(()), Some(reason)) => Health::Poisoned(reason),
+            (Ok(()), None) => Health::Sound,
+        }
+    }
+
+    /// How the store is doing: what stands still, and what holds it. Costs a few look-ups, and what the trimming by age would look at.
+    /// Works while others write, and on a store that stopped writing.
+    pub fn status(&self) -> Result<Status, Error> {
+        status(&self.shared, &self.threads, self.health())
     }
 
     /// The id that the store was given when it was created.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{Batcher, GroupCommit};
 use crate::consumer::Registry;
+use crate::doorbell::End;
 use crate::maintain::maintain;
 use crate::shared::Shared;
 use crate::sweep;
@@ -18,6 +19,8 @@ pub(crate) struct Threads {
     pub(crate) batcher: Arc<Batcher>,
     pub(crate) registry: Arc<Registry>,
     maintenance: Mutex<Option<Maintainer>>,
+    /// Why the maintenance did not start.
+    no_maintenance: Option<std::io::Error>,
     stopped: AtomicBool,
 }
 
@@ -37,10 +40,17 @@ impl Threads {
         stop_limit: Duration,
     ) -> Self {
         sweep::ask_if_waiting(&shared);
+        let (maintenance, no_maintenance) =
+            match maintenance.map(|every| Maintainer::start(shared.clone(), every)) {
+                None => (None, None),
+                Some(Ok(maintenance)) => (Some(maintenance), None),
+                Some(Err(error)) => (None, Some(error)),
+            };
         Self {
             batcher: Batcher::new(shared.clone(), group_commit),
             registry: Registry::new(stop_limit),
-            maintenance: Mutex::new(maintenance.and_then(|every| Maintainer::start(shared.clone(), every))),
+            maintenance: Mutex::new(maintenance),
+            no_maintenance,
             stopped: AtomicBool::new(false),
             shared,
         }
@@ -71,9 +81,19 @@ impl Threads {
         if !self.batcher.close(limit) {
             running.push("the group commit".to_owned());
         }
-        self.shared.doorbell.close();
-        self.shared.commits.close();
+        self.shared.doorbell.end(End::Closed);
+        self.shared.commits.end(End::Closed);
         Stopped { in_the_way, running }
+    }
+
+    /// What is wrong with the maintenance.
+    pub(crate) fn maintenance_error(&self) -> Option<String> {
+        if let Some(error) = &self.no_maintenance {
+            return Some(format!("no thread could be started: {error}"));
+        }
+        let maintenance = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = maintenance.as_ref()?.shared.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.clone()
     }
 
     /// This thread commits for the others, or holds the write transaction that they wait for. A transaction
@@ -109,6 +129,8 @@ struct Wish {
     stop: Mutex<(bool, bool)>,
     bell: Condvar,
     runs: Arc<Post>,
+    /// How the last maintenance failed, if it did.
+    failed: Mutex<Option<String>>,
 }
 
 impl Wish {
@@ -129,23 +151,24 @@ impl Drop for Ending {
 }
 
 impl Maintainer {
-    /// `None` if the system gives no thread: `maintain` can still be called.
-    fn start(shared: Arc<Shared>, every: Duration) -> Option<Self> {
+    /// If the system gives no thread, `maintain` can still be called.
+    fn start(shared: Arc<Shared>, every: Duration) -> std::io::Result<Self> {
         let wish: Arc<Wish> = Arc::default();
         let heard = wish.clone();
         let work = move || {
             heard.runs.take();
             let _ending = Ending(heard.clone());
             while !heard.is_stopped() {
-                // An error poisons the store or will come again: the writers hear of it.
-                let _ = maintain(&shared, || heard.is_stopped());
+                // An error poisons the store or will come again.
+                let failed = maintain(&shared, || heard.is_stopped()).err().map(|error| error.to_string());
+                *heard.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
                 let stop = heard.stop.lock().unwrap_or_else(PoisonError::into_inner);
                 let _ = heard.bell.wait_timeout_while(stop, every, |(stop, _)| !*stop);
             }
             drop(shared);
         };
-        let thread = thread::Builder::new().name("execstore-maintain".into()).spawn(work).ok()?;
-        Some(Self { shared: wish, thread })
+        let thread = thread::Builder::new().name("execstore-maintain".into()).spawn(work)?;
+        Ok(Self { shared: wish, thread })
     }
 
     /// `false` if it runs still.

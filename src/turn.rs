@@ -177,6 +177,12 @@ impl Turnstile {
         waiting.iter().for_each(|ticket| ticket.call(Call::Try));
     }
 
+    /// What is done with the turn, and how many wait for it.
+    pub(crate) fn state(&self) -> (Option<Taken>, usize) {
+        let line = self.line();
+        (line.taken, line.waiting.len())
+    }
+
     pub(crate) fn limit(&self) -> Duration {
         self.limit
     }

@@ -141,7 +141,10 @@ impl WriteTxn {
         shared.check_sound()?;
         Ok(Self {
             txn,
-            redo: Verdict { redo: Mutex::default(), shared: shared.clone() },
+            redo: Verdict {
+                redo: Mutex::new(Redo::listening(shared.listening.kinds())),
+                shared: shared.clone(),
+            },
             entered: AtomicBool::new(false),
             durable: true,
             turn,
@@ -225,13 +228,19 @@ impl WriteTxn {
     pub fn commit(self) -> Result<(), CommitError> {
         let Self { txn, redo, entered, durable, turn, shared, here: _ } = self;
         let Some(txn) = txn.take() else { return Ok(()) };
-        let redo = std::mem::take(&mut *Redo::lock(&redo.redo));
-        let (head, version, waits) = (redo.head, redo.versions.map_or(0, |(_, to)| to), redo.waits);
+        let mut redo = std::mem::take(&mut *Redo::lock(&redo.redo));
+        let (heads, versions, waits) = (redo.heads, redo.versions.unwrap_or_default(), redo.waits);
+        let touched = std::mem::take(&mut redo.touched);
         commit(&shared, txn, redo, entered.into_inner(), durable)?;
-        // A waker may write, on this very thread.
+        // In the order of the commits; but a waker may write, on this very thread.
+        // Who names a new kind looks after that: either it saw this commit, or it is seen here.
+        let touched = touched.into_keys(shared.listening.kinds());
+        let touched = touched.as_deref();
+        let of_log = shared.doorbell.mark(heads.0 + 1, heads.1, touched);
+        let of_all = shared.commits.mark(versions.0 + 1, versions.1, touched);
         drop(turn);
-        shared.doorbell.ring(head);
-        shared.commits.ring(version);
+        of_log.call();
+        of_all.call();
         if waits {
             sweep::ask(&shared);
         }
@@ -240,7 +249,7 @@ impl WriteTxn {
 
     /// A storage error left an operation half done.
     pub(crate) fn has_failed(&self) -> bool {
-        Redo::lock(&self.redo.redo).failed
+        Redo::lock(&self.redo.redo).failed.is_some()
     }
 
     /// Rolls the transaction back, as dropping it does, and reports an error in doing so.
@@ -261,8 +270,8 @@ struct Verdict {
 
 impl Drop for Verdict {
     fn drop(&mut self) {
-        if Redo::lock(&self.redo).failed {
-            self.shared.poison();
+        if let Some(reason) = &Redo::lock(&self.redo).failed {
+            self.shared.poison(reason);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::bookmark::{Bookmark, within};
 use crate::change::Change;
+use crate::doorbell::End;
 use crate::error::{ReadError, StorageError, WatchError};
 use crate::filter::Filter;
 use crate::id::ChangeSeq;
@@ -19,6 +20,8 @@ use crate::txn::ReadTxn;
 
 /// How many entries one read transaction looks at, so that it ends soon.
 const SCAN: u64 = 4_096;
+/// The same for one poll of a future, which others of its thread wait for: a millisecond or two.
+const SCAN_IN_PLACE: u64 = 512;
 /// How many entries the iterator and the future read ahead.
 const AHEAD: usize = 64;
 
@@ -72,6 +75,8 @@ pub struct Watcher {
     /// The last entry that was given out while there is something ahead.
     given: u64,
     ticket: u64,
+    /// What it waits for.
+    keys: Arc<[u64]>,
 }
 
 impl fmt::Debug for Watcher {
@@ -84,6 +89,8 @@ impl fmt::Debug for Watcher {
 impl Watcher {
     pub(crate) fn new(shared: Arc<Shared>, start: &Start, filter: Filter) -> Result<Self, WatchError> {
         filter.check_names(&shared.context.lifecycle)?;
+        let (kinds, keys) = filter.keys();
+        shared.listening.add(kinds);
         let mut watcher = Self {
             shared,
             filter,
@@ -92,14 +99,23 @@ impl Watcher {
             ahead: VecDeque::new(),
             given: 0,
             ticket: 0,
+            keys: keys.into(),
         };
         watcher.seek(start)?;
         Ok(watcher)
     }
 
+    /// Has it woken by a nudge under this key, too.
+    pub(crate) fn also(mut self, nudge: u64) -> Self {
+        self.keys = self.keys.iter().copied().chain([nudge]).collect();
+        self
+    }
+
     /// Goes on from elsewhere. A start that there is not is an error, and leaves the watcher where it was.
     pub fn seek(&mut self, start: &Start) -> Result<(), WatchError> {
-        self.position = position_of(&self.begin_read()?, start)?;
+        let position = position_of(&self.begin_read()?, start)?;
+        self.shared.doorbell.forget(&mut self.ticket);
+        self.position = position;
         self.floating = *start == Start::Oldest;
         self.ahead.clear();
         Ok(())
@@ -153,20 +169,21 @@ impl Watcher {
             if self.shared.turnstile.posts.is_needed_here() {
                 return Err(WatchError::Reentrant);
             }
-            if self.shared.doorbell.wait(self.position, left, &stopped).closed {
-                return Err(WatchError::Closed);
-            }
+            let heard = self.shared.doorbell.wait(self.position, &self.keys, left, &stopped);
+            self.pass(heard.clean);
+            self.check_end(heard.end)?;
         }
     }
 
-    /// Waits for the next change, which it gives. To be awaited under any async runtime; reading the log is a
-    /// matter of microseconds and is done in place.
+    /// Waits for the next change, which it gives. To be awaited under any async runtime. The log is read in place, at most 512
+    /// entries a poll: a millisecond or two, where the filter drops them all.
     #[allow(clippy::should_implement_trait, reason = "the name that streams have; the iterator is `iter`")]
     pub fn next(&mut self) -> Next<'_> {
         Next(self)
     }
 
-    /// The changes one by one, waiting for each. Ends when the store is closed, and after an error.
+    /// The changes one by one, waiting for each. Ends when the store is closed, and after an error, which a store that stopped
+    /// writing gives once: [`WatchError::Poisoned`].
     pub fn iter(&mut self) -> Changes<'_> {
         Changes { watcher: self, ended: false }
     }
@@ -175,10 +192,37 @@ impl Watcher {
         Ok(ReadTxn::new(self.shared.clone()).map_err(ReadError::from)?)
     }
 
+    /// What it need not look at: nothing up to there concerns it.
+    fn pass(&mut self, clean: u64) {
+        if clean > self.position {
+            (self.position, self.floating) = (clean, false);
+        }
+    }
+
+    /// No change will come any more; what has come was given out.
+    fn check_end(&self, end: Option<End>) -> Result<(), WatchError> {
+        match end {
+            None => Ok(()),
+            Some(End::Closed) => Err(WatchError::Closed),
+            Some(End::Poisoned(reason)) if self.position >= self.shared.doorbell.head() => {
+                Err(WatchError::Poisoned(reason))
+            }
+            Some(End::Poisoned(_)) => Ok(()),
+        }
+    }
+
     /// Looks at the entries after the position. Gives what the filter lets through, and the head.
     fn scan(&mut self, limit: usize) -> Result<(Vec<Change>, u64), WatchError> {
-        if self.shared.doorbell.is_closed() {
+        self.scan_some(limit, SCAN)
+    }
+
+    fn scan_some(&mut self, limit: usize, entries: u64) -> Result<(Vec<Change>, u64), WatchError> {
+        if let Some(End::Closed) = self.shared.doorbell.ended() {
             return Err(WatchError::Closed);
+        }
+        // What it waited for until now, if it did.
+        if let Some(clean) = self.shared.doorbell.forget(&mut self.ticket) {
+            self.pass(clean);
         }
         let reader = self.begin_read()?;
         let totals = reader.totals()?;
@@ -192,7 +236,7 @@ impl Watcher {
         if self.position >= totals.head {
             return Ok((found, totals.head));
         }
-        let end = totals.head.min(self.position + SCAN);
+        let end = totals.head.min(self.position + entries);
         for change in reader.changes(ChangeSeq(self.position + 1)..=ChangeSeq(end))? {
             let change = match change {
                 Ok(change) => change,
@@ -238,7 +282,7 @@ pub(crate) fn position_of(view: &impl View, start: &Start) -> Result<u64, WatchE
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.shared.doorbell.forget(self.ticket);
+        self.shared.doorbell.forget(&mut self.ticket);
     }
 }
 
@@ -262,19 +306,23 @@ impl Future for Next<'_> {
             if let Some(change) = watcher.take_ahead() {
                 return Poll::Ready(Ok(change));
             }
-            let (found, head) = watcher.scan(AHEAD)?;
+            let (found, head) = watcher.scan_some(AHEAD, SCAN_IN_PLACE)?;
             watcher.ahead.extend(found);
-            if !watcher.ahead.is_empty() || watcher.position < head {
+            if !watcher.ahead.is_empty() {
                 continue;
             }
-            let Watcher { shared, position, ticket, .. } = watcher;
+            if watcher.position < head {
+                // One scan is enough for one poll: others get their turn in between.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let Watcher { shared, position, ticket, keys, .. } = watcher;
             // Within a closure this thread does nothing else, so whoever polls would wait for ever.
             if shared.turnstile.posts.inside.is_mine() {
                 return Poll::Ready(Err(WatchError::Reentrant));
             }
-            match shared.doorbell.poll(*position, ticket, cx.waker()) {
-                Poll::Ready(heard) if heard.closed => return Poll::Ready(Err(WatchError::Closed)),
-                Poll::Ready(_) => {}
+            match shared.doorbell.poll(*position, keys, ticket, cx.waker()) {
+                Poll::Ready(heard) => watcher.check_end(heard.end)?,
                 Poll::Pending => return Poll::Pending,
             }
         }

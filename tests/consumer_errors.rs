@@ -51,7 +51,7 @@ fn a_checkpoint_that_cannot_be_saved_blocks_and_does_not_count_against_the_handl
             let consumer = consumer.unwrap();
             store.write(|w| w.create(NewExecution::new("j").id("e"), &[])).unwrap();
             let began = Instant::now();
-            while consumer.stats().state != ConsumerState::Blocked {
+            while consumer.stats().state != ConsumerState::Poisoned {
                 assert!(began.elapsed() < Duration::from_secs(20), "{:?}", consumer.stats());
                 thread::sleep(Duration::from_millis(2));
             }

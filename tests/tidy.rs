@@ -33,6 +33,7 @@ const LAYERS: &[&[&str]] = &[
         "seal",
         "text",
         "time",
+        "touch",
         "visits",
     ],
     &["codec", "schema"],
@@ -46,7 +47,7 @@ const LAYERS: &[&[&str]] = &[
     &["batch", "bulk", "follow", "maintain", "tracker", "watch"],
     &["consumer"],
     &["threads"],
-    &["builder", "open", "store", "verify"],
+    &["builder", "open", "status", "store", "verify"],
 ];
 
 fn root() -> &'static Path {

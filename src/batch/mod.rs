@@ -114,6 +114,11 @@ impl Batcher {
         Ok(Pending::new(slot))
     }
 
+    /// How many closures wait to be committed.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue().members.len()
+    }
+
     /// Refuses a wait for the group commit on a thread that it would wait for.
     pub(crate) fn check_can_wait(&self) -> Result<(), Error> {
         Ok(self.waiting().map(drop)?)

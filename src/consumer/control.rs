@@ -22,6 +22,9 @@ pub enum ConsumerState {
     BackingOff,
     /// It cannot go on by itself: what it needs was trimmed or cannot be read. Seek, or stop it.
     Blocked,
+    /// The store stopped writing, so that it can neither save its position nor be given anything more; `last_error` says why. Its
+    /// thread has ended. Open the store again.
+    Poisoned,
     /// It has ended.
     Stopped,
 }
@@ -46,7 +49,7 @@ pub struct ConsumerStats {
     pub skipped: u64,
     /// How often the handler failed.
     pub failures: u64,
-    /// The last thing that went wrong.
+    /// What is wrong, or went wrong with what it is at; `None` again once something was done since.
     pub last_error: Option<String>,
 }
 
@@ -55,6 +58,8 @@ pub(super) struct Control {
     bell: Condvar,
     /// Held by the consumer's thread.
     runs: Arc<Post>,
+    /// Under which it is nudged.
+    pub(super) nudge: u64,
 }
 
 pub(super) struct Inner {
@@ -66,7 +71,7 @@ pub(super) struct Inner {
 }
 
 impl Control {
-    pub(super) fn new(position: ChangeSeq, ephemeral: bool) -> Arc<Self> {
+    pub(super) fn new(position: ChangeSeq, ephemeral: bool, nudge: u64) -> Arc<Self> {
         let stats = ConsumerStats {
             state: ConsumerState::Waiting,
             position,
@@ -79,11 +84,17 @@ impl Control {
             last_error: None,
         };
         let inner = Inner { stats, stop: false, seek: None, thread: None, ended: false };
-        Arc::new(Self { inner: Mutex::new(inner), bell: Condvar::new(), runs: Arc::default() })
+        Arc::new(Self { inner: Mutex::new(inner), bell: Condvar::new(), runs: Arc::default(), nudge })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stats(&self, head: u64) -> ConsumerStats {
+        let mut stats = self.lock().stats.clone();
+        stats.lag = head.saturating_sub(stats.position.0);
+        stats
     }
 
     pub(super) fn started(&self, thread: JoinHandle<()>) {
@@ -100,7 +111,9 @@ impl Control {
         }
         let mut inner = self.lock();
         inner.ended = true;
-        inner.stats.state = ConsumerState::Stopped;
+        if inner.stats.state != ConsumerState::Poisoned {
+            inner.stats.state = ConsumerState::Stopped;
+        }
         drop(inner);
         self.bell.notify_all();
     }
@@ -114,20 +127,12 @@ impl Control {
     pub(super) fn wish(&self, doorbell: &Doorbell, wish: impl FnOnce(&mut Inner)) {
         wish(&mut self.lock());
         self.bell.notify_all();
-        doorbell.nudge();
+        doorbell.nudge(self.nudge);
     }
 
-    /// Waits, unless it is wanted.
-    pub(super) fn rest(&self, time: Duration) {
-        let deadline = Instant::now().checked_add(time);
-        let mut inner = self.lock();
-        while !inner.stop && inner.seek.is_none() {
-            let left = deadline.map_or(time, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                break;
-            }
-            inner = self.bell.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+    /// Waits, unless it is wanted, or the store comes to its end.
+    pub(super) fn rest(&self, doorbell: &Doorbell, time: Duration) {
+        doorbell.wait(u64::MAX, &[self.nudge].into(), time, || self.is_wanted());
     }
 
     /// Stops the consumer, and waits until its thread is done with it, at most until the deadline; not if that is the present one,

@@ -18,7 +18,9 @@ use crate::error::{BatchError, Error, WatchError};
 use crate::filter::Filter;
 use crate::id::ChangeSeq;
 use crate::limits::check_name;
+use crate::reader::sealed::View;
 use crate::shared::Shared;
+use crate::touch::{Kind, key};
 use crate::txn::ReadTxn;
 use crate::watch::{Start, Watcher, position_of};
 use crate::writer::Writer;
@@ -165,9 +167,10 @@ impl ConsumerBuilder {
                 (Start::After(registered.position()), Some(registered))
             }
         };
-        let watcher = Watcher::new(self.shared.clone(), &start, self.filter)?;
+        let nudge = key(Kind::Nudge, "", &self.name);
+        let watcher = Watcher::new(self.shared.clone(), &start, self.filter)?.also(nudge);
         // The consumer's own position may have been trimmed: then it is told so, whatever the head is.
-        let control = Control::new(watcher.position(), self.ephemeral);
+        let control = Control::new(watcher.position(), self.ephemeral, nudge);
         claim.runs(&control)?;
         let ending = Ending(control.clone());
         let worker = Worker {
@@ -237,18 +240,18 @@ impl Consumer {
 
     /// How it is doing.
     pub fn stats(&self) -> ConsumerStats {
-        let mut stats = self.control.lock().stats.clone();
-        let head = self.shared.doorbell.head();
-        stats.lag = head.saturating_sub(stats.position.0);
-        stats
+        self.control.stats(self.shared.doorbell.head())
     }
 
     /// Goes on from elsewhere, once the handler's present call has returned. What it failed on is left
-    /// behind. A start that there is not (a checkpoint of no such name, a position beyond the head or of another incarnation) is an
-    /// error, and changes nothing.
+    /// behind. A start that there is not (a checkpoint of no such name, a position beyond the head, behind what was trimmed, or of
+    /// another incarnation) is an error, and changes nothing. [`Start::Oldest`] is the way out for one that was left behind.
     pub fn seek(&self, start: Start) -> Result<(), WatchError> {
         let reader = ReadTxn::new(self.shared.clone())?;
-        position_of(&reader, &start)?;
+        let (position, trimmed) = (position_of(&reader, &start)?, reader.totals()?.trimmed);
+        if position < trimmed {
+            return Err(WatchError::Trimmed { oldest: ChangeSeq(trimmed + 1) });
+        }
         drop(reader);
         self.control.wish(&self.shared.doorbell, |inner| inner.seek = Some(start));
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::control::Control;
+use super::control::{ConsumerStats, Control};
 use crate::doorbell::Doorbell;
 use crate::error::{Error, StorageError, WatchError};
 
@@ -43,6 +43,15 @@ impl Registry {
         running.names.insert(name.to_owned(), None);
         drop(running);
         Ok(Claim { registry: self, name: name.to_owned() })
+    }
+
+    /// The statistics of those that run, by name.
+    pub(crate) fn stats(&self, head: u64) -> HashMap<String, ConsumerStats> {
+        let controls: Vec<_> = {
+            let running = self.lock();
+            running.names.iter().filter_map(|(name, c)| Some((name.clone(), c.clone()?))).collect()
+        };
+        controls.into_iter().map(|(name, control)| (name, control.stats(head))).collect()
     }
 
     /// Stops every consumer, and lets no other start. Gives the names of those that run still.

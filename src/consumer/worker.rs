@@ -10,7 +10,7 @@ use super::registry::Claim;
 use super::retry::{OnFailure, Retry};
 use crate::batch::{Batcher, WhenFull};
 use crate::change::Change;
-use crate::error::{Error, StorageError, WatchError};
+use crate::error::{BatchError, Error, StorageError, WatchError};
 use crate::id::ChangeSeq;
 use crate::shared::Shared;
 use crate::txn::WriteTxn;
@@ -78,8 +78,15 @@ impl Worker {
             Ok(changes) if changes.is_empty() => self.pass(),
             Ok(changes) => self.deliver(&changes),
             Err(WatchError::Closed) => Next::End,
+            Err(WatchError::Poisoned(reason)) => self.poisoned(&reason),
             Err(error) => self.blocked(&error),
         }
+    }
+
+    /// Nothing more can be done in this store.
+    fn poisoned(&self, reason: &StorageError) -> Next {
+        self.failed(ConsumerState::Poisoned, reason);
+        Next::End
     }
 
     fn set_state(&self, state: ConsumerState) {
@@ -94,8 +101,11 @@ impl Worker {
 
     /// Only the caller can help.
     fn blocked(&self, error: &impl ToString) -> Next {
+        if let Some(reason) = self.shared.poisoned_by() {
+            return self.poisoned(&reason);
+        }
         self.failed(ConsumerState::Blocked, error);
-        self.control.rest(IDLE);
+        self.control.rest(&self.shared.doorbell, IDLE);
         Next::GoOn
     }
 
@@ -135,7 +145,9 @@ impl Worker {
                 Ok(()) => return Outcome::Done,
                 Err(Error::Storage(StorageError::Closed)) => return Outcome::Ended,
                 Err(error) => {
-                    self.blocked(&error);
+                    if self.blocked(&error) == Next::End {
+                        return Outcome::Ended;
+                    }
                 }
             }
             if self.control.is_wanted() {
@@ -150,6 +162,7 @@ impl Worker {
         stats.position = position;
         stats.checkpoint = (!self.ephemeral).then_some(position);
         stats.handled += changes.len() as u64;
+        stats.last_error = None;
         stats.last_change_at = changes.last().map(Change::time).or(stats.last_change_at);
     }
 
@@ -224,8 +237,14 @@ impl Worker {
                 Ok(outcome) => return outcome,
                 Err(Error::Storage(StorageError::Closed)) => return Outcome::Ended,
                 // Not the handler's fault, and nothing that it could do better the next time.
-                Err(error @ (Error::Storage(_) | Error::Commit(_))) => {
-                    self.blocked(&error);
+                Err(
+                    error @ (Error::Storage(_)
+                    | Error::Commit(_)
+                    | Error::Batch(BatchError::WriterHeld { .. })),
+                ) => {
+                    if self.blocked(&error) == Next::End {
+                        return Outcome::Ended;
+                    }
                     continue;
                 }
                 Err(error) => error,
@@ -236,7 +255,11 @@ impl Worker {
             if self.retry.is_over(failures) && self.on_failure != OnFailure::Block {
                 return Outcome::Failed;
             }
-            self.control.rest(self.retry.delay(failures));
+            self.control.rest(&self.shared.doorbell, self.retry.delay(failures));
+            if let Some(reason) = self.shared.poisoned_by() {
+                self.poisoned(&reason);
+                return Outcome::Ended;
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::StorageError;
+use super::{InputError, StorageError};
 use crate::loss::JournalLoss;
 
 /// Why a store could not be opened or created.
@@ -104,6 +104,9 @@ pub enum OpenError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// A setting of the builder cannot be.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// The operating system refused to open, create or name the file.
     #[error("{} could not be opened: {source}", .path.display())]
     Io {

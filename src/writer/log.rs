@@ -8,12 +8,16 @@ use crate::reader::Readable;
 
 /// # Checkpoints
 impl Writer<'_> {
-    /// Saves a position in the change log under a name of 1 to 256 bytes, at most the head of the log.
+    /// Saves a position in the change log under a name of 1 to 256 bytes: at most the head of the log, and not back to before what was
+    /// trimmed, since nobody could go on from there. One that is behind already may come nearer.
     pub fn set_checkpoint(&mut self, name: impl AsRef<str>, seq: ChangeSeq) -> Result<(), WriteError> {
         let name = name.as_ref();
         check_name("checkpoint name", name)?;
         if seq.0 > self.totals.head {
             return Err(WriteError::CheckpointBeyondHead { seq: seq.0, head: self.totals.head });
+        }
+        if seq.0 < self.totals.trimmed && self.checkpoint(name)?.is_none_or(|saved| seq < saved) {
+            return Err(WriteError::CheckpointTrimmed { seq: seq.0, oldest: self.totals.trimmed + 1 });
         }
         self.storing(|w| {
             w.tables.put_checkpoint(name, seq)?;

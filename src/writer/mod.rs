@@ -36,6 +36,7 @@ use crate::seal::{Link, change_hash, content};
 use crate::tables::{Budget, Found, LabelValues, Live, Tables};
 use crate::text::Text;
 use crate::time::Timestamp;
+use crate::touch::Touched;
 use crate::waits::Posts;
 
 pub(crate) use sweep::REMOVAL;
@@ -53,6 +54,7 @@ pub struct Writer<'t> {
     label_counts: BTreeMap<Vec<u8>, Vec<u64>>,
     first_change: u64,
     redo: Option<&'t Mutex<Redo>>,
+    touched: Touched,
     /// The totals have changed since they were written.
     owes_totals: bool,
     /// Blobs that were numbered since the version was raised.
@@ -133,9 +135,7 @@ impl<'t> Writer<'t> {
     ) -> Result<Self, WriteError> {
         let totals = tables.totals().map_err(in_use)?;
         tables.keep_sum(totals.seal.map(|seal| seal.sum));
-        if let Some(redo) = redo {
-            Redo::begin(redo, totals.version);
-        }
+        let listens = redo.map_or(0, |redo| Redo::begin(redo, totals.version, totals.head));
         let first_change = totals.head + 1;
         let label_counts = BTreeMap::new();
         Ok(Self {
@@ -145,6 +145,7 @@ impl<'t> Writer<'t> {
             label_counts,
             first_change,
             redo,
+            touched: Touched::new(listens),
             owes_totals: false,
             blobs: 0,
             may_run_again: false,
@@ -441,7 +442,7 @@ impl<'t> Writer<'t> {
     ) -> Result<(), WriteError> {
         writes(self).map_err(|error| {
             if let Some(redo) = self.redo {
-                Redo::fail(redo);
+                Redo::fail(redo, &error);
             }
             WriteError::Storage(error)
         })
@@ -465,6 +466,7 @@ impl<'t> Writer<'t> {
         if let (Some(seal), Some(link)) = (&mut self.totals.seal, &link) {
             seal.head = change_hash(seq, entry, link);
         }
+        self.touched.change(entry);
         self.put_totals()
     }
 
@@ -539,11 +541,14 @@ impl<'t> View for Writer<'t> {
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         if let Some(redo) = self.redo {
-            if self.owes_totals && self.put_counters().is_err() {
-                Redo::fail(redo);
+            if self.owes_totals
+                && let Err(error) = self.put_counters()
+            {
+                Redo::fail(redo, &error);
             }
             let waits = self.totals.waiting > 0;
-            Redo::end(redo, (self.totals.version, self.totals.head, waits), self.tables.take_redo());
+            let ends = (self.totals.version, self.totals.head, waits);
+            Redo::end(redo, ends, std::mem::take(&mut self.touched), self.tables.take_redo());
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::error::{ReadError, StorageError, WriteError};
 use crate::limits::check_name;
 use crate::output::{Output, OutputCap};
 use crate::reader::sealed::View;
+use crate::touch::Kind;
 
 /// Bytes join the last chunk while that stays below this.
 const JOINED: u64 = 4 * 1024;
@@ -75,6 +76,7 @@ impl Writer<'_> {
             w.tables.remove_output(number, name)?;
             w.put_totals()
         })?;
+        self.touched.add(Kind::Output, id.as_ref(), name);
         Ok(true)
     }
 
@@ -126,6 +128,7 @@ impl Writer<'_> {
             w.tables.put_output(number, &row)?;
             w.put_totals()
         })?;
+        self.touched.add(Kind::Output, id, name);
         Ok(after)
     }
 
