@@ -32,6 +32,8 @@ pub struct Attachment {
     pub size: u64,
     /// When it was put.
     pub modified_at: Timestamp,
+    /// Which write it is of: a number that is never given again in this store, so that another means another write.
+    pub version: u64,
     /// The SHA-256 of the value, if the store [moved](crate::LargeValues::Attach) it out of a payload.
     pub sha256: Option<[u8; 32]>,
 }
@@ -116,6 +118,7 @@ impl NewAttachment {
             content_type: self.content_type.clone(),
             size,
             modified_at: now,
+            version: 0,
             sha256: None,
         };
         attachment.check()?;

@@ -8,6 +8,7 @@ use crate::codec::{BulkKind, BulkPlace};
 use crate::error::{Error, InputError, ReadError, WriteError};
 use crate::event::NewEvent;
 use crate::execution::{Header, Update};
+use crate::expect::Expect;
 use crate::fingerprint::Fingerprint;
 use crate::history::rows;
 use crate::limits::check_name;
@@ -88,6 +89,7 @@ pub struct Bulk<'p> {
     batch: usize,
     dry_run: bool,
     trusted: bool,
+    expect: Expect,
     anew: bool,
     progress: Option<Progress<'p>>,
 }
@@ -114,6 +116,7 @@ impl<'p> Bulk<'p> {
             batch: BATCH,
             dry_run: false,
             trusted: false,
+            expect: Expect::any(),
             anew: false,
             progress: None,
         }
@@ -141,6 +144,13 @@ impl<'p> Bulk<'p> {
     /// How many executions one transaction has at most; 500 by default.
     pub fn batch(mut self, executions: usize) -> Self {
         self.batch = executions.max(1);
+        self
+    }
+
+    /// Refuses, with [`WriteError::Conflict`], those that are found and are not as expected: what no query asks, what lies beside a record
+    /// for instance. They are counted as refused.
+    pub fn expecting(mut self, expect: Expect) -> Self {
+        self.expect = expect;
         self
     }
 
@@ -180,6 +190,7 @@ impl<'p> Bulk<'p> {
             check_name("bulk name", name)?;
         }
         self.query.check(&self.shared.context.lifecycle)?;
+        self.expect.check_names(&self.shared.context.lifecycle)?;
         if self.query.after.is_some() {
             return Err(unfit("a bulk operation begins with the oldest, and takes no cursor"));
         }
@@ -207,7 +218,7 @@ impl<'p> Bulk<'p> {
             Act::Update(..) => BulkKind::Update,
             Act::Delete => BulkKind::Delete,
         };
-        let (mut place, mut saved) = self.begin(what, fingerprint(&query, act))?;
+        let (mut place, mut saved) = self.begin(what, fingerprint(&query, act, &self.expect))?;
         (report.changed, report.refused) = (place.done, place.refused);
         report.found = place.done + place.refused;
         loop {
@@ -269,7 +280,7 @@ impl<'p> Bulk<'p> {
             for (number, row) in found {
                 seen += 1;
                 next.after = number;
-                match row.and_then(|row| apply(&mut writer, row, act)) {
+                match row.and_then(|row| apply(&mut writer, row, act, &self.expect)) {
                     Ok(()) => next.done += 1,
                     Err(WriteError::Storage(error)) => return Err(error.into()),
                     Err(refusal) => {
@@ -353,7 +364,8 @@ fn doubt(query: &Query, header: &Header, now: Timestamp) -> Option<WriteError> {
     })
 }
 
-fn apply(writer: &mut Writer<'_>, found: Found, act: &Act<'_>) -> Result<(), WriteError> {
+fn apply(writer: &mut Writer<'_>, found: Found, act: &Act<'_>, expect: &Expect) -> Result<(), WriteError> {
+    writer.check(found.number, &found.header, expect)?;
     match act {
         Act::Delete => writer.delete_found(found),
         Act::Update(update, events) => writer.update_found(found, Update::clone(update), events).map(drop),
@@ -361,9 +373,10 @@ fn apply(writer: &mut Writer<'_>, found: Found, act: &Act<'_>) -> Result<(), Wri
 }
 
 /// What an operation is for: its query, and what it does.
-fn fingerprint(query: &Query, act: &Act<'_>) -> u64 {
+fn fingerprint(query: &Query, act: &Act<'_>, expect: &Expect) -> u64 {
     let mut f = Fingerprint::new();
     f.number(query.fingerprint());
+    f.text(&expect.to_string());
     if let Act::Update(update, events) = act {
         update.fingerprint(&mut f);
         f.number(events.len() as u64);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::bookmark::PositionError;
-use crate::expect::Expect;
+use crate::expect::{Expect, Mismatch};
 use crate::id::{ChangeSeq, ExecutionId, Revision};
 use crate::lifecycle::State;
 use crate::report::Late;
@@ -247,7 +247,8 @@ pub enum WriteError {
     },
     /// The execution is not as the caller expected it: read it again and decide anew.
     #[error(
-        "execution {id:?} is not as expected: expected {expected}, found state {actual_state}, revision {actual_revision}"
+        "execution {id:?} is not as expected: expected {expected}, found {}",
+        crate::expect::found(.actual_state, *.actual_revision, .mismatches)
     )]
     Conflict {
         /// The execution.
@@ -258,6 +259,18 @@ pub enum WriteError {
         actual_state: State,
         /// The revision that was found.
         actual_revision: Revision,
+        /// What does not hold, each with what was expected and what was found. At least one.
+        mismatches: Vec<Mismatch>,
+    },
+    /// The checkpoint is not where the caller expected it: somebody else moved it.
+    #[error("the checkpoint {name:?} is not as expected: expected {expected:?}, found {found:?}")]
+    CheckpointMoved {
+        /// Its name.
+        name: String,
+        /// Where it was expected; `None` if it was expected not to be there.
+        expected: Option<ChangeSeq>,
+        /// Where it is; `None` if it is not there.
+        found: Option<ChangeSeq>,
     },
     /// The execution has ended, and stays in the state that it ended in.
     #[error("execution {id:?} ended in {state} and cannot go to {to}")]

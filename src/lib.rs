@@ -120,7 +120,7 @@ pub use error::{
 };
 pub use event::{Event, NewEvent};
 pub use execution::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, NewExecution, Update};
-pub use expect::Expect;
+pub use expect::{AttachmentIs, Expect, Mismatch, NodeIs};
 pub use filter::{Filter, Match};
 pub use follow::{NextPart, OutputFollower};
 pub use history::{Durations, LabelCount, Matches, TableSize, Trace, Tree};
@@ -151,7 +151,7 @@ pub use txn::{ReadTxn, WriteTxn};
 pub use verify::{Problem, Report};
 pub use visits::Visits;
 pub use watch::{Changes, Next, Start, Watcher};
-pub use writer::{Created, Receipt, Writer};
+pub use writer::{Appended, Created, Receipt, Writer};
 
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}

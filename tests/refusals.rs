@@ -5,7 +5,9 @@ mod contents;
 
 use common::{TestStore, big_payload, create, full, json};
 use contents::contents;
-use execstore::{Error, Expect, NewEvent, NewExecution, Readable, Revision, Store, Update, WriteError};
+use execstore::{
+    Error, Expect, LongTexts, NewEvent, NewExecution, Readable, Revision, Store, Update, WriteError,
+};
 
 #[test]
 fn conditions_hold_or_conflict() {
@@ -42,7 +44,9 @@ fn conditions_hold_or_conflict() {
             continue;
         }
         match result {
-            Err(Error::Write(WriteError::Conflict { id, expected, actual_state, actual_revision })) => {
+            Err(Error::Write(WriteError::Conflict {
+                id, expected, actual_state, actual_revision, ..
+            })) => {
                 assert_eq!((id.as_str(), *expected), ("e", expect));
                 assert_eq!((actual_state.as_str(), actual_revision), ("Running", Revision(1)));
             }
@@ -54,7 +58,7 @@ fn conditions_hold_or_conflict() {
 
 #[test]
 fn refused_updates_leave_no_trace() {
-    let store = TestStore::with(Store::builder().set_max_payload(2_000));
+    let store = TestStore::with(Store::builder().set_max_payload(2_000).set_long_texts(LongTexts::Refuse));
     full(&store);
     create(&store, "other");
     let before = contents(&store);

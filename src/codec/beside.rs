@@ -51,6 +51,7 @@ pub(crate) fn encode_attachment(
     w.text(&attachment.content_type);
     w.number(attachment.size);
     w.time(attachment.modified_at);
+    w.number(attachment.version);
     match value {
         Value::Blob(blob) => w.number(*blob),
         Value::Inline(bytes) => {
@@ -72,6 +73,7 @@ pub(crate) fn decode_attachment(table: u8, key: &[u8], value: &[u8]) -> Result<(
         other => return Err(format!("there is no kind {other} of attachment")),
     };
     let (content_type, size, modified_at) = (r.text()?.into(), r.number()?, r.time()?);
+    let version = r.number()?;
     let value = match r.number()? {
         0 => Value::Inline(r.bytes_to_end().to_vec()),
         _ if kind == AttachmentKind::Uri => return Err("a URI is in no chunks".into()),
@@ -84,7 +86,7 @@ pub(crate) fn decode_attachment(table: u8, key: &[u8], value: &[u8]) -> Result<(
     {
         return Err(format!("{} bytes are there, not {size}", bytes.len()));
     }
-    Ok((Attachment { key: name_of(key)?.1, kind, content_type, size, modified_at, sha256 }, value))
+    Ok((Attachment { key: name_of(key)?.1, kind, content_type, size, modified_at, version, sha256 }, value))
 }
 
 /// An output stream, and where its bytes are.
@@ -227,7 +229,8 @@ mod tests {
             (AttachmentKind::Uri, None, 77, Value::Inline(b"file:///x".to_vec())),
         ] {
             let (key, content_type, modified_at) = ("né".into(), "a/b".into(), at);
-            let attachment = Attachment { key, kind, content_type, size, modified_at, sha256 };
+            let attachment =
+                Attachment { key, kind, content_type, size, modified_at, version: 1 << 40, sha256 };
             let key = name_row(7, "né");
             encode_attachment(1, &key, (&attachment, &value), &mut out);
             assert_eq!(decode_attachment(1, &key, &out).unwrap(), (attachment, value));

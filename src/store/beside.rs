@@ -2,12 +2,14 @@
 
 use super::Store;
 use crate::attachment::{Attachment, NewAttachment};
-use crate::error::Error;
+use crate::error::{Error, WriteError};
+use crate::expect::Expect;
 use crate::follow::OutputFollower;
 use crate::output::{Output, OutputCap};
 use crate::progress::{Node, NodeUpdate};
 use crate::report::Reported;
 use crate::tracker::VisitTracker;
+use crate::writer::{Appended, Writer};
 
 /// # Beside the records
 impl Store {
@@ -44,6 +46,97 @@ impl Store {
     pub fn put_node(&self, id: impl AsRef<str>, update: NodeUpdate) -> Result<Reported<Node>, Error> {
         let id = id.as_ref().to_owned();
         self.batch(move |writer| writer.put_node(&id, update.clone()))
+    }
+
+    /// [`put_attachment`](Self::put_attachment), if the execution is as expected.
+    pub fn put_attachment_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        new: NewAttachment,
+    ) -> Result<Attachment, Error> {
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.put_attachment(id, new.clone()))
+    }
+
+    /// [`Writer::delete_attachment`](crate::Writer::delete_attachment) through the group commit, if the execution is as expected.
+    pub fn delete_attachment_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        key: impl AsRef<str>,
+    ) -> Result<bool, Error> {
+        let key = key.as_ref().to_owned();
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.delete_attachment(id, &key))
+    }
+
+    /// [`append_output`](Self::append_output), if the execution is as expected.
+    pub fn append_output_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        name: impl AsRef<str>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Result<Output, Error> {
+        let (name, bytes) = (name.as_ref().to_owned(), bytes.into());
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.append_output(id, &name, &bytes))
+    }
+
+    /// [`Writer::append_output_at`](crate::Writer::append_output_at) through the group commit.
+    pub fn append_output_at(
+        &self,
+        id: impl AsRef<str>,
+        name: impl AsRef<str>,
+        offset: u64,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Result<Appended, Error> {
+        let (id, name, bytes) = (id.as_ref().to_owned(), name.as_ref().to_owned(), bytes.into());
+        self.batch(move |writer| writer.append_output_at(&id, &name, offset, &bytes))
+    }
+
+    /// [`cap_output`](Self::cap_output), if the execution is as expected.
+    pub fn cap_output_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        name: impl AsRef<str>,
+        cap: OutputCap,
+    ) -> Result<Output, Error> {
+        let name = name.as_ref().to_owned();
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.cap_output(id, &name, cap))
+    }
+
+    /// [`Writer::delete_output`](crate::Writer::delete_output) through the group commit, if the execution is as expected.
+    pub fn delete_output_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        name: impl AsRef<str>,
+    ) -> Result<bool, Error> {
+        let name = name.as_ref().to_owned();
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.delete_output(id, &name))
+    }
+
+    /// [`put_node`](Self::put_node), if the execution is as expected.
+    pub fn put_node_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        update: NodeUpdate,
+    ) -> Result<Reported<Node>, Error> {
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.put_node(id, update.clone()))
+    }
+
+    fn batch_if<T: Send + 'static>(
+        &self,
+        id: &str,
+        expect: &Expect,
+        write: impl Fn(&mut Writer<'_>, &str) -> Result<T, WriteError> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (id, expect) = (id.to_owned(), expect.clone());
+        self.batch(move |writer| {
+            writer.expect(&id, &expect)?;
+            write(writer, &id)
+        })
     }
 
     /// Counts who is visited, without a write for each visit. See [`VisitTracker`].

@@ -32,29 +32,30 @@ impl Writer<'_> {
     ) -> Result<Attachment, WriteError> {
         let number = self.existing(id.as_ref())?;
         check_own(&new.key)?;
-        let attachment = new.build(self.context.clock.now())?;
+        let mut attachment = new.build(self.context.clock.now())?;
         let before = self.replaced(number, &attachment.key)?;
         self.storing(|w| {
             if let Some(Some(blob)) = before {
                 w.remove_blob(blob)?;
             }
-            w.put_value(number, &attachment, new.value)?;
+            w.put_value(number, &mut attachment, new.value)?;
             w.put_totals()
         })?;
         Ok(attachment)
     }
 
-    /// Writes an attachment where there is none of its key.
+    /// Writes an attachment where there is none of its key, and gives it its version.
     pub(super) fn put_value(
         &mut self,
         number: u64,
-        attachment: &Attachment,
+        attachment: &mut Attachment,
         value: Vec<u8>,
     ) -> Result<(), StorageError> {
+        attachment.version = self.next_blob();
         let value = if value.len() <= INLINE_VALUE || attachment.kind == AttachmentKind::Uri {
             Value::Inline(value)
         } else {
-            let blob = self.next_blob();
+            let blob = attachment.version;
             let mut offset = 0;
             for part in value.chunks(CHUNK) {
                 self.tables.put_chunk(blob, offset, [part, &[]])?;
@@ -99,6 +100,7 @@ impl Writer<'_> {
             content_type: content_type.into(),
             size: 0,
             modified_at: self.context.clock.now(),
+            version: 0,
             sha256: None,
         };
         check_own(&attachment.key)?;
@@ -108,6 +110,7 @@ impl Writer<'_> {
         }
         let before = self.replaced(number, &attachment.key)?;
         let blob = self.next_blob();
+        attachment.version = blob;
         let mut buffer = Vec::with_capacity(CHUNK);
         let value = loop {
             buffer.clear();

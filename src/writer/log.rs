@@ -25,6 +25,37 @@ impl Writer<'_> {
         })
     }
 
+    /// Moves a checkpoint if it is where it is expected to be; `None`: if there is none of this name. Else
+    /// [`WriteError::CheckpointMoved`], with where it is.
+    pub fn set_checkpoint_if(
+        &mut self,
+        name: impl AsRef<str>,
+        expected: Option<ChangeSeq>,
+        seq: ChangeSeq,
+    ) -> Result<(), WriteError> {
+        self.check_checkpoint(name.as_ref(), expected)?;
+        self.set_checkpoint(name, seq)
+    }
+
+    /// Forgets a checkpoint if it is where it is expected to be, else as above.
+    pub fn delete_checkpoint_if(
+        &mut self,
+        name: impl AsRef<str>,
+        expected: ChangeSeq,
+    ) -> Result<(), WriteError> {
+        self.check_checkpoint(name.as_ref(), Some(expected))?;
+        self.delete_checkpoint(name).map(drop)
+    }
+
+    fn check_checkpoint(&self, name: &str, expected: Option<ChangeSeq>) -> Result<(), WriteError> {
+        check_name("checkpoint name", name)?;
+        let found = self.checkpoint(name)?;
+        if found == expected {
+            return Ok(());
+        }
+        Err(WriteError::CheckpointMoved { name: name.to_owned(), expected, found })
+    }
+
     /// Forgets a checkpoint; `false` if there was none of this name.
     pub fn delete_checkpoint(&mut self, name: impl AsRef<str>) -> Result<bool, WriteError> {
         if self.checkpoint(&name)?.is_none() {

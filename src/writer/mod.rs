@@ -4,6 +4,7 @@
 //! still fail after that is the storage; then the transaction is marked as failed and will not be committed.
 
 mod attachments;
+mod expect;
 mod indexes;
 mod links;
 mod log;
@@ -30,7 +31,7 @@ use crate::expect::Expect;
 use crate::id::{ChangeSeq, Incarnation};
 use crate::identity::IDENTITY_KEY;
 use crate::json::Json;
-use crate::reader::{Readable, find, load_to_write, sealed::View};
+use crate::reader::{Readable, load_to_write, sealed::View};
 use crate::redo::Redo;
 use crate::seal::{Link, change_hash, content};
 use crate::tables::{Budget, Found, LabelValues, Live, Tables};
@@ -39,6 +40,7 @@ use crate::time::Timestamp;
 use crate::touch::Touched;
 use crate::waits::Posts;
 
+pub use outputs::Appended;
 pub(crate) use sweep::REMOVAL;
 
 /// Writes to the store within one write transaction. Reads through it see its own writes.
@@ -197,8 +199,8 @@ impl<'t> Writer<'t> {
             w.enter_indexes(&execution.header, number, targets)?;
             w.put_record(number, 1, &execution, true)?;
             w.put_events(number, 0, events, now)?;
-            for (attachment, value) in identity.into_iter().chain(moved) {
-                w.put_value(number, &attachment, value)?;
+            for (mut attachment, value) in identity.into_iter().chain(moved) {
+                w.put_value(number, &mut attachment, value)?;
             }
             let entry = Entry {
                 kind: ChangeKind::Created,
@@ -420,14 +422,6 @@ impl<'t> Writer<'t> {
     /// How many rows were written or removed so far.
     pub(crate) fn rows_written(&self) -> u64 {
         self.tables.rows_written()
-    }
-
-    /// The record of an id, which must exist and be as expected.
-    fn expected(&self, id: &str, expect: &Expect) -> Result<(Place, Execution), WriteError> {
-        expect.check_names(&self.context.lifecycle)?;
-        let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
-        expect.check(&found.header)?;
-        Ok((Place::of(&found), load_to_write(self, found)?))
     }
 
     /// Notes in a header that the clock stands before the store's own last time, if it does.

@@ -142,8 +142,8 @@ impl Writer<'_> {
                 self.remove_blob(blob)?;
             }
         }
-        for (attachment, value) in beside.moved {
-            self.put_value(number, &attachment, value)?;
+        for (mut attachment, value) in beside.moved {
+            self.put_value(number, &mut attachment, value)?;
         }
         Ok(())
     }

@@ -4,8 +4,10 @@ use std::ops::Range;
 
 use super::Writer;
 use super::attachments::CHUNK;
+use crate::beside::read_output;
 use crate::codec::{Doomed, OutputRow};
 use crate::error::{ReadError, StorageError, WriteError};
+use crate::expect::Expect;
 use crate::limits::check_name;
 use crate::output::{Output, OutputCap};
 use crate::reader::sealed::View;
@@ -13,6 +15,29 @@ use crate::touch::Kind;
 
 /// Bytes join the last chunk while that stays below this.
 const JOINED: u64 = 4 * 1024;
+
+/// What [`Writer::append_output_at`] came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// The bytes were appended.
+    New(Output),
+    /// They were there already, from an append before.
+    Repeated(Output),
+}
+
+impl Appended {
+    /// `true` if the bytes were appended.
+    pub fn is_new(&self) -> bool {
+        matches!(self, Appended::New(_))
+    }
+
+    /// The stream as it is now.
+    pub fn output(&self) -> &Output {
+        match self {
+            Appended::New(output) | Appended::Repeated(output) => output,
+        }
+    }
+}
 
 /// # Output streams
 ///
@@ -44,6 +69,34 @@ impl Writer<'_> {
         bytes: impl AsRef<[u8]>,
     ) -> Result<Output, WriteError> {
         self.grow_output(id.as_ref(), name.as_ref(), bytes.as_ref(), None)
+    }
+
+    /// Appends bytes to an output stream if exactly so many were appended before, so that of two writers who go on from the same place one is refused,
+    /// with [`WriteError::Conflict`]; it says how long the stream is.
+    ///
+    /// A repetition is recognised: if the bytes from this offset on are these already, all of them kept, nothing is written. Who does not
+    /// know whether an append was done does it again. Costs reading as many bytes where the stream goes on behind the offset.
+    pub fn append_output_at(
+        &mut self,
+        id: impl AsRef<str>,
+        name: impl AsRef<str>,
+        offset: u64,
+        bytes: impl AsRef<[u8]>,
+    ) -> Result<Appended, WriteError> {
+        let (id, name, bytes) = (id.as_ref(), name.as_ref(), bytes.as_ref());
+        let number = self.existing(id)?;
+        check_name("output name", name)?;
+        if let Some(row) = self.tables.output(number, name)?
+            && !bytes.is_empty()
+            && row.output.length >= offset.saturating_add(bytes.len() as u64)
+        {
+            let known = read_output(self, &row, offset, bytes.len());
+            if known.is_ok_and(|known| known.offset == offset && known.bytes == bytes) {
+                return Ok(Appended::Repeated(row.output));
+            }
+        }
+        self.expect(id, &Expect::any().output_length(name, offset))?;
+        self.grow_output(id, name, bytes, None).map(Appended::New)
     }
 
     /// Says how much of an output stream is kept, from now on; makes the stream if there is none of the name.

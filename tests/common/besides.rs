@@ -239,6 +239,10 @@ impl Stream {
 }
 
 impl Beside {
+    pub fn output_length(&self, name: &str) -> u64 {
+        self.outputs.get(name).map_or(0, |stream| stream.bytes.len() as u64)
+    }
+
     /// `false` if the report is late.
     fn put(&mut self, name: &str, size: u8, now: i64, execution_ended: bool) -> bool {
         let state = [NodeState::Running, NodeState::Finished, NodeState::Failed, NodeState::Skipped]

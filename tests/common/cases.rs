@@ -65,11 +65,11 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 events,
             }
         ),
-        8 => (0..16u8, 0..16u8, 0..26u8, any::<u16>(), 0..10u8, events.clone()).prop_map(
+        8 => (0..16u8, 0..22u8, 0..26u8, any::<u16>(), 0..10u8, events.clone()).prop_map(
             |(id, want, state, edits, payload, events)| Op::Update { id, want, state, edits, payload, events }
         ),
-        2 => (0..16u8, 0..16u8, events).prop_map(|(id, want, events)| Op::Append { id, want, events }),
-        2 => (0..16u8, 0..16u8).prop_map(|(id, want)| Op::Delete { id, want }),
+        2 => (0..16u8, 0..22u8, events).prop_map(|(id, want, events)| Op::Append { id, want, events }),
+        2 => (0..16u8, 0..22u8).prop_map(|(id, want)| Op::Delete { id, want }),
         1 => (0..4u8, 0..220u8).prop_map(|(name, seq)| Op::SetCheckpoint { name, seq }),
         1 => (0..4u8).prop_map(|name| Op::DeleteCheckpoint { name }),
         1 => (0..220u8).prop_map(|seq| Op::Trim { seq }),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use execstore::{ChangeKind, ExecutionId, InputError, Lifecycle, Revision, State, WriteError};
+use execstore::{ChangeKind, ExecutionId, InputError, Lifecycle, Mismatch, Revision, State, WriteError};
 
 use crate::besides::Beside;
 use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Targets, Want};
@@ -251,10 +251,37 @@ impl Model {
         want.states.iter().chain(&want.not_states).try_for_each(|name| known(name))?;
         let number = self.number(id).ok_or_else(|| WriteError::NotFound { id: id.into() })?;
         let rec = &*self.records[&number];
-        let holds = (want.states.is_empty() || want.states.contains(&rec.state))
-            && !want.not_states.contains(&rec.state)
-            && want.revision.is_none_or(|revision| revision == rec.revision);
-        if holds {
+        let mut mismatches = Vec::new();
+        if (!want.states.is_empty() && !want.states.contains(&rec.state))
+            || want.not_states.contains(&rec.state)
+        {
+            mismatches.push(Mismatch::State { found: lifecycle_state(&rec.state) });
+        }
+        if let Some(revision) = want.revision.filter(|revision| *revision != rec.revision) {
+            mismatches
+                .push(Mismatch::Revision { expected: Revision(revision), found: Revision(rec.revision) });
+        }
+        if let Some(expected) = want.event_count.filter(|events| *events != rec.events) {
+            mismatches.push(Mismatch::EventCount { expected, found: rec.events });
+        }
+        if let Some((key, expected)) = &want.label {
+            let expected = expected.as_deref().map(Into::into);
+            let found = rec.labels.get(key.as_str()).cloned();
+            if expected != found {
+                mismatches.push(Mismatch::Label { key: key.as_str().into(), expected, found });
+            }
+        }
+        if let Some((name, expected)) = &want.output {
+            let found = self.beside.get(&number).map_or(0, |beside| beside.output_length(name));
+            if found != *expected {
+                mismatches.push(Mismatch::OutputLength {
+                    name: name.as_str().into(),
+                    expected: *expected,
+                    found,
+                });
+            }
+        }
+        if mismatches.is_empty() {
             return Ok((number, rec.clone()));
         }
         Err(WriteError::Conflict {
@@ -262,6 +289,7 @@ impl Model {
             expected: Box::new(want.expect()),
             actual_state: lifecycle_state(&rec.state),
             actual_revision: Revision(rec.revision),
+            mismatches,
         })
     }
 

@@ -102,6 +102,15 @@ fn want(model: &Model, id: &str, kind: u8) -> Want {
         13 => want.revision = Some(1),
         14 => (want.states, want.revision) = (vec![now], Some(revision)),
         15 => (want.not_states, want.revision) = (vec![now], Some(revision)),
+        16 => want.event_count = model.get(id).map(|rec| rec.events),
+        17 => (want.event_count, want.revision) = (Some(1), Some(revision)),
+        18 => want.label = Some(("k".into(), Some("v".into()))),
+        19 => want.label = Some(("l".into(), None)),
+        20 => want.output = Some(("stdout".into(), 0)),
+        21 => {
+            let beside = model.number(id).and_then(|number| model.beside.get(&number));
+            want.output = Some(("a".into(), beside.map_or(0, |beside| beside.output_length("a"))));
+        }
         _ => {}
     }
     want

@@ -128,14 +128,30 @@ pub struct Want {
     pub states: Vec<String>,
     pub not_states: Vec<String>,
     pub revision: Option<u64>,
+    pub event_count: Option<u64>,
+    pub label: Option<(String, Option<String>)>,
+    pub output: Option<(String, u64)>,
 }
 
 impl Want {
     pub fn expect(&self) -> Expect {
-        let expect = Expect::any().not_states(&self.not_states);
-        let expect = if self.states.is_empty() { expect } else { expect.states(&self.states) };
-        match self.revision {
-            Some(revision) => expect.revision(revision),
+        let mut expect = Expect::any().not_states(&self.not_states);
+        if !self.states.is_empty() {
+            expect = expect.states(&self.states);
+        }
+        if let Some(revision) = self.revision {
+            expect = expect.revision(revision);
+        }
+        if let Some(events) = self.event_count {
+            expect = expect.event_count(events);
+        }
+        expect = match &self.label {
+            Some((key, Some(value))) => expect.label(key, value),
+            Some((key, None)) => expect.no_label(key),
+            None => expect,
+        };
+        match &self.output {
+            Some((name, bytes)) => expect.output_length(name, *bytes),
             None => expect,
         }
     }
