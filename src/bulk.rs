@@ -11,6 +11,7 @@ use crate::execution::{Header, Update};
 use crate::expect::Expect;
 use crate::fingerprint::Fingerprint;
 use crate::history::rows;
+use crate::id::ExecutionId;
 use crate::limits::check_name;
 use crate::page::{Cursor, Place};
 use crate::query::{OrderBy, Query};
@@ -44,6 +45,8 @@ pub struct BulkReport {
     /// The first row of an index that could not be read: it may have stood for executions that the query would find, and that were
     /// left out. [`Store::verify`](crate::Store::verify) says more.
     pub damaged: Option<String>,
+    /// The last execution that it came to, in this run: it is through with those that were created before.
+    pub last: Option<ExecutionId>,
     /// The progress callback stopped it. A [named](Bulk::name) operation goes on when it is run again.
     pub stopped: bool,
 }
@@ -59,7 +62,8 @@ type Progress<'p> = Box<dyn FnMut(&BulkReport) -> ControlFlow<()> + 'p>;
 /// An operation on whatever a query finds; made by [`Store::bulk`](crate::Store::bulk).
 ///
 /// It goes through the executions in the order of creation, whatever the query's order, up to the last one that there
-/// was when it began, at most as many as the query's limit: the oldest of what it finds. A limit in another order than that of
+/// was when it began, and changes at most as many as the query's limit: the oldest of what it finds, those that refuse not
+/// counted. It searches on a snapshot, where nobody waits for it, and looks at each again when it writes. A limit in another order than that of
 /// creation would choose others than it seems to, and is refused; so is a cursor. Each transaction has a bounded number of them; others write in
 /// between. Each change is in the change log like any other.
 ///
@@ -262,24 +266,40 @@ impl<'p> Bulk<'p> {
         report: &mut BulkReport,
         limit: u64,
     ) -> Result<bool, Error> {
-        let txn = WriteTxn::new(self.shared.clone(), "a bulk operation")?;
         let mut next = *place;
+        let left = limit.saturating_sub(next.done);
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch);
+        // The search may be long, so it is made where nobody waits for it; what it found is looked at again below.
+        let (found, exhausted) = find(&ReadTxn::new(self.shared.clone())?, query, &next, most, report)?;
+        if found.is_empty() && saved.is_none() {
+            return Ok(true);
+        }
+        let txn = WriteTxn::new(self.shared.clone(), "a bulk operation")?;
         let ended;
         {
             let mut writer = txn.writer()?;
+            let now = writer.context().clock.now();
             if let Some(name) = &self.name
                 && writer.tables().bulk(name)? != saved
             {
                 return Err(taken("an operation of this name is running, or was forgotten meanwhile"));
             }
-            let left = limit.saturating_sub(next.done + next.refused);
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch);
-            let (found, exhausted) = find(&writer, query, &next, most, self.trusted, report)?;
             let (many, wrote, rows) = (found.len(), writer.written(), writer.rows_written());
             let mut seen = 0;
-            for (number, row) in found {
+            for number in found {
                 seen += 1;
                 next.after = number;
+                let row = match writer.tables().execution(number, &writer.context().lifecycle) {
+                    Ok(Some(row)) if query.matches(&row.header) => Ok(row),
+                    // It has changed, or gone, since it was found.
+                    Ok(_) => continue,
+                    Err(error) => Err(WriteError::from(error)),
+                };
+                let row = row.and_then(|row| {
+                    report.last = Some(row.header.id.clone());
+                    let doubt = if self.trusted { None } else { doubt(query, &row.header, now) };
+                    doubt.map_or(Ok(row), Err)
+                });
                 match row.and_then(|row| apply(&mut writer, row, act, &self.expect)) {
                     Ok(()) => next.done += 1,
                     Err(WriteError::Storage(error)) => return Err(error.into()),
@@ -292,7 +312,7 @@ impl<'p> Bulk<'p> {
                     break;
                 }
             }
-            ended = seen == many && (exhausted || next.done + next.refused >= limit);
+            ended = seen == many && (exhausted || next.done >= limit);
             match &self.name {
                 Some(name) if ended => drop(writer.end_bulk(name)?),
                 Some(name) => writer.save_bulk(name, &next)?,
@@ -307,22 +327,18 @@ impl<'p> Bulk<'p> {
     }
 }
 
-type Candidate = (u64, Result<Found, WriteError>);
-
-/// The next executions that the query finds, by number; and `true` if there are no more.
+/// The numbers of the next executions that the query finds; and `true` if there are no more.
 fn find(
-    writer: &Writer<'_>,
+    reader: &ReadTxn,
     query: &Query,
     place: &BulkPlace,
     most: usize,
-    trusted: bool,
     report: &mut BulkReport,
-) -> Result<(Vec<Candidate>, bool), Error> {
+) -> Result<(Vec<u64>, bool), Error> {
     let mut query = query.clone();
-    let now = writer.context().clock.now();
     if place.after > 0 {
         query.after = Some(Cursor {
-            store: writer.context().incarnation,
+            store: reader.context().incarnation,
             query: query.fingerprint(),
             order: OrderBy::Created,
             newest_first: false,
@@ -330,18 +346,14 @@ fn find(
         });
     }
     let mut found = Vec::new();
-    for row in rows(writer, &query, true)? {
+    for row in rows(reader, &query, false)? {
         if found.len() >= most {
             return Ok((found, false));
         }
         match (row.place, row.found) {
             (Some(at), _) if at.number > place.end => return Ok((found, true)),
             (_, Err(ReadError::Storage(error))) => return Err(error.into()),
-            (Some(at), Ok(row)) => {
-                let doubt = if trusted { None } else { doubt(&query, &row.header, now) };
-                found.push((at.number, doubt.map_or(Ok(row), Err)));
-            }
-            (Some(at), Err(error)) => found.push((at.number, Err(error.into()))),
+            (Some(at), _) => found.push(at.number),
             (None, Err(error)) => report.damage(&error),
             (None, Ok(_)) => {}
         }

@@ -257,3 +257,69 @@ fn one_of_a_name_runs_at_a_time() {
         assert_eq!(execution.unwrap().revision.get(), 2, "once each");
     }
 }
+
+#[test]
+fn an_oldest_part_that_always_refuses_does_not_keep_the_rest_from_its_turn() {
+    let store = TestStore::new();
+    for n in 0..30 {
+        // The first twenty have ended, and refuse.
+        let state = if n < 20 { "Failed" } else { "Completed" };
+        store
+            .write(|w| {
+                w.create(NewExecution::new("j").id(n.to_string()).state("Running"), &[])?;
+                if n < 20 {
+                    w.update(n.to_string(), &Expect::any(), Update::to(state), &[]).map(drop)
+                } else {
+                    Ok(())
+                }
+            })
+            .unwrap();
+    }
+    let report = store.bulk(Query::new().limit(5)).batch(4).update(Update::to("Completed"), &[]).unwrap();
+    assert_eq!((report.changed, report.refused), (5, 20));
+    assert_eq!(report.last.unwrap(), "24");
+    assert!(report.first_refusal.is_some());
+}
+
+#[test]
+fn a_search_that_finds_nothing_is_no_write() {
+    let store = TestStore::new();
+    for n in 0..10 {
+        store.create_execution(NewExecution::new("j").id(n.to_string()), &[]).unwrap();
+    }
+    // Another one holds the turn to write: nothing here waits for it.
+    let (held, hold) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let store = &store;
+        scope.spawn(move || {
+            let txn = store.begin_write().unwrap();
+            held.send(()).unwrap();
+            let _ = ended.recv();
+            drop(txn);
+        });
+        hold.recv().unwrap();
+        let none = store.bulk(Query::new().job("other")).delete().unwrap();
+        assert_eq!((none.found, none.changed), (0, 0));
+        drop(end);
+    });
+}
+
+#[test]
+fn what_changes_between_the_search_and_the_write_is_looked_at_again() {
+    let store = TestStore::new();
+    for n in 0..200 {
+        store.create_execution(NewExecution::new("j").label("keep", "no").id(n.to_string()), &[]).unwrap();
+    }
+    let changed: u64 = std::thread::scope(|scope| {
+        let bulk =
+            scope.spawn(|| store.bulk(Query::new().label("keep", "no")).batch(3).delete().unwrap().changed);
+        for n in (0..200).rev() {
+            // Gone already, or kept from now on.
+            let _ = store.update(n.to_string(), &Expect::any(), Update::new().label("keep", "yes"), &[]);
+        }
+        bulk.join().unwrap()
+    });
+    let kept = store.read(|r| r.count_matching(&Query::new().label("keep", "yes"))).unwrap();
+    assert_eq!((changed + kept, store.read(|r| r.count_matching(&Query::new())).unwrap()), (200, kept));
+}
