@@ -97,7 +97,7 @@ fn pair_up<V: Values>(target: &mut Nodes<'_>, whole: bool, patch: &mut Nodes<'_>
     let mut pairs = vec![(whole.then_some(0), 0)];
     let mut keys = Keys::default();
     while let Some((into, from)) = pairs.pop() {
-        keys.begin(patch.members_of(from).take(FEW + 1).count());
+        keys.begin(patch.members_of(from).count());
         let mut next = patch.first_in(from);
         while let Some((key, value)) = next {
             if let Some(earlier) = keys.put(unquoted(patch.text(key)), value) {
@@ -146,9 +146,9 @@ type Met = Option<u32>;
 const FEW: usize = 8;
 
 impl<'t> Keys<'t> {
-    /// For an object of so many members, if it is not more than a few.
+    /// For an object of so many members.
     fn begin(&mut self, members: usize) {
-        self.many = (members > FEW).then(HashMap::new);
+        self.many = (members > FEW).then(|| HashMap::with_capacity(members));
     }
 
     /// Gives the value that had the key before.
