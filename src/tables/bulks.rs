@@ -13,10 +13,17 @@ impl<S: Source> Tables<S> {
         Ok(found.transpose().map_err(|reason| damaged(Tag::Bulks, key, reason))?)
     }
 
-    /// The names of all of them, damaged ones too.
+    /// The names of all of them, also where how far they are cannot be read. One that is no text is damaged, and would name
+    /// another if it were made one.
     pub(crate) fn bulk_names(&self) -> Result<Vec<String>, ReadError> {
         let rows = self.raw(Tag::Bulks)?;
-        rows.map(|row| row.map(|(key, _)| String::from_utf8_lossy(&key).into_owned())).collect()
+        let name = |key: Vec<u8>| {
+            String::from_utf8(key).map_err(|error| {
+                let reason = format!("the name is not UTF-8: {error}");
+                damaged(Tag::Bulks, error.as_bytes(), reason).into()
+            })
+        };
+        rows.map(|row| row.and_then(|(key, _)| name(key))).collect()
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::links::Targets;
 use super::{Place, Writer};
 use crate::change::Change;
-use crate::codec::{BLOCK, Lasts, Span, SpanKind, block_of, label};
+use crate::codec::{BLOCK, Lasts, Span, SpanKind, block_of, label, label_prefix};
 use crate::error::{ReadError, StorageError};
 use crate::execution::Header;
+use crate::schema::Tag;
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -116,8 +117,13 @@ impl Writer<'_> {
             None => match self.tables.label_counts(key, value) {
                 Ok(counts) => counts,
                 Err(ReadError::Storage(error)) => return Err(error),
-                // `verify` tells of a damaged counter; it does not keep its executions from being written.
-                Err(_) => Vec::new(),
+                // A damaged counter does not keep its executions from being written, and it is what says which of them a query
+                // looks at: it is made again from its rows, among which this change is already.
+                Err(_) => {
+                    let counts = self.recounted(key, value)?;
+                    self.label_counts.insert(row, counts);
+                    return Ok(());
+                }
             },
         };
         let place = usize::from(state);
@@ -129,6 +135,24 @@ impl Writer<'_> {
         }
         self.label_counts.insert(row, counts);
         Ok(())
+    }
+
+    /// How many rows a label has in each state. Those that cannot be read count too.
+    fn recounted(&self, key: &str, value: &str) -> Result<Vec<u64>, StorageError> {
+        let mut counts = Vec::new();
+        for (state, _) in (0u8..).zip(self.context.lifecycle.states()) {
+            let mut count = 0;
+            for row in
+                self.tables.index_rows(Tag::Labels, &label_prefix(key, value, state), &(0..=u64::MAX))?
+            {
+                match row {
+                    Err(ReadError::Storage(error)) => return Err(error),
+                    _ => count += 1,
+                }
+            }
+            counts.push(count);
+        }
+        Ok(counts)
     }
 
     /// An execution that changes is not settled any more.
@@ -144,8 +168,8 @@ impl Writer<'_> {
         match self.tables.execution(change.number, &self.context.lifecycle) {
             Ok(found) => Ok(found.is_some_and(|found| found.last_change == change.seq.0)),
             Err(ReadError::Storage(error)) => Err(error),
-            // A record that cannot be read is in no list.
-            Err(_) => Ok(false),
+            // Each of its changes may be the last of a record that cannot be read, and lists must come upon it.
+            Err(_) => Ok(true),
         }
     }
 
