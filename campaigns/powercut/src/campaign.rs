@@ -114,9 +114,10 @@ fn can_run(kinds: &[Kind]) -> Outcome<()> {
 }
 
 fn bench() -> Outcome<Bench> {
-    let scratch = scratch().map_err(|error| format!("no mounts of our own can be made here: {error}"))?;
+    let (scratch, anchor) =
+        scratch().map_err(|error| format!("no mounts of our own can be made here: {error}"))?;
     let disks = Disks::mount(&scratch.join("disks")).map_err(|error| format!("FUSE: {error}"))?;
-    Ok(Bench { disks, scratch })
+    Ok(Bench { disks, scratch, _anchor: anchor })
 }
 
 fn run(wanted: &Wanted) -> Outcome<bool> {

@@ -1,11 +1,12 @@
 //! Mounts that end with their guards. Everything is done by the system's own commands, in processes of their own.
 //!
 //! This process serves the disks, so it must never itself wait for a file system that lies on one: killed while it does, it could
-//! not end, and neither could the file system. For the same reason nothing here is needed to clean up: the mounts lie in
-//! a mount namespace of this process and its children, and loop devices go with their last mount.
+//! not end, and neither could the file system. So nothing here is needed to clean up: the mounts lie in a mount namespace, loop devices go
+//! with their last mount, and another process, that waits for nothing but the end of this one, is the last in the namespace.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::mount::{MsFlags, mount};
@@ -13,17 +14,48 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::work::Outcome;
 
+/// The process that keeps the mounts until this one has let go of the disks, however it ends.
+pub struct Anchor(Child);
+
+impl Anchor {
+    fn drop_in() -> Outcome<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        // In a group of its own: an interrupt from the terminal is not for it.
+        command
+            .arg("anchor")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        Ok(Self(command.spawn()?))
+    }
+
+    /// What it does.
+    pub fn hold() {
+        // The pipe ends with the process at its other end.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    }
+}
+
+impl Drop for Anchor {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
 /// Gives this process and its children mounts of their own, and an empty folder in memory.
-pub fn scratch() -> Outcome<PathBuf> {
+pub fn scratch() -> Outcome<(PathBuf, Anchor)> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    let anchor = Anchor::drop_in()?;
     let folder = Path::new("/mnt");
     mount(Some("powercut"), folder, Some("tmpfs"), MsFlags::empty(), Some("mode=0700"))?;
     for name in ["disks", "live", "cut", "over", "again", "lower", "images"] {
         std::fs::create_dir(folder.join(name))?;
     }
-    Ok(folder.to_owned())
+    Ok((folder.to_owned(), anchor))
 }
 
 /// A mounted file system.

@@ -10,7 +10,7 @@ use crate::dice::Dice;
 use crate::disk::Image;
 use crate::fs::Kind;
 use crate::fuse::{Cut, Disks};
-use crate::mount::{Mounted, run};
+use crate::mount::{Anchor, Mounted, run};
 use crate::work::{Found, Job, Mode, Outcome, prepare_lower};
 
 /// When nothing comes to the disk for so long, the power is cut there and then.
@@ -46,6 +46,7 @@ pub enum Verdict {
 pub struct Bench {
     pub disks: Disks,
     pub scratch: PathBuf,
+    pub _anchor: Anchor,
 }
 
 impl Bench {
