@@ -10,7 +10,7 @@ use crate::limits::{LongTexts, MAX_MESSAGE, MAX_NAME};
 use crate::text::Text;
 use crate::time::Timestamp;
 
-/// An execution to be created.
+/// An execution to be created. Of several calls for the same part, or for a label of the same key, the last one counts.
 ///
 /// ```
 /// use execstore::{Desired, ExecutionId, Json, NewExecution};

@@ -54,7 +54,8 @@ pub(crate) enum PayloadEdit {
     Merge(Json),
 }
 
-/// What to change of an execution. Every part is left, set or cleared; nothing is merged by guess.
+/// What to change of an execution. Every part is left, set or cleared; nothing is merged by guess. Of several calls for the same
+/// part the last one counts, those for the payload among them: a merge after a replacement, or after another merge, takes its place.
 ///
 /// ```
 /// use execstore::{Desired, Json, Update};
