@@ -61,8 +61,9 @@ pub(crate) fn commit(
         },
     };
     shared.forget_snapshot();
-    if let Err(CommitError::RolledBack(reason) | CommitError::Unknown(reason)) = &result {
-        shared.poison(reason);
+    match &result {
+        Ok(()) => drop(shared.freed.fetch_add(redo.freed as u64, Ordering::Relaxed)),
+        Err(CommitError::RolledBack(reason) | CommitError::Unknown(reason)) => shared.poison(reason),
     }
     result
 }

@@ -39,6 +39,11 @@ impl Grounds {
         Self { folder: Mutex::new(folder), anchored, path, read_only, process: Process::this() }
     }
 
+    /// How long the file is now, where it has a path.
+    pub(crate) fn file_len(&self) -> Option<u64> {
+        std::fs::metadata(self.path.as_ref()?).ok().map(|found| found.len())
+    }
+
     pub(crate) fn is_read_only(&self) -> bool {
         self.read_only
     }

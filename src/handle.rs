@@ -15,13 +15,19 @@ pub(crate) struct LastHandle {
     /// The caller has got hold of the database, and may have a write transaction open.
     lent: AtomicBool,
     process: Process,
+    compact: AtomicBool,
 }
 
 impl LastHandle {
     /// The database is lent from the start if somebody else can get at it.
     pub(crate) fn new(db: Arc<Database>) -> Self {
         let lent = Arc::strong_count(&db) > 1 || Arc::weak_count(&db) > 0;
-        Self { db: Some(db), lent: AtomicBool::new(lent), process: Process::this() }
+        Self {
+            db: Some(db),
+            lent: AtomicBool::new(lent),
+            process: Process::this(),
+            compact: AtomicBool::new(false),
+        }
     }
 
     /// A further hold, to be let go of before this one. `None` only while this one is being dropped.
@@ -38,6 +44,13 @@ impl LastHandle {
     }
 }
 
+impl LastHandle {
+    /// Has the file compacted when it is let go of.
+    pub(crate) fn compact(&self) {
+        self.compact.store(true, Ordering::Release);
+    }
+}
+
 impl Drop for LastHandle {
     fn drop(&mut self) {
         if self.process.is_another() {
@@ -45,7 +58,7 @@ impl Drop for LastHandle {
             std::mem::forget(self.db.take());
             return;
         }
-        let Some(db) = self.db.take().and_then(Arc::into_inner) else { return };
+        let Some(mut db) = self.db.take().and_then(Arc::into_inner) else { return };
         if *self.lent.get_mut() {
             // To begin a write here could wait for ever. redb closes once the caller's transaction ends.
             let _ = let_go(db);
@@ -54,7 +67,11 @@ impl Drop for LastHandle {
         // A close commits. On a damaged file that may panic, and panic again in unwinding, which would end
         // the process. So the commit comes first, where a panic can be caught, and a database that panicked
         // is not closed at all. The next open repairs the file, as after a crash.
-        let sound = shield(|| db.begin_write()).and_then(commit_whole);
+        let mut sound = shield(|| db.begin_write()).and_then(commit_whole);
+        if sound.is_ok() && *self.compact.get_mut() {
+            // Pages move down and the file ends behind the last one. It is whole after each of redb's commits.
+            sound = shield(|| db.compact().map(drop).map_err(redb::Error::from));
+        }
         match sound {
             Err(StorageError::Panicked { .. }) => std::mem::forget(db),
             _ => {

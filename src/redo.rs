@@ -15,6 +15,8 @@ pub(crate) struct Redo {
     pub(crate) heads: (u64, u64),
     /// What those who wait for changes go by.
     pub(crate) touched: Touched,
+    /// Bytes of values that were replaced or removed.
+    pub(crate) freed: usize,
     /// Rows of what was deleted wait to be removed.
     pub(crate) waits: bool,
     /// The writes: see `Tables::redo`.

@@ -1,6 +1,7 @@
 //! What the handles and transactions of one store share.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) grounds: Grounds,
     /// What those who wait for changes have ever named.
     pub(crate) listening: Listening,
+    /// Bytes of values that were replaced or removed since the store was opened.
+    pub(crate) freed: AtomicU64,
     poisoned: AtomicBool,
     /// Why it is.
     reason: Mutex<Option<StorageError>>,
@@ -73,6 +76,7 @@ impl Shared {
             held_back: AtomicUsize::new(0),
             grounds,
             listening: Listening::default(),
+            freed: AtomicU64::new(0),
             poisoned: AtomicBool::new(false),
             reason: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -232,6 +236,14 @@ impl Shared {
         !self.last.is_lent() || when_writable(self.db.clone(), |txn| txn.map(roll_back)).is_ok()
     }
 
+    /// So much was replaced or removed since the store was opened that the file may be far larger than what is in it. A large file is
+    /// left as it is, since to compact it takes long.
+    fn is_worth_compacting(&self) -> bool {
+        let len = self.grounds.file_len().unwrap_or(0);
+        let freed = self.freed.load(Ordering::Relaxed);
+        (COMPACTED.contains(&len)) && freed > len / 16
+    }
+
     /// Makes the file whole and takes the journal away. After an error the file is left as it is: the next
     /// open does what the journal says.
     pub(crate) fn finish(&self) -> Result<(), StorageError> {
@@ -254,9 +266,14 @@ impl Drop for Shared {
             return;
         }
         // Nobody is left to hear of an error; the next open does what was not done.
-        let _ = self.finish();
+        if self.finish().is_ok() && self.is_worth_compacting() {
+            self.last.compact();
+        }
     }
 }
+
+/// How large a file is that is compacted when it is closed: below there is little to gain, above it takes longer than a close may.
+const COMPACTED: RangeInclusive<u64> = 4 << 20..=256 << 20;
 
 /// How long to wait between the first attempts to begin a write beside a caller's own.
 const SHORT: [Duration; 3] =

@@ -4,7 +4,7 @@ mod common;
 
 use common::{TestStore, json};
 use execstore::redb::Durability;
-use execstore::{Expect, Json, NewExecution, Store, Update, WriteError, Writer};
+use execstore::{Expect, Json, NewExecution, Readable, Store, Update, WriteError, Writer};
 
 fn payload(n: u64) -> Json {
     json(&format!("{{\"fill\":\"{}\"}}", format!("{n:010}").repeat(80)))
@@ -12,6 +12,11 @@ fn payload(n: u64) -> Json {
 
 fn file(store: &TestStore) -> u64 {
     std::fs::metadata(store.path()).unwrap().len()
+}
+
+/// The same without what the journal's region takes, whatever is in it.
+fn image(store: &TestStore) -> u64 {
+    file(store) - file(&TestStore::new())
 }
 
 /// What the rows take.
@@ -51,4 +56,32 @@ fn a_store_that_updates_does_not_keep_a_third_copy() {
     }
     let (file, stored) = (file(&store), stored(&store));
     assert!(file < stored * 7 / 2, "{} KiB for {} KiB", file / 1024, stored / 1024);
+}
+
+#[test]
+fn a_close_gives_back_what_updates_and_deletions_have_left() {
+    let mut store = created(10_000);
+    for n in 0..10_000u64 {
+        lazily(&store, |w| {
+            let id = (n * 7_919 % 10_000).to_string();
+            w.update(id, &Expect::any(), Update::new().payload(payload(n)), &[]).map(drop)
+        });
+    }
+    store.reopen();
+    let (len, live) = (image(&store), stored(&store));
+    assert!(len < live * 3 / 2 + (1 << 20), "{} KiB for {} KiB", len / 1024, live / 1024);
+
+    let head = store.begin_read().unwrap().head().unwrap();
+    for batch in 0..10u64 {
+        lazily(&store, |w| {
+            let mut gone = (batch * 1_000..(batch + 1) * 1_000).filter(|n| n % 10 > 0);
+            gone.try_for_each(|n| w.delete(n.to_string(), &Expect::any()).map(drop))
+        });
+    }
+    store.write(|w| w.trim_changes(head)).unwrap();
+    store.maintain().unwrap();
+    store.reopen();
+    let (len, live) = (image(&store), stored(&store));
+    // What is left lies in pages that are half full.
+    assert!(len < live * 9 / 4 + (1 << 20), "{} KiB for {} KiB", len / 1024, live / 1024);
 }

@@ -147,6 +147,8 @@ pub struct Tables<S: Source> {
     written: usize,
     /// Rows that were written or removed.
     rows_written: u64,
+    /// Bytes of the values that were replaced.
+    replaced: usize,
     /// Rows that were removed, and the bytes of their values.
     removed: (u64, usize),
     /// Room for the value that is being encoded.
@@ -232,6 +234,7 @@ impl<S: Source> Tables<S> {
             sum: None,
             written: 0,
             rows_written: 0,
+            replaced: 0,
             removed: (0, 0),
             scratch: Vec::new(),
         }
@@ -330,10 +333,16 @@ impl Tables<Live<'_>> {
             key: K::SelfType<'_>,
             value: &[u8],
             old: Old<'_>,
-        ) -> Result<(), StorageError> {
+        ) -> Result<usize, StorageError> {
             slot.get(source)?;
             match slot.table.get_mut() {
-                Some(table) => shield(|| table.insert(key, value).map(|was| old.take(was))),
+                Some(table) => shield(|| {
+                    table.insert(key, value).map(|was| {
+                        let bytes = was.as_ref().map_or(0, |was| was.value().len());
+                        old.take(was);
+                        bytes
+                    })
+                }),
                 None => Err(bad_redo()),
             }
         }
@@ -345,7 +354,7 @@ impl Tables<Live<'_>> {
                 insert(&mut self.$table, source, in_form!($form, key), value, old)
             };
         }
-        on_table!(tag, insert_into)?;
+        self.replaced += on_table!(tag, insert_into)?;
         if let Some(mut sum) = sum {
             sum.add(row_hash(tag as u8, key, value));
             self.sum = Some(sum);
@@ -440,6 +449,11 @@ impl Tables<Live<'_>> {
 
     pub(crate) fn rows_written(&self) -> u64 {
         self.rows_written
+    }
+
+    /// How many bytes of values were replaced or removed so far.
+    pub(crate) fn freed(&self) -> usize {
+        self.replaced + self.removed.1
     }
 
     /// How many rows were removed so far, and the bytes of their values.
