@@ -23,6 +23,9 @@ use crate::writer::REMOVAL;
 /// The default size of the journal: with the head before it a MiB of each file. See docs/architecture.md for the measurement.
 const DEFAULT_JOURNAL_SIZE: u64 = 1024 * 1024 - 8192;
 
+/// What is kept free on the disk by default.
+const DEFAULT_RESERVE: u64 = 64 * 1024 * 1024;
+
 /// Opens a store with other settings than the defaults; made by [`Store::builder`].
 ///
 /// ```
@@ -47,6 +50,7 @@ pub struct Builder {
     pub(crate) owner: Option<(Option<u32>, Option<u32>)>,
     pub(crate) needs_lock: bool,
     pub(crate) accepted_loss: Option<JournalLoss>,
+    pub(crate) reserve: u64,
     pub(crate) group_commit: GroupCommit,
     pub(crate) retention: LogRetention,
     pub(crate) maintenance: Option<Duration>,
@@ -91,6 +95,7 @@ impl Builder {
             owner: None,
             needs_lock: true,
             accepted_loss: None,
+            reserve: DEFAULT_RESERVE,
             group_commit: GroupCommit::new(),
             retention: LogRetention::new(),
             maintenance: None,
@@ -174,6 +179,17 @@ impl Builder {
     /// notices a second process that opens the file, and the two destroy it: switch it off only where there can be no second one.
     pub fn set_require_lock(&mut self, require: bool) -> &mut Self {
         self.needs_lock = require;
+        self
+    }
+
+    /// How many bytes are to stay free on the disk; 64 MiB by default, 0 for no reserve.
+    ///
+    /// While less is free, what needs more room than before (creations, updates, appends, attachments) is refused with
+    /// [`StorageError::OutOfSpace`](crate::StorageError::OutOfSpace) before anything is written; deletes, trims, checkpoints, closing and opening go on, and
+    /// have the reserve to work with. The free space is looked at before each of these operations, at most every 10 ms. Stores on a caller's
+    /// own storage and attached databases have no reserve.
+    pub fn set_reserve(&mut self, bytes: u64) -> &mut Self {
+        self.reserve = bytes;
         self
     }
 

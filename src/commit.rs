@@ -30,9 +30,24 @@ pub(crate) fn commit(
         roll_back(txn);
         return Ok(());
     }
+    let space = shared.context.space.as_ref();
+    let has_place = || space.map_or(Ok(()), |space| space.to_commit());
+    if redo.grows
+        && let Err(full) = has_place()
+    {
+        // What it wrote is in memory in part. Rolled back, it leaves nothing, and the store goes on.
+        roll_back(txn);
+        return Err(CommitError::RolledBack(full));
+    }
     shared.forget_snapshot();
     let result = match shared.journal() {
-        None => plain(txn, durable),
+        None => match has_place() {
+            Ok(()) => plain(txn, durable),
+            Err(full) => {
+                roll_back(txn);
+                return Err(CommitError::RolledBack(full));
+            }
+        },
         Some(mut journal) => match (&mut *journal, redo.versions, entered || redo.overflowed) {
             (None, ..) => {
                 roll_back(txn);
@@ -44,6 +59,11 @@ pub(crate) fn commit(
                         shared.held_back.fetch_add(redo.body.len(), Ordering::Relaxed);
                         visible_only(txn)
                     }
+                    // Where the disk has no room even for what was written once, as on one that copies on write: nothing was synced.
+                    Err(full @ StorageError::OutOfSpace { .. }) => {
+                        roll_back(txn);
+                        return Err(CommitError::RolledBack(full));
+                    }
                     Err(error) => {
                         // The record may be whole on the disk, although the sync failed.
                         roll_back(txn);
@@ -52,6 +72,15 @@ pub(crate) fn commit(
                 }
             }
             (Some(journal), ..) => {
+                // The first commit of all is redb's own, like any without a journal.
+                let place = match journal.has_begun() {
+                    true => space.map_or(Ok(()), |space| space.to_checkpoint()),
+                    false => has_place(),
+                };
+                if let Err(full) = place {
+                    roll_back(txn);
+                    return Err(CommitError::RolledBack(full));
+                }
                 let result = journal.checkpoint(txn);
                 if result.is_ok() && shared.held_back.swap(0, Ordering::Relaxed) > HELD_BACK {
                     free_pages(shared);

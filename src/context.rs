@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::error::StorageError;
 use crate::id::IdMaker;
 use crate::id::StoreIncarnation;
 use crate::large::LargeValues;
@@ -21,6 +22,20 @@ pub struct Context {
     /// How much of what was deleted one transaction removes.
     pub(crate) removal: u64,
     pub(crate) ids: IdMaker,
+    /// `None` where the storage grows as it likes.
+    pub(crate) space: Option<Arc<dyn Space>>,
+}
+
+/// Room on the disk.
+pub trait Space: Send + Sync {
+    /// Whether a transaction that has written so many bytes may write more: what makes room is not asked.
+    fn for_more(&self, written: u64) -> Result<(), StorageError>;
+
+    /// Whether what was written so far has its place.
+    fn to_commit(&self) -> Result<(), StorageError>;
+
+    /// The same, and whether there is room for what redb has not written yet: of many transactions, that the journal made durable.
+    fn to_checkpoint(&self) -> Result<(), StorageError>;
 }
 
 /// What to do about a parent or a previous attempt that is not in the store; see

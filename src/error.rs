@@ -120,6 +120,16 @@ pub enum StorageError {
         /// What runs.
         what: String,
     },
+    /// The disk is full, or has less room than is kept in reserve. Nothing of this transaction happened, and the store goes on: reads, and
+    /// what makes room (deletes, trims, checkpoints, closing), are let in. Make room, or lower
+    /// [`Builder::set_reserve`](crate::Builder::set_reserve), and try again.
+    #[error("the disk has no room for this: {}{reserve} bytes are kept in reserve; nothing of the transaction happened; make room, delete or trim, or lower `Builder::set_reserve`", .free.map(|free| format!("{free} bytes are free, ")).unwrap_or_default())]
+    OutOfSpace {
+        /// The bytes that are free for this user, where the system tells.
+        free: Option<u64>,
+        /// The bytes that are kept for what makes room.
+        reserve: u64,
+    },
     /// The store was [opened to be read](crate::Builder::open_read_only): nothing was written.
     #[error("the store {} was opened read-only; open it with `Store::open` to write", .path.display())]
     ReadOnly {
@@ -143,12 +153,21 @@ pub enum StorageError {
     Poisoned,
 }
 
+/// The disk, the user's quota or the largest size of a file is at its end.
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 macro_rules! storage_from_redb {
     ($($error:ty),+) => {$(
         impl From<$error> for StorageError {
             fn from(error: $error) -> Self {
                 match redb::Error::from(error) {
                     redb::Error::PreviousIo => StorageError::Poisoned,
+                    redb::Error::Io(error) if is_full(&error) => {
+                        StorageError::OutOfSpace { free: None, reserve: 0 }
+                    }
                     error => StorageError::Database(Arc::new(error)),
                 }
             }

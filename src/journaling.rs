@@ -1,10 +1,10 @@
 //! A store's use of its journal: when a round of it begins, and when it is done again.
 
-use redb::{Database, WriteTransaction};
+use redb::{Database, Durability, WriteTransaction};
 
 use crate::codec::JournalPlace;
 use crate::error::{CommitError, OpenError, ReadError, StorageError};
-use crate::journal::{Broken, Journal};
+use crate::journal::{Broken, Journal, Replayed};
 use crate::tables::{Live, Tables, commit_whole, finish, roll_back, shield};
 
 /// The journal of an open store. Its first round begins with the first commit.
@@ -18,7 +18,7 @@ pub(crate) struct Journaling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
     /// To its end.
-    End,
+    End(Replayed),
     /// To this version, which is all that could be read.
     Hole { version: u64, head: u64 },
 }
@@ -39,7 +39,7 @@ impl Journaling {
     ) -> Result<Reached, OpenError> {
         let version = tables.totals().map_err(open_error)?.version;
         match journal.replay(version, |body| tables.redo(body)) {
-            Ok(_) => Ok(Reached::End),
+            Ok(done) => Ok(Reached::End(done)),
             Err(Broken::Storage(error)) => Err(error.into()),
             Err(Broken::Damaged { reached, reason }) => {
                 let head = tables.totals().map_err(open_error)?.head;
@@ -59,24 +59,37 @@ impl Journaling {
         }
     }
 
-    /// A journal was left open: does what the image lacks again, and goes on with a new round.
+    /// A journal was left open: does what the image lacks again, and goes on with a new round; where the disk is `full`, with the
+    /// one that there is, and the image stays as it is.
     pub(crate) fn recover(
         mut journal: Journal,
         db: &Database,
         accepts: impl FnOnce(Reached, String) -> Result<(), OpenError>,
+        full: impl FnOnce() -> bool,
     ) -> Result<(Self, Reached), OpenError> {
-        let txn = shield(|| db.begin_write())?;
+        let mut txn = shield(|| db.begin_write())?;
         let recovered = {
             let mut tables = Tables::new(Live(&txn));
             Self::redo(&journal, &mut tables, accepts).and_then(|reached| {
+                if let Reached::End(done) = reached
+                    && full()
+                    && journal.resume(done)
+                {
+                    return Ok((reached, None));
+                }
                 let version = tables.totals().map_err(open_error)?.version;
                 let round = journal.prepare_round()?;
                 name_round(&mut tables, round, true)?;
-                Ok((reached, round, version))
+                Ok((reached, Some((round, version))))
             })
         };
         match recovered {
-            Ok((reached, round, version)) => {
+            Ok((reached, None)) => {
+                shield(|| txn.set_durability(Durability::None))?;
+                shield(|| txn.commit())?;
+                Ok((Self { journal, begun: true }, reached))
+            }
+            Ok((reached, Some((round, version)))) => {
                 commit_whole(txn)?;
                 journal.begin_round(round, version);
                 Ok((Self { journal, begun: true }, reached))
@@ -86,6 +99,11 @@ impl Journaling {
                 Err(error)
             }
         }
+    }
+
+    /// Transactions of before may be in the journal alone.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
     }
 
     pub(crate) fn takes(&self, from: u64, body: &[u8]) -> bool {

@@ -23,6 +23,8 @@ pub(crate) struct Redo {
     pub(crate) body: Vec<u8>,
     /// More was written than `body` may hold, so that it holds nothing.
     pub(crate) overflowed: bool,
+    /// An operation wrote what needs more room than before.
+    pub(crate) grows: bool,
     /// A storage error left an operation half done.
     pub(crate) failed: Option<StorageError>,
 }

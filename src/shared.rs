@@ -253,6 +253,10 @@ impl Shared {
             return Err(StorageError::Poisoned);
         }
         let Some(journal) = journal else { return Ok(()) };
+        if self.context.space.as_ref().is_some_and(|space| space.to_commit().is_err()) {
+            // The journal has everything, and the next open does it again.
+            return Ok(());
+        }
         when_writable(self.db.clone(), |txn| journal.close(txn?))
     }
 }

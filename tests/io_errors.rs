@@ -77,6 +77,15 @@ fn poisoned(error: &Error) -> bool {
     )
 }
 
+/// The disk had no room for the transaction, of which nothing happened.
+fn is_full(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Write(WriteError::Storage(StorageError::OutOfSpace { .. }))
+            | Error::Commit(CommitError::RolledBack(StorageError::OutOfSpace { .. }))
+    )
+}
+
 /// Works until the first error. Gives how many steps were acknowledged, and whether one more may be there.
 fn work(faulty: &Faulty) -> (usize, bool) {
     let Ok(store) = open(faulty.disk()) else {
@@ -85,6 +94,10 @@ fn work(faulty: &Faulty) -> (usize, bool) {
     for done in 0..WORK {
         let Err(error) = nth(&store, done) else { continue };
         assert!(faulty.hit(), "step {done} failed without a fault: {error}");
+        if is_full(&error) {
+            // An error of that transaction alone: the store goes on, and this one ends here.
+            return (done, false);
+        }
         for _ in 0..2 {
             let later = store.write(|w| w.create(NewExecution::new("j").id("later"), &[]));
             let later = later.expect_err("a write after an error");

@@ -267,6 +267,10 @@ impl Consumer {
     }
 
     fn end(&self) {
+        if self.shared.grounds.process.is_another() {
+            // Its thread is in the process that opened the store.
+            return;
+        }
         // One who holds the write transaction that the consumer waits for does not wait for the consumer.
         let wait = !self.shared.turnstile.posts.is_needed_here();
         let deadline = Instant::now().checked_add(self.stop_limit).filter(|_| wait);

@@ -14,6 +14,7 @@ mod image;
 mod medium;
 mod overlay;
 mod place;
+mod room;
 
 pub(crate) use create::{Target, create};
 pub(crate) use head::{Head, Kind, SECTOR};
@@ -21,3 +22,4 @@ pub(crate) use image::Image;
 pub(crate) use medium::Medium;
 pub(crate) use overlay::Overlay;
 pub(crate) use place::{Folder, holder};
+pub(crate) use room::Room;

@@ -9,7 +9,7 @@ use std::sync::{PoisonError, RwLock};
 use redb::{BackendError, StorageBackend};
 
 /// Writes are kept by blocks of this size.
-const BLOCK: u64 = 4096;
+pub(super) const BLOCK: u64 = 4096;
 
 /// Changes in memory over a storage that is only read.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl<B: StorageBackend> Overlay<B> {
 }
 
 /// The parts of a range of bytes that lie in one block each: the block, the place in it, the place in the range.
-fn parts(
+pub(super) fn parts(
     offset: u64,
     len: usize,
 ) -> impl Iterator<Item = (u64, std::ops::Range<usize>, std::ops::Range<usize>)> {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use record::{Found, Owner, Sector, Versions, WHOLE, find, frame, header, next_round, sector, sectors_of};
 
-use crate::error::StorageError;
+use crate::error::{StorageError, is_full};
 use crate::file::{Head, Medium, SECTOR};
 use crate::tables::MAX_REDO;
 
@@ -51,6 +51,15 @@ impl std::fmt::Debug for Journal {
         let Self { id, round, position, .. } = self;
         f.debug_struct("Journal").field("id", id).field("round", round).field("position", position).finish()
     }
+}
+
+/// How a journal was done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Replayed {
+    /// The version after the last record.
+    pub(crate) reached: u64,
+    /// Where the next record would go, if nothing of this round lies behind.
+    end: Option<u64>,
 }
 
 /// Why a journal could not be done again to its end.
@@ -90,13 +99,12 @@ impl Journal {
         self.round
     }
 
-    /// Reads the records that follow `version` in the chain and passes each to `redo`. Gives the version
-    /// after the last one.
+    /// Reads the records that follow `version` in the chain and passes each to `redo`.
     pub(crate) fn replay(
         &self,
         version: u64,
         mut redo: impl FnMut(&[u8]) -> Result<(), StorageError>,
-    ) -> Result<u64, Broken> {
+    ) -> Result<Replayed, Broken> {
         let owner = Owner { id: self.id, round: self.round };
         let slot = u64::from(self.round % 2);
         let mut bytes = [0; WHOLE];
@@ -139,8 +147,15 @@ impl Journal {
                 );
                 Err(broken(reached, reason))
             }
-            None => Ok(reached),
+            None => Ok(Replayed { reached, end: self.is_free(owner, place, &area).then_some(place) }),
         }
+    }
+
+    /// Nothing of this round lies behind the end, where it could be taken for what comes next.
+    fn is_free(&self, owner: Owner, end: u64, area: &[u8]) -> bool {
+        let mut sectors =
+            (0..).zip(area.as_chunks::<WHOLE>().0).skip(usize::try_from(end).unwrap_or(usize::MAX));
+        sectors.all(|(place, bytes)| sector(owner, place, bytes) == Sector::Free)
     }
 
     /// A record behind the end, written after something that is missing had become durable.
@@ -169,7 +184,14 @@ impl Journal {
         let owner = Owner { id: self.id, round: self.round };
         let versions = Versions { from, to, durable: self.durable };
         frame(owner, self.position, versions, body, &mut buffer);
-        self.on(|medium| medium.write(self.area + self.position * SECTOR, &buffer))?;
+        if let Err(error) = self.medium.write(self.area + self.position * SECTOR, &buffer) {
+            // What is there of it now must not be taken for the beginning of the next one: another round has to begin.
+            self.version = None;
+            return Err(match is_full(&error) {
+                true => StorageError::OutOfSpace { free: None, reserve: 0 },
+                false => StorageError::Journal(Arc::new(error)),
+            });
+        }
         self.position += sectors_of(body.len());
         self.buffer = buffer;
         if !lazy {
@@ -198,6 +220,15 @@ impl Journal {
         self.position = 0;
         self.version = Some(version);
         self.durable = version;
+    }
+
+    /// Goes on with the round that was done again; `false` if something of it lies behind the end.
+    pub(crate) fn resume(&mut self, done: Replayed) -> bool {
+        let Some(end) = done.end else { return false };
+        self.position = end;
+        self.version = Some(done.reached);
+        self.durable = done.reached;
+        true
     }
 
     fn on<T>(&self, act: impl FnOnce(&Medium) -> io::Result<T>) -> Result<T, StorageError> {
@@ -233,7 +264,7 @@ mod tests {
             bodies.push(body.to_vec());
             Ok(())
         })?;
-        Ok((reached, bodies))
+        Ok((reached.reached, bodies))
     }
 
     /// Up to where the records could be read, of a journal that is damaged.

@@ -9,9 +9,9 @@ use super::errors::damaged;
 use super::make::draw_incarnation;
 use crate::builder::Builder;
 use crate::codec::Meta;
-use crate::context::Context;
+use crate::context::{Context, Space};
 use crate::error::{OpenError, StorageError};
-use crate::file::{Head, Medium};
+use crate::file::{Head, Medium, Room};
 use crate::grounds::Grounds;
 use crate::handle::LastHandle;
 use crate::id::{ChangeSeq, IdMaker, StoreIncarnation};
@@ -31,6 +31,8 @@ pub(super) struct Opened<'p> {
     pub(super) path: Option<&'p Path>,
     /// The head of the file that the image lies in.
     pub(super) head: Option<Head>,
+    /// The room that the image has, where that can run out.
+    pub(super) room: Option<Arc<Room>>,
 }
 
 /// The journal of a file, as the image's meta record names it.
@@ -67,9 +69,11 @@ pub(super) fn assemble(
             None
         }
         Some(journal) => {
+            let room = opened.room.as_deref();
+            let full = || room.is_some_and(|room| room.to_checkpoint().is_err() || !room.can_grow());
             let (journaling, reached) =
-                Journaling::recover(journal, &db, |hole, why| accepts.hole(hole, why))?;
-            lost = reached != Reached::End;
+                Journaling::recover(journal, &db, |hole, why| accepts.hole(hole, why), full)?;
+            lost = matches!(reached, Reached::Hole { .. });
             Some(journaling)
         }
         None => None,
@@ -102,6 +106,7 @@ pub(super) fn assemble(
         long_texts: builder.long_texts,
         removal: builder.removal,
         ids: IdMaker::default(),
+        space: opened.room.map(|room| room as Arc<dyn Space>),
         clock: builder.clock.clone(),
     };
     let limits = (builder.retention, builder.write_limit);

@@ -14,7 +14,7 @@ use redb::{Database, StorageBackend};
 
 use crate::builder::Builder;
 use crate::error::{OpenError, StorageError};
-use crate::file::{Folder, Head, Image, Kind, Medium, Overlay};
+use crate::file::{Folder, Head, Image, Kind, Medium, Overlay, Room};
 use crate::grounds::Grounds;
 use crate::handle::let_go;
 use crate::schema::FORMAT;
@@ -31,6 +31,7 @@ pub(crate) use read_only::open_read_only;
 pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
     let (file, kind) = look(path, OpenOptions::new().read(true).write(true))?;
     let head = head_of(kind, path)?;
+    let probe = file.try_clone().map_err(io_error(path))?;
     let medium = Medium::file(file, builder.needs_lock).map_err(io_error(path))?;
     let offset = head.map_or(0, |head| head.image);
     let closed = has_image(&medium, offset).map_err(|error| no_image(error, path))?;
@@ -48,9 +49,10 @@ pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
         // written to it.
         peek(builder, &medium, head.as_ref(), path)?;
     }
-    let db = open(Image::new(medium.clone(), offset))?;
+    let room = Room::new(medium.clone(), offset, Some(probe), builder.reserve);
+    let db = open(Image::new(room.clone()))?;
     let folder = Folder::of(path).map_err(io_error(path))?;
-    let opened = Opened { db: Arc::new(db), path: Some(path), head };
+    let opened = Opened { db: Arc::new(db), path: Some(path), head, room: Some(room) };
     let grounds = Grounds::new(Some(folder), Some(path.to_owned()), false);
     assemble(builder, opened, grounds, |meta| Ok(head.map(|head| journal_of(&medium, &head, meta))))
 }
@@ -79,7 +81,7 @@ pub(crate) fn compact(builder: &Builder, path: &Path) -> Result<bool, OpenError>
     let medium = Medium::file(file, builder.needs_lock).map_err(io_error(path))?;
     has_image(&medium, offset).map_err(|error| no_image(error, path))?;
     let mut db = open_redb(path, || {
-        let storage = Image::new(medium.clone(), offset);
+        let storage = Image::new(Room::new(medium.clone(), offset, None, 0));
         redb::Builder::new().set_cache_size(builder.cache_size).create_with_backend(storage)
     })?;
     let mut gained = false;
@@ -93,11 +95,12 @@ pub(crate) fn compact(builder: &Builder, path: &Path) -> Result<bool, OpenError>
 /// A store on the caller's own storage, as a redb database alone.
 pub(crate) fn on_backend(builder: &Builder, backend: impl StorageBackend) -> Result<Store, OpenError> {
     let place = Path::new("the backend");
+    let room = Room::new(Medium::foreign(Box::new(backend)), 0, None, 0);
     let db = open_redb(place, || {
-        redb::Builder::new().set_cache_size(builder.cache_size).create_with_backend(backend)
+        redb::Builder::new().set_cache_size(builder.cache_size).create_with_backend(Image::new(room.clone()))
     })?;
     make::initialise_if_new(&db, builder)?;
-    let opened = Opened { db: Arc::new(db), path: None, head: None };
+    let opened = Opened { db: Arc::new(db), path: None, head: None, room: Some(room) };
     assemble(builder, opened, Grounds::new(None, None, false), |_| Ok(None))
 }
 
@@ -114,11 +117,12 @@ pub(crate) fn on_backend_as_file(
     let head = head_of(kind_of(&medium).map_err(io_error(place))?, place)?;
     let offset = head.map_or(0, |head| head.image);
     has_image(&medium, offset).map_err(|error| no_image(error, place))?;
+    let room = Room::new(medium.clone(), offset, None, 0);
     let db = open_redb(place, || {
-        let storage = Image::new(medium.clone(), offset);
+        let storage = Image::new(room.clone());
         redb::Builder::new().set_cache_size(builder.cache_size).create_with_backend(storage)
     })?;
-    let opened = Opened { db: Arc::new(db), path: None, head };
+    let opened = Opened { db: Arc::new(db), path: None, head, room: Some(room.clone()) };
     assemble(builder, opened, Grounds::new(None, None, false), |meta| {
         Ok(head.map(|head| journal_of(&medium, &head, meta)))
     })
@@ -127,7 +131,7 @@ pub(crate) fn on_backend_as_file(
 /// A store in a database that the caller opened.
 pub(crate) fn attach(builder: &Builder, db: Arc<Database>) -> Result<Store, OpenError> {
     make::initialise_if_new(&db, builder)?;
-    let opened = Opened { db, path: None, head: None };
+    let opened = Opened { db, path: None, head: None, room: None };
     assemble(builder, opened, Grounds::new(None, None, false), |_| Ok(None))
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn open_read_only(builder: &Builder, path: &Path, with_journal: bool)
     if builder.needs_lock && !medium.is_locked() {
         return Err(OpenError::NoLocks { path: path.to_owned() });
     }
-    let opened = Opened { db: Arc::new(db), path: Some(path), head };
+    let opened = Opened { db: Arc::new(db), path: Some(path), head, room: None };
     let grounds = Grounds::new(None, Some(path.to_owned()), true);
     assemble(builder, opened, grounds, |meta| {
         Ok(head.filter(|_| with_journal).map(|head| journal_of(&medium, &head, meta)))

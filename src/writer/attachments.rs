@@ -34,6 +34,7 @@ impl Writer<'_> {
         check_own(&new.key)?;
         let mut attachment = new.build(self.context.clock.now())?;
         let before = self.replaced(number, &attachment.key)?;
+        self.needs_room()?;
         self.storing(|w| {
             if let Some(Some(blob)) = before {
                 w.remove_blob(blob)?;
@@ -109,6 +110,7 @@ impl Writer<'_> {
             return Err(WriteError::SourceInBatch);
         }
         let before = self.replaced(number, &attachment.key)?;
+        self.needs_room()?;
         let blob = self.next_blob();
         attachment.version = blob;
         let mut buffer = Vec::with_capacity(CHUNK);
@@ -120,6 +122,10 @@ impl Writer<'_> {
                 break Value::Inline(buffer);
             }
             if !buffer.is_empty() {
+                if let Err(full) = self.needs_room() {
+                    self.storing(|w| w.remove_blob(blob))?;
+                    return Err(full);
+                }
                 self.storing(|w| w.tables.put_chunk(blob, attachment.size, [&buffer, &[]]))?;
                 attachment.size += buffer.len() as u64;
             }

@@ -192,6 +192,7 @@ impl<'t> Writer<'t> {
         execution.header.event_count = events.len() as u64;
         execution.header.incarnation = Incarnation(number);
         self.doubt(&mut execution.header, now);
+        self.needs_room()?;
 
         self.storing(|w| {
             w.begin_number(number, now)?;
@@ -276,6 +277,7 @@ impl<'t> Writer<'t> {
         let mut undo = Undo::between(&before.header, &after.header);
         let new_payload = after.payload != before.payload;
         let payload_version = place.payload_version + u64::from(new_payload);
+        self.needs_room()?;
 
         self.storing(|w| {
             w.move_indexes(&before.header, &after.header, place.number, targets)?;
@@ -322,6 +324,7 @@ impl<'t> Writer<'t> {
         self.doubt(&mut after.header, now);
         after.header.event_count += events.len() as u64;
         let undo = Undo::between(&before.header, &after.header);
+        self.needs_room()?;
 
         self.storing(|w| {
             w.unsettle(&place)?;
@@ -430,6 +433,17 @@ impl<'t> Writer<'t> {
     }
 
     /// Runs the writes of one operation. If one fails, the transaction must not be committed.
+    /// Asks for room on the disk, before an operation writes what did not make any.
+    fn needs_room(&self) -> Result<(), WriteError> {
+        if let Some(redo) = self.redo {
+            Redo::lock(redo).grows = true;
+        }
+        match &self.context.space {
+            Some(space) => Ok(space.for_more(self.tables.written() as u64)?),
+            None => Ok(()),
+        }
+    }
+
     fn storing(
         &mut self,
         writes: impl FnOnce(&mut Self) -> Result<(), StorageError>,

@@ -62,6 +62,7 @@ impl Writer<'_> {
             *slot = slot.saturating_sub(1);
         }
         *progress.slot(node.state) += 1;
+        self.needs_room()?;
         self.storing(|w| {
             w.tables.put_node(number, place, &node)?;
             if known.is_none() {
@@ -103,6 +104,7 @@ impl Writer<'_> {
             Err(ReadError::Damaged(_)) => Visits::default(),
             known => known?.unwrap_or_default(),
         };
+        self.needs_room()?;
         self.storing(|w| {
             w.tables.put_visits(number, known.and(more))?;
             w.put_totals()

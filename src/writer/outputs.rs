@@ -161,6 +161,9 @@ impl Writer<'_> {
         }
         row.output = after.clone();
         let joined = self.joined_chunk(&row, before.length, bytes)?;
+        if is_new || !bytes.is_empty() {
+            self.needs_room()?;
+        }
         self.storing(|w| {
             // Only what the cap keeps is written: a beginning and an end, or all of it.
             let new = before.length..length;
