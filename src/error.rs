@@ -453,6 +453,18 @@ pub enum CommitError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
+    /// What waits in the queue holds too much memory: try again later, or use the form that waits.
+    #[error(
+        "the queue of the group commit holds {waiting} bytes already: with {bytes} more it would be above {maximum}"
+    )]
+    QueueTooLarge {
+        /// How many bytes wait.
+        waiting: usize,
+        /// How many were to come.
+        bytes: usize,
+        /// How many may wait.
+        maximum: usize,
+    },
     /// The queue is full: try again later, or use the form that waits.
     #[error("the queue of the group commit is full: {maximum} wait already")]
     QueueFull {

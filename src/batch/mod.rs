@@ -11,6 +11,7 @@
 //!   transaction: those before it run again and are committed without it. redb cannot take back a part of a
 //!   transaction, and this way each failure costs one commit more and nobody runs twice for nothing.
 
+mod load;
 mod member;
 mod pending;
 mod settings;
@@ -27,6 +28,7 @@ use crate::txn::WriteTxn;
 use crate::waits::{Awaited, ForItself, Post, Posts, Waiting};
 use crate::writer::Writer;
 
+use load::Load;
 use member::{Closure, Failure, Member, guarded};
 use pending::Slot;
 
@@ -46,6 +48,7 @@ type Members = VecDeque<Box<dyn Member>>;
 pub(crate) struct Batcher {
     shared: Arc<Shared>,
     settings: GroupCommit,
+    load: Arc<Load>,
     queue: Mutex<Queue>,
     /// Something came, or a commit ended.
     moved: Condvar,
@@ -69,6 +72,7 @@ impl Batcher {
         Arc::new(Self {
             shared,
             settings,
+            load: Arc::default(),
             queue: Mutex::default(),
             moved: Condvar::new(),
             room: Condvar::new(),
@@ -112,6 +116,44 @@ impl Batcher {
         let slot = Slot::new(self.posts().clone());
         self.enqueue(Box::new(Closure::new(run, slot.clone())), full)?;
         Ok(Pending::new(slot))
+    }
+
+    /// The same, of a closure that holds so many bytes.
+    pub(crate) fn submit_sized<T, E, F>(
+        self: &Arc<Self>,
+        bytes: usize,
+        mut run: F,
+        full: WhenFull,
+    ) -> Result<Pending<T>, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        if self.posts().commits_here() {
+            return Err(BatchError::Reentrant.into());
+        }
+        let maximum = self.settings.max_queue_bytes;
+        let weight = loop {
+            match self.load.take(bytes, maximum) {
+                Ok(weight) => break weight,
+                Err(waiting) if full == WhenFull::Refuse => {
+                    return Err(BatchError::QueueTooLarge { waiting, bytes, maximum }.into());
+                }
+                Err(_) => {
+                    let _waiting = self.waiting()?;
+                    if self.queue().closed {
+                        return Err(StorageError::Closed.into());
+                    }
+                    self.load.wait();
+                }
+            }
+        };
+        let weighed = move |writer: &mut Writer<'_>| {
+            let _ = &weight;
+            run(writer)
+        };
+        self.submit(weighed, full)
     }
 
     /// How many closures wait to be committed.

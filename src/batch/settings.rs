@@ -17,6 +17,7 @@ use std::time::Duration;
 #[must_use]
 pub struct GroupCommit {
     pub(crate) max_queue: usize,
+    pub(crate) max_queue_bytes: usize,
     pub(crate) max_members: usize,
     pub(crate) max_bytes: usize,
     pub(crate) max_delay: Duration,
@@ -33,6 +34,7 @@ impl GroupCommit {
     pub const fn new() -> Self {
         Self {
             max_queue: 4_096,
+            max_queue_bytes: 64 * 1024 * 1024,
             max_members: 1_024,
             // What the journal takes in one record, with room for the member that goes beyond it.
             max_bytes: 768 * 1024,
@@ -44,6 +46,15 @@ impl GroupCommit {
     /// [`try_batch`](crate::Store::try_batch) and [`try_submit`](crate::Store::try_submit) say so at once.
     pub const fn max_queue(mut self, members: usize) -> Self {
         self.max_queue = if members == 0 { 1 } else { members };
+        self
+    }
+
+    /// How many bytes may wait to be committed, as far as callers say how much their closures hold, with
+    /// [`submit_sized`](crate::Store::submit_sized) and [`try_submit_sized`](crate::Store::try_submit_sized); 64 MiB by default. What
+    /// is larger than that by itself goes alone. What a closure of [`submit`](crate::Store::submit) holds is not known, and is bounded by
+    /// number only.
+    pub const fn max_queue_bytes(mut self, bytes: usize) -> Self {
+        self.max_queue_bytes = bytes;
         self
     }
 

@@ -94,6 +94,28 @@ impl Store {
         self.threads.batcher.submit(write, WhenFull::Refuse)
     }
 
+    /// [`submit`](Self::submit), of a closure that holds about so many bytes: payloads, values, output. Waits also while what is queued
+    /// holds [too much](crate::GroupCommit::max_queue_bytes).
+    pub fn submit_sized<T, E, F>(&self, bytes: usize, write: F) -> Result<Pending<T>, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        self.threads.batcher.submit_sized(bytes, write, WhenFull::Wait)
+    }
+
+    /// The same, but too much is [`BatchError::QueueTooLarge`](crate::BatchError::QueueTooLarge) at once, and a full queue
+    /// [`BatchError::QueueFull`](crate::BatchError::QueueFull).
+    pub fn try_submit_sized<T, E, F>(&self, bytes: usize, write: F) -> Result<Pending<T>, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        self.threads.batcher.submit_sized(bytes, write, WhenFull::Refuse)
+    }
+
     /// [`Writer::create`] through the group commit.
     pub fn create_execution(&self, new: NewExecution, events: &[NewEvent]) -> Result<Execution, Error> {
         let events = events.to_vec();
