@@ -158,6 +158,21 @@ fn counters_tell_what_they_can() {
     assert!(regions.iter().all(|count| count.total == 100 && count.states.len() == 1));
     assert_eq!(regions[3].states[0].0, "Running");
     assert_eq!(r.label_values("nothing").unwrap().count(), 0);
+    // From behind one, and from the end; a writer sees the same.
+    let all: Vec<_> = regions.iter().map(|region| region.value.clone()).collect();
+    let last: Vec<_> = r.label_values("region").unwrap().rev().take(3).map(|v| v.unwrap().value).collect();
+    assert_eq!(last, all.iter().rev().take(3).cloned().collect::<Vec<_>>());
+    for (place, value) in all.iter().enumerate() {
+        let after = |r: Vec<Result<execstore::LabelCount, ReadError>>| -> Vec<_> {
+            r.into_iter().map(|count| count.unwrap().value).collect()
+        };
+        assert_eq!(after(r.label_values_after("region", value).unwrap().collect()), all[place + 1..]);
+        let written =
+            store.write(|w| Ok::<_, Error>(w.label_values_after("region", value)?.collect())).unwrap();
+        assert_eq!(after(written), all[place + 1..]);
+    }
+    assert_eq!(r.label_values_after("region", "").unwrap().count(), all.len());
+    assert!(r.label_values_after("region", "x".repeat(257)).is_err());
 }
 
 #[test]

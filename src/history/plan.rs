@@ -197,7 +197,7 @@ pub(super) fn label_lists<V: View + ?Sized>(
             }
         }
         None => {
-            for row in view.counts_of_labels(&label.key)? {
+            for row in view.counts_of_labels(&label.key, None)? {
                 let (value, counts) = row?;
                 if !add(&value, &counts) {
                     return Ok(None);

@@ -71,9 +71,10 @@ pub struct LabelCount {
 pub(crate) fn label_values<'r, V: View + ?Sized>(
     view: &'r V,
     key: &str,
+    after: Option<&str>,
 ) -> Result<impl DoubleEndedIterator<Item = Result<LabelCount, ReadError>> + use<'r, V>, ReadError> {
     let lifecycle = &view.context().lifecycle;
-    Ok(view.counts_of_labels(key)?.map(move |row| {
+    Ok(view.counts_of_labels(key, after)?.map(move |row| {
         let (value, counts) = row?;
         let states = lifecycle.states().zip(&counts).filter(|(_, count)| **count > 0);
         let states = states.map(|(state, count)| (state.clone(), *count)).collect();

@@ -20,6 +20,7 @@ use crate::id::{ChangeSeq, EventSeq, StoreIncarnation};
 use crate::identity::Identity;
 use crate::json::Json;
 use crate::lifecycle::{Phase, State};
+use crate::limits::{MAX_LABEL_KEY, MAX_LABEL_VALUE, check_len};
 use crate::output::{Output, OutputPart};
 use crate::page::Page;
 use crate::progress::{Node, Progress};
@@ -71,8 +72,8 @@ pub(crate) mod sealed {
         }
 
         /// The same for each value of a label's key.
-        fn counts_of_labels(&self, key: &str) -> Result<LabelValues<'_>, ReadError> {
-            Ok(Box::new(self.tables().label_values(key)?))
+        fn counts_of_labels(&self, key: &str, after: Option<&str>) -> Result<LabelValues<'_>, ReadError> {
+            Ok(Box::new(self.tables().label_values(key, after)?))
         }
     }
 }
@@ -210,7 +211,20 @@ pub trait Readable: sealed::View {
     /// The values that a label's key has, with how many executions have each, the shorter values first, else in the order of
     /// their bytes. A row for each value.
     fn label_values(&self, key: impl AsRef<str>) -> Result<List<'_, LabelCount>, ReadError> {
-        Ok(List::new(history::label_values(self, key.as_ref())?))
+        Ok(List::new(history::label_values(self, key.as_ref(), None)?))
+    }
+
+    /// The same from behind a value on, whether there is one or not: to go on with the next piece of a long list. From the
+    /// other end, `rev()` of either gives the last values first. Costs as much as is taken; in a [`Writer`](crate::Writer) a row for
+    /// each value.
+    fn label_values_after(
+        &self,
+        key: impl AsRef<str>,
+        value: impl AsRef<str>,
+    ) -> Result<List<'_, LabelCount>, ReadError> {
+        check_len("label key", key.as_ref(), MAX_LABEL_KEY)?;
+        check_len("label value", value.as_ref(), MAX_LABEL_VALUE)?;
+        Ok(List::new(history::label_values(self, key.as_ref(), Some(value.as_ref()))?))
     }
 
     /// How long what a query finds took, from creation to completion; those that have not ended are left out. Looks at

@@ -23,15 +23,19 @@ impl<S: Source> Tables<S> {
     }
 
     /// The values of a label's key, with how many executions have each, by the code of their state. Shorter
-    /// values come first, else in the order of their bytes.
+    /// values come first, else in the order of their bytes. Those after a value that is no longer than one can be.
     pub(crate) fn label_values(
         &self,
         key: &str,
+        after: Option<&str>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<(Text, Vec<u64>), ReadError>> + use<'_, S>, StorageError>
     {
-        let start = label_key(key);
         // No value is that long.
-        let end = [start.as_slice(), &[0xff]].concat();
+        let end = [label_key(key).as_slice(), &[0xff]].concat();
+        let start = match after {
+            Some(after) => [label(key, after).as_slice(), &[0]].concat(),
+            None => label_key(key),
+        };
         let table = self.label_counts.get(&self.source)?;
         let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, Tag::LabelCounts, &start, Some(&end), |key, value| {

@@ -524,18 +524,22 @@ impl<'t> View for Writer<'t> {
         }
     }
 
-    fn counts_of_labels(&self, key: &str) -> Result<LabelValues<'_>, ReadError> {
+    fn counts_of_labels(&self, key: &str, after: Option<&str>) -> Result<LabelValues<'_>, ReadError> {
         let mut values = BTreeMap::new();
         let mut damaged = Vec::new();
-        for row in self.tables.label_values(key)? {
+        for row in self.tables.label_values(key, after)? {
             match row {
                 Ok((value, counts)) => drop(values.insert(label(key, &value), (value, counts))),
                 Err(error) => damaged.push(Err(error)),
             }
         }
         let prefix = label_key(key);
+        let after = after.map(|after| label(key, after));
         let touched = self.label_counts.range(prefix.clone()..);
         for (row, counts) in touched.take_while(|(row, _)| row.starts_with(&prefix)) {
+            if after.as_ref().is_some_and(|after| row <= after) {
+                continue;
+            }
             if counts.iter().all(|count| *count == 0) {
                 values.remove(row);
             } else if let Ok(value) = label_value(row) {
