@@ -327,3 +327,42 @@ fn a_large_value_goes_through_without_the_journal() {
         assert_eq!(read, len);
     }
 }
+
+#[test]
+fn a_slow_source_keeps_no_writer_waiting() {
+    /// Gives its bytes only once somebody else has written.
+    struct Slow(Store, usize);
+
+    impl Read for Slow {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            if self.1 == 3 {
+                return Ok(0);
+            }
+            let (store, id) = (self.0.clone(), format!("meanwhile-{}", self.1));
+            let other = std::thread::spawn(move || store.write(|w| w.create(new(&id), &[])));
+            other.join().unwrap().unwrap();
+            self.1 += 1;
+            out.fill(self.1 as u8);
+            Ok(out.len())
+        }
+    }
+
+    let mut builder = Store::builder();
+    // It would be an error after this, if it waited.
+    builder.set_write_limit(std::time::Duration::from_secs(20));
+    let store = TestStore::with(&builder);
+    store.create_execution(new("e"), &[]).unwrap();
+    let put = store.put_attachment_from("e", "slow", "x", &mut Slow(Store::clone(&store), 0)).unwrap();
+    assert!(put.size > 0);
+    assert_eq!(store.read(|r| r.count("New")).unwrap(), 4);
+    // A source that fails leaves nothing.
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("no more"))
+        }
+    }
+    let failed = store.put_attachment_from("e", "broken", "x", &mut Broken).unwrap_err();
+    assert!(matches!(failed, Error::Write(WriteError::Source(_))), "{failed:?}");
+    assert!(store.begin_read().unwrap().attachment("e", "broken").unwrap().is_none());
+}

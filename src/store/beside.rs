@@ -1,5 +1,7 @@
 //! What lies beside the records, through the group commit; and following it.
 
+use std::io::{Read, Seek};
+
 use super::Store;
 use crate::attachment::{Attachment, NewAttachment};
 use crate::error::{Error, WriteError};
@@ -8,8 +10,12 @@ use crate::follow::OutputFollower;
 use crate::output::{Output, OutputCap};
 use crate::progress::{Node, NodeUpdate};
 use crate::report::Reported;
+use crate::text::Text;
 use crate::tracker::VisitTracker;
 use crate::writer::{Appended, Writer};
+
+/// How much of a source is held in memory before the transaction begins.
+const IN_MEMORY: usize = 1024 * 1024;
 
 /// # Beside the records
 impl Store {
@@ -18,6 +24,35 @@ impl Store {
     pub fn put_attachment(&self, id: impl AsRef<str>, new: NewAttachment) -> Result<Attachment, Error> {
         let id = id.as_ref().to_owned();
         self.batch(move |writer| writer.put_attachment(&id, new.clone()))
+    }
+
+    /// Puts bytes that are read from somewhere, to their end: [`Writer::put_attachment_from`](crate::Writer::put_attachment_from) for a
+    /// source that may be slow.
+    ///
+    /// The source is read before the transaction begins, into memory up to 1 MiB and from there on into a file without a name
+    /// in the system's [folder for temporary files](std::env::temp_dir); so other writers wait for a copy on this machine, and not for the
+    /// source. An error of the source, or of that file, is [`WriteError::Source`], and leaves nothing behind.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Readable, Store};
+    /// # let store = Store::in_memory()?;
+    /// # store.create_execution(NewExecution::new("j").id("e"), &[])?;
+    /// let mut download = std::io::repeat(7); // a connection, say
+    /// let put = store.put_attachment_from("e", "model", "application/octet-stream", &mut std::io::Read::take(&mut download, 3_000_000))?;
+    /// assert_eq!(put.size, 3_000_000);
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn put_attachment_from(
+        &self,
+        id: impl AsRef<str>,
+        key: impl Into<Text>,
+        content_type: impl Into<Text>,
+        from: &mut dyn Read,
+    ) -> Result<Attachment, Error> {
+        let mut staged = tempfile::SpooledTempFile::new(IN_MEMORY);
+        let copied = std::io::copy(from, &mut staged).and_then(|_| staged.rewind());
+        copied.map_err(WriteError::Source)?;
+        self.write(|w| w.put_attachment_from(id, key, content_type, &mut staged))
     }
 
     /// [`Writer::append_output`](crate::Writer::append_output) through the group commit.

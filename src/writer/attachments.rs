@@ -69,7 +69,8 @@ impl Writer<'_> {
 
     /// Puts bytes that are read from somewhere, to their end, without holding them in memory.
     ///
-    /// Other writers wait meanwhile: read from what does not keep them waiting, such as a file. An error of the reader is
+    /// Other writers wait meanwhile: read from what does not keep them waiting, such as a file, or use
+    /// [`Store::put_attachment_from`](crate::Store::put_attachment_from). An error of the reader is
     /// [`WriteError::Source`], and leaves nothing behind. In the group commit, whose closures may run again when the source is
     /// at its end, it is refused with [`WriteError::SourceInBatch`].
     ///
