@@ -50,7 +50,8 @@ impl VisitTracker {
         Self { shared, batcher, noted: Mutex::default() }
     }
 
-    /// Notes that an execution was visited now. One that is not there when it is written is left out.
+    /// Notes that an execution was visited now. One that is not there when it is written is left out; if it was deleted and made again
+    /// meanwhile, the visit counts for the one that is there then.
     pub fn visit(&self, id: impl AsRef<str>) {
         let visit = Visits { count: 1, last: self.shared.context.clock.now() };
         self.note(std::iter::once((Text::from(id.as_ref()), visit)));
@@ -71,7 +72,7 @@ impl VisitTracker {
         self.batcher.check_can_wait()?;
         // Even if nothing is noted: what went unasked is before it in the queue.
         let (taken, pending) = self.submit(WhenFull::Wait)?;
-        pending.wait().map(|()| taken.len()).inspect_err(|_| self.note(taken.iter().cloned()))
+        pending.wait().inspect_err(|_| self.note(taken.iter().cloned()))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Text, Visits>> {
@@ -87,13 +88,15 @@ impl VisitTracker {
     }
 
     /// Hands what was noted to the group commit.
-    fn submit(&self, when_full: WhenFull) -> Result<(Arc<[Visit]>, Pending<()>), Error> {
+    fn submit(&self, when_full: WhenFull) -> Result<(Arc<[Visit]>, Pending<usize>), Error> {
         let taken: Arc<[Visit]> = std::mem::take(&mut *self.lock()).into_iter().collect();
         let visits = taken.clone();
         let write = move |writer: &mut Writer<'_>| {
-            visits.iter().try_for_each(|(id, visits)| writer.add_visits(id, *visits).map(drop))
+            visits.iter().try_fold(0, |written, (id, visits)| {
+                Ok::<_, WriteError>(written + usize::from(writer.add_visits(id, *visits)?))
+            })
         };
-        match self.batcher.submit::<(), WriteError, _>(write, when_full) {
+        match self.batcher.submit::<usize, WriteError, _>(write, when_full) {
             Ok(pending) => Ok((taken, pending)),
             Err(error) => {
                 self.note(taken.iter().cloned());

@@ -95,13 +95,13 @@ impl Writer<'_> {
         Ok(progress)
     }
 
-    /// Adds to the visits of an execution; `false` if it is not there. See [`VisitTracker`](crate::VisitTracker), which
+    /// Adds to the visits of an execution; `false` if it is not there, or if its visits cannot be read: what is damaged stays as it
+    /// is, for [`Store::verify`](crate::Store::verify) to tell. See [`VisitTracker`](crate::VisitTracker), which
     /// gathers them.
     pub fn add_visits(&mut self, id: impl AsRef<str>, more: Visits) -> Result<bool, WriteError> {
         let Some(number) = self.tables.number(id.as_ref())? else { return Ok(false) };
         let known = match self.tables.visits(number) {
-            // They begin anew.
-            Err(ReadError::Damaged(_)) => Visits::default(),
+            Err(ReadError::Damaged(_)) => return Ok(false),
             known => known?.unwrap_or_default(),
         };
         self.needs_room()?;
