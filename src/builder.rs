@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::time::{Clock, SystemClock};
 use crate::writer::REMOVAL;
 
-/// The default size of the journal: with the head before it a MiB of each file. See docs/architecture.md for the measurement.
+/// The default size of the journal: with the head before it a MiB of each file. See docs/architecture.md, "One file".
 const DEFAULT_JOURNAL_SIZE: u64 = 1024 * 1024 - 8192;
 
 /// What is kept free on the disk by default.

@@ -234,7 +234,8 @@ counter! {
 }
 counter! {
     /// Tells a store from what it was before an older copy of it was put back: a number drawn at random when the store is
-    /// created, and again when a [restore is declared](crate::Builder::declare_restored).
+    /// created, and again when a [restore is declared](crate::Builder::declare_restored) or a
+    /// [loss accepted](crate::Builder::accept_loss).
     StoreIncarnation
 }
 counter! {

@@ -34,7 +34,7 @@
 //! Beside the records lie attachments, output streams that are followed while they grow, and the progress of nodes.
 //!
 //! What it is not: a queue with delivery, a server, a file system. One process has the
-//! file open at a time, and one write transaction runs at a time.
+//! file open at a time, or several that only read, and one write transaction runs at a time.
 //!
 //! The [guide] goes through everything in order.
 

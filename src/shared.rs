@@ -244,8 +244,8 @@ impl Shared {
         (COMPACTED.contains(&len)) && freed > len / 16
     }
 
-    /// Makes the file whole and takes the journal away. After an error the file is left as it is: the next
-    /// open does what the journal says.
+    /// Makes the image whole, so that the journal is not needed any more. After an error, or without room for it, the file is
+    /// left as it is: the next open does what the journal says.
     pub(crate) fn finish(&self) -> Result<(), StorageError> {
         self.forget_snapshot();
         let journal = self.journal().and_then(|mut journal| journal.take());

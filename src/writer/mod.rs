@@ -432,7 +432,6 @@ impl<'t> Writer<'t> {
         header.not_before = header.not_before.max(self.totals.latest.filter(|latest| now < *latest));
     }
 
-    /// Runs the writes of one operation. If one fails, the transaction must not be committed.
     /// Asks for room on the disk, before an operation writes what did not make any.
     fn needs_room(&self) -> Result<(), WriteError> {
         if let Some(redo) = self.redo {
@@ -444,6 +443,7 @@ impl<'t> Writer<'t> {
         }
     }
 
+    /// Runs the writes of one operation. If one fails, the transaction must not be committed.
     fn storing(
         &mut self,
         writes: impl FnOnce(&mut Self) -> Result<(), StorageError>,
