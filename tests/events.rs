@@ -7,7 +7,7 @@ use std::ops::Bound;
 
 use common::{TestStore, create, json, walk};
 use contents::contents;
-use execstore::{EventSeq, Expect, NewEvent, Readable, Timestamp, WriteError};
+use execstore::{EventSeq, Expect, LongTexts, NewEvent, Readable, Store, Timestamp, WriteError};
 
 fn seqs(store: &TestStore, id: &str, range: (Bound<EventSeq>, Bound<EventSeq>)) -> Vec<u64> {
     let reader = store.begin_read().unwrap();
@@ -129,7 +129,7 @@ fn a_terminal_execution_still_takes_events() {
 
 #[test]
 fn refused_events_leave_no_trace() {
-    let store = TestStore::new();
+    let store = TestStore::with(Store::builder().set_long_texts(LongTexts::Refuse));
     create(&store, "e");
     let before = contents(&store);
     let good = || NewEvent::new("t");

@@ -398,13 +398,13 @@ fn a_store_in_use_is_refused() {
     let output = run(folder.path(), &["--store", "mine.redb"]);
     assert_eq!(output.status.code(), Some(1));
     let message = err(&output);
-    assert!(message.contains("mine.redb is in use: another process"), "{message}");
+    assert!(message.contains("mine.redb is in use by another process"), "{message}");
     assert!(!out(&output).contains("start "));
 
     fs::write(folder.path().join("text.redb"), "not a database at all").unwrap();
     let output = run(folder.path(), &["--store", "text.redb"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(err(&output).contains("is not a redb database"), "{}", err(&output));
+    assert!(err(&output).contains("is not an execution store, nor a redb database"), "{}", err(&output));
 }
 
 /// The most memory that a process ever had, in KiB; 0 once it is gone, and where there is no such file.

@@ -227,6 +227,9 @@ impl Model {
         if seq > head {
             return Err(WriteError::CheckpointBeyondHead { seq, head });
         }
+        if seq < self.trimmed && self.checkpoints.get(name).is_none_or(|saved| seq < *saved) {
+            return Err(WriteError::CheckpointTrimmed { seq, oldest: self.trimmed + 1 });
+        }
         self.checkpoints.insert(name.into(), seq);
         self.version += 1;
         Ok(())
