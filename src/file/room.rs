@@ -258,7 +258,11 @@ impl Space for Room {
     fn to_commit(&self) -> Result<(), StorageError> {
         match self.place() {
             Ok(true) => Ok(()),
-            Ok(false) => Err(StorageError::OutOfSpace { free: self.free(), reserve: self.reserve }),
+            Ok(false) => {
+                // Where there seems to be enough, something else is at its end: a quota, or the size of a file.
+                let free = self.free().filter(|free| *free < self.reserve);
+                Err(StorageError::OutOfSpace { free, reserve: self.reserve })
+            }
             Err(error) => Err(redb::Error::Io(error).into()),
         }
     }

@@ -52,21 +52,23 @@ impl<'t> Forest<'t> {
         (way, next)
     }
 
-    /// All attempts at the same, the first one first, those after the same one in their order.
+    /// All attempts at the same, the first one first, those after the same one in their order. What replaced an attempt that is in no
+    /// file is attempts at the same, too.
     pub fn attempts(&self, told: &'t Told) -> Vec<&'t str> {
-        let (mut first, mut steps) = (told, 0);
-        while let Some(before) = first.previous.as_deref().and_then(|id| self.told.get(id)) {
+        let (mut first, mut steps) = (told.id.as_str(), 0);
+        while let Some(before) = self.told.get(first).and_then(|told| told.previous.as_deref()) {
             first = before;
             steps += 1;
             if steps > self.told.len() {
                 return Vec::new();
             }
         }
-        let (mut attempts, mut done) = (vec![first.id.as_str()], 0);
+        let (mut attempts, mut done) = (vec![first], 0);
         while let Some(attempt) = attempts.get(done).copied() {
             attempts.extend(self.retries(attempt));
             done += 1;
         }
+        attempts.retain(|id| self.told.contains_key(id));
         attempts
     }
 
@@ -99,16 +101,17 @@ mod tests {
             told("c", "b2", ""),
             told("b3", "a", "b2"),
             told("x", "y", "a"),
+            told("z", "", "gone"),
         ];
         let forest = Forest::new(&all);
         let of = |id: &str| all.iter().find(|told| told.id == id).unwrap();
         assert_eq!(forest.trace(of("c")), (vec!["c", "b2", "b", "a"], Some("gone")));
         assert_eq!(forest.trace(of("x")), (vec!["x"], Some("y")));
         assert_eq!(forest.attempts(of("b2")), ["b", "b2", "b3"]);
-        assert_eq!(forest.attempts(of("x")), ["a", "x"]);
+        assert_eq!(forest.attempts(of("x")), ["a", "z", "x"]);
         assert_eq!(forest.tree(of("a")), [(0, "a"), (1, "b"), (1, "b3")]);
         let roots: Vec<_> = all.iter().filter(|told| forest.is_root(told)).map(|told| &told.id).collect();
-        assert_eq!(roots, ["a", "b2", "x"]);
+        assert_eq!(roots, ["a", "b2", "x", "z"]);
     }
 
     #[test]
