@@ -203,7 +203,7 @@ fn odd_files_are_kept_or_named() {
         "other.json: not one of the kinds",
         "executions that another file has too: 2,",
         "strings: 4 different ones in 60 places, of which the limits refuse 8",
-        "chains of attempts: strings 2 of 2",
+        "chains of attempts: temporal 1 of 2; strings 2 of 2",
         "trees: wfformat 2 with 3 at most, 1 deep; strings 4 with 2 at most, 1 deep",
         "steps from task to task: 4, of which 2 are named on one side only and 0 have no label",
     ] {

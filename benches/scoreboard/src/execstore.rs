@@ -107,7 +107,14 @@ impl Subject for Execstore {
     }
 
     fn open(folder: &Path) -> Self {
-        Self(Store::builder().open_or_create(folder.join("store.redb")).unwrap())
+        let mut builder = Store::builder();
+        // To compare sizes of the journal's region, in KiB.
+        if let Some(size) =
+            std::env::var("SCOREBOARD_JOURNAL_KIB").ok().and_then(|text| text.parse::<u64>().ok())
+        {
+            builder.set_journal_size(size * 1024);
+        }
+        Self(builder.open_or_create(folder.join("store.redb")).unwrap())
     }
 
     fn write(&self, ops: Vec<Op>) {
