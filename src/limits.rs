@@ -40,7 +40,7 @@ pub enum LongTexts {
     /// mark together are within the limit. The default: a long error does not keep an end from being recorded.
     #[default]
     Cut,
-    /// Refuse the operation with [`InputError::TooLarge`](crate::InputError::TooLarge).
+    /// Refuse the operation with [`InputError::TooLarge`].
     Refuse,
 }
 
