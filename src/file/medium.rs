@@ -136,3 +136,61 @@ impl Medium {
         locked
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redb::backends::InMemoryBackend;
+
+    const ALL: (Bound<u64>, Bound<u64>) = (Bound::Unbounded, Bound::Unbounded);
+
+    #[test]
+    fn nothing_is_written_where_there_are_no_locks_and_must_be() {
+        let medium = Medium::new(Box::new(InMemoryBackend::new()), true);
+        assert!(medium.set_len(1).is_err() && !medium.refused_for_locks(), "nobody has asked for a lock yet");
+        assert!(matches!(medium.try_lock(ALL, false), Err(BackendError::Unsupported)));
+        assert!(medium.refused_for_locks());
+        for refused in [medium.set_len(1), medium.write(0, &[1])] {
+            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::Unsupported);
+        }
+        assert_eq!(medium.len().unwrap(), 0);
+        let asked_for = Medium::foreign(Box::new(InMemoryBackend::new()));
+        asked_for.set_len(1).unwrap();
+        asked_for.write(0, &[1]).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_written_after_a_sync_that_failed() {
+        /// Fails its first sync alone, as a disk does that lost what was to be synced.
+        #[derive(Debug)]
+        struct Forgets(InMemoryBackend, AtomicBool);
+
+        impl StorageBackend for Forgets {
+            fn len(&self) -> io::Result<u64> {
+                self.0.len()
+            }
+            fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+                self.0.read(offset, out)
+            }
+            fn set_len(&self, len: u64) -> io::Result<()> {
+                self.0.set_len(len)
+            }
+            fn sync_data(&self) -> io::Result<()> {
+                if self.1.swap(true, Ordering::SeqCst) { Ok(()) } else { Err(io::Error::other("lost")) }
+            }
+            fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+                self.0.write(offset, data)
+            }
+        }
+
+        let medium = Medium::foreign(Box::new(Forgets(InMemoryBackend::new(), AtomicBool::new(false))));
+        medium.set_len(8).unwrap();
+        assert!(medium.sync_data().is_err());
+        for _ in 0..2 {
+            assert!(
+                medium.sync_data().is_err() && medium.write(0, &[1]).is_err() && medium.set_len(9).is_err()
+            );
+        }
+        medium.read(0, &mut [0; 8]).unwrap();
+    }
+}
