@@ -23,8 +23,7 @@ pub(crate) fn commit(
     if let Some(reason) = redo.failed {
         // An operation was half done when the storage failed.
         shared.poison(&reason);
-        roll_back(txn);
-        return Err(CommitError::RolledBack(StorageError::Poisoned));
+        return refuse(txn, StorageError::Poisoned);
     }
     if redo.is_empty() && !entered {
         roll_back(txn);
@@ -36,23 +35,16 @@ pub(crate) fn commit(
         && let Err(full) = has_place()
     {
         // What it wrote is in memory in part. Rolled back, it leaves nothing, and the store goes on.
-        roll_back(txn);
-        return Err(CommitError::RolledBack(full));
+        return refuse(txn, full);
     }
     shared.forget_snapshot();
     let result = match shared.journal() {
         None => match has_place() {
             Ok(()) => plain(txn, durable),
-            Err(full) => {
-                roll_back(txn);
-                return Err(CommitError::RolledBack(full));
-            }
+            Err(full) => return refuse(txn, full),
         },
         Some(mut journal) => match (&mut *journal, redo.versions, entered || redo.overflowed) {
-            (None, ..) => {
-                roll_back(txn);
-                return Err(CommitError::RolledBack(StorageError::Closed));
-            }
+            (None, ..) => return refuse(txn, StorageError::Closed),
             (Some(journal), Some((from, to)), false) if journal.takes(from, &redo.body) => {
                 match journal.append(from, to, &redo.body, !durable) {
                     Ok(()) => {
@@ -60,10 +52,7 @@ pub(crate) fn commit(
                         visible_only(txn)
                     }
                     // Where the disk has no room even for what was written once, as on one that copies on write: nothing was synced.
-                    Err(full @ StorageError::OutOfSpace { .. }) => {
-                        roll_back(txn);
-                        return Err(CommitError::RolledBack(full));
-                    }
+                    Err(full @ StorageError::OutOfSpace { .. }) => return refuse(txn, full),
                     Err(error) => {
                         // The record may be whole on the disk, although the sync failed.
                         roll_back(txn);
@@ -78,8 +67,7 @@ pub(crate) fn commit(
                     false => has_place(),
                 };
                 if let Err(full) = place {
-                    roll_back(txn);
-                    return Err(CommitError::RolledBack(full));
+                    return refuse(txn, full);
                 }
                 let result = journal.checkpoint(txn);
                 if result.is_ok() && shared.held_back.swap(0, Ordering::Relaxed) > HELD_BACK {
@@ -95,6 +83,12 @@ pub(crate) fn commit(
         Err(CommitError::RolledBack(reason) | CommitError::Unknown(reason)) => shared.poison(reason),
     }
     result
+}
+
+/// Ends a transaction of which nothing is to stay.
+fn refuse(txn: WriteTransaction, reason: StorageError) -> Result<(), CommitError> {
+    roll_back(txn);
+    Err(CommitError::RolledBack(reason))
 }
 
 fn plain(mut txn: WriteTransaction, durable: bool) -> Result<(), CommitError> {

@@ -63,11 +63,13 @@ pub(super) fn assemble(
     let accepts = Accepts { builder, meta: &meta, path: opened.path };
     let mut lost = false;
     let journaling = match journal(&meta)? {
-        Some(journal) if !pending => Some(Journaling::idle(journal)),
         Some(journal) if grounds.is_read_only() => {
-            redo_in_memory(&journal, &db, &accepts)?;
+            if pending {
+                redo_in_memory(&journal, &db, &accepts)?;
+            }
             None
         }
+        Some(journal) if !pending => Some(Journaling::idle(journal)),
         Some(journal) => {
             let room = opened.room.as_deref();
             let full = || room.is_some_and(|room| room.to_checkpoint().is_err() || !room.can_grow());
@@ -81,10 +83,6 @@ pub(super) fn assemble(
     let journaling = match journaling {
         Some(journaling) if !builder.journal => {
             journaling.close(shield(|| db.begin_write())?)?;
-            None
-        }
-        kept if grounds.is_read_only() => {
-            drop(kept);
             None
         }
         kept => kept,

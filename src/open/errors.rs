@@ -3,18 +3,21 @@
 use std::io;
 use std::path::Path;
 
-use redb::{Database, DatabaseError};
+use redb::{Database, DatabaseError, StorageBackend};
 
 use crate::error::{OpenError, StorageError};
 use crate::file::holder;
 use crate::tables::shield;
 
-/// Opens redb, with what it may throw at us caught.
+/// Opens redb on a storage, with a page cache of so many bytes, and with what it may throw at us caught.
 pub(super) fn open_redb(
     place: &Path,
-    open: impl FnOnce() -> Result<Database, DatabaseError>,
+    cache_size: usize,
+    storage: impl StorageBackend,
 ) -> Result<Database, OpenError> {
-    match shield(|| Ok::<_, StorageError>(open())) {
+    let mut redb = redb::Builder::new();
+    redb.set_cache_size(cache_size);
+    match shield(|| Ok::<_, StorageError>(redb.create_with_backend(storage))) {
         Ok(db) => db.map_err(|error| database_error(error, place)),
         Err(error) => Err(damaged("redb could not open it", error)),
     }

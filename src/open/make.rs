@@ -106,8 +106,7 @@ pub(super) fn make_on(builder: &Builder, medium: &Arc<Medium>, path: &Path) -> R
         reserve(medium, head).map_err(io_error(path))?;
     }
     let offset = head.map_or(0, |head| head.image);
-    let db =
-        open_redb(path, || redb::Builder::new().create_with_backend(Image::kept(medium.clone(), offset)))?;
+    let db = open_redb(path, builder.cache_size, Image::kept(medium.clone(), offset))?;
     initialise(&db, builder, head.as_ref())?;
     let_go(db)?;
     finish(medium, head.as_ref()).map_err(io_error(path))
@@ -178,5 +177,5 @@ fn draw() -> u64 {
 
 /// Never 0, which is that of no store.
 pub(super) fn draw_incarnation() -> StoreIncarnation {
-    StoreIncarnation((Uuid::new_v4().as_u128() as u64).max(1))
+    StoreIncarnation(draw())
 }

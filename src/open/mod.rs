@@ -36,10 +36,7 @@ pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
     let offset = head.map_or(0, |head| head.image);
     let closed = has_image(&medium, offset).map_err(|error| no_image(error, path))?;
     let open = |storage: Image| {
-        let db = open_redb(path, || {
-            redb::Builder::new().set_cache_size(builder.cache_size).create_with_backend(storage)
-        });
-        db.map_err(|error| match medium.refused_for_locks() {
+        open_redb(path, builder.cache_size, storage).map_err(|error| match medium.refused_for_locks() {
             true => OpenError::NoLocks { path: path.to_owned() },
             false => error,
         })
@@ -61,9 +58,7 @@ pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
 fn peek(builder: &Builder, medium: &Arc<Medium>, head: Option<&Head>, path: &Path) -> Result<(), OpenError> {
     let offset = head.map_or(0, |head| head.image);
     let storage = Overlay::new(Image::kept(medium.clone(), offset)).map_err(io_error(path))?;
-    let db =
-        open_redb(path, || redb::Builder::new().set_cache_size(1024 * 1024).create_with_backend(storage));
-    let db = match db {
+    let db = match open_redb(path, 1024 * 1024, storage) {
         Err(_) if medium.refused_for_locks() => return Err(OpenError::NoLocks { path: path.to_owned() }),
         db => db?,
     };
@@ -80,10 +75,7 @@ pub(crate) fn compact(builder: &Builder, path: &Path) -> Result<bool, OpenError>
     let offset = head_of(kind, path)?.map_or(0, |head| head.image);
     let medium = Medium::file(file, builder.needs_lock).map_err(io_error(path))?;
     has_image(&medium, offset).map_err(|error| no_image(error, path))?;
-    let mut db = open_redb(path, || {
-        let storage = Image::new(Room::new(medium.clone(), offset, None, 0));
-        redb::Builder::new().set_cache_size(builder.cache_size).create_with_backend(storage)
-    })?;
+    let mut db = open_redb(path, builder.cache_size, Image::new(Room::new(medium, offset, None, 0)))?;
     let mut gained = false;
     while shield(|| db.compact().map_err(redb::Error::from))? {
         gained = true;
@@ -96,9 +88,7 @@ pub(crate) fn compact(builder: &Builder, path: &Path) -> Result<bool, OpenError>
 pub(crate) fn on_backend(builder: &Builder, backend: impl StorageBackend) -> Result<Store, OpenError> {
     let place = Path::new("the backend");
     let room = Room::new(Medium::foreign(Box::new(backend)), 0, None, 0);
-    let db = open_redb(place, || {
-        redb::Builder::new().set_cache_size(builder.cache_size).create_with_backend(Image::new(room.clone()))
-    })?;
+    let db = open_redb(place, builder.cache_size, Image::new(room.clone()))?;
     make::initialise_if_new(&db, builder)?;
     let opened = Opened { db: Arc::new(db), path: None, head: None, room: Some(room) };
     assemble(builder, opened, Grounds::new(None, None, false), |_| Ok(None))
@@ -118,11 +108,8 @@ pub(crate) fn on_backend_as_file(
     let offset = head.map_or(0, |head| head.image);
     has_image(&medium, offset).map_err(|error| no_image(error, place))?;
     let room = Room::new(medium.clone(), offset, None, 0);
-    let db = open_redb(place, || {
-        let storage = Image::new(room.clone());
-        redb::Builder::new().set_cache_size(builder.cache_size).create_with_backend(storage)
-    })?;
-    let opened = Opened { db: Arc::new(db), path: None, head, room: Some(room.clone()) };
+    let db = open_redb(place, builder.cache_size, Image::new(room.clone()))?;
+    let opened = Opened { db: Arc::new(db), path: None, head, room: Some(room) };
     assemble(builder, opened, Grounds::new(None, None, false), |meta| {
         Ok(head.map(|head| journal_of(&medium, &head, meta)))
     })

@@ -21,9 +21,7 @@ pub(crate) fn open_read_only(builder: &Builder, path: &Path, with_journal: bool)
     let offset = head.map_or(0, |head| head.image);
     has_image(&medium, offset).map_err(|error| no_image(error, path))?;
     let storage = Overlay::new(Image::shared(medium.clone(), offset)).map_err(io_error(path))?;
-    let db = open_redb(path, || {
-        redb::Builder::new().set_cache_size(builder.cache_size).create_with_backend(storage)
-    })?;
+    let db = open_redb(path, builder.cache_size, storage)?;
     if builder.needs_lock && !medium.is_locked() {
         return Err(OpenError::NoLocks { path: path.to_owned() });
     }
