@@ -18,7 +18,7 @@ pub enum Beside {
     Small,
     /// Pieces of 4 KiB from 16 threads, each to the output of its own execution.
     Append,
-    /// The end of one node, of an execution that has 1,000.
+    /// The end of one node, of an execution that has 1,000; each of another attempt, since a repeated report changes nothing.
     Node,
 }
 
@@ -116,11 +116,21 @@ fn node<S: Subject>(subject: &S, count: u64) -> f64 {
     let name = |n: u64| format!("node-{n:04}");
     let id = id(0);
     subject.start_nodes(&id, &(0..NODES).map(name).collect::<Vec<_>>());
+    let mut attempts = vec![0; NODES as usize];
+    let ends = (0..count).map(|n| {
+        let node = mix(n) % NODES;
+        attempts[node as usize] += 1;
+        (name(node), attempts[node as usize], format!(r#"{{"rows":{}}}"#, 10_000 + n))
+    });
+    let ends: Vec<_> = ends.collect();
     let start = Instant::now();
-    for n in 0..count {
-        subject.end_node(&id, &name(mix(n) % NODES), r#"{"rows":12345}"#);
+    for (name, attempt, value) in &ends {
+        subject.end_node(&id, name, *attempt, value);
     }
     let rate = count as f64 / start.elapsed().as_secs_f64();
-    assert!(subject.ended_nodes(&id) > 0, "{}", S::NAME);
+    // A node that never ended is at its first attempt.
+    let ended = attempts.iter().filter(|attempts| **attempts > 0).count() as u64;
+    assert_eq!(subject.ended_nodes(&id), ended, "{}", S::NAME);
+    assert_eq!(subject.node_attempts(&id), count + NODES - ended, "{}", S::NAME);
     rate
 }

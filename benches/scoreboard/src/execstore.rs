@@ -237,13 +237,19 @@ impl Subject for Execstore {
         self.0.write(start).unwrap();
     }
 
-    fn end_node(&self, id: &str, name: &str, value: &str) {
-        let end = NodeUpdate::finished(name).value(Json::from_text(value).unwrap());
-        self.0.write(|w| w.put_node(id, end)).unwrap();
+    fn end_node(&self, id: &str, name: &str, attempt: u64, value: &str) {
+        let end = NodeUpdate::finished(name).attempt(attempt).value(Json::from_text(value).unwrap());
+        let told = self.0.write(|w| w.put_node(id, end)).unwrap();
+        assert!(told.is_applied(), "{:?}", told.why_ignored());
     }
 
     fn ended_nodes(&self, id: &str) -> u64 {
         self.0.begin_read().unwrap().progress(id).unwrap().finished
+    }
+
+    fn node_attempts(&self, id: &str) -> u64 {
+        let reader = self.0.begin_read().unwrap();
+        reader.nodes(id).unwrap().map(|node| node.unwrap().attempts).sum()
     }
 
     fn open_tamper_evident(folder: &Path) -> Option<Self> {

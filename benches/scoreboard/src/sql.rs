@@ -206,7 +206,8 @@ pub const START_NODE: &str = "INSERT INTO nodes VALUES (?, ?, ?, 0, 1, ?, NULL, 
 pub const START_PROGRESS: &str = "INSERT INTO progress VALUES (?, ?, 0, 0, 0)";
 pub const NODE: &str = "SELECT state FROM nodes WHERE execution = ? AND name = ?";
 pub const END_NODE: &str =
-    "UPDATE nodes SET state = 1, ended = ?, value = ? WHERE execution = ? AND name = ?";
+    "UPDATE nodes SET state = 1, attempts = ?, ended = ?, value = ? WHERE execution = ? AND name = ?";
+pub const ATTEMPTS: &str = "SELECT sum(attempts) FROM nodes WHERE execution = ?";
 pub const PROGRESS: &str =
     "UPDATE progress SET running = running - ?2, finished = finished + ?2 WHERE execution = ?1";
 pub const FINISHED: &str = "SELECT finished FROM progress WHERE execution = ?";

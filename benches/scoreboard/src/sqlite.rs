@@ -302,13 +302,14 @@ impl Subject for Sqlite {
         run(&db, "COMMIT", &[]).unwrap();
     }
 
-    fn end_node(&self, id: &str, name: &str, value: &str) {
+    fn end_node(&self, id: &str, name: &str, attempt: u64, value: &str) {
         let db = self.connection();
         run(&db, "BEGIN IMMEDIATE", &[]).unwrap();
         let number = number(&db, id);
         let mut node = db.prepare_cached(NODE).unwrap();
         let before: i64 = node.query_row(params![number, name], |row| row.get(0)).unwrap();
-        run(&db, END_NODE, &[&now(), &value, &number, &name]).unwrap();
+        let mut end = db.prepare_cached(END_NODE).unwrap();
+        assert_eq!(end.execute(params![attempt, now(), value, number, name]).unwrap(), 1);
         run(&db, PROGRESS, &[&number, &i64::from(before == 0)]).unwrap();
         run(&db, "COMMIT", &[]).unwrap();
     }
@@ -317,6 +318,12 @@ impl Subject for Sqlite {
         let db = self.connection();
         let number = number(&db, id);
         db.prepare_cached(FINISHED).unwrap().query_row([number], |row| row.get(0)).unwrap()
+    }
+
+    fn node_attempts(&self, id: &str) -> u64 {
+        let db = self.connection();
+        let number = number(&db, id);
+        db.prepare_cached(ATTEMPTS).unwrap().query_row([number], |row| row.get(0)).unwrap()
     }
 
     fn compact(folder: &Path) -> bool {

@@ -116,12 +116,18 @@ pub trait Subject: Send + Sync + Sized {
         unreachable!("{}", Self::NAME)
     }
 
-    /// A node has ended well, with a value; durable when this returns.
-    fn end_node(&self, _id: &str, _name: &str, _value: &str) {
+    /// This attempt of a node has ended well, with a value; durable when this returns. Panics unless it was written.
+    fn end_node(&self, _id: &str, _name: &str, _attempt: u64, _value: &str) {
         unreachable!("{}", Self::NAME)
     }
 
+    /// How many nodes have ended.
     fn ended_nodes(&self, _id: &str) -> u64 {
+        unreachable!("{}", Self::NAME)
+    }
+
+    /// The attempts of all nodes of an execution.
+    fn node_attempts(&self, _id: &str) -> u64 {
         unreachable!("{}", Self::NAME)
     }
 
