@@ -46,6 +46,12 @@ pub enum What {
     Size,
     Allocated,
     Compacted,
+    /// After single replacements of payloads, the store still open; `plain`: without a journal of its own.
+    Updated {
+        plain: bool,
+    },
+    /// After most executions were deleted and the store was closed: how many times what is left takes.
+    Deleted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +63,8 @@ pub enum Target {
     Both(f64, f64),
     /// No more than this, at the full scale.
     AtMost(f64),
+    /// No more than this many times our own figure in the other case.
+    Beside(&'static str, f64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +92,7 @@ use Ids::{V4, V7};
 use Target::{AtMost, Both, Sqlite};
 
 /// Those that read the prepared store stand together; the one that kills it is their last.
-pub const CASES: [Case; 49] = [
+pub const CASES: [Case; 52] = [
     rate("W1", "operations/s", V7, What::Single, Sqlite(0.7)),
     rate("W1/v4", "operations/s", V4, What::Single, Sqlite(0.7)),
     rate("W1/group", "operations/s", V7, What::Grouped, Sqlite(0.63)),
@@ -136,6 +144,14 @@ pub const CASES: [Case; 49] = [
     // Without the holes of the files: what `du` says, where S is what `ls` says.
     cost("S/allocated", "bytes/execution", What::Allocated, Target::None),
     cost("S/compacted", "bytes/execution", What::Compacted, Target::None),
+    cost(
+        "S/updated",
+        "bytes/execution",
+        What::Updated { plain: false },
+        Target::Beside("S/updated/plain", 1.3),
+    ),
+    cost("S/updated/plain", "bytes/execution", What::Updated { plain: true }, Target::None),
+    cost("S/deleted", "times", What::Deleted, AtMost(1.5)),
 ];
 
 /// The cases of these names: `W1` is also `W1/v4`. All of them for no name.

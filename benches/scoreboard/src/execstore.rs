@@ -13,7 +13,7 @@ use crate::history::KEY;
 use crate::latency;
 use crate::record::{self, Desired, Entry, Header, Record, State};
 use crate::subject::Subject;
-use crate::workload::{Op, Step};
+use crate::workload::{Op, Replacement, Step};
 
 pub struct Execstore(Store);
 
@@ -24,6 +24,10 @@ fn apply(writer: &mut Writer<'_>, op: Op) -> Result<Execution, WriteError> {
             let (expect, update) = (expect(&step), update(&step));
             writer.update(step.id, &expect, update, &new_events(step.events))
         }
+        Op::Replace(Replacement { id, revision, payload }) => {
+            let (expect, update) = replace(revision, &payload);
+            writer.update(id, &expect, update, &[])
+        }
     }
 }
 
@@ -33,6 +37,10 @@ fn expect(step: &Step) -> Expect {
 
 fn update(step: &Step) -> Update {
     Update::to(step.to.name()).message(step.message)
+}
+
+fn replace(revision: u64, payload: &str) -> (Expect, Update) {
+    (Expect::any().revision(Revision(revision)), Update::new().payload(Json::from_text(payload).unwrap()))
 }
 
 fn new_execution(record: Record) -> NewExecution {
@@ -133,6 +141,10 @@ impl Subject for Execstore {
                 let id = step.id;
                 self.0.batch(move |w| w.update(&id, &expect, update.clone(), &events))
             }
+            Op::Replace(Replacement { id, revision, payload }) => {
+                let (expect, update) = replace(revision, &payload);
+                self.0.batch(move |w| w.update(&id, &expect, update.clone(), &[]))
+            }
         };
         done.unwrap();
     }
@@ -207,6 +219,20 @@ impl Subject for Execstore {
         self.0.bulk(Query::new().label(KEY, value)).delete().unwrap();
     }
 
+    const DELETES: bool = true;
+
+    fn delete(&self, ids: Vec<String>) {
+        let delete =
+            |w: &mut Writer<'_>| ids.iter().try_for_each(|id| w.delete(id, &Expect::any()).map(drop));
+        self.0.write(delete).unwrap();
+    }
+
+    fn forget_log(&self) {
+        let head = self.0.begin_read().unwrap().head().unwrap();
+        self.0.write(|w| w.trim_changes(head)).unwrap();
+        assert_eq!(self.0.maintain().unwrap().waiting, 0);
+    }
+
     const BESIDE: bool = true;
 
     fn put_value(&self, id: &str, key: &str, value: &[u8]) {
@@ -255,6 +281,11 @@ impl Subject for Execstore {
     fn open_tamper_evident(folder: &Path) -> Option<Self> {
         let mut builder = Store::builder();
         Some(Self(builder.set_tamper_evident(true).open_or_create(folder.join("store.redb")).unwrap()))
+    }
+
+    fn open_plain(folder: &Path) -> Option<Self> {
+        let mut builder = Store::builder();
+        Some(Self(builder.set_journal(false).open_or_create(folder.join("store.redb")).unwrap()))
     }
 
     fn follow(&self, samples: u64) -> Option<Vec<f64>> {

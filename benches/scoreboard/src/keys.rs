@@ -59,6 +59,13 @@ impl Outcome {
                 let Step { events, .. } = step;
                 (record, Some(before), events)
             }
+            Op::Replace(replacement) => {
+                let mut record = stored(&replacement.id).unwrap();
+                replacement.apply(&mut record.header, now);
+                record.payload = replacement.payload;
+                let state = record.header.state;
+                (record, Some(state), Vec::new())
+            }
         };
         if let Some(before) = before {
             totals[before.code()] -= 1;

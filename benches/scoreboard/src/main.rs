@@ -21,6 +21,7 @@ mod peer;
 mod reads;
 mod record;
 mod redb_bare;
+mod sizes;
 mod sql;
 mod sqlite;
 mod sqlite_batched;

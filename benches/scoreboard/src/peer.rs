@@ -10,7 +10,7 @@ use crate::checks;
 use crate::child::Task;
 use crate::subject::{Subject, files};
 use crate::workload::{self, Ids, Op, lifecycle};
-use crate::{beside, crash, history, memory, reads, threads};
+use crate::{beside, crash, history, memory, reads, sizes, threads};
 
 /// A column of the table.
 pub trait Side {
@@ -219,6 +219,15 @@ impl<S: Subject> Side for Peer<S> {
                 }
                 bytes(&folder, Metadata::len) / lifecycles as f64
             }
+            What::Updated { plain } => {
+                let folder = self.fresh();
+                let subject = if plain { S::open_plain(&folder)? } else { S::open(&folder) };
+                sizes::updated(&subject, &folder, plan.count(10_000, 640))
+            }
+            What::Deleted if S::DELETES => {
+                sizes::deleted::<S>(&self.fresh(), plan.count(100_000, 1_000).div_ceil(1_000) * 1_000)
+            }
+            What::Deleted => return None,
             _ => return reads::read(self.prepared(case.ids, plan), case, plan),
         })
     }
@@ -232,7 +241,7 @@ impl<S: Subject> Side for Peer<S> {
 }
 
 /// The sum over the files of a folder.
-fn bytes(folder: &Path, of: fn(&Metadata) -> u64) -> f64 {
+pub fn bytes(folder: &Path, of: fn(&Metadata) -> u64) -> f64 {
     files(folder).map(|file| of(&file)).sum::<u64>() as f64
 }
 

@@ -9,7 +9,7 @@ use redb::{
 };
 
 use crate::keys::{self, HEAD, Outcome, Totals};
-use crate::record::{Entry, Event, Record, State};
+use crate::record::{Entry, Event, Record, State, now};
 use crate::subject::{CACHE, Subject};
 use crate::workload::Op;
 
@@ -49,6 +49,30 @@ fn apply(txn: &WriteTransaction, ops: Vec<Op>) -> Result<(), redb::Error> {
         }
         let entry = serde_json::to_vec(&outcome.entry).unwrap();
         changes.insert(totals[HEAD], entry.as_slice())?;
+    }
+    all_totals.insert((), totals)?;
+    Ok(())
+}
+
+fn delete(txn: &WriteTransaction, ids: &[String]) -> Result<(), redb::Error> {
+    let mut executions = txn.open_table(EXECUTIONS)?;
+    let mut jobs = txn.open_table(JOBS)?;
+    let mut states = txn.open_table(STATES)?;
+    let mut events = txn.open_table(EVENTS)?;
+    let mut changes = txn.open_table(CHANGES)?;
+    let mut all_totals = txn.open_table(TOTALS)?;
+    let mut totals = all_totals.get(())?.map_or(Totals::default(), |row| row.value());
+    for id in ids {
+        let Record { header, .. } = Record::decode(executions.remove(id.as_str())?.unwrap().value());
+        jobs.remove(keys::job(&header).as_str())?;
+        states.remove(keys::state(header.state, id).as_str())?;
+        let (start, end) = keys::below(id);
+        events.retain_in(start.as_str()..end.as_str(), |_, _| false)?;
+        totals[header.state.code()] -= 1;
+        totals[HEAD] += 1;
+        let (seq, time, before) = (totals[HEAD], now(), Some(header.state));
+        let entry = Entry { seq, time, before, first_event: 0, last_event: 0, header };
+        changes.insert(seq, serde_json::to_vec(&entry).unwrap().as_slice())?;
     }
     all_totals.insert((), totals)?;
     Ok(())
@@ -150,6 +174,20 @@ impl Subject for Redb {
         for row in changes.iter().unwrap() {
             each(serde_json::from_slice(row.unwrap().1.value()).unwrap());
         }
+    }
+
+    const DELETES: bool = true;
+
+    fn delete(&self, ids: Vec<String>) {
+        let txn = self.0.begin_write().unwrap();
+        delete(&txn, &ids).unwrap();
+        txn.commit().unwrap();
+    }
+
+    fn forget_log(&self) {
+        let txn = self.0.begin_write().unwrap();
+        txn.open_table(CHANGES).unwrap().retain(|_, _| false).unwrap();
+        txn.commit().unwrap();
     }
 
     fn compact(folder: &Path) -> bool {

@@ -71,6 +71,7 @@ pub const CREATE: &str = concat!(
 );
 pub const UPDATE: &str = "UPDATE executions SET state = ?, message = ?, revision = ?, event_count = ?,
     modified_at = ?, completed_at = ? WHERE number = ?";
+pub const REPLACE: &str = "UPDATE executions SET payload = ?, revision = ?, modified_at = ? WHERE number = ?";
 pub const EVENT: &str = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)";
 pub const ENTER: &str = "UPDATE counts SET n = n + 1 WHERE state = ?";
 pub const LEAVE: &str = "UPDATE counts SET n = n - 1 WHERE state = ?";
@@ -110,6 +111,7 @@ pub const TRACE: &str = concat!(
 /// The executions that go in one transaction, then what is done to them.
 pub const DOOMED: &str = "INSERT INTO temp.doomed
     SELECT execution FROM labels WHERE key = ? AND value = ? ORDER BY execution LIMIT 500";
+pub const DOOM: &str = "INSERT INTO temp.doomed SELECT number FROM executions WHERE id = ?";
 pub const DELETE: [&str; 6] = [
     concat!(
         "INSERT INTO changes (time, before, first_event, last_event, ",

@@ -10,7 +10,7 @@ use crate::history::KEY;
 use crate::record::{Entry, Event, Header, Record, State, now};
 use crate::sql::*;
 use crate::subject::{CACHE, Subject};
-use crate::workload::Op;
+use crate::workload::{Op, Replacement};
 
 /// One connection; threads take turns.
 pub struct Sqlite(Mutex<Connection>);
@@ -75,6 +75,19 @@ pub fn apply(db: &Connection, op: Op) -> rusqlite::Result<()> {
             }
             run(db, LEAVE, &[&before.code()])?;
             (number, Some(before.code()), header, first, step.events)
+        }
+        Op::Replace(replacement) => {
+            let mut get = db.prepare_cached(GET)?;
+            let (number, found) =
+                get.query_row([&replacement.id], |row| Ok((row.get::<_, i64>(17)?, record(row)?)))?;
+            let mut header = found.header;
+            replacement.apply(&mut header, now);
+            let mut replace = db.prepare_cached(REPLACE)?;
+            let Replacement { payload, .. } = replacement;
+            replace.execute(params![payload, header.revision, header.modified_at, number])?;
+            let state = header.state.code();
+            run(db, LEAVE, &[&state])?;
+            (number, Some(state), header, 1, Vec::new())
         }
     };
     run(db, ENTER, &[&header.state.code()])?;
@@ -253,6 +266,25 @@ impl Subject for Sqlite {
                 return;
             }
         }
+    }
+
+    const DELETES: bool = true;
+
+    fn delete(&self, ids: Vec<String>) {
+        let db = self.connection();
+        run(&db, "BEGIN IMMEDIATE", &[]).unwrap();
+        for id in ids {
+            run(&db, DOOM, &[&id]).unwrap();
+        }
+        for (at, sql) in DELETE.iter().enumerate() {
+            let with: &[&dyn ToSql] = if at == 3 { &[&KEY, &""] } else { &[] };
+            run(&db, sql, with).unwrap();
+        }
+        run(&db, "COMMIT", &[]).unwrap();
+    }
+
+    fn forget_log(&self) {
+        run(&self.connection(), "DELETE FROM changes", &[]).unwrap();
     }
 
     const BESIDE: bool = true;

@@ -136,6 +136,24 @@ pub trait Subject: Send + Sync + Sized {
         None
     }
 
+    /// The same as `open`, without a journal of the subject's own, where that can be chosen.
+    fn open_plain(_folder: &Path) -> Option<Self> {
+        None
+    }
+
+    /// The subject deletes executions one by one, and forgets its change log.
+    const DELETES: bool = false;
+
+    /// Deletes these in one durable transaction.
+    fn delete(&self, _ids: Vec<String>) {
+        unreachable!("{}", Self::NAME)
+    }
+
+    /// Removes all entries of the change log.
+    fn forget_log(&self) {
+        unreachable!("{}", Self::NAME)
+    }
+
     /// From append to the follower, in microseconds, in order of size, where the subject has followers.
     fn follow(&self, _samples: u64) -> Option<Vec<f64>> {
         None

@@ -32,7 +32,7 @@ impl Line {
     }
 
     /// What is asked of the case, and whether it is reached.
-    fn verdict(&self, names: &[&str]) -> String {
+    fn verdict(&self, lines: &[Line], names: &[&str]) -> String {
         let mut parts = Vec::new();
         let mut judge = |asked: String, reached: bool| {
             parts.push(format!("{asked} {}", if reached { "yes" } else { "NO" }));
@@ -47,6 +47,14 @@ impl Line {
             (Target::AtMost(most), _) => {
                 let ours = self.of(names, "execstore");
                 judge(format!("at most {most}"), !ours.is_empty() && median(ours) <= most);
+            }
+            (Target::Beside(name, most), _) => {
+                let other = lines.iter().find(|line| line.case.name == name);
+                let other = other.map(|line| line.of(names, "execstore")).unwrap_or_default();
+                let ours = self.of(names, "execstore");
+                if !ours.is_empty() && !other.is_empty() {
+                    judge(format!("{name} x{most}"), median(ours) <= most * median(other));
+                }
             }
             _ => {}
         }
@@ -69,7 +77,7 @@ pub fn print(lines: &[Line], names: &[&str]) {
             print!(" {:>14}", value.map_or_else(|| "-".into(), figure));
         }
         let times = |other| line.ratio(names, other).map_or_else(|| "-".into(), |r| format!("{r:.2}"));
-        println!(" {:>9} {:>8}  {}", times("sqlite"), times("redb"), line.verdict(names));
+        println!(" {:>9} {:>8}  {}", times("sqlite"), times("redb"), line.verdict(lines, names));
     }
     println!(
         "\nMedians of {} rounds; ratios are the medians of the rounds' own, above 1 where execstore is better.",

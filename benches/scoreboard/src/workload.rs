@@ -14,6 +14,23 @@ const JOBS: u64 = 1 << 40;
 pub enum Op {
     Create(Record, Vec<Event>),
     Update(Step),
+    Replace(Replacement),
+}
+
+/// Another payload for an execution that is of this revision.
+pub struct Replacement {
+    pub id: String,
+    pub revision: u64,
+    pub payload: String,
+}
+
+impl Replacement {
+    /// What it does to a header; as of `Step`.
+    pub fn apply(&self, header: &mut Header, now: i64) {
+        assert_eq!(header.revision, self.revision);
+        header.revision += 1;
+        header.modified_at = now.max(header.modified_at);
+    }
 }
 
 /// Moves an execution that is in this state and of this revision to the next state.
@@ -130,6 +147,16 @@ fn specification(n: u64) -> String {
         mix(n / 4),
         n,
     )
+}
+
+/// The payload of execution `n` after so many replacements.
+pub fn payload(n: u64, replaced: u64) -> String {
+    specification(n + 1_000_003 * replaced)
+}
+
+/// The next payload, the first of which is replacement 1 of revision 1.
+pub fn replacement(ids: Ids, n: u64, at: u64) -> Op {
+    Op::Replace(Replacement { id: ids.execution(n), revision: at, payload: payload(n, at) })
 }
 
 /// About 200 bytes as JSON.
