@@ -163,7 +163,9 @@ impl OutputFollower {
 
 impl Drop for OutputFollower {
     fn drop(&mut self) {
-        self.shared.commits.forget(&mut self.ticket);
+        if !self.shared.grounds.process.is_another() {
+            self.shared.commits.forget(&mut self.ticket);
+        }
     }
 }
 

@@ -6,22 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::StorageError;
 use crate::file::Folder;
-
-/// The process that something was opened in. A child that a `fork` made has the same memory and the same open file, but no
-/// say in what the parent does with them: anything that it wrote would destroy the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Process(u32);
-
-impl Process {
-    pub(crate) fn this() -> Self {
-        Self(std::process::id())
-    }
-
-    /// `true` in another process than the one that it was noted in.
-    pub(crate) fn is_another(self) -> bool {
-        self != Self::this()
-    }
-}
+use crate::process::Process;
 
 #[derive(Debug)]
 pub(crate) struct Grounds {
@@ -46,16 +31,6 @@ impl Grounds {
 
     pub(crate) fn is_read_only(&self) -> bool {
         self.read_only
-    }
-
-    pub(crate) fn check_process(&self) -> Result<(), StorageError> {
-        if self.process.is_another() {
-            return Err(StorageError::OtherProcess {
-                opened_by: self.process.0,
-                used_by: std::process::id(),
-            });
-        }
-        Ok(())
     }
 
     pub(crate) fn check_writable(&self) -> Result<(), StorageError> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::Database;
 
 use crate::error::StorageError;
-use crate::grounds::Process;
+use crate::process::Process;
 use crate::tables::{commit_whole, shield};
 
 /// Holds the database to the end, and lets go of it with care.

@@ -5,6 +5,7 @@ use redb::{Database, Durability, WriteTransaction};
 use crate::codec::JournalPlace;
 use crate::error::{CommitError, OpenError, ReadError, StorageError};
 use crate::journal::{Broken, Journal, Replayed};
+use crate::process::Process;
 use crate::tables::{Live, Tables, commit_whole, finish, roll_back, shield};
 
 /// The journal of an open store. Its first round begins with the first commit.
@@ -69,7 +70,7 @@ impl Journaling {
     ) -> Result<(Self, Reached), OpenError> {
         let mut txn = shield(|| db.begin_write())?;
         let recovered = {
-            let mut tables = Tables::new(Live(&txn));
+            let mut tables = Tables::new(Live(&txn, Process::this()));
             Self::redo(&journal, &mut tables, accepts).and_then(|reached| {
                 if let Reached::End(done) = reached
                     && full()
@@ -136,7 +137,7 @@ impl Journaling {
 
     fn prepare(&self, txn: &WriteTransaction) -> Result<(u32, u64), StorageError> {
         let round = self.journal.prepare_round()?;
-        let mut tables = Tables::new(Live(txn));
+        let mut tables = Tables::new(Live(txn, Process::this()));
         name_round(&mut tables, round, true)?;
         let version = tables.totals().map_err(storage_error)?.version;
         Ok((round, version))
@@ -148,7 +149,7 @@ impl Journaling {
             roll_back(txn);
             return Ok(());
         }
-        name_round(&mut Tables::new(Live(&txn)), self.journal.round(), false)?;
+        name_round(&mut Tables::new(Live(&txn, Process::this())), self.journal.round(), false)?;
         commit_whole(txn)
     }
 }

@@ -98,7 +98,7 @@ impl Shared {
             return Ok(snapshot.clone());
         }
         let txn = shield(|| ReadableDatabase::begin_read(&*self.db))?;
-        let snapshot = Arc::new(Tables::new(Snapshot(txn)));
+        let snapshot = Arc::new(Tables::new(Snapshot(txn, self.grounds.process.clone())));
         self.note(&snapshot);
         // A caller who can commit by itself would not be noticed here: then each reader gets its own.
         if !self.last.is_lent() {
@@ -188,7 +188,7 @@ impl Shared {
     }
 
     pub(crate) fn check_open(&self) -> Result<(), StorageError> {
-        self.grounds.check_process()?;
+        self.grounds.process.check()?;
         if self.closed.load(Ordering::Acquire) { Err(StorageError::Closed) } else { Ok(()) }
     }
 

@@ -159,6 +159,7 @@ impl Store {
     /// ```
     pub fn join<'t>(&'t self, txn: &'t WriteTransaction) -> Result<Writer<'t>, WriteError> {
         self.shared.check_sound()?;
+        self.shared.grounds.process.check_id()?;
         self.shared.grounds.anchor()?;
         let expected = self.id();
         let foreign =
@@ -173,7 +174,7 @@ impl Store {
         if !has_store {
             return Err(foreign("no store".into()));
         }
-        let tables = Tables::new(Live(txn));
+        let tables = Tables::new(Live(txn, self.shared.grounds.process.clone()));
         match tables.meta().map_err(in_use)? {
             Some(Ok(meta)) if meta.store_id == self.shared.context.store_id => {
                 if let Some(found) = self.is_elsewhere(&tables)? {
@@ -224,7 +225,7 @@ impl Store {
     /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead). On a thread that has a write of this store in hand a wait is
     /// [`BatchError::Reentrant`].
     pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
-        self.shared.grounds.check_process()?;
+        self.shared.grounds.process.check()?;
         if after.0 > self.shared.doorbell.head() {
             self.begin_read()?.bookmark(after)?;
         }
@@ -303,7 +304,7 @@ impl Store {
     /// [`StorageError::StillRunning`] says what was left to itself then. It ends at its next call, which is refused, and the file
     /// is let go of once it has.
     pub fn close_within(self, longest: Duration) -> Result<(), Error> {
-        self.shared.grounds.check_process()?;
+        self.shared.grounds.process.check()?;
         let stopped = self.threads.stop(longest);
         self.shared.refuse();
         let finished = self.shared.finish();

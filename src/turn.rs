@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{BatchError, Error, StorageError};
+use crate::process::Process;
 use crate::waits::{Awaited, Posts, Waiting};
 
 /// How often the turn is handed to the one who has waited longest. In between whoever is quick gets it: each
@@ -20,6 +21,7 @@ pub(crate) struct Turnstile {
     pub(crate) posts: Arc<Posts>,
     /// How long one may have the turn before those who wait for it are refused.
     limit: Duration,
+    process: Process,
 }
 
 #[derive(Debug)]
@@ -88,7 +90,7 @@ impl Ticket {
 impl Turnstile {
     pub(crate) fn new(limit: Duration) -> Arc<Self> {
         let line = Line { taken: None, waiting: VecDeque::new(), handed_over: Instant::now() };
-        Arc::new(Self { line: Mutex::new(line), posts: Arc::default(), limit })
+        Arc::new(Self { line: Mutex::new(line), posts: Arc::default(), limit, process: Process::this() })
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -190,6 +192,10 @@ impl Turnstile {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        if self.0.process.is_another() {
+            // Nobody waits in a child, and its copy of the line may be locked for ever.
+            return;
+        }
         self.0.posts.turn.leave();
         let mut line = self.0.line();
         line.taken = None;

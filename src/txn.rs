@@ -10,8 +10,9 @@ use redb::{Durability, WriteTransaction};
 use crate::commit::commit;
 use crate::context::Context;
 use crate::error::{CommitError, Error, ReadError, StorageError, WriteError};
-use crate::grounds::Process;
+
 use crate::history::{TableSize, table_sizes};
+use crate::process::Process;
 use crate::reader::sealed::View;
 use crate::redo::Redo;
 use crate::shared::Shared;
@@ -44,6 +45,15 @@ impl ReadTxn {
     /// milliseconds for each 100 MiB that are in memory.
     pub fn table_sizes(&self) -> Result<Vec<TableSize>, ReadError> {
         table_sizes(&self.tables)
+    }
+}
+
+impl Drop for ReadTxn {
+    fn drop(&mut self) {
+        if self.shared.grounds.process.is_another() {
+            // The parent's to end: a child that did might wait for locks that nobody in it lets go of.
+            std::mem::forget(self.tables.clone());
+        }
     }
 }
 
@@ -132,11 +142,12 @@ impl WriteTxn {
     /// `by` says for whom, to those who wait for too long.
     pub(crate) fn new(shared: Arc<Shared>, by: &'static str) -> Result<Self, Error> {
         shared.check_sound()?;
+        shared.grounds.process.check_id()?;
         shared.grounds.anchor()?;
         let turn = shared.turnstile.enter(by, || shared.check_sound())?;
         shared.check_sound()?;
         let txn = shared.begin_write()?;
-        let txn = Open(Some(txn), shared.grounds.process);
+        let txn = Open(Some(txn), shared.grounds.process.clone());
         // Another thread may have failed while this one waited for its turn.
         shared.check_sound()?;
         Ok(Self {
@@ -192,7 +203,7 @@ impl WriteTxn {
     /// Opens the store's tables for writing. One writer at a time: drop it before the next, and before the
     /// commit.
     pub fn writer(&self) -> Result<Writer<'_>, WriteError> {
-        let mut tables = Tables::new(Live(self.txn.get()));
+        let mut tables = Tables::new(Live(self.txn.get(), self.txn.1.clone()));
         if self.shared.has_journal() {
             tables = tables.record_redo();
         }
@@ -226,6 +237,7 @@ impl WriteTxn {
     /// `Ok` means that it is on the disk. After [`CommitError::RolledBack`] none of it is there; after
     /// [`CommitError::Unknown`] all of it or none of it will be found when the store is opened again.
     pub fn commit(self) -> Result<(), CommitError> {
+        self.shared.grounds.process.check().map_err(CommitError::RolledBack)?;
         let Self { txn, redo, entered, durable, turn, shared, here: _ } = self;
         let Some(txn) = txn.take() else { return Ok(()) };
         let mut redo = std::mem::take(&mut *Redo::lock(&redo.redo));
@@ -254,6 +266,7 @@ impl WriteTxn {
 
     /// Rolls the transaction back, as dropping it does, and reports an error in doing so.
     pub fn abort(self) -> Result<(), Error> {
+        self.shared.grounds.process.check()?;
         match self.txn.take() {
             Some(txn) => Ok(shield(|| txn.abort())?),
             None => Ok(()),
@@ -270,6 +283,9 @@ struct Verdict {
 
 impl Drop for Verdict {
     fn drop(&mut self) {
+        if self.shared.grounds.process.is_another() {
+            return;
+        }
         if let Some(reason) = &Redo::lock(&self.redo).failed {
             self.shared.poison(reason);
         }

@@ -282,7 +282,10 @@ pub(crate) fn position_of(view: &impl View, start: &Start) -> Result<u64, WatchE
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.shared.doorbell.forget(&mut self.ticket);
+        // A child of a fork has no place at the doorbell, and its copy may be locked for ever.
+        if !self.shared.grounds.process.is_another() {
+            self.shared.doorbell.forget(&mut self.ticket);
+        }
     }
 }
 

@@ -3,16 +3,41 @@
 #![cfg(target_os = "linux")]
 mod common;
 
-use common::{TestStore, create};
-use execstore::{Error, Expect, Filter, NewExecution, Readable, Start, StorageError, Store, Update};
-use fork::{Fork, WEXITSTATUS, WIFEXITED, fork, waitpid};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-fn refused<T>(result: Result<T, Error>) -> bool {
-    matches!(result, Err(Error::Storage(StorageError::OtherProcess { opened_by, used_by }))
+use common::{TestStore, create};
+use execstore::{
+    CommitError, Error, Expect, Filter, NewExecution, Query, ReadError, Readable, Start, StorageError, Store,
+    Update, WriteError,
+};
+use fork::{Fork, WEXITSTATUS, WIFEXITED, fork, waitpid, waitpid_nohang};
+
+/// One test after another: a child has the locks of all the files that are open, those of other tests too.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Far longer than anything here takes.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+fn refused<T>(result: Result<T, impl Into<Error>>) -> bool {
+    let reason = match result.map_err(Into::into) {
+        Err(
+            Error::Storage(reason)
+            | Error::Read(ReadError::Storage(reason))
+            | Error::Write(WriteError::Storage(reason)),
+        ) => reason,
+        _ => return false,
+    };
+    matches!(reason, StorageError::OtherProcess { opened_by, used_by }
         if opened_by != used_by && used_by == std::process::id())
 }
 
-/// What the child finds: a bit for each call that was not refused.
+/// What the child finds.
 fn in_the_child(store: &Store) -> i32 {
     let new = || NewExecution::new("j");
     let calls = [
@@ -24,7 +49,12 @@ fn in_the_child(store: &Store) -> i32 {
         refused(store.read(|r| r.get("e"))),
         refused(store.maintain().map(drop)),
     ];
-    calls.iter().enumerate().map(|(nth, refused)| i32::from(!refused) << nth).sum()
+    first_that_was_not(&calls)
+}
+
+/// The place of the first call that was not refused, from 1; 0 if all were.
+fn first_that_was_not(refused: &[bool]) -> i32 {
+    refused.iter().position(|refused| !refused).map_or(0, |nth| nth as i32 + 1)
 }
 
 /// Ends the process as a program does that returns from `main`, but for the test runner, which is the parent's.
@@ -49,6 +79,7 @@ fn check_child(store: Store, child: impl FnOnce(Store) -> i32) {
 
 #[test]
 fn each_call_in_a_child_is_refused_and_its_end_changes_nothing() {
+    let _alone = alone();
     let store = TestStore::new();
     create(&store, "e");
     for n in 0..20 {
@@ -74,6 +105,7 @@ fn each_call_in_a_child_is_refused_and_its_end_changes_nothing() {
 
 #[test]
 fn a_child_that_drops_the_last_handle_it_has_ends() {
+    let _alone = alone();
     // With the group commit's thread and a consumer at work in the parent.
     let store = TestStore::new();
     let consumer = store.consumer("c").run(|_| Ok::<_, Error>(())).unwrap();
@@ -95,7 +127,102 @@ fn a_child_that_drops_the_last_handle_it_has_ends() {
 }
 
 #[test]
+fn transactions_that_were_begun_before_the_fork_are_the_parents() {
+    let _alone = alone();
+    let store = TestStore::new();
+    create(&store, "e");
+    let fresh = store.begin_read().unwrap();
+    let used = store.begin_read().unwrap();
+    assert!(used.get("e").unwrap().is_some());
+    let txn = store.begin_write().unwrap();
+    txn.writer().unwrap().create(NewExecution::new("j").id("of-the-parent"), &[]).unwrap();
+    let mut writer = txn.writer().unwrap();
+    match fork().unwrap() {
+        Fork::Child => {
+            let mut results = Vec::new();
+            for reader in [&fresh, &used] {
+                results.extend([
+                    refused(reader.get("e")),
+                    refused(reader.count("New")),
+                    refused(reader.query(&Query::new()).and_then(|mut found| found.next().transpose())),
+                    refused(reader.head()),
+                    refused(reader.events("e", ..)),
+                ]);
+            }
+            results.push(refused(writer.create(NewExecution::new("j").id("of-the-child"), &[])));
+            results.push(refused(writer.update("e", &Expect::any(), Update::new().message("m"), &[])));
+            drop(writer);
+            results.push(refused(txn.writer().map(drop)));
+            let Err(CommitError::RolledBack(reason)) = txn.commit() else { end(98) };
+            results.push(refused::<()>(Err(reason)));
+            end(first_that_was_not(&results))
+        }
+        Fork::Parent(pid) => assert_eq!(exit_code(waitpid(pid).unwrap()), Some(0)),
+    }
+    writer.update("e", &Expect::any(), Update::new().message("m"), &[]).unwrap();
+    drop(writer);
+    txn.commit().unwrap();
+    assert_eq!((fresh.head().unwrap().get(), used.head().unwrap().get()), (1, 1));
+    let after = store.begin_read().unwrap();
+    assert!(after.get("of-the-parent").unwrap().is_some() && after.get("of-the-child").unwrap().is_none());
+}
+
+#[test]
+fn what_a_child_drops_waits_for_no_lock_of_the_parents() {
+    let _alone = alone();
+    let store = TestStore::new();
+    create(&store, "e");
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Locks of every kind are held at some of the forks.
+        for nth in 0..3 {
+            let (store, stop) = (&store, &stop);
+            scope.spawn(move || {
+                let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    match nth {
+                        0 => drop(store.begin_read().unwrap()),
+                        1 => {
+                            drop(store.update("e", &Expect::any(), Update::new().message("m"), &[]).unwrap())
+                        }
+                        _ => drop(watcher.next_batch(1, Duration::from_micros(50)).unwrap()),
+                    }
+                }
+            });
+        }
+        for _ in 0..1000 {
+            // As the last hold on its state, and as one of several.
+            let (first, second) = (store.begin_read().unwrap(), store.begin_read().unwrap());
+            let watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+            let follower = store.follow_output("e", "stdout", 0).unwrap();
+            match fork().unwrap() {
+                Fork::Child => {
+                    drop((first, second, watcher, follower));
+                    end(0)
+                }
+                Fork::Parent(pid) => {
+                    let begun = Instant::now();
+                    let status = loop {
+                        if let Some(status) = waitpid_nohang(pid).unwrap() {
+                            break status;
+                        }
+                        if begun.elapsed() > WATCHDOG {
+                            stop.store(true, Ordering::Relaxed);
+                            panic!("the child {pid} hangs");
+                        }
+                        thread::yield_now();
+                    };
+                    assert_eq!(exit_code(status), Some(0));
+                }
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn a_store_opened_after_the_fork_is_the_childs_own() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
     drop(Store::create(&path).unwrap());

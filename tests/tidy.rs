@@ -37,7 +37,7 @@ const LAYERS: &[&[&str]] = &[
         "visits",
     ],
     &["codec", "schema"],
-    &["context", "tables", "waits"],
+    &["context", "process", "tables", "waits"],
     &["beside", "history", "reader", "redo", "sequence", "writer"],
     &["background", "doorbell", "file", "grounds", "handle", "journal", "turn"],
     &["journaling"],

@@ -183,7 +183,7 @@ impl Batcher {
 
     /// Nobody is there: the caller may commit by itself.
     fn alone(&self, full: WhenFull) -> Result<Option<Solo<'_>>, Error> {
-        self.shared.grounds.check_process()?;
+        self.shared.grounds.process.check()?;
         if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
         }
@@ -219,7 +219,7 @@ impl Batcher {
     }
 
     fn enqueue(self: &Arc<Self>, member: Box<dyn Member>, full: WhenFull) -> Result<(), Error> {
-        self.shared.grounds.check_process()?;
+        self.shared.grounds.process.check()?;
         if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
         }
@@ -420,6 +420,9 @@ struct Solo<'a> {
 
 impl Drop for Solo<'_> {
     fn drop(&mut self) {
+        if self.batcher.shared.grounds.process.is_another() {
+            return;
+        }
         self.batcher.posts().solo.leave();
         self.batcher.queue().busy = false;
         self.batcher.moved.notify_all();

@@ -19,6 +19,7 @@ use crate::journal::Journal;
 use crate::journaling::{Journaling, Reached, open_error};
 use crate::lifecycle::{Lifecycle, State};
 use crate::loss::JournalLoss;
+use crate::process::Process;
 use crate::schema::{FORMAT, Tag};
 use crate::shared::Shared;
 use crate::store::Store;
@@ -92,7 +93,7 @@ pub(super) fn assemble(
     if lifecycle != meta.lifecycle || incarnation != meta.incarnation {
         record(&db, &lifecycle, incarnation)?;
     }
-    let snapshot = Tables::new(Snapshot(shield(|| db.begin_read())?));
+    let snapshot = Tables::new(Snapshot(shield(|| db.begin_read())?, Process::this()));
     let head = snapshot.totals().map_err(open_error)?.head;
     let context = Context {
         store_id: meta.store_id,
@@ -124,7 +125,10 @@ pub(super) fn look_through(
     let pending = meta.journal.is_some_and(|place| place.open);
     check_head(head, &meta, pending)?;
     let Some(head) = head.filter(|_| pending) else { return Ok(()) };
-    let version = Tables::new(Snapshot(shield(|| db.begin_read())?)).totals().map_err(open_error)?.version;
+    let version = Tables::new(Snapshot(shield(|| db.begin_read())?, Process::this()))
+        .totals()
+        .map_err(open_error)?
+        .version;
     let journal = journal_of(medium, head, &meta);
     if Journaling::is_whole(&journal, version)? {
         return Ok(());
@@ -170,7 +174,9 @@ impl Accepts<'_> {
 /// Does the journal again in a database whose storage keeps it in memory.
 fn redo_in_memory(journal: &Journal, db: &Database, accepts: &Accepts<'_>) -> Result<(), OpenError> {
     let txn = shield(|| db.begin_write())?;
-    let done = Journaling::redo(journal, &mut Tables::new(Live(&txn)), |hole, why| accepts.hole(hole, why));
+    let done = Journaling::redo(journal, &mut Tables::new(Live(&txn, Process::this())), |hole, why| {
+        accepts.hole(hole, why)
+    });
     match done {
         Ok(_) => Ok(shield(|| Ok::<_, StorageError>(txn.commit()?))?),
         Err(error) => {
@@ -195,7 +201,8 @@ fn check_unused(
     lacking: &[State],
 ) -> Result<(), OpenError> {
     let Some(given) = builder.lifecycle.as_ref().filter(|_| !lacking.is_empty()) else { return Ok(()) };
-    let totals = Tables::new(Snapshot(shield(|| db.begin_read())?)).totals().map_err(open_error)?;
+    let totals =
+        Tables::new(Snapshot(shield(|| db.begin_read())?, Process::this())).totals().map_err(open_error)?;
     let count = |state: &State| recorded.code(state.as_str()).map_or(0, |code| totals.count(code));
     match lacking.iter().find(|state| count(state) > 0) {
         None => Ok(()),
@@ -211,7 +218,7 @@ fn record(db: &Database, lifecycle: &Lifecycle, incarnation: StoreIncarnation) -
     // Read again: applying the journal may have changed the record.
     let meta = Meta { lifecycle: lifecycle.clone(), incarnation, ..read_meta(db)? };
     let mut txn = shield(|| db.begin_write())?;
-    Tables::new(Live(&txn)).put_meta(&meta)?;
+    Tables::new(Live(&txn, Process::this())).put_meta(&meta)?;
     Ok(shield(|| {
         txn.set_quick_repair(meta.journal.is_some());
         txn.commit()
@@ -227,7 +234,7 @@ pub(super) fn read_meta(db: &impl ReadableDatabase) -> Result<Meta, OpenError> {
     if !has_store(&txn).map_err(|error| damaged("the list of tables cannot be read", error))? {
         return Err(OpenError::NotAStore);
     }
-    match Tables::new(Snapshot(txn)).meta().map_err(open_error)? {
+    match Tables::new(Snapshot(txn, Process::this())).meta().map_err(open_error)? {
         Some(Ok(meta)) => Ok(meta),
         Some(Err(found)) => Err(OpenError::Format { found, supported: FORMAT }),
         None => Err(OpenError::Damaged { reason: "the meta record is missing".into(), source: None }),

@@ -18,6 +18,7 @@ use crate::execution::Labels;
 use crate::file::{self, Folder, Head, Image, Kind, Medium, Target};
 use crate::handle::let_go;
 use crate::id::StoreIncarnation;
+use crate::process::Process;
 use crate::schema::FORMAT;
 use crate::seal::Seal;
 use crate::store::Store;
@@ -152,7 +153,7 @@ pub(super) fn initialise_if_new(db: &Database, builder: &Builder) -> Result<(), 
 fn initialise(db: &Database, builder: &Builder, head: Option<&Head>) -> Result<(), OpenError> {
     let txn = shield(|| db.begin_write())?;
     {
-        let mut tables = Tables::new(Live(&txn));
+        let mut tables = Tables::new(Live(&txn, Process::this()));
         tables.create_all()?;
         let store_id = Uuid::new_v4().as_u128();
         tables.put_meta(&Meta {

@@ -35,6 +35,7 @@ use redb::{
 
 use crate::codec::Writer;
 use crate::error::{ReadError, StorageError};
+use crate::process::Process;
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
 use crate::seal::{Sum, row_hash};
 
@@ -54,6 +55,9 @@ pub(crate) const MAX_REDO: usize = 1024 * 1024;
 pub trait Source {
     type Table<K: Key + 'static>: ReadableTable<K, Value>;
 
+    /// The process that began it.
+    fn process(&self) -> &Process;
+
     fn open<K: Key + 'static>(
         &self,
         definition: TableDefinition<'static, K, Value>,
@@ -61,10 +65,14 @@ pub trait Source {
 }
 
 /// A read transaction that is held here.
-pub struct Snapshot(pub(crate) ReadTransaction);
+pub struct Snapshot(pub(crate) ReadTransaction, pub(crate) Process);
 
 impl Source for Snapshot {
     type Table<K: Key + 'static> = redb::ReadOnlyTable<K, Value>;
+
+    fn process(&self) -> &Process {
+        &self.1
+    }
 
     fn open<K: Key + 'static>(
         &self,
@@ -75,10 +83,14 @@ impl Source for Snapshot {
 }
 
 /// Somebody's write transaction.
-pub struct Live<'t>(pub(crate) &'t WriteTransaction);
+pub struct Live<'t>(pub(crate) &'t WriteTransaction, pub(crate) Process);
 
 impl<'t> Source for Live<'t> {
     type Table<K: Key + 'static> = redb::Table<'t, K, Value>;
+
+    fn process(&self) -> &Process {
+        &self.1
+    }
 
     fn open<K: Key + 'static>(
         &self,
@@ -99,7 +111,9 @@ impl<S: Source, K: Key + 'static> Slot<S, K> {
         Self { definition, table: OnceLock::new() }
     }
 
+    /// Everything that is read or written passes here: a transaction of the parent's is none of a child's.
     fn get(&self, source: &S) -> Result<&S::Table<K>, StorageError> {
+        source.process().check()?;
         if let Some(table) = self.table.get() {
             return Ok(table);
         }
