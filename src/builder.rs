@@ -182,7 +182,8 @@ impl Builder {
         self
     }
 
-    /// How many bytes are to stay free on the disk; 64 MiB by default, 0 for no reserve.
+    /// How many bytes are to stay free on the disk; 64 MiB by default, 0 for no reserve. Without one a full disk is an error of the
+    /// transaction alone as well, but what would make room may find none to work with.
     ///
     /// While less is free, what needs more room than before (creations, updates, appends, attachments) is refused with
     /// [`StorageError::OutOfSpace`](crate::StorageError::OutOfSpace) before anything is written; deletes, trims, checkpoints, closing and opening go on, and

@@ -1,5 +1,6 @@
 //! How a write transaction becomes durable: through the journal where that is possible, else through redb.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use redb::{Durability, WriteTransaction};
@@ -20,6 +21,7 @@ pub(crate) fn commit(
     entered: bool,
     durable: bool,
 ) -> Result<(), CommitError> {
+    let pages = redo.pages();
     if let Some(reason) = redo.failed {
         // An operation was half done when the storage failed.
         shared.poison(&reason);
@@ -31,6 +33,7 @@ pub(crate) fn commit(
     }
     let space = shared.context.space.as_ref();
     let has_place = || space.map_or(Ok(()), |space| space.to_commit());
+    let has_room = || space.map_or(Ok(()), |space| space.to_flush(pages));
     if redo.grows
         && let Err(full) = has_place()
     {
@@ -39,7 +42,7 @@ pub(crate) fn commit(
     }
     shared.forget_snapshot();
     let result = match shared.journal() {
-        None => match has_place() {
+        None => match has_room() {
             Ok(()) => plain(txn, durable),
             Err(full) => return refuse(txn, full),
         },
@@ -63,14 +66,15 @@ pub(crate) fn commit(
             (Some(journal), ..) => {
                 // The first commit of all is redb's own, like any without a journal.
                 let place = match journal.has_begun() {
-                    true => space.map_or(Ok(()), |space| space.to_checkpoint()),
-                    false => has_place(),
+                    true => space.map_or(Ok(()), |space| space.to_checkpoint(pages)),
+                    false => has_room(),
                 };
                 if let Err(full) = place {
                     return refuse(txn, full);
                 }
                 let result = journal.checkpoint(txn);
-                if result.is_ok() && shared.held_back.swap(0, Ordering::Relaxed) > HELD_BACK {
+                let held_back = result.is_ok().then(|| shared.held_back.swap(0, Ordering::Relaxed));
+                if held_back.is_some_and(|bytes| bytes > HELD_BACK) && has_room().is_ok() {
                     free_pages(shared);
                 }
                 result
@@ -78,6 +82,7 @@ pub(crate) fn commit(
         },
     };
     shared.forget_snapshot();
+    let result = result.map_err(not_refused);
     match &result {
         Ok(()) => drop(shared.freed.fetch_add(redo.freed as u64, Ordering::Relaxed)),
         Err(CommitError::RolledBack(reason) | CommitError::Unknown(reason)) => shared.poison(reason),
@@ -89,6 +94,17 @@ pub(crate) fn commit(
 fn refuse(txn: WriteTransaction, reason: StorageError) -> Result<(), CommitError> {
     roll_back(txn);
     Err(CommitError::RolledBack(reason))
+}
+
+/// A disk that turns out to be full when redb commits is no refusal: whether the transaction is there is not known.
+fn not_refused(error: CommitError) -> CommitError {
+    match error {
+        CommitError::Unknown(StorageError::OutOfSpace { .. }) => {
+            let full = redb::Error::Io(std::io::ErrorKind::StorageFull.into());
+            CommitError::Unknown(StorageError::Database(Arc::new(full)))
+        }
+        other => other,
+    }
 }
 
 fn plain(mut txn: WriteTransaction, durable: bool) -> Result<(), CommitError> {

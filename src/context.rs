@@ -34,8 +34,11 @@ pub trait Space: Send + Sync {
     /// Whether what was written so far has its place.
     fn to_commit(&self) -> Result<(), StorageError>;
 
-    /// The same, and whether there is room for what redb has not written yet: of many transactions, that the journal made durable.
-    fn to_checkpoint(&self) -> Result<(), StorageError>;
+    /// The same, and whether there is room for what redb has not written yet, about so many bytes.
+    fn to_flush(&self, bytes: u64) -> Result<(), StorageError>;
+
+    /// The same of many transactions, that the journal made durable, and of one that has about so many bytes.
+    fn to_checkpoint(&self, bytes: u64) -> Result<(), StorageError>;
 }
 
 /// What to do about a parent or a previous attempt that is not in the store; see

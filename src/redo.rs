@@ -3,8 +3,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::StorageError;
-use crate::tables::MAX_REDO;
+use crate::tables::{Live, MAX_REDO, Tables};
 use crate::touch::Touched;
+
+/// What the smallest commit of redb's may write: some pages of each table, and what redb keeps beside them.
+const SMALLEST: u64 = 512 * 1024;
+const PAGE: u64 = 4096;
+/// As much as rows are taken to be scattered over pages.
+const SCATTERED: u64 = 8 * 1024 * 1024;
 
 /// The writes of one transaction, in order.
 #[derive(Debug, Default)]
@@ -17,6 +23,8 @@ pub(crate) struct Redo {
     pub(crate) touched: Touched,
     /// Bytes of values that were replaced or removed.
     pub(crate) freed: usize,
+    /// Bytes of rows that were written, and how many rows were written or removed.
+    pub(crate) written: (usize, u64),
     /// Rows of what was deleted wait to be removed.
     pub(crate) waits: bool,
     /// The writes: see `Tables::redo`.
@@ -68,8 +76,21 @@ impl Redo {
         }
     }
 
+    /// Counts what a writer did.
+    pub(crate) fn count(&mut self, tables: &Tables<Live<'_>>) {
+        self.freed += tables.freed();
+        self.written.0 += tables.written();
+        self.written.1 += tables.rows_written();
+    }
+
     pub(crate) fn fail(redo: &Mutex<Redo>, error: &StorageError) {
         Self::lock(redo).failed.get_or_insert_with(|| error.clone());
+    }
+
+    /// About how much redb writes for it: rows in pages that it copies, one after the other or each in one of its own.
+    pub(crate) fn pages(&self) -> u64 {
+        let (bytes, rows) = self.written;
+        SMALLEST + 2 * bytes as u64 + rows.saturating_mul(PAGE).min(SCATTERED)
     }
 
     /// `true` if the transaction wrote nothing to the store.

@@ -253,7 +253,7 @@ impl Shared {
             return Err(StorageError::Poisoned);
         }
         let Some(journal) = journal else { return Ok(()) };
-        if self.context.space.as_ref().is_some_and(|space| space.to_commit().is_err()) {
+        if self.context.space.as_ref().is_some_and(|space| space.to_flush(CLOSING).is_err()) {
             // The journal has everything, and the next open does it again.
             return Ok(());
         }
@@ -278,6 +278,9 @@ impl Drop for Shared {
 
 /// How large a file is that is compacted when it is closed: below there is little to gain, above it takes longer than a close may.
 const COMPACTED: RangeInclusive<u64> = 4 << 20..=256 << 20;
+
+/// What the commits of a close may take, as far as it has no place on the disk yet.
+const CLOSING: u64 = 8 << 20;
 
 /// How long to wait between the first attempts to begin a write beside a caller's own.
 const SHORT: [Duration; 3] =

@@ -255,3 +255,50 @@ fn a_real_disk_that_is_full_keeps_a_reserve_for_what_makes_room() {
         check(&store, many / 2..many);
     }
 }
+
+/// Whatever the reserve is, and with none: a disk that is full is told of before redb has begun to write.
+#[test]
+fn a_real_disk_that_is_full_is_told_of_in_time_without_a_reserve() {
+    for (journal, reserve) in [(true, 0), (false, 0), (true, 64 * 1024), (false, 64 * 1024)] {
+        let Some(disk) = Mounted::new("tmpfs", 6 * MIB) else {
+            println!("skipped: no tmpfs can be mounted here");
+            return;
+        };
+        let path = disk.path().join("s");
+        let mut builder = Store::builder();
+        builder.set_reserve(reserve).set_journal(journal);
+        let store = builder.create(&path).unwrap();
+        let many = fill(&store, 0);
+        assert!(many > 50, "{journal} {reserve}: {many}");
+        assert!(store.health().is_sound());
+        check(&store, 0..many);
+        // As a crash leaves it, on the full disk: opened, as long as it is to be read, and on a larger one.
+        let elsewhere = tempfile::tempdir().unwrap();
+        let copy = elsewhere.path().join("s");
+        std::fs::copy(&path, &copy).unwrap();
+        check(&builder.open(&copy).unwrap(), 0..many);
+        assert_eq!(fill(&store, many), many);
+        store.close().unwrap();
+        let store = builder.open(&path).unwrap();
+        check(&store, 0..many);
+        match store.write(|w| w.delete("e0", &Expect::any())) {
+            Ok(_) => check(&store, 1..many),
+            Err(error) => {
+                assert!(is_full(&error), "{error:?}");
+                check(&store, 0..many);
+            }
+        }
+        assert!(store.health().is_sound());
+        store.close().unwrap();
+        // A larger disk: it goes on.
+        let size = format!("remount,size={}", 64 * MIB);
+        assert!(Command::new("mount").args(["-o", &size]).arg(disk.path()).status().unwrap().success());
+        let store = builder.open(&path).unwrap();
+        for n in many..many + 20 {
+            let new = NewExecution::new("j").id(format!("e{n}")).payload(payload());
+            store.write(|w| w.create(new, &[])).unwrap();
+        }
+        let report = store.verify().unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
+}

@@ -218,6 +218,22 @@ impl Room {
         }
     }
 
+    /// How much of the file has no place on the disk yet. redb lengthens its file before it writes there, and where files have holes the
+    /// room is first asked for by the writes of a commit, when it is too late to say that there is none.
+    fn holes(&self) -> u64 {
+        self.probe.as_ref().and_then(holes_in).unwrap_or(0)
+    }
+
+    /// Whether the disk has what a commit of redb's takes at most, by all that is known before it.
+    fn has_free(&self, bytes: u64) -> Result<(), StorageError> {
+        let needed = bytes.min(self.holes());
+        let full = |free| StorageError::OutOfSpace { free: Some(free), reserve: self.reserve };
+        match self.probe.as_ref().filter(|_| needed > 0).and_then(free_on) {
+            Some(free) if free < needed => Err(full(free)),
+            _ => Ok(()),
+        }
+    }
+
     /// The bytes that the file system has for this user, as of a moment ago.
     fn free(&self) -> Option<u64> {
         let probe = self.probe.as_ref()?;
@@ -245,8 +261,13 @@ impl Space for Room {
         self.to_commit()
     }
 
-    fn to_checkpoint(&self) -> Result<(), StorageError> {
+    fn to_flush(&self, bytes: u64) -> Result<(), StorageError> {
         self.to_commit()?;
+        self.has_free(bytes)
+    }
+
+    fn to_checkpoint(&self, bytes: u64) -> Result<(), StorageError> {
+        self.to_flush(CHECKPOINT.saturating_add(bytes))?;
         match self.free() {
             Some(free) if free < (self.reserve / 4).min(CHECKPOINT) => {
                 Err(StorageError::OutOfSpace { free: Some(free), reserve: self.reserve })
@@ -276,5 +297,17 @@ fn free_on(probe: &File) -> Option<u64> {
 
 #[cfg(not(unix))]
 fn free_on(_: &File) -> Option<u64> {
+    None
+}
+
+#[cfg(unix)]
+fn holes_in(file: &File) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let found = file.metadata().ok()?;
+    Some(found.len().saturating_sub(found.blocks().saturating_mul(512)))
+}
+
+#[cfg(not(unix))]
+fn holes_in(_: &File) -> Option<u64> {
     None
 }

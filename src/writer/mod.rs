@@ -558,7 +558,7 @@ impl Drop for Writer<'_> {
             {
                 Redo::fail(redo, &error);
             }
-            Redo::lock(redo).freed += self.tables.freed();
+            Redo::lock(redo).count(&self.tables);
             let waits = self.totals.waiting > 0;
             let ends = (self.totals.version, self.totals.head, waits);
             Redo::end(redo, ends, std::mem::take(&mut self.touched), self.tables.take_redo());
