@@ -3,10 +3,19 @@
 mod beside;
 mod checks;
 mod doomed;
+mod events;
 mod indexes;
 mod lasts;
 mod links;
+mod log;
+mod nodes;
+mod records;
 mod seal;
+mod search;
+mod search_log;
+mod sums;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -87,6 +87,12 @@ pub(crate) fn decode_record<'a>(
     Ok(Record { header, payload_version, last_change, payload })
 }
 
+/// A header as its record holds it, without a frame: equal if and only if the headers are.
+pub(crate) fn header_bytes(header: &Header, lifecycle: &Lifecycle, out: &mut Vec<u8>) {
+    out.clear();
+    encode_header(header, lifecycle, &mut Writer::append(out));
+}
+
 pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
     let mut parts = 0;
     for (part, present) in [

@@ -35,7 +35,7 @@ impl Lasts {
     pub(crate) fn of_block(self, block: u64) -> impl DoubleEndedIterator<Item = u64> {
         (0..BLOCK)
             .filter(move |place| self.contains(*place))
-            .map(move |place| block.saturating_mul(BLOCK) + place)
+            .map(move |place| block.saturating_mul(BLOCK).saturating_add(place))
     }
 }
 

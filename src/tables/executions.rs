@@ -34,8 +34,6 @@ pub(crate) struct Pick<'a> {
     pub(crate) payload: bool,
 }
 
-const ALL: Pick<'static> = Pick { keep: &|_| true, payload: true };
-
 /// `None` if it is not wanted.
 fn decode_found(
     number: u64,
@@ -91,16 +89,6 @@ impl<S: Source> Tables<S> {
         let key = number.to_be_bytes();
         let found = look_up(table, &key, |value| decode_found(number, value, lifecycle, pick))?;
         Ok(found.transpose()?)
-    }
-
-    /// The records of a range of numbers.
-    pub(crate) fn execution_rows<'a>(
-        &'a self,
-        numbers: RangeInclusive<u64>,
-        lifecycle: &'a Lifecycle,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<Found, ReadError>> + use<'a, S>, StorageError> {
-        let rows = self.execution_rows_if(numbers, lifecycle, ALL.keep, ALL.payload)?;
-        Ok(rows.filter_map(|(_, row)| row.transpose()))
     }
 
     /// The records of a range of numbers, with their numbers where they are known.

@@ -10,10 +10,14 @@ use crate::schema::{Bytes, Tag};
 impl<S: Source> Tables<S> {
     /// The number of an execution.
     pub(crate) fn number(&self, id: &str) -> Result<Option<u64>, ReadError> {
-        let key = IdKey::of(id);
+        self.number_of_key(&IdKey::of(id))
+    }
+
+    /// The same by the id's form as a key.
+    pub(crate) fn number_of_key(&self, key: &[u8]) -> Result<Option<u64>, ReadError> {
         let table = self.ids.get(&self.source)?;
-        let number = look_up(table, &*key, |value| decode_number(Tag::Ids as u8, &key, value))?.transpose();
-        Ok(number.map_err(|reason| damaged(Tag::Ids, &key, reason))?)
+        let number = look_up(table, key, |value| decode_number(Tag::Ids as u8, key, value))?.transpose();
+        Ok(number.map_err(|reason| damaged(Tag::Ids, key, reason))?)
     }
 
     /// The numbers of the executions whose ids begin so, in no order that matters.

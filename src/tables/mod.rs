@@ -25,6 +25,7 @@ mod spans;
 mod states;
 mod totals;
 mod visits;
+mod walk;
 
 use std::sync::OnceLock;
 
@@ -46,6 +47,7 @@ pub(crate) use labels::LabelValues;
 pub(crate) use rows::counted;
 pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
 pub(crate) use visits::decode_visits;
+pub(crate) use walk::Visit;
 
 /// What a transaction remembers for the journal at most: larger ones commit through redb directly. At that size its
 /// scattered pages have become long runs.
@@ -260,7 +262,19 @@ impl<S: Source> Tables<S> {
         self
     }
 
-    /// Every row of a table, keys as bytes, for `verify`.
+    /// Hands over every row of a table, keys and values as bytes, without a copy. Gives `false` if look-ups do not find all of
+    /// them: see [`walk`].
+    pub(crate) fn walk(&self, tag: Tag, visit: &mut Visit<'_>) -> Result<bool, StorageError> {
+        let source = &self.source;
+        macro_rules! walk_through {
+            ($table:ident, $form:ident) => {
+                walk::walk(tag, self.$table.get(source)?, visit)
+            };
+        }
+        on_table!(tag, walk_through)
+    }
+
+    /// Every row of a table, keys and values as bytes: of a table that is small.
     pub(crate) fn raw(&self, tag: Tag) -> Result<Box<dyn Iterator<Item = RawRow> + '_>, StorageError> {
         fn all<'a, T: ReadableTable<K, Value>, K: Key + 'static>(
             tag: Tag,

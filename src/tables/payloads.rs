@@ -15,12 +15,6 @@ fn decode_payload(key: &[u8; 16], value: &[u8]) -> Result<Json, Damage> {
 }
 
 impl<S: Source> Tables<S> {
-    /// Checks a row of the table.
-    pub(crate) fn check_payload(&self, key: &[u8; 16], value: &[u8]) -> Result<(), ReadError> {
-        decode_payload(key, value)?;
-        Ok(())
-    }
-
     pub(crate) fn payload(&self, number: u64, version: u64) -> Result<Option<Json>, ReadError> {
         let key = pair(number, version);
         let table = self.payloads.get(&self.source)?;

@@ -74,7 +74,7 @@ pub(crate) struct Rows<'a, K: Key + 'static, F> {
 }
 
 /// Where the rows to come lie.
-struct Span {
+pub(super) struct Span {
     tag: Tag,
     low: Edge,
     high: Option<Edge>,
@@ -98,8 +98,18 @@ impl Edge {
 }
 
 impl Span {
+    /// That of a whole table.
+    pub(super) fn all(tag: Tag) -> Self {
+        Self { tag, low: Edge::included(&[]), high: None }
+    }
+
+    /// The last row from the front, if there was one that lay in its place.
+    pub(super) fn last(&self) -> Option<&[u8]> {
+        (!self.low.included).then_some(&self.low.key)
+    }
+
     /// Checks that a row lies between those before it and those to come.
-    fn place(&mut self, key: &[u8], from_front: bool) -> Result<(), Damage> {
+    pub(super) fn place(&mut self, key: &[u8], from_front: bool) -> Result<(), Damage> {
         let above = key > self.low.key.as_slice() || (self.low.included && key == self.low.key);
         let below = match &self.high {
             Some(high) => key < high.key.as_slice() || (high.included && key == high.key),

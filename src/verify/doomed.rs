@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::checks::{Verifier, hex};
-use crate::codec::{Doomed, Totals, decode_doomed};
+use crate::codec::{Doomed, decode_doomed};
 use crate::error::ReadError;
 use crate::schema::Tag;
 use crate::tables::Source;
@@ -31,31 +31,31 @@ impl Waiting {
 }
 
 impl<S: Source> Verifier<'_, S> {
-    pub(super) fn doomed(&mut self, totals: &Totals) -> Result<(), ReadError> {
-        let tag = Tag::Doomed;
+    pub(super) fn doomed(&mut self) -> Result<(), ReadError> {
+        let (tag, trimmed) = (Tag::Doomed, self.totals.trimmed);
         let mut rows = 0;
-        self.waiting.swept = totals.trimmed;
-        for row in self.tables.raw(tag)? {
-            let Some((key, value)) = self.row(tag, row)? else { continue };
-            self.reachable(tag, &key)?;
+        self.waiting.swept = trimmed;
+        self.walk(tag, |verifier, key, value| {
             rows += 1;
-            match decode_doomed(tag as u8, &key, &value) {
-                Err(reason) => self.problem(tag, format!("key {}: {reason}", hex(&key))),
-                Ok(Doomed::Execution(number)) => drop(self.waiting.executions.insert(number)),
-                Ok(Doomed::Blob { blob, start, end }) => drop(self.waiting.blobs.insert(blob, start..end)),
-                Ok(Doomed::Log { first, last }) if first == 0 || first > last || last != totals.trimmed => {
-                    let trimmed = totals.trimmed;
-                    self.problem(
+            match decode_doomed(tag as u8, key, value) {
+                Err(reason) => verifier.problem(tag, format!("key {}: {reason}", hex(key))),
+                Ok(Doomed::Execution(number)) => drop(verifier.waiting.executions.insert(number)),
+                Ok(Doomed::Blob { blob, start, end }) => {
+                    verifier.waiting.blobs.insert(blob, start..end);
+                }
+                Ok(Doomed::Log { first, last }) if first == 0 || first > last || last != trimmed => {
+                    verifier.problem(
                         tag,
                         format!("entries {first} to {last} wait, of a log that is trimmed up to {trimmed}"),
                     );
                 }
-                Ok(Doomed::Log { first, .. }) => self.waiting.swept = first - 1,
+                Ok(Doomed::Log { first, .. }) => verifier.waiting.swept = first - 1,
             }
-        }
+            Ok(())
+        })?;
         self.report.waiting = rows;
-        if rows != totals.waiting {
-            self.problem(tag, format!("{rows} rows, not {}", totals.waiting));
+        if rows != self.totals.waiting {
+            self.problem(tag, format!("{rows} rows, not {}", self.totals.waiting));
         }
         Ok(())
     }

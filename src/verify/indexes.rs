@@ -1,167 +1,191 @@
-//! The checks of the index tables: each row belongs to a record, and each record has its rows.
+//! The walks through the index tables: what they have, for the sums that the records' walk began. What differs is searched for.
 
 use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
-use super::lasts::LastChanges;
+use super::lasts::Bits;
+use super::sums::Group;
 use crate::codec::{
-    LinkKind, Span, SpanKind, Totals, block_of, completed_row, decode_counts, decode_link, decode_nothing,
-    decode_number, job_row, label, label_row, link_row, number_at_end, state_row,
+    LinkKind, Span, SpanKind, Totals, block_of, completed_row, decode_counts, decode_nothing, decode_number,
+    decode_span, job_row, label_row, link_row, number_at_end, state_of, state_row,
 };
 use crate::error::{ReadError, StorageError};
+use crate::execution::Header;
 use crate::lifecycle::Lifecycle;
 use crate::schema::Tag;
-use crate::tables::{Found, Source};
+use crate::tables::Source;
 use crate::time::Timestamp;
 
-const INDEXES: [Tag; 6] = [Tag::Jobs, Tag::States, Tag::Labels, Tag::Links, Tag::Completed, Tag::Settled];
+pub(super) const INDEXES: [Tag; 6] =
+    [Tag::Jobs, Tag::States, Tag::Labels, Tag::Links, Tag::Completed, Tag::Settled];
 
 /// What the records say that the index tables must hold.
 pub(super) struct Indexed {
-    rows: HashMap<Tag, u64>,
-    labels: HashMap<Vec<u8>, Vec<u64>>,
+    /// How many rows each must have, and has.
+    rows: HashMap<Tag, (u64, u64)>,
     /// The times in each block, as far as there are executions.
     spans: HashMap<(u8, u64), Span>,
     current: [Span; 2],
     blocks: [u64; 2],
     /// Links to an id that nobody has had since.
     pub(super) unmet: u64,
-    pub(super) lasts: LastChanges,
+    /// The last changes of the executions.
+    pub(super) lasts: Bits,
 }
 
 impl Indexed {
     pub(super) fn new(totals: &Totals) -> Self {
         Self {
             rows: HashMap::new(),
-            labels: HashMap::new(),
             spans: HashMap::new(),
             current: [totals.created, totals.modified],
             blocks: [block_of(totals.last_number), block_of(totals.head)],
             unmet: 0,
-            lasts: LastChanges::default(),
+            lasts: Bits::default(),
         }
     }
 
     pub(super) fn expect_row(&mut self, tag: Tag) {
-        *self.rows.entry(tag).or_default() += 1;
+        self.rows.entry(tag).or_default().0 += 1;
     }
 
-    fn time(&mut self, kind: SpanKind, number: u64, time: Timestamp) {
+    pub(super) fn find_row(&mut self, tag: Tag) {
+        self.rows.entry(tag).or_default().1 += 1;
+    }
+
+    /// How many rows a table must have, and has.
+    pub(super) fn rows(&self, tag: Tag) -> (u64, u64) {
+        self.rows.get(&tag).copied().unwrap_or_default()
+    }
+
+    pub(super) fn time(&mut self, kind: SpanKind, number: u64, time: Timestamp) {
         self.spans.entry((kind as u8, block_of(number))).or_default().extend(time);
     }
 }
 
-/// The index rows that an execution must have.
-fn rows_of(found: &Found, lifecycle: &Lifecycle, swept: u64) -> Vec<(Tag, Vec<u8>)> {
-    let (header, number) = (&found.header, found.number);
+pub(super) fn group_of(tag: Tag) -> Group {
+    match tag {
+        Tag::Jobs => Group::Jobs,
+        Tag::States => Group::States,
+        Tag::Labels => Group::Labels,
+        Tag::Links => Group::Links,
+        Tag::Completed => Group::Completed,
+        _ => Group::Settled,
+    }
+}
+
+/// The index rows that an execution must have, but for the one that ties it over deleted attempts.
+pub(super) fn rows_of(
+    header: &Header,
+    last_change: u64,
+    (lifecycle, swept): (&Lifecycle, u64),
+    row: &mut dyn FnMut(Tag, &[u8]),
+) {
+    let number = header.incarnation.0;
     let code = lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX);
-    let mut rows = vec![
-        (Tag::Jobs, job_row(header.job_id.as_str(), number).to_vec()),
-        (Tag::States, state_row(code, number).to_vec()),
-    ];
-    rows.extend(header.labels.iter().map(|(key, value)| (Tag::Labels, label_row(key, value, code, number))));
+    row(Tag::Jobs, &job_row(header.job_id.as_str(), number));
+    row(Tag::States, &state_row(code, number));
+    for (key, value) in &header.labels {
+        row(Tag::Labels, &label_row(key, value, code, number));
+    }
     for (kind, target) in [(LinkKind::Parent, &header.parent), (LinkKind::Previous, &header.previous)] {
-        rows.extend(target.iter().map(|id| (Tag::Links, link_row(kind, id.as_str(), number).to_vec())));
+        if let Some(id) = target {
+            row(Tag::Links, &link_row(kind, id.as_str(), number));
+        }
     }
-    rows.extend(header.completed_at.map(|at| (Tag::Completed, completed_row(at, number).to_vec())));
-    if found.last_change <= swept {
-        rows.push((Tag::Settled, found.last_change.to_be_bytes().to_vec()));
+    if let Some(at) = header.completed_at {
+        row(Tag::Completed, &completed_row(at, number));
     }
-    rows
+    if last_change <= swept {
+        row(Tag::Settled, &last_change.to_be_bytes());
+    }
+}
+
+/// The execution that a row of an index is of.
+pub(super) fn number_of_row(tag: Tag, key: &[u8], value: &[u8]) -> Result<u64, String> {
+    match tag {
+        Tag::Settled => decode_number(tag as u8, key, value),
+        _ => decode_nothing(tag as u8, key, value).and_then(|()| number_at_end(key)),
+    }
+}
+
+/// A label, and how many rows it has for each state.
+#[derive(Default)]
+struct Run {
+    label: Vec<u8>,
+    counts: Vec<u64>,
 }
 
 impl<S: Source> Verifier<'_, S> {
-    /// The index rows of a record are there.
-    pub(super) fn index_rows(&mut self, found: &Found) -> Result<(), StorageError> {
-        let header = &found.header;
-        for (tag, key) in rows_of(found, self.lifecycle, self.waiting.swept) {
-            self.indexed.expect_row(tag);
-            if !self.tables.has_row(tag, &key)? {
-                self.problem(tag, format!("{}: it has no row", header.id));
+    pub(super) fn ids(&mut self) -> Result<(), StorageError> {
+        let tag = Tag::Ids;
+        self.walk(tag, |verifier, key, value| {
+            match decode_number(tag as u8, key, value) {
+                Ok(number) => verifier.sums.find(Group::Ids, number, &[key, &number.to_be_bytes()]),
+                Err(reason) => verifier.problem(tag, format!("key {}: {reason}", hex(key))),
             }
-        }
-        self.links_of(found)?;
-        let code = self.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX);
-        for (key, value) in &header.labels {
-            let counts = self.indexed.labels.entry(label(key, value)).or_default();
-            let place = usize::from(code);
-            counts.resize(counts.len().max(place + 1), 0);
-            if let Some(count) = counts.get_mut(place) {
-                *count += 1;
-            }
-        }
-        self.indexed.time(SpanKind::Executions, found.number, header.created_at);
-        self.indexed.time(SpanKind::Changes, found.last_change, header.modified_at);
-        if found.last_change > self.waiting.swept {
-            self.indexed.lasts.add(found.last_change);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    /// No index has rows that no record accounts for.
-    pub(super) fn indexes(&mut self) -> Result<(), ReadError> {
-        for tag in INDEXES {
-            self.index(tag)?;
+    pub(super) fn indexes(&mut self) -> Result<(), StorageError> {
+        for tag in [Tag::Jobs, Tag::States, Tag::Completed, Tag::Settled] {
+            self.walk(tag, |verifier, key, value| {
+                verifier.index_row(tag, key, value);
+                Ok(())
+            })?;
         }
+        let mut run = Run::default();
+        self.walk(Tag::Labels, |verifier, key, value| {
+            verifier.index_row(Tag::Labels, key, value);
+            verifier.label(key, &mut run);
+            Ok(())
+        })?;
+        self.end_of_label(&mut run);
+        self.links()?;
         self.label_counts()
     }
 
-    fn index(&mut self, tag: Tag) -> Result<(), ReadError> {
-        let mut rows = 0;
-        for row in self.tables.raw(tag)? {
-            let Some((key, value)) = self.row(tag, row)? else {
-                continue;
-            };
-            self.reachable(tag, &key)?;
-            rows += 1;
-            let number = match tag {
-                Tag::Settled => decode_number(tag as u8, &key, &value),
-                Tag::Links => decode_link(tag as u8, &key, &value).and_then(|_| number_at_end(&key)),
-                _ => decode_nothing(tag as u8, &key, &value).and_then(|()| number_at_end(&key)),
-            };
-            let number = match number {
-                Ok(number) => number,
-                Err(reason) => {
-                    self.problem(tag, format!("key {}: {reason}", hex(&key)));
-                    continue;
-                }
-            };
-            let found = self.tables.execution(number, self.lifecycle);
-            let found = self.row(tag, found)?.flatten();
-            let tie = found.as_ref().filter(|_| tag == Tag::Links).and_then(|found| self.tie_of(found));
-            let expected = found.map(|found| rows_of(&found, self.lifecycle, self.waiting.swept));
-            if tie.as_ref() != Some(&key) && !expected.unwrap_or_default().contains(&(tag, key.clone())) {
-                self.problem(tag, format!("key {}: no execution has this row", hex(&key)));
-            }
+    fn index_row(&mut self, tag: Tag, key: &[u8], value: &[u8]) {
+        self.indexed.find_row(tag);
+        match number_of_row(tag, key, value) {
+            Ok(number) => self.sums.find(group_of(tag), number, &[key, &number.to_be_bytes()]),
+            Err(reason) => self.problem(tag, format!("key {}: {reason}", hex(key))),
         }
-        let expected = self.indexed.rows.get(&tag).copied().unwrap_or(0);
-        if rows != expected {
-            self.problem(tag, format!("{rows} rows, not {expected}"));
-        }
-        Ok(())
     }
 
-    fn label_counts(&mut self) -> Result<(), ReadError> {
+    /// Labels lie together: those of one are counted until the next one begins.
+    fn label(&mut self, key: &[u8], run: &mut Run) {
+        let Some((label, [state, ..])) = key.split_last_chunk::<9>() else { return };
+        if run.label != label {
+            self.end_of_label(run);
+            run.label.extend_from_slice(label);
+        }
+        count(&mut run.counts, *state);
+    }
+
+    fn end_of_label(&mut self, run: &mut Run) {
+        if !run.counts.is_empty() {
+            let of = self.sums.of_label(&run.label);
+            self.sums.expect(Group::LabelCounts, of, &[&run.label, &bytes(&run.counts)]);
+        }
+        run.label.clear();
+        run.counts.clear();
+    }
+
+    fn label_counts(&mut self) -> Result<(), StorageError> {
         let tag = Tag::LabelCounts;
-        let mut expected = std::mem::take(&mut self.indexed.labels);
-        for row in self.tables.raw(tag)? {
-            let Some((key, value)) = self.row(tag, row)? else {
-                continue;
-            };
-            self.reachable(tag, &key)?;
-            let counted = expected.remove(&key).unwrap_or_default();
-            match decode_counts(tag as u8, &key, &value) {
-                Err(reason) => self.problem(tag, format!("key {}: {reason}", hex(&key))),
-                Ok(kept) if without_zeros(&kept) != without_zeros(&counted) => {
-                    self.problem(tag, format!("key {}: {kept:?}, not {counted:?}", hex(&key)));
+        self.walk(tag, |verifier, key, value| {
+            match decode_counts(tag as u8, key, value) {
+                Ok(kept) if without_zeros(&kept).is_empty() => {}
+                Ok(kept) => {
+                    let of = verifier.sums.of_label(key);
+                    verifier.sums.find(Group::LabelCounts, of, &[key, &bytes(&kept)]);
                 }
-                Ok(_) => {}
+                Err(reason) => verifier.problem(tag, format!("key {}: {reason}", hex(key))),
             }
-        }
-        for key in expected.into_keys() {
-            self.problem(tag, format!("key {}: the row is missing", hex(&key)));
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Each block's span covers the times in it.
@@ -178,14 +202,16 @@ impl<S: Source> Verifier<'_, S> {
         let kinds = [SpanKind::Executions, SpanKind::Changes];
         for ((kind, span), block) in kinds.into_iter().zip(current).zip(blocks) {
             check(self, kind, block, &span);
-            for row in self.tables.span_rows(kind)? {
-                let Some((block, span)) = self.row(Tag::Spans, row)? else {
-                    continue;
-                };
-                self.reachable(Tag::Spans, &crate::codec::span_row(kind, block))?;
-                check(self, kind, block, &span);
-            }
         }
+        self.walk(Tag::Spans, |verifier, key, value| {
+            let (code, block) = key.try_into().map(state_of).unwrap_or_default();
+            let Some(kind) = kinds.into_iter().find(|kind| *kind as u8 == code) else { return Ok(()) };
+            match decode_span(Tag::Spans as u8, key, value) {
+                Ok(span) => check(verifier, kind, block, &span),
+                Err(reason) => verifier.damaged(Tag::Spans, key, reason),
+            }
+            Ok(())
+        })?;
         for (kind, block) in expected.into_keys() {
             self.problem(Tag::Spans, format!("kind {kind}, block {block}: it has no span"));
         }
@@ -193,7 +219,19 @@ impl<S: Source> Verifier<'_, S> {
     }
 }
 
-fn without_zeros(counts: &[u64]) -> &[u64] {
+pub(super) fn count(counts: &mut Vec<u64>, state: u8) {
+    let place = usize::from(state);
+    counts.resize(counts.len().max(place + 1), 0);
+    if let Some(count) = counts.get_mut(place) {
+        *count += 1;
+    }
+}
+
+fn bytes(counts: &[u64]) -> Vec<u8> {
+    without_zeros(counts).iter().flat_map(|count| count.to_be_bytes()).collect()
+}
+
+pub(super) fn without_zeros(counts: &[u64]) -> &[u64] {
     let len = counts.iter().rposition(|count| *count != 0).map_or(0, |last| last + 1);
     counts.get(..len).unwrap_or_default()
 }

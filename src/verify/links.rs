@@ -1,26 +1,89 @@
 //! The checks of where links lead.
 
-use super::checks::Verifier;
-use crate::codec::{LinkKind, LinkTo, Totals, link_row};
-use crate::error::StorageError;
+use super::checks::{Verifier, hex};
+use super::sums::Group;
+use crate::codec::{LinkKind, LinkTo, decode_link, link_row, number_at_end};
+use crate::error::{ReadError, StorageError};
+use crate::execution::Header;
 use crate::id::ExecutionId;
 use crate::schema::Tag;
-use crate::tables::{Found, Source};
+use crate::tables::Source;
 
 impl<S: Source> Verifier<'_, S> {
-    /// The links of a record lead to executions of the ids that it names, be they there or deleted.
-    pub(super) fn links_of(&mut self, found: &Found) -> Result<(), StorageError> {
-        let header = &found.header;
+    /// Each link leads to an execution of the id that it names, be it there or deleted. The rows lie in the order of these ids, so
+    /// that looking them up goes from one end of their table to the other.
+    pub(super) fn links(&mut self) -> Result<(), StorageError> {
+        let tag = Tag::Links;
+        self.walk(tag, |verifier, key, value| {
+            verifier.indexed.find_row(tag);
+            match decode_link(tag as u8, key, value).and_then(|to| Ok((number_at_end(key)?, to))) {
+                Ok((number, to)) => verifier.link_row(key, number, &to),
+                Err(reason) => {
+                    verifier.problem(tag, format!("key {}: {reason}", hex(key)));
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    fn link_row(&mut self, key: &[u8], number: u64, to: &LinkTo) -> Result<(), StorageError> {
+        let bytes = number.to_be_bytes();
+        let kind = LinkKind::BOTH.into_iter().find(|kind| key.first() == Some(&(*kind as u8)));
+        if key.first() == Some(&(LinkKind::Over as u8)) {
+            let is_last = u8::from(to.over.is_none());
+            self.sums.find(Group::Ties, number, &[key, &to.target.to_be_bytes(), &[is_last]]);
+            return Ok(());
+        }
+        self.sums.find(Group::Links, number, &[key, &bytes]);
+        match &to.over {
+            Some((over, nearest)) if kind == Some(LinkKind::Previous) => {
+                self.indexed.expect_row(Tag::Links);
+                let tie = link_row(LinkKind::Over, over, number);
+                self.sums.expect(Group::Ties, number, &[&tie, &nearest.to_be_bytes(), &[1]]);
+            }
+            Some(_) => self.sums.doubt(Group::Links, number),
+            None => {}
+        }
+        if kind.is_some() {
+            self.indexed.unmet += u64::from(to.target == 0);
+            if !self.leads_right(key, to)? {
+                self.sums.doubt(Group::Links, number);
+            }
+        }
+        Ok(())
+    }
+
+    /// `true` if a link leads to the execution that has its id, to one that is not there, or to nobody if nobody has it.
+    fn leads_right(&mut self, key: &[u8], to: &LinkTo) -> Result<bool, StorageError> {
+        let id = key.get(1..key.len().saturating_sub(8)).unwrap_or_default();
+        // A UUID has a fixed length; a text is ended.
+        let id = if id.first() == Some(&2) { id.strip_suffix(&[0]).unwrap_or(id) } else { id };
+        let has_it = match self.tables.number_of_key(id) {
+            Ok(number) => number,
+            Err(ReadError::Storage(error)) => return Err(error),
+            Err(_) => return Ok(false),
+        };
+        match has_it {
+            Some(number) => Ok(number == to.target || to.target != 0 && !self.is_row(to.target)?),
+            None => Ok(to.target == 0 || !self.is_row(to.target)?),
+        }
+    }
+
+    fn is_row(&self, number: u64) -> Result<bool, StorageError> {
+        self.tables.has_row(Tag::Executions, &number.to_be_bytes())
+    }
+
+    /// What is wrong with the links of a record.
+    pub(super) fn links_of(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
         for (kind, id) in [(LinkKind::Parent, &header.parent), (LinkKind::Previous, &header.previous)] {
             let Some(id) = id else { continue };
-            let to = self.tables.link(kind, id.as_str(), found.number);
+            let to = self.tables.link(kind, id.as_str(), number);
             // The walk through the table tells of a damaged row.
             let Ok(to) = to else { continue };
             self.link(&header.id, id, &to)?;
-            let Some((over, number)) = &to.over else { continue };
-            self.indexed.expect_row(Tag::Links);
-            let row = self.tables.link(LinkKind::Over, over, found.number);
-            let matches = row.is_ok_and(|row| row.target == *number && row.over.is_none());
+            let Some((over, nearest)) = &to.over else { continue };
+            let row = self.tables.link(LinkKind::Over, over, number);
+            let matches = row.is_ok_and(|row| row.target == *nearest && row.over.is_none());
             if !matches || kind != LinkKind::Previous {
                 self.problem(Tag::Links, format!("{}: it is not tied to {over}", header.id));
             }
@@ -30,7 +93,6 @@ impl<S: Source> Verifier<'_, S> {
 
     fn link(&mut self, of: &ExecutionId, id: &ExecutionId, to: &LinkTo) -> Result<(), StorageError> {
         if to.target == 0 {
-            self.indexed.unmet += 1;
             let number = self.tables.number(id.as_str());
             if self.row(Tag::Ids, number)?.flatten().is_some() {
                 self.problem(Tag::Links, format!("{of}: its link leads past {id}, which is there"));
@@ -46,17 +108,16 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// The row that ties an attempt over those that were deleted, if it has one.
-    pub(super) fn tie_of(&self, found: &Found) -> Option<Vec<u8>> {
-        let previous = found.header.previous.as_ref()?;
-        let to = self.tables.link(LinkKind::Previous, previous.as_str(), found.number).ok()?;
-        to.over.map(|(over, _)| link_row(LinkKind::Over, &over, found.number).to_vec())
+    pub(super) fn tie_of(&self, header: &Header, number: u64) -> Option<Vec<u8>> {
+        let previous = header.previous.as_ref()?;
+        let to = self.tables.link(LinkKind::Previous, previous.as_str(), number).ok()?;
+        to.over.map(|(over, _)| link_row(LinkKind::Over, &over, number).to_vec())
     }
 
-    pub(super) fn unmet(&mut self, totals: &Totals) {
-        let counted = self.indexed.unmet;
-        if counted != totals.unmet {
-            let what = format!("{} links lead to nobody yet, not {counted}", totals.unmet);
-            self.problem(Tag::Totals, what);
+    pub(super) fn unmet(&mut self) {
+        let (counted, kept) = (self.indexed.unmet, self.totals.unmet);
+        if counted != kept {
+            self.problem(Tag::Totals, format!("{kept} links lead to nobody yet, not {counted}"));
         }
     }
 }

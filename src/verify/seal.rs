@@ -5,62 +5,81 @@ use crate::change::Change;
 use crate::codec::Totals;
 use crate::error::{ReadError, StorageError};
 use crate::schema::Tag;
-use crate::seal::{Content, Hash, Seal, Sum, change_hash, genesis, row_hash};
+use crate::seal::{Content, Hash, change_hash, genesis};
 use crate::tables::{Found, Source};
 
+/// Where a walk through the log is in its chain.
+pub(super) struct Chain {
+    /// The last trimmed entry: those before it may be there still, and are not in the chain any more.
+    trimmed: u64,
+    /// The hash that the next entry must have of the one before it, if that can be known.
+    expected: Option<Hash>,
+}
+
+impl Chain {
+    pub(super) fn new(totals: &Totals) -> Self {
+        Self { trimmed: totals.trimmed, expected: totals.seal.as_ref().map(|seal| seal.anchor) }
+    }
+
+    /// An entry cannot be read.
+    pub(super) fn is_broken(&mut self) {
+        self.expected = None;
+    }
+}
+
 impl<S: Source> Verifier<'_, S> {
-    pub(super) fn seal(&mut self, totals: &Totals) -> Result<(), ReadError> {
+    pub(super) fn seal(&mut self) -> Result<(), ReadError> {
         let meta = self.tables.meta();
         let Some(Some(Ok(meta))) = self.row(Tag::Meta, meta)? else {
             self.problem(Tag::Meta, "the record is missing");
             return Ok(());
         };
-        match &totals.seal {
+        match &self.totals.seal {
             Some(seal) => {
-                if totals.trimmed == 0 && seal.anchor != genesis(meta.store_id) {
+                if self.totals.trimmed == 0 && seal.anchor != genesis(meta.store_id) {
                     self.problem(Tag::Totals, "the chain does not begin with this store");
                 }
-                self.chain(totals, seal)?;
-                self.sum(seal)?;
+                if self.sum != seal.sum {
+                    let what = "the sum over all rows is another: rows were altered, added or removed";
+                    self.problem(Tag::Totals, what);
+                }
+                if !meta.sealed {
+                    self.problem(Tag::Meta, "it does not say that the store is tamper-evident");
+                }
             }
             None if meta.sealed => self.problem(Tag::Totals, "the chain and the sum are missing"),
             None => {}
-        }
-        if totals.seal.is_some() && !meta.sealed {
-            self.problem(Tag::Meta, "it does not say that the store is tamper-evident");
         }
         Ok(())
     }
 
     /// Each entry has the hash of the one before it, and says what came with it.
-    fn chain(&mut self, totals: &Totals, seal: &Seal) -> Result<(), ReadError> {
-        let mut expected = Some(seal.anchor);
-        for row in self.tables.change_rows(totals.trimmed + 1..=u64::MAX, self.lifecycle)? {
-            let Some(change) = self.row(Tag::Changes, row)? else {
-                expected = None;
-                continue;
-            };
-            let seq = change.seq;
-            let Some(link) = &change.link else {
-                self.problem(Tag::Changes, format!("{seq} has no hash"));
-                expected = None;
-                continue;
-            };
-            if expected.is_some_and(|expected| expected != link.previous) {
-                self.problem(Tag::Changes, format!("{seq} has not the hash of the entry before it"));
-            }
-            expected = Some(change_hash(seq.0, &change.entry(), link));
-            if self.content(&change)?.is_some_and(|content| content != link.content) {
-                self.problem(
-                    Tag::Changes,
-                    format!("{seq}: its events or its payload are not those that came with it"),
-                );
-            }
+    pub(super) fn chained(&mut self, change: &Change, chain: &mut Chain) -> Result<(), StorageError> {
+        let seq = change.seq;
+        if self.totals.seal.is_none() || seq.0 <= chain.trimmed {
+            return Ok(());
         }
-        if expected.is_some_and(|hash| hash != seal.head) {
-            self.problem(Tag::Totals, "the last entry of the log has not the hash of the head");
+        let Some(link) = &change.link else {
+            self.problem(Tag::Changes, format!("{seq} has no hash"));
+            chain.is_broken();
+            return Ok(());
+        };
+        if chain.expected.is_some_and(|expected| expected != link.previous) {
+            self.problem(Tag::Changes, format!("{seq} has not the hash of the entry before it"));
+        }
+        chain.expected = Some(change_hash(seq.0, &change.entry(), link));
+        if self.content(change)?.is_some_and(|content| content != link.content) {
+            let what = format!("{seq}: its events or its payload are not those that came with it");
+            self.problem(Tag::Changes, what);
         }
         Ok(())
+    }
+
+    pub(super) fn end_of_chain(&mut self, chain: &Chain) {
+        let head = self.totals.seal.as_ref().map(|seal| seal.head);
+        if chain.expected.is_some() && chain.expected != head {
+            self.problem(Tag::Totals, "the last entry of the log has not the hash of the head");
+        }
     }
 
     /// The digest of what came with a change, as far as it is still there: events go with their execution.
@@ -101,24 +120,5 @@ impl<S: Source> Verifier<'_, S> {
             }
         }
         Ok(Some(content.finish()))
-    }
-
-    /// The rows are those that were written.
-    fn sum(&mut self, seal: &Seal) -> Result<(), ReadError> {
-        let mut sum = Sum::default();
-        for tag in Tag::ALL.into_iter().filter(|tag| tag.is_summed()) {
-            for row in self.tables.raw(tag)? {
-                if let Some((key, value)) = self.row(tag, row)? {
-                    sum.add(row_hash(tag as u8, &key, &value));
-                }
-            }
-        }
-        if sum != seal.sum {
-            self.problem(
-                Tag::Totals,
-                "the sum over all rows is another: rows were altered, added or removed",
-            );
-        }
-        Ok(())
     }
 }

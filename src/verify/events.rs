@@ -1,0 +1,72 @@
+//! The checks of the events: they are numbered from 1 to the number that their execution has.
+
+use std::collections::HashMap;
+
+use super::checks::{Verifier, hex};
+use super::sums::Group;
+use crate::codec::{decode_event, pair_of};
+use crate::error::StorageError;
+use crate::schema::Tag;
+use crate::tables::Source;
+
+impl<S: Source> Verifier<'_, S> {
+    pub(super) fn events(&mut self) -> Result<(), StorageError> {
+        let tag = Tag::Events;
+        // The execution of the last row, and that row's number.
+        let mut last = (0, 0);
+        self.walk(tag, |verifier, key, value| {
+            verifier.report.events += 1;
+            let (number, seq) = key.try_into().map(pair_of).unwrap_or_default();
+            if let Err(reason) = decode_event(tag as u8, key, seq.into(), value) {
+                verifier.problem(tag, format!("key {}: {reason}", hex(key)));
+            }
+            if number != last.0 {
+                verifier.end_of_events(last);
+                last = (number, 0);
+            }
+            let expected = last.1.saturating_add(1);
+            if seq != expected && !verifier.waiting.execution(number) && verifier.is_execution(number)? {
+                verifier.problem(tag, format!("key {}: number {expected} was expected", hex(key)));
+            }
+            last.1 = seq;
+            Ok(())
+        })?;
+        self.end_of_events(last);
+        if self.sums.agree(Group::Events) { Ok(()) } else { self.search_events() }
+    }
+
+    fn end_of_events(&mut self, (number, seen): (u64, u64)) {
+        if seen > 0 && !self.waiting.execution(number) {
+            self.sums.find(Group::Events, number, &[&number.to_be_bytes(), &seen.to_be_bytes()]);
+        }
+    }
+
+    /// Which executions have other events than they should, and which events have no execution.
+    fn search_events(&mut self) -> Result<(), StorageError> {
+        let tag = Tag::Events;
+        // How many there should be, and the last one that there is.
+        let mut known: HashMap<u64, (u64, u64)> = HashMap::new();
+        self.records_again(|verifier, record| {
+            let number = record.header.incarnation.0;
+            if verifier.sums.differ(Group::Events, number) {
+                known.insert(number, (record.header.event_count, 0));
+            }
+            Ok(())
+        })?;
+        self.again(tag, |verifier, key, _| {
+            let (number, seq) = key.try_into().map(pair_of).unwrap_or_default();
+            if !verifier.sums.differ(Group::Events, number) || verifier.waiting.execution(number) {
+                return Ok(());
+            }
+            match known.get_mut(&number) {
+                Some((_, seen)) => *seen = seq,
+                None => verifier.problem(tag, format!("key {}: it has no execution", hex(key))),
+            }
+            Ok(())
+        })?;
+        for (number, (events, seen)) in known.into_iter().filter(|(_, (events, seen))| events != seen) {
+            self.problem(tag, format!("execution number {number}: {seen} events, not {events}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! The walk through the log: it has no gaps up to its head, each entry begins where the one before it for the same execution
+//! ended, and the last one ends at the record. And the walk through the payloads that its entries name.
+
+use super::checks::Verifier;
+use super::seal::Chain;
+use super::sums::Group;
+use crate::change::{Change, ChangeKind};
+use crate::codec::{Reader, check_frame, decode_change, header_bytes, pair, pair_of};
+use crate::error::StorageError;
+use crate::id::ChangeSeq;
+use crate::schema::Tag;
+use crate::tables::Source;
+
+impl<S: Source> Verifier<'_, S> {
+    pub(super) fn log(&mut self) -> Result<(), StorageError> {
+        let (tag, lifecycle) = (Tag::Changes, self.lifecycle);
+        let mut expected = self.waiting.swept.saturating_add(1);
+        let (mut chain, mut scratch) = (Chain::new(self.totals), Vec::new());
+        self.walk(tag, |verifier, key, value| {
+            let seq = key.try_into().map_or(0, u64::from_be_bytes);
+            let change = match decode_change(tag as u8, key, ChangeSeq(seq), value, lifecycle) {
+                Ok(change) => change,
+                Err(reason) => {
+                    verifier.damaged(tag, key, reason);
+                    expected = expected.saturating_add(1);
+                    chain.is_broken();
+                    return Ok(());
+                }
+            };
+            verifier.report.changes += 1;
+            if expected != seq {
+                verifier.problem(tag, format!("{seq} follows a gap"));
+            }
+            expected = seq.saturating_add(1);
+            if change.link.is_some() && verifier.totals.seal.is_none() {
+                verifier.problem(tag, format!("{seq} has a hash, and the store is not tamper-evident"));
+            }
+            verifier.change(&change, &mut scratch);
+            verifier.chained(&change, &mut chain)
+        })?;
+        if expected != self.totals.head.saturating_add(1) {
+            self.problem(tag, format!("the log does not end at its head, {}", self.totals.head));
+        }
+        self.end_of_chain(&chain);
+        Ok(())
+    }
+
+    /// What the entry left is what the next one begins with, or the record; and what it begins with is what the one before it left.
+    fn change(&mut self, change: &Change, scratch: &mut Vec<u8>) {
+        let (number, seq, version) = (change.number, change.seq.0, change.payload_version);
+        let bytes = number.to_be_bytes();
+        let begins = change.follows <= self.waiting.swept;
+        if begins {
+            self.begin(number);
+        }
+        let version_before = change.payload_version_before();
+        match change.before() {
+            Some(before) if !begins => {
+                header_bytes(&before, self.lifecycle, scratch);
+                self.sums.expect(
+                    Group::Log,
+                    number,
+                    &[&bytes, &pair(change.follows, version_before), scratch],
+                );
+            }
+            None if !begins => self.sums.doubt(Group::Log, number),
+            _ => {}
+        }
+        if change.kind != ChangeKind::Deleted {
+            header_bytes(&change.header, self.lifecycle, scratch);
+            self.sums.find(Group::Log, number, &[&bytes, &pair(seq, version), scratch]);
+        }
+        // Each payload is named once: by the first entry, and by the one that it came with.
+        if begins {
+            self.sums.expect(Group::Payloads, number, &[&pair(number, version_before)]);
+        }
+        if version != version_before {
+            self.sums.expect(Group::Payloads, number, &[&pair(number, version)]);
+        }
+    }
+
+    pub(super) fn payloads(&mut self) -> Result<(), StorageError> {
+        let tag = Tag::Payloads;
+        self.walk(tag, |verifier, key, value| {
+            verifier.report.payloads += 1;
+            if let Err(reason) =
+                check_frame(tag as u8, key, value).and_then(|body| Reader::new(body).rest().map(drop))
+            {
+                verifier.damaged(tag, key, reason);
+            }
+            let (number, _) = key.try_into().map(pair_of).unwrap_or_default();
+            verifier.sums.find(Group::Payloads, number, &[key]);
+            Ok(())
+        })
+    }
+}

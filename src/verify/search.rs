@@ -1,0 +1,146 @@
+//! Where the sums of index tables differ: which rows are missing, and which should not be there. Looked up one by one, as far as
+//! their executions are in a part whose sums differ.
+
+use std::collections::HashMap;
+
+use super::checks::{Verifier, hex};
+use super::indexes::{INDEXES, count, group_of, number_of_row, rows_of, without_zeros};
+use super::sums::Group;
+use crate::codec::{IdKey, Record, decode_counts, decode_link, decode_number, label, number_at_end};
+use crate::error::StorageError;
+use crate::schema::Tag;
+use crate::tables::Source;
+
+impl<S: Source> Verifier<'_, S> {
+    pub(super) fn search_indexes(&mut self) -> Result<(), StorageError> {
+        let groups = [Group::Ids, Group::Links, Group::Ties].into_iter().chain(INDEXES.map(group_of));
+        if !groups.into_iter().all(|group| self.sums.agree(group)) {
+            self.records_again(|verifier, record| verifier.rows_of_record(record))?;
+        }
+        if !self.sums.agree(Group::Ids) {
+            self.search_ids()?;
+        }
+        for tag in INDEXES {
+            let agree = self.sums.agree(group_of(tag));
+            if !agree || tag == Tag::Links && !self.sums.agree(Group::Ties) {
+                self.search_index(tag)?;
+            }
+            let (expected, rows) = self.indexed.rows(tag);
+            if rows != expected {
+                self.problem(tag, format!("{rows} rows, not {expected}"));
+            }
+        }
+        if !self.sums.agree(Group::Labels) || !self.sums.agree(Group::LabelCounts) {
+            self.search_label_counts()?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a record are there.
+    fn rows_of_record(&mut self, record: &Record<'_>) -> Result<(), StorageError> {
+        let header = &record.header;
+        let (id, number) = (&header.id, header.incarnation.0);
+        if self.sums.differ(Group::Ids, number) {
+            let found = self.tables.number(id.as_str());
+            if self.row(Tag::Ids, found)?.flatten() != Some(number) {
+                self.problem(Tag::Ids, format!("{id}: it has no row, or that of another execution"));
+            }
+        }
+        let mut missing = Ok(());
+        rows_of(header, record.last_change, (self.lifecycle, self.waiting.swept), &mut |tag, key| {
+            if missing.is_ok() && self.sums.differ(group_of(tag), number) {
+                match self.tables.has_row(tag, key) {
+                    Ok(true) => {}
+                    Ok(false) => self.problem(tag, format!("{id}: it has no row")),
+                    Err(error) => missing = Err(error),
+                }
+            }
+        });
+        missing?;
+        let links = [Group::Links, Group::Ties];
+        if links.into_iter().any(|group| self.sums.differ(group, number)) || !self.sums.agree(Group::Ids) {
+            self.links_of(header, number)?;
+        }
+        Ok(())
+    }
+
+    fn search_ids(&mut self) -> Result<(), StorageError> {
+        self.again(Tag::Ids, |verifier, key, value| {
+            let Ok(number) = decode_number(Tag::Ids as u8, key, value) else { return Ok(()) };
+            if !verifier.sums.differ(Group::Ids, number) {
+                return Ok(());
+            }
+            let found = verifier.tables.execution(number, verifier.lifecycle);
+            let found = verifier.row(Tag::Executions, found)?.flatten();
+            if found.is_none_or(|found| *IdKey::of(found.header.id.as_str()) != *key) {
+                let key = hex(key);
+                let what = format!("key {key}: there is no such execution number {number}");
+                verifier.problem(Tag::Ids, what);
+            }
+            Ok(())
+        })
+    }
+
+    /// No index has rows that no record accounts for.
+    fn search_index(&mut self, tag: Tag) -> Result<(), StorageError> {
+        self.again(tag, |verifier, key, value| {
+            let number = match tag {
+                Tag::Links => decode_link(tag as u8, key, value).and_then(|_| number_at_end(key)),
+                _ => number_of_row(tag, key, value),
+            };
+            let Ok(number) = number else { return Ok(()) };
+            let ties = tag == Tag::Links && verifier.sums.differ(Group::Ties, number);
+            if !ties && !verifier.sums.differ(group_of(tag), number) {
+                return Ok(());
+            }
+            let found = verifier.tables.execution(number, verifier.lifecycle);
+            let Some(found) = verifier.row(tag, found)?.flatten() else {
+                verifier.problem(tag, format!("key {}: no execution has this row", hex(key)));
+                return Ok(());
+            };
+            let tie = verifier.tie_of(&found.header, number).filter(|_| tag == Tag::Links);
+            let mut is_one = tie.is_some_and(|tie| tie == key);
+            let by = (verifier.lifecycle, verifier.waiting.swept);
+            rows_of(&found.header, found.last_change, by, &mut |of, row| {
+                is_one |= (of, row) == (tag, key);
+            });
+            if !is_one {
+                verifier.problem(tag, format!("key {}: no execution has this row", hex(key)));
+            }
+            Ok(())
+        })
+    }
+
+    fn search_label_counts(&mut self) -> Result<(), StorageError> {
+        let tag = Tag::LabelCounts;
+        let mut expected: HashMap<Vec<u8>, Vec<u64>> = HashMap::new();
+        // Where rows of labels are wrong, what was counted there says nothing.
+        let all = !self.sums.agree(Group::Labels);
+        self.records_again(|verifier, record| {
+            let code = verifier.lifecycle.code(record.header.state.as_str()).unwrap_or(u8::MAX);
+            for (key, value) in &record.header.labels {
+                let label = label(key, value);
+                if all || verifier.sums.differ(Group::LabelCounts, verifier.sums.of_label(&label)) {
+                    count(expected.entry(label).or_default(), code);
+                }
+            }
+            Ok(())
+        })?;
+        self.again(tag, |verifier, key, value| {
+            if !all && !verifier.sums.differ(Group::LabelCounts, verifier.sums.of_label(key)) {
+                return Ok(());
+            }
+            let counted = expected.remove(key).unwrap_or_default();
+            if let Ok(kept) = decode_counts(tag as u8, key, value)
+                && without_zeros(&kept) != without_zeros(&counted)
+            {
+                verifier.problem(tag, format!("key {}: {kept:?}, not {counted:?}", hex(key)));
+            }
+            Ok(())
+        })?;
+        for key in expected.into_keys() {
+            self.problem(tag, format!("key {}: the row is missing", hex(&key)));
+        }
+        Ok(())
+    }
+}

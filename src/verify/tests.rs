@@ -1,0 +1,216 @@
+//! Every kind of row, gone, added or altered, is found and named; and what is clean is walked through once.
+
+use std::sync::Arc;
+
+use redb::{Database, ReadableDatabase};
+
+use super::Report;
+use super::checks::Verifier;
+use super::sums::Group;
+use crate::codec::{FRAME, finish_frame};
+use crate::error::Error;
+use crate::event::NewEvent;
+use crate::execution::{NewExecution, Update};
+use crate::expect::Expect;
+use crate::id::ChangeSeq;
+use crate::output::OutputCap;
+use crate::process::Process;
+use crate::progress::NodeUpdate;
+use crate::query::Query;
+use crate::reader::sealed::View;
+use crate::schema::Tag;
+use crate::store::Store;
+use crate::tables::{Live, Snapshot, Tables, counted};
+use crate::time::Timestamp;
+use crate::visits::Visits;
+use crate::{Json, NewAttachment};
+
+/// A store with rows in every table, many of which have more pages than one.
+fn database(sealed: bool) -> Arc<Database> {
+    let backend = redb::backends::InMemoryBackend::new();
+    let db = Arc::new(redb::Builder::new().create_with_backend(backend).unwrap());
+    let mut builder = Store::builder();
+    builder.set_removal_step(20).set_tamper_evident(sealed);
+    let store = builder.attach(db.clone()).unwrap();
+    let any = Expect::any();
+    let json = |bytes: usize| Json::from_text(&format!("\"{}\"", "x".repeat(bytes))).unwrap();
+    store
+        .write(|w| {
+            for n in 0..400_u64 {
+                let id = format!("e{n}");
+                let mut new =
+                    NewExecution::new(format!("j{}", n / 4)).id(&id).label("n", (n % 7).to_string());
+                new = new.payload(json(if n % 9 == 0 { 1_500 } else { 20 }));
+                if n % 3 > 0 {
+                    new = new.parent(format!("e{}", n - n % 3)).previous(format!("e{}", n - 1));
+                }
+                w.create(new, &[NewEvent::new("a"), NewEvent::new("b")])?;
+                if n % 2 == 0 {
+                    let update = Update::to("Failed").payload(json(n as usize * 3));
+                    w.update(&id, &any, update, &[NewEvent::new("c")])?;
+                }
+            }
+            w.create(NewExecution::new("j").id("busy").parent("nobody"), &[])?;
+            for n in 0..700 {
+                w.update("busy", &any, Update::new().message(n.to_string()), &[])?;
+            }
+            for n in 0..30 {
+                let id = format!("e{}", n * 3);
+                w.put_attachment(&id, NewAttachment::bytes("k", vec![7; 100_000]))?;
+                w.append_output(&id, "o", vec![7; 9_000])?;
+                w.cap_output(&id, "p", OutputCap::Tail(1_000))?;
+                (0..9).try_for_each(|_| w.append_output(&id, "p", vec![7; 5_000]).map(drop))?;
+                w.put_node(&id, NodeUpdate::started("n"))?;
+                w.put_node(&id, NodeUpdate::started("m"))?;
+                w.put_node(&id, NodeUpdate::finished("n"))?;
+                w.add_visits(&id, Visits { count: 3, last: Timestamp::from_nanos(9) })?;
+            }
+            w.set_checkpoint("reader", ChangeSeq(900))?;
+            w.trim_changes(ChangeSeq(250))?;
+            // Deleted attempts, over which the next ones are tied.
+            for n in [31, 34, 301, 304] {
+                w.delete(format!("e{n}"), &any)?;
+            }
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+    store.maintain().unwrap();
+    let progress = |_: &_| std::ops::ControlFlow::Break(());
+    store.bulk(Query::new()).name("b").batch(1).on_progress(progress).update(Update::new(), &[]).unwrap();
+    // What is left of these waits to be removed.
+    store.write(|w| w.trim_changes(ChangeSeq(300))).unwrap();
+    db
+}
+
+fn check(db: &Arc<Database>) -> Report {
+    Store::attach(db.clone()).unwrap().verify().unwrap()
+}
+
+fn rows(db: &Database, tag: Tag) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let tables = Tables::new(Snapshot(db.begin_read().unwrap(), Process::this()));
+    let mut rows = Vec::new();
+    let all_found = tables
+        .walk(tag, &mut |row| {
+            let (key, value) = row.unwrap();
+            rows.push((key.to_vec(), value.to_vec()));
+            Ok(())
+        })
+        .unwrap();
+    assert!(all_found);
+    rows
+}
+
+fn put(db: &Database, tag: Tag, key: &[u8], value: Option<&[u8]>) {
+    let txn = db.begin_write().unwrap();
+    {
+        let mut tables = Tables::new(Live(&txn, Process::this()));
+        match value {
+            Some(value) => tables.put_raw(tag, key, value).unwrap(),
+            None => assert!(tables.remove(tag, key).unwrap()),
+        }
+    }
+    txn.commit().unwrap();
+}
+
+/// The value, its checksum put right.
+fn framed(tag: Tag, key: &[u8], mut value: Vec<u8>) -> Vec<u8> {
+    finish_frame(tag as u8, key, &mut value);
+    value
+}
+
+/// Another key, which sorts among those of the table and belongs to nobody.
+fn other_key(tag: Tag, key: &[u8]) -> Vec<u8> {
+    let mut other = key.to_vec();
+    let is_text =
+        matches!(tag, Tag::Ids | Tag::LabelCounts | Tag::Attachments | Tag::Outputs | Tag::NodeNames);
+    let from_end = if is_text { 1 } else { 8 };
+    let at = other.len() - from_end;
+    *other.get_mut(at).unwrap() ^= 0x40;
+    other
+}
+
+/// In which table the lack of a row shows; nowhere if nothing says that it must be there.
+fn shows_in(tag: Tag) -> Vec<Tag> {
+    match tag {
+        Tag::Meta | Tag::Totals | Tag::Checkpoints | Tag::Bulks | Tag::Visits => vec![],
+        Tag::Executions => vec![Tag::Ids],
+        // It is missed by an entry of the log, or where there is none by the record.
+        Tag::Payloads => vec![Tag::Changes, Tag::Payloads],
+        Tag::Attachments | Tag::Outputs => vec![Tag::Chunks],
+        Tag::Nodes => vec![Tag::NodeNames],
+        Tag::NodeNames => vec![Tag::Nodes],
+        tag => vec![tag],
+    }
+}
+
+#[test]
+fn every_row_that_is_gone_added_or_altered_is_named() {
+    let db = database(false);
+    let clean = check(&db);
+    assert!(clean.is_clean(), "{clean}");
+    for tag in Tag::ALL.into_iter().filter(|tag| !matches!(tag, Tag::Meta | Tag::Totals)) {
+        let rows = rows(&db, tag);
+        assert!(!rows.is_empty(), "{tag:?} has no rows");
+        for (key, value) in [rows.first(), rows.get(rows.len() / 2), rows.last()].into_iter().flatten() {
+            let is_named = |what: &str, tables: &[Tag]| {
+                let report = check(&db);
+                let named = |table: &Tag| report.problems.iter().any(|problem| problem.table == table.name());
+                assert!(
+                    tables.iter().any(named),
+                    "{tag:?}, {what}, key {key:02x?}, not told of {tables:?}: {report}"
+                );
+            };
+            let tables = shows_in(tag);
+            if !tables.is_empty() {
+                put(&db, tag, key, None);
+                is_named("gone", &tables);
+            }
+            if !matches!(tag, Tag::Spans | Tag::Checkpoints | Tag::Bulks) {
+                let other = other_key(tag, key);
+                put(&db, tag, key, Some(value));
+                put(&db, tag, &other, Some(&framed(tag, &other, value.clone())));
+                is_named("added", &[tag]);
+                put(&db, tag, &other, None);
+            }
+            let mut altered = value.clone();
+            *altered.last_mut().unwrap() ^= 1;
+            put(&db, tag, key, Some(&altered));
+            is_named("altered", &[tag]);
+            if matches!(tag, Tag::Ids | Tag::Links | Tag::Settled | Tag::NodeNames | Tag::LabelCounts) {
+                let mut altered = value.clone();
+                *altered.get_mut(FRAME).unwrap() ^= 1;
+                put(&db, tag, key, Some(&framed(tag, key, altered)));
+                is_named("altered, with its checksum right", &[tag, Tag::Nodes]);
+            }
+            put(&db, tag, key, Some(value));
+        }
+    }
+    assert_eq!(check(&db), clean);
+}
+
+#[test]
+fn what_is_clean_is_walked_through_once() {
+    for sealed in [false, true] {
+        let db = database(sealed);
+        let store = Store::attach(db.clone()).unwrap();
+        let r = store.begin_read().unwrap();
+        let totals = r.totals().unwrap();
+        let lifecycle = &r.context().lifecycle;
+        let mut verifier = Verifier::new(r.tables(), lifecycle, &totals, Report::default());
+        let (read, result) = counted::rows(|| verifier.everything());
+        result.unwrap();
+        assert!(verifier.report.is_clean(), "{}", verifier.report);
+        assert_eq!(verifier.searched, 0);
+        let rows: u64 = Tag::ALL.into_iter().map(|tag| rows(&db, tag).len() as u64).sum();
+        // With two look-ups for each page, those that links and what lies beside records ask for, and of a sealed log its contents.
+        let most = if sealed { rows * 7 / 4 } else { rows * 3 / 2 };
+        assert!(read < most, "{read} reads for {rows} rows");
+
+        verifier.sums.doubt(Group::Jobs, 7);
+        verifier.nothing_unnamed();
+        assert_eq!(
+            verifier.report.problem_count, 1,
+            "a sum that differs is told of even if nothing is found"
+        );
+    }
+}
