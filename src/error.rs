@@ -184,7 +184,7 @@ storage_from_redb!(
 );
 
 /// A stored row that is not what was written.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("a row of the table {table} is damaged (key {key}): {reason}")]
 pub struct Damage {
     /// The table.

@@ -60,8 +60,10 @@ pub struct Plan {
     /// How many candidates there are at most; exact but for [`Access::Scan`] with times, and not known for what has
     /// too many to be counted in passing.
     pub rows: Option<u64>,
-    /// The candidates do not come in the order that was asked for: all of them are looked at before the first
-    /// is given.
+    /// First the order that was asked for is walked, until more of it was looked at than to sort the candidates of the way costs.
+    pub walks: bool,
+    /// The candidates do not come in the order that was asked for: all of them are looked at before the first, or the first after the
+    /// walk, is given.
     pub sorts: bool,
     /// The query has conditions that the way does not answer, so that candidates may be looked at and left out.
     pub filters: bool,
@@ -97,7 +99,8 @@ impl fmt::Display for Plan {
             None => f.write_str(", many rows")?,
         }
         f.write_str(if self.filters { ", filtered" } else { "" })?;
-        f.write_str(if self.sorts { ", sorted" } else { "" })
+        f.write_str(if self.sorts { ", sorted" } else { "" })?;
+        f.write_str(if self.walks { " unless a walk finds enough sooner" } else { "" })
     }
 }
 

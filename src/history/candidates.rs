@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::plan::Way;
 use super::spans::blocks;
-use super::{Row, Rows};
+use super::{Row, Rows, Steps};
 use crate::codec::{LinkKind, SpanKind, job_prefix, label_prefix};
 use crate::error::ReadError;
 use crate::page::Place;
@@ -185,7 +185,7 @@ pub(super) fn completed<'r, V: View + ?Sized>(
     view: &'r V,
     query: Arc<Query>,
     payload: bool,
-) -> Result<Rows<'r>, ReadError> {
+) -> Result<Steps<'r>, ReadError> {
     let (least, greatest) =
         query.completed.unwrap_or((Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX)));
     let (mut start, mut end) = ((least, 0), (greatest, u64::MAX));
@@ -210,5 +210,5 @@ pub(super) fn completed<'r, V: View + ?Sized>(
         }
         Err(error) => Some(Row::error(error)),
     };
-    Ok(if newest_first { Box::new(rows.rev().filter_map(row)) } else { Box::new(rows.filter_map(row)) })
+    Ok(if newest_first { Box::new(rows.rev().map(row)) } else { Box::new(rows.map(row)) })
 }

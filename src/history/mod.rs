@@ -8,6 +8,7 @@ mod plan;
 mod sorted;
 mod spans;
 mod statistics;
+mod tried;
 
 use std::sync::Arc;
 
@@ -70,6 +71,9 @@ impl Row {
 
 type Rows<'r> = Box<dyn Iterator<Item = Row> + 'r>;
 
+/// The steps of a walk; `None` for what was looked at and left out.
+type Steps<'r> = Box<dyn Iterator<Item = Option<Row>> + 'r>;
+
 /// The place of an execution in an order; `None` if it is not in it.
 fn place_of(order: OrderBy, found: &Found) -> Option<Place> {
     match order {
@@ -103,23 +107,37 @@ pub(crate) fn rows<'r, V: View + ?Sized>(
     let way = plan::plan(view, query)?;
     let query = Arc::new(query.clone());
     let access = way.plan.access;
+    // What a walk comes upon, no index has found.
+    let by = (!way.plan.walks).then_some(access);
     let mut rows: Rows<'r> = match access {
+        _ if way.plan.walks => Box::new(tried::Tried::new(view, query.clone(), way, payload)?),
         _ if way.plan.sorts => Box::new(sorted::Sorted::new(view, query.clone(), way, payload)),
-        Access::Modified => modified::walk(view, query.clone(), payload)?,
-        Access::Completed => candidates::completed(view, query.clone(), payload)?,
+        Access::Modified | Access::Completed => Box::new(steps(view, query.clone(), payload)?.flatten()),
         _ => candidates::candidates(view, query.clone(), &way, payload)?,
     };
     for (kind, id, by_it) in [
         (LinkKind::Parent, &query.parent, Access::Parent),
         (LinkKind::Previous, &query.previous, Access::Previous),
     ] {
-        if let Some(id) = id.clone().filter(|_| access != by_it)
+        if let Some(id) = id.clone().filter(|_| by != Some(by_it))
             && let Some(target) = view.tables().number(&id)?
         {
             rows = Box::new(rows.filter_map(move |row| led(view, kind, &id, target, row)));
         }
     }
     Ok(rows)
+}
+
+/// The order that a query asks for, from its cursor on.
+fn steps<'r, V: View + ?Sized>(
+    view: &'r V,
+    query: Arc<Query>,
+    payload: bool,
+) -> Result<Steps<'r>, ReadError> {
+    match query.order {
+        OrderBy::Modified => modified::walk(view, query, payload),
+        _ => candidates::completed(view, query, payload),
+    }
 }
 
 /// The row, if the link of its execution leads to the one of the number, and not to another that has had the id.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::spans::blocks;
-use super::{Row, Rows};
+use super::{Row, Steps};
 use crate::codec::{BLOCK, Lasts, SpanKind, block_of};
 use crate::error::ReadError;
 use crate::page::Place;
@@ -14,13 +14,14 @@ use crate::query::Query;
 use crate::reader::sealed::View;
 use crate::tables::Pick;
 
-type Changed<'r> = Box<dyn Iterator<Item = Result<(u64, u64), ReadError>> + 'r>;
+/// Changes and the numbers of their executions; `None` for what was looked at and is no last change.
+type Changed<'r> = Box<dyn Iterator<Item = Result<Option<(u64, u64)>, ReadError>> + 'r>;
 
 pub(super) fn walk<'r, V: View + ?Sized>(
     view: &'r V,
     query: Arc<Query>,
     payload: bool,
-) -> Result<Rows<'r>, ReadError> {
+) -> Result<Steps<'r>, ReadError> {
     let totals = view.totals()?;
     let (mut first, mut last) = (1, totals.head);
     if let Some(cursor) = &query.after {
@@ -55,9 +56,9 @@ pub(super) fn walk<'r, V: View + ?Sized>(
     });
     // A damaged record cannot say which of its changes is the last: it is told of once.
     let mut damaged = HashSet::new();
-    Ok(Box::new(changed.filter_map(move |row| {
+    Ok(Box::new(changed.map(move |row| {
         let (seq, number) = match row {
-            Ok(row) => row,
+            Ok(row) => row?,
             Err(error) => return Some(Row::error(error)),
         };
         let pick = Pick { keep: &|header| query.matches(header), payload };
@@ -84,7 +85,6 @@ enum Part {
 }
 
 impl Part {
-    /// Changes and the numbers of their executions.
     fn changes<V: View + ?Sized>(
         self,
         view: &V,
@@ -116,14 +116,11 @@ impl Part {
                 let rows = tables.follows_rows(range)?;
                 let rows = rows.map(|row| row.map(|(seq, follows)| (seq, follows.number)));
                 if !newest_first {
-                    return Ok(Box::new(rows));
+                    return Ok(directed(rows, false));
                 }
                 // Whoever was met has no later change than that.
                 let mut met = HashSet::new();
-                Box::new(
-                    rows.rev()
-                        .filter(move |row| row.as_ref().map_or(true, |(_, number)| met.insert(*number))),
-                )
+                Box::new(rows.rev().map(move |row| row.map(|row| met.insert(row.1).then_some(row))))
             }
         })
     }
@@ -133,6 +130,7 @@ fn directed<'r>(
     rows: impl DoubleEndedIterator<Item = Result<(u64, u64), ReadError>> + 'r,
     newest_first: bool,
 ) -> Changed<'r> {
+    let rows = rows.map(|row| row.map(Some));
     if newest_first { Box::new(rows.rev()) } else { Box::new(rows) }
 }
 

@@ -3,14 +3,15 @@
 use std::ops::RangeInclusive;
 
 use super::candidates::numbers;
+use super::sorted::piece;
 use crate::error::ReadError;
 use crate::query::{Access, LabelIs, OrderBy, Plan, Query};
 use crate::reader::sealed::View;
 
 /// How far the rows of a way are counted that has no counter. Measured: about 25 µs.
-const COUNTED: u64 = 256;
-/// How many candidates are rather sorted than found again in the order that is asked for.
-const SORTED: u64 = 4_096;
+pub(super) const COUNTED: u64 = 256;
+/// With so many candidates of another way, one whose rows are too many to be counted is taken to have fewer.
+const MANY: u64 = 4_096;
 /// How many lists of numbers are merged at most: one for each value and state.
 const LISTS: usize = 64;
 
@@ -33,17 +34,23 @@ pub(super) fn plan<V: View + ?Sized>(view: &V, query: &Query) -> Result<Way, Rea
         None => choose(view, query, total)?,
     };
     if query.order != OrderBy::Created {
-        let few = best.plan.rows.is_some_and(|rows| {
-            // A walk comes upon one match in so many.
-            let walked = (query.limit.unwrap_or(usize::MAX) as u64).saturating_mul(total / rows.max(1));
-            rows <= SORTED || rows < walked.min(total) / 4
-        });
-        if query.using.is_none() && (best.plan.access == Access::Scan || !few) {
-            return Ok(walk(query, total));
+        if query.using.is_none() {
+            let cost = best.plan.rows.map(|rows| to_sort(query, rows));
+            if best.plan.access == Access::Scan || cost.is_some_and(|cost| cost >= total) {
+                return Ok(walk(query, total));
+            }
+            // Who gets all of the matches would walk to the end of the order.
+            best.plan.walks = best.plan.rows.is_none_or(|rows| rows > piece(query) as u64);
         }
         best.plan.sorts = true;
     }
     Ok(best)
+}
+
+/// How many rows are looked at to find so many candidates in another order: all of them for each piece.
+pub(super) fn to_sort(query: &Query, rows: u64) -> u64 {
+    let given = query.limit.map_or(rows, |limit| rows.min(limit as u64));
+    rows.saturating_mul(given.div_ceil(piece(query).max(1) as u64).max(1))
 }
 
 /// The number of executions that a query finds, if a counter tells it.
@@ -69,7 +76,7 @@ fn total<V: View + ?Sized>(view: &V) -> Result<u64, ReadError> {
 }
 
 fn way(access: Access, rows: Option<u64>) -> Way {
-    let plan = Plan { access, label: None, rows, sorts: false, filters: false };
+    let plan = Plan { access, label: None, rows, walks: false, sorts: false, filters: false };
     Way { plan, lists: Vec::new() }
 }
 
@@ -93,7 +100,7 @@ fn choose<V: View + ?Sized>(view: &V, query: &Query, total: u64) -> Result<Way, 
             (None, _) => true,
             (Some(best), Some(rows)) => best.plan.rows.is_none_or(|known| rows < known),
             // Too many to be counted in passing: but for a job of many thousands that is still the fewest.
-            (Some(best), None) => best.plan.rows.is_some_and(|known| known > SORTED),
+            (Some(best), None) => best.plan.rows.is_some_and(|known| known > MANY),
         };
         if better {
             best = Some(way);
@@ -131,15 +138,15 @@ fn ways<V: View + ?Sized>(view: &V, query: &Query, only: Option<Access>) -> Resu
             if access == Access::Id {
                 // Ids do not come in the order of creation: their numbers are collected, if they are few.
                 let prefix = query.id_prefix.as_deref().unwrap_or_default();
-                let rows = view.tables().id_rows(prefix)?.take(SORTED as usize + 1).count() as u64;
-                if rows <= SORTED || only.is_some() {
-                    way.plan.rows = (rows <= SORTED).then_some(rows);
+                let rows = view.tables().id_rows(prefix)?.take(MANY as usize + 1).count() as u64;
+                if rows <= MANY || only.is_some() {
+                    way.plan.rows = (rows <= MANY).then_some(rows);
                     ways.push(way);
                 }
                 continue;
             }
-            let most = ways.iter().filter_map(|way| way.plan.rows).min().unwrap_or(SORTED);
-            let most = if query.order == OrderBy::Created { most.min(COUNTED) } else { most.min(SORTED) };
+            let most =
+                ways.iter().filter_map(|way| way.plan.rows).min().map_or(COUNTED, |rows| rows.min(COUNTED));
             let rows = numbers(view, query, &way, ALL)?.take(most as usize).count() as u64;
             if rows < most || most == 0 {
                 way.plan.rows = Some(rows);

@@ -1,12 +1,12 @@
 //! Candidates that do not come in the order that is asked for, sorted a piece at a time.
 
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::candidates::candidates;
 use super::plan::Way;
 use super::{Row, place_of};
-use crate::error::ReadError;
+use crate::error::{Damage, ReadError};
 use crate::page::Place;
 use crate::query::{OrderBy, Query};
 use crate::reader::sealed::View;
@@ -16,6 +16,11 @@ use crate::tables::Pick;
 /// piece.
 const PIECE: usize = 1_024;
 
+/// How many places are held for a query: what is wanted of them, and one more to tell whether there are more.
+pub(super) fn piece(query: &Query) -> usize {
+    query.limit.map_or(PIECE, |limit| limit.saturating_add(1).min(PIECE))
+}
+
 pub(super) struct Sorted<'r, V: ?Sized> {
     view: &'r V,
     query: Arc<Query>,
@@ -24,7 +29,8 @@ pub(super) struct Sorted<'r, V: ?Sized> {
     piece: VecDeque<Piece>,
     /// The last place of the piece before.
     after: Option<Place>,
-    begun: bool,
+    /// The damage that was told of already; `None` if no more is.
+    told: Option<HashSet<Damage>>,
     ended: bool,
 }
 
@@ -40,14 +46,21 @@ struct Rank(Place, u64);
 impl<'r, V: View + ?Sized> Sorted<'r, V> {
     pub(super) fn new(view: &'r V, query: Arc<Query>, way: Way, payload: bool) -> Self {
         let after = query.after.as_ref().map(|cursor| cursor.place);
-        Self { view, query, way, payload, piece: VecDeque::new(), after, begun: false, ended: false }
+        // The place of what is damaged is not known: it is told of once, at the beginning.
+        let told = after.is_none().then(HashSet::new);
+        Self { view, query, way, payload, piece: VecDeque::new(), after, told, ended: false }
     }
 
-    /// The rank of a place: reversed where the last comes first.
-    fn rank(&self, place: Place, number: u64) -> Rank {
+    /// What comes after a place, and the damage that was not told of.
+    pub(super) fn going_on(self, after: Option<Place>, told: HashSet<Damage>) -> Self {
+        Self { after: after.or(self.after), told: Some(told), ..self }
+    }
+
+    /// The place of a rank, and the other way about: reversed where the last comes first.
+    fn turned(&self, place: Place) -> Place {
         match self.query.newest_first {
-            true => Rank(Place { time: !place.time, number: !place.number }, number),
-            false => Rank(place, number),
+            true => Place { time: !place.time, number: !place.number },
+            false => place,
         }
     }
 
@@ -60,8 +73,8 @@ impl<'r, V: View + ?Sized> Sorted<'r, V> {
         if order == OrderBy::Modified {
             by_creation.order = OrderBy::Created;
         }
-        let most = self.query.limit.map_or(PIECE, |limit| limit.saturating_add(1).min(PIECE));
-        let after = self.after.map(|place| self.rank(place, u64::MAX));
+        let most = piece(&self.query);
+        let after = self.after.map(|place| self.turned(place));
         let mut next = BinaryHeap::with_capacity(most + 1);
         let mut left = false;
         for row in candidates(self.view, Arc::new(by_creation), &self.way, false)? {
@@ -69,16 +82,16 @@ impl<'r, V: View + ?Sized> Sorted<'r, V> {
                 Ok(found) => found,
                 Err(error @ ReadError::Storage(_)) => return Err(error),
                 Err(error) => {
-                    // Its place is not known: it is told of once, at the beginning.
-                    if !self.begun && self.after.is_none() {
+                    let knows = |damage| self.told.as_ref().is_none_or(|told| told.contains(damage));
+                    if !matches!(&error, ReadError::Damaged(damage) if knows(damage)) {
                         self.piece.push_back(Piece::Error(error));
                     }
                     continue;
                 }
             };
             let Some(place) = place_of(order, &found) else { continue };
-            let rank = self.rank(place, found.number);
-            if after.as_ref().is_none_or(|after| rank.0 > after.0) {
+            let rank = Rank(self.turned(place), found.number);
+            if after.is_none_or(|after| rank.0 > after) {
                 next.push(rank);
                 if next.len() > most {
                     next.pop();
@@ -86,17 +99,11 @@ impl<'r, V: View + ?Sized> Sorted<'r, V> {
                 }
             }
         }
-        (self.begun, self.ended) = (true, !left);
-        for Rank(_, number) in next.into_sorted_vec() {
-            let found = self.view.tables().execution(number, &self.view.context().lifecycle);
-            match found.map(|found| found.and_then(|found| place_of(order, &found))) {
-                Ok(Some(place)) => {
-                    self.after = Some(place);
-                    self.piece.push_back(Piece::Found(place, number));
-                }
-                Ok(None) => {}
-                Err(error) => self.piece.push_back(Piece::Error(error)),
-            }
+        (self.told, self.ended) = (None, !left);
+        for Rank(place, number) in next.into_sorted_vec() {
+            let place = self.turned(place);
+            self.after = Some(place);
+            self.piece.push_back(Piece::Found(place, number));
         }
         Ok(())
     }
