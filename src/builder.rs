@@ -151,8 +151,9 @@ impl Builder {
         self
     }
 
-    /// How much of the file of a store that is created is its journal, in bytes: 64 KiB to 64 MiB, rounded up to 64 KiB. A store that is there keeps
-    /// what it has.
+    /// How much of the file of a store that is created is its journal, in bytes: 64 KiB to 64 MiB, rounded up to 64 KiB; less or more counts as
+    /// the nearest of these. A store that is there keeps what it has, and one that is created without a [journal](Self::set_journal), in memory or in
+    /// a database of the caller's has none.
     ///
     /// Whenever it is full the database is brought up to date, which takes some milliseconds; a larger journal makes that
     /// rarer, and opening after a crash longer: about a millisecond for each MiB.
@@ -161,14 +162,15 @@ impl Builder {
         self
     }
 
-    /// The permission bits of a file that is created, whatever the process's mask is; else that mask says. Has no effect on a file that is there.
+    /// The permission bits of a file that is created, whatever the process's mask is; else that mask says. Has no effect on a file that is there, or where there is no file.
     #[cfg(unix)]
     pub fn set_mode(&mut self, mode: u32) -> &mut Self {
         self.mode = Some(mode);
         self
     }
 
-    /// The user and the group that a file that is created is given to; `None` leaves one as it is. Only root may give files away.
+    /// The user and the group that a file that is created is given to; `None` leaves one as it is. Only root may give files away. Has no effect on a
+    /// file that is there, or where there is no file.
     #[cfg(unix)]
     pub fn set_owner(&mut self, user: Option<u32>, group: Option<u32>) -> &mut Self {
         self.owner = Some((user, group));
@@ -176,7 +178,8 @@ impl Builder {
     }
 
     /// Whether a file is refused with [`OpenError::NoLocks`] where the file system has no locks; on by default. Without locks nothing
-    /// notices a second process that opens the file, and the two destroy it: switch it off only where there can be no second one.
+    /// notices a second process that opens the file, and the two destroy it: switch it off only where there can be no second one. Has no effect on a store in
+    /// memory, on the caller's own storage or in a database that the caller opened.
     pub fn set_require_lock(&mut self, require: bool) -> &mut Self {
         self.needs_lock = require;
         self
@@ -197,7 +200,9 @@ impl Builder {
     /// Opens a store whose journal is damaged, if this is what it has lost: see [`OpenError::JournalDamaged`].
     ///
     /// The store goes on with everything up to the damage, and as another [incarnation](crate::Readable::incarnation), so that
-    /// positions that were given out beyond it are not taken for its own. Any other loss stays an error.
+    /// positions that were given out beyond it are not taken for its own. Any other loss stays an error. Has no effect where nothing is lost. With
+    /// [`open_read_only`](Self::open_read_only) the store is seen so, and the file stays as it is;
+    /// [`open_at_checkpoint`](Self::open_at_checkpoint) does not look at the journal.
     pub fn accept_loss(&mut self, loss: JournalLoss) -> &mut Self {
         self.accepted_loss = Some(loss);
         self
@@ -252,7 +257,8 @@ impl Builder {
     }
 
     /// Has a thread of the store call [`Store::maintain`] when it is opened and then this often; off by
-    /// default. To do so without a rest is refused when the store is opened, with [`OpenError::Input`].
+    /// default. To do so without a rest is refused when the store is opened, with [`OpenError::Input`]. A store that is opened
+    /// read-only has nothing to maintain, and no such thread. Without a [retention](Self::set_log_retention) it trims nothing.
     pub fn set_maintenance(&mut self, every: impl Into<Option<Duration>>) -> &mut Self {
         self.maintenance = every.into();
         self
@@ -310,7 +316,8 @@ impl Builder {
     /// An older copy gives numbers again that were given before, in the change log and to executions. Whoever kept one
     /// outside, a [`Bookmark`](crate::Bookmark) or a [`Cursor`](crate::Cursor), is then told that it is of another incarnation; without the declaration only a
     /// position beyond the head can be noticed. What is in the file, its checkpoints among it, is as old as the copy and goes on.
-    /// What was sent elsewhere as bare numbers cannot be told apart by anybody.
+    /// What was sent elsewhere as bare numbers cannot be told apart by anybody. Has no effect on a store that is created; a file that is opened
+    /// read-only stays as it is, and is another incarnation as long as it is open.
     pub fn declare_restored(&mut self) -> &mut Self {
         self.restored = true;
         self
@@ -366,6 +373,7 @@ impl Builder {
     /// Moves the store's pages to the front of the file, a durable commit at a time: a crash leaves a good store. Costs a read and a
     /// write of what is moved, and needs no room beside the file.
     pub fn compact(&self, path: impl AsRef<Path>) -> Result<bool, OpenError> {
+        self.check()?;
         open::compact(self, path.as_ref())
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::attachment::Attachment;
-use crate::error::WriteError;
+use crate::error::{InputError, WriteError};
 use crate::execution::Header;
 use crate::id::{Incarnation, Revision};
 use crate::lifecycle::{Lifecycle, State};
@@ -22,7 +22,8 @@ use crate::text::Text;
 /// let nobody_was_faster = Expect::any().event_count(3).output_length("stdout", 0);
 /// ```
 ///
-/// All that is named must hold; only the states are alternatives. What is not a part of the record, attachments, outputs and nodes, costs a look-up
+/// All that is named must hold; only the states are alternatives. A condition that nothing can meet, one that names two revisions or that excludes each
+/// state it asks for, is a mistake and no conflict: it is refused with [`InputError::Invalid`](crate::InputError::Invalid) before anything is looked at. What is not a part of the record, attachments, outputs and nodes, costs a look-up
 /// for each condition. [`Writer::expect`](crate::Writer::expect) checks one before any operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
@@ -30,6 +31,8 @@ pub struct Expect {
     states: Option<Vec<String>>,
     not_states: Vec<String>,
     revision: Option<Revision>,
+    /// Another revision was named before.
+    other_revision: Option<Revision>,
     conditions: Vec<Condition>,
 }
 
@@ -150,7 +153,13 @@ impl fmt::Display for Mismatch {
 impl Expect {
     /// No condition, but that the execution exists.
     pub const fn any() -> Self {
-        Self { states: None, not_states: Vec::new(), revision: None, conditions: Vec::new() }
+        Self {
+            states: None,
+            not_states: Vec::new(),
+            revision: None,
+            other_revision: None,
+            conditions: Vec::new(),
+        }
     }
 
     /// The execution is in this state, or in another one that is named so.
@@ -179,7 +188,9 @@ impl Expect {
 
     /// The execution has this revision.
     pub fn revision(mut self, revision: impl Into<Revision>) -> Self {
-        self.revision = Some(revision.into());
+        let revision = revision.into();
+        self.other_revision = self.other_revision.or(self.revision.filter(|other| *other != revision));
+        self.revision = Some(revision);
         self
     }
 
@@ -247,7 +258,30 @@ impl Expect {
                 _ => {}
             }
         }
-        Ok(())
+        match self.contradiction(lifecycle) {
+            Some(reason) => Err(InputError::Invalid { what: "condition", reason }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Why nothing can ever meet it, if that is so. A list of states that is empty is none: the caller's list may be.
+    fn contradiction(&self, lifecycle: &Lifecycle) -> Option<String> {
+        let wanted = self.states.as_deref();
+        let passes = |state: &State| {
+            let is = |name: &String| name == state.as_str();
+            wanted.is_none_or(|names| names.iter().any(is)) && !self.not_states.iter().any(is)
+        };
+        if wanted != Some(&[]) && !lifecycle.states().any(passes) {
+            return Some(format!("{self}: no state is left"));
+        }
+        if let Some((one, other)) = self.revision.zip(self.other_revision) {
+            return Some(format!("revision {other} and revision {one}: no execution has both"));
+        }
+        let pairs = (1..).zip(&self.conditions);
+        pairs
+            .flat_map(|(next, one)| self.conditions.iter().skip(next).map(move |other| (one, other)))
+            .find(|(one, other)| one.excludes(other))
+            .map(|(one, other)| format!("{one} and {other}: no execution has both"))
     }
 
     /// What does not hold of a header.
@@ -278,7 +312,50 @@ impl Expect {
     }
 }
 
+impl AttachmentIs {
+    fn excludes(self, other: Self) -> bool {
+        use AttachmentIs::{Absent, Present, Sha256, Size, Version};
+        match (self, other) {
+            (Absent, Absent) | (Present, Present | Size(_) | Version(_) | Sha256(_)) => false,
+            (Absent, _) | (_, Absent) => true,
+            (Size(_), Size(_)) | (Version(_), Version(_)) | (Sha256(_), Sha256(_)) => self != other,
+            _ => false,
+        }
+    }
+}
+
+impl NodeIs {
+    fn excludes(self, other: Self) -> bool {
+        use NodeIs::{Absent, Attempt, In};
+        match (self, other) {
+            (Absent, other) | (other, Absent) => other != Absent,
+            (In(_), In(_)) | (Attempt(_), Attempt(_)) => self != other,
+            _ => false,
+        }
+    }
+}
+
 impl Condition {
+    /// `true` if the two cannot hold together.
+    fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Condition::Incarnation(_), Condition::Incarnation(_))
+            | (Condition::EventCount(_), Condition::EventCount(_))
+            | (Condition::Attempt(_), Condition::Attempt(_)) => self != other,
+            (Condition::Label(key, one), Condition::Label(same, other)) => key == same && one != other,
+            (Condition::OutputLength(name, one), Condition::OutputLength(same, other)) => {
+                name == same && one != other
+            }
+            (Condition::Attachment(key, one), Condition::Attachment(same, other)) => {
+                key == same && one.excludes(*other)
+            }
+            (Condition::Node(name, one), Condition::Node(same, other)) => {
+                name == same && one.excludes(*other)
+            }
+            _ => false,
+        }
+    }
+
     fn fails(&self, header: &Header) -> Option<Mismatch> {
         let mismatch = match self {
             Condition::Incarnation(expected) if *expected != header.incarnation => {

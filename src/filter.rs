@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use crate::change::{Change, ChangeKind};
-use crate::error::ReadError;
+use crate::error::{InputError, ReadError};
 use crate::execution::Header;
 use crate::lifecycle::Lifecycle;
-use crate::query::Query;
+use crate::query::{LabelIs, Query, disjoint};
 use crate::text::Text;
 use crate::touch::{EVERYTHING, Kind, key};
 
@@ -16,7 +16,8 @@ const MAX_KEYS: usize = 256;
 /// Which changes to see: those that every part of the filter lets through.
 ///
 /// A part that is named several times lets through what any of its values does, but for labels, all of which
-/// must be there. A part of which an empty list was named lets nothing through. Conditions on the record look at it as it was right after the change, and for a deleted
+/// must be there. A part of which an empty list was named lets nothing through. Parts that exclude each other, two values of a label or a job that a
+/// query is not about, are a mistake: they are refused where the filter is used, with [`InputError::Invalid`](crate::InputError::Invalid). Conditions on the record look at it as it was right after the change, and for a deleted
 /// execution at the last one; [`including_left`](Filter::including_left) has them look at the record before as well.
 ///
 /// ```
@@ -117,7 +118,8 @@ impl Filter {
     }
 
     /// Changes to executions for which the conditions of a query hold, right after the change, as
-    /// [`Query::matches`](crate::Query::matches) says.
+    /// [`Query::matches`](crate::Query::matches) says: its direction, limit, cursor and way have no meaning here and do not matter. Of several
+    /// queries all must hold.
     pub fn matching(mut self, query: Query) -> Self {
         self.queries.push(query);
         self
@@ -222,11 +224,63 @@ impl Filter {
     /// A misspelt state would never come.
     pub(crate) fn check_names(&self, lifecycle: &Lifecycle) -> Result<(), ReadError> {
         self.queries.iter().try_for_each(|query| query.check(lifecycle))?;
-        match self.entered.iter().flatten().find(|name| lifecycle.state(name).is_none()) {
-            Some(name) => Err(ReadError::UnknownState { state: name.into() }),
+        if let Some(name) = self.entered.iter().flatten().find(|name| lifecycle.state(name).is_none()) {
+            return Err(ReadError::UnknownState { state: name.into() });
+        }
+        match self.contradiction(lifecycle) {
+            Some(reason) => Err(InputError::Invalid { what: "filter", reason: reason.into() }.into()),
             None => Ok(()),
         }
     }
+
+    /// Why it can never let anything through, though each of its parts lets something through.
+    fn contradiction(&self, lifecycle: &Lifecycle) -> Option<&'static str> {
+        if part_excludes(&self.jobs, self.queries.iter().filter_map(|query| query.job.as_ref())) {
+            return Some("no execution has all the jobs that it asks for");
+        }
+        let ids =
+            self.queries.iter().filter(|query| query.whole_id).filter_map(|query| query.id_prefix.as_ref());
+        if part_excludes(&self.executions, ids) {
+            return Some("no execution has all the ids that it asks for");
+        }
+        let names = self.queries.iter().filter_map(|query| query.namespace.as_ref());
+        if part_excludes(&self.namespaces, names) {
+            return Some("no execution has all the namespaces that it asks for");
+        }
+        let own = self.labels.iter();
+        let own: Vec<_> =
+            own.map(|(key, value)| LabelIs { key: key.clone(), values: Some(vec![value.clone()]) }).collect();
+        let asked = self.queries.iter().flat_map(|query| &query.labels);
+        if disjoint(&own.iter().chain(asked).collect::<Vec<_>>()).is_some() {
+            return Some("no execution has all the values of a label that it asks for");
+        }
+        let entered = self.entered.as_ref().filter(|states| !states.is_empty());
+        let only_deleted = |kinds: &Vec<ChangeKind>| {
+            !kinds.is_empty() && kinds.iter().all(|kind| *kind == ChangeKind::Deleted)
+        };
+        if entered.is_some() && self.kinds.as_ref().is_some_and(only_deleted) {
+            return Some("who is deleted enters no state");
+        }
+        // Who enters a state may leave what a query is about.
+        let entered = entered.filter(|_| !self.left);
+        let entered = |state: &str| entered.is_none_or(|states| states.iter().any(|name| *name == *state));
+        let asked: Vec<_> = self.queries.iter().map(|query| query.state_codes(lifecycle)).collect();
+        let mut states = (0u8..).zip(lifecycle.states());
+        let left = states
+            .any(|(code, state)| entered(state.as_str()) && asked.iter().all(|codes| codes.contains(&code)));
+        let each_alone = asked.iter().all(|codes| !codes.is_empty());
+        (!left && each_alone).then_some("no state is left that it could let through")
+    }
+}
+
+/// An execution has only one of what is asked for: so the queries, and one of the alternatives, must name the same.
+fn part_excludes<'q>(
+    alternatives: &Option<HashSet<Text>>,
+    mut asked: impl Iterator<Item = &'q Text>,
+) -> bool {
+    let Some(first) = asked.next() else { return false };
+    let alternatives = alternatives.as_ref().filter(|texts| !texts.is_empty());
+    alternatives.is_some_and(|texts| !texts.contains(first)) || asked.any(|other| other != first)
 }
 
 fn has_entered(change: &Change, states: &[Text]) -> bool {

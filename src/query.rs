@@ -121,7 +121,7 @@ pub(crate) type Times = Option<(Timestamp, Timestamp)>;
 /// among none holds for nothing: [`states`](Query::states) of an empty list finds no execution. Without conditions it is all
 /// executions, the newest first.
 ///
-/// An execution has one job, one namespace, one parent, one previous attempt and one id: a query that names two of them is refused
+/// An execution has one job, one namespace, one parent, one previous attempt, one id, and one value of a label: a query that names two of them is refused
 /// where it is used, with [`InputError::Invalid`](crate::InputError::Invalid). Times that are named twice must both hold; an empty range, or one whose end is before
 /// its start, holds for nothing. Order, direction, limit, cursor and way are settings: the last call counts.
 ///
@@ -295,7 +295,7 @@ impl Query {
         self
     }
 
-    /// Ended within these times.
+    /// Ended within these times. Executions that have not ended are left out, so that with states that are not terminal there are none.
     pub fn completed(mut self, times: impl RangeBounds<Timestamp>) -> Self {
         self.completed = both(self.completed, ends(&times));
         self
@@ -441,6 +441,10 @@ impl Query {
                 check_len("label value", value, MAX_LABEL_VALUE)?;
             }
         }
+        if let Some((one, _)) = disjoint(&self.labels.iter().collect::<Vec<_>>()) {
+            let reason = format!("it names two values of the label {:?}, and no execution has both", one.key);
+            return Err(InputError::Invalid { what: "query", reason }.into());
+        }
         if self.limit == Some(0) {
             return Err(InputError::Invalid { what: "page limit", reason: "it is 0".into() }.into());
         }
@@ -479,6 +483,13 @@ impl Query {
     }
 }
 
+/// Two conditions on one label that have no value in common, though each has some.
+pub(crate) fn disjoint<'q>(labels: &[&'q LabelIs]) -> Option<(&'q LabelIs, &'q LabelIs)> {
+    let pairs =
+        (1..).zip(labels).flat_map(|(next, one)| labels.iter().skip(next).map(move |other| (*one, *other)));
+    pairs.into_iter().find(|(one, other)| one.key == other.key && one.excludes(other))
+}
+
 /// Remembers if another was named already.
 fn name_one(part: &mut Option<Text>, text: Text, what: &'static str, twice: &mut Option<&'static str>) {
     if part.as_ref().is_some_and(|known| *known != text) {
@@ -500,6 +511,15 @@ impl LabelIs {
         f.number(u64::from(self.values.is_some()));
         f.set(self.values.iter().flatten().map(|value| &**value));
         f.finish()
+    }
+
+    fn excludes(&self, other: &Self) -> bool {
+        match (&self.values, &other.values) {
+            (Some(one), Some(other)) => {
+                !one.is_empty() && !other.is_empty() && !one.iter().any(|value| other.contains(value))
+            }
+            _ => false,
+        }
     }
 
     fn holds(&self, header: &Header) -> bool {

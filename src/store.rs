@@ -50,8 +50,8 @@ impl std::fmt::Debug for Store {
 impl Store {
     pub(crate) fn from_shared(shared: Shared, builder: &Builder) -> Self {
         let shared = Arc::new(shared);
-        let threads =
-            Threads::new(shared.clone(), builder.group_commit, builder.maintenance, builder.stop_limit);
+        let maintenance = builder.maintenance.filter(|_| !shared.grounds.is_read_only());
+        let threads = Threads::new(shared.clone(), builder.group_commit, maintenance, builder.stop_limit);
         Self { threads: Arc::new(threads), shared }
     }
 

@@ -44,6 +44,16 @@ fn leads_to(model: &Model, id: &str, place: usize) -> Keep {
     })
 }
 
+/// Notes a condition on a label if it can hold together with those before.
+fn fits<'t>(named: &mut Vec<(&'t str, Vec<&'t str>)>, key: &'t str, values: &[&'t str]) -> bool {
+    let meets = |other: &[&str]| other.iter().any(|value| values.contains(value));
+    let fits = named.iter().all(|(other, others)| *other != key || meets(others));
+    if fits {
+        named.push((key, values.to_vec()));
+    }
+    fits
+}
+
 pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
     let mut query = Query::new();
     let mut conditions: Vec<Keep> = Vec::new();
@@ -82,6 +92,8 @@ pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
         query = query.namespace(namespace);
         conditions.push(Box::new(move |rec| rec.namespace == namespace));
     }
+    // Two conditions on one label that have no value in common are refused.
+    let mut named: Vec<(&str, Vec<&str>)> = Vec::new();
     for _ in 0..dice.roll(3) {
         let (key, value) = [("k", "v"), ("k", "new"), ("l", "w"), ("m", "x"), ("z", "kept"), ("z", "?")]
             [dice.roll(6) as usize];
@@ -92,11 +104,15 @@ pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
             }
             1 => {
                 let values = [value, "v", "new", "v"];
+                if !fits(&mut named, key, &values) {
+                    continue;
+                }
                 query = query.label_in(key, values);
                 conditions.push(Box::new(move |rec| {
                     rec.labels.get(key).is_some_and(|found| values.contains(&found.as_str()))
                 }));
             }
+            _ if !fits(&mut named, key, &[value]) => {}
             _ => {
                 query = query.label(key, value);
                 conditions.push(Box::new(move |rec| rec.labels.get(key).is_some_and(|v| *v == value)));
