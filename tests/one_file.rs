@@ -323,6 +323,31 @@ fn damage_anywhere_in_the_journal_is_told_with_what_is_lost_and_has_two_ways_out
 }
 
 #[test]
+fn a_bit_that_flipped_behind_the_last_record_loses_nothing_and_opens() {
+    let (bytes, before) = crashed(20);
+    let sectors = written(&bytes);
+    for (place, bit) in (sectors..sectors + 4).zip([0, 3, 5, 7]) {
+        let mut flipped = bytes.clone();
+        flipped[RECORDS + place * SECTOR + place * 41 % SECTOR] ^= 1 << bit;
+        let (folder, opened) = open_bytes(&flipped);
+        let store = opened.unwrap();
+        assert!(contents(&store) == before, "sector {place}");
+        create(&store, "goes on");
+        // Without a clean end, again.
+        let copy = folder.path().join("copy");
+        std::fs::copy(folder.path().join("s"), &copy).unwrap();
+        let again = Store::open(&copy).unwrap();
+        assert!(contents(&again) == contents(&store));
+        assert!(again.verify().unwrap().is_clean());
+    }
+    // Two bits of one sector: nothing says that there was no record.
+    let mut damaged = bytes.clone();
+    damaged[RECORDS + sectors * SECTOR + 7] ^= 1;
+    damaged[RECORDS + sectors * SECTOR + 300] ^= 1;
+    assert_eq!(loss_of(open_bytes(&damaged).1).after().get(), 20);
+}
+
+#[test]
 fn an_accepted_loss_makes_another_incarnation() {
     let (mut bytes, _) = crashed(10);
     let (_folder, opened) = open_bytes(&bytes);

@@ -121,6 +121,20 @@ pub(super) fn sector(owner: Owner, place: u64, bytes: &[u8]) -> Sector<'_> {
     Sector::Ours { starts: tag & 1 == 1, data }
 }
 
+/// `true` of a damaged sector if one bit was flipped in what was not written in this round: then no record was there, acknowledged or not. That is no
+/// guess, since of the sectors that differ in one bit only the one that was written has a good checksum.
+fn was_free(owner: Owner, place: u64, bytes: &[u8]) -> bool {
+    let Ok(tried) = <[u8; WHOLE]>::try_from(bytes) else { return false };
+    let bits = |nth: usize| (0..8).map(move |bit| (nth, 1u8 << bit));
+    (0..WHOLE).flat_map(bits).any(|(nth, bit)| {
+        let mut flipped = tried;
+        flipped.get_mut(nth).is_some_and(|byte| {
+            *byte ^= bit;
+            true
+        }) && sector(owner, place, &flipped) == Sector::Free
+    })
+}
+
 /// The length of the body and the versions of a record, from its first sector.
 pub(super) fn header(data: &[u8]) -> Option<(u64, Versions)> {
     let mut numbers = data.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
@@ -141,6 +155,7 @@ pub(super) fn find(owner: Owner, place: u64, area: &[u8]) -> Found {
             Some((len, versions)) => (len, versions, data),
             None => return Found::Damaged { sector: place },
         },
+        Sector::Damaged if was_free(owner, place, bytes) => return Found::End,
         Sector::Ours { .. } | Sector::Damaged => return Found::Damaged { sector: place },
     };
     let Some(len) = usize::try_from(len).ok().filter(|len| *len <= area.len()) else {
@@ -150,12 +165,13 @@ pub(super) fn find(owner: Owner, place: u64, area: &[u8]) -> Found {
     let mut body = data.get(RECORD_HEADER..).unwrap_or_default().to_vec();
     let mut torn = false;
     for place in place + 1..place + sectors {
-        match at(place).map(|bytes| sector(owner, place, bytes)) {
-            Some(Sector::Ours { starts: false, data }) => body.extend_from_slice(data),
+        let Some(bytes) = at(place) else { return Found::Damaged { sector: place } };
+        match sector(owner, place, bytes) {
+            Sector::Ours { starts: false, data } => body.extend_from_slice(data),
             // Written once in this round only, so what stands there now was not written yet.
-            Some(Sector::Free) => torn = true,
-            Some(_) => return Found::Damaged { sector: place },
-            None => return Found::Damaged { sector: place },
+            Sector::Free => torn = true,
+            Sector::Damaged if was_free(owner, place, bytes) => torn = true,
+            Sector::Ours { .. } | Sector::Damaged => return Found::Damaged { sector: place },
         }
     }
     if torn {
@@ -240,6 +256,30 @@ mod tests {
         moved.copy_within(WHOLE..2 * WHOLE, 2 * WHOLE);
         assert_eq!(find(OWNER, 0, &moved), Found::Damaged { sector: 2 });
         assert!(frame_len_is_bounded());
+    }
+
+    #[test]
+    fn a_bit_that_flipped_where_nothing_was_written_is_no_damage_and_two_are() {
+        let older = Owner { round: 4, ..OWNER };
+        let (mut dead, mut zeros) = (Vec::new(), vec![0; WHOLE]);
+        frame(older, 0, VERSIONS, &[9; 300], &mut dead);
+        for free in [&mut dead, &mut zeros] {
+            for at in 0..WHOLE {
+                free[at] ^= 1 << (at % 8);
+                assert_eq!(find(OWNER, 0, free), Found::End, "byte {at}");
+                free[(at + 100) % WHOLE] ^= 1;
+                assert_eq!(find(OWNER, 0, free), Found::Damaged { sector: 0 }, "byte {at} and another");
+                free[(at + 100) % WHOLE] ^= 1;
+                free[at] ^= 1 << (at % 8);
+            }
+        }
+        // Within a record that was not written whole; but not if another of its sectors is damaged.
+        let (mut torn, _) = area(&[2_000]);
+        torn[2 * WHOLE..3 * WHOLE].fill(0);
+        torn[2 * WHOLE + 9] ^= 4;
+        assert_eq!(find(OWNER, 0, &torn), Found::End);
+        torn[3 * WHOLE + 9] ^= 4;
+        assert_eq!(find(OWNER, 0, &torn), Found::Damaged { sector: 3 });
     }
 
     fn frame_len_is_bounded() -> bool {
