@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::batch::{Batcher, Pending, WhenFull};
 use crate::error::{Error, WriteError};
+use crate::execution::Header;
+use crate::id::Incarnation;
 use crate::shared::Shared;
 use crate::text::Text;
 use crate::visits::Visits;
 use crate::writer::Writer;
 
-type Visit = (Text, Visits);
+/// Who was visited: an id, and if it is known which execution of that id.
+type Visited = (Text, Option<Incarnation>);
+type Visit = (Visited, Visits);
 
 /// How many executions are gathered before they are written unasked.
 const GATHERED: usize = 1_000;
@@ -36,7 +40,7 @@ const GATHERED: usize = 1_000;
 pub struct VisitTracker {
     shared: Arc<Shared>,
     batcher: Arc<Batcher>,
-    noted: Mutex<HashMap<Text, Visits>>,
+    noted: Mutex<HashMap<Visited, Visits>>,
 }
 
 impl std::fmt::Debug for VisitTracker {
@@ -51,17 +55,27 @@ impl VisitTracker {
     }
 
     /// Notes that an execution was visited now. One that is not there when it is written is left out; if it was deleted and made again
-    /// meanwhile, the visit counts for the one that is there then.
+    /// meanwhile, the visit counts for the one that is there then: [`visit_execution`](VisitTracker::visit_execution) knows which one it was.
     pub fn visit(&self, id: impl AsRef<str>) {
+        self.visited((Text::from(id.as_ref()), None));
+    }
+
+    /// Notes that this very execution was visited now, which the caller has read. One that was deleted until it is written is left out, though another may have
+    /// its id by then.
+    pub fn visit_execution(&self, header: &Header) {
+        self.visited((Text::from(header.id.as_str()), Some(header.incarnation)));
+    }
+
+    fn visited(&self, who: Visited) {
         let visit = Visits { count: 1, last: self.shared.context.clock.now() };
-        self.note(std::iter::once((Text::from(id.as_ref()), visit)));
+        self.note(std::iter::once((who, visit)));
         if self.noted() >= GATHERED {
             // Nobody waits for it; if the queue is full, the next visit tries again.
             drop(self.submit(WhenFull::Refuse));
         }
     }
 
-    /// How many executions were visited since they were written last.
+    /// How many executions were visited since they were written last. One that was visited by its id and as itself counts twice.
     pub fn noted(&self) -> usize {
         self.lock().len()
     }
@@ -75,14 +89,14 @@ impl VisitTracker {
         pending.wait().inspect_err(|_| self.note(taken.iter().cloned()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Text, Visits>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Visited, Visits>> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, visits: impl Iterator<Item = Visit>) {
         let mut noted = self.lock();
-        for (id, visits) in visits {
-            let known = noted.entry(id).or_default();
+        for (who, visits) in visits {
+            let known = noted.entry(who).or_default();
             *known = known.and(visits);
         }
     }
@@ -92,8 +106,8 @@ impl VisitTracker {
         let taken: Arc<[Visit]> = std::mem::take(&mut *self.lock()).into_iter().collect();
         let visits = taken.clone();
         let write = move |writer: &mut Writer<'_>| {
-            visits.iter().try_fold(0, |written, (id, visits)| {
-                Ok::<_, WriteError>(written + usize::from(writer.add_visits(id, *visits)?))
+            visits.iter().try_fold(0, |written, ((id, incarnation), visits)| {
+                Ok::<_, WriteError>(written + usize::from(writer.add_visits_of(id, *incarnation, *visits)?))
             })
         };
         match self.batcher.submit::<usize, WriteError, _>(write, when_full) {

@@ -105,3 +105,24 @@ fn what_could_not_be_written_is_noted_still() {
     drop(tracker);
     drop(store.into_folder());
 }
+
+#[test]
+fn a_visit_counts_for_the_execution_that_was_visited() {
+    let store = TestStore::new();
+    let tracker = store.track_visits();
+    let first = store.create_execution(new("a"), &[]).unwrap();
+    let other = store.create_execution(new("b"), &[]).unwrap();
+    tracker.visit_execution(&first);
+    tracker.visit_execution(&first);
+    tracker.visit_execution(&other);
+    tracker.visit("a");
+    store.delete("a", &Expect::any()).unwrap();
+    let again = store.create_execution(new("a"), &[]).unwrap();
+    tracker.visit_execution(&again);
+    assert_eq!(tracker.flush().unwrap(), 3, "the first is left out");
+    // By the id alone it counts for whoever has it.
+    assert_eq!(visits(&store, "a"), Some(2));
+    assert_eq!(visits(&store, "b"), Some(1));
+    tracker.visit_execution(&first);
+    assert_eq!((tracker.flush().unwrap(), visits(&store, "a")), (0, Some(2)));
+}

@@ -2,6 +2,7 @@
 
 use super::Writer;
 use crate::error::{ReadError, WriteError};
+use crate::id::Incarnation;
 use crate::lifecycle::State;
 use crate::progress::{Node, NodeState, NodeUpdate, Progress};
 use crate::report::{Late, Reported};
@@ -99,7 +100,20 @@ impl Writer<'_> {
     /// is, for [`Store::verify`](crate::Store::verify) to tell. See [`VisitTracker`](crate::VisitTracker), which
     /// gathers them.
     pub fn add_visits(&mut self, id: impl AsRef<str>, more: Visits) -> Result<bool, WriteError> {
-        let Some(number) = self.tables.number(id.as_ref())? else { return Ok(false) };
+        self.add_visits_of(id.as_ref(), None, more)
+    }
+
+    /// The same, for this execution of the id alone if one is named.
+    pub(crate) fn add_visits_of(
+        &mut self,
+        id: &str,
+        of: Option<Incarnation>,
+        more: Visits,
+    ) -> Result<bool, WriteError> {
+        let found = self.tables.number(id)?;
+        let Some(number) = found.filter(|number| of.is_none_or(|of| of.0 == *number)) else {
+            return Ok(false);
+        };
         let known = match self.tables.visits(number) {
             Err(ReadError::Damaged(_)) => return Ok(false),
             known => known?.unwrap_or_default(),
