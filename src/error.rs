@@ -102,6 +102,10 @@ pub enum StorageError {
     /// The journal in the store's file could not be read or written.
     #[error("the journal failed: {0}")]
     Journal(#[source] Arc<std::io::Error>),
+    /// A write transaction of the caller's own is in the way, and the system gave no thread to wait for its end on. The next open does what was
+    /// not done.
+    #[error("no thread could be started to wait for an open write transaction: {0}")]
+    Thread(#[source] Arc<std::io::Error>),
     /// The database met something that it took for impossible, which damage to the file can cause.
     #[error("the database panicked, as it does on a damaged file: {message}")]
     Panicked {

@@ -289,12 +289,17 @@ const SHORT: [Duration; 3] =
 /// How long closing waits for a write transaction that the caller began on the database itself.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Does something in a write transaction, on a thread of its own: the caller may hold one on this very
-/// thread. Then it is done once that one has ended, and the file stays open until then.
+/// Does something in a write transaction. If another is open, on a thread of its own, since the caller may hold that one on this very
+/// thread: then it is done once that one has ended, and the file stays open until then.
 fn when_writable(
     db: Arc<Database>,
     act: impl FnOnce(Result<WriteTransaction, StorageError>) -> Result<(), StorageError> + Send + 'static,
 ) -> Result<(), StorageError> {
+    match shield(|| Ok::<_, StorageError>(db.try_begin_write())) {
+        Ok(Err(redb::TransactionError::WouldBlock)) => {}
+        Ok(begun) => return act(begun.map_err(StorageError::from)),
+        Err(panicked) => return act(Err(panicked)),
+    }
     let (report, progress) = mpsc::channel();
     let acting = thread::Builder::new().name("execstore-close".into()).spawn(move || {
         let begun = shield(|| db.begin_write());
@@ -303,7 +308,7 @@ fn when_writable(
         let _ = let_go(db);
         done
     });
-    let acting = acting.map_err(|error| StorageError::Journal(error.into()))?;
+    let acting = acting.map_err(|error| StorageError::Thread(error.into()))?;
     match progress.recv_timeout(PATIENCE) {
         Ok(()) => acting.join().unwrap_or(Err(StorageError::Poisoned)),
         Err(_) => Err(StorageError::Busy),
