@@ -5,12 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::InputError;
+use crate::fingerprint::{with_check, without_check};
 use crate::id::{ChangeSeq, StoreIncarnation};
 
 /// A position in the change log, to be kept outside the store: after which change, and of which incarnation of which store.
 ///
 /// A bare [`ChangeSeq`] means another change once an older copy of the store was put back, or in another store. A
-/// bookmark says what it was made for, and is refused elsewhere with [`PositionError`]. As text it is safe in a URL:
+/// bookmark says what it was made for, and is refused elsewhere with [`PositionError`]. As text it is safe in a URL, and refused if it was
+/// cut or altered:
 ///
 /// ```
 /// # use std::time::Duration;
@@ -73,7 +75,7 @@ pub(crate) fn within(seq: u64, incarnation: StoreIncarnation, head: u64) -> Resu
 
 impl fmt::Display for Bookmark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "1-{:016x}-{}", self.incarnation.0, self.seq)
+        f.write_str(&with_check(&format!("2-{:016x}-{}-", self.incarnation.0, self.seq)))
     }
 }
 
@@ -96,13 +98,14 @@ impl std::str::FromStr for Bookmark {
 
     fn from_str(text: &str) -> Result<Self, InputError> {
         let read = || {
-            let (incarnation, seq) = text.strip_prefix("1-")?.split_once('-')?;
+            let (incarnation, seq) =
+                without_check(text)?.strip_prefix("2-")?.strip_suffix('-')?.split_once('-')?;
             let whole = incarnation.len() == 16 && incarnation.bytes().all(|b| b.is_ascii_hexdigit());
             let seq = Some(seq).filter(|seq| seq.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
             let incarnation = u64::from_str_radix(incarnation, 16).ok().filter(|_| whole)?;
             Some(Self::new(StoreIncarnation(incarnation), ChangeSeq(seq)))
         };
-        let reason = || format!("{text:?} is not one of this release");
+        let reason = || format!("{text:?} is not whole, was altered, or is not one of this release");
         read().ok_or_else(|| InputError::Invalid { what: "bookmark", reason: reason() })
     }
 }
@@ -144,6 +147,7 @@ pub enum PositionError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fingerprint::altered;
 
     #[test]
     fn bookmarks_go_through_text() {
@@ -153,21 +157,15 @@ mod tests {
             let json = serde_json::to_string(&bookmark).unwrap();
             assert_eq!(serde_json::from_str::<Bookmark>(&json).unwrap(), bookmark);
         }
-        let whole = "1-00000000000000ff-12";
-        assert!(whole.parse::<Bookmark>().is_ok());
-        for bad in [
-            "",
-            "1",
-            "12",
-            "1-ff-12",
-            "2-00000000000000ff-12",
-            "1-00000000000000ff-",
-            "1-00000000000000ff-+1",
-        ] {
-            assert!(bad.parse::<Bookmark>().is_err(), "{bad}");
+        let whole = Bookmark::new(StoreIncarnation(255), ChangeSeq(120)).to_string();
+        for other in altered(&whole) {
+            assert!(other.parse::<Bookmark>().is_err(), "{other} for {whole}");
         }
-        for cut in 0..whole.len() - 1 {
-            assert!(whole[..cut].parse::<Bookmark>().is_err(), "{cut}");
+        for bad in
+            ["1", "12", "2-ff-12", "1-00000000000000ff-12", "2-00000000000000ff-", "2-00000000000000ff-+1"]
+        {
+            assert!(bad.parse::<Bookmark>().is_err(), "{bad}");
+            assert!(with_check(bad).parse::<Bookmark>().is_err(), "{bad}");
         }
     }
 }

@@ -9,12 +9,12 @@
 //! - What is not known, as after a commit of the caller's own, concerns everybody.
 
 use std::collections::{BTreeSet, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::error::StorageError;
+use crate::panics::caught;
 use crate::touch::EVERYTHING;
 
 /// Why no commit will come any more.
@@ -68,7 +68,7 @@ impl Calls {
     pub(crate) fn call(self) {
         for waker in self.0 {
             // What a caller's waker does must not fail the commit that rings.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            let _ = caught(|| waker.wake());
         }
     }
 }

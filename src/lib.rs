@@ -77,6 +77,7 @@ mod maintain;
 mod open;
 mod output;
 mod page;
+mod panics;
 mod process;
 mod progress;
 mod query;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::ReadError;
+use crate::fingerprint::{with_check, without_check};
 use crate::id::StoreIncarnation;
 use crate::query::OrderBy;
 
@@ -44,7 +45,7 @@ pub(crate) struct Place {
 /// It names a place between executions, so nothing that stays as it is throughout is missed or given twice. In the
 /// order of modification an execution that changes meanwhile moves to the end of the order. A cursor
 /// belongs to one query, with its order, in one [incarnation](crate::StoreIncarnation) of one store: with anything else it is refused
-/// with [`ReadError::InvalidCursor`]. It does not expire.
+/// with [`ReadError::InvalidCursor`], and so is a text that was cut or altered. It does not expire.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Cursor {
     pub(crate) store: StoreIncarnation,
@@ -70,9 +71,12 @@ impl fmt::Display for Cursor {
         let Self { store, query, order, newest_first, place } = self;
         let known = LETTERS.iter().find(|(by, newest, _)| (by, newest) == (order, newest_first));
         let letter = known.map_or('n', |(_, _, letter)| *letter);
-        write!(f, "2{letter}{:016x}{query:016x}{:x}", store.0, place.number)?;
+        let mut text = format!("3{letter}{:016x}{query:016x}{:x}", store.0, place.number);
         // Only the order of completion has a time.
-        if *order == OrderBy::Completed { write!(f, "-{:x}", place.time) } else { Ok(()) }
+        if *order == OrderBy::Completed {
+            text.push_str(&format!("-{:x}", place.time));
+        }
+        f.write_str(&with_check(&text))
     }
 }
 
@@ -91,10 +95,12 @@ impl std::str::FromStr for Cursor {
             let part = part.filter(|part| part.bytes().all(|b| b.is_ascii_hexdigit())).ok_or_else(bad)?;
             u64::from_str_radix(part, 16).map_err(|_| bad())
         };
-        if text.starts_with('1') {
+        if text.starts_with(['1', '2']) {
             return Err(ReadError::InvalidCursor { reason: "it has the form of an earlier release" });
         }
-        let letter = text.strip_prefix('2').and_then(|text| text.chars().next());
+        let altered = || ReadError::InvalidCursor { reason: "it is not whole, or was altered" };
+        let text = text.strip_prefix('3').map_or(Err(bad()), |_| without_check(text).ok_or_else(altered))?;
+        let letter = text.strip_prefix('3').and_then(|text| text.chars().next());
         let known = LETTERS.iter().find(|(_, _, known)| letter == Some(*known)).ok_or_else(bad)?;
         let (order, newest_first, _) = *known;
         let store = StoreIncarnation(hex(text.get(2..18))?);
@@ -112,6 +118,7 @@ impl std::str::FromStr for Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fingerprint::altered;
 
     #[test]
     fn cursors_go_through_text() {
@@ -125,18 +132,29 @@ mod tests {
         }
         for text in [
             "",
-            "2n",
-            "2x000000000000000000000000000000001",
-            "2n00000000000000000000000000000000",
-            "2n00000000000000000000000000000000+1",
-            "2nß",
-            "2c000000000000000000000000000000001",
-            "2c000000000000000000000000000000001-",
-            "2n000000000000000000000000000000001-1",
+            "3n",
+            "3x000000000000000000000000000000001",
+            "3n00000000000000000000000000000000",
+            "3n00000000000000000000000000000000+1",
+            "3nß",
+            "3c000000000000000000000000000000001",
+            "3c000000000000000000000000000000001-",
+            "3n000000000000000000000000000000001-1",
             "1n000000000000000000000000000000001",
-            "3n000000000000000000000000000000001",
+            "2n000000000000000000000000000000001",
+            "4n000000000000000000000000000000001",
         ] {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
+            assert!(with_check(text).parse::<Cursor>().is_err(), "{text}");
+        }
+        let place = Place { time: 77, number: 0x1234 };
+        for (order, newest_first, _) in LETTERS {
+            let place = Place { time: if order == OrderBy::Completed { 77 } else { 0 }, ..place };
+            let text =
+                Cursor { store: StoreIncarnation(5), query: 6, order, newest_first, place }.to_string();
+            for other in altered(&text) {
+                assert!(other.parse::<Cursor>().is_err(), "{other} for {text}");
+            }
         }
     }
 }

@@ -112,3 +112,56 @@ fn an_operation_that_the_storage_broke_off_poisons_the_store_in_every_kind_of_tr
         thread::scope(|scope| drop(scope.spawn(|| drop(store)).join()));
     }
 }
+
+/// An error that cannot be shown, or whose showing or end panics.
+#[derive(Debug)]
+enum Odd {
+    NotShown,
+    ShownByPanic,
+    EndsByPanic,
+}
+
+impl std::fmt::Display for Odd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Odd::NotShown => Err(std::fmt::Error),
+            Odd::ShownByPanic => panic!("not to be shown"),
+            Odd::EndsByPanic => f.write_str("odd"),
+        }
+    }
+}
+
+impl std::error::Error for Odd {}
+
+impl Drop for Odd {
+    fn drop(&mut self) {
+        if matches!(self, Odd::EndsByPanic) && !std::thread::panicking() {
+            panic!("the end of it");
+        }
+    }
+}
+
+#[test]
+fn an_error_of_a_handler_that_is_odd_is_a_failure_like_any_other() {
+    let odd: [fn() -> Result<(), Odd>; 4] = [
+        || Err(Odd::NotShown),
+        || Err(Odd::ShownByPanic),
+        || Err(Odd::EndsByPanic),
+        || std::panic::panic_any(Odd::EndsByPanic),
+    ];
+    for (which, fail) in odd.into_iter().enumerate() {
+        let store = Store::in_memory().unwrap();
+        store.create_execution(NewExecution::new("j"), &[]).unwrap();
+        let retry = Retry::new().initial(Duration::from_millis(1)).attempts(2);
+        let skipping = store.consumer("c").retry(retry).on_failure(OnFailure::Skip);
+        let consumer = skipping.run(move |_| fail()).unwrap();
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while consumer.stats().skipped == 0 && std::time::Instant::now() < until {
+            std::thread::yield_now();
+        }
+        let stats = consumer.stats();
+        assert_eq!((stats.skipped, stats.failures > 1), (1, true), "{which}: {stats:?}");
+        assert_ne!(stats.state, ConsumerState::Stopped, "{which}: {stats:?}");
+        consumer.stop();
+    }
+}

@@ -563,3 +563,27 @@ fn a_read_only_file_in_a_read_only_folder_can_be_read_after_a_crash() {
     assert_eq!(contents(&Store::builder().open_read_only(&copy).unwrap()), contents(&without));
     assert!(std::fs::read(&copy).unwrap() == bytes);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_is_called_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let (link, target) = (folder.path().join("link"), folder.path().join("nowhere"));
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let builder = Store::builder();
+    let each = [
+        builder.open(&link),
+        builder.create(&link),
+        builder.open_or_create(&link),
+        builder.open_read_only(&link),
+        builder.open_at_checkpoint(&link),
+    ];
+    for opened in each {
+        let Err(OpenError::DanglingLink { path, target: named }) = opened else { panic!("{opened:?}") };
+        assert_eq!((path, named), (link.clone(), target.clone()));
+    }
+    assert!(!target.exists() && builder.compact(&link).is_err());
+    // Once there is a store by that name, it is a link like any other.
+    builder.create(&target).unwrap().close().unwrap();
+    builder.open(&link).unwrap().close().unwrap();
+}

@@ -25,6 +25,7 @@ const LAYERS: &[&[&str]] = &[
         "loss",
         "output",
         "page",
+        "panics",
         "progress",
         "query",
         "report",

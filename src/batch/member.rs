@@ -1,11 +1,10 @@
 //! One caller's closure in a group commit.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::pending::Slot;
 use crate::error::{BatchError, CommitError, Error, StorageError, WriteError};
+use crate::panics::{caught, dropped};
 use crate::writer::Writer;
 
 /// Why a transaction was not committed, for everybody in it.
@@ -67,17 +66,20 @@ where
         let Some(run) = &mut self.run else { return true };
         let outcome = guarded(|| run(writer));
         let succeeded = outcome.is_ok();
-        self.outcome = Some(outcome);
+        dropped(self.outcome.replace(outcome));
         succeeded
     }
 
     fn settle(mut self: Box<Self>, committed: Result<(), Failure>) {
         // Before the answer: what the closure holds, a handle of the store perhaps, is gone when its caller
-        // goes on.
-        self.run = None;
+        // goes on. Whatever that does, the answer is how the commit went.
+        dropped(self.run.take());
         let outcome = match (self.outcome.take(), committed) {
             (Some(Err(error)), _) => Err(error),
-            (_, Err(error)) => Err(error.into()),
+            (lost, Err(error)) => {
+                dropped(lost);
+                Err(error.into())
+            }
             (Some(ok), Ok(())) => ok,
             (None, Ok(())) => return,
         };
@@ -97,14 +99,8 @@ pub(super) fn guarded<T, E>(run: impl FnOnce() -> Result<T, E>) -> Result<T, Err
 where
     Error: From<E>,
 {
-    match catch_unwind(AssertUnwindSafe(|| run().map_err(Error::from))) {
+    match caught(|| run().map_err(Error::from)) {
         Ok(result) => result,
-        Err(panic) => Err(BatchError::Panicked { message: message(&*panic) }.into()),
+        Err(message) => Err(BatchError::Panicked { message }.into()),
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "for no stated reason".to_owned())
 }

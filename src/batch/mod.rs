@@ -17,12 +17,12 @@ mod pending;
 mod settings;
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::error::{BatchError, Error, StorageError};
+use crate::panics::{caught, dropped};
 use crate::shared::Shared;
 use crate::txn::WriteTxn;
 use crate::waits::{Awaited, ForItself, Post, Posts, Waiting};
@@ -255,9 +255,9 @@ impl Batcher {
     fn work(&self) {
         let _at_work = AtWork::begin(&self.posts().worker);
         while let Some(mut members) = self.next_members() {
-            if catch_unwind(AssertUnwindSafe(|| self.run(&mut members))).is_err() {
+            if caught(|| self.run(&mut members)).is_err() {
                 // It is not known what became of these: they are told, and do not run again.
-                members.drain(..).for_each(discard);
+                members.drain(..).for_each(dropped);
             }
             let mut queue = self.queue();
             // What did not fit goes first in the next one.
@@ -314,7 +314,7 @@ impl Batcher {
         for member in settled {
             // What a caller's closure, result or waker does must not keep the others from their answers.
             let committed = committed.clone();
-            let _ = catch_unwind(AssertUnwindSafe(|| member.settle(committed)));
+            let _ = caught(|| member.settle(committed));
         }
     }
 
@@ -427,8 +427,4 @@ impl Drop for Solo<'_> {
         self.batcher.queue().busy = false;
         self.batcher.moved.notify_all();
     }
-}
-
-fn discard(member: Box<dyn Member>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(member)));
 }

@@ -51,19 +51,21 @@ impl<T> Future for Pending<T> {
     type Output = Result<T, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The caller's own code, to be cloned before anything is taken, and dropped without the lock.
+        let waker = (!self.0.posts.inside.is_mine()).then(|| cx.waker().clone());
         let mut state = self.0.lock();
-        match std::mem::replace(&mut *state, State::Taken) {
-            State::Done(result) => Poll::Ready(result),
-            State::Waiting(_) if self.0.posts.inside.is_mine() => {
-                *state = State::Waiting(None);
-                Poll::Ready(Err(BatchError::Reentrant.into()))
-            }
-            State::Waiting(_) => {
-                *state = State::Waiting(Some(cx.waker().clone()));
-                Poll::Pending
-            }
-            State::Taken => Poll::Pending,
-        }
+        let (before, poll) = match std::mem::replace(&mut *state, State::Taken) {
+            State::Done(result) => return Poll::Ready(result),
+            State::Taken => return Poll::Pending,
+            State::Waiting(before) => match waker {
+                Some(waker) => (before, (State::Waiting(Some(waker)), Poll::Pending)),
+                None => (before, (State::Waiting(None), Poll::Ready(Err(BatchError::Reentrant.into())))),
+            },
+        };
+        *state = poll.0;
+        drop(state);
+        drop(before);
+        poll.1
     }
 }
 

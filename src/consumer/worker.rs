@@ -1,7 +1,5 @@
 //! The thread of a consumer: next batch, handler, checkpoint, and what to do when one of them fails.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +10,7 @@ use crate::batch::{Batcher, WhenFull};
 use crate::change::Change;
 use crate::error::{BatchError, Error, StorageError, WatchError};
 use crate::id::ChangeSeq;
+use crate::panics::{caught, dropped};
 use crate::shared::Shared;
 use crate::txn::WriteTxn;
 use crate::watch::{Start, Watcher};
@@ -94,9 +93,12 @@ impl Worker {
     }
 
     fn failed(&self, state: ConsumerState, error: &impl ToString) {
+        // The caller's own code, which may ask for these very statistics, or fail.
+        let text = caught(|| error.to_string())
+            .unwrap_or_else(|said| format!("an error that cannot be shown: {said}"));
         let mut inner = self.control.lock();
         inner.stats.state = state;
-        inner.stats.last_error = Some(error.to_string());
+        inner.stats.last_error = Some(text);
     }
 
     /// Only the caller can help.
@@ -252,6 +254,7 @@ impl Worker {
             failures += 1;
             self.control.lock().stats.failures += 1;
             self.failed(ConsumerState::BackingOff, &error);
+            dropped(error);
             if self.retry.is_over(failures) && self.on_failure != OnFailure::Block {
                 return Outcome::Failed;
             }
@@ -297,13 +300,8 @@ enum Outcome {
 
 /// A panic of the handler is a failure like any other.
 fn guarded(call: impl FnOnce() -> Result<(), Failure>) -> Result<(), Error> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+    match caught(call) {
         Ok(result) => Ok(result?),
-        Err(panic) => Err(Failure::from(format!("the handler panicked: {}", message(&*panic))).into()),
+        Err(message) => Err(Failure::from(format!("the handler panicked: {message}")).into()),
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("for no stated reason")
 }

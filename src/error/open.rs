@@ -32,6 +32,14 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// The path is a symbolic link, and what it leads to is not there. Nothing was created.
+    #[error("{} is a symbolic link to {}, which does not exist; make the store there by that name, or remove the link", .path.display(), .target.display())]
+    DanglingLink {
+        /// The link.
+        path: PathBuf,
+        /// What it says.
+        target: PathBuf,
+    },
     /// There is such a file already, so nothing was created.
     #[error("{} exists already; `Store::open` opens it, `Builder::open_or_create` does either", .path.display())]
     AlreadyExists {

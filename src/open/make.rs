@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::assemble::has_store;
 use super::errors::{in_use, io_error, open_redb};
-use super::{look, open};
+use super::{dangling, look, open};
 use crate::builder::Builder;
 use crate::codec::{JournalPlace, Meta, Totals};
 use crate::error::{OpenError, StorageError};
@@ -31,7 +31,7 @@ const PIECE: usize = 64 * 1024;
 pub(crate) fn create(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
     let exists = || OpenError::AlreadyExists { path: path.to_owned() };
     if fs::symlink_metadata(path).is_ok() {
-        return Err(exists());
+        return Err(dangling(path).unwrap_or_else(exists));
     }
     let target = Target { mode: builder.mode, owner: builder.owner };
     let made = file::create(path, target, |file| fill(builder, file, path).map_err(Failure::Store));

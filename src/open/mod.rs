@@ -127,7 +127,7 @@ fn look(path: &Path, how: &OpenOptions) -> Result<(File, Kind), OpenError> {
     // Before it is opened: opening a pipe would wait for somebody to write to it.
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(OpenError::NotFound { path: path.to_owned() });
+            return Err(dangling(path).unwrap_or_else(|| OpenError::NotFound { path: path.to_owned() }));
         }
         Err(error) => return Err(io_error(path)(error)),
         Ok(found) if !found.is_file() => return Err(OpenError::NotADatabase { path: path.to_owned() }),
@@ -139,6 +139,12 @@ fn look(path: &Path, how: &OpenOptions) -> Result<(File, Kind), OpenError> {
     (&mut file).take(Head::LOOK as u64).read_to_end(&mut bytes).map_err(io_error(path))?;
     file.rewind().map_err(io_error(path))?;
     Ok((file, Kind::of(&bytes, len)))
+}
+
+/// The error for a link that leads nowhere, if that is what the path is.
+fn dangling(path: &Path) -> Option<OpenError> {
+    let target = fs::read_link(path).ok().filter(|_| !path.exists())?;
+    Some(OpenError::DanglingLink { path: path.to_owned(), target })
 }
 
 fn kind_of(medium: &Medium) -> io::Result<Kind> {

@@ -1,26 +1,18 @@
 //! Calls into redb, with what it can throw at us caught.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use redb::{AccessGuard, Key, Range, ReadableTable, WriteTransaction};
 
 use crate::error::{CommitError, Damage, ReadError, StorageError};
+use crate::panics::caught;
 use crate::schema::{Tag, Value};
 
 /// Calls redb. On a damaged file it may panic; that becomes an error, and the store stops writing.
 pub(crate) fn shield<T, E: Into<StorageError>>(
     call: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, StorageError> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+    match caught(call) {
         Ok(result) => result.map_err(Into::into),
-        Err(panic) => {
-            let message = panic
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "for no stated reason".to_owned());
-            Err(StorageError::Panicked { message })
-        }
+        Err(message) => Err(StorageError::Panicked { message }),
     }
 }
 
