@@ -127,6 +127,11 @@ impl Change {
         (self.kind != ChangeKind::Created).then(|| self.undo.apply(self.header.clone()))
     }
 
+    /// The same without a copy.
+    pub(crate) fn into_before(self) -> Option<Header> {
+        (self.kind != ChangeKind::Created).then(|| self.undo.apply(self.header))
+    }
+
     /// `true` if the change gave the execution another payload, or its first.
     pub fn payload_changed(&self) -> bool {
         self.kind == ChangeKind::Created || self.undo.payload_version.is_some()

@@ -56,8 +56,13 @@ pub(crate) struct Sum(pub(crate) [u64; 4]);
 
 impl Sum {
     pub(crate) fn add(&mut self, hash: Hash) {
+        self.add_sum(Sum(limbs(hash)));
+    }
+
+    /// Adds what was summed up elsewhere.
+    pub(crate) fn add_sum(&mut self, other: Sum) {
         let mut carry = false;
-        for (limb, more) in self.0.iter_mut().zip(limbs(hash)) {
+        for (limb, more) in self.0.iter_mut().zip(other.0) {
             let (sum, first) = limb.overflowing_add(more);
             let (sum, second) = sum.overflowing_add(u64::from(carry));
             (*limb, carry) = (sum, first | second);

@@ -317,15 +317,20 @@ impl Store {
 
     /// Reads everything and compares records, index rows, counters, events and change log with each other.
     ///
-    /// Works on a snapshot while others write. Reads each table once, from one end to the other, however many there are to compare.
-    /// What it holds beside the page cache does not grow with the store: half a mebibyte, and
+    /// Works on a snapshot while others write, and takes a second thread while it lasts. Reads each table once, from one end to the
+    /// other, however many there are to compare. What it holds beside the page cache does not grow with the store but for what is named
+    /// here: a mebibyte, and
     ///
     /// - two to three bits for each execution and each entry of the log, for what the store keeps by blocks of 1,024 of them,
     /// - about 100 bytes for each attachment with more than 1 KiB, 300 for each output, and 50 for each deletion whose rows are not all
     ///   gone yet.
     ///
+    /// The memory allocator of the system may hold the [page cache](crate::Builder::set_cache_size) up to twice, since two threads
+    /// fill it.
+    ///
     /// Where something is wrong, the tables that do not agree are read once more, with up to about 200 bytes for each execution that
-    /// may be concerned: one in 4,096 for each that is, so all of them only in a store that is damaged everywhere.
+    /// may be concerned: one in 4,096 for each that is, so all of them only in a store that is damaged everywhere. If rows of labels are
+    /// wrong, also with each label once.
     pub fn verify(&self) -> Result<Report, Error> {
         Ok(verify(&self.begin_read()?)?)
     }

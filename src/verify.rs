@@ -73,6 +73,26 @@ impl Report {
         self.problem_count == 0
     }
 
+    /// Takes over what another one has, which read other tables.
+    fn join(&mut self, other: Report) {
+        for (sum, more) in [
+            (&mut self.executions, other.executions),
+            (&mut self.events, other.events),
+            (&mut self.changes, other.changes),
+            (&mut self.payloads, other.payloads),
+            (&mut self.checkpoints, other.checkpoints),
+            (&mut self.attachments, other.attachments),
+            (&mut self.outputs, other.outputs),
+            (&mut self.nodes, other.nodes),
+            (&mut self.waiting, other.waiting),
+            (&mut self.problem_count, other.problem_count),
+        ] {
+            *sum += more;
+        }
+        self.problems.extend(other.problems);
+        self.problems.truncate(MAX_LISTED);
+    }
+
     fn add(&mut self, table: &'static str, what: impl Into<String>) {
         self.problem_count += 1;
         if self.problems.len() < MAX_LISTED {

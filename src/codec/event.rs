@@ -28,6 +28,15 @@ pub(crate) fn decode_event(table: u8, key: &[u8], seq: EventSeq, value: &[u8]) -
     Ok(Event { seq, topic, message, time, details })
 }
 
+/// Whether a row can be decoded.
+pub(crate) fn check_event(table: u8, key: &[u8], value: &[u8]) -> Result<(), Reason> {
+    let mut r = Reader::new(check_frame(table, key, value)?);
+    r.time()?;
+    r.text()?;
+    r.text()?;
+    r.rest().map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +52,12 @@ mod tests {
             let mut out = Vec::new();
             encode_event(2, b"k", &event, now, &mut out);
             let back = decode_event(2, b"k", EventSeq(4), &out).unwrap();
+            for end in 0..=out.len() {
+                let mut cut = out.get(..end).unwrap().to_vec();
+                finish_frame(2, b"k", &mut cut);
+                let is_good = decode_event(2, b"k", EventSeq(4), &cut).is_ok();
+                assert_eq!(check_event(2, b"k", &cut).is_ok(), is_good, "{end}");
+            }
             assert_eq!((back.topic, back.message), (event.topic, event.message));
             assert_eq!(back.time, event.time.unwrap_or(now));
             assert_eq!(back.details.as_str(), event.details.as_ref().map_or("{}", Json::as_str));

@@ -24,7 +24,7 @@ pub(crate) use beside::{
 pub(crate) use bulk::{BulkKind, BulkPlace, decode_bulk, encode_bulk};
 pub(crate) use change::{Follows, decode_change, decode_follows, encode_change};
 pub(crate) use doomed::{Doomed, decode_doomed, encode_doomed};
-pub(crate) use event::{decode_event, encode_event};
+pub(crate) use event::{check_event, decode_event, encode_event};
 pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record, header_bytes};
 pub(crate) use frame::{FRAME, check_frame, finish_frame};
 pub(crate) use keys::{

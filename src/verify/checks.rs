@@ -74,22 +74,76 @@ impl<'a, S: Source> Verifier<'a, S> {
         }
     }
 
-    pub(super) fn everything(&mut self) -> Result<(), ReadError> {
+    /// All checks. The tables are walked through in two halves at the same time, which share nothing but the key of the hashes.
+    pub(super) fn everything(&mut self) -> Result<(), ReadError>
+    where
+        Tables<S>: Sync,
+    {
         self.doomed()?;
+        let (mut other, mut walked) = (self.other(), None);
+        let own = std::thread::scope(|scope| {
+            let spawned = std::thread::Builder::new()
+                .name("execstore-verify".into())
+                .spawn_scoped(scope, || walked = Some(other.walk_history()));
+            let own = self.walk_records();
+            if let Ok(Err(panic)) = spawned.map(|thread| thread.join()) {
+                std::panic::resume_unwind(panic);
+            }
+            own
+        });
+        own?;
+        match walked {
+            Some(walked) => walked?,
+            // There was no thread to be had.
+            None => other.walk_history()?,
+        }
+        self.join(other);
+        self.compare()
+    }
+
+    /// One for the other half.
+    pub(super) fn other(&self) -> Self {
+        let mut other = Self::new(self.tables, self.lifecycle, self.totals, Report::default());
+        other.sums = self.sums.other();
+        other.waiting = self.waiting.clone();
+        other
+    }
+
+    /// Takes what the other half has found.
+    pub(super) fn join(&mut self, other: Self) {
+        self.report.join(other.report);
+        self.sums.join(other.sums);
+        self.sum.add_sum(other.sum);
+        for number in self.begun.both(&other.begun) {
+            self.sums.doubt(Group::Log, number);
+        }
+        self.searched += other.searched;
+    }
+
+    pub(super) fn walk_records(&mut self) -> Result<(), ReadError> {
         self.records()?;
         self.ids()?;
         self.indexes()?;
+        Ok(())
+    }
+
+    pub(super) fn walk_history(&mut self) -> Result<(), ReadError> {
+        self.events()?;
+        self.log()?;
+        self.payloads()?;
+        self.beside()
+    }
+
+    /// What both halves have said.
+    pub(super) fn compare(&mut self) -> Result<(), ReadError> {
         self.search_indexes()?;
         self.counters();
         self.unmet();
         self.spans()?;
-        self.events()?;
-        self.log()?;
+        self.search_events()?;
         self.lasts()?;
-        self.payloads()?;
         self.search_log()?;
         self.checkpoints()?;
-        self.beside()?;
         self.seal()?;
         self.nothing_unnamed();
         Ok(())

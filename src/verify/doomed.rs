@@ -10,7 +10,7 @@ use crate::schema::Tag;
 use crate::tables::Source;
 
 /// What may have rows although nothing leads to them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Waiting {
     executions: HashSet<u64>,
     blobs: HashMap<u64, Range<u64>>,

@@ -20,6 +20,12 @@ impl Bits {
         bits.set(number, true);
         is_new
     }
+
+    /// What is in both.
+    pub(super) fn both(&self, other: &Self) -> Vec<u64> {
+        let both = self.0.iter().filter_map(|(block, bits)| Some((block, bits, other.0.get(block)?)));
+        both.flat_map(|(block, one, two)| one.of_block(*block).filter(|n| two.contains(*n))).collect()
+    }
 }
 
 impl<S: Source> Verifier<'_, S> {

@@ -35,8 +35,9 @@ impl<S: Source> Verifier<'_, S> {
             if change.link.is_some() && verifier.totals.seal.is_none() {
                 verifier.problem(tag, format!("{seq} has a hash, and the store is not tamper-evident"));
             }
-            verifier.change(&change, &mut scratch);
-            verifier.chained(&change, &mut chain)
+            verifier.chained(&change, &mut chain)?;
+            verifier.change(change, &mut scratch);
+            Ok(())
         })?;
         if expected != self.totals.head.saturating_add(1) {
             self.problem(tag, format!("the log does not end at its head, {}", self.totals.head));
@@ -46,36 +47,26 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// What the entry left is what the next one begins with, or the record; and what it begins with is what the one before it left.
-    fn change(&mut self, change: &Change, scratch: &mut Vec<u8>) {
-        let (number, seq, version) = (change.number, change.seq.0, change.payload_version);
+    fn change(&mut self, change: Change, scratch: &mut Vec<u8>) {
+        let (number, seq, follows) = (change.number, change.seq.0, change.follows);
+        let (version, version_before) = (change.payload_version, change.payload_version_before());
         let bytes = number.to_be_bytes();
-        let begins = change.follows <= self.waiting.swept;
-        if begins {
-            self.begin(number);
-        }
-        let version_before = change.payload_version_before();
-        match change.before() {
-            Some(before) if !begins => {
-                header_bytes(&before, self.lifecycle, scratch);
-                self.sums.expect(
-                    Group::Log,
-                    number,
-                    &[&bytes, &pair(change.follows, version_before), scratch],
-                );
-            }
-            None if !begins => self.sums.doubt(Group::Log, number),
-            _ => {}
-        }
         if change.kind != ChangeKind::Deleted {
             header_bytes(&change.header, self.lifecycle, scratch);
             self.sums.find(Group::Log, number, &[&bytes, &pair(seq, version), scratch]);
         }
         // Each payload is named once: by the first entry, and by the one that it came with.
-        if begins {
-            self.sums.expect(Group::Payloads, number, &[&pair(number, version_before)]);
-        }
         if version != version_before {
             self.sums.expect(Group::Payloads, number, &[&pair(number, version)]);
+        }
+        if follows <= self.waiting.swept {
+            self.sums.expect(Group::Payloads, number, &[&pair(number, version_before)]);
+            self.begin(number);
+        } else if let Some(before) = change.into_before() {
+            header_bytes(&before, self.lifecycle, scratch);
+            self.sums.expect(Group::Log, number, &[&bytes, &pair(follows, version_before), scratch]);
+        } else {
+            self.sums.doubt(Group::Log, number);
         }
     }
 

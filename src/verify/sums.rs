@@ -98,6 +98,18 @@ impl Sums {
         Self { key: RandomState::new(), sides: Group::ALL.map(|_| Side::new()).into() }
     }
 
+    /// Others with the same key, to be joined with these.
+    pub(super) fn other(&self) -> Self {
+        Self { key: self.key.clone(), ..Self::new() }
+    }
+
+    pub(super) fn join(&mut self, other: Self) {
+        for (side, more) in self.sides.iter_mut().zip(other.sides) {
+            side.parts.iter_mut().zip(more.parts).for_each(|(sum, more)| *sum = sum.wrapping_add(more));
+            side.doubted.extend(more.doubted);
+        }
+    }
+
     /// The hash of a thing that consists of these parts.
     fn hash(&self, parts: &[&[u8]]) -> u64 {
         let mut hasher = self.key.build_hasher();
@@ -165,10 +177,13 @@ mod tests {
             sums.expect(Group::Jobs, n, &[&n.to_be_bytes(), b"job"]);
         }
         assert!(!sums.agree(Group::Jobs) && sums.agree(Group::Ids));
+        let mut other = sums.other();
         for n in (0..10_000_u64).rev() {
-            sums.find(Group::Jobs, n, &[&n.to_be_bytes(), b"job"]);
+            other.find(Group::Jobs, n, &[&n.to_be_bytes(), b"job"]);
         }
-        assert!(sums.agree(Group::Jobs));
+        other.doubt(Group::Ids, 3);
+        sums.join(other);
+        assert!(sums.agree(Group::Jobs) && !sums.agree(Group::Ids));
         for (expected, found) in [
             (&[b"ab".as_slice(), b"c"][..], &[b"a".as_slice(), b"bc"][..]),
             (&[b"a"], &[b"a", b""]),

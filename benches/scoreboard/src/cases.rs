@@ -29,6 +29,8 @@ pub enum What {
     Offset,
     Events,
     Log,
+    /// A check of the whole prepared store.
+    Verify,
     MemoryBatch,
     MemoryGet,
     OpenClean,
@@ -92,7 +94,7 @@ use Ids::{V4, V7};
 use Target::{AtMost, Both, Sqlite};
 
 /// Those that read the prepared store stand together; the one that kills it is their last.
-pub const CASES: [Case; 52] = [
+pub const CASES: [Case; 53] = [
     rate("W1", "operations/s", V7, What::Single, Sqlite(0.7)),
     rate("W1/v4", "operations/s", V4, What::Single, Sqlite(0.7)),
     rate("W1/group", "operations/s", V7, What::Grouped, Sqlite(0.63)),
@@ -115,6 +117,7 @@ pub const CASES: [Case; 52] = [
     rate("R5/50000/offset", "pages/s", V7, What::Offset, Sqlite(50.0)),
     rate("R6", "queries/s", V7, What::Events, Sqlite(2.0)),
     rate("RT", "entries/s", V7, What::Log, Sqlite(1.5)),
+    rate("V/verify", "executions/s", V7, What::Verify, Target::None),
     cost("D/idle/p50", "us", What::Delivery { part: 0.5, loaded: false }, Target::None),
     cost("D/idle/p99", "us", What::Delivery { part: 0.99, loaded: false }, AtMost(1_000.0)),
     cost("D/loaded/p50", "us", What::Delivery { part: 0.5, loaded: true }, Target::None),

@@ -292,9 +292,10 @@ impl Subject for Execstore {
         Some(latency::follow(self, samples))
     }
 
-    fn verify(&self) {
+    fn verify(&self) -> bool {
         let report = self.0.verify().unwrap();
         assert!(report.is_clean(), "{report}");
+        true
     }
 
     fn compact(folder: &Path) -> bool {

@@ -166,6 +166,14 @@ impl<S: Subject> Side for Peer<S> {
             What::Threads(threads) => self.threads(case.ids, lifecycles, threads, true),
             What::Plain(threads) => self.threads(case.ids, lifecycles, threads, false),
             What::Batch => self.batch(case.ids, plan.count(100_000, 1_000)),
+            What::Verify => {
+                let subject = self.prepared(case.ids, plan);
+                let start = Instant::now();
+                if !subject.verify() {
+                    return None;
+                }
+                plan.prepared() as f64 / start.elapsed().as_secs_f64()
+            }
             What::MemoryBatch => {
                 memory::peak::<S>(Task::MemoryBatch, &self.fresh(), plan.count(100_000, 1_000))
             }

@@ -165,7 +165,9 @@ pub trait Subject: Send + Sync + Sized {
     }
 
     /// Checks everything that it can.
-    fn verify(&self) {}
+    fn verify(&self) -> bool {
+        false
+    }
 
     fn close(self) {}
 
