@@ -60,21 +60,19 @@ impl Journaling {
         }
     }
 
-    /// A journal was left open: does what the image lacks again, and goes on with a new round; where the disk is `full`, with the
-    /// one that there is, and the image stays as it is.
+    /// A journal was left open: does what the image lacks again, and goes on behind the last record. The image stays as it is: nobody
+    /// waits for its pages. Where something of the round lies behind the end, a new one begins, which the image names.
     pub(crate) fn recover(
         mut journal: Journal,
         db: &Database,
         accepts: impl FnOnce(Reached, String) -> Result<(), OpenError>,
-        full: impl FnOnce() -> bool,
     ) -> Result<(Self, Reached), OpenError> {
         let mut txn = shield(|| db.begin_write())?;
         let recovered = {
             let mut tables = Tables::new(Live(&txn, Process::this()));
             Self::redo(&journal, &mut tables, accepts).and_then(|reached| {
                 if let Reached::End(done) = reached
-                    && full()
-                    && journal.resume(done)
+                    && journal.resume(done)?
                 {
                     return Ok((reached, None));
                 }
@@ -135,7 +133,7 @@ impl Journaling {
         }
     }
 
-    fn prepare(&self, txn: &WriteTransaction) -> Result<(u32, u64), StorageError> {
+    fn prepare(&mut self, txn: &WriteTransaction) -> Result<(u32, u64), StorageError> {
         let round = self.journal.prepare_round()?;
         let mut tables = Tables::new(Live(txn, Process::this()));
         name_round(&mut tables, round, true)?;

@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
+use super::through::Through;
+use crate::error::is_full;
+
 /// A storage with whatever locks it has.
 #[derive(Debug)]
 pub(crate) struct Medium {
@@ -22,23 +25,26 @@ pub(crate) struct Medium {
     /// A sync failed, the journal's or redb's. What was written before it may be gone although later syncs succeed, and the two
     /// do not hear of each other's errors: so nothing is written any more.
     broken: AtomicBool,
+    /// The file once more, for what is written and synced in one.
+    through: Through,
 }
 
 impl Medium {
     /// A file, as it was opened. `needs_lock`: it is not written to unless it can be locked.
     pub(crate) fn file(file: File, needs_lock: bool) -> io::Result<Arc<Self>> {
+        let through = Through::new(&file);
         let storage = FileBackend::new(file).map_err(io::Error::other)?;
-        Ok(Self::new(Box::new(storage), needs_lock))
+        Ok(Self::new(Box::new(storage), needs_lock, through))
     }
 
     /// The caller's own storage. Whether two may use it at once is the caller's business.
     pub(crate) fn foreign(storage: Box<dyn StorageBackend>) -> Arc<Self> {
-        Self::new(storage, false)
+        Self::new(storage, false, Through::none())
     }
 
-    fn new(storage: Box<dyn StorageBackend>, needs_lock: bool) -> Arc<Self> {
+    fn new(storage: Box<dyn StorageBackend>, needs_lock: bool, through: Through) -> Arc<Self> {
         let [locked, no_locks, broken] = [const { AtomicBool::new(false) }; 3];
-        Arc::new(Self { storage, needs_lock, locked, no_locks, broken })
+        Arc::new(Self { storage, needs_lock, locked, no_locks, broken, through })
     }
 
     /// A lock is held.
@@ -64,6 +70,27 @@ impl Medium {
         self.storage.write(offset, data)
     }
 
+    /// Writes, and waits until this range is durable; nothing is said of what else was written. Where the system has a call for
+    /// that, redb's pages that nobody waits for stay where they are: a sync would write all of them first.
+    ///
+    /// After an error the range holds anything; unless the disk was full, nothing is written any more.
+    pub(crate) fn write_through(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.may_write()?;
+        match self.through.write(offset, data) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => {
+                if !is_full(&error) {
+                    self.broken.store(true, Ordering::Release);
+                }
+                Err(error)
+            }
+            None => {
+                self.storage.write(offset, data)?;
+                self.sync_data()
+            }
+        }
+    }
+
     pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
         self.may_write()?;
         self.storage.set_len(len)
@@ -87,6 +114,7 @@ impl Medium {
 
     /// Lets go of the locks. Nothing is read or written after it.
     pub(crate) fn close(&self) -> io::Result<()> {
+        self.through.close();
         self.storage.close()
     }
 
@@ -146,7 +174,7 @@ mod tests {
 
     #[test]
     fn nothing_is_written_where_there_are_no_locks_and_must_be() {
-        let medium = Medium::new(Box::new(InMemoryBackend::new()), true);
+        let medium = Medium::new(Box::new(InMemoryBackend::new()), true, Through::none());
         assert!(medium.set_len(1).is_err() && !medium.refused_for_locks(), "nobody has asked for a lock yet");
         assert!(matches!(medium.try_lock(ALL, false), Err(BackendError::Unsupported)));
         assert!(medium.refused_for_locks());

@@ -15,6 +15,7 @@ mod medium;
 mod overlay;
 mod place;
 mod room;
+mod through;
 
 pub(crate) use create::{Target, create};
 pub(crate) use head::{Head, Kind, SECTOR};

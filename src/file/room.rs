@@ -20,9 +20,6 @@ const ASKED: Duration = Duration::from_millis(10);
 /// With less than this a checkpoint may find that there is no room when it is too late to say so.
 const CHECKPOINT: u64 = 8 * 1024 * 1024;
 
-/// How much growth is tried at most.
-const TRIED: u64 = 64 * 1024 * 1024;
-
 /// redb's image on a medium, and the room that there is for it.
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -61,15 +58,6 @@ impl Room {
 
     fn is_short(&self) -> bool {
         self.short.load(Ordering::Acquire)
-    }
-
-    /// Whether a storage without a file system around it would grow by what redb asks for, tried.
-    pub(crate) fn can_grow(&self) -> bool {
-        let Some(len) = self.medium.len().ok().filter(|_| self.probe.is_none() && !self.is_short()) else {
-            return !self.is_short();
-        };
-        let grown = self.medium.set_len(len + len.saturating_sub(self.offset).min(TRIED));
-        grown.and_then(|()| self.medium.set_len(len)).is_ok()
     }
 
     fn real_len(&self) -> io::Result<u64> {

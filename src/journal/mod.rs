@@ -43,6 +43,8 @@ pub(crate) struct Journal {
     version: Option<u64>,
     /// The version up to which everything is durable.
     durable: u64,
+    /// The sector that begins the next round is durable.
+    prepared: bool,
     buffer: Vec<u8>,
 }
 
@@ -91,6 +93,7 @@ impl Journal {
             position: 0,
             version: None,
             durable: 0,
+            prepared: false,
             buffer: Vec::new(),
         }
     }
@@ -178,13 +181,30 @@ impl Journal {
             && self.position + sectors_of(body.len()) <= self.sectors
     }
 
+    /// Its own range is all that has to be written for the next record to be durable.
+    fn is_alone(&self, lazy: bool) -> bool {
+        !lazy && self.version == Some(self.durable)
+    }
+
     /// Writes a record, and unless `lazy` waits until it is durable.
     pub(crate) fn append(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let owner = Owner { id: self.id, round: self.round };
         let versions = Versions { from, to, durable: self.durable };
         frame(owner, self.position, versions, body, &mut buffer);
-        if let Err(error) = self.medium.write(self.area + self.position * SECTOR, &buffer) {
+        let offset = self.area + self.position * SECTOR;
+        // Half-way through the region, one sync is for the next round, too. An error says no more than that it has to be written again.
+        let prepares = !lazy
+            && !self.prepared
+            && self.position > self.sectors / 2
+            && self.write_round(Medium::write).is_ok();
+        // Records that were not waited for become durable with this one, or it cannot be read after a crash.
+        let alone = !prepares && self.is_alone(lazy);
+        let written = match alone {
+            true => self.medium.write_through(offset, &buffer),
+            false => self.medium.write(offset, &buffer),
+        };
+        if let Err(error) = written {
             // What is there of it now must not be taken for the beginning of the next one: another round has to begin.
             self.version = None;
             return Err(match is_full(&error) {
@@ -195,40 +215,56 @@ impl Journal {
         self.position += sectors_of(body.len());
         self.buffer = buffer;
         if !lazy {
-            self.on(Medium::sync_data)?;
+            if !alone {
+                self.on(Medium::sync_data)?;
+            }
             self.durable = to;
+            self.prepared |= prepares;
         }
         self.version = Some(to);
         Ok(())
     }
 
-    /// Writes the sector that begins the next round, which the image is about to name, and waits until it is durable: after a crash redb
-    /// may take a commit that it had not synced yet, if all of it is there.
-    pub(crate) fn prepare_round(&self) -> Result<u32, StorageError> {
+    /// The round that the image is about to name. The sector that begins it is durable before: after a crash redb may take a commit that it had
+    /// not synced yet, if all of it is there.
+    pub(crate) fn prepare_round(&mut self) -> Result<u32, StorageError> {
+        if !self.prepared {
+            self.write_round(Medium::write_through)?;
+            self.prepared = true;
+        }
+        Ok(next_round(self.round))
+    }
+
+    /// Writes the sector that begins the next round. Its slot holds the round before this one, which nobody needs.
+    fn write_round(
+        &self,
+        write: impl FnOnce(&Medium, u64, &[u8]) -> io::Result<()>,
+    ) -> Result<(), StorageError> {
         let round = next_round(self.round);
         let (slot, mut bytes) = (u64::from(round % 2), Vec::new());
         let none = Versions { from: 0, to: 0, durable: 0 };
         frame(Owner { id: self.id, round }, slot, none, &[], &mut bytes);
-        self.on(|medium| medium.write(self.slots + slot * SECTOR, &bytes))?;
-        self.on(Medium::sync_data)?;
-        Ok(round)
+        self.on(|medium| write(medium, self.slots + slot * SECTOR, &bytes))
     }
 
     /// The image holds everything up to this version, and names this round: start over.
     pub(crate) fn begin_round(&mut self, round: u32, version: u64) {
         self.round = round;
+        self.prepared = false;
         self.position = 0;
         self.version = Some(version);
         self.durable = version;
     }
 
-    /// Goes on with the round that was done again; `false` if something of it lies behind the end.
-    pub(crate) fn resume(&mut self, done: Replayed) -> bool {
-        let Some(end) = done.end else { return false };
+    /// Goes on with the round that was done again; `false` if something of it lies behind the end. What was read may be in the system's
+    /// memory alone, if it was only the process that ended: it is durable before anybody sees it.
+    pub(crate) fn resume(&mut self, done: Replayed) -> Result<bool, StorageError> {
+        let Some(end) = done.end else { return Ok(false) };
+        self.on(Medium::sync_data)?;
         self.position = end;
         self.version = Some(done.reached);
         self.durable = done.reached;
-        true
+        Ok(true)
     }
 
     fn on<T>(&self, act: impl FnOnce(&Medium) -> io::Result<T>) -> Result<T, StorageError> {
@@ -323,6 +359,68 @@ mod tests {
         journal.begin_round(round, 5);
         journal.append(5, 6, b"lost", false).unwrap();
         assert_eq!(replayed(&medium, 2, 5).unwrap(), (6, vec![b"lost".into()]));
+    }
+
+    #[test]
+    fn a_record_behind_some_that_nobody_waited_for_is_synced_with_them() {
+        let medium = medium();
+        let mut journal = begun(&medium, 0);
+        assert!(journal.is_alone(false) && !journal.is_alone(true));
+        journal.append(0, 1, b"lazy", true).unwrap();
+        assert!(!journal.is_alone(false), "its own range is not enough");
+        journal.append(1, 2, b"not", false).unwrap();
+        assert!(journal.is_alone(false));
+    }
+
+    #[test]
+    fn the_next_round_is_prepared_with_a_record_and_does_not_disturb_this_one() {
+        let medium = medium();
+        let mut journal = begun(&medium, 0);
+        let mut version = 0;
+        while !journal.prepared {
+            assert!(journal.takes(version, &[7; 3_000]));
+            journal.append(version, version + 1, &[7; 3_000], false).unwrap();
+            version += 1;
+        }
+        assert!(
+            journal.position > journal.sectors / 2 && journal.takes(version, b"x"),
+            "well before it is full"
+        );
+        assert_eq!(replayed(&medium, 1, 0).unwrap().0, version);
+        let round = journal.prepare_round().unwrap();
+        assert_eq!(round, 2);
+        journal.begin_round(round, version);
+        journal.append(version, version + 1, b"new", false).unwrap();
+        assert_eq!(replayed(&medium, 2, version).unwrap(), (version + 1, vec![b"new".to_vec()]));
+        assert!(!journal.prepared, "the third has a sector of its own");
+    }
+
+    #[test]
+    fn a_journal_that_was_left_open_goes_on_unless_something_lies_behind_its_end() {
+        let medium = medium();
+        let mut journal = begun(&medium, 0);
+        for version in 0..3 {
+            journal.append(version, version + 1, b"x", false).unwrap();
+        }
+        for (stale, resumes) in [(false, true), (true, false)] {
+            let mut next = Journal::new(medium.clone(), &HEAD, 1);
+            if stale {
+                // Two that were never acknowledged, the first of which was lost.
+                let mut ended = Journal::new(medium.clone(), &HEAD, 1);
+                let done = ended.replay(0, |_| Ok(())).unwrap();
+                assert!(ended.resume(done).unwrap());
+                ended.append(4, 5, b"lost", true).unwrap();
+                ended.append(5, 6, b"stale", true).unwrap();
+                let lost = ended.area + (ended.position - 2) * SECTOR;
+                medium.write(lost, &[0; WHOLE]).unwrap();
+            }
+            let done = next.replay(0, |_| Ok(())).unwrap();
+            assert_eq!(next.resume(done).unwrap(), resumes);
+            if resumes {
+                next.append(3, 4, b"more", false).unwrap();
+            }
+            assert_eq!(replayed(&medium, 1, 0).unwrap().0, 4);
+        }
     }
 
     #[test]

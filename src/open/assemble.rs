@@ -72,10 +72,8 @@ pub(super) fn assemble(
         }
         Some(journal) if !pending => Some(Journaling::idle(journal)),
         Some(journal) => {
-            let room = opened.room.as_deref();
-            let full = || room.is_some_and(|room| room.to_checkpoint(0).is_err() || !room.can_grow());
             let (journaling, reached) =
-                Journaling::recover(journal, &db, |hole, why| accepts.hole(hole, why), full)?;
+                Journaling::recover(journal, &db, |hole, why| accepts.hole(hole, why))?;
             lost = matches!(reached, Reached::Hole { .. });
             Some(journaling)
         }
