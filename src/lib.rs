@@ -125,7 +125,7 @@ pub use execution::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, NewEx
 pub use expect::{AttachmentIs, Expect, Mismatch, NodeIs};
 pub use filter::{Filter, Match};
 pub use follow::{NextPart, OutputFollower};
-pub use history::{Durations, LabelCount, Matches, TableSize, Trace, Tree};
+pub use history::{Durations, LabelCount, Matches, NamespaceCount, TableSize, Trace, Tree};
 pub use id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision, StoreIncarnation};
 pub use identity::Identity;
 pub use json::Json;

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use crate::error::LifecycleError;
 use crate::limits::{MAX_STATE_NAME, MAX_STATES};
 
+/// The groups of states that are no state's code: see `docs/format.md`.
+const PENDING_GROUP: u8 = 250;
+const LIVE_GROUP: u8 = 251;
+
 /// What a state means to the node that owns the execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -286,6 +290,21 @@ impl Lifecycle {
     /// The number by which the file knows a state: its place in the declaration.
     pub(crate) fn code(&self, name: &str) -> Option<u8> {
         self.nodes.iter().position(|node| node.state == name).and_then(|place| u8::try_from(place).ok())
+    }
+
+    /// Among which executions those of a state lie in the index of labels: each terminal state by itself, which none of
+    /// them leaves; the pending ones and the live ones together, so that a change between two of them moves nothing.
+    pub(crate) fn group(&self, code: u8) -> u8 {
+        match self.by_code(code).map(State::phase) {
+            Some(Phase::Pending) => PENDING_GROUP,
+            Some(Phase::Live) => LIVE_GROUP,
+            Some(Phase::Terminal) | None => code,
+        }
+    }
+
+    /// The codes of the states of such a group.
+    pub(crate) fn codes_in_group(&self, group: u8) -> Vec<u8> {
+        (0u8..).zip(&self.nodes).map(|(code, _)| code).filter(|code| self.group(*code) == group).collect()
     }
 
     pub(crate) fn by_code(&self, code: u8) -> Option<&State> {

@@ -35,7 +35,8 @@ pub enum Access {
     States,
     /// Those of the job.
     Job,
-    /// Those with one of the labels, in the states if any are named.
+    /// Those with one of the labels: if states are named, in those; but the pending states count as one, and the live states as
+    /// one, so that others of them are looked at and left out.
     Label,
     /// Those that have the parent.
     Parent,

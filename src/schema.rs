@@ -48,10 +48,11 @@ pub(crate) enum Tag {
     Visits = 23,
     Doomed = 24,
     Lasts = 25,
+    Namespaces = 26,
 }
 
 impl Tag {
-    pub(crate) const ALL: [Tag; 26] = [
+    pub(crate) const ALL: [Tag; 27] = [
         Tag::Meta,
         Tag::Totals,
         Tag::Ids,
@@ -78,6 +79,7 @@ impl Tag {
         Tag::Visits,
         Tag::Doomed,
         Tag::Lasts,
+        Tag::Namespaces,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -108,6 +110,7 @@ impl Tag {
             Tag::Visits => "execstore/visits",
             Tag::Doomed => "execstore/doomed",
             Tag::Lasts => "execstore/lasts",
+            Tag::Namespaces => "execstore/namespaces",
         }
     }
 
@@ -150,7 +153,7 @@ pub(crate) const CHANGES: TableDefinition<'_, Number, Value> = TableDefinition::
 /// Name to change sequence number.
 pub(crate) const CHECKPOINTS: TableDefinition<'_, Bytes, Value> =
     TableDefinition::new("execstore/checkpoints");
-/// A label, a state and a number to nothing.
+/// A label, a group of states and a number to nothing.
 pub(crate) const LABELS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/labels");
 /// A label to how many executions have it, by state.
 pub(crate) const LABEL_COUNTS: TableDefinition<'_, Bytes, Value> =
@@ -185,6 +188,8 @@ pub(crate) const VISITS: TableDefinition<'_, Number, Value> = TableDefinition::n
 pub(crate) const DOOMED: TableDefinition<'_, StateRow, Value> = TableDefinition::new("execstore/doomed");
 /// A block of changes to which of them are the last ones of their executions.
 pub(crate) const LASTS: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/lasts");
+/// A namespace, but for the default one, to how many executions it has.
+pub(crate) const NAMESPACES: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/namespaces");
 
 #[cfg(test)]
 mod tests {
@@ -220,6 +225,7 @@ mod tests {
             VISITS.name(),
             DOOMED.name(),
             LASTS.name(),
+            NAMESPACES.name(),
         ];
         for (place, tag) in Tag::ALL.into_iter().enumerate() {
             assert_eq!(names[place], tag.name());

@@ -8,6 +8,7 @@ mod indexes;
 mod lasts;
 mod links;
 mod log;
+mod namespaces;
 mod nodes;
 mod records;
 mod seal;

@@ -46,6 +46,10 @@ fn the_plan_is_the_way_with_the_fewest_candidates() {
         (region(Query::new()), Access::Label, Some(100), false),
         (region(Query::new().state("New")), Access::Label, Some(0), false),
         (region(Query::new().state("Running")).namespace("x"), Access::Label, Some(100), true),
+        // Of the live ones none is in another state, so that nothing is left to be checked.
+        (region(Query::new().state("Running")), Access::Label, Some(100), false),
+        (region(Query::new().states(["Running", "Publishing"])), Access::Label, Some(100), false),
+        (region(Query::new().state("Publishing")), Access::Label, Some(0), false),
         (Query::new().label_in("region", ["r1", "r2", "r?"]), Access::Label, Some(200), false),
         (Query::new().has_label("region"), Access::Label, Some(1_000), false),
         (Query::new().has_label("nothing"), Access::Label, Some(0), false),
@@ -270,7 +274,7 @@ fn verify_finds_what_is_wrong_in_every_index() {
     type Numbers = TableDefinition<'static, &'static [u8; 8], &'static [u8]>;
     type Spans = TableDefinition<'static, &'static [u8; 9], &'static [u8]>;
     type Damage = fn(&WriteTransaction);
-    let damages: [(&str, Damage); 6] = [
+    let damages: [(&str, Damage); 7] = [
         ("execstore/labels", |txn| {
             txn.open_table(Table::new("execstore/labels")).unwrap().pop_first().unwrap().unwrap();
         }),
@@ -289,6 +293,9 @@ fn verify_finds_what_is_wrong_in_every_index() {
         ("execstore/spans", |txn| {
             txn.open_table(Spans::new("execstore/spans")).unwrap().pop_first().unwrap().unwrap();
         }),
+        ("execstore/namespaces", |txn| {
+            txn.open_table(Table::new("execstore/namespaces")).unwrap().pop_first().unwrap().unwrap();
+        }),
     ];
     for (table, damage) in damages {
         let db = execstore::redb::Builder::new()
@@ -300,7 +307,7 @@ fn verify_finds_what_is_wrong_in_every_index() {
             .write(|w| {
                 for n in 0..1_100 {
                     let id = n.to_string();
-                    w.create(NewExecution::new("j").id(&id).label("k", "v").parent("p"), &[])?;
+                    w.create(NewExecution::new("j").id(&id).namespace("n").label("k", "v").parent("p"), &[])?;
                     w.update(&id, &Expect::any(), Update::to("Failed"), &[])?;
                 }
                 w.trim_changes(100.into())?;

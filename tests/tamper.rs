@@ -43,6 +43,7 @@ fn fill(store: &Store) {
             NewExecution::new(format!("j{}", n / 3)).id(&id).label("k", (n % 4).to_string()).payload(payload);
         if n % 3 > 0 {
             new = new.parent(format!("e{}", n - 1)).previous(format!("e{}", n - n % 3));
+            new = new.namespace(format!("n{}", n % 5));
         }
         store.write(|w| w.create(new, &[NewEvent::new("a").message(&id), NewEvent::new("b")])).unwrap();
         for to in ["BidAccepted", "Running", "Publishing", "Completed"].iter().take(n as usize % 5) {
@@ -89,7 +90,7 @@ fn fill(store: &Store) {
         .unwrap();
 }
 
-const TABLES: [(&str, usize); 26] = [
+const TABLES: [(&str, usize); 27] = [
     ("meta", 0),
     ("totals", 0),
     ("ids", 0),
@@ -116,6 +117,7 @@ const TABLES: [(&str, usize); 26] = [
     ("visits", 8),
     ("doomed", 9),
     ("lasts", 8),
+    ("namespaces", 0),
 ];
 
 /// Opens a table, whatever its keys are, and does something with it that takes and gives bytes.

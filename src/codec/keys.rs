@@ -148,6 +148,16 @@ pub(crate) fn label(key: &str, value: &str) -> Vec<u8> {
     row
 }
 
+/// Where the rows of a label's key lie in that table, or those behind a value: both ends are included.
+pub(crate) fn label_values_span(key: &str, after: Option<&str>) -> (Vec<u8>, Vec<u8>) {
+    let start = match after {
+        Some(after) => [label(key, after).as_slice(), &[0]].concat(),
+        None => label_key(key),
+    };
+    // No value is that long.
+    (start, [label_key(key).as_slice(), &[0xff]].concat())
+}
+
 /// The value of a label in such a row.
 pub(crate) fn label_value(row: &[u8]) -> Result<&str, Reason> {
     let short = "the key is too short";
@@ -156,16 +166,16 @@ pub(crate) fn label_value(row: &[u8]) -> Result<&str, Reason> {
     std::str::from_utf8(value).map_err(|e| format!("a label is not UTF-8: {e}"))
 }
 
-/// The rows of a label and a state in the table `labels` begin with this.
-pub(crate) fn label_prefix(key: &str, value: &str, state: u8) -> Vec<u8> {
+/// The rows of a label and a group of states in the table `labels` begin with this: see `Lifecycle::group`.
+pub(crate) fn label_prefix(key: &str, value: &str, group: u8) -> Vec<u8> {
     let mut row = label(key, value);
-    row.push(state);
+    row.push(group);
     row
 }
 
-/// The row of an execution under a label and its state.
-pub(crate) fn label_row(key: &str, value: &str, state: u8, number: u64) -> Vec<u8> {
-    let mut row = label_prefix(key, value, state);
+/// The row of an execution under a label and the group of its state.
+pub(crate) fn label_row(key: &str, value: &str, group: u8, number: u64) -> Vec<u8> {
+    let mut row = label_prefix(key, value, group);
     row.extend_from_slice(&number.to_be_bytes());
     row
 }

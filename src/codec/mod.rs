@@ -28,9 +28,9 @@ pub(crate) use event::{check_event, decode_event, encode_event};
 pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record, header_bytes};
 pub(crate) use frame::{FRAME, check_frame, finish_frame};
 pub(crate) use keys::{
-    IdKey, LinkKind, completed_of, completed_row, id_ranges, job_prefix, job_row, label, label_key,
-    label_prefix, label_row, label_value, link_prefix, link_row, number_at_end, number_of, pair, pair_of,
-    state_of, state_row,
+    IdKey, LinkKind, completed_of, completed_row, id_ranges, job_prefix, job_row, label, label_prefix,
+    label_row, label_value, label_values_span, link_prefix, link_row, number_at_end, number_of, pair,
+    pair_of, state_of, state_row,
 };
 pub(crate) use lasts::{Lasts, decode_lasts, encode_lasts};
 pub(crate) use link::{LinkTo, decode_link, encode_link};

@@ -17,6 +17,8 @@ pub struct Totals {
     pub(crate) last_number: u64,
     /// How many executions are in each state, by the state's code.
     pub(crate) counts: Vec<u64>,
+    /// How many of them are in another namespace than the default one.
+    pub(crate) named: u64,
     /// The times of creation in the block of the last number.
     pub(crate) created: Span,
     /// The times of modification in the block of the head.
@@ -32,6 +34,11 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// How many executions there are.
+    pub(crate) fn executions(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
     pub(crate) fn count(&self, state: u8) -> u64 {
         self.counts.get(usize::from(state)).copied().unwrap_or(0)
     }
@@ -55,6 +62,7 @@ pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Ve
     w.number(totals.trimmed);
     w.number(totals.last_number);
     counts_to(&totals.counts, &mut w);
+    w.number(totals.named);
     totals.created.encode(&mut w);
     totals.modified.encode(&mut w);
     w.number(totals.unmet);
@@ -90,6 +98,7 @@ pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Total
     let mut r = Reader::new(body);
     let (version, head, trimmed, last_number) = (r.number()?, r.number()?, r.number()?, r.number()?);
     let counts = counts_from(&mut r)?;
+    let named = r.number()?;
     let (created, modified) = (Span::decode(&mut r)?, Span::decode(&mut r)?);
     let (unmet, waiting) = (r.number()?, r.number()?);
     let latest = if r.byte()? == 0 { None } else { Some(r.time()?) };
@@ -112,6 +121,7 @@ pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Total
         trimmed,
         last_number,
         counts,
+        named,
         created,
         modified,
         unmet,

@@ -65,7 +65,7 @@ pub(super) fn numbers<'r, V: View + ?Sized>(
             let key = way.plan.label.as_deref().unwrap_or_default();
             let mut lists = Vec::new();
             for list in &way.lists {
-                let prefix = label_prefix(key, &list.value, list.state);
+                let prefix = label_prefix(key, &list.value, list.group);
                 lists.push(tables.index_rows(Tag::Labels, &prefix, &range)?);
             }
             Ok(merged(lists, query.newest_first))

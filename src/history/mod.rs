@@ -23,11 +23,11 @@ use crate::reader::sealed::View;
 use crate::tables::Found;
 
 pub use lineage::{Trace, Tree};
-pub use statistics::{Durations, LabelCount, TableSize};
+pub use statistics::{Durations, LabelCount, NamespaceCount, TableSize};
 
 pub(crate) use export::{export, export_changes};
 pub(crate) use lineage::{attempts, linked, trace, tree};
-pub(crate) use statistics::{durations, label_values, table_sizes};
+pub(crate) use statistics::{durations, label_values, namespaces, table_sizes};
 
 /// How many executions a page has that names no limit.
 const PAGE: usize = 100;
@@ -268,9 +268,9 @@ pub(crate) fn count<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, Re
 
 pub(crate) fn explain<V: View + ?Sized>(view: &V, query: &Query) -> Result<Plan, ReadError> {
     query.check(&view.context().lifecycle)?;
-    let mut plan = plan::plan(view, query)?.plan;
-    plan.filters = plan::filters(query, &plan);
-    Ok(plan)
+    let way = plan::plan(view, query)?;
+    let filters = plan::filters(query, &way);
+    Ok(Plan { filters, ..way.plan })
 }
 
 /// The first of a query's answer, from the end of its order.

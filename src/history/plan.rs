@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::candidates::numbers;
 use super::sorted::piece;
+use super::statistics::in_namespace;
 use crate::error::ReadError;
 use crate::query::{Access, LabelIs, OrderBy, Plan, Query};
 use crate::reader::sealed::View;
@@ -12,7 +13,7 @@ use crate::reader::sealed::View;
 pub(super) const COUNTED: u64 = 256;
 /// With so many candidates of another way, one whose rows are too many to be counted is taken to have fewer.
 const MANY: u64 = 4_096;
-/// How many lists of numbers are merged at most: one for each value and state.
+/// How many lists of numbers are merged at most: one for each value and group of states.
 const LISTS: usize = 64;
 
 /// A plan with what its making has found.
@@ -56,7 +57,6 @@ pub(super) fn to_sort(query: &Query, rows: u64) -> u64 {
 /// The number of executions that a query finds, if a counter tells it.
 pub(super) fn counted<V: View + ?Sized>(view: &V, query: &Query) -> Result<Option<u64>, ReadError> {
     let bare = query.job.is_none()
-        && query.namespace.is_none()
         && query.parent.is_none()
         && query.previous.is_none()
         && query.id_prefix.is_none()
@@ -64,15 +64,16 @@ pub(super) fn counted<V: View + ?Sized>(view: &V, query: &Query) -> Result<Optio
     if !bare {
         return Ok(None);
     }
-    match query.labels.as_slice() {
-        [] => in_states(view, query).map(Some),
-        [label] if label.values.is_some() => with_label(view, query, label),
+    match (query.labels.as_slice(), &query.namespace) {
+        ([], None) => in_states(view, query).map(Some),
+        ([], Some(namespace)) if !query.names_states => in_namespace(view, namespace).map(Some),
+        ([label], None) if label.values.is_some() => with_label(view, query, label),
         _ => Ok(None),
     }
 }
 
 fn total<V: View + ?Sized>(view: &V) -> Result<u64, ReadError> {
-    Ok(view.totals()?.counts.iter().sum())
+    Ok(view.totals()?.executions())
 }
 
 fn way(access: Access, rows: Option<u64>) -> Way {
@@ -166,33 +167,38 @@ fn in_states<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, ReadError
 /// How many executions have a label, in the states that are asked for; `None` if its values are too many.
 fn with_label<V: View + ?Sized>(view: &V, query: &Query, label: &LabelIs) -> Result<Option<u64>, ReadError> {
     let lists = label_lists(view, query, label)?;
-    Ok(lists.map(|lists| lists.iter().map(|list| list.rows).sum()))
+    Ok(lists.map(|lists| lists.iter().map(|list| list.wanted).sum()))
 }
 
-/// The rows of one label in one state.
+/// The rows of one label in one group of states.
 pub(super) struct LabelList {
     pub(super) value: crate::text::Text,
-    pub(super) state: u8,
+    pub(super) group: u8,
     rows: u64,
+    /// How many of them are in the states that are asked for. At least one.
+    wanted: u64,
 }
 
-/// Where the rows of a label lie, empty lists left out; `None` if there are too many to be merged.
+/// Where the rows of a label lie, lists without any that is wanted left out; `None` if there are too many to be merged.
 pub(super) fn label_lists<V: View + ?Sized>(
     view: &V,
     query: &Query,
     label: &LabelIs,
 ) -> Result<Option<Vec<LabelList>>, ReadError> {
-    let codes = query.state_codes(&view.context().lifecycle);
-    let mut lists = Vec::new();
+    let lifecycle = &view.context().lifecycle;
+    let codes = query.state_codes(lifecycle);
+    let mut lists: Vec<LabelList> = Vec::new();
     let mut add = |value: &crate::text::Text, counts: &[u64]| {
-        for code in &codes {
-            match counts.get(usize::from(*code)) {
-                Some(rows) if *rows > 0 => {
-                    lists.push(LabelList { value: value.clone(), state: *code, rows: *rows });
-                }
-                _ => {}
+        let first = lists.len();
+        for (code, rows) in (0u8..).zip(counts.iter().copied()).filter(|(_, rows)| *rows > 0) {
+            let group = lifecycle.group(code);
+            let wanted = if codes.contains(&code) { rows } else { 0 };
+            match lists.iter_mut().skip(first).find(|list| list.group == group) {
+                Some(list) => (list.rows, list.wanted) = (list.rows + rows, list.wanted + wanted),
+                None => lists.push(LabelList { value: value.clone(), group, rows, wanted }),
             }
         }
+        lists.retain(|list| list.wanted > 0);
         lists.len() <= LISTS
     };
     match &label.values {
@@ -216,7 +222,8 @@ pub(super) fn label_lists<V: View + ?Sized>(
 }
 
 /// `true` if the query has conditions that the way leaves to be checked.
-pub(super) fn filters(query: &Query, plan: &Plan) -> bool {
+pub(super) fn filters(query: &Query, way: &Way) -> bool {
+    let plan = &way.plan;
     let mut rest = query.clone();
     (rest.order, rest.newest_first, rest.limit) = (OrderBy::Created, true, None);
     (rest.after, rest.using) = (None, None);
@@ -226,7 +233,9 @@ pub(super) fn filters(query: &Query, plan: &Plan) -> bool {
         Access::Completed => rest.completed = None,
         Access::States => (rest.states, rest.phases, rest.names_states) = (Vec::new(), Vec::new(), false),
         Access::Label => {
-            (rest.states, rest.phases, rest.names_states) = (Vec::new(), Vec::new(), false);
+            if way.lists.iter().all(|list| list.rows == list.wanted) {
+                (rest.states, rest.phases, rest.names_states) = (Vec::new(), Vec::new(), false);
+            }
             rest.labels.retain(|label| Some(&label.key) != plan.label.as_ref());
         }
         Access::Job => rest.job = None,

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::limited;
 use crate::error::ReadError;
+use crate::execution::DEFAULT_NAMESPACE;
 use crate::lifecycle::State;
 use crate::query::Query;
+use crate::reader::List;
 use crate::reader::sealed::View;
 use crate::schema::Tag;
 use crate::tables::{Snapshot, Tables};
@@ -80,6 +82,44 @@ pub(crate) fn label_values<'r, V: View + ?Sized>(
         let states = states.map(|(state, count)| (state.clone(), *count)).collect();
         Ok(LabelCount { value, total: counts.iter().sum(), states })
     }))
+}
+
+/// How many executions a namespace has: see [`Readable::namespaces`](crate::Readable::namespaces).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NamespaceCount {
+    /// The namespace.
+    pub namespace: Text,
+    /// How many executions it has.
+    pub total: u64,
+}
+
+/// The default namespace, which has no row, comes where it belongs in the order of the others.
+pub(crate) fn namespaces<'r, V: View + ?Sized>(
+    view: &'r V,
+    after: Option<&str>,
+) -> Result<List<'r, NamespaceCount>, ReadError> {
+    let default = in_default(view)?;
+    let row = |row: Result<(Text, u64), ReadError>| {
+        row.map(|(namespace, total)| NamespaceCount { namespace, total })
+    };
+    if default == 0 || after.is_some_and(|after| after >= DEFAULT_NAMESPACE) {
+        return Ok(List::new(view.counts_of_namespaces(after, None)?.map(row)));
+    }
+    let before = view.counts_of_namespaces(after, Some(DEFAULT_NAMESPACE))?;
+    let behind = view.counts_of_namespaces(Some(DEFAULT_NAMESPACE), None)?;
+    let default = std::iter::once(Ok((Text::from(DEFAULT_NAMESPACE), default)));
+    Ok(List::new(before.chain(default).chain(behind).map(row)))
+}
+
+/// How many executions a namespace has.
+pub(crate) fn in_namespace<V: View + ?Sized>(view: &V, namespace: &str) -> Result<u64, ReadError> {
+    if namespace == DEFAULT_NAMESPACE { in_default(view) } else { view.count_of_namespace(namespace) }
+}
+
+fn in_default<V: View + ?Sized>(view: &V) -> Result<u64, ReadError> {
+    let totals = view.totals()?;
+    Ok(totals.executions().saturating_sub(totals.named))
 }
 
 /// What one table of the file takes: see [`ReadTxn::table_sizes`](crate::ReadTxn::table_sizes).

@@ -15,12 +15,12 @@ use crate::context::Context;
 use crate::error::{Error, ReadError};
 use crate::event::Event;
 use crate::execution::{Execution, Header};
-use crate::history::{self, Durations, LabelCount, Matches, Trace, Tree};
+use crate::history::{self, Durations, LabelCount, Matches, NamespaceCount, Trace, Tree};
 use crate::id::{ChangeSeq, EventSeq, StoreIncarnation};
 use crate::identity::Identity;
 use crate::json::Json;
 use crate::lifecycle::{Phase, State};
-use crate::limits::{MAX_LABEL_KEY, MAX_LABEL_VALUE, check_len};
+use crate::limits::{MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_NAME, check_len};
 use crate::output::{Output, OutputPart};
 use crate::page::Page;
 use crate::progress::{Node, Progress};
@@ -53,7 +53,7 @@ impl Numbered for Change {
 /// What a transaction shows to its reads. The types are public in name only: none can be named outside.
 pub(crate) mod sealed {
     use super::{Context, ReadError, Source, Tables, Totals};
-    use crate::tables::LabelValues;
+    use crate::tables::{LabelValues, NamespaceCounts};
 
     pub trait View {
         type Source: Source;
@@ -74,6 +74,20 @@ pub(crate) mod sealed {
         /// The same for each value of a label's key.
         fn counts_of_labels(&self, key: &str, after: Option<&str>) -> Result<LabelValues<'_>, ReadError> {
             Ok(Box::new(self.tables().label_values(key, after)?))
+        }
+
+        /// How many executions a namespace has; not of the default one.
+        fn count_of_namespace(&self, namespace: &str) -> Result<u64, ReadError> {
+            self.tables().namespace_count(namespace)
+        }
+
+        /// The same for each namespace behind one, and before another.
+        fn counts_of_namespaces(
+            &self,
+            after: Option<&str>,
+            before: Option<&str>,
+        ) -> Result<NamespaceCounts<'_>, ReadError> {
+            Ok(Box::new(self.tables().namespace_counts(after, before)?))
         }
     }
 }
@@ -197,7 +211,7 @@ pub trait Readable: sealed::View {
         history::export(self, query, out)
     }
 
-    /// How many executions a query finds. Constant time for states, and for states and one label; else it
+    /// How many executions a query finds. Constant time for states, for states and one label, and for a namespace; else it
     /// costs as much as looking at them.
     fn count_matching(&self, query: &Query) -> Result<u64, ReadError> {
         history::count(self, query)
@@ -215,8 +229,7 @@ pub trait Readable: sealed::View {
     }
 
     /// The same from behind a value on, whether there is one or not: to go on with the next piece of a long list. From the
-    /// other end, `rev()` of either gives the last values first. Costs as much as is taken; in a [`Writer`](crate::Writer) a row for
-    /// each value.
+    /// other end, `rev()` of either gives the last values first. Costs as much as is taken.
     fn label_values_after(
         &self,
         key: impl AsRef<str>,
@@ -225,6 +238,34 @@ pub trait Readable: sealed::View {
         check_len("label key", key.as_ref(), MAX_LABEL_KEY)?;
         check_len("label value", value.as_ref(), MAX_LABEL_VALUE)?;
         Ok(List::new(history::label_values(self, key.as_ref(), Some(value.as_ref()))?))
+    }
+
+    /// The namespaces that have executions, with how many each has, in the order of their bytes;
+    /// [`DEFAULT_NAMESPACE`](crate::DEFAULT_NAMESPACE) among them. From the other end with `rev()`. Costs as much as is taken,
+    /// however many executions there are: each namespace has a counter. How many of them are in a state is a question for
+    /// [`count_matching`](Readable::count_matching), which looks at them.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Readable, Store};
+    /// # let store = Store::in_memory()?;
+    /// for tenant in ["acme", "acme", "zoo"] {
+    ///     store.create_execution(NewExecution::new("j").namespace(tenant), &[])?;
+    /// }
+    /// let r = store.begin_read()?;
+    /// let first = r.namespaces()?.next().ok_or("none")??;
+    /// assert_eq!((first.namespace.as_str(), first.total), ("acme", 2));
+    /// let next = r.namespaces_after(&first.namespace)?.next().ok_or("none")??;
+    /// assert_eq!((next.namespace.as_str(), next.total), ("zoo", 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn namespaces(&self) -> Result<List<'_, NamespaceCount>, ReadError> {
+        history::namespaces(self, None)
+    }
+
+    /// The same from behind a namespace on, whether there is one or not: to go on with the next piece of a long list.
+    fn namespaces_after(&self, namespace: impl AsRef<str>) -> Result<List<'_, NamespaceCount>, ReadError> {
+        check_len("namespace", namespace.as_ref(), MAX_NAME)?;
+        history::namespaces(self, Some(namespace.as_ref()))
     }
 
     /// How long what a query finds took, from creation to completion; those that have not ended are left out. Looks at

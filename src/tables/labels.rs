@@ -3,7 +3,9 @@
 use redb::ReadableTable;
 
 use super::{Live, Rows, Source, Tables, damaged, look_up, shield};
-use crate::codec::{decode_counts, encode_counts, encode_nothing, label, label_key, label_row, label_value};
+use crate::codec::{
+    decode_counts, encode_counts, encode_nothing, label, label_row, label_value, label_values_span,
+};
 use crate::error::{ReadError, StorageError};
 use crate::schema::{Bytes, Tag};
 use crate::text::Text;
@@ -30,12 +32,7 @@ impl<S: Source> Tables<S> {
         after: Option<&str>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<(Text, Vec<u64>), ReadError>> + use<'_, S>, StorageError>
     {
-        // No value is that long.
-        let end = [label_key(key).as_slice(), &[0xff]].concat();
-        let start = match after {
-            Some(after) => [label(key, after).as_slice(), &[0]].concat(),
-            None => label_key(key),
-        };
+        let (start, end) = label_values_span(key, after);
         let table = self.label_counts.get(&self.source)?;
         let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, Tag::LabelCounts, &start, Some(&end), |key, value| {
@@ -51,20 +48,20 @@ impl Tables<Live<'_>> {
         &mut self,
         key: &str,
         value: &str,
-        state: u8,
+        group: u8,
         number: u64,
     ) -> Result<(), StorageError> {
-        self.put(Tag::Labels, &label_row(key, value, state, number), encode_nothing)
+        self.put(Tag::Labels, &label_row(key, value, group, number), encode_nothing)
     }
 
     pub(crate) fn remove_label(
         &mut self,
         key: &str,
         value: &str,
-        state: u8,
+        group: u8,
         number: u64,
     ) -> Result<bool, StorageError> {
-        self.remove(Tag::Labels, &label_row(key, value, state, number))
+        self.remove(Tag::Labels, &label_row(key, value, group, number))
     }
 
     /// The row as `codec::label` gives it. A row of zeros is no row.

@@ -16,6 +16,7 @@ mod index;
 mod labels;
 mod lasts;
 mod links;
+mod namespaces;
 mod nodes;
 mod outputs;
 mod payloads;
@@ -43,6 +44,7 @@ use crate::seal::{Sum, row_hash};
 pub(crate) use beside::Budget;
 pub(crate) use executions::{Found, Pick};
 pub(crate) use labels::LabelValues;
+pub(crate) use namespaces::NamespaceCounts;
 #[cfg(test)]
 pub(crate) use rows::counted;
 pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
@@ -153,6 +155,7 @@ pub struct Tables<S: Source> {
     visits: Slot<S, Number>,
     doomed: Slot<S, StateRow>,
     lasts: Slot<S, Number>,
+    namespaces: Slot<S, Bytes>,
     /// What was written, if the journal is to know; up to [`MAX_REDO`].
     redo: Option<Vec<u8>>,
     /// More was written than that.
@@ -201,6 +204,7 @@ macro_rules! on_table {
             Tag::Visits => $call!(visits, fixed),
             Tag::Doomed => $call!(doomed, fixed),
             Tag::Lasts => $call!(lasts, fixed),
+            Tag::Namespaces => $call!(namespaces, bytes),
         }
     };
 }
@@ -245,6 +249,7 @@ impl<S: Source> Tables<S> {
             visits: Slot::new(schema::VISITS),
             doomed: Slot::new(schema::DOOMED),
             lasts: Slot::new(schema::LASTS),
+            namespaces: Slot::new(schema::NAMESPACES),
             redo: None,
             redo_is_partial: false,
             sum: None,

@@ -137,6 +137,7 @@ impl<'a, S: Source> Verifier<'a, S> {
     /// What both halves have said.
     pub(super) fn compare(&mut self) -> Result<(), ReadError> {
         self.search_indexes()?;
+        self.namespaces()?;
         self.counters();
         self.unmet();
         self.spans()?;
@@ -246,6 +247,12 @@ impl<'a, S: Source> Verifier<'a, S> {
     }
 
     fn counters(&mut self) {
+        let (counted, kept) = (self.counts.named, self.totals.named);
+        if counted != kept {
+            let what =
+                format!("{kept} executions have another namespace than the default one, not {counted}");
+            self.problem(Tag::Totals, what);
+        }
         for (code, state) in (0u8..).zip(self.lifecycle.states()) {
             let (counted, kept) = (self.counts.count(code), self.totals.count(code));
             if counted != kept {

@@ -83,10 +83,11 @@ pub(super) fn rows_of(
 ) {
     let number = header.incarnation.0;
     let code = lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX);
+    let group = lifecycle.group(code);
     row(Tag::Jobs, &job_row(header.job_id.as_str(), number));
     row(Tag::States, &state_row(code, number));
     for (key, value) in &header.labels {
-        row(Tag::Labels, &label_row(key, value, code, number));
+        row(Tag::Labels, &label_row(key, value, group, number));
     }
     for (kind, target) in [(LinkKind::Parent, &header.parent), (LinkKind::Previous, &header.previous)] {
         if let Some(id) = target {
@@ -109,13 +110,6 @@ pub(super) fn number_of_row(tag: Tag, key: &[u8], value: &[u8]) -> Result<u64, S
     }
 }
 
-/// A label, and how many rows it has for each state.
-#[derive(Default)]
-struct Run {
-    label: Vec<u8>,
-    counts: Vec<u64>,
-}
-
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn ids(&mut self) -> Result<(), StorageError> {
         let tag = Tag::Ids;
@@ -129,19 +123,12 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     pub(super) fn indexes(&mut self) -> Result<(), StorageError> {
-        for tag in [Tag::Jobs, Tag::States, Tag::Completed, Tag::Settled] {
+        for tag in [Tag::Jobs, Tag::States, Tag::Labels, Tag::Completed, Tag::Settled] {
             self.walk(tag, |verifier, key, value| {
                 verifier.index_row(tag, key, value);
                 Ok(())
             })?;
         }
-        let mut run = Run::default();
-        self.walk(Tag::Labels, |verifier, key, value| {
-            verifier.index_row(Tag::Labels, key, value);
-            verifier.label(key, &mut run);
-            Ok(())
-        })?;
-        self.end_of_label(&mut run);
         self.links()?;
         self.label_counts()
     }
@@ -154,38 +141,28 @@ impl<S: Source> Verifier<'_, S> {
         }
     }
 
-    /// Labels lie together: those of one are counted until the next one begins.
-    fn label(&mut self, key: &[u8], run: &mut Run) {
-        let Some((label, [state, ..])) = key.split_last_chunk::<9>() else { return };
-        if run.label != label {
-            self.end_of_label(run);
-            run.label.extend_from_slice(label);
-        }
-        count(&mut run.counts, *state);
-    }
-
-    fn end_of_label(&mut self, run: &mut Run) {
-        if !run.counts.is_empty() {
-            let of = self.sums.of_label(&run.label);
-            self.sums.expect(Group::LabelCounts, of, &[&run.label, &bytes(&run.counts)]);
-        }
-        run.label.clear();
-        run.counts.clear();
-    }
-
     fn label_counts(&mut self) -> Result<(), StorageError> {
         let tag = Tag::LabelCounts;
         self.walk(tag, |verifier, key, value| {
             match decode_counts(tag as u8, key, value) {
-                Ok(kept) if without_zeros(&kept).is_empty() => {}
                 Ok(kept) => {
-                    let of = verifier.sums.of_label(key);
-                    verifier.sums.find(Group::LabelCounts, of, &[key, &bytes(&kept)]);
+                    for (code, count) in (0u8..).zip(kept) {
+                        verifier.counter(Group::LabelCounts, key, &[key, &[code]], count);
+                    }
                 }
                 Err(reason) => verifier.problem(tag, format!("key {}: {reason}", hex(key))),
             }
             Ok(())
         })
+    }
+
+    /// A counter says that something is there so many times.
+    pub(super) fn counter(&mut self, group: Group, text: &[u8], thing: &[&[u8]], count: u64) {
+        let of = self.sums.of_text(text);
+        if count > self.report.executions {
+            self.sums.doubt(group, of);
+        }
+        self.sums.find_many(group, of, thing, count);
     }
 
     /// Each block's span covers the times in it.
@@ -225,10 +202,6 @@ pub(super) fn count(counts: &mut Vec<u64>, state: u8) {
     if let Some(count) = counts.get_mut(place) {
         *count += 1;
     }
-}
-
-fn bytes(counts: &[u64]) -> Vec<u8> {
-    without_zeros(counts).iter().flat_map(|count| count.to_be_bytes()).collect()
 }
 
 pub(super) fn without_zeros(counts: &[u64]) -> &[u64] {

@@ -3,7 +3,7 @@
 use super::checks::Verifier;
 use super::indexes::{group_of, rows_of};
 use super::sums::Group;
-use crate::codec::{IdKey, PayloadPlace, Record, SpanKind, decode_record, header_bytes, pair};
+use crate::codec::{IdKey, PayloadPlace, Record, SpanKind, decode_record, header_bytes, label, pair};
 use crate::error::StorageError;
 use crate::schema::Tag;
 use crate::tables::Source;
@@ -52,6 +52,11 @@ impl<S: Source> Verifier<'_, S> {
         let code = self.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX);
         self.counts.set_count(code, self.counts.count(code) + 1);
 
+        for (key, value) in &header.labels {
+            let label = label(key, value);
+            self.sums.expect(Group::LabelCounts, self.sums.of_text(&label), &[&label, &[code]]);
+        }
+        self.namespace(&header.namespace);
         let bytes = number.to_be_bytes();
         self.sums.expect(Group::Ids, number, &[&IdKey::of(id.as_str()), &bytes]);
         let (sums, indexed) = (&mut self.sums, &mut self.indexed);

@@ -13,7 +13,7 @@ pub(super) enum Group {
     Jobs,
     States,
     Labels,
-    /// Labels with how many executions have them.
+    /// Labels and states, each as often as an execution has them.
     LabelCounts,
     Links,
     /// The rows that tie an attempt over those that were deleted.
@@ -29,10 +29,12 @@ pub(super) enum Group {
     Names,
     /// Executions with how many nodes are in each state.
     Progress,
+    /// Namespaces, each as often as an execution has one.
+    Namespaces,
 }
 
 impl Group {
-    pub(super) const ALL: [Group; 14] = [
+    pub(super) const ALL: [Group; 15] = [
         Group::Ids,
         Group::Jobs,
         Group::States,
@@ -47,6 +49,7 @@ impl Group {
         Group::Payloads,
         Group::Names,
         Group::Progress,
+        Group::Namespaces,
     ];
 
     /// The table that it is told of.
@@ -65,6 +68,7 @@ impl Group {
             Group::Payloads => Tag::Payloads,
             Group::Names => Tag::NodeNames,
             Group::Progress => Tag::Progress,
+            Group::Namespaces => Tag::Namespaces,
         }
     }
 }
@@ -134,7 +138,12 @@ impl Sums {
 
     /// It is there.
     pub(super) fn find(&mut self, group: Group, of: u64, thing: &[&[u8]]) {
-        let hash = self.hash(thing);
+        self.find_many(group, of, thing, 1);
+    }
+
+    /// It is there so many times, which is far below 2^64, or the product says nothing.
+    pub(super) fn find_many(&mut self, group: Group, of: u64, thing: &[&[u8]], many: u64) {
+        let hash = self.hash(thing).wrapping_mul(many);
         if let Some(sum) = self.sum(group, of) {
             *sum = sum.wrapping_sub(hash);
         }
@@ -160,8 +169,8 @@ impl Sums {
         side.is_none_or(|side| side.doubted.contains(&part) || side.parts.get(part as usize) != Some(&0))
     }
 
-    /// The hash of a label, which stands for an execution's number.
-    pub(super) fn of_label(&self, label: &[u8]) -> u64 {
+    /// The hash of a label or a namespace, which stands for an execution's number.
+    pub(super) fn of_text(&self, label: &[u8]) -> u64 {
         self.hash(&[label])
     }
 }
@@ -207,6 +216,14 @@ mod tests {
         sums.find(Group::Ids, 1, &[b"x"]);
         sums.find(Group::Ids, 1, &[b"x"]);
         assert!(!sums.agree(Group::Ids), "a sum, and no exclusive or");
+        sums.expect(Group::Ids, 1, &[b"x"]);
+        sums.expect(Group::Ids, 1, &[b"x"]);
+        assert!(sums.agree(Group::Ids));
+        (0..7).for_each(|_| sums.expect(Group::Ids, 1, &[b"x"]));
+        sums.find_many(Group::Ids, 1, &[b"x"], 6);
+        assert!(!sums.agree(Group::Ids));
+        sums.find(Group::Ids, 1, &[b"x"]);
+        assert!(sums.agree(Group::Ids));
     }
 
     #[test]

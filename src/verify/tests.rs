@@ -43,6 +43,7 @@ fn database(sealed: bool) -> Arc<Database> {
                 new = new.payload(json(if n % 9 == 0 { 1_500 } else { 20 }));
                 if n % 3 > 0 {
                     new = new.parent(format!("e{}", n - n % 3)).previous(format!("e{}", n - 1));
+                    new = new.namespace(format!("n{}", n % 11));
                 }
                 w.create(new, &[NewEvent::new("a"), NewEvent::new("b")])?;
                 if n % 2 == 0 {
@@ -121,8 +122,10 @@ fn framed(tag: Tag, key: &[u8], mut value: Vec<u8>) -> Vec<u8> {
 /// Another key, which sorts among those of the table and belongs to nobody.
 fn other_key(tag: Tag, key: &[u8]) -> Vec<u8> {
     let mut other = key.to_vec();
-    let is_text =
-        matches!(tag, Tag::Ids | Tag::LabelCounts | Tag::Attachments | Tag::Outputs | Tag::NodeNames);
+    let is_text = matches!(
+        tag,
+        Tag::Ids | Tag::LabelCounts | Tag::Attachments | Tag::Outputs | Tag::NodeNames | Tag::Namespaces
+    );
     let from_end = if is_text { 1 } else { 8 };
     let at = other.len() - from_end;
     *other.get_mut(at).unwrap() ^= 0x40;
@@ -176,7 +179,10 @@ fn every_row_that_is_gone_added_or_altered_is_named() {
             *altered.last_mut().unwrap() ^= 1;
             put(&db, tag, key, Some(&altered));
             is_named("altered", &[tag]);
-            if matches!(tag, Tag::Ids | Tag::Links | Tag::Settled | Tag::NodeNames | Tag::LabelCounts) {
+            if matches!(
+                tag,
+                Tag::Ids | Tag::Links | Tag::Settled | Tag::NodeNames | Tag::LabelCounts | Tag::Namespaces
+            ) {
                 let mut altered = value.clone();
                 *altered.get_mut(FRAME).unwrap() ^= 1;
                 put(&db, tag, key, Some(&framed(tag, key, altered)));

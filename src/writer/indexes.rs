@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::links::Targets;
 use super::{Place, Writer};
 use crate::change::Change;
-use crate::codec::{BLOCK, Lasts, Span, SpanKind, block_of, label, label_prefix};
+use crate::codec::{BLOCK, Lasts, Span, SpanKind, block_of, label, label_prefix, state_row};
 use crate::error::{ReadError, StorageError};
 use crate::execution::Header;
 use crate::schema::Tag;
@@ -22,7 +22,8 @@ impl Writer<'_> {
     ) -> Result<(), StorageError> {
         self.tables.put_job(header.job_id.as_str(), number)?;
         self.enter_state(header, number)?;
-        self.enter_labels(header, None, number)?;
+        self.count_namespace(header, number, true)?;
+        self.move_labels(None, Some(header), number)?;
         self.meet_links(&header.id, number)?;
         self.move_links(None, header, number, targets)
     }
@@ -39,8 +40,7 @@ impl Writer<'_> {
             self.leave_state(before, number)?;
             self.enter_state(after, number)?;
         }
-        self.leave_labels(before, Some(after), number)?;
-        self.enter_labels(after, Some(before), number)?;
+        self.move_labels(Some(before), Some(after), number)?;
         self.move_links(Some(before), after, number, targets)?;
         match after.completed_at {
             Some(at) if before.completed_at.is_none() => self.tables.put_completed(at, number),
@@ -52,7 +52,8 @@ impl Writer<'_> {
     pub(super) fn leave_indexes(&mut self, last: &Header, number: u64) -> Result<(), StorageError> {
         self.tables.remove_job(last.job_id.as_str(), number)?;
         self.leave_state(last, number)?;
-        self.leave_labels(last, None, number)?;
+        self.count_namespace(last, number, false)?;
+        self.move_labels(Some(last), None, number)?;
         self.leave_links(last, number)?;
         match last.completed_at {
             Some(at) => self.tables.remove_completed(at, number).map(drop),
@@ -76,81 +77,101 @@ impl Writer<'_> {
         self.context.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX)
     }
 
-    fn enter_labels(
+    /// The rows of the labels and their counters, from one record of an execution to the next; `None` where there is none.
+    fn move_labels(
         &mut self,
-        header: &Header,
-        other: Option<&Header>,
+        before: Option<&Header>,
+        after: Option<&Header>,
         number: u64,
     ) -> Result<(), StorageError> {
-        let code = self.code(header);
-        for (key, value) in without(header, other) {
-            self.tables.put_label(key, value, code, number)?;
-            self.count_label(key, value, code, |count| count + 1)?;
-        }
-        Ok(())
-    }
-
-    fn leave_labels(
-        &mut self,
-        header: &Header,
-        other: Option<&Header>,
-        number: u64,
-    ) -> Result<(), StorageError> {
-        let code = self.code(header);
-        for (key, value) in without(header, other) {
-            self.tables.remove_label(key, value, code, number)?;
-            self.count_label(key, value, code, |count| count.saturating_sub(1))?;
-        }
-        Ok(())
-    }
-
-    fn count_label(
-        &mut self,
-        key: &str,
-        value: &str,
-        state: u8,
-        count: impl FnOnce(u64) -> u64,
-    ) -> Result<(), StorageError> {
-        let row = label(key, value);
-        let mut counts = match self.label_counts.remove(&row) {
-            Some(counts) => counts,
-            None => match self.tables.label_counts(key, value) {
-                Ok(counts) => counts,
-                Err(ReadError::Storage(error)) => return Err(error),
-                // A damaged counter does not keep its executions from being written, and it is what says which of them a query
-                // looks at: it is made again from its rows, among which this change is already.
-                Err(_) => {
-                    let counts = self.recounted(key, value)?;
-                    self.label_counts.insert(row, counts);
-                    return Ok(());
-                }
-            },
-        };
-        let place = usize::from(state);
-        if counts.len() <= place {
-            counts.resize(place + 1, 0);
-        }
-        if let Some(slot) = counts.get_mut(place) {
-            *slot = count(*slot);
-        }
-        self.label_counts.insert(row, counts);
-        Ok(())
-    }
-
-    /// How many rows a label has in each state. Those that cannot be read count too.
-    fn recounted(&self, key: &str, value: &str) -> Result<Vec<u64>, StorageError> {
-        let mut counts = Vec::new();
-        for (state, _) in (0u8..).zip(self.context.lifecycle.states()) {
-            let mut count = 0;
-            for row in
-                self.tables.index_rows(Tag::Labels, &label_prefix(key, value, state), &(0..=u64::MAX))?
-            {
-                match row {
-                    Err(ReadError::Storage(error)) => return Err(error),
-                    _ => count += 1,
-                }
+        let from = before.map(|header| self.code(header));
+        let to = after.map(|header| self.code(header));
+        if let (Some(before), Some(from)) = (before, from) {
+            for (key, value) in &before.labels {
+                let to = to.filter(|_| after.is_some_and(|after| has(after, key, value)));
+                self.move_label((key, value), number, Some(from), to)?;
             }
-            counts.push(count);
+        }
+        if let (Some(after), Some(to)) = (after, to) {
+            let new = |key, value| !before.is_some_and(|before| has(before, key, value));
+            for (key, value) in after.labels.iter().filter(|(key, value)| new(key, value)) {
+                self.move_label((key, value), number, None, Some(to))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A label that an execution had in one state, and has in another.
+    fn move_label(
+        &mut self,
+        (key, value): (&Text, &Text),
+        number: u64,
+        from: Option<u8>,
+        to: Option<u8>,
+    ) -> Result<(), StorageError> {
+        if from == to {
+            return Ok(());
+        }
+        let lifecycle = &self.context.lifecycle;
+        let groups = (from.map(|code| lifecycle.group(code)), to.map(|code| lifecycle.group(code)));
+        if groups.0 != groups.1 {
+            if let Some(group) = groups.0 {
+                self.tables.remove_label(key, value, group, number)?;
+            }
+            if let Some(group) = groups.1 {
+                self.tables.put_label(key, value, group, number)?;
+            }
+        }
+        let row = label(key, value);
+        let kept = match self.counters.labels.remove(&row) {
+            Some(counts) => Ok(counts),
+            None => self.tables.label_counts(key, value),
+        };
+        let mut counts = match kept {
+            Ok(mut counts) => {
+                from.into_iter().for_each(|code| count(&mut counts, code, |count| count.saturating_sub(1)));
+                counts
+            }
+            Err(ReadError::Storage(error)) => return Err(error),
+            // A damaged counter does not keep its executions from being written, and it is what says which of them a query
+            // looks at: it is made again from the rows of the others.
+            Err(_) => self.recounted(key, value, number)?,
+        };
+        to.into_iter().for_each(|code| count(&mut counts, code, |count| count + 1));
+        self.counters.labels.insert(row, counts);
+        Ok(())
+    }
+
+    /// How many executions beside one have a label, by the code of their state. Those whose rows cannot be read count too.
+    fn recounted(&self, key: &str, value: &str, but: u64) -> Result<Vec<u64>, StorageError> {
+        let lifecycle = &self.context.lifecycle;
+        let mut counts = Vec::new();
+        let mut groups: Vec<u8> =
+            (0u8..).zip(lifecycle.states()).map(|(code, _)| lifecycle.group(code)).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        for group in groups {
+            let codes = lifecycle.codes_in_group(group);
+            let rows =
+                self.tables.index_rows(Tag::Labels, &label_prefix(key, value, group), &(0..=u64::MAX))?;
+            for row in rows {
+                // Its state by the index of states: the record may be what is damaged.
+                let mut found = None;
+                match row {
+                    Ok(number) if number == but => continue,
+                    Ok(number) => {
+                        for code in &codes {
+                            if self.tables.has_row(Tag::States, &state_row(*code, number))? {
+                                found = Some(*code);
+                            }
+                        }
+                    }
+                    Err(ReadError::Storage(error)) => return Err(error),
+                    Err(_) => {}
+                }
+                let code = found.or(codes.first().copied());
+                code.into_iter().for_each(|code| count(&mut counts, code, |count| count + 1));
+            }
         }
         Ok(counts)
     }
@@ -240,14 +261,165 @@ impl Writer<'_> {
     }
 }
 
-/// The labels that the other header does not have in the same state.
-fn without<'h>(
-    header: &'h Header,
-    other: Option<&'h Header>,
-) -> impl Iterator<Item = (&'h Text, &'h Text)> + use<'h> {
-    let other = other.filter(|other| other.state == header.state);
-    header
-        .labels
-        .iter()
-        .filter(move |(key, value)| other.is_none_or(|other| other.labels.get(key.as_str()) != Some(*value)))
+fn has(header: &Header, key: &Text, value: &Text) -> bool {
+    header.labels.get(key.as_str()) == Some(value)
+}
+
+/// Changes the counter of a state.
+fn count(counts: &mut Vec<u64>, state: u8, change: impl FnOnce(u64) -> u64) {
+    let place = usize::from(state);
+    if counts.len() <= place {
+        counts.resize(place + 1, 0);
+    }
+    if let Some(slot) = counts.get_mut(place) {
+        *slot = change(*slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tables::counted;
+    use crate::{Error, Expect, NewExecution, Query, Readable, Store, Update, Writer};
+
+    /// Executions with so many labels, of three values each.
+    fn store(many: u64, labels: u64) -> Store {
+        let store = Store::in_memory().unwrap();
+        let create = |w: &mut Writer<'_>, n: u64| {
+            let new = NewExecution::new("j").id(n.to_string()).state("BidAccepted");
+            let label = |l: u64| (format!("k{l}"), ((n + l) % 3).to_string());
+            w.create(new.labels((0..labels).map(label)), &[]).map(drop)
+        };
+        store.write(|w| (0..many).try_for_each(|n| create(w, n))).unwrap();
+        store
+    }
+
+    /// The rows that a transaction puts and removes, its counters among them.
+    fn written(store: &Store, from: u64, to: u64, update: &Update) -> u64 {
+        let txn = store.begin_write().unwrap();
+        let mut writer = txn.writer().unwrap();
+        for n in from..to {
+            writer.update(n.to_string(), &Expect::any(), update.clone(), &[]).unwrap();
+        }
+        writer.put_counters().unwrap();
+        let rows = writer.rows_written();
+        drop(writer);
+        txn.commit().unwrap();
+        rows
+    }
+
+    #[test]
+    fn a_change_of_state_writes_as_few_rows_of_labels_as_it_needs() {
+        for labels in [1, 8, 64] {
+            let (plain, store) = (store(60, 0), store(60, labels));
+            // What changes, in one execution and in fifty, and the rows of each label: of its index for each execution, and of its
+            // counters once for each value.
+            for (update, index) in [
+                (Update::new().message("m"), None),
+                (Update::to("Running"), Some(0)),
+                (Update::to("Publishing"), Some(0)),
+                (Update::to("Failed"), Some(2)),
+            ] {
+                for (from, to, values) in [(0, 1, 1), (1, 51, 3)] {
+                    let (bare, rows) =
+                        (written(&plain, from, to, &update), written(&store, from, to, &update));
+                    let expected = index.map_or(0, |index| labels * (values + (to - from) * index));
+                    assert_eq!(rows - bare, expected, "{labels} labels, {update:?} of {}", to - from);
+                }
+            }
+            assert!(store.verify().unwrap().is_clean());
+        }
+    }
+
+    #[test]
+    fn live_ones_with_a_label_are_found_at_the_cost_of_the_page_among_many_that_ended() {
+        let store = store(3_000, 1);
+        let fail = |w: &mut Writer<'_>, n: u64| {
+            w.update(n.to_string(), &Expect::any(), Update::to("Failed"), &[]).map(drop)
+        };
+        store.write(|w| (0..2_970).try_for_each(|n| fail(w, n))).unwrap();
+        let run = |w: &mut Writer<'_>, n: u64| {
+            w.update(n.to_string(), &Expect::any(), Update::to("Running"), &[]).map(drop)
+        };
+        store.write(|w| (2_985..3_000).try_for_each(|n| run(w, n))).unwrap();
+        let r = store.begin_read().unwrap();
+        let label = Query::new().label("k0", "0");
+        // A look-up of the record for each row, of the live ones at most.
+        for (query, found, most) in [
+            (label.clone().live(), 10, 30),
+            (label.clone().state("Running"), 5, 30),
+            (label.clone().state("BidAccepted"), 5, 30),
+            (label.clone().state("Publishing"), 0, 4),
+            (label.clone().state("Failed").limit(10), 10, 40),
+            (label.clone().state("Completed"), 0, 4),
+            (label.clone().limit(10), 10, 40),
+        ] {
+            let (rows, ids) =
+                counted::rows(|| r.summaries(&query).unwrap().inspect(|row| assert!(row.is_ok())).count());
+            assert_eq!(ids, found, "{query:?}");
+            assert!(rows <= most, "{rows} rows: {query:?}");
+            let (rows, count) = counted::rows(|| r.count_matching(&query).unwrap());
+            assert_eq!(count, found as u64);
+            assert!(rows <= most, "{rows} rows to count {query:?}");
+        }
+    }
+
+    #[test]
+    fn lists_of_values_and_namespaces_cost_what_is_taken_from_either_end_in_a_writer_too() {
+        let store = Store::in_memory().unwrap();
+        let create = |w: &mut Writer<'_>, n: u64| {
+            let new = NewExecution::new("j").id(n.to_string()).label("k", format!("{n:04}"));
+            w.create(new.namespace(format!("n{n:04}")), &[]).map(drop)
+        };
+        store.write(|w| (0..2_000).try_for_each(|n| create(w, n))).unwrap();
+        fn ends(r: &impl Readable) -> [Vec<String>; 6] {
+            let values = |all: crate::List<'_, crate::LabelCount>, back: bool| -> Vec<String> {
+                let value = |row: Result<crate::LabelCount, _>| row.map(|row| row.value.to_string()).unwrap();
+                if back { all.rev().take(3).map(value).collect() } else { all.take(3).map(value).collect() }
+            };
+            let names = |all: crate::List<'_, crate::NamespaceCount>, back: bool| -> Vec<String> {
+                let name =
+                    |row: Result<crate::NamespaceCount, _>| row.map(|row| row.namespace.to_string()).unwrap();
+                if back { all.rev().take(3).map(name).collect() } else { all.take(3).map(name).collect() }
+            };
+            [
+                values(r.label_values("k").unwrap(), false),
+                values(r.label_values_after("k", "0999").unwrap(), false),
+                values(r.label_values_after("k", "0999").unwrap(), true),
+                names(r.namespaces().unwrap(), false),
+                names(r.namespaces_after("n0999").unwrap(), false),
+                names(r.namespaces().unwrap(), true),
+            ]
+        }
+        let expected = |first: u64, last: u64| {
+            let three = |from: u64| (from..from + 3).map(|n| format!("{n:04}")).collect::<Vec<_>>();
+            let (first, middle) = (three(first), three(1_000));
+            let last: Vec<_> = three(last - 2).into_iter().rev().collect();
+            let named = |list: &[String]| list.iter().map(|n| format!("n{n}")).collect();
+            let names = [named(&first), named(&middle), named(&last)];
+            let [a, b, c] = names;
+            [first, middle, last, a, b, c]
+        };
+        let r = store.begin_read().unwrap();
+        let (rows, found) = counted::rows(|| ends(&r));
+        assert_eq!(found, expected(0, 1_999));
+        assert!(rows < 40, "{rows} rows");
+        drop(r);
+        store
+            .write(|w| {
+                for n in ["0", "1", "2", "1999"] {
+                    w.delete(n, &Expect::any())?;
+                }
+                create(w, 2_000)?;
+                let (rows, found) = counted::rows(|| ends(w));
+                let mut wanted = expected(3, 2_000);
+                for (place, prefix) in [(2, ""), (5, "n")] {
+                    wanted[place] = ["2000", "1998", "1997"].map(|n| format!("{prefix}{n}")).into();
+                }
+                assert_eq!(found, wanted);
+                assert!(rows < 60, "{rows} rows");
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        assert!(store.verify().unwrap().is_clean());
+    }
 }

@@ -4,6 +4,7 @@
 //! still fail after that is the storage; then the transaction is marked as failed and will not be committed.
 
 mod attachments;
+mod counted;
 mod expect;
 mod indexes;
 mod links;
@@ -16,13 +17,12 @@ mod rows;
 mod sweep;
 mod trim;
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
 use crate::attachment::NewAttachment;
 use crate::change::{ChangeKind, Entry, Undo};
-use crate::codec::{BulkPlace, Doomed, Totals, label, label_key, label_value};
+use crate::codec::{BulkPlace, Doomed, Totals};
 use crate::context::Context;
 use crate::error::{InputError, ReadError, StorageError, WriteError};
 use crate::event::NewEvent;
@@ -34,11 +34,11 @@ use crate::json::Json;
 use crate::reader::{Readable, load_to_write, sealed::View};
 use crate::redo::Redo;
 use crate::seal::{Link, change_hash, content};
-use crate::tables::{Budget, Found, LabelValues, Live, Tables};
-use crate::text::Text;
+use crate::tables::{Budget, Found, LabelValues, Live, NamespaceCounts, Tables};
 use crate::time::Timestamp;
 use crate::touch::Touched;
 use crate::waits::Posts;
+use counted::Counters;
 
 pub use outputs::Appended;
 pub(crate) use sweep::REMOVAL;
@@ -52,8 +52,7 @@ pub struct Writer<'t> {
     tables: Tables<Live<'t>>,
     context: &'t Context,
     totals: Totals,
-    /// The counts of the labels that were touched, by their rows, since they were written.
-    label_counts: BTreeMap<Vec<u8>, Vec<u64>>,
+    counters: Counters,
     first_change: u64,
     redo: Option<&'t Mutex<Redo>>,
     touched: Touched,
@@ -139,12 +138,11 @@ impl<'t> Writer<'t> {
         tables.keep_sum(totals.seal.map(|seal| seal.sum));
         let listens = redo.map_or(0, |redo| Redo::begin(redo, totals.version, totals.head));
         let first_change = totals.head + 1;
-        let label_counts = BTreeMap::new();
         Ok(Self {
             tables,
             context,
             totals,
-            label_counts,
+            counters: Counters::default(),
             first_change,
             redo,
             touched: Touched::new(listens),
@@ -488,9 +486,7 @@ impl<'t> Writer<'t> {
     }
 
     fn put_counters(&mut self) -> Result<(), StorageError> {
-        for (row, counts) in std::mem::take(&mut self.label_counts) {
-            self.tables.put_label_counts(&row, &counts)?;
-        }
+        self.put_changed_counters()?;
         if let (Some(seal), Some(sum)) = (&mut self.totals.seal, self.tables.sum()) {
             seal.sum = sum;
         }
@@ -518,35 +514,23 @@ impl<'t> View for Writer<'t> {
     }
 
     fn counts_of_label(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
-        match self.label_counts.get(&label(key, value)) {
-            Some(counts) => Ok(counts.clone()),
-            None => self.tables.label_counts(key, value),
-        }
+        self.label_counts_now(key, value)
     }
 
     fn counts_of_labels(&self, key: &str, after: Option<&str>) -> Result<LabelValues<'_>, ReadError> {
-        let mut values = BTreeMap::new();
-        let mut damaged = Vec::new();
-        for row in self.tables.label_values(key, after)? {
-            match row {
-                Ok((value, counts)) => drop(values.insert(label(key, &value), (value, counts))),
-                Err(error) => damaged.push(Err(error)),
-            }
-        }
-        let prefix = label_key(key);
-        let after = after.map(|after| label(key, after));
-        let touched = self.label_counts.range(prefix.clone()..);
-        for (row, counts) in touched.take_while(|(row, _)| row.starts_with(&prefix)) {
-            if after.as_ref().is_some_and(|after| row <= after) {
-                continue;
-            }
-            if counts.iter().all(|count| *count == 0) {
-                values.remove(row);
-            } else if let Ok(value) = label_value(row) {
-                values.insert(row.clone(), (Text::from(value), counts.clone()));
-            }
-        }
-        Ok(Box::new(damaged.into_iter().chain(values.into_values().map(Ok))))
+        self.label_values_now(key, after)
+    }
+
+    fn count_of_namespace(&self, namespace: &str) -> Result<u64, ReadError> {
+        self.namespace_count_now(namespace)
+    }
+
+    fn counts_of_namespaces(
+        &self,
+        after: Option<&str>,
+        before: Option<&str>,
+    ) -> Result<NamespaceCounts<'_>, ReadError> {
+        self.namespace_counts_now(after, before)
     }
 }
 

@@ -46,6 +46,7 @@ pub fn compare_all(r: &impl Readable, model: &Model, dice: &mut Dice) {
         compare_query(r, model, dice);
     }
     labels(r, &all);
+    namespaces(r, &all);
     links(r, model);
     crate::besides::compare(r, model);
     let checkpoints: Vec<_> =
@@ -99,6 +100,9 @@ fn labels(r: &impl Readable, all: &[Rec]) {
         }
         let found: Vec<_> = r.label_values(key).unwrap().map(Result::unwrap).collect();
         assert_eq!(found.len(), expected.len(), "{key}");
+        let mut last: Vec<_> = r.label_values(key).unwrap().rev().map(Result::unwrap).collect();
+        last.reverse();
+        assert_eq!(last, found, "{key}");
         for count in found {
             let states = &expected[count.value.as_str()];
             assert_eq!(count.total, states.len() as u64);
@@ -106,6 +110,27 @@ fn labels(r: &impl Readable, all: &[Rec]) {
                 assert_eq!(n, states.iter().filter(|name| state.as_str() == **name).count() as u64);
             }
         }
+    }
+}
+
+fn namespaces(r: &impl Readable, all: &[Rec]) {
+    let mut expected = std::collections::BTreeMap::<String, u64>::new();
+    for rec in all {
+        *expected.entry(rec.namespace.clone()).or_default() += 1;
+    }
+    let plain = |count: Result<execstore::NamespaceCount, ReadError>| {
+        let count = count.unwrap();
+        (count.namespace.to_string(), count.total)
+    };
+    let wanted: Vec<_> = expected.clone().into_iter().collect();
+    assert_eq!(r.namespaces().unwrap().map(plain).collect::<Vec<_>>(), wanted);
+    for after in ["", "b", "default", "tenant"] {
+        let mut found: Vec<_> = r.namespaces_after(after).unwrap().rev().map(plain).collect();
+        found.reverse();
+        let wanted: Vec<_> = wanted.iter().filter(|(name, _)| name.as_str() > after).cloned().collect();
+        assert_eq!(found, wanted, "after {after}");
+        let total = expected.get(after).copied().unwrap_or(0);
+        assert_eq!(r.count_matching(&Query::new().namespace(after)).unwrap(), total, "of {after}");
     }
 }
 

@@ -250,8 +250,9 @@ fn creation(id: u8, job: u8, first: u8, parts: u8, kind: u8) -> (NewExecution, R
         rec.state = state(first).into();
     }
     if bit(0) {
-        new = new.namespace("tenant").name("n");
-        (rec.namespace, rec.name) = ("tenant".into(), Some("n".into()));
+        let namespace = if parts & 4 == 0 { "tenant" } else { "another" };
+        new = new.namespace(namespace).name("n");
+        (rec.namespace, rec.name) = (namespace.into(), Some("n".into()));
     }
     if bit(1) {
         new = new.node_id("node").message("created");
