@@ -163,7 +163,7 @@ fn create_refuses_a_path_that_exists_and_leaves_nothing_behind() {
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(at("nowhere"), at("link")).unwrap();
-        assert_eq!(shown(Store::create(at("link"))).0, "AlreadyExists");
+        assert_eq!(shown(Store::create(at("link"))).0, "DanglingLink");
         assert!(!at("nowhere").exists());
     }
 }
