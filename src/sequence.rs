@@ -106,22 +106,53 @@ impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T: Numbered> DoubleEnd
     }
 }
 
-/// One list of a merge, with the rows that were looked at but not taken.
-struct List<I> {
+/// A list with what was looked at from either end and not taken.
+pub(crate) struct Ends<I, T> {
     rows: I,
-    front: Option<u64>,
-    back: Option<u64>,
+    front: Option<T>,
+    back: Option<T>,
+}
+
+impl<I, T> Ends<I, T> {
+    pub(crate) fn new(rows: I) -> Self {
+        Self { rows, front: None, back: None }
+    }
+}
+
+impl<I: Iterator<Item = Result<T, ReadError>>, T> Ends<I, T> {
+    /// What comes next from the front, to be taken or left.
+    pub(crate) fn front(&mut self) -> Result<&mut Option<T>, ReadError> {
+        if self.front.is_none() {
+            self.front = match self.rows.next() {
+                Some(row) => Some(row?),
+                None => self.back.take(),
+            };
+        }
+        Ok(&mut self.front)
+    }
+}
+
+impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T> Ends<I, T> {
+    /// What comes next from the back, to be taken or left.
+    pub(crate) fn back(&mut self) -> Result<&mut Option<T>, ReadError> {
+        if self.back.is_none() {
+            self.back = match self.rows.next_back() {
+                Some(row) => Some(row?),
+                None => self.front.take(),
+            };
+        }
+        Ok(&mut self.back)
+    }
 }
 
 /// Sorted lists of numbers as one sorted list, from either end. Errors come as soon as they are met.
 pub(crate) struct Merged<I> {
-    lists: Vec<List<I>>,
+    lists: Vec<Ends<I, u64>>,
 }
 
 impl<I> Merged<I> {
     pub(crate) fn new(lists: Vec<I>) -> Self {
-        let lists = lists.into_iter().map(|rows| List { rows, front: None, back: None }).collect();
-        Self { lists }
+        Self { lists: lists.into_iter().map(Ends::new).collect() }
     }
 }
 
@@ -131,17 +162,12 @@ impl<I: DoubleEndedIterator<Item = Result<u64, ReadError>>> Iterator for Merged<
     fn next(&mut self) -> Option<Self::Item> {
         let mut least: Option<(usize, u64)> = None;
         for (place, list) in self.lists.iter_mut().enumerate() {
-            if list.front.is_none() {
-                list.front = match list.rows.next() {
-                    Some(Ok(number)) => Some(number),
-                    Some(Err(error)) => return Some(Err(error)),
-                    None => list.back.take(),
-                };
-            }
-            if let Some(number) = list.front
-                && least.is_none_or(|(_, least)| number < least)
-            {
-                least = Some((place, number));
+            match list.front() {
+                Err(error) => return Some(Err(error)),
+                Ok(Some(number)) if least.is_none_or(|(_, least)| *number < least) => {
+                    least = Some((place, *number));
+                }
+                Ok(_) => {}
             }
         }
         let (place, number) = least?;
@@ -156,17 +182,12 @@ impl<I: DoubleEndedIterator<Item = Result<u64, ReadError>>> DoubleEndedIterator 
     fn next_back(&mut self) -> Option<Self::Item> {
         let mut greatest: Option<(usize, u64)> = None;
         for (place, list) in self.lists.iter_mut().enumerate() {
-            if list.back.is_none() {
-                list.back = match list.rows.next_back() {
-                    Some(Ok(number)) => Some(number),
-                    Some(Err(error)) => return Some(Err(error)),
-                    None => list.front.take(),
-                };
-            }
-            if let Some(number) = list.back
-                && greatest.is_none_or(|(_, greatest)| number > greatest)
-            {
-                greatest = Some((place, number));
+            match list.back() {
+                Err(error) => return Some(Err(error)),
+                Ok(Some(number)) if greatest.is_none_or(|(_, greatest)| *number > greatest) => {
+                    greatest = Some((place, *number));
+                }
+                Ok(_) => {}
             }
         }
         let (place, number) = greatest?;

@@ -9,6 +9,7 @@ use super::Writer;
 use crate::codec::{label, label_value, label_values_span};
 use crate::error::{ReadError, StorageError};
 use crate::execution::{DEFAULT_NAMESPACE, Header};
+use crate::sequence::Ends;
 use crate::tables::{LabelValues, NamespaceCounts};
 use crate::text::Text;
 
@@ -93,7 +94,7 @@ impl Writer<'_> {
         let changed = self.counters.labels.range(start..=end).filter_map(|(row, counts)| {
             // Each was made of a text.
             let value = Text::from(label_value(row).ok()?);
-            Some(((value.len(), value), counts.clone()))
+            Some(Ok(((value.len(), value), counts.clone())))
         });
         let is_gone = |counts: &Vec<u64>| counts.iter().all(|count| *count == 0);
         let all = Overlaid::new(rows, changed, is_gone);
@@ -116,7 +117,7 @@ impl Writer<'_> {
         let low = after.map_or(Bound::Unbounded, Bound::Excluded);
         let high = before.map_or(Bound::Unbounded, Bound::Excluded);
         let changed = self.counters.namespaces.range::<str, _>((low, high));
-        let changed = changed.map(|(name, count)| (name.clone(), *count));
+        let changed = changed.map(|(name, count)| Ok((name.clone(), *count)));
         Ok(Box::new(Overlaid::new(rows, changed, |count| *count == 0)))
     }
 }
@@ -129,19 +130,6 @@ struct Overlaid<K, V, R, C> {
     is_gone: fn(&V) -> bool,
 }
 
-/// A list of which the next from either end was looked at and not taken.
-struct Ends<I, T> {
-    list: I,
-    front: Option<T>,
-    back: Option<T>,
-}
-
-impl<I, T> Ends<I, T> {
-    fn new(list: I) -> Self {
-        Self { list, front: None, back: None }
-    }
-}
-
 impl<K, V, R, C> Overlaid<K, V, R, C> {
     fn new(rows: R, changed: C, is_gone: fn(&V) -> bool) -> Self {
         Self { rows: Ends::new(rows), changed: Ends::new(changed), is_gone }
@@ -151,24 +139,17 @@ impl<K, V, R, C> Overlaid<K, V, R, C> {
 impl<K: Ord, V, R, C> Iterator for Overlaid<K, V, R, C>
 where
     R: Iterator<Item = Result<(K, V), ReadError>>,
-    C: Iterator<Item = (K, V)>,
+    C: Iterator<Item = Result<(K, V), ReadError>>,
 {
     type Item = Result<(K, V), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Self { rows, changed, is_gone } = self;
         loop {
-            if rows.front.is_none() {
-                rows.front = match rows.list.next() {
-                    Some(Err(error)) => return Some(Err(error)),
-                    Some(Ok(row)) => Some(row),
-                    None => rows.back.take(),
-                };
-            }
-            if changed.front.is_none() {
-                changed.front = changed.list.next().or_else(|| changed.back.take());
-            }
-            if let Some(found) = nearest(&mut rows.front, &mut changed.front, Ordering::Less, *is_gone)? {
+            let (row, changed) = match (self.rows.front(), self.changed.front()) {
+                (Ok(row), Ok(changed)) => (row, changed),
+                (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
+            };
+            if let Some(found) = nearest(row, changed, Ordering::Less, self.is_gone)? {
                 return Some(Ok(found));
             }
         }
@@ -178,22 +159,15 @@ where
 impl<K: Ord, V, R, C> DoubleEndedIterator for Overlaid<K, V, R, C>
 where
     R: DoubleEndedIterator<Item = Result<(K, V), ReadError>>,
-    C: DoubleEndedIterator<Item = (K, V)>,
+    C: DoubleEndedIterator<Item = Result<(K, V), ReadError>>,
 {
     fn next_back(&mut self) -> Option<Self::Item> {
-        let Self { rows, changed, is_gone } = self;
         loop {
-            if rows.back.is_none() {
-                rows.back = match rows.list.next_back() {
-                    Some(Err(error)) => return Some(Err(error)),
-                    Some(Ok(row)) => Some(row),
-                    None => rows.front.take(),
-                };
-            }
-            if changed.back.is_none() {
-                changed.back = changed.list.next_back().or_else(|| changed.front.take());
-            }
-            if let Some(found) = nearest(&mut rows.back, &mut changed.back, Ordering::Greater, *is_gone)? {
+            let (row, changed) = match (self.rows.back(), self.changed.back()) {
+                (Ok(row), Ok(changed)) => (row, changed),
+                (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
+            };
+            if let Some(found) = nearest(row, changed, Ordering::Greater, self.is_gone)? {
                 return Some(Ok(found));
             }
         }
@@ -243,7 +217,7 @@ mod tests {
             // From either end, in every way to take turns.
             for turns in 0..1u32 << 8 {
                 let list = rows.into_iter().map(Ok);
-                let mut all = Overlaid::new(list, changed.iter().copied(), |value| *value == 0);
+                let mut all = Overlaid::new(list, changed.iter().copied().map(Ok), |value| *value == 0);
                 let (mut front, mut back) = (Vec::new(), Vec::new());
                 for turn in 0.. {
                     let from_front = turns >> (turn % 8) & 1 == 0;
