@@ -132,6 +132,13 @@ pub(crate) fn link_row(kind: LinkKind, target: &str, number: u64) -> IdKey {
     key
 }
 
+/// The id that such a row names, in the form of the table `ids`.
+pub(crate) fn linked_id(row: &[u8]) -> &[u8] {
+    let id = row.get(1..row.len().saturating_sub(8)).unwrap_or_default();
+    // A UUID has a fixed length; a text is ended.
+    if id.first() == Some(&2) { id.strip_suffix(&[0]).unwrap_or(id) } else { id }
+}
+
 /// The rows of a label's key in the table `label_counts` begin with this: its length and its text.
 pub(crate) fn label_key(key: &str) -> Vec<u8> {
     let mut row = Vec::with_capacity(key.len() + 64);
@@ -234,6 +241,10 @@ mod tests {
         assert_eq!(job_row(&long, 7).len(), MAX_ID + 10);
         assert_eq!(number_at_end(&job_row(&long, 7)).unwrap(), 7);
         assert_eq!(link_row(LinkKind::Previous, &long, 7).len(), MAX_ID + 11);
+        let uuid = "0192f0c1-2345-7678-9abc-def012345678";
+        for id in ["a", long.as_str(), uuid] {
+            assert_eq!(linked_id(&link_row(LinkKind::Parent, id, 2 << 56)), &*IdKey::of(id), "{id}");
+        }
         assert_eq!(&*IdKey::of(&"x".repeat(MAX_ID + 1)), [3]);
         assert_eq!(&*IdKey::of("a\0"), [3], "else it would lie among the rows of the job a");
     }

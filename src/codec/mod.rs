@@ -29,14 +29,16 @@ pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record, h
 pub(crate) use frame::{FRAME, check_frame, finish_frame};
 pub(crate) use keys::{
     IdKey, LinkKind, completed_of, completed_row, id_ranges, job_prefix, job_row, label, label_prefix,
-    label_row, label_value, label_values_span, link_prefix, link_row, number_at_end, number_of, pair,
-    pair_of, state_of, state_row,
+    label_row, label_value, label_values_span, link_prefix, link_row, linked_id, number_at_end, number_of,
+    pair, pair_of, state_of, state_row,
 };
 pub(crate) use lasts::{Lasts, decode_lasts, encode_lasts};
 pub(crate) use link::{LinkTo, decode_link, encode_link};
 pub(crate) use meta::{JournalPlace, Meta, decode_meta, encode_meta};
 pub(crate) use span::{BLOCK, Span, SpanKind, block_of, decode_span, encode_span, span_row};
-pub(crate) use totals::{Totals, decode_counts, decode_totals, encode_counts, encode_totals, fingerprint};
+pub(crate) use totals::{
+    Totals, change_count, decode_counts, decode_totals, encode_counts, encode_totals, fingerprint,
+};
 pub(crate) use wire::{Reader, Writer};
 
 /// Why bytes could not be decoded.

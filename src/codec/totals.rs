@@ -44,13 +44,18 @@ impl Totals {
     }
 
     pub(crate) fn set_count(&mut self, state: u8, count: u64) {
-        let place = usize::from(state);
-        if self.counts.len() <= place {
-            self.counts.resize(place + 1, 0);
-        }
-        if let Some(slot) = self.counts.get_mut(place) {
-            *slot = count;
-        }
+        change_count(&mut self.counts, state, |_| count);
+    }
+}
+
+/// Changes the counter of a state among counts by its code; what is not there counts 0.
+pub(crate) fn change_count(counts: &mut Vec<u64>, state: u8, change: impl FnOnce(u64) -> u64) {
+    let place = usize::from(state);
+    if counts.len() <= place {
+        counts.resize(place + 1, 0);
+    }
+    if let Some(slot) = counts.get_mut(place) {
+        *slot = change(*slot);
     }
 }
 

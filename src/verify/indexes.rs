@@ -1,13 +1,14 @@
 //! The walks through the index tables: what they have, for the sums that the records' walk began. What differs is searched for.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 
 use super::checks::{Verifier, hex};
 use super::lasts::Bits;
 use super::sums::Group;
 use crate::codec::{
-    LinkKind, Span, SpanKind, Totals, block_of, completed_row, decode_counts, decode_nothing, decode_number,
-    decode_span, job_row, label_row, link_row, number_at_end, state_of, state_row,
+    LinkKind, Reason, Span, SpanKind, Totals, block_of, completed_row, decode_counts, decode_nothing,
+    decode_number, decode_span, job_row, label_row, link_row, number_at_end, state_of, state_row,
 };
 use crate::error::{ReadError, StorageError};
 use crate::execution::Header;
@@ -18,6 +19,9 @@ use crate::time::Timestamp;
 
 pub(super) const INDEXES: [Tag; 6] =
     [Tag::Jobs, Tag::States, Tag::Labels, Tag::Links, Tag::Completed, Tag::Settled];
+
+/// Reads the counter in a row: of this table, with this key and value.
+type Decode<C> = fn(u8, &[u8], &[u8]) -> Result<C, Reason>;
 
 /// What the records say that the index tables must hold.
 pub(super) struct Indexed {
@@ -165,6 +169,38 @@ impl<S: Source> Verifier<'_, S> {
         self.sums.find_many(group, of, thing, count);
     }
 
+    /// `true` if the sums that the counter of a label or a namespace is in differ.
+    pub(super) fn is_counter_in_question(&self, group: Group, text: &[u8]) -> bool {
+        self.sums.differ(group, self.sums.of_text(text))
+    }
+
+    /// Which counters of a table in question are not what was counted.
+    pub(super) fn search_counters<C: Debug + Default>(
+        &mut self,
+        group: Group,
+        mut counted: HashMap<Vec<u8>, C>,
+        decode: Decode<C>,
+        agree: fn(&C, &C) -> bool,
+    ) -> Result<(), StorageError> {
+        let tag = group.tag();
+        self.again(tag, |verifier, key, value| {
+            if !verifier.is_counter_in_question(group, key) {
+                return Ok(());
+            }
+            let counted = counted.remove(key).unwrap_or_default();
+            if let Ok(kept) = decode(tag as u8, key, value)
+                && !agree(&kept, &counted)
+            {
+                verifier.problem(tag, format!("key {}: {kept:?}, not {counted:?}", hex(key)));
+            }
+            Ok(())
+        })?;
+        for key in counted.into_keys() {
+            self.problem(tag, format!("key {}: the row is missing", hex(&key)));
+        }
+        Ok(())
+    }
+
     /// Each block's span covers the times in it.
     pub(super) fn spans(&mut self) -> Result<(), ReadError> {
         let mut expected = std::mem::take(&mut self.indexed.spans);
@@ -193,14 +229,6 @@ impl<S: Source> Verifier<'_, S> {
             self.problem(Tag::Spans, format!("kind {kind}, block {block}: it has no span"));
         }
         Ok(())
-    }
-}
-
-pub(super) fn count(counts: &mut Vec<u64>, state: u8) {
-    let place = usize::from(state);
-    counts.resize(counts.len().max(place + 1), 0);
-    if let Some(count) = counts.get_mut(place) {
-        *count += 1;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::codec::{LinkKind, LinkTo, decode_link, link_row, number_at_end};
+use crate::codec::{LinkKind, LinkTo, decode_link, link_row, linked_id, number_at_end};
 use crate::error::{ReadError, StorageError};
 use crate::execution::Header;
 use crate::id::ExecutionId;
@@ -55,10 +55,7 @@ impl<S: Source> Verifier<'_, S> {
 
     /// `true` if a link leads to the execution that has its id, to one that is not there, or to nobody if nobody has it.
     fn leads_right(&mut self, key: &[u8], to: &LinkTo) -> Result<bool, StorageError> {
-        let id = key.get(1..key.len().saturating_sub(8)).unwrap_or_default();
-        // A UUID has a fixed length; a text is ended.
-        let id = if id.first() == Some(&2) { id.strip_suffix(&[0]).unwrap_or(id) } else { id };
-        let has_it = match self.tables.number_of_key(id) {
+        let has_it = match self.tables.number_of_key(linked_id(key)) {
             Ok(number) => number,
             Err(ReadError::Storage(error)) => return Err(error),
             Err(_) => return Ok(false),

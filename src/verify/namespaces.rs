@@ -33,33 +33,16 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     fn search_namespaces(&mut self) -> Result<(), StorageError> {
-        let tag = Tag::Namespaces;
-        let differs = |verifier: &Self, name: &[u8]| {
-            verifier.sums.differ(Group::Namespaces, verifier.sums.of_text(name))
-        };
-        let mut expected: HashMap<Vec<u8>, u64> = HashMap::new();
+        let mut counted: HashMap<Vec<u8>, u64> = HashMap::new();
         self.records_again(|verifier, record| {
-            let name = &*record.header.namespace;
-            if name != DEFAULT_NAMESPACE && differs(verifier, name.as_bytes()) {
-                *expected.entry(name.as_bytes().into()).or_default() += 1;
-            }
-            Ok(())
-        })?;
-        self.again(tag, |verifier, key, value| {
-            if !differs(verifier, key) {
-                return Ok(());
-            }
-            let counted = expected.remove(key).unwrap_or(0);
-            if let Ok(kept) = decode_number(tag as u8, key, value)
-                && kept != counted
+            let name = record.header.namespace.as_bytes();
+            if name != DEFAULT_NAMESPACE.as_bytes()
+                && verifier.is_counter_in_question(Group::Namespaces, name)
             {
-                verifier.problem(tag, format!("key {}: {kept}, not {counted}", hex(key)));
+                *counted.entry(name.into()).or_default() += 1;
             }
             Ok(())
         })?;
-        for key in expected.into_keys() {
-            self.problem(tag, format!("key {}: the row is missing", hex(&key)));
-        }
-        Ok(())
+        self.search_counters(Group::Namespaces, counted, decode_number, u64::eq)
     }
 }

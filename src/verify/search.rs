@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
-use super::indexes::{INDEXES, count, group_of, number_of_row, rows_of, without_zeros};
+use super::indexes::{INDEXES, group_of, number_of_row, rows_of, without_zeros};
 use super::sums::Group;
-use crate::codec::{IdKey, Record, decode_counts, decode_link, decode_number, label, number_at_end};
+use crate::codec::{
+    IdKey, Record, change_count, decode_counts, decode_link, decode_number, label, number_at_end,
+};
 use crate::error::StorageError;
 use crate::schema::Tag;
 use crate::tables::Source;
@@ -112,33 +114,18 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     fn search_label_counts(&mut self) -> Result<(), StorageError> {
-        let tag = Tag::LabelCounts;
-        let mut expected: HashMap<Vec<u8>, Vec<u64>> = HashMap::new();
+        let mut counted: HashMap<Vec<u8>, Vec<u64>> = HashMap::new();
         self.records_again(|verifier, record| {
             let code = verifier.lifecycle.code(record.header.state.as_str()).unwrap_or(u8::MAX);
             for (key, value) in &record.header.labels {
                 let label = label(key, value);
-                if verifier.sums.differ(Group::LabelCounts, verifier.sums.of_text(&label)) {
-                    count(expected.entry(label).or_default(), code);
+                if verifier.is_counter_in_question(Group::LabelCounts, &label) {
+                    change_count(counted.entry(label).or_default(), code, |count| count + 1);
                 }
             }
             Ok(())
         })?;
-        self.again(tag, |verifier, key, value| {
-            if !verifier.sums.differ(Group::LabelCounts, verifier.sums.of_text(key)) {
-                return Ok(());
-            }
-            let counted = expected.remove(key).unwrap_or_default();
-            if let Ok(kept) = decode_counts(tag as u8, key, value)
-                && without_zeros(&kept) != without_zeros(&counted)
-            {
-                verifier.problem(tag, format!("key {}: {kept:?}, not {counted:?}", hex(key)));
-            }
-            Ok(())
-        })?;
-        for key in expected.into_keys() {
-            self.problem(tag, format!("key {}: the row is missing", hex(&key)));
-        }
-        Ok(())
+        let agree = |kept: &Vec<u64>, counted: &Vec<u64>| without_zeros(kept) == without_zeros(counted);
+        self.search_counters(Group::LabelCounts, counted, decode_counts, agree)
     }
 }

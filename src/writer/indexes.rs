@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::links::Targets;
 use super::{Place, Writer};
 use crate::change::Change;
-use crate::codec::{BLOCK, Lasts, Span, SpanKind, block_of, label, label_prefix, state_row};
+use crate::codec::{BLOCK, Lasts, Span, SpanKind, block_of, change_count, label, label_prefix, state_row};
 use crate::error::{ReadError, StorageError};
 use crate::execution::Header;
 use crate::schema::Tag;
@@ -129,7 +129,8 @@ impl Writer<'_> {
         };
         let mut counts = match kept {
             Ok(mut counts) => {
-                from.into_iter().for_each(|code| count(&mut counts, code, |count| count.saturating_sub(1)));
+                from.into_iter()
+                    .for_each(|code| change_count(&mut counts, code, |count| count.saturating_sub(1)));
                 counts
             }
             Err(ReadError::Storage(error)) => return Err(error),
@@ -137,7 +138,7 @@ impl Writer<'_> {
             // looks at: it is made again from the rows of the others.
             Err(_) => self.recounted(key, value, number)?,
         };
-        to.into_iter().for_each(|code| count(&mut counts, code, |count| count + 1));
+        to.into_iter().for_each(|code| change_count(&mut counts, code, |count| count + 1));
         self.counters.labels.insert(row, counts);
         Ok(())
     }
@@ -170,7 +171,7 @@ impl Writer<'_> {
                     Err(_) => {}
                 }
                 let code = found.or(codes.first().copied());
-                code.into_iter().for_each(|code| count(&mut counts, code, |count| count + 1));
+                code.into_iter().for_each(|code| change_count(&mut counts, code, |count| count + 1));
             }
         }
         Ok(counts)
@@ -263,17 +264,6 @@ impl Writer<'_> {
 
 fn has(header: &Header, key: &Text, value: &Text) -> bool {
     header.labels.get(key.as_str()) == Some(value)
-}
-
-/// Changes the counter of a state.
-fn count(counts: &mut Vec<u64>, state: u8, change: impl FnOnce(u64) -> u64) {
-    let place = usize::from(state);
-    if counts.len() <= place {
-        counts.resize(place + 1, 0);
-    }
-    if let Some(slot) = counts.get_mut(place) {
-        *slot = change(*slot);
-    }
 }
 
 #[cfg(test)]
