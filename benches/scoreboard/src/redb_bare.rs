@@ -4,7 +4,7 @@ use std::path::Path;
 
 use execstore::Text;
 use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
     WriteTransaction,
 };
 
@@ -23,14 +23,36 @@ const TOTALS: TableDefinition<(), Totals> = TableDefinition::new("totals");
 
 pub struct Redb(Database);
 
+/// The tables of a write transaction, and the totals as they are before it.
+struct Tables<'t> {
+    executions: Table<'t, &'static str, &'static [u8]>,
+    jobs: Table<'t, &'static str, ()>,
+    states: Table<'t, &'static str, ()>,
+    events: Table<'t, &'static str, &'static [u8]>,
+    changes: Table<'t, u64, &'static [u8]>,
+    all_totals: Table<'t, (), Totals>,
+    totals: Totals,
+}
+
+impl<'t> Tables<'t> {
+    fn open(txn: &'t WriteTransaction) -> Result<Self, redb::Error> {
+        let all_totals = txn.open_table(TOTALS)?;
+        let totals = all_totals.get(())?.map_or(Totals::default(), |row| row.value());
+        Ok(Self {
+            executions: txn.open_table(EXECUTIONS)?,
+            jobs: txn.open_table(JOBS)?,
+            states: txn.open_table(STATES)?,
+            events: txn.open_table(EVENTS)?,
+            changes: txn.open_table(CHANGES)?,
+            all_totals,
+            totals,
+        })
+    }
+}
+
 fn apply(txn: &WriteTransaction, ops: Vec<Op>) -> Result<(), redb::Error> {
-    let mut executions = txn.open_table(EXECUTIONS)?;
-    let mut jobs = txn.open_table(JOBS)?;
-    let mut states = txn.open_table(STATES)?;
-    let mut events = txn.open_table(EVENTS)?;
-    let mut changes = txn.open_table(CHANGES)?;
-    let mut all_totals = txn.open_table(TOTALS)?;
-    let mut totals = all_totals.get(())?.map_or(Totals::default(), |row| row.value());
+    let Tables { mut executions, mut jobs, mut states, mut events, mut changes, mut all_totals, mut totals } =
+        Tables::open(txn)?;
     for op in ops {
         let outcome = Outcome::of(op, &mut totals, |id| {
             let row = executions.get(id).unwrap();
@@ -55,13 +77,8 @@ fn apply(txn: &WriteTransaction, ops: Vec<Op>) -> Result<(), redb::Error> {
 }
 
 fn delete(txn: &WriteTransaction, ids: &[String]) -> Result<(), redb::Error> {
-    let mut executions = txn.open_table(EXECUTIONS)?;
-    let mut jobs = txn.open_table(JOBS)?;
-    let mut states = txn.open_table(STATES)?;
-    let mut events = txn.open_table(EVENTS)?;
-    let mut changes = txn.open_table(CHANGES)?;
-    let mut all_totals = txn.open_table(TOTALS)?;
-    let mut totals = all_totals.get(())?.map_or(Totals::default(), |row| row.value());
+    let Tables { mut executions, mut jobs, mut states, mut events, mut changes, mut all_totals, mut totals } =
+        Tables::open(txn)?;
     for id in ids {
         let Record { header, .. } = Record::decode(executions.remove(id.as_str())?.unwrap().value());
         jobs.remove(keys::job(&header).as_str())?;
