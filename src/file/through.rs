@@ -1,7 +1,7 @@
 //! Writing and syncing a range of a file in one call, where the system has one (Linux: `pwritev2` with `RWF_DSYNC`).
 //!
 //! A sync of the whole file writes whatever else of it is in memory, too: here redb's pages, which nobody waits for and
-//! which later commits write again. With 64 writers that took half of the time that a record of the journal takes.
+//! which later commits write again.
 
 use std::fs::File;
 use std::io;
