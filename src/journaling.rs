@@ -5,7 +5,6 @@ use redb::{Database, Durability, WriteTransaction};
 use crate::codec::JournalPlace;
 use crate::error::{CommitError, OpenError, ReadError, StorageError};
 use crate::journal::{Broken, Journal, Replayed};
-use crate::process::Process;
 use crate::tables::{Live, Tables, commit_whole, finish, roll_back, shield};
 
 /// The journal of an open store. Its first round begins with the first commit.
@@ -69,7 +68,7 @@ impl Journaling {
     ) -> Result<(Self, Reached), OpenError> {
         let mut txn = shield(|| db.begin_write())?;
         let recovered = {
-            let mut tables = Tables::new(Live(&txn, Process::this()));
+            let mut tables = Tables::new(Live::here(&txn));
             Self::redo(&journal, &mut tables, accepts).and_then(|reached| {
                 if let Reached::End(done) = reached
                     && journal.resume(done)?
@@ -135,7 +134,7 @@ impl Journaling {
 
     fn prepare(&mut self, txn: &WriteTransaction) -> Result<(u32, u64), StorageError> {
         let round = self.journal.prepare_round()?;
-        let mut tables = Tables::new(Live(txn, Process::this()));
+        let mut tables = Tables::new(Live::here(txn));
         name_round(&mut tables, round, true)?;
         let version = tables.totals().map_err(storage_error)?.version;
         Ok((round, version))
@@ -147,7 +146,7 @@ impl Journaling {
             roll_back(txn);
             return Ok(());
         }
-        name_round(&mut Tables::new(Live(&txn, Process::this())), self.journal.round(), false)?;
+        name_round(&mut Tables::new(Live::here(&txn)), self.journal.round(), false)?;
         commit_whole(txn)
     }
 }

@@ -10,7 +10,6 @@ use redb::{Durability, WriteTransaction};
 use crate::commit::commit;
 use crate::context::Context;
 use crate::error::{CommitError, Error, ReadError, StorageError, WriteError};
-
 use crate::history::{TableSize, table_sizes};
 use crate::process::Process;
 use crate::reader::sealed::View;

@@ -54,18 +54,16 @@ impl<T> Future for Pending<T> {
         // The caller's own code, to be cloned before anything is taken, and dropped without the lock.
         let waker = (!self.0.posts.inside.is_mine()).then(|| cx.waker().clone());
         let mut state = self.0.lock();
-        let (before, poll) = match std::mem::replace(&mut *state, State::Taken) {
+        let before = match std::mem::replace(&mut *state, State::Taken) {
             State::Done(result) => return Poll::Ready(result),
             State::Taken => return Poll::Pending,
-            State::Waiting(before) => match waker {
-                Some(waker) => (before, (State::Waiting(Some(waker)), Poll::Pending)),
-                None => (before, (State::Waiting(None), Poll::Ready(Err(BatchError::Reentrant.into())))),
-            },
+            State::Waiting(before) => before,
         };
-        *state = poll.0;
+        let may_wait = waker.is_some();
+        *state = State::Waiting(waker);
         drop(state);
         drop(before);
-        poll.1
+        if may_wait { Poll::Pending } else { Poll::Ready(Err(BatchError::Reentrant.into())) }
     }
 }
 

@@ -8,7 +8,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, TableHandle};
 use super::errors::damaged;
 use super::make::draw_incarnation;
 use crate::builder::Builder;
-use crate::codec::Meta;
+use crate::codec::{Meta, Totals};
 use crate::context::{Context, Space};
 use crate::error::{OpenError, StorageError};
 use crate::file::{Head, Medium, Room};
@@ -19,7 +19,6 @@ use crate::journal::Journal;
 use crate::journaling::{Journaling, Reached, open_error};
 use crate::lifecycle::{Lifecycle, State};
 use crate::loss::JournalLoss;
-use crate::process::Process;
 use crate::schema::{FORMAT, Tag};
 use crate::shared::Shared;
 use crate::store::Store;
@@ -91,8 +90,7 @@ pub(super) fn assemble(
     if lifecycle != meta.lifecycle || incarnation != meta.incarnation {
         record(&db, &lifecycle, incarnation)?;
     }
-    let snapshot = Tables::new(Snapshot(shield(|| db.begin_read())?, Process::this()));
-    let head = snapshot.totals().map_err(open_error)?.head;
+    let head = totals_of(&db)?.head;
     let context = Context {
         store_id: meta.store_id,
         incarnation,
@@ -123,12 +121,8 @@ pub(super) fn look_through(
     let pending = meta.journal.is_some_and(|place| place.open);
     check_head(head, &meta, pending)?;
     let Some(head) = head.filter(|_| pending) else { return Ok(()) };
-    let version = Tables::new(Snapshot(shield(|| db.begin_read())?, Process::this()))
-        .totals()
-        .map_err(open_error)?
-        .version;
     let journal = journal_of(medium, head, &meta);
-    if Journaling::is_whole(&journal, version)? {
+    if Journaling::is_whole(&journal, totals_of(db)?.version)? {
         return Ok(());
     }
     redo_in_memory(&journal, db, &Accepts { builder, meta: &meta, path: Some(path) })
@@ -172,9 +166,8 @@ impl Accepts<'_> {
 /// Does the journal again in a database whose storage keeps it in memory.
 fn redo_in_memory(journal: &Journal, db: &Database, accepts: &Accepts<'_>) -> Result<(), OpenError> {
     let txn = shield(|| db.begin_write())?;
-    let done = Journaling::redo(journal, &mut Tables::new(Live(&txn, Process::this())), |hole, why| {
-        accepts.hole(hole, why)
-    });
+    let done =
+        Journaling::redo(journal, &mut Tables::new(Live::here(&txn)), |hole, why| accepts.hole(hole, why));
     match done {
         Ok(_) => Ok(shield(|| Ok::<_, StorageError>(txn.commit()?))?),
         Err(error) => {
@@ -199,8 +192,7 @@ fn check_unused(
     lacking: &[State],
 ) -> Result<(), OpenError> {
     let Some(given) = builder.lifecycle.as_ref().filter(|_| !lacking.is_empty()) else { return Ok(()) };
-    let totals =
-        Tables::new(Snapshot(shield(|| db.begin_read())?, Process::this())).totals().map_err(open_error)?;
+    let totals = totals_of(db)?;
     let count = |state: &State| recorded.code(state.as_str()).map_or(0, |code| totals.count(code));
     match lacking.iter().find(|state| count(state) > 0) {
         None => Ok(()),
@@ -216,11 +208,16 @@ fn record(db: &Database, lifecycle: &Lifecycle, incarnation: StoreIncarnation) -
     // Read again: applying the journal may have changed the record.
     let meta = Meta { lifecycle: lifecycle.clone(), incarnation, ..read_meta(db)? };
     let mut txn = shield(|| db.begin_write())?;
-    Tables::new(Live(&txn, Process::this())).put_meta(&meta)?;
+    Tables::new(Live::here(&txn)).put_meta(&meta)?;
     Ok(shield(|| {
         txn.set_quick_repair(meta.journal.is_some());
         txn.commit()
     })?)
+}
+
+/// The totals as they were committed last.
+fn totals_of(db: &Database) -> Result<Totals, OpenError> {
+    Tables::new(Snapshot::here(shield(|| db.begin_read())?)).totals().map_err(open_error)
 }
 
 pub(super) fn has_store(txn: &ReadTransaction) -> Result<bool, StorageError> {
@@ -232,7 +229,7 @@ pub(super) fn read_meta(db: &impl ReadableDatabase) -> Result<Meta, OpenError> {
     if !has_store(&txn).map_err(|error| damaged("the list of tables cannot be read", error))? {
         return Err(OpenError::NotAStore);
     }
-    match Tables::new(Snapshot(txn, Process::this())).meta().map_err(open_error)? {
+    match Tables::new(Snapshot::here(txn)).meta().map_err(open_error)? {
         Some(Ok(meta)) => Ok(meta),
         Some(Err(found)) => Err(OpenError::Format { found, supported: FORMAT }),
         None => Err(OpenError::Damaged { reason: "the meta record is missing".into(), source: None }),

@@ -18,7 +18,6 @@ use crate::execution::Labels;
 use crate::file::{self, Folder, Head, Image, Kind, Medium, Target};
 use crate::handle::let_go;
 use crate::id::StoreIncarnation;
-use crate::process::Process;
 use crate::schema::FORMAT;
 use crate::seal::Seal;
 use crate::store::Store;
@@ -153,7 +152,7 @@ pub(super) fn initialise_if_new(db: &Database, builder: &Builder) -> Result<(), 
 fn initialise(db: &Database, builder: &Builder, head: Option<&Head>) -> Result<(), OpenError> {
     let txn = shield(|| db.begin_write())?;
     {
-        let mut tables = Tables::new(Live(&txn, Process::this()));
+        let mut tables = Tables::new(Live::here(&txn));
         tables.create_all()?;
         let store_id = Uuid::new_v4().as_u128();
         tables.put_meta(&Meta {

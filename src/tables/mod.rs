@@ -71,6 +71,13 @@ pub trait Source {
 /// A read transaction that is held here.
 pub struct Snapshot(pub(crate) ReadTransaction, pub(crate) Process);
 
+impl Snapshot {
+    /// One that this process has begun just now.
+    pub(crate) fn here(txn: ReadTransaction) -> Self {
+        Self(txn, Process::this())
+    }
+}
+
 impl Source for Snapshot {
     type Table<K: Key + 'static> = redb::ReadOnlyTable<K, Value>;
 
@@ -88,6 +95,13 @@ impl Source for Snapshot {
 
 /// Somebody's write transaction.
 pub struct Live<'t>(pub(crate) &'t WriteTransaction, pub(crate) Process);
+
+impl<'t> Live<'t> {
+    /// One that this process has begun just now.
+    pub(crate) fn here(txn: &'t WriteTransaction) -> Self {
+        Self(txn, Process::this())
+    }
+}
 
 impl<'t> Source for Live<'t> {
     type Table<K: Key + 'static> = redb::Table<'t, K, Value>;

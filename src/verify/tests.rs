@@ -14,7 +14,6 @@ use crate::execution::{NewExecution, Update};
 use crate::expect::Expect;
 use crate::id::ChangeSeq;
 use crate::output::OutputCap;
-use crate::process::Process;
 use crate::progress::NodeUpdate;
 use crate::query::Query;
 use crate::reader::sealed::View;
@@ -88,7 +87,7 @@ fn check(db: &Arc<Database>) -> Report {
 }
 
 fn rows(db: &Database, tag: Tag) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let tables = Tables::new(Snapshot(db.begin_read().unwrap(), Process::this()));
+    let tables = Tables::new(Snapshot::here(db.begin_read().unwrap()));
     let mut rows = Vec::new();
     let all_found = tables
         .walk(tag, &mut |row| {
@@ -104,7 +103,7 @@ fn rows(db: &Database, tag: Tag) -> Vec<(Vec<u8>, Vec<u8>)> {
 fn put(db: &Database, tag: Tag, key: &[u8], value: Option<&[u8]>) {
     let txn = db.begin_write().unwrap();
     {
-        let mut tables = Tables::new(Live(&txn, Process::this()));
+        let mut tables = Tables::new(Live::here(&txn));
         match value {
             Some(value) => tables.put_raw(tag, key, value).unwrap(),
             None => assert!(tables.remove(tag, key).unwrap()),
