@@ -1,6 +1,7 @@
 //! A small random generator, for what is repeated by its seed.
 #![allow(dead_code)]
 
+#[derive(Clone)]
 pub struct Dice(u64);
 
 impl Dice {

@@ -28,6 +28,8 @@ pub fn builder(job: &Job, ticks: &Ticks) -> Builder {
     builder
         .set_cache_size(8 * 1024 * 1024)
         .set_journal(job.journal)
+        // The disks are small.
+        .set_reserve(8 * 1024 * 1024)
         .set_log_retention(LogRetention::new().max_count(60))
         .set_tamper_evident(job.seed % 4 == 1)
         .set_clock(move || Timestamp::from_nanos(ticks.load(Ordering::Relaxed)));

@@ -71,7 +71,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
         }
         8 => store.write(|w| {
             let head = w.head()?.get();
-            w.set_checkpoint("reader", ChangeSeq(head.saturating_sub(30)))
+            w.set_checkpoint("reader", ChangeSeq(head.saturating_sub(15)))
         })?,
         9 => {
             let txn = store.database().begin_write()?;
@@ -90,7 +90,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
                 w.update(&b, &any, Update::to("Cancelled").merge_payload(merged), &[])?;
                 w.create(NewExecution::new(&job).id(c).state("Running"), &event("retry"))?;
                 w.delete(&b, &any)?;
-                w.set_checkpoint("other", ChangeSeq(0))
+                w.set_checkpoint("other", ChangeSeq(w.head()?.get().saturating_sub(20)))
             })?;
         }
         11 => store.write(|w| w.delete_checkpoint("other").map(drop))?,
