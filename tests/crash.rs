@@ -72,10 +72,17 @@ fn record(disk: &Recorded, steps: usize, work: impl Fn(&Store, usize) -> Result<
     History { crash: Crash::new(disk.log().split_off(before), start), marks }
 }
 
+/// Two and a half MiB with what lies before the journal, as by default; and so little that it starts over every few commits.
+const SIZES: [u64; 2] = [2560 * 1024 - BEFORE, 128 * 1024 - BEFORE];
+
+/// What lies before the journal.
+const BEFORE: u64 = 8192;
+
 /// A store that was created and closed.
-fn created() -> Recorded {
+fn created(journal: u64) -> Recorded {
     let disk = Recorded::default();
-    drop(open(&disk));
+    let mut builder = Store::builder();
+    drop(builder.set_journal_size(journal).create_file_with_backend(disk.disk()).unwrap());
     Recorded::new(disk.image())
 }
 
@@ -90,20 +97,20 @@ impl History {
     /// Random crash points, in order, with a random image of each.
     fn random(
         &mut self,
+        journal: u64,
         images: usize,
         dice: &mut Dice,
         mut check: impl FnMut(&History, usize, Recorded, &mut Dice),
     ) {
         let len = self.crash.len() as u64;
-        // The image begins there.
-        const JOURNAL_END: usize = 1024 * 1024;
         let mut points: Vec<_> = (0..images).map(|_| dice.roll(len + 1) as usize).collect();
         points.sort_unstable();
         for at in points {
             self.crash.advance(at);
             let mode = dice.roll(7);
             let lot = dice.next();
-            let in_journal = |nth| self.crash.offset(nth).is_some_and(|offset| offset < JOURNAL_END);
+            let in_journal =
+                |nth| self.crash.offset(nth).is_some_and(|offset| (offset as u64) < BEFORE + journal);
             let image = self.crash.image(|nth, sector| match mode {
                 0 => false,
                 1 => true,
@@ -138,19 +145,25 @@ fn check(allowed: &[Mark], disk: &Recorded, context: &str) -> Digest {
 #[test]
 fn crashes_between_small_commits_leave_an_acknowledged_state() {
     let mut dice = Dice::new(seed());
-    let disk = created();
-    let mut history = record(&disk, 4 * STEPS, |store, nth| step(store, nth / STEPS, nth % STEPS));
-    history.random(wanted() * 6 / 10, &mut dice, |history, at, disk, _| {
-        check(history.allowed(at), &disk, &format!("crash after {at} acts"));
-    });
+    for (journal, images) in SIZES.into_iter().zip([wanted() * 2 / 10, wanted() * 6 / 10]) {
+        let disk = created(journal);
+        let mut history = record(&disk, 4 * STEPS, |store, nth| step(store, nth / STEPS, nth % STEPS));
+        history.random(journal, images, &mut dice, |history, at, disk, _| {
+            check(
+                history.allowed(at),
+                &disk,
+                &format!("a journal of {journal} bytes, crash after {at} acts"),
+            );
+        });
+    }
 }
 
 #[test]
 fn crashes_while_the_journal_starts_over_leave_an_acknowledged_state() {
     let mut dice = Dice::new(seed() ^ 1);
-    let disk = created();
+    let disk = created(SIZES[0]);
     let mut history = record(&disk, 18, large);
-    history.random(wanted() / 15, &mut dice, |history, at, disk, _| {
+    history.random(SIZES[0], wanted() / 100, &mut dice, |history, at, disk, _| {
         check(history.allowed(at), &disk, &format!("crash after {at} acts"));
     });
 }
@@ -158,9 +171,9 @@ fn crashes_while_the_journal_starts_over_leave_an_acknowledged_state() {
 #[test]
 fn a_crash_during_recovery_or_soon_after_leaves_an_acknowledged_state() {
     let mut dice = Dice::new(seed() ^ 2);
-    let disk = created();
+    let disk = created(SIZES[1]);
     let mut history = record(&disk, 2 * STEPS, |store, nth| step(store, nth / STEPS, nth % STEPS));
-    history.random(wanted() / 30, &mut dice, |history, at, disk, dice| {
+    history.random(SIZES[1], wanted() / 30, &mut dice, |history, at, disk, dice| {
         // Recovery itself, then work of the same kind.
         let images = disk.image();
         let mut second = record(&disk, 5, |store, nth| match nth {
@@ -169,7 +182,7 @@ fn a_crash_during_recovery_or_soon_after_leaves_an_acknowledged_state() {
         });
         assert!(history.allowed(at).iter().any(|mark| mark.digest == second.marks[0].digest));
         assert!(images != disk.image());
-        second.random(6, dice, |second, again, disk, _| {
+        second.random(SIZES[1], 6, dice, |second, again, disk, _| {
             let context = format!("crash after {at} acts, and after {again} more");
             check(second.allowed(again), &disk, &context);
         });
@@ -196,7 +209,7 @@ fn lazily(store: &Store, text: &str) -> Result<Sure, Error> {
 
 #[test]
 fn every_subset_of_the_writes_of_a_commit_leaves_an_acknowledged_state() {
-    let disk = created();
+    let disk = created(SIZES[0]);
     let mut history = record(&disk, STEPS, |store, nth| step(store, 0, nth));
     let mut images = 0;
     let most = if wanted() > 10_000 { 12 } else { 6 };
@@ -219,7 +232,7 @@ fn every_subset_of_the_writes_of_a_commit_leaves_an_acknowledged_state() {
 
 #[test]
 fn a_commit_that_a_crash_lost_does_not_come_back_after_the_next_one() {
-    let disk = created();
+    let disk = created(SIZES[0]);
     let files = disk.image();
     let image = {
         let store = open(&disk);
