@@ -186,7 +186,9 @@ impl Builder {
     }
 
     /// How many bytes are to stay free on the disk; 64 MiB by default, 0 for no reserve. Without one a full disk is an error of the
-    /// transaction alone as well, but what would make room may find none to work with.
+    /// transaction alone as well, but what would make room may find none to work with; and where somebody else takes the last of the disk during
+    /// a commit, the answer is [`CommitError::Unknown`](crate::CommitError::Unknown), and the store has to be opened again. Have more in reserve than
+    /// others write to this disk within a few milliseconds.
     ///
     /// While less is free, what needs more room than before (creations, updates, appends, attachments) is refused with
     /// [`StorageError::OutOfSpace`](crate::StorageError::OutOfSpace) before anything is written; deletes, trims, checkpoints, closing and opening go on, and

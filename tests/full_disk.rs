@@ -3,9 +3,10 @@
 
 #[path = "common/memory.rs"]
 mod memory;
+#[path = "common/mounted.rs"]
+mod mounted;
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use execstore::{
 };
 
 use memory::Memory;
+use mounted::Mounted;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -177,41 +179,6 @@ fn a_transaction_that_is_larger_than_the_disk_leaves_nothing() {
         assert!(is_full(&error), "{error:?}");
         check(&store, 0..1);
         assert!(store.begin_read().unwrap().attachments("e0", "").unwrap().next().is_none());
-    }
-}
-
-/// A small file system of its own, for as long as this lives.
-struct Mounted(PathBuf, #[allow(dead_code)] tempfile::TempDir);
-
-impl Mounted {
-    /// `None` where nothing can be mounted.
-    fn new(kind: &str, bytes: u64) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let at = folder.path().join("disk");
-        std::fs::create_dir(&at).unwrap();
-        let run = |program: &str, arguments: &[&str]| {
-            Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
-        };
-        let mounted = match kind {
-            "tmpfs" => run("mount", &["-t", "tmpfs", "-o", &format!("size={bytes}"), "x", at.to_str()?]),
-            _ => {
-                let image = folder.path().join("image");
-                std::fs::File::create(&image).unwrap().set_len(bytes).unwrap();
-                run("mkfs.ext4", &["-q", "-m", "0", image.to_str()?])
-                    && run("mount", &["-o", "loop", image.to_str()?, at.to_str()?])
-            }
-        };
-        mounted.then_some(Self(at, folder))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 
