@@ -268,7 +268,7 @@ impl Builder {
 
     /// How many rows of what was deleted one transaction removes at most; 1,024 by default, which takes a few milliseconds. Each 4 KiB
     /// of a row count as one more. A deletion or a trimming that has more leaves the rest to steps of this size, which follow in the
-    /// background: see [`Store::maintain`]. At least 1.
+    /// background: see [`Store::maintain`]. Such a step also ends after 3 ms, however little it has removed. At least 1.
     pub fn set_removal_step(&mut self, rows: u64) -> &mut Self {
         self.removal = rows.max(1);
         self

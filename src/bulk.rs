@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::codec::{BulkKind, BulkPlace};
 use crate::error::{Error, InputError, ReadError, WriteError};
@@ -13,6 +14,7 @@ use crate::fingerprint::Fingerprint;
 use crate::history::rows;
 use crate::id::ExecutionId;
 use crate::limits::check_name;
+use crate::pace::Pace;
 use crate::page::{Cursor, Place};
 use crate::query::{OrderBy, Query};
 use crate::reader::sealed::View;
@@ -28,6 +30,8 @@ const BATCH: usize = 500;
 const BYTES: usize = 4 << 20;
 /// And rows: an execution may have many, and what is deleted takes its own away.
 const ROWS: u64 = 5_000;
+/// And this time, unless the caller says how many executions: others wait.
+const TIME: Duration = Duration::from_millis(4);
 
 /// What a bulk operation has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,7 +94,7 @@ pub struct Bulk<'p> {
     shared: Arc<Shared>,
     query: Query,
     name: Option<String>,
-    batch: usize,
+    batch: Option<usize>,
     dry_run: bool,
     trusted: bool,
     expect: Expect,
@@ -117,7 +121,7 @@ impl<'p> Bulk<'p> {
             shared,
             query,
             name: None,
-            batch: BATCH,
+            batch: None,
             dry_run: false,
             trusted: false,
             expect: Expect::any(),
@@ -145,9 +149,10 @@ impl<'p> Bulk<'p> {
         self
     }
 
-    /// How many executions one transaction has at most; 500 by default.
+    /// How many executions one transaction has at most. By default 500, and fewer if it takes more than a few milliseconds, for which others
+    /// wait.
     pub fn batch(mut self, executions: usize) -> Self {
-        self.batch = executions.max(1);
+        self.batch = Some(executions.max(1));
         self
     }
 
@@ -225,9 +230,13 @@ impl<'p> Bulk<'p> {
         let (mut place, mut saved) = self.begin(what, fingerprint(&query, act, &self.expect))?;
         (report.changed, report.refused) = (place.done, place.refused);
         report.found = place.done + place.refused;
+        let mut pace = Pace::new();
         loop {
             let ended = self.step(&query, act, &mut place, saved, &mut report, limit)?;
             saved = Some(place);
+            if self.shared.has_journal() {
+                pace.step(&self.shared)?;
+            }
             let goes_on = self.progress.as_mut().is_none_or(|tell| tell(&report).is_continue());
             if ended {
                 return Ok(report);
@@ -268,7 +277,7 @@ impl<'p> Bulk<'p> {
     ) -> Result<bool, Error> {
         let mut next = *place;
         let left = limit.saturating_sub(next.done);
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch);
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch.unwrap_or(BATCH));
         // The search may be long, so it is made where nobody waits for it; what it found is looked at again below.
         let (found, exhausted) = find(&ReadTxn::new(self.shared.clone())?, query, &next, most, report)?;
         if found.is_empty() && saved.is_none() {
@@ -278,7 +287,7 @@ impl<'p> Bulk<'p> {
         let ended;
         {
             let mut writer = txn.writer()?;
-            let now = writer.context().clock.now();
+            let (now, start) = (writer.context().clock.now(), Instant::now());
             if let Some(name) = &self.name
                 && writer.tables().bulk(name)? != saved
             {
@@ -308,7 +317,8 @@ impl<'p> Bulk<'p> {
                         report.first_refusal.get_or_insert_with(|| refusal.to_string());
                     }
                 }
-                if writer.written() - wrote >= BYTES || writer.rows_written() - rows >= ROWS {
+                let full = writer.written() - wrote >= BYTES || writer.rows_written() - rows >= ROWS;
+                if full || self.batch.is_none() && start.elapsed() >= TIME {
                     break;
                 }
             }

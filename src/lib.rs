@@ -76,6 +76,7 @@ mod loss;
 mod maintain;
 mod open;
 mod output;
+mod pace;
 mod page;
 mod panics;
 mod process;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, ReadError};
 use crate::id::ChangeSeq;
+use crate::pace::Pace;
 use crate::reader::{Readable, sealed::View};
 use crate::retention::LogRetention;
 use crate::shared::Shared;
@@ -32,7 +33,7 @@ pub struct Maintenance {
 
 /// Trims to the bounds and removes what was deleted, in as many transactions as it takes, unless it is stopped in between.
 pub(crate) fn maintain(shared: &Arc<Shared>, stopped: impl Fn() -> bool) -> Result<Maintenance, Error> {
-    let mut trimmed = 0;
+    let (mut trimmed, mut pace) = (0, Pace::new());
     loop {
         let plan = plan(&ReadTxn::new(shared.clone())?, shared.retention)?;
         if plan.end <= plan.trimmed || stopped() {
@@ -54,6 +55,9 @@ pub(crate) fn maintain(shared: &Arc<Shared>, stopped: impl Fn() -> bool) -> Resu
             trimmed += writer.forget_changes(plan.end.min(plan.trimmed + STEP).min(hold))?;
         }
         txn.commit()?;
+        if shared.has_journal() {
+            pace.step(shared)?;
+        }
     }
 }
 

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use redb::Durability;
 
 use crate::error::{Error, ReadError};
+use crate::pace::Pace;
 use crate::reader::sealed::View;
 use crate::shared::Shared;
 use crate::txn::{ReadTxn, WriteTxn};
-
-/// Every so many steps one waits for the disk; those between become durable with it, or with anybody's commit.
-const DURABLE: u64 = 16;
 
 /// Has it done in the background, where the caller cannot be in the way of a transaction of the store's own.
 pub(crate) fn ask(shared: &Arc<Shared>) {
@@ -40,18 +38,16 @@ pub(crate) fn waiting(shared: &Arc<Shared>) -> Result<u64, ReadError> {
 
 /// Removes whatever waits, unless it is stopped in between.
 pub(crate) fn sweep(shared: &Arc<Shared>, stopped: impl Fn() -> bool) -> Result<(), Error> {
-    for step in 1.. {
-        if stopped() || waiting(shared)? == 0 {
-            break;
-        }
+    let mut pace = Pace::new();
+    while !stopped() && waiting(shared)? > 0 {
         let mut txn = WriteTxn::new(shared.clone(), "the removal of what was deleted")?;
         if !txn.writer()?.sweep()? {
             break;
         }
-        if step % DURABLE != 0 {
-            txn.set_durability(Durability::None);
-        }
+        // It becomes durable when its pages are written out, or with anybody's commit.
+        txn.set_durability(Durability::None);
         txn.commit()?;
+        pace.step(shared)?;
     }
     Ok(())
 }

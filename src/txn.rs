@@ -231,6 +231,12 @@ impl WriteTxn {
         self.durable = !matches!(durability, Durability::None);
     }
 
+    /// Has the commit write out whatever redb keeps in memory, of the transactions before it too.
+    pub(crate) fn write_out(&mut self) {
+        *self.entered.get_mut() = true;
+        self.durable = true;
+    }
+
     /// Makes everything in the transaction durable and visible, together.
     ///
     /// `Ok` means that it is on the disk. After [`CommitError::RolledBack`] none of it is there; after

@@ -1,8 +1,11 @@
 //! Deleting much: gone for every reader at once, removed in bounded steps, and others write in between.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod common;
+#[path = "common/memory.rs"]
+mod memory;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::{TestStore, create};
@@ -11,6 +14,7 @@ use execstore::{
     ChangeSeq, Expect, NewAttachment, NewEvent, NewExecution, NodeUpdate, OrderBy, OutputCap, Query,
     Readable, Store, Update,
 };
+use memory::Counted;
 
 /// How many rows a step removes at most.
 const STEP: u64 = 50;
@@ -285,6 +289,21 @@ fn the_rows_go_without_a_further_write_and_after_a_crash_too() {
     store.write(|w| w.delete("e", &Expect::any())).unwrap();
     assert_eq!(store.maintain().unwrap().waiting, 0);
     assert_eq!((waiting(&store), rows(&store)), (0, 9));
+}
+
+#[test]
+fn a_long_removal_has_little_at_once_for_redb_to_write() {
+    let disk = Counted::default();
+    let store = Store::builder().set_removal_step(STEP).create_file_with_backend(disk.clone()).unwrap();
+    let events: Vec<_> = (0..5_000).map(|_| NewEvent::new("t")).collect();
+    store.write(|w| w.create(NewExecution::new("j").id("e"), &events)).unwrap();
+    let before = disk.syncs.load(Ordering::SeqCst);
+    store.write(|w| w.delete("e", &Expect::any())).unwrap();
+    assert_eq!(store.maintain().unwrap().waiting, 0);
+    wait_until_swept(&store);
+    // A hundred steps of which nobody waits for the disk, and nothing that would fill the journal: what is synced is written out in between.
+    let syncs = disk.syncs.load(Ordering::SeqCst) - before;
+    assert!(syncs >= 20, "{syncs}");
 }
 
 #[test]

@@ -44,7 +44,7 @@ const LAYERS: &[&[&str]] = &[
     &["journaling"],
     &["shared"],
     &["commit"],
-    &["sweep", "txn"],
+    &["pace", "sweep", "txn"],
     &["batch", "bulk", "follow", "maintain", "tracker", "watch"],
     &["consumer"],
     &["threads"],

@@ -5,16 +5,15 @@ mod common;
 mod memory;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{TestStore, big_payload, create};
-use execstore::redb::StorageBackend;
 use execstore::{
     ChangeSeq, Expect, Json, LogRetention, NewExecution, ReadError, Readable, Store, Timestamp, Update,
 };
-use memory::Memory;
+use memory::Counted;
 
 fn with_changes(store: &Store, n: usize) {
     (0..n).for_each(|_| drop(store.write(|w| w.create(NewExecution::new("j"), &[])).unwrap()));
@@ -219,32 +218,6 @@ fn one_call_trims_it_all_in_bounded_transactions_while_others_write() {
     assert_eq!(store.maintain().unwrap().trimmed, 4_990);
     let syncs = disk.syncs.load(Ordering::SeqCst) - before;
     assert!(syncs >= 5, "{syncs}");
-}
-
-/// A storage in memory that counts how often it is synced.
-#[derive(Clone, Debug, Default)]
-struct Counted {
-    memory: Memory,
-    syncs: Arc<AtomicUsize>,
-}
-
-impl StorageBackend for Counted {
-    fn len(&self) -> std::io::Result<u64> {
-        self.memory.len()
-    }
-    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        self.memory.read(offset, out)
-    }
-    fn set_len(&self, len: u64) -> std::io::Result<()> {
-        self.memory.set_len(len)
-    }
-    fn sync_data(&self) -> std::io::Result<()> {
-        self.syncs.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-        self.memory.write(offset, data)
-    }
 }
 
 #[test]

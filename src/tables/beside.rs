@@ -1,5 +1,7 @@
 //! Rows that are to be removed, whatever is in them: a bounded part at a time.
 
+use std::time::{Duration, Instant};
+
 use redb::ReadableTable;
 
 use super::{Live, Rows, Tables, fixed, shield};
@@ -10,11 +12,30 @@ use crate::schema::{Bytes, Pair, Tag};
 /// Bytes that cost about as much to remove as a row.
 const UNIT: usize = 4 * 1024;
 
-/// How much work may still be done: a row is one, and each 4 KiB of it one more.
+/// How much work may still be done: a row is one, and each 4 KiB of it one more. And until when, if that matters.
 #[derive(Debug)]
-pub(crate) struct Budget(pub(crate) u64);
+pub(crate) struct Budget(pub(crate) u64, Option<Instant>);
 
 impl Budget {
+    pub(crate) fn of(work: u64) -> Self {
+        Self(work, None)
+    }
+
+    /// So much, and not for longer than that.
+    pub(crate) fn within(work: u64, time: Duration) -> Self {
+        Self(work, Instant::now().checked_add(time))
+    }
+
+    /// Looks at the clock; `true` if it is time to end, and then nothing is left. To be asked when something was done, so that something is
+    /// done however slow it is.
+    pub(crate) fn is_late(&mut self) -> bool {
+        let late = self.1.is_some_and(|end| Instant::now() >= end);
+        if late {
+            self.0 = 0;
+        }
+        late
+    }
+
     pub(crate) fn is_spent(&self) -> bool {
         self.0 == 0
     }
@@ -98,4 +119,19 @@ fn sound<T>(
         }
     }
     Ok(sound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_late_has_nothing_left_and_who_has_no_time_set_is_never_late() {
+        let mut late = Budget::within(10, Duration::ZERO);
+        assert!(!late.is_spent(), "something is done first");
+        assert!(late.is_late() && late.is_spent());
+        for mut in_time in [Budget::of(10), Budget::within(10, Duration::MAX)] {
+            assert!(!in_time.is_late() && !in_time.is_spent());
+        }
+    }
 }

@@ -149,7 +149,7 @@ impl<'t> Writer<'t> {
             owes_totals: false,
             blobs: 0,
             may_run_again: false,
-            at_once: Budget(context.removal),
+            at_once: Budget::of(context.removal),
             _joined: None,
         })
     }

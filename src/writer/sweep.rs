@@ -3,6 +3,8 @@
 //! A deletion takes away what a reader finds its rows by, so nobody reaches them from its commit on; that is why they
 //! can go in parts. Numbers of executions and blobs are never given again, so nobody else's rows are among them.
 
+use std::time::Duration;
+
 use super::Writer;
 use crate::codec::{Doomed, Value, decode_attachment, decode_output};
 use crate::error::{ReadError, StorageError, WriteError};
@@ -11,6 +13,8 @@ use crate::tables::Budget;
 
 /// How much a transaction removes by default of what was deleted: a matter of a few milliseconds.
 pub(crate) const REMOVAL: u64 = 1_024;
+/// A step ends after this time, however little it has removed: others wait.
+const TIME: Duration = Duration::from_millis(3);
 
 /// A row that has a blob, which goes after the last chunk of that.
 type Owner = (Vec<u8>, Option<u64>);
@@ -27,7 +31,7 @@ impl Writer<'_> {
         };
         let mut rest = Some(known.map_or(doomed, |known| known.and(doomed)));
         if is_new {
-            let mut budget = std::mem::replace(&mut self.at_once, Budget(0));
+            let mut budget = std::mem::replace(&mut self.at_once, Budget::of(0));
             rest = self.sweep_one(doomed, &mut budget)?;
             self.at_once = budget;
         }
@@ -38,7 +42,7 @@ impl Writer<'_> {
 
     /// Removes some of the rows that wait. `false` if there was nothing that could go.
     pub(crate) fn sweep(&mut self) -> Result<bool, WriteError> {
-        let (mut budget, mut after, mut moved) = (Budget(self.context.removal), None, false);
+        let (mut budget, mut after, mut moved) = (Budget::within(self.context.removal, TIME), None, false);
         if self.totals.waiting == 0 {
             return Ok(false);
         }
@@ -101,14 +105,16 @@ impl Writer<'_> {
     fn sweep_rows(&mut self, tag: Tag, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
         let keys = self.tables.rows_beside(tag, number, budget, |key, _| key.to_vec())?;
         for key in &keys {
-            self.tables.remove(tag, key)?;
+            if self.tables.remove(tag, key)? && budget.is_late() {
+                return Ok(false);
+            }
         }
         // With nothing left of the budget it cannot be told, unless somebody looks.
         Ok(!budget.is_spent() || self.is_cleared(tag, number)?)
     }
 
     fn is_cleared(&self, tag: Tag, number: u64) -> Result<bool, StorageError> {
-        Ok(self.tables.rows_beside(tag, number, &mut Budget(1), |_, _| ())?.is_empty())
+        Ok(self.tables.rows_beside(tag, number, &mut Budget::of(1), |_, _| ())?.is_empty())
     }
 
     fn sweep_attachments(&mut self, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
@@ -141,7 +147,7 @@ impl Writer<'_> {
         blob: fn(&[u8], &[u8]) -> Owner,
     ) -> Result<bool, StorageError> {
         loop {
-            let owners = self.tables.rows_beside(tag, number, &mut Budget(budget.0.min(64)), blob)?;
+            let owners = self.tables.rows_beside(tag, number, &mut Budget::of(budget.0.min(64)), blob)?;
             if owners.is_empty() {
                 return Ok(!budget.is_spent() || self.is_cleared(tag, number)?);
             }
@@ -158,6 +164,7 @@ impl Writer<'_> {
                     return Ok(false);
                 }
                 budget.spend(0);
+                budget.is_late();
             }
         }
     }
@@ -169,11 +176,13 @@ impl Writer<'_> {
         budget: &mut Budget,
     ) -> Result<bool, StorageError> {
         for offset in self.tables.chunks_within(blob, offsets.clone(), budget)? {
-            self.tables.remove_chunk(blob, offset)?;
+            if self.tables.remove_chunk(blob, offset)? && budget.is_late() {
+                return Ok(false);
+            }
         }
         if !budget.is_spent() {
             return Ok(true);
         }
-        Ok(self.tables.chunks_within(blob, offsets, &mut Budget(1))?.is_empty())
+        Ok(self.tables.chunks_within(blob, offsets, &mut Budget::of(1))?.is_empty())
     }
 }

@@ -79,6 +79,7 @@ impl Writer<'_> {
             let freed = self.tables.removed().1 - before.1;
             budget.0 = budget.0.saturating_sub((end + 1 - first) * ENTRY);
             budget.spend(freed);
+            budget.is_late();
             first = end + 1;
         }
         Ok(first)
