@@ -174,7 +174,10 @@ impl<'t> Keys<'t> {
 
     fn drain(&mut self, mut each: impl FnMut(u32, Met)) {
         self.few.drain(..).for_each(|(_, value, met)| each(value, met));
-        self.many.take().into_iter().flatten().for_each(|(_, (value, met))| each(value, met));
+        // In the order of the text: in that of the hashes each look at it would be far from the one before.
+        let mut many: Vec<_> = self.many.take().into_iter().flat_map(HashMap::into_values).collect();
+        many.sort_unstable();
+        many.into_iter().for_each(|(value, met)| each(value, met));
     }
 }
 
