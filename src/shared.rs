@@ -231,9 +231,11 @@ impl Shared {
         }
     }
 
-    /// `false` if a write transaction that the caller began on the database itself is in the way for long.
+    /// `false` if a write transaction that the caller began on the database itself is in the way of the last commit for long. A store that is read has none.
     pub(crate) fn can_write_soon(&self) -> bool {
-        !self.last.is_lent() || when_writable(self.db.clone(), |txn| txn.map(roll_back)).is_ok()
+        self.grounds.is_read_only()
+            || !self.last.is_lent()
+            || when_writable(self.db.clone(), |txn| txn.map(roll_back)).is_ok()
     }
 
     /// So much was replaced or removed since the store was opened that the file may be far larger than what is in it. A large file is

@@ -278,7 +278,8 @@ impl Store {
     ///
     /// The names of the store's tables begin with `execstore/`; leave those alone. A commit there of
     /// [`Durability::None`](redb::Durability::None) becomes durable with redb's next durable commit, which for
-    /// a store with a journal may be much later than the store's own next commit.
+    /// a store with a journal may be much later than the store's own next commit. Of a store that was opened read-only a
+    /// durable commit fails, and redb refuses reads from then on as well.
     pub fn database(&self) -> &Database {
         self.shared.share_database();
         // What the caller commits there is acknowledged by redb. An error comes again with the store's own next write.

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{BackendError, StorageBackend};
 
@@ -18,6 +19,24 @@ pub(crate) struct Overlay<B> {
     /// The storage below does not change, nor does its length.
     below_len: u64,
     changed: RwLock<Changed>,
+    shut: Shut,
+}
+
+/// Ends the writes to an overlay: from then on one would be lost with the process, and whoever makes one must not take it for done.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shut(Arc<AtomicBool>);
+
+impl Shut {
+    pub(crate) fn shut(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.0.load(Ordering::Acquire) {
+            true => Err(io::Error::new(io::ErrorKind::PermissionDenied, "the store was opened read-only")),
+            false => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +49,11 @@ struct Changed {
 
 impl<B: StorageBackend> Overlay<B> {
     pub(crate) fn new(below: B) -> io::Result<Self> {
-        Ok(Self { below_len: below.len()?, below, changed: RwLock::default() })
+        Ok(Self { below_len: below.len()?, below, changed: RwLock::default(), shut: Shut::default() })
+    }
+
+    pub(crate) fn to_shut(&self) -> Shut {
+        self.shut.clone()
     }
 
     fn seen(&self, changed: &Changed) -> u64 {
@@ -105,6 +128,7 @@ impl<B: StorageBackend> StorageBackend for Overlay<B> {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.shut.check()?;
         let mut changed = self.changed.write().unwrap_or_else(PoisonError::into_inner);
         let before = self.len_of(&changed);
         if len < before {
@@ -126,6 +150,7 @@ impl<B: StorageBackend> StorageBackend for Overlay<B> {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.shut.check()?;
         let mut changed = self.changed.write().unwrap_or_else(PoisonError::into_inner);
         let mut whole = [0; BLOCK as usize];
         for (number, inside, place) in parts(offset, data.len()) {

@@ -21,13 +21,17 @@ pub(crate) fn open_read_only(builder: &Builder, path: &Path, with_journal: bool)
     let offset = head.map_or(0, |head| head.image);
     has_image(&medium, offset).map_err(|error| no_image(error, path))?;
     let storage = Overlay::new(Image::shared(medium.clone(), offset)).map_err(io_error(path))?;
+    let shut = storage.to_shut();
     let db = open_redb(path, builder.cache_size, storage)?;
     if builder.needs_lock && !medium.is_locked() {
         return Err(OpenError::NoLocks { path: path.to_owned() });
     }
     let opened = Opened { db: Arc::new(db), path: Some(path), head, room: None };
     let grounds = Grounds::new(None, Some(path.to_owned()), true);
-    assemble(builder, opened, grounds, |meta| {
+    let store = assemble(builder, opened, grounds, |meta| {
         Ok(head.filter(|_| with_journal).map(|head| journal_of(&medium, &head, meta)))
-    })
+    })?;
+    // What is there in memory is all that there will be: a commit of the caller's own, past the store, is an error and not lost in silence.
+    shut.shut();
+    Ok(store)
 }

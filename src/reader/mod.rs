@@ -177,7 +177,8 @@ pub trait Readable: sealed::View {
     }
 
     /// The newest execution that a query finds, in its order: of a job or a label say, or with
-    /// [`OrderBy::Completed`](crate::OrderBy::Completed) the one that ended last.
+    /// [`OrderBy::Completed`](crate::OrderBy::Completed) the one that ended last. The query's
+    /// limit and direction do not matter here, and a cursor is refused.
     ///
     /// ```
     /// # use execstore::{Expect, NewExecution, OrderBy, Query, Readable, Store, Update};
