@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::InputError;
 use crate::fingerprint::{with_check, without_check};
 use crate::id::{ChangeSeq, StoreIncarnation};
+use crate::limits::InputError;
 
 /// A position in the change log, to be kept outside the store: after which change, and of which incarnation of which store.
 ///

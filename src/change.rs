@@ -4,9 +4,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use crate::execution::{Desired, Header, Labels};
+use crate::hash::Link;
 use crate::id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision};
 use crate::lifecycle::State;
-use crate::seal::Link;
 use crate::text::Text;
 use crate::time::{Timestamp, at_the_earliest};
 

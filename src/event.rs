@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::error::InputError;
 use crate::fingerprint::Fingerprint;
 use crate::id::EventSeq;
 use crate::json::Json;
+use crate::limits::InputError;
 use crate::limits::{LongTexts, MAX_EVENT, MAX_MESSAGE, MAX_NAME, check_len, check_size};
 use crate::text::Text;
 use crate::time::Timestamp;

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use crate::attachment::Attachment;
-use crate::error::{InputError, WriteError};
+use crate::error::ReadError;
 use crate::execution::Header;
+use crate::hash::hex;
 use crate::id::{Incarnation, Revision};
 use crate::lifecycle::{Lifecycle, State};
-use crate::limits::check_name;
+use crate::limits::{InputError, check_name};
 use crate::progress::{Node, NodeState};
-use crate::seal::hex;
 use crate::text::Text;
 
 /// A condition on a write, checked in the same transaction, before anything is written.
@@ -245,10 +245,10 @@ impl Expect {
     }
 
     /// A misspelt state would be a condition that always fails, or never: it is an error instead.
-    pub(crate) fn check_names(&self, lifecycle: &Lifecycle) -> Result<(), WriteError> {
+    pub(crate) fn check_names(&self, lifecycle: &Lifecycle) -> Result<(), ReadError> {
         let mut states = self.states.iter().flatten().chain(&self.not_states);
         if let Some(name) = states.find(|name| lifecycle.state(name).is_none()) {
-            return Err(WriteError::UnknownState { state: name.clone() });
+            return Err(ReadError::UnknownState { state: name.clone() });
         }
         for condition in &self.conditions {
             match condition {
@@ -298,17 +298,6 @@ impl Expect {
         }
         unmet.extend(self.conditions.iter().filter_map(|condition| condition.fails(found)));
         unmet
-    }
-
-    /// The error of what does not hold.
-    pub(crate) fn conflict(&self, found: &Header, mismatches: Vec<Mismatch>) -> WriteError {
-        WriteError::Conflict {
-            id: found.id.clone(),
-            expected: Box::new(self.clone()),
-            actual_state: found.state.clone(),
-            actual_revision: found.revision,
-            mismatches,
-        }
     }
 }
 

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::InputError;
+use crate::hash::hex;
+use crate::limits::InputError;
 use crate::limits::check_id;
-use crate::seal::hex;
 use crate::text::Text;
 use crate::time::Timestamp;
 

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::error::InputError;
 use crate::execution::Labels;
 use crate::id::{ExecutionId, JobId};
 use crate::json::{Json, canonical, quoted};
+use crate::limits::InputError;
 use crate::limits::{MAX_LABELS, check_size};
 use crate::text::Text;
 
@@ -133,7 +133,7 @@ impl Identity {
     /// The id that a document gives.
     pub(crate) fn id_of(document: &Json) -> String {
         let hash: [u8; 32] = Sha256::digest(document.as_str()).into();
-        crate::seal::hex(&hash)
+        crate::hash::hex(&hash)
     }
 
     /// The identity in a document.

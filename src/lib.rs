@@ -63,6 +63,7 @@ mod fingerprint;
 mod follow;
 mod grounds;
 mod handle;
+mod hash;
 mod history;
 mod id;
 mod identity;

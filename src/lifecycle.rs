@@ -3,12 +3,58 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::LifecycleError;
 use crate::limits::{MAX_STATE_NAME, MAX_STATES};
 
 /// The groups of states that are no state's code: see `docs/format.md`.
 const PENDING_GROUP: u8 = 250;
 const LIVE_GROUP: u8 = 251;
+
+/// A lifecycle that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LifecycleError {
+    /// More states than the format can number.
+    #[error("{actual} states are more than the maximum of {maximum}")]
+    TooManyStates {
+        /// How many there are.
+        actual: usize,
+        /// How many are accepted.
+        maximum: usize,
+    },
+    /// A state's name is empty or too long.
+    #[error("the state name {name:?} has {actual} bytes, not 1 to {maximum}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Its length in bytes.
+        actual: usize,
+        /// The longest accepted.
+        maximum: usize,
+    },
+    /// A state is declared twice.
+    #[error("the state {name:?} is declared twice")]
+    Duplicate {
+        /// Its name.
+        name: String,
+    },
+    /// Every state is terminal, so no execution could begin.
+    #[error("no state is pending or live, so no execution could begin")]
+    NoInitialState,
+    /// A transition names a state that is not declared.
+    #[error("a transition names the state {name:?}, which is not declared")]
+    UnknownState {
+        /// The name.
+        name: String,
+    },
+    /// A transition leads out of a terminal state.
+    #[error("the transition from {from:?} to {to:?} leaves a terminal state")]
+    LeavesTerminal {
+        /// The terminal state.
+        from: String,
+        /// Where the transition leads.
+        to: String,
+    },
+}
 
 /// What a state means to the node that owns the execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,5 @@
 //! The limits on what a caller may store, and the checks that enforce them. Pure: knows no other layer.
 
-use crate::error::InputError;
 use crate::json::Json;
 use crate::text::Text;
 
@@ -29,6 +28,30 @@ pub const MAX_PAGE: usize = 10_000;
 pub const MAX_STATES: usize = 250;
 /// Longest state name, in bytes.
 pub const MAX_STATE_NAME: usize = 64;
+
+/// Input that breaks a limit or a rule. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// Something is larger than the limit, in bytes or in number.
+    #[error("{what}: {actual} is more than the maximum of {maximum}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size.
+        actual: usize,
+        /// The largest size that is accepted.
+        maximum: usize,
+    },
+    /// Something is not of the form that it must have.
+    #[error("invalid {what}: {reason}")]
+    Invalid {
+        /// What is wrong.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
 
 /// What becomes of a text for people that is longer than its limit: the message of an execution or of an event, the error of a
 /// node, a preview. See [`Builder::set_long_texts`](crate::Builder::set_long_texts).

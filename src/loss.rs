@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::InputError;
 use crate::id::ChangeSeq;
+use crate::limits::InputError;
 
 /// The loss that [`OpenError::JournalDamaged`](crate::OpenError::JournalDamaged) tells of: everything that was acknowledged after a point,
 /// and that the damaged journal alone had.

@@ -1,7 +1,7 @@
 //! The nodes, tasks or operators within an execution. Pure.
 
-use crate::error::InputError;
 use crate::json::Json;
+use crate::limits::InputError;
 use crate::limits::{LongTexts, MAX_EVENT, MAX_MESSAGE, check_len, check_name, check_size, check_text};
 use crate::report::Late;
 use crate::text::Text;

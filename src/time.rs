@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::InputError;
+use crate::limits::InputError;
 
 /// Nanoseconds since 1970-01-01T00:00:00Z, from about the year 1677 to 2262.
 ///

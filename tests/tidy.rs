@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
         "expect",
         "filter",
         "fingerprint",
+        "hash",
         "id",
         "identity",
         "json",

@@ -5,9 +5,9 @@ use super::execution::{
 };
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
 use crate::change::{Change, ChangeKind, Entry, Undo};
+use crate::hash::Link;
 use crate::id::{ChangeSeq, ExecutionId, Revision};
 use crate::lifecycle::Lifecycle;
-use crate::seal::Link;
 use crate::text::Text;
 use crate::time::Timestamp;
 

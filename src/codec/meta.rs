@@ -3,9 +3,9 @@
 use super::execution::{decode_labels, encode_labels};
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
 use crate::execution::Labels;
+use crate::hash::{hex, row_hash};
 use crate::id::StoreIncarnation;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::seal::{hex, row_hash};
 
 /// The meta record.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! The encoding of the store's totals: one row that every write transaction replaces.
 
 use super::{FRAME, Reader, Reason, Span, Writer, check_frame, finish_frame};
-use crate::seal::{Hash, Seal, Sum, row_hash};
+use crate::hash::{Hash, Sum, row_hash};
+use crate::seal::Seal;
 use crate::time::Timestamp;
 
 /// Counters and heads of the whole store.

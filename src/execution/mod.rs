@@ -9,13 +9,13 @@ use std::ops::Deref;
 
 use serde::de::DeserializeOwned;
 
-use crate::error::{Damage, InputError};
+use crate::error::Damage;
 use crate::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::json::Json;
 use crate::lifecycle::State;
 use crate::limits::{
-    MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS, MAX_MESSAGE, MAX_NAME, check_id, check_len, check_size,
-    check_text,
+    InputError, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS, MAX_MESSAGE, MAX_NAME, check_id, check_len,
+    check_size, check_text,
 };
 use crate::text::Text;
 use crate::time::Timestamp;

@@ -5,8 +5,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::MOVED;
+use crate::hash::{Hash, hex, unhex};
 use crate::json::{end_of_string, quoted, unquoted};
-use crate::seal::{Hash, hex, unhex};
 
 /// `{"$attachment": KEY, "bytes": SIZE, "sha256": HASH}`. By its look alone: whether it stands for a value is for
 /// [`Known`](super::Known) to say.

@@ -5,9 +5,9 @@ mod mark;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{InputError, ReadError, WriteError};
+use crate::hash::Hash;
 use crate::json::{Json, Nodes, TooLong, Values, merge, quoted, rewrite, unit, unquoted};
 use crate::limits::check_size;
-use crate::seal::Hash;
 use crate::text::Text;
 
 use mark::{Mark, Pointer};
@@ -250,7 +250,7 @@ fn truncated(value: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal::hex;
+    use crate::hash::hex;
     use sha2::{Digest, Sha256};
 
     const NONE: Fetch<'static> = &|_| unreachable!();

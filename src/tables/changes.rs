@@ -8,10 +8,10 @@ use super::{Live, Rows, Source, Tables, damaged, fixed, look_up, shield};
 use crate::change::{Change, Entry};
 use crate::codec::{Follows, decode_change, decode_follows, encode_change, number_of};
 use crate::error::{ReadError, StorageError};
+use crate::hash::Link;
 use crate::id::ChangeSeq;
 use crate::lifecycle::Lifecycle;
 use crate::schema::{Number, Tag};
-use crate::seal::Link;
 
 impl<S: Source> Tables<S> {
     /// The entries of the log with sequence numbers in a range.

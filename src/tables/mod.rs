@@ -37,9 +37,9 @@ use redb::{
 
 use crate::codec::Writer;
 use crate::error::{ReadError, StorageError};
+use crate::hash::{Sum, row_hash};
 use crate::process::Process;
 use crate::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
-use crate::seal::{Sum, row_hash};
 
 pub(crate) use beside::Budget;
 pub(crate) use executions::{Found, Pick};

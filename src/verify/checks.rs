@@ -9,10 +9,10 @@ use super::lasts::Bits;
 use super::sums::{Group, Sums};
 use crate::codec::{Totals, decode_number};
 use crate::error::{ReadError, StorageError};
+use crate::hash::{Sum, row_hash};
 use crate::lifecycle::Lifecycle;
 use crate::reader::sealed::View;
 use crate::schema::Tag;
-use crate::seal::{Sum, row_hash};
 use crate::tables::{Pick, Source, Tables, damaged};
 use crate::txn::ReadTxn;
 

@@ -4,8 +4,9 @@ use super::checks::Verifier;
 use crate::change::Change;
 use crate::codec::Totals;
 use crate::error::{ReadError, StorageError};
+use crate::hash::Hash;
 use crate::schema::Tag;
-use crate::seal::{Content, Hash, change_hash, genesis};
+use crate::seal::{Content, change_hash, genesis};
 use crate::tables::{Found, Source};
 
 /// Where a walk through the log is in its chain.

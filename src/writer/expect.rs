@@ -53,7 +53,7 @@ impl Writer<'_> {
         for condition in expect.conditions() {
             mismatches.extend(self.fails(number, header, condition)?);
         }
-        if mismatches.is_empty() { Ok(()) } else { Err(expect.conflict(header, mismatches)) }
+        if mismatches.is_empty() { Ok(()) } else { Err(WriteError::conflict(expect, header, mismatches)) }
     }
 
     fn fails(

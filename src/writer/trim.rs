@@ -3,9 +3,10 @@
 use super::Writer;
 use crate::codec::{Doomed, block_of};
 use crate::error::{ReadError, StorageError, WriteError};
+use crate::hash::Hash;
 use crate::id::ChangeSeq;
 use crate::reader::Readable;
-use crate::seal::{Hash, change_hash};
+use crate::seal::change_hash;
 use crate::tables::Budget;
 
 /// What an entry costs of a budget: it is decoded, its execution is looked up, and it is removed.

@@ -125,7 +125,7 @@ fn attachment<V: View>(view: &V, id: &str, found: &Attachment, lines: &mut Lines
         content_type: &found.content_type,
         size: Count(found.size),
         modified_at: found.modified_at,
-        sha256: found.sha256.as_ref().map(crate::seal::hex),
+        sha256: found.sha256.as_ref().map(crate::hash::hex),
     };
     begin(&line, lines)?;
     let mut piece = Piece::begin(encoding, lines)?;

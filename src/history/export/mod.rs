@@ -104,7 +104,7 @@ pub(crate) fn export_changes(changes: List<'_, Change>, out: &mut dyn Write) -> 
         let document = seal::document(change.seq.0, &entry, change.link.as_ref());
         match &change.link {
             Some(link) => {
-                let hash = seal::hex(&seal::change_hash(change.seq.0, &entry, link));
+                let hash = crate::hash::hex(&seal::change_hash(change.seq.0, &entry, link));
                 lines.raw(&format!("{{\"change\":{document},\"hash\":\"{hash}\"}}"))?;
             }
             None => lines.raw(&format!("{{\"change\":{document}}}"))?,
