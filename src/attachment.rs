@@ -1,8 +1,7 @@
 //! Named values beside an execution. Pure.
 
 use crate::json::Json;
-use crate::limits::InputError;
-use crate::limits::{MAX_NAME, MAX_URI, check_len, check_name, check_text};
+use crate::limits::{InputError, MAX_NAME, MAX_URI, check_len, check_name, check_text};
 use crate::text::Text;
 use crate::time::Timestamp;
 

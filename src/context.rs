@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::StorageError;
-use crate::id::IdMaker;
-use crate::id::StoreIncarnation;
+use crate::id::{IdMaker, StoreIncarnation};
 use crate::large::LargeValues;
 use crate::lifecycle::Lifecycle;
 use crate::limits::LongTexts;

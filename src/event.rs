@@ -7,8 +7,7 @@ use serde::Serialize;
 use crate::fingerprint::Fingerprint;
 use crate::id::EventSeq;
 use crate::json::Json;
-use crate::limits::InputError;
-use crate::limits::{LongTexts, MAX_EVENT, MAX_MESSAGE, MAX_NAME, check_len, check_size};
+use crate::limits::{InputError, LongTexts, MAX_EVENT, MAX_MESSAGE, MAX_NAME, check_len, check_size};
 use crate::text::Text;
 use crate::time::Timestamp;
 

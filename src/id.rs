@@ -9,8 +9,7 @@ use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::hash::hex;
-use crate::limits::InputError;
-use crate::limits::check_id;
+use crate::limits::{InputError, check_id};
 use crate::text::Text;
 use crate::time::Timestamp;
 

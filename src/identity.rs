@@ -9,8 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::execution::Labels;
 use crate::id::{ExecutionId, JobId};
 use crate::json::{Json, canonical, quoted};
-use crate::limits::InputError;
-use crate::limits::{MAX_LABELS, check_size};
+use crate::limits::{InputError, MAX_LABELS, check_size};
 use crate::text::Text;
 
 /// Version of the document that is hashed: a member of it, so that another form can never give the same id.

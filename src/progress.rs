@@ -1,8 +1,9 @@
 //! The nodes, tasks or operators within an execution. Pure.
 
 use crate::json::Json;
-use crate::limits::InputError;
-use crate::limits::{LongTexts, MAX_EVENT, MAX_MESSAGE, check_len, check_name, check_size, check_text};
+use crate::limits::{
+    InputError, LongTexts, MAX_EVENT, MAX_MESSAGE, check_len, check_name, check_size, check_text,
+};
 use crate::report::Late;
 use crate::text::Text;
 use crate::time::Timestamp;

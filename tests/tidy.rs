@@ -25,7 +25,6 @@ const LAYERS: &[&[&str]] = &[
         "limits",
         "loss",
         "output",
-        "page",
         "panics",
         "progress",
         "query",

@@ -9,8 +9,7 @@ use super::spans::blocks;
 use super::{Row, Steps};
 use crate::codec::{BLOCK, Lasts, SpanKind, block_of};
 use crate::error::ReadError;
-use crate::page::Place;
-use crate::query::Query;
+use crate::query::{Place, Query};
 use crate::reader::sealed::View;
 use crate::tables::Pick;
 

@@ -7,8 +7,7 @@ use super::candidates::candidates;
 use super::plan::Way;
 use super::{Row, place_of};
 use crate::error::{Damage, ReadError};
-use crate::page::Place;
-use crate::query::{OrderBy, Query};
+use crate::query::{OrderBy, Place, Query};
 use crate::reader::sealed::View;
 use crate::tables::Pick;
 

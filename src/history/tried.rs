@@ -12,8 +12,7 @@ use super::plan::{ALL, COUNTED, Way, to_sort};
 use super::sorted::Sorted;
 use super::{Row, Steps, steps};
 use crate::error::{Damage, ReadError};
-use crate::page::Place;
-use crate::query::Query;
+use crate::query::{Place, Query};
 use crate::reader::sealed::View;
 
 pub(super) struct Tried<'r, V: ?Sized> {

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use super::order::OrderBy;
 use crate::error::ReadError;
 use crate::fingerprint::{with_check, without_check};
 use crate::id::StoreIncarnation;
-use crate::query::OrderBy;
 
 /// One page of executions, or of their [headers](crate::Header).
 ///
