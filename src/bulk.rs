@@ -16,7 +16,7 @@ use crate::id::ExecutionId;
 use crate::limits::check_name;
 use crate::pace::Pace;
 use crate::query::{Cursor, OrderBy, Place, Query};
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::shared::Shared;
 use crate::tables::Found;
 use crate::time::{Timestamp, at_the_earliest};

@@ -12,7 +12,7 @@ use crate::doorbell::End;
 use crate::error::{BatchError, Error, StorageError, WatchError};
 use crate::limits::check_name;
 use crate::output::OutputPart;
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::shared::Shared;
 use crate::touch::{Kind, key};
 use crate::txn::ReadTxn;

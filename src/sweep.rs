@@ -6,7 +6,7 @@ use redb::Durability;
 
 use crate::error::{Error, ReadError};
 use crate::pace::Pace;
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::shared::Shared;
 use crate::txn::{ReadTxn, WriteTxn};
 

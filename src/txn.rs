@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::{CommitError, Error, ReadError, StorageError, WriteError};
 use crate::history::{TableSize, table_sizes};
 use crate::process::Process;
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::redo::Redo;
 use crate::shared::Shared;
 use crate::sweep;

@@ -14,7 +14,8 @@ use crate::doorbell::End;
 use crate::error::{ReadError, StorageError, WatchError};
 use crate::filter::Filter;
 use crate::id::ChangeSeq;
-use crate::reader::{Readable, sealed::View};
+use crate::readable::Readable;
+use crate::reader::View;
 use crate::shared::Shared;
 use crate::txn::ReadTxn;
 

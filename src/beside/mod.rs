@@ -2,19 +2,15 @@
 
 mod read;
 
-use crate::attachment::{Attachment, Usage};
+use crate::attachment::Attachment;
 use crate::codec::{OutputRow, Value, name_row, pair};
 use crate::error::ReadError;
-use crate::execution::Header;
-use crate::history::{Matches, limited};
 use crate::identity::{IDENTITY_KEY, Identity};
 use crate::json::Json;
 use crate::output::OutputPart;
-use crate::query::Query;
-use crate::reader::{find, sealed::View};
+use crate::reader::{View, find};
 use crate::schema::Tag;
 use crate::tables::damaged;
-use crate::time::Timestamp;
 
 pub use read::AttachmentReader;
 
@@ -71,38 +67,6 @@ pub(crate) fn open_attachment<'r, V: View + ?Sized>(
 ) -> Result<Option<AttachmentReader<'r>>, ReadError> {
     let found = attachment(view, id, key)?;
     Ok(found.map(|(attachment, value)| AttachmentReader::new(view, attachment, value)))
-}
-
-/// What the attachments take of all executions that a query finds.
-pub(crate) fn usage<V: View + ?Sized>(view: &V, query: &Query) -> Result<Usage, ReadError> {
-    let mut usage = Usage::default();
-    for row in limited(view, query)? {
-        let number = row.found?.number;
-        for attachment in view.tables().attachment_rows(number, "")? {
-            usage.add(&attachment?.0);
-        }
-    }
-    Ok(usage)
-}
-
-pub(crate) fn unvisited<'r, V: View + ?Sized>(
-    view: &'r V,
-    query: &Query,
-    since: Timestamp,
-) -> Result<Matches<'r, Header>, ReadError> {
-    Ok(Matches::new(limited(view, query)?.filter_map(move |row| {
-        let found = match row.found {
-            Ok(found) => found,
-            Err(error) => return Some(Err(error)),
-        };
-        match view.tables().visits(found.number) {
-            Ok(visits) => {
-                let last = visits.map_or(found.header.created_at, |visits| visits.last);
-                (last < since).then_some(Ok(found.header))
-            }
-            Err(error) => Some(Err(error)),
-        }
-    })))
 }
 
 pub(crate) fn output<V: View + ?Sized>(

@@ -7,7 +7,7 @@ use super::chunk_around;
 use crate::attachment::Attachment;
 use crate::codec::Value;
 use crate::error::ReadError;
-use crate::reader::sealed::View;
+use crate::reader::View;
 
 type Chunks<'r> = Box<dyn Fn(u64) -> Result<(u64, Vec<u8>), ReadError> + 'r>;
 

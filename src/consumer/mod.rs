@@ -18,7 +18,7 @@ use crate::error::{BatchError, Error, WatchError};
 use crate::filter::Filter;
 use crate::id::ChangeSeq;
 use crate::limits::check_name;
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::shared::Shared;
 use crate::touch::{Kind, key};
 use crate::txn::ReadTxn;

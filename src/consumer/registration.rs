@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::id::ChangeSeq;
-use crate::reader::Readable;
+use crate::readable::Readable;
 use crate::shared::Shared;
 use crate::txn::WriteTxn;
 use crate::watch::{Start, position_of};

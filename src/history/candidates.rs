@@ -9,7 +9,7 @@ use super::{Row, Rows, Steps};
 use crate::codec::{LinkKind, SpanKind, job_prefix, label_prefix};
 use crate::error::ReadError;
 use crate::query::{Access, Place, Query};
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::schema::Tag;
 use crate::sequence::Merged;
 use crate::tables::{Pick, damaged};

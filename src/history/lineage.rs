@@ -9,8 +9,7 @@ use crate::error::ReadError;
 use crate::execution::{Execution, Header};
 use crate::id::ExecutionId;
 use crate::query::Query;
-use crate::reader::find;
-use crate::reader::sealed::View;
+use crate::reader::{View, find};
 use crate::schema::Tag;
 use crate::tables::damaged;
 

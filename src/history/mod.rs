@@ -1,5 +1,6 @@
 //! Answering queries: a plan, candidates in the order that is asked for, pages of them, and counts.
 
+mod beside;
 mod candidates;
 mod export;
 mod lineage;
@@ -17,13 +18,13 @@ use crate::error::{InputError, ReadError};
 use crate::execution::{Execution, Header};
 use crate::limits::{MAX_PAGE, check_size};
 use crate::query::{Access, Cursor, OrderBy, Page, Place, Plan, Query};
-use crate::reader::load;
-use crate::reader::sealed::View;
+use crate::reader::{View, load};
 use crate::tables::Found;
 
 pub use lineage::{Trace, Tree};
 pub use statistics::{Durations, LabelCount, NamespaceCount, TableSize};
 
+pub(crate) use beside::{unvisited, usage};
 pub(crate) use export::{export, export_changes};
 pub(crate) use lineage::{attempts, linked, trace, tree};
 pub(crate) use statistics::{durations, label_values, namespaces, table_sizes};

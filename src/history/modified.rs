@@ -10,7 +10,7 @@ use super::{Row, Steps};
 use crate::codec::{BLOCK, Lasts, SpanKind, block_of};
 use crate::error::ReadError;
 use crate::query::{Place, Query};
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::tables::Pick;
 
 /// Changes and the numbers of their executions; `None` for what was looked at and is no last change.

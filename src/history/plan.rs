@@ -7,7 +7,7 @@ use super::sorted::piece;
 use super::statistics::in_namespace;
 use crate::error::ReadError;
 use crate::query::{Access, LabelIs, OrderBy, Plan, Query};
-use crate::reader::sealed::View;
+use crate::reader::View;
 
 /// How far the rows of a way are counted that has no counter. Measured: about 25 µs.
 pub(super) const COUNTED: u64 = 256;

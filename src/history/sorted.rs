@@ -8,7 +8,7 @@ use super::plan::Way;
 use super::{Row, place_of};
 use crate::error::{Damage, ReadError};
 use crate::query::{OrderBy, Place, Query};
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::tables::Pick;
 
 /// The most places that are held at once. A list that is longer looks at all candidates again for the next

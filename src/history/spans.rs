@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use crate::codec::{BLOCK, Span, SpanKind, block_of};
 use crate::error::ReadError;
 use crate::query::Times;
-use crate::reader::sealed::View;
+use crate::reader::View;
 
 /// The parts of a range of numbers whose blocks can hold one of the times, in order.
 ///

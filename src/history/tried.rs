@@ -13,7 +13,7 @@ use super::sorted::Sorted;
 use super::{Row, Steps, steps};
 use crate::error::{Damage, ReadError};
 use crate::query::{Place, Query};
-use crate::reader::sealed::View;
+use crate::reader::View;
 
 pub(super) struct Tried<'r, V: ?Sized> {
     view: &'r V,

@@ -2,7 +2,8 @@
 
 use std::ops::{Bound, RangeInclusive};
 
-use super::{List, sealed};
+use super::list::List;
+use super::view::View;
 use crate::error::{Damage, ReadError};
 use crate::execution::{Execution, Header};
 use crate::json::Json;
@@ -11,7 +12,7 @@ use crate::sequence::Merged;
 use crate::tables::{Found, damaged};
 
 /// The record of an id, checked to be of that id.
-pub(crate) fn find<V: sealed::View + ?Sized>(view: &V, id: &str) -> Result<Option<Found>, ReadError> {
+pub(crate) fn find<V: View + ?Sized>(view: &V, id: &str) -> Result<Option<Found>, ReadError> {
     let Some(number) = view.tables().number(id)? else {
         return Ok(None);
     };
@@ -24,7 +25,7 @@ pub(crate) fn find<V: sealed::View + ?Sized>(view: &V, id: &str) -> Result<Optio
 }
 
 /// A record with its payload.
-pub(crate) fn load<V: sealed::View + ?Sized>(view: &V, found: Found) -> Result<Execution, ReadError> {
+pub(crate) fn load<V: View + ?Sized>(view: &V, found: Found) -> Result<Execution, ReadError> {
     let payload = match found.payload {
         Some(payload) => payload,
         None => stored_payload(view, found.number, found.payload_version)?,
@@ -33,10 +34,7 @@ pub(crate) fn load<V: sealed::View + ?Sized>(view: &V, found: Found) -> Result<E
 }
 
 /// A record that is about to be written. A damaged payload keeps nobody from ending or deleting it.
-pub(crate) fn load_to_write<V: sealed::View + ?Sized>(
-    view: &V,
-    found: Found,
-) -> Result<Execution, ReadError> {
+pub(crate) fn load_to_write<V: View + ?Sized>(view: &V, found: Found) -> Result<Execution, ReadError> {
     let header = found.header.clone();
     match load(view, found) {
         Err(ReadError::Damaged(damage)) => {
@@ -46,7 +44,7 @@ pub(crate) fn load_to_write<V: sealed::View + ?Sized>(
     }
 }
 
-pub(super) fn stored_payload<V: sealed::View + ?Sized>(
+pub(crate) fn stored_payload<V: View + ?Sized>(
     view: &V,
     number: u64,
     version: u64,
@@ -54,12 +52,12 @@ pub(super) fn stored_payload<V: sealed::View + ?Sized>(
     view.tables().payload(number, version)?.ok_or_else(|| missing_payload(number, version).into())
 }
 
-pub(super) fn missing_payload(number: u64, version: u64) -> Damage {
+pub(crate) fn missing_payload(number: u64, version: u64) -> Damage {
     damaged(Tag::Payloads, &crate::codec::pair(number, version), "the payload is missing")
 }
 
 /// A payload of any version: superseded and large ones are kept apart, the current one may be in its record.
-pub(super) fn payload_version<V: sealed::View + ?Sized>(
+pub(crate) fn payload_version<V: View + ?Sized>(
     view: &V,
     number: u64,
     version: u64,
@@ -76,21 +74,17 @@ pub(super) fn payload_version<V: sealed::View + ?Sized>(
 }
 
 /// The record that a row of an index names.
-pub(super) fn indexed<V: sealed::View + ?Sized>(
-    view: &V,
-    number: u64,
-    index: Tag,
-) -> Result<Found, ReadError> {
+pub(crate) fn indexed<V: View + ?Sized>(view: &V, number: u64, index: Tag) -> Result<Found, ReadError> {
     let found = view.tables().execution(number, &view.context().lifecycle)?;
     found.ok_or_else(|| damaged(index, &number.to_be_bytes(), "the execution of the row is missing").into())
 }
 
-pub(super) fn code_of<V: sealed::View + ?Sized>(view: &V, state: &str) -> Result<u8, ReadError> {
+pub(crate) fn code_of<V: View + ?Sized>(view: &V, state: &str) -> Result<u8, ReadError> {
     let code = view.context().lifecycle.code(state);
     code.ok_or_else(|| ReadError::UnknownState { state: state.to_owned() })
 }
 
-pub(super) fn in_states<V: sealed::View + ?Sized>(
+pub(crate) fn in_states<V: View + ?Sized>(
     view: &V,
     codes: Vec<u8>,
 ) -> Result<List<'_, Execution>, ReadError> {
@@ -109,12 +103,12 @@ pub(super) fn in_states<V: sealed::View + ?Sized>(
     })))
 }
 
-pub(super) fn join(header: Option<Header>, payload: Option<Json>) -> Option<Execution> {
+pub(crate) fn join(header: Option<Header>, payload: Option<Json>) -> Option<Execution> {
     Some(Execution { header: header?, payload: payload?, damage: None })
 }
 
 /// Sequence numbers begin at 1. `None` if the range has none.
-pub(super) fn inclusive(start: Bound<u64>, end: Bound<u64>) -> Option<RangeInclusive<u64>> {
+pub(crate) fn inclusive(start: Bound<u64>, end: Bound<u64>) -> Option<RangeInclusive<u64>> {
     let start = match start {
         Bound::Unbounded => 1,
         Bound::Included(start) => start.max(1),

@@ -4,7 +4,7 @@ use super::Store;
 use crate::bulk::Bulk;
 use crate::error::Error;
 use crate::query::Query;
-use crate::reader::sealed::View;
+use crate::reader::View;
 
 /// # The history
 impl Store {

@@ -11,7 +11,7 @@ use crate::codec::{Totals, decode_number};
 use crate::error::{ReadError, StorageError};
 use crate::hash::{Sum, row_hash};
 use crate::lifecycle::Lifecycle;
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::schema::Tag;
 use crate::tables::{Pick, Source, Tables, damaged};
 use crate::txn::ReadTxn;

@@ -16,7 +16,7 @@ use crate::id::ChangeSeq;
 use crate::output::OutputCap;
 use crate::progress::NodeUpdate;
 use crate::query::Query;
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::schema::Tag;
 use crate::store::Store;
 use crate::tables::{Live, Snapshot, Tables, counted};

@@ -7,7 +7,7 @@ use super::Writer;
 use crate::attachment::{Attachment, AttachmentKind, NewAttachment, check_own};
 use crate::codec::{Doomed, Value};
 use crate::error::{ReadError, StorageError, WriteError};
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::text::Text;
 
 /// Values up to this size are kept in the row of their attachment.

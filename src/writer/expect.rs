@@ -8,7 +8,7 @@ use crate::beside::attachment_bytes;
 use crate::error::{ReadError, WriteError};
 use crate::execution::{Execution, Header};
 use crate::expect::{AttachmentIs, Condition, Expect, Mismatch, NodeIs};
-use crate::reader::{find, load_to_write, sealed::View};
+use crate::reader::{View, find, load_to_write};
 
 /// # Conditions
 impl Writer<'_> {

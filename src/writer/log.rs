@@ -4,7 +4,7 @@ use super::Writer;
 use crate::error::WriteError;
 use crate::id::ChangeSeq;
 use crate::limits::check_name;
-use crate::reader::Readable;
+use crate::readable::Readable;
 
 /// # Checkpoints
 impl Writer<'_> {

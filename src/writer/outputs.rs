@@ -10,7 +10,7 @@ use crate::error::{ReadError, StorageError, WriteError};
 use crate::expect::Expect;
 use crate::limits::check_name;
 use crate::output::{Output, OutputCap};
-use crate::reader::sealed::View;
+use crate::reader::View;
 use crate::touch::Kind;
 
 /// Bytes join the last chunk while that stays below this.

@@ -6,7 +6,7 @@ use crate::event::NewEvent;
 use crate::execution::{Execution, Update};
 use crate::expect::Expect;
 use crate::id::EventSeq;
-use crate::reader::Readable;
+use crate::readable::Readable;
 use crate::report::{Late, Reported, Reporter};
 
 /// # Reports

@@ -5,7 +5,7 @@ use crate::codec::{Doomed, block_of};
 use crate::error::{ReadError, StorageError, WriteError};
 use crate::hash::Hash;
 use crate::id::ChangeSeq;
-use crate::reader::Readable;
+use crate::readable::Readable;
 use crate::seal::change_hash;
 use crate::tables::Budget;
 

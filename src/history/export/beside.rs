@@ -12,8 +12,8 @@ use crate::execution::Header;
 use crate::json::{Count, Json, one_line};
 use crate::output::OutputCap;
 use crate::progress::Node;
-use crate::reader::Readable;
-use crate::reader::sealed::View;
+use crate::readable::Readable;
+use crate::reader::View;
 use crate::text::Text;
 use crate::time::Timestamp;
 
