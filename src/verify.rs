@@ -1,9 +1,11 @@
 //! Reads everything and compares it: records, index rows, counters, events, payloads and change log.
 
 mod beside;
+mod bits;
 mod checks;
 mod doomed;
 mod events;
+mod indexed;
 mod indexes;
 mod lasts;
 mod links;
@@ -17,6 +19,7 @@ mod search_log;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::fmt;
 

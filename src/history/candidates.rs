@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::plan::Way;
 use super::spans::blocks;
+use super::way::Way;
 use super::{Row, Rows, Steps};
 use crate::codec::{LinkKind, SpanKind, job_prefix, label_prefix};
 use crate::error::ReadError;

@@ -10,6 +10,7 @@ mod sorted;
 mod spans;
 mod statistics;
 mod tried;
+mod way;
 
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use super::candidates::numbers;
 use super::sorted::piece;
 use super::statistics::in_namespace;
+use super::way::{LabelList, Way};
 use crate::error::ReadError;
 use crate::query::{Access, LabelIs, OrderBy, Plan, Query};
 use crate::reader::View;
@@ -15,13 +16,6 @@ pub(super) const COUNTED: u64 = 256;
 const MANY: u64 = 4_096;
 /// How many lists of numbers are merged at most: one for each value and group of states.
 const LISTS: usize = 64;
-
-/// A plan with what its making has found.
-pub(super) struct Way {
-    pub(super) plan: Plan,
-    /// Where the rows of its label lie.
-    pub(super) lists: Vec<LabelList>,
-}
 
 /// All numbers.
 pub(super) const ALL: RangeInclusive<u64> = 0..=u64::MAX;
@@ -168,15 +162,6 @@ fn in_states<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, ReadError
 fn with_label<V: View + ?Sized>(view: &V, query: &Query, label: &LabelIs) -> Result<Option<u64>, ReadError> {
     let lists = label_lists(view, query, label)?;
     Ok(lists.map(|lists| lists.iter().map(|list| list.wanted).sum()))
-}
-
-/// The rows of one label in one group of states.
-pub(super) struct LabelList {
-    pub(super) value: crate::text::Text,
-    pub(super) group: u8,
-    rows: u64,
-    /// How many of them are in the states that are asked for. At least one.
-    wanted: u64,
 }
 
 /// Where the rows of a label lie, lists without any that is wanted left out; `None` if there are too many to be merged.

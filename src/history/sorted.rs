@@ -4,7 +4,7 @@ use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::candidates::candidates;
-use super::plan::Way;
+use super::way::Way;
 use super::{Row, place_of};
 use crate::error::{Damage, ReadError};
 use crate::query::{OrderBy, Place, Query};

@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::candidates::numbers;
-use super::plan::{ALL, COUNTED, Way, to_sort};
+use super::plan::{ALL, COUNTED, to_sort};
 use super::sorted::Sorted;
+use super::way::Way;
 use super::{Row, Steps, steps};
 use crate::error::{Damage, ReadError};
 use crate::query::{Place, Query};

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, ReadTransaction, ReadableDatabase, TableHandle};
+use redb::{Database, ReadableDatabase};
 
-use super::errors::damaged;
-use super::make::draw_incarnation;
+use super::meta::{draw_incarnation, read_meta};
 use crate::builder::Builder;
 use crate::codec::{Meta, Totals};
 use crate::context::{Context, Space};
@@ -19,7 +18,6 @@ use crate::journal::Journal;
 use crate::journaling::{Journaling, Reached, open_error};
 use crate::lifecycle::{Lifecycle, State};
 use crate::loss::JournalLoss;
-use crate::schema::{FORMAT, Tag};
 use crate::shared::Shared;
 use crate::store::Store;
 use crate::tables::{Live, Snapshot, Tables, roll_back, shield};
@@ -218,20 +216,4 @@ fn record(db: &Database, lifecycle: &Lifecycle, incarnation: StoreIncarnation) -
 /// The totals as they were committed last.
 fn totals_of(db: &Database) -> Result<Totals, OpenError> {
     Tables::new(Snapshot::here(shield(|| db.begin_read())?)).totals().map_err(open_error)
-}
-
-pub(super) fn has_store(txn: &ReadTransaction) -> Result<bool, StorageError> {
-    shield(|| Ok::<_, redb::StorageError>(txn.list_tables()?.any(|table| table.name() == Tag::Meta.name())))
-}
-
-pub(super) fn read_meta(db: &impl ReadableDatabase) -> Result<Meta, OpenError> {
-    let txn = shield(|| db.begin_read())?;
-    if !has_store(&txn).map_err(|error| damaged("the list of tables cannot be read", error))? {
-        return Err(OpenError::NotAStore);
-    }
-    match Tables::new(Snapshot::here(txn)).meta().map_err(open_error)? {
-        Some(Ok(meta)) => Ok(meta),
-        Some(Err(found)) => Err(OpenError::Format { found, supported: FORMAT }),
-        None => Err(OpenError::Damaged { reason: "the meta record is missing".into(), source: None }),
-    }
 }

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase};
-use uuid::Uuid;
 
-use super::assemble::has_store;
 use super::errors::{in_use, io_error, open_redb};
+use super::meta::{draw, draw_incarnation, has_store};
 use super::{dangling, look, open};
 use crate::builder::Builder;
 use crate::codec::{JournalPlace, Meta, Totals};
@@ -17,7 +16,6 @@ use crate::error::{OpenError, StorageError};
 use crate::execution::Labels;
 use crate::file::{self, Folder, Head, Image, Kind, Medium, Target};
 use crate::handle::let_go;
-use crate::id::StoreIncarnation;
 use crate::schema::FORMAT;
 use crate::seal::Seal;
 use crate::store::Store;
@@ -154,7 +152,7 @@ fn initialise(db: &Database, builder: &Builder, head: Option<&Head>) -> Result<(
     {
         let mut tables = Tables::new(Live::here(&txn));
         tables.create_all()?;
-        let store_id = Uuid::new_v4().as_u128();
+        let store_id = uuid::Uuid::new_v4().as_u128();
         tables.put_meta(&Meta {
             format: FORMAT,
             store_id,
@@ -168,14 +166,4 @@ fn initialise(db: &Database, builder: &Builder, head: Option<&Head>) -> Result<(
         tables.put_totals(&Totals { seal, ..Totals::default() })?;
     }
     Ok(shield(|| Ok::<_, StorageError>(txn.commit()?))?)
-}
-
-/// A random number that is not 0.
-fn draw() -> u64 {
-    Uuid::new_v4().as_u64_pair().0.max(1)
-}
-
-/// Never 0, which is that of no store.
-pub(super) fn draw_incarnation() -> StoreIncarnation {
-    StoreIncarnation(draw())
 }

@@ -3,6 +3,7 @@
 mod assemble;
 mod errors;
 mod make;
+mod meta;
 mod read_only;
 
 use std::fs::{self, File, OpenOptions};

@@ -3,10 +3,10 @@
 use std::fmt::Display;
 
 use super::Report;
-use super::doomed::Waiting;
-use super::indexes::Indexed;
-use super::lasts::Bits;
+use super::bits::Bits;
+use super::indexed::Indexed;
 use super::sums::{Group, Sums};
+use super::waiting::Waiting;
 use crate::codec::{Totals, decode_number};
 use crate::error::{ReadError, StorageError};
 use crate::hash::{Sum, row_hash};
