@@ -12,19 +12,13 @@ use crate::context::MissingLinks;
 use crate::error::{InputError, OpenError};
 use crate::large::LargeValues;
 use crate::lifecycle::Lifecycle;
-use crate::limits::{DEFAULT_MAX_PAYLOAD, LongTexts};
+use crate::limits::LongTexts;
 use crate::loss::JournalLoss;
 use crate::open;
+use crate::options::Options;
 use crate::retention::LogRetention;
 use crate::store::Store;
-use crate::time::{Clock, SystemClock};
-use crate::writer::REMOVAL;
-
-/// The default size of the journal: with the head before it two and a half MiB of each file. See docs/benchmarks.md.
-const DEFAULT_JOURNAL_SIZE: u64 = 2560 * 1024 - 8192;
-
-/// What is kept free on the disk by default.
-const DEFAULT_RESERVE: u64 = 64 * 1024 * 1024;
+use crate::time::Clock;
 
 /// Opens a store with other settings than the defaults; made by [`Store::builder`].
 ///
@@ -38,81 +32,31 @@ const DEFAULT_RESERVE: u64 = 64 * 1024 * 1024;
 ///     .open_or_create(&path)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Builder {
-    pub(crate) cache_size: usize,
-    pub(crate) lifecycle: Option<Lifecycle>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) max_payload: usize,
-    pub(crate) journal: bool,
-    pub(crate) journal_size: u64,
-    pub(crate) mode: Option<u32>,
-    pub(crate) owner: Option<(Option<u32>, Option<u32>)>,
-    pub(crate) needs_lock: bool,
-    pub(crate) accepted_loss: Option<JournalLoss>,
-    pub(crate) reserve: u64,
-    pub(crate) group_commit: GroupCommit,
-    pub(crate) retention: LogRetention,
-    pub(crate) maintenance: Option<Duration>,
-    pub(crate) write_limit: Duration,
-    pub(crate) stop_limit: Duration,
-    pub(crate) missing_links: MissingLinks,
-    pub(crate) tamper_evident: bool,
-    pub(crate) restored: bool,
-    pub(crate) large_values: LargeValues,
-    pub(crate) long_texts: LongTexts,
-    pub(crate) removal: u64,
+    options: Options,
 }
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder")
-            .field("cache_size", &self.cache_size)
-            .field("lifecycle", &self.lifecycle)
-            .field("max_payload", &self.max_payload)
-            .field("journal", &self.journal)
+            .field("cache_size", &self.options.cache_size)
+            .field("lifecycle", &self.options.lifecycle)
+            .field("max_payload", &self.options.max_payload)
+            .field("journal", &self.options.journal)
             .finish_non_exhaustive()
-    }
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
 impl Builder {
     /// The defaults.
     pub fn new() -> Self {
-        Self {
-            cache_size: 128 * 1024 * 1024,
-            lifecycle: None,
-            clock: Arc::new(SystemClock),
-            max_payload: DEFAULT_MAX_PAYLOAD,
-            journal: true,
-            journal_size: DEFAULT_JOURNAL_SIZE,
-            mode: None,
-            owner: None,
-            needs_lock: true,
-            accepted_loss: None,
-            reserve: DEFAULT_RESERVE,
-            group_commit: GroupCommit::new(),
-            retention: LogRetention::new(),
-            maintenance: None,
-            write_limit: Duration::from_secs(30),
-            stop_limit: Duration::from_secs(5),
-            missing_links: MissingLinks::Allow,
-            tamper_evident: false,
-            restored: false,
-            large_values: LargeValues::Keep,
-            long_texts: LongTexts::Cut,
-            removal: REMOVAL,
-        }
+        Self::default()
     }
 
     /// Memory for redb's page cache, in bytes; 128 MiB by default. Has no effect on an attached database.
     pub fn set_cache_size(&mut self, bytes: usize) -> &mut Self {
-        self.cache_size = bytes;
+        self.options.cache_size = bytes;
         self
     }
 
@@ -123,20 +67,20 @@ impl Builder {
     /// the caller's, may be missing here as long as no execution is in one of them: they stay recorded, and so do the
     /// transitions to and from them. Without this, a store is opened with the lifecycle that it has.
     pub fn set_lifecycle(&mut self, lifecycle: Lifecycle) -> &mut Self {
-        self.lifecycle = Some(lifecycle);
+        self.options.lifecycle = Some(lifecycle);
         self
     }
 
     /// Where times come from; the system's clock by default.
     pub fn set_clock(&mut self, clock: impl Clock) -> &mut Self {
-        self.clock = Arc::new(clock);
+        self.options.clock = Arc::new(clock);
         self
     }
 
     /// The largest payload, in bytes; 16 MiB by default. Not recorded in the file: payloads that are there
     /// stay readable.
     pub fn set_max_payload(&mut self, bytes: usize) -> &mut Self {
-        self.max_payload = bytes;
+        self.options.max_payload = bytes;
         self
     }
 
@@ -147,7 +91,7 @@ impl Builder {
     /// is a redb file and nothing else, and stays without; one that has a journal and is opened with `false` is made whole, and
     /// leaves the region alone.
     pub fn set_journal(&mut self, journal: bool) -> &mut Self {
-        self.journal = journal;
+        self.options.journal = journal;
         self
     }
 
@@ -158,14 +102,14 @@ impl Builder {
     /// Whenever it is full the database is brought up to date, which takes some milliseconds; a larger journal makes that
     /// rarer, and opening after a crash longer: up to five milliseconds for each MiB. The default makes a file two and a half MiB larger.
     pub fn set_journal_size(&mut self, bytes: u64) -> &mut Self {
-        self.journal_size = bytes;
+        self.options.journal_size = bytes;
         self
     }
 
     /// The permission bits of a file that is created, whatever the process's mask is; else that mask says. Has no effect on a file that is there, or where there is no file.
     #[cfg(unix)]
     pub fn set_mode(&mut self, mode: u32) -> &mut Self {
-        self.mode = Some(mode);
+        self.options.mode = Some(mode);
         self
     }
 
@@ -173,7 +117,7 @@ impl Builder {
     /// file that is there, or where there is no file.
     #[cfg(unix)]
     pub fn set_owner(&mut self, user: Option<u32>, group: Option<u32>) -> &mut Self {
-        self.owner = Some((user, group));
+        self.options.owner = Some((user, group));
         self
     }
 
@@ -181,7 +125,7 @@ impl Builder {
     /// notices a second process that opens the file, and the two destroy it: switch it off only where there can be no second one. Has no effect on a store in
     /// memory, on the caller's own storage or in a database that the caller opened.
     pub fn set_require_lock(&mut self, require: bool) -> &mut Self {
-        self.needs_lock = require;
+        self.options.needs_lock = require;
         self
     }
 
@@ -195,7 +139,7 @@ impl Builder {
     /// have the reserve to work with. The free space is looked at before each of these operations, at most every 10 ms. Stores on a caller's
     /// own storage and attached databases have no reserve.
     pub fn set_reserve(&mut self, bytes: u64) -> &mut Self {
-        self.reserve = bytes;
+        self.options.reserve = bytes;
         self
     }
 
@@ -206,7 +150,7 @@ impl Builder {
     /// [`open_read_only`](Self::open_read_only) the store is seen so, and the file stays as it is;
     /// [`open_at_checkpoint`](Self::open_at_checkpoint) does not look at the journal.
     pub fn accept_loss(&mut self, loss: JournalLoss) -> &mut Self {
-        self.accepted_loss = Some(loss);
+        self.options.accepted_loss = Some(loss);
         self
     }
 
@@ -223,7 +167,7 @@ impl Builder {
     /// # Ok::<(), execstore::Error>(())
     /// ```
     pub fn set_large_values(&mut self, what: LargeValues) -> &mut Self {
-        self.large_values = what;
+        self.options.large_values = what;
         self
     }
 
@@ -242,19 +186,19 @@ impl Builder {
     /// # Ok::<(), execstore::Error>(())
     /// ```
     pub fn set_long_texts(&mut self, what: LongTexts) -> &mut Self {
-        self.long_texts = what;
+        self.options.long_texts = what;
         self
     }
 
     /// How the group commit gathers; see [`GroupCommit`] for the defaults.
     pub fn set_group_commit(&mut self, settings: GroupCommit) -> &mut Self {
-        self.group_commit = settings;
+        self.options.group_commit = settings;
         self
     }
 
     /// How much of the change log [`Store::maintain`] keeps; everything by default.
     pub fn set_log_retention(&mut self, keep: LogRetention) -> &mut Self {
-        self.retention = keep;
+        self.options.retention = keep;
         self
     }
 
@@ -262,7 +206,7 @@ impl Builder {
     /// default. To do so without a rest is refused when the store is opened, with [`OpenError::Input`]. A store that is opened
     /// read-only has nothing to maintain, and no such thread. Without a [retention](Self::set_log_retention) it trims nothing.
     pub fn set_maintenance(&mut self, every: impl Into<Option<Duration>>) -> &mut Self {
-        self.maintenance = every.into();
+        self.options.maintenance = every.into();
         self
     }
 
@@ -270,7 +214,7 @@ impl Builder {
     /// of a row count as one more. A deletion or a trimming that has more leaves the rest to steps of this size, which follow in the
     /// background: see [`Store::maintain`]. Such a step also ends after 3 ms, however little it has removed. At least 1.
     pub fn set_removal_step(&mut self, rows: u64) -> &mut Self {
-        self.removal = rows.max(1);
+        self.options.removal = rows.max(1);
         self
     }
 
@@ -281,20 +225,20 @@ impl Builder {
     /// last of several threads that would wait for each other, in the closures of several stores for instance. This is for what
     /// the store cannot see, such as a closure that waits for another thread by other means. `Duration::MAX` waits for ever.
     pub fn set_write_limit(&mut self, longest: Duration) -> &mut Self {
-        self.write_limit = longest;
+        self.options.write_limit = longest;
         self
     }
 
     /// How long a stop waits while nothing gets on, 5 seconds by default: that of a consumer, [`Store::close`], and the
     /// dropping of the last handle. What runs still is left to itself then; [`Store::close`] says what it is.
     pub fn set_stop_limit(&mut self, longest: Duration) -> &mut Self {
-        self.stop_limit = longest;
+        self.options.stop_limit = longest;
         self
     }
 
     /// Whether a write may name a parent or a previous attempt that is not in the store; by default it may.
     pub fn set_missing_links(&mut self, what: MissingLinks) -> &mut Self {
-        self.missing_links = what;
+        self.options.missing_links = what;
         self
     }
 
@@ -308,7 +252,7 @@ impl Builder {
     /// modulo 2^256: it is no defence against somebody who can choose what is written and has the means to search for
     /// collisions of such sums. Costs a few microseconds for each operation. A store that is none is not opened with this.
     pub fn set_tamper_evident(&mut self, yes: bool) -> &mut Self {
-        self.tamper_evident = yes;
+        self.options.tamper_evident = yes;
         self
     }
 
@@ -321,13 +265,13 @@ impl Builder {
     /// What was sent elsewhere as bare numbers cannot be told apart by anybody. Has no effect on a store that is created; a file that is opened
     /// read-only stays as it is, and is another incarnation as long as it is open.
     pub fn declare_restored(&mut self) -> &mut Self {
-        self.restored = true;
+        self.options.restored = true;
         self
     }
 
     /// Settings that cannot be.
     fn check(&self) -> Result<(), OpenError> {
-        if self.maintenance.is_some_and(|every| every.is_zero()) {
+        if self.options.maintenance.is_some_and(|every| every.is_zero()) {
             let reason = "to maintain without a rest would never end; `None` switches it off".into();
             return Err(InputError::Invalid { what: "interval of the maintenance", reason }.into());
         }
@@ -337,19 +281,19 @@ impl Builder {
     /// Creates a store in a new file; refuses a path that exists. See [`Store::create`].
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
         self.check()?;
-        open::create(self, path.as_ref())
+        open::create(&self.options, path.as_ref())
     }
 
     /// Opens the store in a file. See [`Store::open`].
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
         self.check()?;
-        open::open(self, path.as_ref())
+        open::open(&self.options, path.as_ref())
     }
 
     /// Opens the store in a file, or creates one if there is no such file, or in one that is empty.
     pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
         self.check()?;
-        open::open_or_create(self, path.as_ref())
+        open::open_or_create(&self.options, path.as_ref())
     }
 
     /// Opens the store in a file to read it, beside others who read it. Writes are refused with
@@ -360,14 +304,14 @@ impl Builder {
     /// open nobody can open the file to write, and the other way about.
     pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
         self.check()?;
-        open::open_read_only(self, path.as_ref(), true)
+        open::open_read_only(&self.options, path.as_ref(), true)
     }
 
     /// The same without what only the journal holds: the store as its last checkpoint left it. For a look at a store whose
     /// [journal is damaged](OpenError::JournalDamaged).
     pub fn open_at_checkpoint(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
         self.check()?;
-        open::open_read_only(self, path.as_ref(), false)
+        open::open_read_only(&self.options, path.as_ref(), false)
     }
 
     /// Makes the file of a store that nobody has open as small as it can be; `false` if there was nothing to gain.
@@ -376,7 +320,7 @@ impl Builder {
     /// write of what is moved, and needs no room beside the file.
     pub fn compact(&self, path: impl AsRef<Path>) -> Result<bool, OpenError> {
         self.check()?;
-        open::compact(self, path.as_ref())
+        open::compact(&self.options, path.as_ref())
     }
 
     /// A store that lives as long as its handles.
@@ -387,19 +331,19 @@ impl Builder {
     /// A store on the caller's own storage, made there if the storage is empty. Commits go through redb.
     pub fn create_with_backend(&self, backend: impl StorageBackend) -> Result<Store, OpenError> {
         self.check()?;
-        open::on_backend(self, backend)
+        open::on_backend(&self.options, backend)
     }
 
     /// A store on the caller's own storage, laid out as in a file, with a journal unless
     /// [`set_journal`](Self::set_journal) says otherwise; made there if the storage is empty.
     pub fn create_file_with_backend(&self, backend: impl StorageBackend) -> Result<Store, OpenError> {
         self.check()?;
-        open::on_backend_as_file(self, backend)
+        open::on_backend_as_file(&self.options, backend)
     }
 
     /// A store in a database that the caller opened, made there if there is none. See [`Store::attach`].
     pub fn attach(&self, db: Arc<Database>) -> Result<Store, OpenError> {
         self.check()?;
-        open::attach(self, db)
+        open::attach(&self.options, db)
     }
 }

@@ -76,6 +76,7 @@ pub mod limits;
 mod loss;
 mod maintain;
 mod open;
+mod options;
 mod output;
 mod pace;
 mod panics;

@@ -16,6 +16,7 @@ use crate::doorbell::End;
 use crate::error::{BatchError, Error, OpenError, StorageError, WatchError, WriteError};
 use crate::id::ChangeSeq;
 use crate::lifecycle::Lifecycle;
+use crate::options::Options;
 use crate::readable::Readable;
 use crate::reader::View;
 use crate::schema::Tag;
@@ -49,10 +50,10 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    pub(crate) fn from_shared(shared: Shared, builder: &Builder) -> Self {
+    pub(crate) fn from_shared(shared: Shared, options: &Options) -> Self {
         let shared = Arc::new(shared);
-        let maintenance = builder.maintenance.filter(|_| !shared.grounds.is_read_only());
-        let threads = Threads::new(shared.clone(), builder.group_commit, maintenance, builder.stop_limit);
+        let maintenance = options.maintenance.filter(|_| !shared.grounds.is_read_only());
+        let threads = Threads::new(shared.clone(), options.group_commit, maintenance, options.stop_limit);
         Self { threads: Arc::new(threads), shared }
     }
 

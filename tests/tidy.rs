@@ -51,7 +51,7 @@ const LAYERS: &[&[&str]] = &[
     &["batch", "bulk", "follow", "maintain", "tracker", "watch"],
     &["consumer"],
     &["threads"],
-    &["builder", "open", "status", "store", "verify"],
+    &["builder", "open", "options", "status", "store", "verify"],
 ];
 
 fn root() -> &'static Path {

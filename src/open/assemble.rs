@@ -6,7 +6,6 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase};
 
 use super::meta::{draw_incarnation, read_meta};
-use crate::builder::Builder;
 use crate::codec::{Meta, Totals};
 use crate::context::{Context, Space};
 use crate::error::{OpenError, StorageError};
@@ -18,6 +17,7 @@ use crate::journal::Journal;
 use crate::journaling::{Journaling, Reached, open_error};
 use crate::lifecycle::{Lifecycle, State};
 use crate::loss::JournalLoss;
+use crate::options::Options;
 use crate::shared::Shared;
 use crate::store::Store;
 use crate::tables::{Live, Snapshot, Tables, roll_back, shield};
@@ -40,7 +40,7 @@ pub(super) fn journal_of(medium: &Arc<Medium>, head: &Head, meta: &Meta) -> Jour
 
 /// Reads who the store is, does its journal again, and makes the handle.
 pub(super) fn assemble(
-    builder: &Builder,
+    options: &Options,
     opened: Opened<'_>,
     grounds: Grounds,
     journal: impl FnOnce(&Meta) -> Result<Option<Journal>, OpenError>,
@@ -49,16 +49,16 @@ pub(super) fn assemble(
     let last = LastHandle::new(opened.db);
     let Some(db) = last.db() else { return Err(OpenError::NotAStore) };
     let meta = read_meta(&*db)?;
-    if builder.tamper_evident && !meta.sealed {
+    if options.tamper_evident && !meta.sealed {
         return Err(OpenError::NotTamperEvident);
     }
-    let (lifecycle, lacking) = match &builder.lifecycle {
+    let (lifecycle, lacking) = match &options.lifecycle {
         Some(given) => extended(given, &meta.lifecycle)?,
         None => (meta.lifecycle.clone(), Vec::new()),
     };
     let pending = meta.journal.is_some_and(|place| place.open);
     check_head(opened.head.as_ref(), &meta, pending)?;
-    let accepts = Accepts { builder, meta: &meta, path: opened.path };
+    let accepts = Accepts { options, meta: &meta, path: opened.path };
     let mut lost = false;
     let journaling = match journal(&meta)? {
         Some(journal) if grounds.is_read_only() => {
@@ -77,14 +77,14 @@ pub(super) fn assemble(
         None => None,
     };
     let journaling = match journaling {
-        Some(journaling) if !builder.journal => {
+        Some(journaling) if !options.journal => {
             journaling.close(shield(|| db.begin_write())?)?;
             None
         }
         kept => kept,
     };
-    check_unused(&db, builder, &meta.lifecycle, &lacking)?;
-    let incarnation = if builder.restored || lost { draw_incarnation() } else { meta.incarnation };
+    check_unused(&db, options, &meta.lifecycle, &lacking)?;
+    let incarnation = if options.restored || lost { draw_incarnation() } else { meta.incarnation };
     if lifecycle != meta.lifecycle || incarnation != meta.incarnation {
         record(&db, &lifecycle, incarnation)?;
     }
@@ -93,23 +93,23 @@ pub(super) fn assemble(
         store_id: meta.store_id,
         incarnation,
         lifecycle,
-        max_payload: builder.max_payload,
-        missing_links: builder.missing_links,
-        large_values: builder.large_values,
-        long_texts: builder.long_texts,
-        removal: builder.removal,
+        max_payload: options.max_payload,
+        missing_links: options.missing_links,
+        large_values: options.large_values,
+        long_texts: options.long_texts,
+        removal: options.removal,
         ids: IdMaker::default(),
         space: opened.room.map(|room| room as Arc<dyn Space>),
-        clock: builder.clock.clone(),
+        clock: options.clock.clone(),
     };
-    let limits = (builder.retention, builder.write_limit);
+    let limits = (options.retention, options.write_limit);
     let shared = Shared::new(db, last, context, journaling, limits, head, grounds);
-    Ok(Store::from_shared(shared, builder))
+    Ok(Store::from_shared(shared, options))
 }
 
 /// What would refuse a store. Its database is one that keeps what is written to it in memory.
 pub(super) fn look_through(
-    builder: &Builder,
+    options: &Options,
     db: &Database,
     medium: &Arc<Medium>,
     head: Option<&Head>,
@@ -123,7 +123,7 @@ pub(super) fn look_through(
     if Journaling::is_whole(&journal, totals_of(db)?.version)? {
         return Ok(());
     }
-    redo_in_memory(&journal, db, &Accepts { builder, meta: &meta, path: Some(path) })
+    redo_in_memory(&journal, db, &Accepts { options, meta: &meta, path: Some(path) })
 }
 
 /// The head and the image were made together, and stayed so.
@@ -141,7 +141,7 @@ fn check_head(head: Option<&Head>, meta: &Meta, pending: bool) -> Result<(), Ope
 
 /// What to do about a hole in the journal: it is an error, unless the caller has named it.
 struct Accepts<'a> {
-    builder: &'a Builder,
+    options: &'a Options,
     meta: &'a Meta,
     path: Option<&'a Path>,
 }
@@ -153,7 +153,7 @@ impl Accepts<'_> {
         let file = place.map_or(0, |place| place.id);
         let round = place.map_or(0, |place| place.round);
         let loss = JournalLoss { file, round, version, after: ChangeSeq(head) };
-        if self.builder.accepted_loss == Some(loss) {
+        if self.options.accepted_loss == Some(loss) {
             return Ok(());
         }
         let path = self.path.unwrap_or(Path::new("the backend")).to_owned();
@@ -185,11 +185,11 @@ fn extended(given: &Lifecycle, recorded: &Lifecycle) -> Result<(Lifecycle, Vec<S
 /// States that the given lifecycle lacks do not matter while nobody is in them.
 fn check_unused(
     db: &Database,
-    builder: &Builder,
+    options: &Options,
     recorded: &Lifecycle,
     lacking: &[State],
 ) -> Result<(), OpenError> {
-    let Some(given) = builder.lifecycle.as_ref().filter(|_| !lacking.is_empty()) else { return Ok(()) };
+    let Some(given) = options.lifecycle.as_ref().filter(|_| !lacking.is_empty()) else { return Ok(()) };
     let totals = totals_of(db)?;
     let count = |state: &State| recorded.code(state.as_str()).map_or(0, |code| totals.count(code));
     match lacking.iter().find(|state| count(state) > 0) {

@@ -10,12 +10,12 @@ use redb::{Database, ReadableDatabase};
 use super::errors::{in_use, io_error, open_redb};
 use super::meta::{draw, draw_incarnation, has_store};
 use super::{dangling, look, open};
-use crate::builder::Builder;
 use crate::codec::{JournalPlace, Meta, Totals};
 use crate::error::{OpenError, StorageError};
 use crate::execution::Labels;
 use crate::file::{self, Folder, Head, Image, Kind, Medium, Target};
 use crate::handle::let_go;
+use crate::options::Options;
 use crate::schema::FORMAT;
 use crate::seal::Seal;
 use crate::store::Store;
@@ -25,33 +25,33 @@ use crate::tables::{Live, Tables, shield};
 const PIECE: usize = 64 * 1024;
 
 /// Makes a store in a new file, and opens it.
-pub(crate) fn create(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
+pub(crate) fn create(options: &Options, path: &Path) -> Result<Store, OpenError> {
     let exists = || OpenError::AlreadyExists { path: path.to_owned() };
     if fs::symlink_metadata(path).is_ok() {
         return Err(dangling(path).unwrap_or_else(exists));
     }
-    let target = Target { mode: builder.mode, owner: builder.owner };
-    let made = file::create(path, target, |file| fill(builder, file, path).map_err(Failure::Store));
+    let target = Target { mode: options.mode, owner: options.owner };
+    let made = file::create(path, target, |file| fill(options, file, path).map_err(Failure::Store));
     made.map_err(|failure| match failure {
         Failure::Store(error) => error,
         Failure::Io(error) if error.kind() == io::ErrorKind::AlreadyExists => exists(),
         Failure::Io(error) => io_error(path)(error),
     })?;
     Folder::of(path).and_then(|folder| folder.sync()).map_err(io_error(path))?;
-    open(builder, path)
+    open(options, path)
 }
 
 /// Opens the store in a file, and first makes one if there is none: no file, an empty one, or one whose making a crash ended.
-pub(crate) fn open_or_create(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
-    match open(builder, path) {
-        Err(OpenError::NotFound { .. }) => match create(builder, path) {
+pub(crate) fn open_or_create(options: &Options, path: &Path) -> Result<Store, OpenError> {
+    match open(options, path) {
+        Err(OpenError::NotFound { .. }) => match create(options, path) {
             // Somebody else was faster.
-            Err(OpenError::AlreadyExists { .. }) => open(builder, path),
+            Err(OpenError::AlreadyExists { .. }) => open(options, path),
             created => created,
         },
         Err(OpenError::Empty { .. }) => {
-            fill_in_place(builder, path)?;
-            open(builder, path)
+            fill_in_place(options, path)?;
+            open(options, path)
         }
         opened => opened,
     }
@@ -71,7 +71,7 @@ impl From<io::Error> for Failure {
 
 /// Makes a store in a file that exists and is empty: its mode, owner, links and mounts stay. Until it is done, the file says
 /// that it is unfinished. (Without a journal it does not, and what a crash leaves of it has to be removed by hand.)
-fn fill_in_place(builder: &Builder, path: &Path) -> Result<(), OpenError> {
+fn fill_in_place(options: &Options, path: &Path) -> Result<(), OpenError> {
     let (file, _) = look(path, OpenOptions::new().read(true).write(true))?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => return Err(in_use(path)),
@@ -84,28 +84,28 @@ fn fill_in_place(builder: &Builder, path: &Path) -> Result<(), OpenError> {
         return Ok(());
     }
     file.set_len(0).map_err(io_error(path))?;
-    fill(builder, file, path)
+    fill(options, file, path)
 }
 
 /// Makes a store in a file that is empty and nobody else's.
-fn fill(builder: &Builder, file: File, path: &Path) -> Result<(), OpenError> {
+fn fill(options: &Options, file: File, path: &Path) -> Result<(), OpenError> {
     let medium = Medium::file(file, false).map_err(io_error(path))?;
-    make_on(builder, &medium, path)?;
-    if builder.needs_lock && !medium.is_locked() {
+    make_on(options, &medium, path)?;
+    if options.needs_lock && !medium.is_locked() {
         return Err(OpenError::NoLocks { path: path.to_owned() });
     }
     Ok(())
 }
 
 /// Makes a store on a medium that is empty.
-pub(super) fn make_on(builder: &Builder, medium: &Arc<Medium>, path: &Path) -> Result<(), OpenError> {
-    let head = builder.journal.then(|| Head::new(draw(), builder.journal_size));
+pub(super) fn make_on(options: &Options, medium: &Arc<Medium>, path: &Path) -> Result<(), OpenError> {
+    let head = options.journal.then(|| Head::new(draw(), options.journal_size));
     if let Some(head) = &head {
         reserve(medium, head).map_err(io_error(path))?;
     }
     let offset = head.map_or(0, |head| head.image);
-    let db = open_redb(path, builder.cache_size, Image::kept(medium.clone(), offset))?;
-    initialise(&db, builder, head.as_ref())?;
+    let db = open_redb(path, options.cache_size, Image::kept(medium.clone(), offset))?;
+    initialise(&db, options, head.as_ref())?;
     let_go(db)?;
     finish(medium, head.as_ref()).map_err(io_error(path))
 }
@@ -139,15 +139,15 @@ fn finish(medium: &Medium, head: Option<&Head>) -> io::Result<()> {
 }
 
 /// Makes an empty store in a database that has none.
-pub(super) fn initialise_if_new(db: &Database, builder: &Builder) -> Result<(), OpenError> {
+pub(super) fn initialise_if_new(db: &Database, options: &Options) -> Result<(), OpenError> {
     if has_store(&shield(|| db.begin_read())?)? {
         return Ok(());
     }
-    initialise(db, builder, None)
+    initialise(db, options, None)
 }
 
 /// Makes an empty store in a database, in one transaction.
-fn initialise(db: &Database, builder: &Builder, head: Option<&Head>) -> Result<(), OpenError> {
+fn initialise(db: &Database, options: &Options, head: Option<&Head>) -> Result<(), OpenError> {
     let txn = shield(|| db.begin_write())?;
     {
         let mut tables = Tables::new(Live::here(&txn));
@@ -158,11 +158,11 @@ fn initialise(db: &Database, builder: &Builder, head: Option<&Head>) -> Result<(
             store_id,
             incarnation: draw_incarnation(),
             journal: head.map(|head| JournalPlace { id: head.id, image: head.image, round: 0, open: false }),
-            lifecycle: builder.lifecycle.clone().unwrap_or_default(),
-            sealed: builder.tamper_evident,
+            lifecycle: options.lifecycle.clone().unwrap_or_default(),
+            sealed: options.tamper_evident,
             extras: Labels::new(),
         })?;
-        let seal = builder.tamper_evident.then(|| Seal::new(store_id));
+        let seal = options.tamper_evident.then(|| Seal::new(store_id));
         tables.put_totals(&Totals { seal, ..Totals::default() })?;
     }
     Ok(shield(|| Ok::<_, StorageError>(txn.commit()?))?)

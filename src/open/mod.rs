@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use redb::{Database, StorageBackend};
 
-use crate::builder::Builder;
 use crate::error::{OpenError, StorageError};
 use crate::file::{Folder, Head, Image, Kind, Medium, Overlay, Room};
 use crate::grounds::Grounds;
 use crate::handle::let_go;
+use crate::options::Options;
 use crate::schema::FORMAT;
 use crate::store::Store;
 use crate::tables::shield;
@@ -29,15 +29,15 @@ pub(crate) use make::{create, open_or_create};
 pub(crate) use read_only::open_read_only;
 
 /// Opens the store in a file.
-pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
+pub(crate) fn open(options: &Options, path: &Path) -> Result<Store, OpenError> {
     let (file, kind) = look(path, OpenOptions::new().read(true).write(true))?;
     let head = head_of(kind, path)?;
     let probe = file.try_clone().map_err(io_error(path))?;
-    let medium = Medium::file(file, builder.needs_lock).map_err(io_error(path))?;
+    let medium = Medium::file(file, options.needs_lock).map_err(io_error(path))?;
     let offset = head.map_or(0, |head| head.image);
     let closed = has_image(&medium, offset).map_err(|error| no_image(error, path))?;
     let open = |storage: Image| {
-        open_redb(path, builder.cache_size, storage).map_err(|error| match medium.refused_for_locks() {
+        open_redb(path, options.cache_size, storage).map_err(|error| match medium.refused_for_locks() {
             true => OpenError::NoLocks { path: path.to_owned() },
             false => error,
         })
@@ -45,38 +45,38 @@ pub(crate) fn open(builder: &Builder, path: &Path) -> Result<Store, OpenError> {
     if head.is_none() || !closed {
         // A stranger's file, one of a newer format, or one whose journal is damaged must be known before anything is
         // written to it.
-        peek(builder, &medium, head.as_ref(), path)?;
+        peek(options, &medium, head.as_ref(), path)?;
     }
-    let room = Room::new(medium.clone(), offset, Some(probe), builder.reserve);
+    let room = Room::new(medium.clone(), offset, Some(probe), options.reserve);
     let db = open(Image::new(room.clone()))?;
     let folder = Folder::of(path).map_err(io_error(path))?;
     let opened = Opened { db: Arc::new(db), path: Some(path), head, room: Some(room) };
     let grounds = Grounds::new(Some(folder), Some(path.to_owned()), false);
-    assemble(builder, opened, grounds, |meta| Ok(head.map(|head| journal_of(&medium, &head, meta))))
+    assemble(options, opened, grounds, |meta| Ok(head.map(|head| journal_of(&medium, &head, meta))))
 }
 
 /// Looks into a file under its lock, with whatever redb writes kept in memory: for what would refuse it.
-fn peek(builder: &Builder, medium: &Arc<Medium>, head: Option<&Head>, path: &Path) -> Result<(), OpenError> {
+fn peek(options: &Options, medium: &Arc<Medium>, head: Option<&Head>, path: &Path) -> Result<(), OpenError> {
     let offset = head.map_or(0, |head| head.image);
     let storage = Overlay::new(Image::kept(medium.clone(), offset)).map_err(io_error(path))?;
     let db = match open_redb(path, 1024 * 1024, storage) {
         Err(_) if medium.refused_for_locks() => return Err(OpenError::NoLocks { path: path.to_owned() }),
         db => db?,
     };
-    let found = look_through(builder, &db, medium, head, path);
+    let found = look_through(options, &db, medium, head, path);
     let_go(db)?;
     found
 }
 
 /// Makes a file as small as it can be.
-pub(crate) fn compact(builder: &Builder, path: &Path) -> Result<bool, OpenError> {
+pub(crate) fn compact(options: &Options, path: &Path) -> Result<bool, OpenError> {
     // So that nothing is left to be done again, and what is no store is refused.
-    drop(open(builder, path)?);
+    drop(open(options, path)?);
     let (file, kind) = look(path, OpenOptions::new().read(true).write(true))?;
     let offset = head_of(kind, path)?.map_or(0, |head| head.image);
-    let medium = Medium::file(file, builder.needs_lock).map_err(io_error(path))?;
+    let medium = Medium::file(file, options.needs_lock).map_err(io_error(path))?;
     has_image(&medium, offset).map_err(|error| no_image(error, path))?;
-    let mut db = open_redb(path, builder.cache_size, Image::new(Room::new(medium, offset, None, 0)))?;
+    let mut db = open_redb(path, options.cache_size, Image::new(Room::new(medium, offset, None, 0)))?;
     let mut gained = false;
     while shield(|| db.compact().map_err(redb::Error::from))? {
         gained = true;
@@ -86,41 +86,41 @@ pub(crate) fn compact(builder: &Builder, path: &Path) -> Result<bool, OpenError>
 }
 
 /// A store on the caller's own storage, as a redb database alone.
-pub(crate) fn on_backend(builder: &Builder, backend: impl StorageBackend) -> Result<Store, OpenError> {
+pub(crate) fn on_backend(options: &Options, backend: impl StorageBackend) -> Result<Store, OpenError> {
     let place = Path::new("the backend");
     let room = Room::new(Medium::foreign(Box::new(backend)), 0, None, 0);
-    let db = open_redb(place, builder.cache_size, Image::new(room.clone()))?;
-    make::initialise_if_new(&db, builder)?;
+    let db = open_redb(place, options.cache_size, Image::new(room.clone()))?;
+    make::initialise_if_new(&db, options)?;
     let opened = Opened { db: Arc::new(db), path: None, head: None, room: Some(room) };
-    assemble(builder, opened, Grounds::new(None, None, false), |_| Ok(None))
+    assemble(options, opened, Grounds::new(None, None, false), |_| Ok(None))
 }
 
 /// A store on the caller's own storage, laid out as a file is.
 pub(crate) fn on_backend_as_file(
-    builder: &Builder,
+    options: &Options,
     backend: impl StorageBackend,
 ) -> Result<Store, OpenError> {
     let place = Path::new("the backend");
     let medium = Medium::foreign(Box::new(backend));
     if medium.len().map_err(io_error(place))? == 0 {
-        make::make_on(builder, &medium, place)?;
+        make::make_on(options, &medium, place)?;
     }
     let head = head_of(kind_of(&medium).map_err(io_error(place))?, place)?;
     let offset = head.map_or(0, |head| head.image);
     has_image(&medium, offset).map_err(|error| no_image(error, place))?;
     let room = Room::new(medium.clone(), offset, None, 0);
-    let db = open_redb(place, builder.cache_size, Image::new(room.clone()))?;
+    let db = open_redb(place, options.cache_size, Image::new(room.clone()))?;
     let opened = Opened { db: Arc::new(db), path: None, head, room: Some(room) };
-    assemble(builder, opened, Grounds::new(None, None, false), |meta| {
+    assemble(options, opened, Grounds::new(None, None, false), |meta| {
         Ok(head.map(|head| journal_of(&medium, &head, meta)))
     })
 }
 
 /// A store in a database that the caller opened.
-pub(crate) fn attach(builder: &Builder, db: Arc<Database>) -> Result<Store, OpenError> {
-    make::initialise_if_new(&db, builder)?;
+pub(crate) fn attach(options: &Options, db: Arc<Database>) -> Result<Store, OpenError> {
+    make::initialise_if_new(&db, options)?;
     let opened = Opened { db, path: None, head: None, room: None };
-    assemble(builder, opened, Grounds::new(None, None, false), |_| Ok(None))
+    assemble(options, opened, Grounds::new(None, None, false), |_| Ok(None))
 }
 
 /// Opens a file and tells what it is.
