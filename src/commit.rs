@@ -100,7 +100,7 @@ fn refuse(txn: WriteTransaction, reason: StorageError) -> Result<(), CommitError
 fn not_refused(error: CommitError) -> CommitError {
     match error {
         CommitError::Unknown(StorageError::OutOfSpace { .. }) => {
-            let full = redb::Error::Io(std::io::ErrorKind::StorageFull.into());
+            let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
             CommitError::Unknown(StorageError::Database(Arc::new(full)))
         }
         other => other,

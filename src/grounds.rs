@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::StorageError;
 use crate::file::Folder;
@@ -47,7 +47,7 @@ impl Grounds {
         }
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = &*folder {
-            held.sync().map_err(|error| StorageError::Database(redb::Error::Io(error).into()))?;
+            held.sync().map_err(|error| StorageError::Database(Arc::new(error)))?;
         }
         // Let go of: a held folder would keep its file system from being unmounted.
         *folder = None;

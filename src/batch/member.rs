@@ -20,7 +20,7 @@ impl From<Error> for Failure {
             Error::Batch(error) => return Self::Batch(error),
             Error::Commit(error) => return Self::Commit(error),
             Error::Storage(error) | Error::Write(WriteError::Storage(error)) => error,
-            other => StorageError::Database(Arc::new(redb::Error::Corrupted(other.to_string()))),
+            other => StorageError::Database(Arc::new(other)),
         };
         Self::Commit(CommitError::RolledBack(error))
     }

@@ -6,7 +6,6 @@
 mod commit;
 mod open;
 mod read;
-mod redb;
 mod storage;
 mod watch;
 mod write;

@@ -11,9 +11,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// The database under the store failed.
+    /// The database under the store failed. The cause of a store in a file is an error of redb's (`redb::Error`), to be had by `downcast_ref`.
     #[error("the database failed: {0}")]
-    Database(#[source] Arc<redb::Error>),
+    Database(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The journal in the store's file could not be read or written.
     #[error("the journal failed: {0}")]
     Journal(#[source] Arc<std::io::Error>),

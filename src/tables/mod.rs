@@ -11,6 +11,7 @@ mod completed;
 mod doomed;
 mod events;
 mod executions;
+mod failures;
 mod ids;
 mod index;
 mod labels;

@@ -556,7 +556,7 @@ impl Drop for Writer<'_> {
 pub(crate) fn in_use(error: ReadError) -> WriteError {
     match &error {
         ReadError::Storage(StorageError::Database(cause))
-            if matches!(**cause, redb::Error::TableAlreadyOpen(..)) =>
+            if matches!(cause.downcast_ref(), Some(redb::Error::TableAlreadyOpen(..))) =>
         {
             WriteError::WriterInUse
         }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::StorageError;
-use super::storage::is_full;
+use crate::error::{StorageError, is_full};
 
 macro_rules! storage_from_redb {
     ($($error:ty),+) => {$(
