@@ -27,7 +27,9 @@ use crate::tables::damaged;
 use crate::time::Timestamp;
 use crate::visits::Visits;
 
-use crate::reader::lookup::{code_of, find, in_states, inclusive, indexed, join, load, payload_version};
+use crate::reader::lookup::{
+    code_of, event_rows, find, in_states, inclusive, indexed, join, load, payload_version,
+};
 use crate::reader::{List, View};
 
 /// Reading, the same in a [`ReadTxn`](crate::ReadTxn), which sees one state of the store, and in a
@@ -381,13 +383,10 @@ pub trait Readable: View {
         range: impl RangeBounds<EventSeq>,
     ) -> Result<List<'_, Event>, ReadError> {
         let seqs = inclusive(range.start_bound().map(|seq| seq.0), range.end_bound().map(|seq| seq.0));
-        let number = self.tables().number(id.as_ref())?;
-        let (Some(number), Some(seqs)) = (number, seqs) else {
-            return Ok(List::empty());
-        };
-        let before_first = seqs.start() - 1;
-        let rows = self.tables().event_rows(number, seqs)?;
-        Ok(List::new(Gapless::new(rows, Tag::Events, Some(before_first), None)))
+        match (self.tables().number(id.as_ref())?, seqs) {
+            (Some(number), Some(seqs)) => event_rows(self, number, seqs),
+            _ => Ok(List::empty()),
+        }
     }
 
     /// The entries of the change log with sequence numbers in a range, in order; `rev()` gives the last

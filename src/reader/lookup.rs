@@ -5,10 +5,11 @@ use std::ops::{Bound, RangeInclusive};
 use super::list::List;
 use super::view::View;
 use crate::error::{Damage, ReadError};
+use crate::event::Event;
 use crate::execution::{Execution, Header};
 use crate::json::Json;
 use crate::schema::Tag;
-use crate::sequence::Merged;
+use crate::sequence::{Gapless, Merged};
 use crate::tables::{Found, damaged};
 
 /// The record of an id, checked to be of that id.
@@ -77,6 +78,17 @@ pub(crate) fn payload_version<V: View + ?Sized>(
 pub(crate) fn indexed<V: View + ?Sized>(view: &V, number: u64, index: Tag) -> Result<Found, ReadError> {
     let found = view.tables().execution(number, &view.context().lifecycle)?;
     found.ok_or_else(|| damaged(index, &number.to_be_bytes(), "the execution of the row is missing").into())
+}
+
+/// The events of an execution in a range, each the one after the one before.
+pub(crate) fn event_rows<V: View + ?Sized>(
+    view: &V,
+    number: u64,
+    seqs: RangeInclusive<u64>,
+) -> Result<List<'_, Event>, ReadError> {
+    let before_first = seqs.start().saturating_sub(1);
+    let rows = view.tables().event_rows(number, seqs)?;
+    Ok(List::new(Gapless::new(rows, Tag::Events, Some(before_first), None)))
 }
 
 pub(crate) fn code_of<V: View + ?Sized>(view: &V, state: &str) -> Result<u8, ReadError> {

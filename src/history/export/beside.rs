@@ -12,7 +12,6 @@ use crate::execution::Header;
 use crate::json::{Count, Json, one_line};
 use crate::output::OutputCap;
 use crate::progress::Node;
-use crate::readable::Readable;
 use crate::reader::View;
 use crate::text::Text;
 use crate::time::Timestamp;
@@ -71,7 +70,7 @@ pub(super) fn write<V: View>(
     list("attachments", rows, lines, |(found, _), lines| attachment(view, id, &found, lines))?;
     let rows = view.tables().output_rows(number).map_err(ReadError::from)?;
     list("outputs", rows, lines, |row, lines| output(view, &row, lines))?;
-    list("nodes", view.nodes(id)?, lines, |found, lines| node(&found, lines))?;
+    list("nodes", view.tables().node_rows(number)?, lines, |found, lines| node(&found, lines))?;
     match view.tables().visits(number) {
         Ok(None) => {}
         Ok(Some(visits)) => {

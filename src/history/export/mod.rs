@@ -13,7 +13,7 @@ use crate::error::{Damage, Error, ReadError};
 use crate::execution::{Header, Labels};
 use crate::json::{Count, Json, one_line};
 use crate::query::Query;
-use crate::readable::Readable;
+use crate::reader::lookup::event_rows;
 use crate::reader::{List, View, load};
 use crate::seal;
 use crate::tables::Found;
@@ -139,7 +139,7 @@ fn execution<V: View>(view: &V, found: Found, lines: &mut Lines<'_>) -> Result<(
     }
     lines.raw(",\"events\":[")?;
     let mut list = Commas::default();
-    for event in view.events(header.id.as_str(), ..)? {
+    for event in event_rows(view, number, 1..=u64::MAX)? {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
