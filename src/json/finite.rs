@@ -12,7 +12,7 @@ pub(super) fn to_text(value: &(impl Serialize + ?Sized)) -> Result<String, serde
 }
 
 /// A serializer, the writer of a list or an object, or a value in it.
-struct Finite<T>(T);
+pub(super) struct Finite<T>(T);
 
 impl<T: Serialize + ?Sized> Serialize for Finite<&T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

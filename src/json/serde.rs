@@ -9,6 +9,7 @@ use serde::ser::{Error as _, SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::finite::Finite;
 use super::scan::Nodes;
 use super::{Json, quoted, unquoted};
 
@@ -34,7 +35,8 @@ impl Serialize for Json {
 /// which take text for a member of an odd name.
 fn writes_text<S>() -> bool {
     let name = type_name::<S>();
-    let name = name.strip_prefix("execstore::json::finite::Finite<").unwrap_or(name);
+    let ours = type_name::<Finite<()>>().trim_end_matches("()>");
+    let name = name.strip_prefix(ours).unwrap_or(name);
     name.trim_start_matches("&mut ").starts_with("serde_json::")
 }
 
