@@ -5,23 +5,23 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::codec::{BulkKind, BulkPlace};
-use crate::error::{Error, InputError, ReadError, WriteError};
-use crate::event::NewEvent;
-use crate::execution::{Header, Update};
-use crate::expect::Expect;
-use crate::fingerprint::Fingerprint;
+use crate::engine::shared::Shared;
+use crate::format::{BulkKind, BulkPlace};
 use crate::history::rows;
-use crate::id::ExecutionId;
-use crate::limits::check_name;
-use crate::pace::Pace;
-use crate::query::{Cursor, OrderBy, Place, Query};
-use crate::reader::View;
-use crate::shared::Shared;
-use crate::tables::Found;
-use crate::time::{Timestamp, at_the_earliest};
+use crate::model::error::{Error, InputError, ReadError, WriteError};
+use crate::model::event::NewEvent;
+use crate::model::execution::{Header, Update};
+use crate::model::expect::Expect;
+use crate::model::fingerprint::Fingerprint;
+use crate::model::id::ExecutionId;
+use crate::model::limits::check_name;
+use crate::model::query::{Cursor, OrderBy, Place, Query};
+use crate::model::time::{Timestamp, at_the_earliest};
+use crate::read::View;
+use crate::storage::Found;
+use crate::txn::pace::Pace;
 use crate::txn::{ReadTxn, WriteTxn};
-use crate::writer::Writer;
+use crate::write::Writer;
 
 /// Executions of one transaction by default. Measured: larger ones are hardly faster, and others wait longer.
 const BATCH: usize = 500;

@@ -3,34 +3,34 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
 
-use crate::attachment::{Attachment, Usage};
-use crate::beside::{self, AttachmentReader};
-use crate::bookmark::{Bookmark, within};
-use crate::change::{Change, ChangeKind};
-use crate::codec::job_prefix;
-use crate::error::{Error, ReadError};
-use crate::event::Event;
-use crate::execution::{Execution, Header};
+use crate::format::job_prefix;
+use crate::format::schema::Tag;
 use crate::history::{self, Durations, LabelCount, Matches, NamespaceCount, Trace, Tree};
-use crate::id::{ChangeSeq, EventSeq, StoreIncarnation};
-use crate::identity::Identity;
-use crate::json::Json;
-use crate::lifecycle::{Phase, State};
-use crate::limits::{MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_NAME, check_len};
-use crate::output::{Output, OutputPart};
-use crate::progress::{Node, Progress};
-use crate::query::{Page, Plan, Query};
-use crate::schema::Tag;
-use crate::seal::ChainHead;
-use crate::sequence::Gapless;
-use crate::tables::damaged;
-use crate::time::Timestamp;
-use crate::visits::Visits;
+use crate::model::attachment::{Attachment, Usage};
+use crate::model::bookmark::{Bookmark, within};
+use crate::model::change::{Change, ChangeKind};
+use crate::model::error::{Error, ReadError};
+use crate::model::event::Event;
+use crate::model::execution::{Execution, Header};
+use crate::model::id::{ChangeSeq, EventSeq, StoreIncarnation};
+use crate::model::identity::Identity;
+use crate::model::json::Json;
+use crate::model::lifecycle::{Phase, State};
+use crate::model::limits::{MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_NAME, check_len};
+use crate::model::output::{Output, OutputPart};
+use crate::model::progress::{Node, Progress};
+use crate::model::query::{Page, Plan, Query};
+use crate::model::seal::ChainHead;
+use crate::model::time::Timestamp;
+use crate::model::visits::Visits;
+use crate::read::beside::{self, AttachmentReader};
+use crate::read::sequence::Gapless;
+use crate::storage::damaged;
 
-use crate::reader::lookup::{
+use crate::read::lookup::{
     code_of, event_rows, find, in_states, inclusive, indexed, join, load, payload_version,
 };
-use crate::reader::{List, View};
+use crate::read::{List, View};
 
 /// Reading, the same in a [`ReadTxn`](crate::ReadTxn), which sees one state of the store, and in a
 /// [`Writer`](crate::Writer), which sees its transaction's own writes.
@@ -454,7 +454,7 @@ pub trait Readable: View {
     /// hold the same. Every operation changes it, and so does the removal of what a large deletion left: let
     /// [`Store::maintain`](crate::Store::maintain) end that before it is noted. Constant time.
     fn fingerprint(&self) -> Result<Option<[u8; 32]>, ReadError> {
-        Ok(crate::codec::fingerprint(&self.totals()?))
+        Ok(crate::format::fingerprint(&self.totals()?))
     }
 
     /// The place of the chain before the oldest entry that the log still has; `None` for a store that is not tamper-evident.

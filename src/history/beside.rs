@@ -1,12 +1,12 @@
 //! What lies beside the executions that a query finds: the size of their attachments, their visits.
 
 use super::{Matches, limited};
-use crate::attachment::Usage;
-use crate::error::ReadError;
-use crate::execution::Header;
-use crate::query::Query;
-use crate::reader::View;
-use crate::time::Timestamp;
+use crate::model::attachment::Usage;
+use crate::model::error::ReadError;
+use crate::model::execution::Header;
+use crate::model::query::Query;
+use crate::model::time::Timestamp;
+use crate::read::View;
 
 /// What the attachments take of all executions that a query finds.
 pub(crate) fn usage<V: View + ?Sized>(view: &V, query: &Query) -> Result<Usage, ReadError> {

@@ -14,13 +14,13 @@ mod way;
 
 use std::sync::Arc;
 
-use crate::codec::LinkKind;
-use crate::error::{InputError, ReadError};
-use crate::execution::{Execution, Header};
-use crate::limits::{MAX_PAGE, check_size};
-use crate::query::{Access, Cursor, OrderBy, Page, Place, Plan, Query};
-use crate::reader::{View, load};
-use crate::tables::Found;
+use crate::format::LinkKind;
+use crate::model::error::{InputError, ReadError};
+use crate::model::execution::{Execution, Header};
+use crate::model::limits::{MAX_PAGE, check_size};
+use crate::model::query::{Access, Cursor, OrderBy, Page, Place, Plan, Query};
+use crate::read::{View, load};
+use crate::storage::Found;
 
 pub use lineage::{Trace, Tree};
 pub use statistics::{Durations, LabelCount, NamespaceCount, TableSize};

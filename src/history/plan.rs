@@ -6,9 +6,9 @@ use super::candidates::numbers;
 use super::sorted::piece;
 use super::statistics::in_namespace;
 use super::way::{LabelList, Way};
-use crate::error::ReadError;
-use crate::query::{Access, LabelIs, OrderBy, Plan, Query};
-use crate::reader::View;
+use crate::model::error::ReadError;
+use crate::model::query::{Access, LabelIs, OrderBy, Plan, Query};
+use crate::read::View;
 
 /// How far the rows of a way are counted that has no counter. Measured: about 25 µs.
 pub(super) const COUNTED: u64 = 256;
@@ -173,7 +173,7 @@ pub(super) fn label_lists<V: View + ?Sized>(
     let lifecycle = &view.context().lifecycle;
     let codes = query.state_codes(lifecycle);
     let mut lists: Vec<LabelList> = Vec::new();
-    let mut add = |value: &crate::text::Text, counts: &[u64]| {
+    let mut add = |value: &crate::model::text::Text, counts: &[u64]| {
         let first = lists.len();
         for (code, rows) in (0u8..).zip(counts.iter().copied()).filter(|(_, rows)| *rows > 0) {
             let group = lifecycle.group(code);

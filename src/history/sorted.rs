@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::candidates::candidates;
 use super::way::Way;
 use super::{Row, place_of};
-use crate::error::{Damage, ReadError};
-use crate::query::{OrderBy, Place, Query};
-use crate::reader::View;
-use crate::tables::Pick;
+use crate::model::error::{Damage, ReadError};
+use crate::model::query::{OrderBy, Place, Query};
+use crate::read::View;
+use crate::storage::Pick;
 
 /// The most places that are held at once. A list that is longer looks at all candidates again for the next
 /// piece.

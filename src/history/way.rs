@@ -1,7 +1,7 @@
 //! The way to the candidates of a query.
 
-use crate::query::Plan;
-use crate::text::Text;
+use crate::model::query::Plan;
+use crate::model::text::Text;
 
 /// A plan with what its making has found.
 pub(super) struct Way {

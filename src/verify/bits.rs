@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::codec::{Lasts, block_of};
+use crate::format::{Lasts, block_of};
 
 /// A set of numbers, a bit for each.
 #[derive(Default)]

@@ -7,13 +7,13 @@ use super::bits::Bits;
 use super::indexed::Indexed;
 use super::sums::{Group, Sums};
 use super::waiting::Waiting;
-use crate::codec::{Totals, decode_number};
-use crate::error::{ReadError, StorageError};
-use crate::hash::{Sum, row_hash};
-use crate::lifecycle::Lifecycle;
-use crate::reader::View;
-use crate::schema::Tag;
-use crate::tables::{Pick, Source, Tables, damaged};
+use crate::format::schema::Tag;
+use crate::format::{Totals, decode_number};
+use crate::model::error::{ReadError, StorageError};
+use crate::model::hash::{Sum, row_hash};
+use crate::model::lifecycle::Lifecycle;
+use crate::read::View;
+use crate::storage::{Pick, Source, Tables, damaged};
 use crate::txn::ReadTxn;
 
 pub(super) struct Verifier<'a, S: Source> {

@@ -1,10 +1,10 @@
 //! What was deleted and still has rows: which rows those may be.
 
 use super::checks::{Verifier, hex};
-use crate::codec::{Doomed, decode_doomed};
-use crate::error::ReadError;
-use crate::schema::Tag;
-use crate::tables::Source;
+use crate::format::schema::Tag;
+use crate::format::{Doomed, decode_doomed};
+use crate::model::error::ReadError;
+use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn doomed(&mut self) -> Result<(), ReadError> {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::bits::Bits;
-use crate::codec::{Span, SpanKind, Totals, block_of};
-use crate::schema::Tag;
-use crate::time::Timestamp;
+use crate::format::schema::Tag;
+use crate::format::{Span, SpanKind, Totals, block_of};
+use crate::model::time::Timestamp;
 
 /// What the records say that the index tables must hold.
 pub(super) struct Indexed {

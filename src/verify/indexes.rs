@@ -5,15 +5,15 @@ use std::fmt::Debug;
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::codec::{
+use crate::format::schema::Tag;
+use crate::format::{
     LinkKind, Reason, Span, SpanKind, completed_row, decode_counts, decode_nothing, decode_number,
     decode_span, job_row, label_row, link_row, number_at_end, state_of, state_row,
 };
-use crate::error::{ReadError, StorageError};
-use crate::execution::Header;
-use crate::lifecycle::Lifecycle;
-use crate::schema::Tag;
-use crate::tables::Source;
+use crate::model::error::{ReadError, StorageError};
+use crate::model::execution::Header;
+use crate::model::lifecycle::Lifecycle;
+use crate::storage::Source;
 
 pub(super) const INDEXES: [Tag; 6] =
     [Tag::Jobs, Tag::States, Tag::Labels, Tag::Links, Tag::Completed, Tag::Settled];

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::checks::{Verifier, hex};
-use crate::codec::{BLOCK, Lasts, block_of, decode_lasts};
-use crate::error::ReadError;
-use crate::schema::Tag;
-use crate::tables::Source;
+use crate::format::schema::Tag;
+use crate::format::{BLOCK, Lasts, block_of, decode_lasts};
+use crate::model::error::ReadError;
+use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     /// Every last change in a full block is noted; and nothing else is but what was one when the last block was full.
