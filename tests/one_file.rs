@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use common::{TestStore, create};
 use contents::contents;
-use execstore::redb::Database;
+use execstore::redb::{Database, TableDefinition};
 use execstore::{Builder, Error, JournalLoss, OpenError, Readable, StorageError, Store};
 use image::{RECORDS, REGION, SECTOR, image_offset, written};
 
@@ -527,6 +527,27 @@ fn writing_to_a_store_that_is_read_only_says_so() {
     assert_eq!(contents(&writer), before);
     let error = Store::builder().open_read_only(&path).unwrap_err();
     assert!(matches!(error, OpenError::AlreadyOpen { .. }), "{error:?}");
+}
+
+#[test]
+fn a_write_past_a_read_only_store_is_an_error_and_no_silent_loss() {
+    let (bytes, before) = crashed(5);
+    for end in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        std::fs::write(&path, &bytes).unwrap();
+        let store = Store::builder().open_read_only(&path).unwrap();
+        let txn = store.database().begin_write().unwrap();
+        txn.open_table(TableDefinition::<u8, u8>::new("own")).unwrap().insert(1, 2).unwrap();
+        let error = txn.commit().unwrap_err();
+        assert!(error.to_string().contains("read-only"), "{error:?}");
+        match end {
+            true => store.close().unwrap(),
+            false => drop(store),
+        }
+        assert!(std::fs::read(&path).unwrap() == bytes, "it was written to");
+        assert_eq!(contents(&Store::builder().open_read_only(&path).unwrap()), before);
+    }
 }
 
 /// A write that was submitted is refused at once, or when it is waited for.

@@ -1,55 +1,13 @@
 //! The house rules, as tests: first lines, sizes, layers, and documents that must agree with the code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "common/imports.rs"]
+mod imports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Modules, lowest layer first. A module uses its own layer and those below.
-const LAYERS: &[&[&str]] = &[
-    &[
-        "attachment",
-        "bookmark",
-        "change",
-        "error",
-        "event",
-        "execution",
-        "expect",
-        "filter",
-        "fingerprint",
-        "id",
-        "identity",
-        "json",
-        "large",
-        "lifecycle",
-        "limits",
-        "loss",
-        "output",
-        "page",
-        "panics",
-        "progress",
-        "query",
-        "report",
-        "retention",
-        "sampling",
-        "seal",
-        "text",
-        "time",
-        "touch",
-        "visits",
-    ],
-    &["codec", "schema"],
-    &["context", "process", "tables", "waits"],
-    &["beside", "history", "packing", "reader", "redo", "sequence", "writer"],
-    &["background", "doorbell", "file", "grounds", "handle", "journal", "turn"],
-    &["journaling"],
-    &["shared"],
-    &["commit"],
-    &["pace", "sweep", "txn"],
-    &["batch", "bulk", "follow", "maintain", "tracker", "watch"],
-    &["consumer"],
-    &["threads"],
-    &["builder", "open", "status", "store", "verify"],
-];
+use imports::Imports;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -96,42 +54,50 @@ fn no_file_has_grown_into_a_god() {
     assert!(sizes[sizes.len() * 9 / 10] <= 500, "one file in ten has over 500 lines");
 }
 
+fn imports(folder: &str) -> Imports {
+    Imports::of(&root().join(folder), rust_files(folder))
+}
+
 #[test]
-fn imports_follow_the_layers() {
-    let layer = |module: &str| LAYERS.iter().position(|layer| layer.contains(&module));
-    for file in rust_files("src") {
-        let inside = file.strip_prefix(root().join("src")).unwrap();
-        let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
-        if module == "lib" {
-            continue;
-        }
-        let own = layer(module).unwrap_or_else(|| panic!("the module {module} has no layer"));
-        let text = fs::read_to_string(&file).unwrap();
-        for (number, line) in text.split("#[cfg(test)]").next().unwrap().lines().enumerate() {
-            if line.trim_start().starts_with("//") {
-                continue;
-            }
-            for used in line.split("crate::").skip(1) {
-                let used: String = used.chars().take_while(|c| c.is_ascii_lowercase()).collect();
-                let Some(below) = layer(&used) else { continue };
-                let place = format!("{}:{}", file.display(), number + 1);
-                assert!(below <= own, "{place}: {module} uses {used}, which is above it");
-            }
+fn no_file_knows_one_that_knows_it() {
+    for folder in ["src", "benches/scoreboard/src", "campaigns/powercut/src"] {
+        assert_eq!(imports(folder).circle_of_files(), None, "{folder}: a circle");
+    }
+}
+
+#[test]
+fn each_floor_knows_only_floors_below_it() {
+    let imports = imports("src");
+    assert_eq!(imports.circle_of_floors(), None, "a circle");
+    let folders =
+        fs::read_dir(root().join("src")).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir());
+    assert!(folders.count() <= 12);
+    // The document has them in an order in which each stands behind those that it knows.
+    let document = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let floors = imports.floors();
+    let place = |floor: &str| {
+        let found = document.find(&format!("\n| `{floor}` |"));
+        found.unwrap_or_else(|| panic!("docs/architecture.md does not list the floor {floor}"))
+    };
+    for (floor, known) in floors {
+        for below in known {
+            assert!(place(&below[0]) < place(&floor[0]), "{} is listed before {}", floor[0], below[0]);
         }
     }
 }
 
 #[test]
-fn values_and_codec_know_no_redb() {
-    let pure = LAYERS[0].iter().filter(|module| **module != "error").chain(&["codec"]);
-    for module in pure {
-        for file in rust_files("src") {
-            let inside = file.strip_prefix(root().join("src")).unwrap();
-            if !inside.starts_with(module) && inside != Path::new(&format!("{module}.rs")) {
-                continue;
-            }
+fn values_and_bytes_know_no_redb_and_no_clock() {
+    for floor in ["src/model", "src/format"] {
+        for file in rust_files(floor) {
             let text = fs::read_to_string(&file).unwrap();
-            assert!(!text.contains("redb::"), "{} knows redb", file.display());
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                for foreign in ["redb::", "std::fs", "std::net", "std::thread"] {
+                    let is_table = file.ends_with("format/schema.rs") && foreign == "redb::";
+                    assert!(is_table || !line.contains(foreign), "{}: {line}", file.display());
+                }
+            }
         }
     }
 }
@@ -139,7 +105,7 @@ fn values_and_codec_know_no_redb() {
 #[test]
 fn the_format_document_lists_the_tables_of_the_schema() {
     let document = fs::read_to_string(root().join("docs/format.md")).unwrap();
-    let schema = fs::read_to_string(root().join("src/schema.rs")).unwrap();
+    let schema = fs::read_to_string(root().join("src/format/schema.rs")).unwrap();
     let documented: Vec<(String, String)> = document
         .lines()
         .filter_map(|line| line.strip_prefix("| ")?.split_once(" | `execstore/"))
@@ -155,6 +121,22 @@ fn the_format_document_lists_the_tables_of_the_schema() {
     assert_eq!(defined.len(), 27);
 }
 
+/// Paths in the documents are those of files that are there: of the project, of `src`, or of `tests`.
+#[test]
+fn the_documents_name_files_that_exist() {
+    let mut named = 0;
+    for document in ["README.md", "docs/architecture.md", "docs/development.md", "docs/format.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let words = text.split('`').skip(1).step_by(2);
+        for word in words.filter(|word| word.ends_with(".rs") && !word.contains([' ', '*'])) {
+            named += 1;
+            let there = ["", "src", "tests"].iter().any(|folder| root().join(folder).join(word).is_file());
+            assert!(there, "{document} names {word}, which is not there");
+        }
+    }
+    assert!(named > 20, "{named} paths");
+}
+
 fn snake_case(name: &str) -> String {
     let mut text = String::new();
     for c in name.chars() {
@@ -164,22 +146,6 @@ fn snake_case(name: &str) -> String {
         text.extend(c.to_lowercase());
     }
     text
-}
-
-#[test]
-fn the_architecture_document_lists_the_layers() {
-    let document = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
-    let start = document.find("`id json").expect("the line of the layers");
-    let end = start + document[start..].find("\n\n").unwrap();
-    let listed: Vec<Vec<&str>> = document[start..end]
-        .split('<')
-        .map(|layer| {
-            let mut modules: Vec<&str> = layer.trim().trim_matches('`').split_whitespace().collect();
-            modules.sort_unstable();
-            modules
-        })
-        .collect();
-    assert_eq!(listed, LAYERS);
 }
 
 #[test]

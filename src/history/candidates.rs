@@ -3,18 +3,17 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::plan::Way;
 use super::spans::blocks;
+use super::way::Way;
 use super::{Row, Rows, Steps};
-use crate::codec::{LinkKind, SpanKind, job_prefix, label_prefix};
-use crate::error::ReadError;
-use crate::page::Place;
-use crate::query::{Access, Query};
-use crate::reader::sealed::View;
-use crate::schema::Tag;
-use crate::sequence::Merged;
-use crate::tables::{Pick, damaged};
-use crate::time::Timestamp;
+use crate::format::schema::Tag;
+use crate::format::{LinkKind, SpanKind, job_prefix, label_prefix};
+use crate::model::error::ReadError;
+use crate::model::query::{Access, Place, Query};
+use crate::model::time::Timestamp;
+use crate::read::View;
+use crate::read::sequence::Merged;
+use crate::storage::{Pick, damaged};
 
 pub(super) type Numbers<'r> = Box<dyn Iterator<Item = Result<u64, ReadError>> + 'r>;
 
@@ -49,7 +48,7 @@ pub(super) fn numbers<'r, V: View + ?Sized>(
         return Ok(Box::new(std::iter::empty()));
     }
     let tables = view.tables();
-    let text = |text: &Option<crate::text::Text>| text.clone().unwrap_or_default();
+    let text = |text: &Option<crate::model::text::Text>| text.clone().unwrap_or_default();
     let one = |tag, prefix: &[u8]| -> Result<Numbers<'r>, ReadError> {
         Ok(directed(tables.index_rows(tag, prefix, &range)?, query.newest_first))
     };
@@ -167,7 +166,7 @@ fn scan<'r, V: View + ?Sized>(
     }
     Ok(Box::new(ranges.into_iter().flat_map(move |range| -> Rows<'r> {
         let (keep, newest_first) = (query.clone(), query.newest_first);
-        let keep = move |header: &crate::execution::Header| keep.matches(header);
+        let keep = move |header: &crate::model::execution::Header| keep.matches(header);
         let rows = match view.tables().execution_rows_if(range, &view.context().lifecycle, keep, payload) {
             Ok(rows) => rows,
             Err(error) => return Box::new(std::iter::once(Row::error(error))),

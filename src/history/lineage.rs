@@ -4,15 +4,14 @@ use std::collections::{HashSet, VecDeque};
 
 use super::plan::ALL;
 use super::{Matches, executions};
-use crate::codec::LinkKind;
-use crate::error::ReadError;
-use crate::execution::{Execution, Header};
-use crate::id::ExecutionId;
-use crate::query::Query;
-use crate::reader::find;
-use crate::reader::sealed::View;
-use crate::schema::Tag;
-use crate::tables::damaged;
+use crate::format::LinkKind;
+use crate::format::schema::Tag;
+use crate::model::error::ReadError;
+use crate::model::execution::{Execution, Header};
+use crate::model::id::ExecutionId;
+use crate::model::query::Query;
+use crate::read::{View, find};
+use crate::storage::damaged;
 
 /// Those that have a link to an execution, oldest first.
 pub(crate) fn linked<'r, V: View + ?Sized>(

@@ -1,5 +1,6 @@
 //! Answering queries: a plan, candidates in the order that is asked for, pages of them, and counts.
 
+mod beside;
 mod candidates;
 mod export;
 mod lineage;
@@ -9,22 +10,22 @@ mod sorted;
 mod spans;
 mod statistics;
 mod tried;
+mod way;
 
 use std::sync::Arc;
 
-use crate::codec::LinkKind;
-use crate::error::{InputError, ReadError};
-use crate::execution::{Execution, Header};
-use crate::limits::{MAX_PAGE, check_size};
-use crate::page::{Cursor, Page, Place};
-use crate::query::{Access, OrderBy, Plan, Query};
-use crate::reader::load;
-use crate::reader::sealed::View;
-use crate::tables::Found;
+use crate::format::LinkKind;
+use crate::model::error::{InputError, ReadError};
+use crate::model::execution::{Execution, Header};
+use crate::model::limits::{MAX_PAGE, check_size};
+use crate::model::query::{Access, Cursor, OrderBy, Page, Place, Plan, Query};
+use crate::read::{View, load};
+use crate::storage::Found;
 
 pub use lineage::{Trace, Tree};
 pub use statistics::{Durations, LabelCount, NamespaceCount, TableSize};
 
+pub(crate) use beside::{unvisited, usage};
 pub(crate) use export::{export, export_changes};
 pub(crate) use lineage::{attempts, linked, trace, tree};
 pub(crate) use statistics::{durations, label_values, namespaces, table_sizes};

@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use super::spans::blocks;
 use super::{Row, Steps};
-use crate::codec::{BLOCK, Lasts, SpanKind, block_of};
-use crate::error::ReadError;
-use crate::page::Place;
-use crate::query::Query;
-use crate::reader::sealed::View;
-use crate::tables::Pick;
+use crate::format::{BLOCK, Lasts, SpanKind, block_of};
+use crate::model::error::ReadError;
+use crate::model::query::{Place, Query};
+use crate::read::View;
+use crate::storage::Pick;
 
 /// Changes and the numbers of their executions; `None` for what was looked at and is no last change.
 type Changed<'r> = Box<dyn Iterator<Item = Result<Option<(u64, u64)>, ReadError>> + 'r>;
@@ -136,7 +135,7 @@ fn directed<'r>(
 
 #[cfg(test)]
 mod tests {
-    use crate::tables::counted;
+    use crate::storage::counted;
     use crate::{ChangeSeq, Expect, NewExecution, OrderBy, Query, Readable, Store, Update};
 
     fn heartbeats(store: &Store, id: &str, many: u64) {

@@ -5,9 +5,10 @@ use std::ops::RangeInclusive;
 use super::candidates::numbers;
 use super::sorted::piece;
 use super::statistics::in_namespace;
-use crate::error::ReadError;
-use crate::query::{Access, LabelIs, OrderBy, Plan, Query};
-use crate::reader::sealed::View;
+use super::way::{LabelList, Way};
+use crate::model::error::ReadError;
+use crate::model::query::{Access, LabelIs, OrderBy, Plan, Query};
+use crate::read::View;
 
 /// How far the rows of a way are counted that has no counter. Measured: about 25 µs.
 pub(super) const COUNTED: u64 = 256;
@@ -15,13 +16,6 @@ pub(super) const COUNTED: u64 = 256;
 const MANY: u64 = 4_096;
 /// How many lists of numbers are merged at most: one for each value and group of states.
 const LISTS: usize = 64;
-
-/// A plan with what its making has found.
-pub(super) struct Way {
-    pub(super) plan: Plan,
-    /// Where the rows of its label lie.
-    pub(super) lists: Vec<LabelList>,
-}
 
 /// All numbers.
 pub(super) const ALL: RangeInclusive<u64> = 0..=u64::MAX;
@@ -170,15 +164,6 @@ fn with_label<V: View + ?Sized>(view: &V, query: &Query, label: &LabelIs) -> Res
     Ok(lists.map(|lists| lists.iter().map(|list| list.wanted).sum()))
 }
 
-/// The rows of one label in one group of states.
-pub(super) struct LabelList {
-    pub(super) value: crate::text::Text,
-    pub(super) group: u8,
-    rows: u64,
-    /// How many of them are in the states that are asked for. At least one.
-    wanted: u64,
-}
-
 /// Where the rows of a label lie, lists without any that is wanted left out; `None` if there are too many to be merged.
 pub(super) fn label_lists<V: View + ?Sized>(
     view: &V,
@@ -188,7 +173,7 @@ pub(super) fn label_lists<V: View + ?Sized>(
     let lifecycle = &view.context().lifecycle;
     let codes = query.state_codes(lifecycle);
     let mut lists: Vec<LabelList> = Vec::new();
-    let mut add = |value: &crate::text::Text, counts: &[u64]| {
+    let mut add = |value: &crate::model::text::Text, counts: &[u64]| {
         let first = lists.len();
         for (code, rows) in (0u8..).zip(counts.iter().copied()).filter(|(_, rows)| *rows > 0) {
             let group = lifecycle.group(code);

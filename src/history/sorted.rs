@@ -4,13 +4,12 @@ use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::candidates::candidates;
-use super::plan::Way;
+use super::way::Way;
 use super::{Row, place_of};
-use crate::error::{Damage, ReadError};
-use crate::page::Place;
-use crate::query::{OrderBy, Query};
-use crate::reader::sealed::View;
-use crate::tables::Pick;
+use crate::model::error::{Damage, ReadError};
+use crate::model::query::{OrderBy, Place, Query};
+use crate::read::View;
+use crate::storage::Pick;
 
 /// The most places that are held at once. A list that is longer looks at all candidates again for the next
 /// piece.

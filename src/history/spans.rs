@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use crate::codec::{BLOCK, Span, SpanKind, block_of};
-use crate::error::ReadError;
-use crate::query::Times;
-use crate::reader::sealed::View;
+use crate::format::{BLOCK, Span, SpanKind, block_of};
+use crate::model::error::ReadError;
+use crate::model::query::Times;
+use crate::read::View;
 
 /// The parts of a range of numbers whose blocks can hold one of the times, in order.
 ///

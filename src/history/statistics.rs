@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use super::limited;
-use crate::error::ReadError;
-use crate::execution::DEFAULT_NAMESPACE;
-use crate::lifecycle::State;
-use crate::query::Query;
-use crate::reader::List;
-use crate::reader::sealed::View;
-use crate::schema::Tag;
-use crate::tables::{Snapshot, Tables};
-use crate::text::Text;
+use crate::format::schema::Tag;
+use crate::model::error::ReadError;
+use crate::model::execution::DEFAULT_NAMESPACE;
+use crate::model::lifecycle::State;
+use crate::model::query::Query;
+use crate::model::text::Text;
+use crate::read::{List, View};
+use crate::storage::{Snapshot, Tables};
 
 /// How long executions took, from creation to completion: see
 /// [`Readable::durations`](crate::Readable::durations).

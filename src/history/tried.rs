@@ -8,13 +8,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::candidates::numbers;
-use super::plan::{ALL, COUNTED, Way, to_sort};
+use super::plan::{ALL, COUNTED, to_sort};
 use super::sorted::Sorted;
+use super::way::Way;
 use super::{Row, Steps, steps};
-use crate::error::{Damage, ReadError};
-use crate::page::Place;
-use crate::query::Query;
-use crate::reader::sealed::View;
+use crate::model::error::{Damage, ReadError};
+use crate::model::query::{Place, Query};
+use crate::read::View;
 
 pub(super) struct Tried<'r, V: ?Sized> {
     view: &'r V,
@@ -93,7 +93,7 @@ impl<V: View + ?Sized> Iterator for Tried<'_, V> {
 
 #[cfg(test)]
 mod tests {
-    use crate::tables::counted;
+    use crate::storage::counted;
     use crate::{Access, Builder, Expect, NewExecution, OrderBy, Query, Readable, Store, Update, Writer};
 
     const OLD: u64 = 4_200;

@@ -3,16 +3,16 @@
 use std::io::{Read, Seek};
 
 use super::Store;
-use crate::attachment::{Attachment, NewAttachment};
-use crate::error::{Error, WriteError};
-use crate::expect::Expect;
-use crate::follow::OutputFollower;
-use crate::output::{Output, OutputCap};
-use crate::progress::{Node, NodeUpdate};
-use crate::report::Reported;
-use crate::text::Text;
-use crate::tracker::VisitTracker;
-use crate::writer::{Appended, Writer};
+use crate::feed::follow::OutputFollower;
+use crate::feed::tracker::VisitTracker;
+use crate::model::attachment::{Attachment, NewAttachment};
+use crate::model::error::{Error, WriteError};
+use crate::model::expect::Expect;
+use crate::model::output::{Output, OutputCap};
+use crate::model::progress::{Node, NodeUpdate};
+use crate::model::report::Reported;
+use crate::model::text::Text;
+use crate::write::{Appended, Writer};
 
 /// How much of a source is held in memory before the transaction begins.
 const IN_MEMORY: usize = 1024 * 1024;

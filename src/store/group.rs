@@ -1,13 +1,13 @@
 //! Writing through the group commit.
 
 use super::Store;
-use crate::batch::{Pending, WhenFull};
-use crate::error::Error;
-use crate::event::NewEvent;
-use crate::execution::{Execution, NewExecution, Update};
-use crate::expect::Expect;
-use crate::report::Reported;
-use crate::writer::Writer;
+use crate::group_commit::{Pending, WhenFull};
+use crate::model::error::Error;
+use crate::model::event::NewEvent;
+use crate::model::execution::{Execution, NewExecution, Update};
+use crate::model::expect::Expect;
+use crate::model::report::Reported;
+use crate::write::Writer;
 
 /// # The group commit
 ///

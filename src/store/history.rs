@@ -2,9 +2,9 @@
 
 use super::Store;
 use crate::bulk::Bulk;
-use crate::error::Error;
-use crate::query::Query;
-use crate::reader::sealed::View;
+use crate::model::error::Error;
+use crate::model::query::Query;
+use crate::read::View;
 
 /// # The history
 impl Store {

@@ -1,11 +1,11 @@
 //! Following the change log, and trimming it.
 
 use super::Store;
-use crate::consumer::ConsumerBuilder;
-use crate::error::{Error, WatchError};
-use crate::filter::Filter;
-use crate::maintain::{Maintenance, maintain};
-use crate::watch::{Start, Watcher};
+use crate::feed::consumer::ConsumerBuilder;
+use crate::feed::maintain::{Maintenance, maintain};
+use crate::feed::watch::{Start, Watcher};
+use crate::model::error::{Error, WatchError};
+use crate::model::filter::Filter;
 
 /// # The change feed
 impl Store {

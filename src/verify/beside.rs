@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
-use crate::codec::{OutputRow, Value, decode_attachment, decode_bulk, decode_chunk, decode_output, pair_of};
-use crate::error::{ReadError, StorageError};
-use crate::schema::Tag;
-use crate::tables::{Source, decode_visits};
+use crate::format::schema::Tag;
+use crate::format::{OutputRow, Value, decode_attachment, decode_bulk, decode_chunk, decode_output, pair_of};
+use crate::model::error::{ReadError, StorageError};
+use crate::storage::{Source, decode_visits};
 
 /// Who has a blob: the size of an attachment, or the row of an output.
 enum Owner {

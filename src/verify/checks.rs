@@ -3,17 +3,17 @@
 use std::fmt::Display;
 
 use super::Report;
-use super::doomed::Waiting;
-use super::indexes::Indexed;
-use super::lasts::Bits;
+use super::bits::Bits;
+use super::indexed::Indexed;
 use super::sums::{Group, Sums};
-use crate::codec::{Totals, decode_number};
-use crate::error::{ReadError, StorageError};
-use crate::lifecycle::Lifecycle;
-use crate::reader::sealed::View;
-use crate::schema::Tag;
-use crate::seal::{Sum, row_hash};
-use crate::tables::{Pick, Source, Tables, damaged};
+use super::waiting::Waiting;
+use crate::format::schema::Tag;
+use crate::format::{Totals, decode_number};
+use crate::model::error::{ReadError, StorageError};
+use crate::model::hash::{Sum, row_hash};
+use crate::model::lifecycle::Lifecycle;
+use crate::read::View;
+use crate::storage::{Pick, Source, Tables, damaged};
 use crate::txn::ReadTxn;
 
 pub(super) struct Verifier<'a, S: Source> {

@@ -1,34 +1,10 @@
 //! What was deleted and still has rows: which rows those may be.
 
-use std::collections::{HashMap, HashSet};
-use std::ops::Range;
-
 use super::checks::{Verifier, hex};
-use crate::codec::{Doomed, decode_doomed};
-use crate::error::ReadError;
-use crate::schema::Tag;
-use crate::tables::Source;
-
-/// What may have rows although nothing leads to them.
-#[derive(Clone, Default)]
-pub(super) struct Waiting {
-    executions: HashSet<u64>,
-    blobs: HashMap<u64, Range<u64>>,
-    /// The last entry of the log that is gone.
-    pub(super) swept: u64,
-}
-
-impl Waiting {
-    /// `true` if an execution of this number was deleted, and its rows wait.
-    pub(super) fn execution(&self, number: u64) -> bool {
-        self.executions.contains(&number)
-    }
-
-    /// `true` if a chunk of a blob waits.
-    pub(super) fn chunk(&self, blob: u64, chunk: &Range<u64>) -> bool {
-        self.blobs.get(&blob).is_some_and(|gone| gone.start <= chunk.start && chunk.end <= gone.end)
-    }
-}
+use crate::format::schema::Tag;
+use crate::format::{Doomed, decode_doomed};
+use crate::model::error::ReadError;
+use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn doomed(&mut self) -> Result<(), ReadError> {

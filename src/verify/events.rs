@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::codec::{check_event, pair_of};
-use crate::error::StorageError;
-use crate::schema::Tag;
-use crate::tables::Source;
+use crate::format::schema::Tag;
+use crate::format::{check_event, pair_of};
+use crate::model::error::StorageError;
+use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn events(&mut self) -> Result<(), StorageError> {

@@ -4,68 +4,22 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 
 use super::checks::{Verifier, hex};
-use super::lasts::Bits;
 use super::sums::Group;
-use crate::codec::{
-    LinkKind, Reason, Span, SpanKind, Totals, block_of, completed_row, decode_counts, decode_nothing,
-    decode_number, decode_span, job_row, label_row, link_row, number_at_end, state_of, state_row,
+use crate::format::schema::Tag;
+use crate::format::{
+    LinkKind, Reason, Span, SpanKind, completed_row, decode_counts, decode_nothing, decode_number,
+    decode_span, job_row, label_row, link_row, number_at_end, state_of, state_row,
 };
-use crate::error::{ReadError, StorageError};
-use crate::execution::Header;
-use crate::lifecycle::Lifecycle;
-use crate::schema::Tag;
-use crate::tables::Source;
-use crate::time::Timestamp;
+use crate::model::error::{ReadError, StorageError};
+use crate::model::execution::Header;
+use crate::model::lifecycle::Lifecycle;
+use crate::storage::Source;
 
 pub(super) const INDEXES: [Tag; 6] =
     [Tag::Jobs, Tag::States, Tag::Labels, Tag::Links, Tag::Completed, Tag::Settled];
 
 /// Reads the counter in a row: of this table, with this key and value.
 type Decode<C> = fn(u8, &[u8], &[u8]) -> Result<C, Reason>;
-
-/// What the records say that the index tables must hold.
-pub(super) struct Indexed {
-    /// How many rows each must have, and has.
-    rows: HashMap<Tag, (u64, u64)>,
-    /// The times in each block, as far as there are executions.
-    spans: HashMap<(u8, u64), Span>,
-    current: [Span; 2],
-    blocks: [u64; 2],
-    /// Links to an id that nobody has had since.
-    pub(super) unmet: u64,
-    /// The last changes of the executions.
-    pub(super) lasts: Bits,
-}
-
-impl Indexed {
-    pub(super) fn new(totals: &Totals) -> Self {
-        Self {
-            rows: HashMap::new(),
-            spans: HashMap::new(),
-            current: [totals.created, totals.modified],
-            blocks: [block_of(totals.last_number), block_of(totals.head)],
-            unmet: 0,
-            lasts: Bits::default(),
-        }
-    }
-
-    pub(super) fn expect_row(&mut self, tag: Tag) {
-        self.rows.entry(tag).or_default().0 += 1;
-    }
-
-    pub(super) fn find_row(&mut self, tag: Tag) {
-        self.rows.entry(tag).or_default().1 += 1;
-    }
-
-    /// How many rows a table must have, and has.
-    pub(super) fn rows(&self, tag: Tag) -> (u64, u64) {
-        self.rows.get(&tag).copied().unwrap_or_default()
-    }
-
-    pub(super) fn time(&mut self, kind: SpanKind, number: u64, time: Timestamp) {
-        self.spans.entry((kind as u8, block_of(number))).or_default().extend(time);
-    }
-}
 
 pub(super) fn group_of(tag: Tag) -> Group {
     match tag {

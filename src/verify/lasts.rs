@@ -1,32 +1,12 @@
 //! The checks of what says which changes are the last ones of their executions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::checks::{Verifier, hex};
-use crate::codec::{BLOCK, Lasts, block_of, decode_lasts};
-use crate::error::ReadError;
-use crate::schema::Tag;
-use crate::tables::Source;
-
-/// A set of numbers, a bit for each.
-#[derive(Default)]
-pub(super) struct Bits(HashMap<u64, Lasts>);
-
-impl Bits {
-    /// `false` if it is in already.
-    pub(super) fn set(&mut self, number: u64) -> bool {
-        let bits = self.0.entry(block_of(number)).or_default();
-        let is_new = !bits.contains(number);
-        bits.set(number, true);
-        is_new
-    }
-
-    /// What is in both.
-    pub(super) fn both(&self, other: &Self) -> Vec<u64> {
-        let both = self.0.iter().filter_map(|(block, bits)| Some((block, bits, other.0.get(block)?)));
-        both.flat_map(|(block, one, two)| one.of_block(*block).filter(|n| two.contains(*n))).collect()
-    }
-}
+use crate::format::schema::Tag;
+use crate::format::{BLOCK, Lasts, block_of, decode_lasts};
+use crate::model::error::ReadError;
+use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     /// Every last change in a full block is noted; and nothing else is but what was one when the last block was full.

@@ -2,12 +2,12 @@
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::codec::{LinkKind, LinkTo, decode_link, link_row, linked_id, number_at_end};
-use crate::error::{ReadError, StorageError};
-use crate::execution::Header;
-use crate::id::ExecutionId;
-use crate::schema::Tag;
-use crate::tables::Source;
+use crate::format::schema::Tag;
+use crate::format::{LinkKind, LinkTo, decode_link, link_row, linked_id, number_at_end};
+use crate::model::error::{ReadError, StorageError};
+use crate::model::execution::Header;
+use crate::model::id::ExecutionId;
+use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     /// Each link leads to an execution of the id that it names, be it there or deleted. The rows lie in the order of these ids, so

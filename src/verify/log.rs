@@ -4,12 +4,12 @@
 use super::checks::Verifier;
 use super::seal::Chain;
 use super::sums::Group;
-use crate::change::{Change, ChangeKind};
-use crate::codec::{Reader, check_frame, decode_change, header_bytes, pair, pair_of};
-use crate::error::StorageError;
-use crate::id::ChangeSeq;
-use crate::schema::Tag;
-use crate::tables::Source;
+use crate::format::schema::Tag;
+use crate::format::{Reader, check_frame, decode_change, header_bytes, pair, pair_of};
+use crate::model::change::{Change, ChangeKind};
+use crate::model::error::StorageError;
+use crate::model::id::ChangeSeq;
+use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn log(&mut self) -> Result<(), StorageError> {

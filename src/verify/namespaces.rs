@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::codec::decode_number;
-use crate::error::StorageError;
-use crate::execution::DEFAULT_NAMESPACE;
-use crate::schema::Tag;
-use crate::tables::Source;
+use crate::format::decode_number;
+use crate::format::schema::Tag;
+use crate::model::error::StorageError;
+use crate::model::execution::DEFAULT_NAMESPACE;
+use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     /// An execution is in a namespace. The default one has no counter.

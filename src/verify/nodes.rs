@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::codec::{decode_node, decode_number, decode_progress, name_row, pair_of};
-use crate::error::StorageError;
-use crate::progress::{NodeState, Progress};
-use crate::schema::Tag;
-use crate::tables::Source;
+use crate::format::schema::Tag;
+use crate::format::{decode_node, decode_number, decode_progress, name_row, pair_of};
+use crate::model::error::StorageError;
+use crate::model::progress::{NodeState, Progress};
+use crate::storage::Source;
 
 /// The nodes of one execution so far.
 #[derive(Default)]

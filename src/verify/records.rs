@@ -3,10 +3,10 @@
 use super::checks::Verifier;
 use super::indexes::{group_of, rows_of};
 use super::sums::Group;
-use crate::codec::{IdKey, PayloadPlace, Record, SpanKind, decode_record, header_bytes, label, pair};
-use crate::error::StorageError;
-use crate::schema::Tag;
-use crate::tables::Source;
+use crate::format::schema::Tag;
+use crate::format::{IdKey, PayloadPlace, Record, SpanKind, decode_record, header_bytes, label, pair};
+use crate::model::error::StorageError;
+use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn records(&mut self) -> Result<(), StorageError> {

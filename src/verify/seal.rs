@@ -1,12 +1,13 @@
 //! The checks of a tamper-evident store: the chain of the log, what it says of events and payloads, the sum over all rows.
 
 use super::checks::Verifier;
-use crate::change::Change;
-use crate::codec::Totals;
-use crate::error::{ReadError, StorageError};
-use crate::schema::Tag;
-use crate::seal::{Content, Hash, change_hash, genesis};
-use crate::tables::{Found, Source};
+use crate::format::Totals;
+use crate::format::schema::Tag;
+use crate::model::change::Change;
+use crate::model::error::{ReadError, StorageError};
+use crate::model::hash::Hash;
+use crate::model::seal::{Content, change_hash, genesis};
+use crate::storage::{Found, Source};
 
 /// Where a walk through the log is in its chain.
 pub(super) struct Chain {

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use super::checks::{Verifier, hex};
 use super::indexes::{INDEXES, group_of, number_of_row, rows_of, without_zeros};
 use super::sums::Group;
-use crate::codec::{
+use crate::format::schema::Tag;
+use crate::format::{
     IdKey, Record, change_count, decode_counts, decode_link, decode_number, label, number_at_end,
 };
-use crate::error::StorageError;
-use crate::schema::Tag;
-use crate::tables::Source;
+use crate::model::error::StorageError;
+use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn search_indexes(&mut self) -> Result<(), StorageError> {

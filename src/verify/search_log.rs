@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::checks::Verifier;
 use super::sums::Group;
-use crate::change::ChangeKind;
-use crate::codec::{PayloadPlace, decode_change, header_bytes, pair, pair_of};
-use crate::error::StorageError;
-use crate::execution::Header;
-use crate::id::ChangeSeq;
-use crate::schema::Tag;
-use crate::tables::Source;
+use crate::format::schema::Tag;
+use crate::format::{PayloadPlace, decode_change, header_bytes, pair, pair_of};
+use crate::model::change::ChangeKind;
+use crate::model::error::StorageError;
+use crate::model::execution::Header;
+use crate::model::id::ChangeSeq;
+use crate::storage::Source;
 
 /// What is remembered of an execution while the log is read.
 struct Known {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use crate::schema::Tag;
+use crate::format::schema::Tag;
 
 /// Things that one part of a store says must be there, and that another has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::cases::Plan;
+use crate::plan::Plan;
 use crate::subject::Subject;
 use crate::workload::{Ids, lifecycle, mix};
 

@@ -1,33 +1,11 @@
 //! What is done in a process of its own: this program again, with hidden arguments.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use crate::crash;
 use crate::memory;
 use crate::subject::Subject;
-
-pub const ARGUMENT: &str = "--child";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
-    MemoryBatch,
-    MemoryGet,
-    Crash,
-}
-
-impl Task {
-    const ALL: [(Task, &'static str); 3] =
-        [(Task::MemoryBatch, "memory-batch"), (Task::MemoryGet, "memory-get"), (Task::Crash, "crash")];
-}
-
-/// A child that does this on the store in the folder and writes its answer to its output.
-pub fn command<S: Subject>(task: Task, folder: &Path, count: u64) -> Command {
-    let name = Task::ALL.into_iter().find(|(is, _)| *is == task).unwrap().1;
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([ARGUMENT, name, S::NAME]).arg(folder).arg(count.to_string()).stdout(Stdio::piped());
-    command
-}
+use crate::task::Task;
 
 /// The child's side.
 pub fn run(arguments: &[String]) {

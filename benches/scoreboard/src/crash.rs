@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::child::{Task, command};
 use crate::subject::Subject;
+use crate::task::{Task, command};
 use crate::threads;
 use crate::workload::Ids;
 

@@ -10,7 +10,7 @@ use execstore::{
 };
 
 use crate::history::KEY;
-use crate::latency;
+use crate::latency::{self, Watched};
 use crate::record::{self, Desired, Entry, Header, Record, State};
 use crate::subject::Subject;
 use crate::workload::{Op, Replacement, Step};
@@ -84,9 +84,8 @@ fn new_events(events: Vec<record::Event>) -> Vec<NewEvent> {
     new.collect()
 }
 
-impl Execstore {
-    /// Waits for what is created from now on, and gives its ids.
-    pub fn watch(&self) -> impl FnMut(Duration) -> Vec<String> {
+impl Watched for Execstore {
+    fn watch(&self) -> impl FnMut(Duration) -> Vec<String> + Send {
         let created = Filter::any().kind(ChangeKind::Created);
         let mut watcher = self.0.watch(Start::Latest, created).unwrap();
         move |timeout| {
@@ -94,11 +93,8 @@ impl Execstore {
             changes.iter().map(|change| change.execution_id().to_string()).collect()
         }
     }
-}
 
-impl Execstore {
-    /// Follows an output from its beginning.
-    pub fn follower(&self, id: &str, name: &str) -> OutputFollower {
+    fn follower(&self, id: &str, name: &str) -> OutputFollower {
         self.0.follow_output(id, name, 0).unwrap()
     }
 }

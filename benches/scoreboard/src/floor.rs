@@ -5,8 +5,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::cases::{Case, Plan, What};
+use crate::cases::{Case, What};
 use crate::peer::Side;
+use crate::plan::Plan;
 
 pub struct Floor {
     pub folder: PathBuf,

@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::cases::Plan;
-use crate::reads::rate as rate_of;
+use crate::plan::Plan;
+use crate::rate::rate as rate_of;
 use crate::record::State;
 use crate::subject::Subject;
 use crate::workload::{Ids, Op, mix, record};

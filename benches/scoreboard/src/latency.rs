@@ -5,17 +5,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::execstore::Execstore;
+use execstore::OutputFollower;
+
 use crate::subject::Subject;
 use crate::workload::{Ids, lifecycle};
 
 /// Who loads the store meanwhile, through the group commit.
 const LOAD: u64 = 16;
 
+/// A subject that has a change feed and followers.
+pub trait Watched: Subject + Sync {
+    /// Waits for what is created from now on, and gives its ids.
+    fn watch(&self) -> impl FnMut(Duration) -> Vec<String> + Send;
+
+    /// Follows an output from its beginning.
+    fn follower(&self, id: &str, name: &str) -> OutputFollower;
+}
+
 /// The delivery times of `samples` single commits, in order of size, in microseconds.
 ///
 /// A commit counts from the moment at which its call returns; what is delivered before that took no time.
-pub fn delivery(subject: &Execstore, samples: u64, loaded: bool) -> Vec<f64> {
+pub fn delivery<S: Watched>(subject: &S, samples: u64, loaded: bool) -> Vec<f64> {
     let stop = AtomicBool::new(false);
     let mut times: Vec<f64> = std::thread::scope(|scope| {
         let stop = &stop;
@@ -64,7 +74,7 @@ pub fn delivery(subject: &Execstore, samples: u64, loaded: bool) -> Vec<f64> {
 }
 
 /// The times from the return of an append to the bytes at the follower, in order of size, in microseconds.
-pub fn follow(subject: &Execstore, samples: u64) -> Vec<f64> {
+pub fn follow<S: Watched>(subject: &S, samples: u64) -> Vec<f64> {
     subject.write(vec![lifecycle(Ids::V7, 0, 0)]);
     let id = Ids::V7.execution(0);
     let mut times: Vec<f64> = std::thread::scope(|scope| {

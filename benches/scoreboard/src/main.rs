@@ -18,6 +18,8 @@ mod keys;
 mod latency;
 mod memory;
 mod peer;
+mod plan;
+mod rate;
 mod reads;
 mod record;
 mod redb_bare;
@@ -27,21 +29,23 @@ mod sqlite;
 mod sqlite_batched;
 mod subject;
 mod table;
+mod task;
 mod threads;
 mod workload;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cases::{Case, Plan};
+use cases::Case;
 use peer::{Peer, Side};
+use plan::Plan;
 use table::Line;
 
 const ROUNDS: usize = 3;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == child::ARGUMENT) {
+    if arguments.first().is_some_and(|first| first == task::ARGUMENT) {
         return child::run(&arguments[1..]);
     }
     // `cargo bench` says so; `cargo test --benches` does not, and is not to wait for this.

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::path::Path;
 
-use crate::child::{Task, command};
 use crate::subject::Subject;
+use crate::task::{Task, command};
 use crate::workload::{Ids, lifecycle, mix};
 
 /// In MiB, as the child tells it.

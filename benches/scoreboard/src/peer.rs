@@ -5,10 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::cases::{Case, Plan, What};
+use crate::cases::{Case, What};
 use crate::checks;
-use crate::child::Task;
-use crate::subject::{Subject, files};
+use crate::plan::Plan;
+use crate::subject::{Subject, bytes};
+use crate::task::Task;
 use crate::workload::{self, Ids, Op, lifecycle};
 use crate::{beside, crash, history, memory, reads, sizes, threads};
 
@@ -246,11 +247,6 @@ impl<S: Subject> Side for Peer<S> {
         std::fs::remove_dir_all(&self.folder).unwrap();
         std::fs::create_dir(&self.folder).unwrap();
     }
-}
-
-/// The sum over the files of a folder.
-pub fn bytes(folder: &Path, of: fn(&Metadata) -> u64) -> f64 {
-    files(folder).map(|file| of(&file)).sum::<u64>() as f64
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {

@@ -1,10 +1,11 @@
 //! The reading cases, on a prepared store with warm pages.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
-use crate::cases::{Case, Plan, What};
+use crate::cases::{Case, What};
 use crate::checks::{self, PAGE};
+use crate::plan::Plan;
+use crate::rate::rate;
 use crate::record::State;
 use crate::subject::Subject;
 use crate::workload::mix;
@@ -70,18 +71,4 @@ pub fn read<S: Subject>(subject: &S, case: &Case, plan: Plan) -> Option<f64> {
 /// Keeps the compiler from leaving out what nobody looks at.
 fn hold<T>(value: T) {
     drop(black_box(value));
-}
-
-/// Calls per second, after as many calls to warm up. Slow ones end after a while.
-pub fn rate(count: usize, mut call: impl FnMut(usize)) -> f64 {
-    let mut pass = |limit: Duration| {
-        let (start, mut done) = (Instant::now(), 0);
-        while done < count && (done % 16 != 0 || start.elapsed() < limit) {
-            call(done);
-            done += 1;
-        }
-        done as f64 / start.elapsed().as_secs_f64()
-    };
-    pass(Duration::from_secs(1));
-    pass(Duration::from_secs(2))
 }

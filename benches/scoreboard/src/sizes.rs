@@ -4,9 +4,8 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Barrier;
 
-use crate::peer::bytes;
 use crate::record::State;
-use crate::subject::Subject;
+use crate::subject::{Subject, bytes};
 use crate::workload::{Ids, lifecycle, payload, replacement};
 
 const THREADS: u64 = 64;

@@ -1,5 +1,6 @@
 //! What every subject must do. Reading gives the subject's own record, decoded as far as the others' are.
 
+use std::fs::Metadata;
 use std::path::Path;
 
 use crate::record::{Entry, Event, Record, State};
@@ -190,4 +191,9 @@ pub fn files(folder: &Path) -> Box<dyn Iterator<Item = std::fs::Metadata>> {
         let metadata = entry.metadata().unwrap();
         if metadata.is_dir() { files(&entry.path()) } else { Box::new(std::iter::once(metadata)) }
     }))
+}
+
+/// The sum over the files of a folder.
+pub fn bytes(folder: &Path, of: fn(&Metadata) -> u64) -> f64 {
+    files(folder).map(|file| of(&file)).sum::<u64>() as f64
 }

@@ -4,18 +4,17 @@ use serde::Serialize;
 
 use super::values::{Encoding, Piece};
 use super::{Commas, Lines};
-use crate::attachment::{Attachment, AttachmentKind};
-use crate::beside::{open_attachment, read_output};
-use crate::codec::OutputRow;
-use crate::error::{Error, ReadError};
-use crate::execution::Header;
-use crate::json::{Count, Json, one_line};
-use crate::output::OutputCap;
-use crate::progress::Node;
-use crate::reader::Readable;
-use crate::reader::sealed::View;
-use crate::text::Text;
-use crate::time::Timestamp;
+use crate::format::OutputRow;
+use crate::model::attachment::{Attachment, AttachmentKind};
+use crate::model::error::{Error, ReadError};
+use crate::model::execution::Header;
+use crate::model::json::{Count, Json, one_line};
+use crate::model::output::OutputCap;
+use crate::model::progress::Node;
+use crate::model::text::Text;
+use crate::model::time::Timestamp;
+use crate::read::View;
+use crate::read::beside::{open_attachment, read_output};
 
 #[derive(Serialize)]
 struct AttachmentLine<'a> {
@@ -71,7 +70,7 @@ pub(super) fn write<V: View>(
     list("attachments", rows, lines, |(found, _), lines| attachment(view, id, &found, lines))?;
     let rows = view.tables().output_rows(number).map_err(ReadError::from)?;
     list("outputs", rows, lines, |row, lines| output(view, &row, lines))?;
-    list("nodes", view.nodes(id)?, lines, |found, lines| node(&found, lines))?;
+    list("nodes", view.tables().node_rows(number)?, lines, |found, lines| node(&found, lines))?;
     match view.tables().visits(number) {
         Ok(None) => {}
         Ok(Some(visits)) => {
@@ -125,7 +124,7 @@ fn attachment<V: View>(view: &V, id: &str, found: &Attachment, lines: &mut Lines
         content_type: &found.content_type,
         size: Count(found.size),
         modified_at: found.modified_at,
-        sha256: found.sha256.as_ref().map(crate::seal::hex),
+        sha256: found.sha256.as_ref().map(crate::model::hash::hex),
     };
     begin(&line, lines)?;
     let mut piece = Piece::begin(encoding, lines)?;

@@ -8,17 +8,17 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::limited_whole;
-use crate::change::Change;
-use crate::error::{Damage, Error, ReadError};
-use crate::execution::{Header, Labels};
-use crate::json::{Count, Json, one_line};
-use crate::query::Query;
-use crate::reader::sealed::View;
-use crate::reader::{List, Readable, load};
-use crate::seal;
-use crate::tables::Found;
-use crate::text::Text;
-use crate::time::Timestamp;
+use crate::model::change::Change;
+use crate::model::error::{Damage, Error, ReadError};
+use crate::model::execution::{Header, Labels};
+use crate::model::json::{Count, Json, one_line};
+use crate::model::query::Query;
+use crate::model::seal;
+use crate::model::text::Text;
+use crate::model::time::Timestamp;
+use crate::read::lookup::event_rows;
+use crate::read::{List, View, load};
+use crate::storage::Found;
 
 /// What stands at the beginning of a line: the parts that are not set are left out.
 #[derive(Serialize)]
@@ -104,7 +104,7 @@ pub(crate) fn export_changes(changes: List<'_, Change>, out: &mut dyn Write) -> 
         let document = seal::document(change.seq.0, &entry, change.link.as_ref());
         match &change.link {
             Some(link) => {
-                let hash = seal::hex(&seal::change_hash(change.seq.0, &entry, link));
+                let hash = crate::model::hash::hex(&seal::change_hash(change.seq.0, &entry, link));
                 lines.raw(&format!("{{\"change\":{document},\"hash\":\"{hash}\"}}"))?;
             }
             None => lines.raw(&format!("{{\"change\":{document}}}"))?,
@@ -139,7 +139,7 @@ fn execution<V: View>(view: &V, found: Found, lines: &mut Lines<'_>) -> Result<(
     }
     lines.raw(",\"events\":[")?;
     let mut list = Commas::default();
-    for event in view.events(header.id.as_str(), ..)? {
+    for event in event_rows(view, number, 1..=u64::MAX)? {
         let event = match event {
             Ok(event) => event,
             Err(error) => {

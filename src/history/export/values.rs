@@ -3,8 +3,8 @@
 use std::io::{ErrorKind, Read};
 
 use super::Lines;
-use crate::error::{Error, ReadError};
-use crate::json::quoted;
+use crate::model::error::{Error, ReadError};
+use crate::model::json::quoted;
 
 /// How a value stands in its line.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,89 @@
+//! The last hold on a database, and how to let go of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::Database;
+
+use crate::model::error::StorageError;
+use crate::storage::process::Process;
+use crate::storage::{commit_whole, shield};
+
+/// Holds the database to the end, and lets go of it with care.
+pub(crate) struct LastHandle {
+    db: Option<Arc<Database>>,
+    /// The caller has got hold of the database, and may have a write transaction open.
+    lent: AtomicBool,
+    process: Process,
+    compact: AtomicBool,
+}
+
+impl LastHandle {
+    /// The database is lent from the start if somebody else can get at it.
+    pub(crate) fn new(db: Arc<Database>) -> Self {
+        let lent = Arc::strong_count(&db) > 1 || Arc::weak_count(&db) > 0;
+        Self {
+            db: Some(db),
+            lent: AtomicBool::new(lent),
+            process: Process::this(),
+            compact: AtomicBool::new(false),
+        }
+    }
+
+    /// A further hold, to be let go of before this one. `None` only while this one is being dropped.
+    pub(crate) fn db(&self) -> Option<Arc<Database>> {
+        self.db.clone()
+    }
+
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn lend(&self) {
+        self.lent.store(true, Ordering::Release);
+    }
+}
+
+impl LastHandle {
+    /// Has the file compacted when it is let go of.
+    pub(crate) fn compact(&self) {
+        self.compact.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for LastHandle {
+    fn drop(&mut self) {
+        if self.process.is_another() {
+            // A child's copy: the file is the parent's.
+            std::mem::forget(self.db.take());
+            return;
+        }
+        let Some(mut db) = self.db.take().and_then(Arc::into_inner) else { return };
+        if *self.lent.get_mut() {
+            // To begin a write here could wait for ever. redb closes once the caller's transaction ends.
+            let _ = let_go(db);
+            return;
+        }
+        // A close commits. On a damaged file that may panic, and panic again in unwinding, which would end
+        // the process. So the commit comes first, where a panic can be caught, and a database that panicked
+        // is not closed at all. The next open repairs the file, as after a crash.
+        let mut sound = shield(|| db.begin_write()).and_then(commit_whole);
+        if sound.is_ok() && *self.compact.get_mut() {
+            // Pages move down and the file ends behind the last one. It is whole after each of redb's commits.
+            sound = shield(|| db.compact().map(drop).map_err(redb::Error::from));
+        }
+        match sound {
+            Err(StorageError::Panicked { .. }) => std::mem::forget(db),
+            _ => {
+                let _ = let_go(db);
+            }
+        }
+    }
+}
+
+pub(crate) fn let_go<T>(db: T) -> Result<(), StorageError> {
+    shield(|| {
+        drop(db);
+        Ok::<_, StorageError>(())
+    })
+}

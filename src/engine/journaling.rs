@@ -1,0 +1,183 @@
+//! A store's use of its journal: when a round of it begins, and when it is done again.
+
+use redb::{Database, Durability, WriteTransaction};
+
+use crate::engine::journal::{Broken, Journal, Replayed};
+use crate::format::JournalPlace;
+use crate::model::error::{CommitError, OpenError, ReadError, StorageError};
+use crate::storage::{Live, Tables, commit_whole, finish, roll_back, shield};
+
+/// The journal of an open store. Its first round begins with the first commit.
+pub(crate) struct Journaling {
+    journal: Journal,
+    /// The image names the round that is being written.
+    begun: bool,
+}
+
+/// How far a journal could be done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// To its end.
+    End(Replayed),
+    /// To this version, which is all that could be read.
+    Hole { version: u64, head: u64 },
+}
+
+impl Journaling {
+    /// The image holds everything: a round begins with the first commit.
+    pub(crate) fn idle(journal: Journal) -> Self {
+        Self { journal, begun: false }
+    }
+
+    /// Does what the image lacks again, in a transaction that the caller commits.
+    ///
+    /// A hole is passed to `accepts`, with the reason: an error there ends it.
+    pub(crate) fn redo(
+        journal: &Journal,
+        tables: &mut Tables<Live<'_>>,
+        accepts: impl FnOnce(Reached, String) -> Result<(), OpenError>,
+    ) -> Result<Reached, OpenError> {
+        let version = tables.totals().map_err(open_error)?.version;
+        match journal.replay(version, |body| tables.redo(body)) {
+            Ok(done) => Ok(Reached::End(done)),
+            Err(Broken::Storage(error)) => Err(error.into()),
+            Err(Broken::Damaged { reached, reason }) => {
+                let head = tables.totals().map_err(open_error)?.head;
+                let hole = Reached::Hole { version: reached, head };
+                accepts(hole, reason)?;
+                Ok(hole)
+            }
+        }
+    }
+
+    /// `true` if everything that `redo` would do again from this version can be read.
+    pub(crate) fn is_whole(journal: &Journal, version: u64) -> Result<bool, OpenError> {
+        match journal.replay(version, |_| Ok(())) {
+            Ok(_) => Ok(true),
+            Err(Broken::Storage(error)) => Err(error.into()),
+            Err(Broken::Damaged { .. }) => Ok(false),
+        }
+    }
+
+    /// A journal was left open: does what the image lacks again, and goes on behind the last record. The image stays as it is: nobody
+    /// waits for its pages. Where something of the round lies behind the end, a new one begins, which the image names.
+    pub(crate) fn recover(
+        mut journal: Journal,
+        db: &Database,
+        accepts: impl FnOnce(Reached, String) -> Result<(), OpenError>,
+    ) -> Result<(Self, Reached), OpenError> {
+        let mut txn = shield(|| db.begin_write())?;
+        let recovered = {
+            let mut tables = Tables::new(Live::here(&txn));
+            Self::redo(&journal, &mut tables, accepts).and_then(|reached| {
+                if let Reached::End(done) = reached
+                    && journal.resume(done)?
+                {
+                    return Ok((reached, None));
+                }
+                let version = tables.totals().map_err(open_error)?.version;
+                let round = journal.prepare_round()?;
+                name_round(&mut tables, round, true)?;
+                Ok((reached, Some((round, version))))
+            })
+        };
+        match recovered {
+            Ok((reached, None)) => {
+                shield(|| txn.set_durability(Durability::None))?;
+                shield(|| txn.commit())?;
+                Ok((Self { journal, begun: true }, reached))
+            }
+            Ok((reached, Some((round, version)))) => {
+                commit_whole(txn)?;
+                journal.begin_round(round, version);
+                Ok((Self { journal, begun: true }, reached))
+            }
+            Err(error) => {
+                roll_back(txn);
+                Err(error)
+            }
+        }
+    }
+
+    /// Transactions of before may be in the journal alone.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    pub(crate) fn takes(&self, from: u64, body: &[u8]) -> bool {
+        self.begun && self.journal.takes(from, body)
+    }
+
+    pub(crate) fn append(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
+        self.journal.append(from, to, body, lazy)
+    }
+
+    /// Commits through redb, after which the journal starts over; or begins, if this is the first commit.
+    pub(crate) fn checkpoint(&mut self, txn: WriteTransaction) -> Result<(), CommitError> {
+        match self.prepare(&txn) {
+            Ok((round, version)) => {
+                let mut txn = txn;
+                // The next open after a crash need not walk the file. The price, about a millisecond for
+                // half a gigabyte, is paid once for every few hundred commits.
+                txn.set_quick_repair(true);
+                finish(txn)?;
+                self.journal.begin_round(round, version);
+                self.begun = true;
+                Ok(())
+            }
+            Err(error) => {
+                roll_back(txn);
+                Err(CommitError::RolledBack(error))
+            }
+        }
+    }
+
+    fn prepare(&mut self, txn: &WriteTransaction) -> Result<(u32, u64), StorageError> {
+        let round = self.journal.prepare_round()?;
+        let mut tables = Tables::new(Live::here(txn));
+        name_round(&mut tables, round, true)?;
+        let version = tables.totals().map_err(storage_error)?.version;
+        Ok((round, version))
+    }
+
+    /// The clean end: the image holds everything, and says so.
+    pub(crate) fn close(self, txn: WriteTransaction) -> Result<(), StorageError> {
+        if !self.begun {
+            roll_back(txn);
+            return Ok(());
+        }
+        name_round(&mut Tables::new(Live::here(&txn)), self.journal.round(), false)?;
+        commit_whole(txn)
+    }
+}
+
+fn name_round(tables: &mut Tables<Live<'_>>, round: u32, open: bool) -> Result<(), StorageError> {
+    let gone = || journal_error(std::io::Error::other("the meta record is gone"));
+    match tables.meta().map_err(storage_error)? {
+        Some(Ok(mut meta)) => {
+            let place = meta.journal.ok_or_else(gone)?;
+            meta.journal = Some(JournalPlace { round, open, ..place });
+            tables.put_meta(&meta)
+        }
+        _ => Err(gone()),
+    }
+}
+
+fn journal_error(error: std::io::Error) -> StorageError {
+    StorageError::Journal(error.into())
+}
+
+/// Damage to the rows that the store itself stands on.
+fn storage_error(error: ReadError) -> StorageError {
+    match error {
+        ReadError::Storage(error) => error,
+        other => journal_error(std::io::Error::new(std::io::ErrorKind::InvalidData, other.to_string())),
+    }
+}
+
+pub(crate) fn open_error(error: ReadError) -> OpenError {
+    match error {
+        ReadError::Storage(error) => error.into(),
+        other => OpenError::Damaged { reason: other.to_string(), source: Some(Box::new(other)) },
+    }
+}

@@ -1,0 +1,12 @@
+//! What the handles of one open store share: the file, the journal, the commit, who waits for what.
+
+pub(crate) mod background;
+pub(crate) mod commit;
+pub(crate) mod doorbell;
+pub(crate) mod file;
+pub(crate) mod grounds;
+pub(crate) mod handle;
+pub(crate) mod journal;
+pub(crate) mod journaling;
+pub(crate) mod shared;
+pub(crate) mod turn;

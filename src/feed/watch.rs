@@ -1,0 +1,362 @@
+//! Following the change log: a watcher keeps a position, waits at the doorbell, and reads the log anew.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::engine::doorbell::End;
+use crate::engine::shared::Shared;
+use crate::model::bookmark::{Bookmark, within};
+use crate::model::change::Change;
+use crate::model::error::{ReadError, StorageError, WatchError};
+use crate::model::filter::Filter;
+use crate::model::id::ChangeSeq;
+use crate::read::View;
+use crate::readable::Readable;
+use crate::txn::ReadTxn;
+
+/// How many entries one read transaction looks at, so that it ends soon.
+const SCAN: u64 = 4_096;
+/// The same for one poll of a future, which others of its thread wait for: a millisecond or two.
+const SCAN_IN_PLACE: u64 = 512;
+/// How many entries the iterator and the future read ahead.
+const AHEAD: usize = 64;
+
+/// Where to begin in the change log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the oldest entry that the log still has when it is first read.
+    Oldest,
+    /// After what is there now: only what is still to come.
+    Latest,
+    /// At this entry, which is the first to be seen. One beyond the head is the next to come; anything further is
+    /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead).
+    At(ChangeSeq),
+    /// After this entry, which the log has come to, be it kept or trimmed.
+    After(ChangeSeq),
+    /// After the position that was kept outside the store. One of another store, or of before a
+    /// [restore](crate::Builder::declare_restored), is [`PositionError::OtherIncarnation`](crate::PositionError::OtherIncarnation).
+    Bookmark(Bookmark),
+    /// After the position that is saved under this name.
+    Checkpoint(String),
+}
+
+/// Follows the change log from a position; made by [`Store::watch`](crate::Store::watch).
+///
+/// Sees each change that its filter lets through once, in order, without gaps. Nothing is queued for it: it
+/// reads the log when it is asked, holds no transaction while it waits, and never makes a writer wait. One that falls
+/// behind a trim is told with [`WatchError::Trimmed`]; [`seek`](Watcher::seek) goes on from elsewhere.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use execstore::{Filter, NewExecution, Start, Store, Update, Expect};
+/// # let store = Store::in_memory()?;
+/// let mut watcher = store.watch(Start::Oldest, Filter::any().entered("Running"))?;
+/// store.create_execution(NewExecution::new("job-1").id("e"), &[])?;
+/// store.update("e", &Expect::any(), Update::to("BidAccepted"), &[])?;
+/// store.update("e", &Expect::any(), Update::to("Running"), &[])?;
+/// let changes = watcher.next_batch(100, Duration::from_secs(1))?;
+/// assert_eq!(changes.len(), 1);
+/// assert_eq!(watcher.position().get(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Watcher {
+    shared: Arc<Shared>,
+    filter: Filter,
+    /// The last entry that was looked at.
+    position: u64,
+    /// Nothing was read yet and the oldest entry was asked for, whichever that is by then.
+    floating: bool,
+    /// Read, but not given out yet.
+    ahead: VecDeque<Change>,
+    /// The last entry that was given out while there is something ahead.
+    given: u64,
+    ticket: u64,
+    /// What it waits for.
+    keys: Arc<[u64]>,
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { filter, .. } = self;
+        f.debug_struct("Watcher").field("position", &self.position()).field("filter", filter).finish()
+    }
+}
+
+impl Watcher {
+    pub(crate) fn new(shared: Arc<Shared>, start: &Start, filter: Filter) -> Result<Self, WatchError> {
+        filter.check_names(&shared.context.lifecycle)?;
+        let (kinds, keys) = filter.keys();
+        shared.listening.add(kinds);
+        let mut watcher = Self {
+            shared,
+            filter,
+            position: 0,
+            floating: false,
+            ahead: VecDeque::new(),
+            given: 0,
+            ticket: 0,
+            keys: keys.into(),
+        };
+        watcher.seek(start)?;
+        Ok(watcher)
+    }
+
+    /// Has it woken by a nudge under this key, too.
+    pub(crate) fn also(mut self, nudge: u64) -> Self {
+        self.keys = self.keys.iter().copied().chain([nudge]).collect();
+        self
+    }
+
+    /// Goes on from elsewhere. A start that there is not is an error, and leaves the watcher where it was.
+    pub fn seek(&mut self, start: &Start) -> Result<(), WatchError> {
+        let position = position_of(&self.begin_read()?, start)?;
+        self.shared.doorbell.forget(&mut self.ticket);
+        self.position = position;
+        self.floating = *start == Start::Oldest;
+        self.ahead.clear();
+        Ok(())
+    }
+
+    /// The last change that was given out, or that the filter dropped after it: where to go on
+    /// after a restart, with [`Start::After`].
+    pub fn position(&self) -> ChangeSeq {
+        ChangeSeq(if self.ahead.is_empty() { self.position } else { self.given })
+    }
+
+    /// The [position](Watcher::position) to be kept outside the store: where to go on after a restart, with
+    /// [`Start::Bookmark`], and nowhere else.
+    pub fn bookmark(&self) -> Bookmark {
+        Bookmark::new(self.shared.context.incarnation, self.position())
+    }
+
+    /// Gives the next changes, at most `limit` of them and at least 1: at once if there are some, else it waits until
+    /// there are, at most for `timeout`; then the list is empty.
+    ///
+    /// After an error the position is where it was.
+    pub fn next_batch(&mut self, limit: usize, timeout: Duration) -> Result<Vec<Change>, WatchError> {
+        self.next_batch_unless(limit, timeout, || false)
+    }
+
+    /// The same, but `stopped` ends the wait, once the doorbell is nudged.
+    pub(crate) fn next_batch_unless(
+        &mut self,
+        limit: usize,
+        timeout: Duration,
+        stopped: impl Fn() -> bool,
+    ) -> Result<Vec<Change>, WatchError> {
+        let limit = limit.max(1);
+        if !self.ahead.is_empty() {
+            let many = limit.min(self.ahead.len());
+            let changes: Vec<_> = self.ahead.drain(..many).collect();
+            self.given = changes.last().map_or(self.given, |change| change.seq.0);
+            return Ok(changes);
+        }
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let (found, head) = self.scan(limit)?;
+            let left =
+                deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if !found.is_empty() || left.is_zero() || stopped() {
+                return Ok(found);
+            }
+            if self.position < head {
+                continue;
+            }
+            if self.shared.turnstile.posts.is_needed_here() {
+                return Err(WatchError::Reentrant);
+            }
+            let heard = self.shared.doorbell.wait(self.position, &self.keys, left, &stopped);
+            self.pass(heard.clean);
+            self.check_end(heard.end)?;
+        }
+    }
+
+    /// Waits for the next change, which it gives. To be awaited under any async runtime. The log is read in place, at most 512
+    /// entries a poll: a millisecond or two, where the filter drops them all.
+    #[allow(clippy::should_implement_trait, reason = "the name that streams have; the iterator is `iter`")]
+    pub fn next(&mut self) -> Next<'_> {
+        Next(self)
+    }
+
+    /// The changes one by one, waiting for each. Ends when the store is closed, and after an error, which a store that stopped
+    /// writing gives once: [`WatchError::Poisoned`].
+    pub fn iter(&mut self) -> Changes<'_> {
+        Changes { watcher: self, ended: false }
+    }
+
+    fn begin_read(&self) -> Result<ReadTxn, WatchError> {
+        Ok(ReadTxn::new(self.shared.clone()).map_err(ReadError::from)?)
+    }
+
+    /// What it need not look at: nothing up to there concerns it.
+    fn pass(&mut self, clean: u64) {
+        if clean > self.position {
+            (self.position, self.floating) = (clean, false);
+        }
+    }
+
+    /// No change will come any more; what has come was given out.
+    fn check_end(&self, end: Option<End>) -> Result<(), WatchError> {
+        match end {
+            None => Ok(()),
+            Some(End::Closed) => Err(WatchError::Closed),
+            Some(End::Poisoned(reason)) if self.position >= self.shared.doorbell.head() => {
+                Err(WatchError::Poisoned(reason))
+            }
+            Some(End::Poisoned(_)) => Ok(()),
+        }
+    }
+
+    /// Looks at the entries after the position. Gives what the filter lets through, and the head.
+    fn scan(&mut self, limit: usize) -> Result<(Vec<Change>, u64), WatchError> {
+        self.scan_some(limit, SCAN)
+    }
+
+    fn scan_some(&mut self, limit: usize, entries: u64) -> Result<(Vec<Change>, u64), WatchError> {
+        if let Some(End::Closed) = self.shared.doorbell.ended() {
+            return Err(WatchError::Closed);
+        }
+        // What it waited for until now, if it did.
+        if let Some(clean) = self.shared.doorbell.forget(&mut self.ticket) {
+            self.pass(clean);
+        }
+        let reader = self.begin_read()?;
+        let totals = reader.totals()?;
+        if self.floating {
+            self.position = self.position.max(totals.trimmed);
+        }
+        if self.position < totals.trimmed {
+            return Err(WatchError::Trimmed { oldest: ChangeSeq(totals.trimmed + 1) });
+        }
+        let mut found = Vec::new();
+        if self.position >= totals.head {
+            return Ok((found, totals.head));
+        }
+        let end = totals.head.min(self.position + entries);
+        for change in reader.changes(ChangeSeq(self.position + 1)..=ChangeSeq(end))? {
+            let change = match change {
+                Ok(change) => change,
+                // What came before it is given out first.
+                Err(_) if !found.is_empty() => break,
+                Err(error) => return Err(error.into()),
+            };
+            let (seq, matches) = (change.seq.0, self.filter.matches(&change));
+            if matches {
+                if found.len() == limit {
+                    break;
+                }
+                found.push(change);
+            }
+            (self.position, self.floating) = (seq, false);
+        }
+        Ok((found, totals.head))
+    }
+
+    fn take_ahead(&mut self) -> Option<Change> {
+        let change = self.ahead.pop_front()?;
+        self.given = change.seq.0;
+        Some(change)
+    }
+}
+
+/// The entry that a start is after.
+pub(crate) fn position_of(view: &impl View, start: &Start) -> Result<u64, WatchError> {
+    let (totals, incarnation) = (view.totals()?, view.context().incarnation);
+    let within = |seq: u64| Ok(within(seq, incarnation, totals.head)?);
+    match start {
+        Start::Oldest => Ok(totals.trimmed),
+        Start::Latest => Ok(totals.head),
+        Start::At(seq) => within(seq.0.saturating_sub(1)),
+        Start::After(seq) => within(seq.0),
+        Start::Bookmark(bookmark) => Ok(bookmark.resolve(incarnation, totals.head)?),
+        Start::Checkpoint(name) => match view.checkpoint(name)? {
+            Some(seq) => within(seq.0),
+            None => Err(WatchError::NoCheckpoint { name: name.clone() }),
+        },
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // A child of a fork has no place at the doorbell, and its copy may be locked for ever.
+        if !self.shared.grounds.process.is_another() {
+            self.shared.doorbell.forget(&mut self.ticket);
+        }
+    }
+}
+
+impl From<StorageError> for WatchError {
+    fn from(error: StorageError) -> Self {
+        ReadError::from(error).into()
+    }
+}
+
+/// The next change, to be awaited. Dropping it loses nothing.
+#[must_use = "a future does nothing unless it is awaited"]
+#[derive(Debug)]
+pub struct Next<'w>(&'w mut Watcher);
+
+impl Future for Next<'_> {
+    type Output = Result<Change, WatchError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let watcher = &mut *self.0;
+        loop {
+            if let Some(change) = watcher.take_ahead() {
+                return Poll::Ready(Ok(change));
+            }
+            let (found, head) = watcher.scan_some(AHEAD, SCAN_IN_PLACE)?;
+            watcher.ahead.extend(found);
+            if !watcher.ahead.is_empty() {
+                continue;
+            }
+            if watcher.position < head {
+                // One scan is enough for one poll: others get their turn in between.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let Watcher { shared, position, ticket, keys, .. } = watcher;
+            // Within a closure this thread does nothing else, so whoever polls would wait for ever.
+            if shared.turnstile.posts.inside.is_mine() {
+                return Poll::Ready(Err(WatchError::Reentrant));
+            }
+            match shared.doorbell.poll(*position, keys, ticket, cx.waker()) {
+                Poll::Ready(heard) => watcher.check_end(heard.end)?,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// The changes of a watcher one by one: see [`Watcher::iter`].
+#[derive(Debug)]
+pub struct Changes<'w> {
+    watcher: &'w mut Watcher,
+    ended: bool,
+}
+
+impl Iterator for Changes<'_> {
+    type Item = Result<Change, WatchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            if let Some(change) = self.watcher.take_ahead() {
+                return Some(Ok(change));
+            }
+            match self.watcher.next_batch(AHEAD, Duration::from_secs(3_600)) {
+                Ok(found) => self.watcher.ahead.extend(found),
+                Err(WatchError::Closed) => self.ended = true,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,295 @@
+//! The encoding of headers and of execution records.
+
+use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use crate::model::execution::{DEFAULT_NAMESPACE, Desired, Header, Labels};
+use crate::model::id::{ExecutionId, Incarnation, JobId, Revision};
+use crate::model::lifecycle::{Lifecycle, State};
+use crate::model::text::Text;
+use crate::model::time::Timestamp;
+
+/// Where a record's payload is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PayloadPlace<'a> {
+    /// In the record itself.
+    Inline(&'a str),
+    /// In the table `payloads`, under the record's number and payload version.
+    Apart,
+}
+
+/// An execution as its row holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    pub(crate) header: Header,
+    /// Counts the payloads that this execution has had, from 1.
+    pub(crate) payload_version: u64,
+    /// The last change of this execution in the change log.
+    pub(crate) last_change: u64,
+    pub(crate) payload: PayloadPlace<'a>,
+}
+
+// Which optional parts a header has. The order of the bits is the order of the parts.
+const NAMESPACE: u64 = 1;
+const NAME: u64 = 1 << 1;
+const NODE: u64 = 1 << 2;
+const MESSAGE: u64 = 1 << 3;
+const PARENT: u64 = 1 << 4;
+const PREVIOUS: u64 = 1 << 5;
+const LABELS: u64 = 1 << 6;
+const COMPLETED: u64 = 1 << 7;
+const PREVIEW: u64 = 1 << 8;
+const ATTEMPT: u64 = 1 << 9;
+const REPORTED: u64 = 1 << 10;
+const NOT_BEFORE: u64 = 1 << 11;
+const KNOWN: u64 = (1 << 12) - 1;
+
+/// Encodes the row of an execution.
+pub(crate) fn encode_record(
+    table: u8,
+    key: &[u8],
+    header: &Header,
+    (payload_version, last_change): (u64, u64),
+    payload: PayloadPlace<'_>,
+    lifecycle: &Lifecycle,
+    out: &mut Vec<u8>,
+) {
+    let mut w = Writer::frame(out);
+    encode_header(header, lifecycle, &mut w);
+    w.number(payload_version);
+    w.number(last_change);
+    match payload {
+        PayloadPlace::Apart => w.byte(0),
+        PayloadPlace::Inline(text) => {
+            w.byte(1);
+            w.rest(text.as_bytes());
+        }
+    }
+    finish_frame(table, key, out);
+}
+
+/// Decodes the row of an execution.
+pub(crate) fn decode_record<'a>(
+    table: u8,
+    key: &[u8],
+    value: &'a [u8],
+    lifecycle: &Lifecycle,
+) -> Result<Record<'a>, Reason> {
+    let mut r = Reader::new(check_frame(table, key, value)?);
+    // The key is the number.
+    let number = key.last_chunk().map_or(0, |number| u64::from_be_bytes(*number));
+    let header = decode_header(&mut r, number, lifecycle)?;
+    let (payload_version, last_change) = (r.number()?, r.number()?);
+    let payload = match r.byte()? {
+        0 => PayloadPlace::Apart,
+        1 => PayloadPlace::Inline(r.rest()?),
+        other => return Err(format!("the payload has the unknown form {other}")),
+    };
+    r.end()?;
+    Ok(Record { header, payload_version, last_change, payload })
+}
+
+/// A header as its record holds it, without a frame: equal if and only if the headers are.
+pub(crate) fn header_bytes(header: &Header, lifecycle: &Lifecycle, out: &mut Vec<u8>) {
+    out.clear();
+    encode_header(header, lifecycle, &mut Writer::append(out));
+}
+
+pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
+    let mut parts = 0;
+    for (part, present) in [
+        (NAMESPACE, header.namespace != DEFAULT_NAMESPACE),
+        (NAME, header.name.is_some()),
+        (NODE, header.node_id.is_some()),
+        (MESSAGE, header.message.is_some()),
+        (PARENT, header.parent.is_some()),
+        (PREVIOUS, header.previous.is_some()),
+        (LABELS, !header.labels.is_empty()),
+        (COMPLETED, header.completed_at.is_some()),
+        (PREVIEW, header.preview.is_some()),
+        (ATTEMPT, header.attempt != 0),
+        (REPORTED, header.reported_at.is_some()),
+        (NOT_BEFORE, header.not_before.is_some()),
+    ] {
+        parts |= if present { part } else { 0 };
+    }
+    w.number(parts);
+    w.id(header.id.as_str());
+    w.id(header.job_id.as_str());
+    w.byte(state_code(&header.state, lifecycle));
+    w.byte(desired_code(header.desired));
+    w.number(header.revision.0);
+    w.number(header.event_count);
+    let created = header.created_at.as_nanos();
+    w.fixed(created.cast_unsigned());
+    // Both are at or after the creation, so the differences are small and not negative.
+    w.number(header.modified_at.as_nanos().wrapping_sub(created).cast_unsigned());
+    if parts & NAMESPACE != 0 {
+        w.text(&header.namespace);
+    }
+    for text in [&header.name, &header.node_id, &header.message].into_iter().flatten() {
+        w.id(text);
+    }
+    for link in [&header.parent, &header.previous].into_iter().flatten() {
+        w.id(link.as_str());
+    }
+    if parts & LABELS != 0 {
+        encode_labels(&header.labels, w);
+    }
+    if let Some(completed) = header.completed_at {
+        w.number(completed.as_nanos().wrapping_sub(created).cast_unsigned());
+    }
+    if let Some(preview) = &header.preview {
+        w.text(preview);
+    }
+    if parts & ATTEMPT != 0 {
+        w.number(header.attempt);
+    }
+    for time in [header.reported_at, header.not_before].into_iter().flatten() {
+        w.time(time);
+    }
+}
+
+pub(super) fn decode_header(
+    r: &mut Reader<'_>,
+    number: u64,
+    lifecycle: &Lifecycle,
+) -> Result<Header, Reason> {
+    let parts = r.number()?;
+    if parts & !KNOWN != 0 {
+        return Err(format!("the header has unknown parts ({parts:#x})"));
+    }
+    let id = ExecutionId::from_stored(r.id()?);
+    let job_id = JobId::from_stored(r.id()?);
+    let state = state(r.byte()?, lifecycle)?;
+    let desired = desired(r.byte()?)?;
+    let revision = Revision(r.number()?);
+    let event_count = r.number()?;
+    let created = r.fixed()?.cast_signed();
+    let since = |difference: u64| Timestamp::from_nanos(created.wrapping_add(difference.cast_signed()));
+    let modified_at = since(r.number()?);
+    let namespace = Text::from(if parts & NAMESPACE != 0 { r.text()? } else { DEFAULT_NAMESPACE });
+    let mut text = |part: u64| -> Result<Option<Text>, Reason> {
+        if parts & part != 0 { r.id().map(Some) } else { Ok(None) }
+    };
+    let (name, node_id, message) = (text(NAME)?, text(NODE)?, text(MESSAGE)?);
+    let parent = text(PARENT)?.map(ExecutionId::from_stored);
+    let previous = text(PREVIOUS)?.map(ExecutionId::from_stored);
+    let labels = if parts & LABELS != 0 { decode_labels(r)? } else { Labels::new() };
+    let completed_at = if parts & COMPLETED != 0 { Some(since(r.number()?)) } else { None };
+    let preview = if parts & PREVIEW != 0 { Some(r.text()?.into()) } else { None };
+    let attempt = if parts & ATTEMPT != 0 { r.number()? } else { 0 };
+    let reported_at = if parts & REPORTED != 0 { Some(r.time()?) } else { None };
+    let not_before = if parts & NOT_BEFORE != 0 { Some(r.time()?) } else { None };
+    let created_at = Timestamp::from_nanos(created);
+    Ok(Header {
+        id,
+        incarnation: Incarnation(number),
+        job_id,
+        namespace,
+        name,
+        node_id,
+        state,
+        message,
+        desired,
+        parent,
+        previous,
+        labels,
+        revision,
+        created_at,
+        modified_at,
+        completed_at,
+        not_before,
+        attempt,
+        reported_at,
+        event_count,
+        preview,
+    })
+}
+
+pub(super) fn encode_labels(labels: &Labels, w: &mut Writer<'_>) {
+    w.number(labels.len() as u64);
+    for (key, value) in labels {
+        w.text(key);
+        w.text(value);
+    }
+}
+
+pub(super) fn decode_labels(r: &mut Reader<'_>) -> Result<Labels, Reason> {
+    let mut labels = Labels::new();
+    for _ in 0..r.number()? {
+        labels.insert(r.text()?.into(), r.text()?.into());
+    }
+    Ok(labels)
+}
+
+/// Every state of a record is one of the store's lifecycle, so the code is always found.
+pub(super) fn state_code(state: &State, lifecycle: &Lifecycle) -> u8 {
+    lifecycle.code(state.as_str()).unwrap_or(u8::MAX)
+}
+
+pub(super) fn state(code: u8, lifecycle: &Lifecycle) -> Result<State, Reason> {
+    lifecycle.by_code(code).cloned().ok_or_else(|| format!("the lifecycle has no state number {code}"))
+}
+
+pub(super) fn desired_code(desired: Desired) -> u8 {
+    match desired {
+        Desired::Pending => 0,
+        Desired::Running => 1,
+        Desired::Stopped => 2,
+    }
+}
+
+pub(super) fn desired(code: u8) -> Result<Desired, Reason> {
+    match code {
+        0 => Ok(Desired::Pending),
+        1 => Ok(Desired::Running),
+        2 => Ok(Desired::Stopped),
+        other => Err(format!("there is no desired state number {other}")),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::model::execution::NewExecution;
+    use crate::model::json::Json;
+
+    pub(crate) fn full() -> Header {
+        let lifecycle = Lifecycle::compute_node();
+        let new = NewExecution::new("01890a5d-ac96-774b-bcce-b302099a8057")
+            .id("é 1")
+            .namespace("")
+            .name("")
+            .node_id("01890a5d-ac96-774b-bcce-b302099a8058")
+            .message("\u{0}\u{202e}m")
+            .parent("p")
+            .previous("q")
+            .label("", "v")
+            .label("k", "")
+            .preview("short")
+            .payload(Json::null());
+        let mut header = new.build(&lifecycle, 10, Timestamp::from_nanos(-5)).unwrap().into_header();
+        header.completed_at = Some(Timestamp::from_nanos(i64::MAX));
+        header.event_count = 300;
+        header.attempt = u64::MAX;
+        header.reported_at = Some(Timestamp::from_nanos(-9));
+        header.not_before = Some(Timestamp::from_nanos(i64::MAX));
+        header
+    }
+
+    #[test]
+    fn records_come_back() {
+        let lifecycle = Lifecycle::compute_node();
+        let bare = NewExecution::new("j").build(&lifecycle, 10, Timestamp::from_nanos(i64::MIN)).unwrap();
+        for header in [full(), bare.into_header()] {
+            for payload in [PayloadPlace::Apart, PayloadPlace::Inline("{\"a\":1}")] {
+                let mut out = Vec::new();
+                encode_record(1, b"k", &header, (9, 300), payload.clone(), &lifecycle, &mut out);
+                let record = decode_record(1, b"k", &out, &lifecycle).unwrap();
+                assert_eq!(
+                    record,
+                    Record { header: header.clone(), payload_version: 9, last_change: 300, payload }
+                );
+            }
+        }
+    }
+}

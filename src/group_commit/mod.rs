@@ -1,0 +1,430 @@
+//! The group commit: many callers' closures in one transaction, with one durable commit.
+//!
+//! Callers queue up; a thread of the store runs all that are there in one transaction, commits, and answers
+//! them. Who comes during a commit is in the next one. A caller who finds nobody there commits alone, on its
+//! own thread, without the hand-over.
+//!
+//! Invariants:
+//! - A member is answered after the commit of the transaction that it ran in, not before.
+//! - Members run, and are committed, in the order in which they queued up.
+//! - A member that fails after it wrote something is not committed, nor is anybody after it in the same
+//!   transaction: those before it run again and are committed without it. redb cannot take back a part of a
+//!   transaction, and this way each failure costs one commit more and nobody runs twice for nothing.
+
+mod load;
+mod member;
+mod pending;
+mod settings;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::engine::shared::Shared;
+use crate::model::error::{BatchError, Error, StorageError};
+use crate::model::panics::{caught, dropped};
+use crate::storage::waits::{Awaited, ForItself, Post, Posts, Waiting};
+use crate::txn::WriteTxn;
+use crate::write::Writer;
+
+use load::Load;
+use member::{Closure, Failure, Member, guarded};
+use pending::Slot;
+
+pub use pending::Pending;
+pub use settings::GroupCommit;
+
+/// What to do when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    Wait,
+    Refuse,
+}
+
+type Members = VecDeque<Box<dyn Member>>;
+
+/// The queue of a store's group commit, and its thread.
+pub(crate) struct Batcher {
+    shared: Arc<Shared>,
+    settings: GroupCommit,
+    load: Arc<Load>,
+    queue: Mutex<Queue>,
+    /// Something came, or a commit ended.
+    moved: Condvar,
+    /// There is room in the queue.
+    room: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    members: Members,
+    /// A commit is under way, on the thread of the store or of a caller.
+    busy: bool,
+    /// The thread waits for further members.
+    gathering: bool,
+    closed: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Batcher {
+    pub(crate) fn new(shared: Arc<Shared>, settings: GroupCommit) -> Arc<Self> {
+        Arc::new(Self {
+            shared,
+            settings,
+            load: Arc::default(),
+            queue: Mutex::default(),
+            moved: Condvar::new(),
+            room: Condvar::new(),
+        })
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a closure in a commit that it may share with others, and waits for it.
+    pub(crate) fn batch<T, E, F>(self: &Arc<Self>, mut run: F, full: WhenFull) -> Result<T, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        match self.alone(full)? {
+            Some(turn) => {
+                let result = self.solo(&mut run);
+                drop(turn);
+                result
+            }
+            None => {
+                // Before it is queued: what is queued is not taken back.
+                let _waiting = self.waiting()?;
+                let slot = Slot::new(self.posts().clone());
+                self.enqueue(Box::new(Closure::new(run, slot.clone())), full)?;
+                slot.wait()
+            }
+        }
+    }
+
+    /// Queues a closure without waiting for its commit.
+    pub(crate) fn submit<T, E, F>(self: &Arc<Self>, run: F, full: WhenFull) -> Result<Pending<T>, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        let slot = Slot::new(self.posts().clone());
+        self.enqueue(Box::new(Closure::new(run, slot.clone())), full)?;
+        Ok(Pending::new(slot))
+    }
+
+    /// The same, of a closure that holds so many bytes.
+    pub(crate) fn submit_sized<T, E, F>(
+        self: &Arc<Self>,
+        bytes: usize,
+        mut run: F,
+        full: WhenFull,
+    ) -> Result<Pending<T>, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        if self.posts().commits_here() {
+            return Err(BatchError::Reentrant.into());
+        }
+        let maximum = self.settings.max_queue_bytes;
+        let weight = loop {
+            match self.load.take(bytes, maximum) {
+                Ok(weight) => break weight,
+                Err(waiting) if full == WhenFull::Refuse => {
+                    return Err(BatchError::QueueTooLarge { waiting, bytes, maximum }.into());
+                }
+                Err(_) => {
+                    let _waiting = self.waiting()?;
+                    if self.queue().closed {
+                        return Err(StorageError::Closed.into());
+                    }
+                    self.load.wait();
+                }
+            }
+        };
+        let weighed = move |writer: &mut Writer<'_>| {
+            let _ = &weight;
+            run(writer)
+        };
+        self.submit(weighed, full)
+    }
+
+    /// How many closures wait to be committed.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue().members.len()
+    }
+
+    /// Refuses a wait for the group commit on a thread that it would wait for.
+    pub(crate) fn check_can_wait(&self) -> Result<(), Error> {
+        Ok(self.waiting().map(drop)?)
+    }
+
+    fn waiting(&self) -> Result<Waiting, BatchError> {
+        waiting(self.posts())
+    }
+
+    fn check_room(&self, queue: &Queue) -> Result<(), BatchError> {
+        match queue.members.len() < self.settings.max_queue {
+            true => Ok(()),
+            false => Err(BatchError::QueueFull { maximum: self.settings.max_queue }),
+        }
+    }
+
+    fn posts(&self) -> &Arc<Posts> {
+        &self.shared.turnstile.posts
+    }
+
+    /// Nobody is there: the caller may commit by itself.
+    fn alone(&self, full: WhenFull) -> Result<Option<Solo<'_>>, Error> {
+        self.shared.grounds.process.check()?;
+        if self.posts().commits_here() {
+            return Err(BatchError::Reentrant.into());
+        }
+        let mut queue = self.queue();
+        if queue.closed {
+            return Err(StorageError::Closed.into());
+        }
+        if full == WhenFull::Refuse {
+            self.check_room(&queue)?;
+        }
+        if self.posts().writes_here() {
+            return Err(BatchError::Reentrant.into());
+        }
+        if queue.busy || !queue.members.is_empty() {
+            return Ok(None);
+        }
+        queue.busy = true;
+        self.posts().solo.take();
+        Ok(Some(Solo { batcher: self }))
+    }
+
+    fn solo<T, E>(&self, run: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let txn = WriteTxn::new(self.shared.clone(), "the group commit")?;
+        let value = {
+            let mut writer = txn.writer()?.may_run_again();
+            txn.inside(|| guarded(|| run(&mut writer)))?
+        };
+        txn.commit()?;
+        Ok(value)
+    }
+
+    fn enqueue(self: &Arc<Self>, member: Box<dyn Member>, full: WhenFull) -> Result<(), Error> {
+        self.shared.grounds.process.check()?;
+        if self.posts().commits_here() {
+            return Err(BatchError::Reentrant.into());
+        }
+        let mut waiting = None;
+        let mut queue = self.queue();
+        while !queue.closed && queue.members.len() >= self.settings.max_queue {
+            if full == WhenFull::Refuse {
+                self.check_room(&queue)?;
+            }
+            if waiting.is_none() {
+                waiting = Some(self.waiting()?);
+            }
+            queue = self.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(waiting);
+        if queue.closed {
+            return Err(StorageError::Closed.into());
+        }
+        if queue.thread.is_none() {
+            let batcher = self.clone();
+            let thread = thread::Builder::new().name("execstore-commit".into());
+            let spawned = thread.spawn(move || batcher.work());
+            queue.thread = Some(spawned.map_err(|error| BatchError::Thread(error.into()))?);
+        }
+        queue.members.push_back(member);
+        if !queue.busy || queue.gathering {
+            self.moved.notify_all();
+        }
+        Ok(())
+    }
+
+    /// The store's own thread: commits what queues up, until the queue is closed and empty.
+    fn work(&self) {
+        let _at_work = AtWork::begin(&self.posts().worker);
+        while let Some(mut members) = self.next_members() {
+            if caught(|| self.run(&mut members)).is_err() {
+                // It is not known what became of these: they are told, and do not run again.
+                members.drain(..).for_each(dropped);
+            }
+            let mut queue = self.queue();
+            // What did not fit goes first in the next one.
+            while let Some(member) = members.pop_back() {
+                queue.members.push_front(member);
+            }
+            queue.busy = false;
+            drop(queue);
+            self.moved.notify_all();
+        }
+    }
+
+    /// Waits for members, then for the delay, and takes them.
+    fn next_members(&self) -> Option<Members> {
+        let mut queue = self.queue();
+        while queue.busy || queue.members.is_empty() {
+            if queue.closed && !queue.busy {
+                return None;
+            }
+            queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        (queue.busy, queue.gathering) = (true, true);
+        let deadline = Instant::now().checked_add(self.settings.max_delay);
+        while !queue.closed && queue.members.len() < self.settings.max_members {
+            let left =
+                deadline.map_or(self.settings.max_delay, |d| d.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break;
+            }
+            queue = self.moved.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        queue.gathering = false;
+        let many = queue.members.len().min(self.settings.max_members);
+        let members = queue.members.drain(..many).collect();
+        self.room.notify_all();
+        Some(members)
+    }
+
+    /// Runs members in one transaction, from the front, and settles those that it held. The rest stays.
+    fn run(&self, members: &mut Members) {
+        let mut failed = Vec::new();
+        let mut limit = members.len();
+        let (ran, committed) = loop {
+            match self.attempt(members, limit) {
+                Attempt::Ended { ran, committed } => break (ran, committed),
+                // It will be told after the commit of those before it, on which its failure may rest.
+                Attempt::Spoilt { by } => {
+                    failed.extend(members.remove(by));
+                    limit = by;
+                }
+            }
+        };
+        let settled = members.drain(..ran).chain(failed);
+        for member in settled {
+            // What a caller's closure, result or waker does must not keep the others from their answers.
+            let committed = committed.clone();
+            let _ = caught(|| member.settle(committed));
+        }
+    }
+
+    fn attempt(&self, members: &mut Members, limit: usize) -> Attempt {
+        if limit == 0 {
+            return Attempt::Ended { ran: 0, committed: Ok(()) };
+        }
+        let refused = |error: Error| Attempt::Ended { ran: limit, committed: Err(error.into()) };
+        let txn = match WriteTxn::new(self.shared.clone(), "the group commit") {
+            Ok(txn) => txn,
+            Err(error) => return refused(error),
+        };
+        let (mut ran, mut spoilt) = (0, false);
+        {
+            let mut writer = match txn.writer() {
+                Ok(writer) => writer.may_run_again(),
+                Err(error) => return refused(error.into()),
+            };
+            for member in members.iter_mut().take(limit) {
+                let before = writer.written();
+                if !txn.inside(|| member.run(&mut writer)) && writer.written() != before {
+                    spoilt = true;
+                    break;
+                }
+                ran += 1;
+                if writer.written() >= self.settings.max_bytes {
+                    break;
+                }
+            }
+        }
+        if txn.has_failed() {
+            return refused(StorageError::Poisoned.into());
+        }
+        if spoilt {
+            return Attempt::Spoilt { by: ran };
+        }
+        Attempt::Ended { ran, committed: txn.commit().map_err(Failure::Commit) }
+    }
+
+    /// Takes nobody in any more, commits those who are there, and ends the thread. Waits until that is done, as long as
+    /// something is committed every so often. `false` if it is not done.
+    pub(crate) fn close(&self, limit: Option<Duration>) -> bool {
+        let mut queue = self.queue();
+        queue.closed = true;
+        self.moved.notify_all();
+        self.room.notify_all();
+        drop(queue);
+        let Some(limit) = limit else { return false };
+        let Ok(_waiting) = self.waiting() else { return false };
+        let mut queue = self.queue();
+        let (mut left, mut since) = (queue.members.len(), Instant::now());
+        while queue.busy || !queue.members.is_empty() {
+            let Some(more) = limit.checked_sub(since.elapsed()).filter(|more| !more.is_zero()) else {
+                return false;
+            };
+            queue = self.moved.wait_timeout(queue, more).unwrap_or_else(PoisonError::into_inner).0;
+            if queue.members.len() != left {
+                (left, since) = (queue.members.len(), Instant::now());
+            }
+        }
+        // Another one may be closing it too, and have taken the thread.
+        let thread = queue.thread.take();
+        drop(queue);
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+        true
+    }
+}
+
+/// How one transaction went.
+enum Attempt {
+    /// The first `ran` members were in it.
+    Ended { ran: usize, committed: Result<(), Failure> },
+    /// This member failed after it wrote something, so nothing was committed.
+    Spoilt { by: usize },
+}
+
+fn waiting(posts: &Arc<Posts>) -> Result<Waiting, BatchError> {
+    Waiting::begin(|| Awaited::Commit(posts.clone())).map_err(|ForItself| BatchError::Reentrant)
+}
+
+/// Says that this thread commits for a group commit, until it is dropped.
+struct AtWork<'a>(&'a Post);
+
+impl<'a> AtWork<'a> {
+    fn begin(post: &'a Post) -> Self {
+        post.take();
+        Self(post)
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// A caller that commits by itself. Lets the others go on when it is done, even if it panics.
+struct Solo<'a> {
+    batcher: &'a Batcher,
+}
+
+impl Drop for Solo<'_> {
+    fn drop(&mut self) {
+        if self.batcher.shared.grounds.process.is_another() {
+            return;
+        }
+        self.batcher.posts().solo.leave();
+        self.batcher.queue().busy = false;
+        self.batcher.moved.notify_all();
+    }
+}

@@ -1,0 +1,284 @@
+//! The entries of the store-wide change log. Pure.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use crate::model::execution::{Desired, Header, Labels};
+use crate::model::hash::Link;
+use crate::model::id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision};
+use crate::model::lifecycle::State;
+use crate::model::text::Text;
+use crate::model::time::{Timestamp, at_the_earliest};
+
+/// What a change did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChangeKind {
+    /// An execution was created.
+    Created,
+    /// An execution was updated; events may have come with it.
+    Updated,
+    /// Events were appended and nothing else.
+    EventsAppended,
+    /// An execution was deleted, with its events.
+    Deleted,
+}
+
+impl fmt::Display for ChangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ChangeKind::Created => "created",
+            ChangeKind::Updated => "updated",
+            ChangeKind::EventsAppended => "events appended",
+            ChangeKind::Deleted => "deleted",
+        })
+    }
+}
+
+/// One entry of the change log.
+///
+/// It carries the execution's header right after and right before the change. The payloads stay in the
+/// store: [`Readable::payload_after`](crate::Readable::payload_after) and
+/// [`payload_before`](crate::Readable::payload_before) read them for as long as the entry is kept, also when the
+/// execution has been deleted since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub(crate) seq: ChangeSeq,
+    pub(crate) time: Timestamp,
+    pub(crate) kind: ChangeKind,
+    /// The execution's number in this store: the key of its payloads.
+    pub(crate) number: u64,
+    /// The change before it of the same execution; 0 if there was none.
+    pub(crate) follows: u64,
+    /// After the change; the last one of a deleted execution.
+    pub(crate) header: Header,
+    pub(crate) payload_version: u64,
+    pub(crate) undo: Undo,
+    pub(crate) new_events: u64,
+    /// In a tamper-evident store.
+    pub(crate) link: Option<Link>,
+}
+
+impl Change {
+    /// Its place in the log.
+    pub fn seq(&self) -> ChangeSeq {
+        self.seq
+    }
+
+    /// When it was made, by the store's clock.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// When it was written at the earliest, as far as its times can be right.
+    pub(crate) fn written_at(&self, now: Timestamp) -> Option<Timestamp> {
+        at_the_earliest([self.time].into_iter().chain(self.header.not_before), now)
+    }
+
+    /// What it did.
+    pub fn kind(&self) -> ChangeKind {
+        self.kind
+    }
+
+    /// The execution that changed.
+    pub fn execution_id(&self) -> &ExecutionId {
+        &self.header.id
+    }
+
+    /// The job of the execution that changed.
+    pub fn job_id(&self) -> &JobId {
+        &self.header.job_id
+    }
+
+    /// Which of the executions that have had this id it is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.header.incarnation
+    }
+
+    /// The revision after the change; of a deleted execution its last.
+    pub fn revision(&self) -> Revision {
+        self.header.revision
+    }
+
+    /// The state before the change; `None` if the change created the execution.
+    pub fn state_before(&self) -> Option<&State> {
+        (self.kind != ChangeKind::Created).then_some(self.undo.state.as_ref().unwrap_or(&self.header.state))
+    }
+
+    /// The state after the change; `None` if the change deleted the execution.
+    pub fn state_after(&self) -> Option<&State> {
+        (self.kind != ChangeKind::Deleted).then_some(&self.header.state)
+    }
+
+    /// The sequence numbers of the events that came with the change; `None` if none came.
+    pub fn events(&self) -> Option<RangeInclusive<EventSeq>> {
+        let last = self.header.event_count;
+        (self.new_events > 0).then(|| EventSeq(last - self.new_events + 1)..=EventSeq(last))
+    }
+
+    /// The header right after the change; `None` if the change deleted the execution.
+    pub fn after(&self) -> Option<&Header> {
+        (self.kind != ChangeKind::Deleted).then_some(&self.header)
+    }
+
+    /// The header right before the change, put together on each call; `None` if the change created the
+    /// execution.
+    pub fn before(&self) -> Option<Header> {
+        (self.kind != ChangeKind::Created).then(|| self.undo.apply(self.header.clone()))
+    }
+
+    /// The same without a copy.
+    pub(crate) fn into_before(self) -> Option<Header> {
+        (self.kind != ChangeKind::Created).then(|| self.undo.apply(self.header))
+    }
+
+    /// `true` if the change gave the execution another payload, or its first.
+    pub fn payload_changed(&self) -> bool {
+        self.kind == ChangeKind::Created || self.undo.payload_version.is_some()
+    }
+
+    /// The payload that nothing needs any more once this entry and all before it are gone, by execution and
+    /// version: the one that the change replaced, or the last one of a deleted execution.
+    pub(crate) fn last_need(&self) -> Option<(u64, u64)> {
+        let version = match self.kind {
+            ChangeKind::Deleted => Some(self.payload_version),
+            _ => self.undo.payload_version,
+        };
+        version.map(|version| (self.number, version))
+    }
+
+    pub(crate) fn payload_version_before(&self) -> u64 {
+        self.undo.payload_version.unwrap_or(self.payload_version)
+    }
+}
+
+/// An entry of the log to be written.
+pub(crate) struct Entry<'a> {
+    pub(crate) time: Timestamp,
+    pub(crate) kind: ChangeKind,
+    pub(crate) number: u64,
+    pub(crate) follows: u64,
+    pub(crate) header: &'a Header,
+    pub(crate) payload_version: u64,
+    pub(crate) undo: &'a Undo,
+    pub(crate) new_events: u64,
+}
+
+impl Change {
+    pub(crate) fn entry(&self) -> Entry<'_> {
+        Entry {
+            time: self.time,
+            kind: self.kind,
+            number: self.number,
+            follows: self.follows,
+            header: &self.header,
+            payload_version: self.payload_version,
+            undo: &self.undo,
+            new_events: self.new_events,
+        }
+    }
+}
+
+/// What differs between the header before a change and the one after it: the values before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Undo {
+    pub(crate) name: Option<Option<Text>>,
+    pub(crate) node_id: Option<Option<Text>>,
+    pub(crate) state: Option<State>,
+    pub(crate) message: Option<Option<Text>>,
+    pub(crate) desired: Option<Desired>,
+    pub(crate) parent: Option<Option<ExecutionId>>,
+    pub(crate) previous: Option<Option<ExecutionId>>,
+    pub(crate) labels: Option<Labels>,
+    pub(crate) revision: Option<Revision>,
+    pub(crate) modified_at: Option<Timestamp>,
+    pub(crate) completed_at: Option<Option<Timestamp>>,
+    pub(crate) event_count: Option<u64>,
+    pub(crate) payload_version: Option<u64>,
+    pub(crate) preview: Option<Option<Text>>,
+    pub(crate) attempt: Option<u64>,
+    pub(crate) reported_at: Option<Option<Timestamp>>,
+    pub(crate) not_before: Option<Option<Timestamp>>,
+}
+
+impl Undo {
+    /// What leads from `after` back to `before`. The two belong to one execution, so identity, namespace
+    /// and creation time are the same.
+    pub(crate) fn between(before: &Header, after: &Header) -> Self {
+        fn old<T: Clone + PartialEq>(before: &T, after: &T) -> Option<T> {
+            (before != after).then(|| before.clone())
+        }
+        Self {
+            name: old(&before.name, &after.name),
+            node_id: old(&before.node_id, &after.node_id),
+            state: old(&before.state, &after.state),
+            message: old(&before.message, &after.message),
+            desired: old(&before.desired, &after.desired),
+            parent: old(&before.parent, &after.parent),
+            previous: old(&before.previous, &after.previous),
+            labels: old(&before.labels, &after.labels),
+            revision: old(&before.revision, &after.revision),
+            modified_at: old(&before.modified_at, &after.modified_at),
+            completed_at: old(&before.completed_at, &after.completed_at),
+            event_count: old(&before.event_count, &after.event_count),
+            payload_version: None,
+            preview: old(&before.preview, &after.preview),
+            attempt: old(&before.attempt, &after.attempt),
+            reported_at: old(&before.reported_at, &after.reported_at),
+            not_before: old(&before.not_before, &after.not_before),
+        }
+    }
+
+    fn apply(&self, mut header: Header) -> Header {
+        fn restore<T: Clone>(old: &Option<T>, part: &mut T) {
+            if let Some(old) = old {
+                part.clone_from(old);
+            }
+        }
+        restore(&self.name, &mut header.name);
+        restore(&self.node_id, &mut header.node_id);
+        restore(&self.state, &mut header.state);
+        restore(&self.message, &mut header.message);
+        restore(&self.desired, &mut header.desired);
+        restore(&self.parent, &mut header.parent);
+        restore(&self.previous, &mut header.previous);
+        restore(&self.labels, &mut header.labels);
+        restore(&self.revision, &mut header.revision);
+        restore(&self.modified_at, &mut header.modified_at);
+        restore(&self.completed_at, &mut header.completed_at);
+        restore(&self.event_count, &mut header.event_count);
+        restore(&self.preview, &mut header.preview);
+        restore(&self.attempt, &mut header.attempt);
+        restore(&self.reported_at, &mut header.reported_at);
+        restore(&self.not_before, &mut header.not_before);
+        header
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::execution::{NewExecution, Update};
+    use crate::model::lifecycle::Lifecycle;
+
+    #[test]
+    fn undoing_a_change_gives_the_header_before_it() {
+        let lifecycle = Lifecycle::compute_node();
+        let at = Timestamp::from_nanos;
+        let new = NewExecution::new("j").message("m").label("a", "1").node_id("n").parent("p");
+        let before = new.build(&lifecycle, 1_000, at(1)).unwrap();
+        for update in [
+            Update::new(),
+            Update::to("Failed").clear_message().label("b", "2"),
+            Update::new().clear_node_id().clear_parent().previous("q").name("x").desired(Desired::Stopped),
+            Update::new().preview("p"),
+            Update::new().attempt(7).reported_at(at(3)),
+        ] {
+            let mut after = before.apply(update, &lifecycle, at(2)).unwrap();
+            after.header.event_count = 3;
+            after.header.not_before = Some(at(9));
+            let undo = Undo::between(&before.header, &after.header);
+            assert_eq!(undo.apply(after.header.clone()), before.header);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! An execution to be created. Pure.
+
+use super::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, check_payload, link};
+use crate::model::error::{InputError, WriteError};
+use crate::model::id::{ExecutionId, IdMaker, Incarnation, JobId, Revision};
+use crate::model::identity::Identity;
+use crate::model::json::Json;
+use crate::model::lifecycle::{Lifecycle, Phase};
+use crate::model::limits::{LongTexts, MAX_MESSAGE, MAX_NAME};
+use crate::model::text::Text;
+use crate::model::time::Timestamp;
+
+/// An execution to be created. Of several calls for the same part, or for a label of the same key, the last one counts.
+///
+/// ```
+/// use execstore::{Desired, ExecutionId, Json, NewExecution};
+/// let new = NewExecution::new("job-1")
+///     .id("e-1")                              // else a new UUID v7
+///     .namespace("tenant-a")                  // else "default"
+///     .state("New")                           // else the lifecycle's first pending or live state
+///     .desired(Desired::Running)
+///     .label("kind", "batch")
+///     .payload(Json::from_text(r#"{"image":"alpine"}"#)?);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct NewExecution {
+    id: Option<Text>,
+    job_id: Text,
+    namespace: Option<Text>,
+    name: Option<Text>,
+    node_id: Option<Text>,
+    state: Option<Text>,
+    message: Option<Text>,
+    desired: Desired,
+    parent: Option<Text>,
+    previous: Option<Text>,
+    labels: Labels,
+    preview: Option<Text>,
+    attempt: u64,
+    /// The document that the id was computed from.
+    pub(crate) identity: Option<Json>,
+    pub(crate) payload: Json,
+}
+
+impl NewExecution {
+    /// An execution of this job, everything else left to its default.
+    pub fn new(job_id: impl Into<Text>) -> Self {
+        Self {
+            id: None,
+            job_id: job_id.into(),
+            namespace: None,
+            name: None,
+            node_id: None,
+            state: None,
+            message: None,
+            desired: Desired::default(),
+            parent: None,
+            previous: None,
+            labels: Labels::new(),
+            preview: None,
+            attempt: 0,
+            identity: None,
+            payload: Json::null(),
+        }
+    }
+
+    /// Sets the id, which no other execution of the store may have, whatever its job and namespace. Without it the store makes a
+    /// UUID of version 7. For names that are longer than 128 bytes see [`ExecutionId::from_any`].
+    pub fn id(mut self, id: impl Into<Text>) -> Self {
+        self.id = Some(id.into());
+        self.identity = None;
+        self
+    }
+
+    /// Sets the namespace, `"default"` otherwise.
+    pub fn namespace(mut self, namespace: impl Into<Text>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Sets the name.
+    pub fn name(mut self, name: impl Into<Text>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the node id.
+    pub fn node_id(mut self, node_id: impl Into<Text>) -> Self {
+        self.node_id = Some(node_id.into());
+        self
+    }
+
+    /// Sets the first state, which must be pending or live. Without it, the first such state of the
+    /// lifecycle.
+    pub fn state(mut self, state: impl AsRef<str>) -> Self {
+        self.state = Some(state.as_ref().into());
+        self
+    }
+
+    /// Sets the message.
+    pub fn message(mut self, message: impl Into<Text>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
+    /// Sets the desired state.
+    pub fn desired(mut self, desired: Desired) -> Self {
+        self.desired = desired;
+        self
+    }
+
+    /// Sets the execution that caused this one.
+    pub fn parent(mut self, parent: impl Into<Text>) -> Self {
+        self.parent = Some(parent.into());
+        self
+    }
+
+    /// Sets the attempt that this one replaces.
+    pub fn previous(mut self, previous: impl Into<Text>) -> Self {
+        self.previous = Some(previous.into());
+        self
+    }
+
+    /// Adds a label.
+    pub fn label(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
+        self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds labels.
+    pub fn labels(mut self, labels: impl IntoIterator<Item = (impl Into<Text>, impl Into<Text>)>) -> Self {
+        self.labels.extend(labels.into_iter().map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
+    /// Sets a short text for lists, at most 256 bytes: see [`Readable::summaries`](crate::Readable::summaries).
+    pub fn preview(mut self, preview: impl Into<Text>) -> Self {
+        self.preview = Some(preview.into());
+        self
+    }
+
+    /// Sets the number of the first attempt, 0 otherwise: see [`Update::attempt`](crate::Update::attempt).
+    pub fn attempt(mut self, attempt: u64) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// Sets the payload, `null` otherwise.
+    pub fn payload(mut self, payload: impl Into<Json>) -> Self {
+        self.payload = payload.into();
+        self
+    }
+
+    /// An error if the execution of this id is one of another job or namespace.
+    pub(crate) fn check_same(&self, existing: &Header) -> Result<(), WriteError> {
+        let namespace = self.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        if existing.job_id == *self.job_id && existing.namespace == *namespace {
+            return Ok(());
+        }
+        let of = |job: &str, namespace: &str| format!("job {job:?} in namespace {namespace:?}");
+        Err(WriteError::OtherExecution {
+            id: existing.id.clone(),
+            expected: of(&self.job_id, namespace),
+            found: of(existing.job_id.as_str(), &existing.namespace),
+        })
+    }
+
+    /// The id, if it is known before the creation.
+    pub(crate) fn known_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// An execution whose id is computed from what it is: its job, parent and labels are those of the identity, its name the
+    /// task key if that is 1 to 256 bytes long. The identity is kept with it, as the attachment
+    /// `execstore/identity`, so that the id can be [recomputed](crate::Readable::verify_identity).
+    pub fn identified(identity: &Identity) -> Result<Self, InputError> {
+        let mut new = Self::new(identity.job_id()).id(identity.id()?.as_str()).labels(identity.labels());
+        if (1..=MAX_NAME).contains(&identity.task_key().len()) {
+            new = new.name(identity.task_key());
+        }
+        if let Some(parent) = identity.parent_id() {
+            new = new.parent(parent.as_str());
+        }
+        new.identity = Some(identity.document()?);
+        Ok(new)
+    }
+
+    /// Makes the texts for people fit.
+    pub(crate) fn fit_texts(&mut self, long: LongTexts) {
+        self.message.as_mut().into_iter().for_each(|text| long.fit(text, MAX_MESSAGE));
+        self.preview.as_mut().into_iter().for_each(|text| long.fit(text, MAX_NAME));
+    }
+
+    /// Checks everything and makes the first record.
+    pub(crate) fn build(
+        self,
+        lifecycle: &Lifecycle,
+        max_payload: usize,
+        now: Timestamp,
+    ) -> Result<Execution, WriteError> {
+        let state = match &self.state {
+            Some(name) => {
+                lifecycle.state(name).ok_or_else(|| WriteError::UnknownState { state: name.into() })?
+            }
+            None => {
+                let first = lifecycle.states().find(|state| !state.is_terminal());
+                first.ok_or_else(|| WriteError::UnknownState { state: String::new() })?
+            }
+        };
+        if state.phase() == Phase::Terminal {
+            return Err(WriteError::InitialState { state: state.clone() });
+        }
+        let header = Header {
+            id: self.id.map_or_else(|| Ok(IdMaker::default().next(now)), ExecutionId::checked)?,
+            // Given by the store once everything was checked.
+            incarnation: Incarnation(0),
+            job_id: JobId::checked(self.job_id)?,
+            namespace: self.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
+            name: self.name,
+            node_id: self.node_id,
+            state: state.clone(),
+            message: self.message,
+            desired: self.desired,
+            parent: link("parent", self.parent)?,
+            previous: link("previous", self.previous)?,
+            labels: self.labels,
+            revision: Revision(1),
+            created_at: now,
+            modified_at: now,
+            completed_at: None,
+            not_before: None,
+            attempt: self.attempt,
+            reported_at: None,
+            event_count: 0,
+            preview: self.preview,
+        };
+        header.check()?;
+        check_payload(&self.payload, max_payload)?;
+        Ok(Execution { header, payload: self.payload, damage: None })
+    }
+}

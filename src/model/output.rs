@@ -1,0 +1,146 @@
+//! Append-only streams of bytes beside an execution: what is kept of them under a cap. Pure.
+
+use std::ops::Range;
+
+use crate::model::text::Text;
+use crate::model::time::Timestamp;
+
+/// How much of an output stream is kept: see [`Writer::cap_output`](crate::Writer::cap_output).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OutputCap {
+    /// All of it. The default.
+    #[default]
+    All,
+    /// The first so many bytes.
+    Head(u64),
+    /// The last so many bytes.
+    Tail(u64),
+    /// The first so many and the last so many bytes.
+    Both {
+        /// How many of the first bytes are kept.
+        head: u64,
+        /// How many of the last bytes are kept.
+        tail: u64,
+    },
+}
+
+impl OutputCap {
+    /// How many bytes of the beginning and of the end are kept.
+    fn ends(self) -> (u64, u64) {
+        match self {
+            OutputCap::All => (u64::MAX, u64::MAX),
+            OutputCap::Head(head) => (head, 0),
+            OutputCap::Tail(tail) => (0, tail),
+            OutputCap::Both { head, tail } => (head, tail),
+        }
+    }
+}
+
+/// An output stream of an execution, without its bytes.
+///
+/// Offsets count every byte that was ever appended, dropped ones too, so an offset means the same for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Output {
+    /// Its name within the execution, `stdout` for instance.
+    pub name: Text,
+    /// How many bytes were ever appended.
+    pub length: u64,
+    /// How much of it is kept.
+    pub cap: OutputCap,
+    /// When bytes were last appended.
+    pub modified_at: Timestamp,
+    /// The bytes before this offset are kept, and those from `tail_start` on.
+    pub(crate) head_end: u64,
+    pub(crate) tail_start: u64,
+}
+
+impl Output {
+    pub(crate) fn new(name: Text, now: Timestamp) -> Self {
+        Self { name, length: 0, cap: OutputCap::All, modified_at: now, head_end: 0, tail_start: 0 }
+    }
+
+    /// The offsets of the bytes that were dropped; `None` if all of them are kept.
+    pub fn dropped(&self) -> Option<Range<u64>> {
+        (self.head_end < self.tail_start).then_some(self.head_end..self.tail_start)
+    }
+
+    /// How many bytes are kept.
+    pub fn kept(&self) -> u64 {
+        self.length - (self.tail_start - self.head_end)
+    }
+
+    /// The part that is dropped once the stream has this length under this cap: it only grows.
+    pub(crate) fn grown(&self, length: u64, cap: OutputCap) -> Self {
+        let (head, tail) = cap.ends();
+        let tail_start = length.saturating_sub(tail).max(self.tail_start);
+        // What was dropped stays so, whatever the cap was.
+        let head_end = match self.dropped() {
+            Some(dropped) => head.min(dropped.start),
+            None => head.min(length),
+        };
+        // Nothing was ever dropped: 0 and 0.
+        let (head_end, tail_start) = if head_end >= tail_start { (0, 0) } else { (head_end, tail_start) };
+        Self { length, cap, head_end, tail_start, ..self.clone() }
+    }
+}
+
+/// A piece of an output stream: see [`Readable::read_output`](crate::Readable::read_output).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutputPart {
+    /// Where the bytes begin.
+    pub offset: u64,
+    /// How many bytes before them, from the offset that was asked for, were dropped.
+    pub dropped: u64,
+    /// The bytes. Empty at the end of the stream.
+    pub bytes: Vec<u8>,
+}
+
+impl OutputPart {
+    /// Where to read on.
+    pub fn next(&self) -> u64 {
+        self.offset + self.bytes.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept, byte by byte, under a cap that may change: a byte that was dropped never comes back.
+    #[test]
+    fn what_is_kept_is_the_head_and_the_tail() {
+        let caps = [
+            OutputCap::All,
+            OutputCap::Head(5),
+            OutputCap::Tail(5),
+            OutputCap::Tail(0),
+            OutputCap::Both { head: 3, tail: 4 },
+        ];
+        for first in caps {
+            for second in caps {
+                let mut output = Output::new("o".into(), Timestamp::default());
+                let mut kept = vec![];
+                for length in 1..30 {
+                    let cap = if length < 12 { first } else { second };
+                    output = output.grown(length, cap);
+                    kept.push(true);
+                    let (head, tail) = cap.ends();
+                    for (offset, kept) in (0..).zip(&mut kept) {
+                        *kept &= offset < head || offset >= length.saturating_sub(tail);
+                    }
+                    let dropped = output.dropped().unwrap_or(0..0);
+                    let found: Vec<_> = (0..length).map(|offset| !dropped.contains(&offset)).collect();
+                    // One gap: once a byte is gone, what lies between two gaps goes too.
+                    let first_gone = kept.iter().position(|kept| !kept).unwrap_or(kept.len());
+                    let last_gone = kept.iter().rposition(|kept| !kept).map_or(0, |last| last + 1);
+                    let expected: Vec<_> =
+                        (0..kept.len()).map(|at| at < first_gone || at >= last_gone).collect();
+                    assert_eq!(found, expected, "{first:?} then {second:?} at {length}");
+                    assert_eq!(output.kept(), found.iter().filter(|kept| **kept).count() as u64);
+                }
+            }
+        }
+    }
+}

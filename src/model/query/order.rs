@@ -1,0 +1,14 @@
+//! The orders of a query's answer. Pure.
+
+/// By what executions are ordered. Each order is total.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OrderBy {
+    /// In the order in which the store created them. It never changes. The default.
+    #[default]
+    Created,
+    /// In the order of their last changes in the change log. An execution that changes goes to the end.
+    Modified,
+    /// By the time at which they ended, those of the same time in the order of creation. Executions that have
+    /// not ended are left out.
+    Completed,
+}

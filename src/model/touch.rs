@@ -1,0 +1,111 @@
+//! What a commit touches, in the words of those who wait for it. Pure.
+//!
+//! Who waits names what it waits for with keys, hashes of a kind and a text or two; a commit names with the same keys what it
+//! has touched, as far as anybody has ever waited for that kind. Two things of one key wake somebody for nothing, no more.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::model::change::{ChangeKind, Entry};
+use crate::model::execution::Labels;
+
+/// The key of whoever waits for everything.
+pub(crate) const EVERYTHING: u64 = 0;
+
+/// A kind of key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A change of an execution.
+    Execution = 1,
+    Job = 2,
+    Namespace = 4,
+    /// A label that an execution has after a change, or had before it.
+    Label = 8,
+    /// A state that an execution has come to.
+    Entered = 16,
+    /// An execution has come, changed its state, or gone.
+    Life = 32,
+    /// An output stream of an execution.
+    Output = 64,
+    /// No commit: whoever wants a consumer to look around.
+    Nudge = 128,
+}
+
+/// The kinds that somebody has waited for, ever.
+#[derive(Debug, Default)]
+pub(crate) struct Listening(AtomicU8);
+
+impl Listening {
+    pub(crate) fn add(&self, kinds: u8) {
+        self.0.fetch_or(kinds, Ordering::SeqCst);
+    }
+
+    pub(crate) fn kinds(&self) -> u8 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+pub(crate) fn key(kind: Kind, one: &str, other: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (kind as u8, one, other).hash(&mut hasher);
+    hasher.finish().max(EVERYTHING + 1)
+}
+
+/// The keys that a transaction has touched, of the kinds that were waited for when it began.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    kinds: u8,
+    keys: Vec<u64>,
+}
+
+impl Touched {
+    pub(crate) fn new(kinds: u8) -> Self {
+        Self { kinds, keys: Vec::new() }
+    }
+
+    pub(crate) fn kinds(&self) -> u8 {
+        self.kinds
+    }
+
+    pub(crate) fn add(&mut self, kind: Kind, one: &str, other: &str) {
+        if self.kinds & kind as u8 != 0 {
+            self.keys.push(key(kind, one, other));
+        }
+    }
+
+    /// An entry of the change log.
+    pub(crate) fn change(&mut self, entry: &Entry<'_>) {
+        if self.kinds == 0 {
+            return;
+        }
+        let (header, undo) = (entry.header, entry.undo);
+        self.add(Kind::Execution, header.id.as_str(), "");
+        self.add(Kind::Job, header.job_id.as_str(), "");
+        self.add(Kind::Namespace, &header.namespace, "");
+        if self.kinds & Kind::Label as u8 != 0 {
+            self.labels(&header.labels);
+            undo.labels.iter().for_each(|labels| self.labels(labels));
+        }
+        let lives = matches!(entry.kind, ChangeKind::Created | ChangeKind::Deleted);
+        if lives || undo.state.is_some() {
+            self.add(Kind::Entered, header.state.as_str(), "");
+            self.add(Kind::Life, header.id.as_str(), "");
+        }
+    }
+
+    fn labels(&mut self, labels: &Labels) {
+        labels.iter().for_each(|(label, value)| self.add(Kind::Label, label, value));
+    }
+
+    /// What another writer of the same transaction has touched.
+    pub(crate) fn join(&mut self, mut other: Self) {
+        self.keys.append(&mut other.keys);
+    }
+
+    /// The keys, each once; `None` if somebody may wait for a kind that was not looked for.
+    pub(crate) fn into_keys(mut self, listening: u8) -> Option<Vec<u64>> {
+        self.keys.sort_unstable();
+        self.keys.dedup();
+        (listening & !self.kinds == 0).then_some(self.keys)
+    }
+}

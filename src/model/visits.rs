@@ -1,0 +1,23 @@
+//! How often an execution was visited. Pure.
+
+use crate::model::time::Timestamp;
+
+/// How often an execution was visited, and when last: see [`VisitTracker`](crate::VisitTracker).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Visits {
+    /// How often.
+    pub count: u64,
+    /// When last.
+    pub last: Timestamp,
+}
+
+impl Visits {
+    /// Both together.
+    pub(crate) fn and(self, other: Visits) -> Visits {
+        if self.count == 0 {
+            return other;
+        }
+        Visits { count: self.count.saturating_add(other.count), last: self.last.max(other.last) }
+    }
+}

@@ -1,0 +1,135 @@
+//! Records, payloads and index rows, looked up and checked.
+
+use std::ops::{Bound, RangeInclusive};
+
+use super::list::List;
+use super::view::View;
+use crate::format::schema::Tag;
+use crate::model::error::{Damage, ReadError};
+use crate::model::event::Event;
+use crate::model::execution::{Execution, Header};
+use crate::model::json::Json;
+use crate::read::sequence::{Gapless, Merged};
+use crate::storage::{Found, damaged};
+
+/// The record of an id, checked to be of that id.
+pub(crate) fn find<V: View + ?Sized>(view: &V, id: &str) -> Result<Option<Found>, ReadError> {
+    let Some(number) = view.tables().number(id)? else {
+        return Ok(None);
+    };
+    let found = indexed(view, number, Tag::Ids)?;
+    if found.header.id != id {
+        let key = number.to_be_bytes();
+        return Err(damaged(Tag::Executions, &key, "the record is of another id").into());
+    }
+    Ok(Some(found))
+}
+
+/// A record with its payload.
+pub(crate) fn load<V: View + ?Sized>(view: &V, found: Found) -> Result<Execution, ReadError> {
+    let payload = match found.payload {
+        Some(payload) => payload,
+        None => stored_payload(view, found.number, found.payload_version)?,
+    };
+    Ok(Execution { header: found.header, payload, damage: None })
+}
+
+/// A record that is about to be written. A damaged payload keeps nobody from ending or deleting it.
+pub(crate) fn load_to_write<V: View + ?Sized>(view: &V, found: Found) -> Result<Execution, ReadError> {
+    let header = found.header.clone();
+    match load(view, found) {
+        Err(ReadError::Damaged(damage)) => {
+            Ok(Execution { header, payload: Json::from_stored(""), damage: Some(Box::new(damage)) })
+        }
+        loaded => loaded,
+    }
+}
+
+pub(crate) fn stored_payload<V: View + ?Sized>(
+    view: &V,
+    number: u64,
+    version: u64,
+) -> Result<Json, ReadError> {
+    view.tables().payload(number, version)?.ok_or_else(|| missing_payload(number, version).into())
+}
+
+pub(crate) fn missing_payload(number: u64, version: u64) -> Damage {
+    damaged(Tag::Payloads, &crate::format::pair(number, version), "the payload is missing")
+}
+
+/// A payload of any version: superseded and large ones are kept apart, the current one may be in its record.
+pub(crate) fn payload_version<V: View + ?Sized>(
+    view: &V,
+    number: u64,
+    version: u64,
+) -> Result<Json, ReadError> {
+    if let Some(payload) = view.tables().payload(number, version)? {
+        return Ok(payload);
+    }
+    match view.tables().execution(number, &view.context().lifecycle)? {
+        Some(Found { payload: Some(payload), payload_version, .. }) if payload_version == version => {
+            Ok(payload)
+        }
+        _ => Err(missing_payload(number, version).into()),
+    }
+}
+
+/// The record that a row of an index names.
+pub(crate) fn indexed<V: View + ?Sized>(view: &V, number: u64, index: Tag) -> Result<Found, ReadError> {
+    let found = view.tables().execution(number, &view.context().lifecycle)?;
+    found.ok_or_else(|| damaged(index, &number.to_be_bytes(), "the execution of the row is missing").into())
+}
+
+/// The events of an execution in a range, each the one after the one before.
+pub(crate) fn event_rows<V: View + ?Sized>(
+    view: &V,
+    number: u64,
+    seqs: RangeInclusive<u64>,
+) -> Result<List<'_, Event>, ReadError> {
+    let before_first = seqs.start().saturating_sub(1);
+    let rows = view.tables().event_rows(number, seqs)?;
+    Ok(List::new(Gapless::new(rows, Tag::Events, Some(before_first), None)))
+}
+
+pub(crate) fn code_of<V: View + ?Sized>(view: &V, state: &str) -> Result<u8, ReadError> {
+    let code = view.context().lifecycle.code(state);
+    code.ok_or_else(|| ReadError::UnknownState { state: state.to_owned() })
+}
+
+pub(crate) fn in_states<V: View + ?Sized>(
+    view: &V,
+    codes: Vec<u8>,
+) -> Result<List<'_, Execution>, ReadError> {
+    let lists = codes
+        .iter()
+        .map(|code| view.tables().state_rows(*code, &(0..=u64::MAX)))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(List::new(Merged::new(lists).map(move |number| {
+        let found = indexed(view, number?, Tag::States)?;
+        let code = view.context().lifecycle.code(found.header.state.as_str());
+        if !code.is_some_and(|code| codes.contains(&code)) {
+            let key = found.number.to_be_bytes();
+            return Err(damaged(Tag::States, &key, "the execution is in another state").into());
+        }
+        load(view, found)
+    })))
+}
+
+pub(crate) fn join(header: Option<Header>, payload: Option<Json>) -> Option<Execution> {
+    Some(Execution { header: header?, payload: payload?, damage: None })
+}
+
+/// Sequence numbers begin at 1. `None` if the range has none.
+pub(crate) fn inclusive(start: Bound<u64>, end: Bound<u64>) -> Option<RangeInclusive<u64>> {
+    let start = match start {
+        Bound::Unbounded => 1,
+        Bound::Included(start) => start.max(1),
+        Bound::Excluded(before) => before.checked_add(1)?,
+    };
+    let end = match end {
+        Bound::Unbounded => u64::MAX,
+        Bound::Included(end) => end,
+        Bound::Excluded(after) => after.checked_sub(1)?,
+    };
+    (start <= end).then_some(start..=end)
+}

@@ -1,0 +1,27 @@
+//! Looking up and listing what is stored, the same for snapshots and for write transactions.
+
+pub(crate) mod beside;
+mod list;
+pub(crate) mod lookup;
+pub(crate) mod sequence;
+pub(crate) mod view;
+
+use crate::model::change::Change;
+use crate::model::event::Event;
+use crate::read::sequence::Numbered;
+
+pub use list::List;
+pub(crate) use lookup::{find, load, load_to_write};
+pub(crate) use view::View;
+
+impl Numbered for Event {
+    fn number(&self) -> u64 {
+        self.seq.0
+    }
+}
+
+impl Numbered for Change {
+    fn number(&self) -> u64 {
+        self.seq.0
+    }
+}

@@ -1,0 +1,568 @@
+//! The tables of one transaction, each opened when it is first used and then held. No policy lives here: no
+//! conditions, no clock, no arithmetic of revisions; and no table knows another.
+
+mod attachments;
+mod beside;
+mod bulks;
+mod changes;
+mod checkpoints;
+mod chunks;
+mod completed;
+pub(crate) mod context;
+mod doomed;
+mod events;
+mod executions;
+mod failures;
+mod ids;
+mod index;
+mod labels;
+mod lasts;
+mod links;
+mod namespaces;
+mod nodes;
+mod outputs;
+mod payloads;
+pub(crate) mod process;
+pub(crate) mod redo;
+mod rows;
+mod settled;
+mod spans;
+mod states;
+mod totals;
+mod visits;
+pub(crate) mod waits;
+mod walk;
+
+use std::sync::OnceLock;
+
+use redb::{
+    AccessGuard, Key, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
+    TableStats, WriteTransaction,
+};
+
+use crate::format::Writer;
+use crate::format::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
+use crate::model::error::{ReadError, StorageError};
+use crate::model::hash::{Sum, row_hash};
+use crate::storage::process::Process;
+
+pub(crate) use beside::Budget;
+pub(crate) use executions::{Found, Pick};
+pub(crate) use labels::LabelValues;
+pub(crate) use namespaces::NamespaceCounts;
+#[cfg(test)]
+pub(crate) use rows::counted;
+pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
+pub(crate) use visits::decode_visits;
+pub(crate) use walk::Visit;
+
+/// What a transaction remembers for the journal at most: larger ones commit through redb directly. At that size its
+/// scattered pages have become long runs.
+pub(crate) const MAX_REDO: usize = 1024 * 1024;
+
+/// A transaction that tables can be opened in.
+pub trait Source {
+    type Table<K: Key + 'static>: ReadableTable<K, Value>;
+
+    /// The process that began it.
+    fn process(&self) -> &Process;
+
+    fn open<K: Key + 'static>(
+        &self,
+        definition: TableDefinition<'static, K, Value>,
+    ) -> Result<Self::Table<K>, TableError>;
+}
+
+/// A read transaction that is held here.
+pub struct Snapshot(pub(crate) ReadTransaction, pub(crate) Process);
+
+impl Snapshot {
+    /// One that this process has begun just now.
+    pub(crate) fn here(txn: ReadTransaction) -> Self {
+        Self(txn, Process::this())
+    }
+}
+
+impl Source for Snapshot {
+    type Table<K: Key + 'static> = redb::ReadOnlyTable<K, Value>;
+
+    fn process(&self) -> &Process {
+        &self.1
+    }
+
+    fn open<K: Key + 'static>(
+        &self,
+        definition: TableDefinition<'static, K, Value>,
+    ) -> Result<Self::Table<K>, TableError> {
+        self.0.open_table(definition)
+    }
+}
+
+/// Somebody's write transaction.
+pub struct Live<'t>(pub(crate) &'t WriteTransaction, pub(crate) Process);
+
+impl<'t> Live<'t> {
+    /// One that this process has begun just now.
+    pub(crate) fn here(txn: &'t WriteTransaction) -> Self {
+        Self(txn, Process::this())
+    }
+}
+
+impl<'t> Source for Live<'t> {
+    type Table<K: Key + 'static> = redb::Table<'t, K, Value>;
+
+    fn process(&self) -> &Process {
+        &self.1
+    }
+
+    fn open<K: Key + 'static>(
+        &self,
+        definition: TableDefinition<'static, K, Value>,
+    ) -> Result<Self::Table<K>, TableError> {
+        self.0.open_table(definition)
+    }
+}
+
+/// A table, once it is needed.
+struct Slot<S: Source, K: Key + 'static> {
+    definition: TableDefinition<'static, K, Value>,
+    table: OnceLock<S::Table<K>>,
+}
+
+impl<S: Source, K: Key + 'static> Slot<S, K> {
+    fn new(definition: TableDefinition<'static, K, Value>) -> Self {
+        Self { definition, table: OnceLock::new() }
+    }
+
+    /// Everything that is read or written passes here: a transaction of the parent's is none of a child's.
+    fn get(&self, source: &S) -> Result<&S::Table<K>, StorageError> {
+        source.process().check()?;
+        if let Some(table) = self.table.get() {
+            return Ok(table);
+        }
+        let table = shield(|| source.open(self.definition))?;
+        Ok(self.table.get_or_init(|| table))
+    }
+}
+
+/// The tables of one transaction.
+pub struct Tables<S: Source> {
+    source: S,
+    meta: Slot<S, Bytes>,
+    totals: Slot<S, Bytes>,
+    ids: Slot<S, Bytes>,
+    executions: Slot<S, Number>,
+    payloads: Slot<S, Pair>,
+    events: Slot<S, Pair>,
+    jobs: Slot<S, Bytes>,
+    states: Slot<S, StateRow>,
+    changes: Slot<S, Number>,
+    checkpoints: Slot<S, Bytes>,
+    labels: Slot<S, Bytes>,
+    label_counts: Slot<S, Bytes>,
+    links: Slot<S, Bytes>,
+    completed: Slot<S, Pair>,
+    settled: Slot<S, Number>,
+    spans: Slot<S, StateRow>,
+    bulks: Slot<S, Bytes>,
+    attachments: Slot<S, Bytes>,
+    outputs: Slot<S, Bytes>,
+    chunks: Slot<S, Pair>,
+    nodes: Slot<S, Pair>,
+    node_names: Slot<S, Bytes>,
+    progress: Slot<S, Number>,
+    visits: Slot<S, Number>,
+    doomed: Slot<S, StateRow>,
+    lasts: Slot<S, Number>,
+    namespaces: Slot<S, Bytes>,
+    /// What was written, if the journal is to know; up to [`MAX_REDO`].
+    redo: Option<Vec<u8>>,
+    /// More was written than that.
+    redo_is_partial: bool,
+    /// The sum over all rows of a tamper-evident store.
+    sum: Option<Sum>,
+    /// Bytes of keys and values that were written or removed.
+    written: usize,
+    /// Rows that were written or removed.
+    rows_written: u64,
+    /// Bytes of the values that were replaced.
+    replaced: usize,
+    /// Rows that were removed, and the bytes of their values.
+    removed: (u64, usize),
+    /// Room for the value that is being encoded.
+    scratch: Vec<u8>,
+}
+
+/// Every table: calls a macro of the place with the table's field, and with the form of its keys.
+macro_rules! on_table {
+    ($tag:expr, $call:ident) => {
+        match $tag {
+            Tag::Meta => $call!(meta, bytes),
+            Tag::Totals => $call!(totals, bytes),
+            Tag::Ids => $call!(ids, bytes),
+            Tag::Executions => $call!(executions, fixed),
+            Tag::Payloads => $call!(payloads, fixed),
+            Tag::Events => $call!(events, fixed),
+            Tag::Jobs => $call!(jobs, bytes),
+            Tag::States => $call!(states, fixed),
+            Tag::Changes => $call!(changes, fixed),
+            Tag::Checkpoints => $call!(checkpoints, bytes),
+            Tag::Labels => $call!(labels, bytes),
+            Tag::LabelCounts => $call!(label_counts, bytes),
+            Tag::Links => $call!(links, bytes),
+            Tag::Completed => $call!(completed, fixed),
+            Tag::Settled => $call!(settled, fixed),
+            Tag::Spans => $call!(spans, fixed),
+            Tag::Bulks => $call!(bulks, bytes),
+            Tag::Attachments => $call!(attachments, bytes),
+            Tag::Outputs => $call!(outputs, bytes),
+            Tag::Chunks => $call!(chunks, fixed),
+            Tag::Nodes => $call!(nodes, fixed),
+            Tag::NodeNames => $call!(node_names, bytes),
+            Tag::Progress => $call!(progress, fixed),
+            Tag::Visits => $call!(visits, fixed),
+            Tag::Doomed => $call!(doomed, fixed),
+            Tag::Lasts => $call!(lasts, fixed),
+            Tag::Namespaces => $call!(namespaces, bytes),
+        }
+    };
+}
+
+/// A key in the form that the table has.
+macro_rules! in_form {
+    (bytes, $key:expr) => {
+        $key
+    };
+    (fixed, $key:expr) => {
+        fixed($key)?
+    };
+}
+
+impl<S: Source> Tables<S> {
+    pub(crate) fn new(source: S) -> Self {
+        Self {
+            source,
+            meta: Slot::new(schema::META),
+            totals: Slot::new(schema::TOTALS),
+            ids: Slot::new(schema::IDS),
+            executions: Slot::new(schema::EXECUTIONS),
+            payloads: Slot::new(schema::PAYLOADS),
+            events: Slot::new(schema::EVENTS),
+            jobs: Slot::new(schema::JOBS),
+            states: Slot::new(schema::STATES),
+            changes: Slot::new(schema::CHANGES),
+            checkpoints: Slot::new(schema::CHECKPOINTS),
+            labels: Slot::new(schema::LABELS),
+            label_counts: Slot::new(schema::LABEL_COUNTS),
+            links: Slot::new(schema::LINKS),
+            completed: Slot::new(schema::COMPLETED),
+            settled: Slot::new(schema::SETTLED),
+            spans: Slot::new(schema::SPANS),
+            bulks: Slot::new(schema::BULKS),
+            attachments: Slot::new(schema::ATTACHMENTS),
+            outputs: Slot::new(schema::OUTPUTS),
+            chunks: Slot::new(schema::CHUNKS),
+            nodes: Slot::new(schema::NODES),
+            node_names: Slot::new(schema::NODE_NAMES),
+            progress: Slot::new(schema::PROGRESS),
+            visits: Slot::new(schema::VISITS),
+            doomed: Slot::new(schema::DOOMED),
+            lasts: Slot::new(schema::LASTS),
+            namespaces: Slot::new(schema::NAMESPACES),
+            redo: None,
+            redo_is_partial: false,
+            sum: None,
+            written: 0,
+            rows_written: 0,
+            replaced: 0,
+            removed: (0, 0),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Remembers what is written from now on: see `take_redo`.
+    pub(crate) fn record_redo(mut self) -> Self {
+        self.redo = Some(Vec::new());
+        self
+    }
+
+    /// Hands over every row of a table, keys and values as bytes, without a copy. Gives `false` if look-ups do not find all of
+    /// them: see [`walk`].
+    pub(crate) fn walk(&self, tag: Tag, visit: &mut Visit<'_>) -> Result<bool, StorageError> {
+        let source = &self.source;
+        macro_rules! walk_through {
+            ($table:ident, $form:ident) => {
+                walk::walk(tag, self.$table.get(source)?, visit)
+            };
+        }
+        on_table!(tag, walk_through)
+    }
+
+    /// Every row of a table, keys and values as bytes: of a table that is small.
+    pub(crate) fn raw(&self, tag: Tag) -> Result<Box<dyn Iterator<Item = RawRow> + '_>, StorageError> {
+        fn all<'a, T: ReadableTable<K, Value>, K: Key + 'static>(
+            tag: Tag,
+            table: &'a T,
+        ) -> Result<Box<dyn Iterator<Item = RawRow> + 'a>, StorageError> {
+            let range = shield(|| table.iter())?;
+            let rows = Rows::new(range, tag, &[], None, |key, value| Ok((key.to_vec(), value.to_vec())));
+            Ok(Box::new(rows))
+        }
+        let source = &self.source;
+        macro_rules! all_of {
+            ($table:ident, $form:ident) => {
+                all(tag, self.$table.get(source)?)
+            };
+        }
+        on_table!(tag, all_of)
+    }
+
+    /// `true` if the table has a row of this key.
+    pub(crate) fn has_row(&self, tag: Tag, key: &[u8]) -> Result<bool, StorageError> {
+        fn has<T: ReadableTable<K, Value>, K: Key + 'static>(
+            table: &T,
+            key: K::SelfType<'_>,
+        ) -> Result<bool, StorageError> {
+            Ok(look_up(table, key, |_| ())?.is_some())
+        }
+        let source = &self.source;
+        macro_rules! has_key {
+            ($table:ident, $form:ident) => {
+                has(self.$table.get(source)?, in_form!($form, key))
+            };
+        }
+        on_table!(tag, has_key)
+    }
+}
+
+impl Tables<Snapshot> {
+    /// The number of rows of a table, and what its pages hold. Costs a walk through its pages.
+    pub(crate) fn stats(&self, tag: Tag) -> Result<(u64, TableStats), StorageError> {
+        fn of<T: ReadableTableMetadata>(table: &T) -> Result<(u64, TableStats), StorageError> {
+            shield(|| Ok::<_, redb::StorageError>((table.len()?, table.stats()?)))
+        }
+        let source = &self.source;
+        macro_rules! of_table {
+            ($table:ident, $form:ident) => {
+                of(self.$table.get(source)?)
+            };
+        }
+        on_table!(tag, of_table)
+    }
+}
+
+/// A key and a value as bytes.
+pub(crate) type RawRow = Result<(Vec<u8>, Vec<u8>), ReadError>;
+
+impl Tables<Live<'_>> {
+    /// Opens every table, which creates those that are missing.
+    pub(crate) fn create_all(&self) -> Result<(), StorageError> {
+        for tag in Tag::ALL {
+            drop(self.raw(tag)?);
+        }
+        Ok(())
+    }
+
+    /// Encodes a value and writes it.
+    fn put(
+        &mut self,
+        tag: Tag,
+        key: &[u8],
+        encode: impl FnOnce(u8, &[u8], &mut Vec<u8>),
+    ) -> Result<(), StorageError> {
+        let mut value = std::mem::take(&mut self.scratch);
+        encode(tag as u8, key, &mut value);
+        let result = self.put_raw(tag, key, &value);
+        self.scratch = value;
+        result
+    }
+
+    /// Writes a row.
+    pub(crate) fn put_raw(&mut self, tag: Tag, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+        fn insert<'t, K: Key + 'static>(
+            slot: &mut Slot<Live<'t>, K>,
+            source: &Live<'t>,
+            key: K::SelfType<'_>,
+            value: &[u8],
+            old: Old<'_>,
+        ) -> Result<usize, StorageError> {
+            slot.get(source)?;
+            match slot.table.get_mut() {
+                Some(table) => shield(|| {
+                    table.insert(key, value).map(|was| {
+                        let bytes = was.as_ref().map_or(0, |was| was.value().len());
+                        old.take(was);
+                        bytes
+                    })
+                }),
+                None => Err(bad_redo()),
+            }
+        }
+        let mut sum = self.sum.filter(|_| tag.is_summed());
+        let old = Old { tag, key, sum: sum.as_mut() };
+        let source = &self.source;
+        macro_rules! insert_into {
+            ($table:ident, $form:ident) => {
+                insert(&mut self.$table, source, in_form!($form, key), value, old)
+            };
+        }
+        self.replaced += on_table!(tag, insert_into)?;
+        if let Some(mut sum) = sum {
+            sum.add(row_hash(tag as u8, key, value));
+            self.sum = Some(sum);
+        }
+        self.written += key.len() + value.len();
+        self.rows_written += 1;
+        if let Some(redo) = self.room_for_redo(value.len()) {
+            let mut redo = Writer::append(redo);
+            redo.byte(tag as u8);
+            redo.bytes(key);
+            redo.number(value.len() as u64 + 1);
+            redo.rest(value);
+        }
+        Ok(())
+    }
+
+    /// Removes a row; `false` if it was not there.
+    pub(crate) fn remove(&mut self, tag: Tag, key: &[u8]) -> Result<bool, StorageError> {
+        fn delete<'t, K: Key + 'static>(
+            slot: &mut Slot<Live<'t>, K>,
+            source: &Live<'t>,
+            key: K::SelfType<'_>,
+            old: Old<'_>,
+        ) -> Result<Option<usize>, StorageError> {
+            slot.get(source)?;
+            match slot.table.get_mut() {
+                Some(table) => shield(|| {
+                    table.remove(key).map(|was| {
+                        let found = was.as_ref().map(|was| was.value().len());
+                        old.take(was);
+                        found
+                    })
+                }),
+                None => Err(bad_redo()),
+            }
+        }
+        let mut sum = self.sum.filter(|_| tag.is_summed());
+        let old = Old { tag, key, sum: sum.as_mut() };
+        let source = &self.source;
+        macro_rules! delete_from {
+            ($table:ident, $form:ident) => {
+                delete(&mut self.$table, source, in_form!($form, key), old)
+            };
+        }
+        let found = on_table!(tag, delete_from)?;
+        if sum.is_some() {
+            self.sum = sum;
+        }
+        self.written += key.len();
+        self.rows_written += 1;
+        if let Some(bytes) = found {
+            self.removed = (self.removed.0 + 1, self.removed.1 + bytes);
+        }
+        let found = found.is_some();
+        if found && let Some(redo) = self.room_for_redo(0) {
+            let mut redo = Writer::append(redo);
+            redo.byte(tag as u8);
+            redo.bytes(key);
+            redo.number(0);
+        }
+        Ok(found)
+    }
+
+    /// Does again what a journal's record says was done.
+    pub(crate) fn redo(&mut self, body: &[u8]) -> Result<(), StorageError> {
+        let mut r = crate::format::Reader::new(body);
+        while r.end().is_err() {
+            let (tag, key, value) = redo_step(&mut r).map_err(|_| bad_redo())?;
+            match value {
+                Some(value) => self.put_raw(tag, key, value)?,
+                None => {
+                    self.remove(tag, key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the sum over all rows from now on.
+    pub(crate) fn keep_sum(&mut self, sum: Option<Sum>) {
+        self.sum = sum;
+    }
+
+    pub(crate) fn sum(&self) -> Option<Sum> {
+        self.sum
+    }
+
+    /// How many bytes were written so far. Grows with every write.
+    pub(crate) fn written(&self) -> usize {
+        self.written
+    }
+
+    pub(crate) fn rows_written(&self) -> u64 {
+        self.rows_written
+    }
+
+    /// How many bytes of values were replaced or removed so far.
+    pub(crate) fn freed(&self) -> usize {
+        self.replaced + self.removed.1
+    }
+
+    /// How many rows were removed so far, and the bytes of their values.
+    pub(crate) fn removed(&self) -> (u64, usize) {
+        self.removed
+    }
+
+    /// Where the next row goes, if all of them are remembered so far.
+    fn room_for_redo(&mut self, more: usize) -> Option<&mut Vec<u8>> {
+        let redo = self.redo.as_mut()?;
+        if !self.redo_is_partial && redo.len() + more > MAX_REDO {
+            self.redo_is_partial = true;
+            *redo = Vec::new();
+        }
+        (!self.redo_is_partial).then_some(redo)
+    }
+
+    /// What was written; `None` if it was too much to be remembered.
+    pub(crate) fn take_redo(&mut self) -> Option<Vec<u8>> {
+        let redo = self.redo.take().unwrap_or_default();
+        (!self.redo_is_partial).then_some(redo)
+    }
+}
+
+/// Takes the row that is replaced or removed out of the sum.
+struct Old<'a> {
+    tag: Tag,
+    key: &'a [u8],
+    sum: Option<&'a mut Sum>,
+}
+
+impl Old<'_> {
+    fn take(self, was: Option<AccessGuard<'_, Value>>) {
+        if let (Some(sum), Some(was)) = (self.sum, was) {
+            sum.subtract(row_hash(self.tag as u8, self.key, was.value()));
+        }
+    }
+}
+
+type RedoStep<'a> = (Tag, &'a [u8], Option<&'a [u8]>);
+
+fn redo_step<'a>(r: &mut crate::format::Reader<'a>) -> Result<RedoStep<'a>, String> {
+    let tag = Tag::from_byte(r.byte()?).ok_or("there is no such table")?;
+    let key = r.bytes()?;
+    let value = match r.number()? {
+        0 => None,
+        len => Some(r.raw(len - 1)?),
+    };
+    Ok((tag, key, value))
+}
+
+/// A journal's record has a checksum over it, so a bad one inside it is damage beyond a flipped bit.
+fn bad_redo() -> StorageError {
+    let error = std::io::Error::new(std::io::ErrorKind::InvalidData, "a record cannot be decoded");
+    StorageError::Journal(error.into())
+}
+
+fn fixed<const N: usize>(key: &[u8]) -> Result<&[u8; N], StorageError> {
+    key.try_into().map_err(|_| bad_redo())
+}

@@ -1,0 +1,59 @@
+//! The table `namespaces`: how many executions each namespace has, but for the default one.
+
+use std::ops::Bound;
+
+use redb::ReadableTable;
+
+use super::{Live, Rows, Source, Tables, damaged, look_up, shield};
+use crate::format::schema::{Bytes, Tag};
+use crate::format::{Reason, decode_number, encode_number};
+use crate::model::error::{ReadError, StorageError};
+use crate::model::text::Text;
+
+/// Namespaces, each with how many executions it has.
+pub(crate) type NamespaceCounts<'r> =
+    Box<dyn DoubleEndedIterator<Item = Result<(Text, u64), ReadError>> + 'r>;
+
+fn decode(key: &[u8], value: &[u8]) -> Result<(Text, u64), Reason> {
+    let namespace = std::str::from_utf8(key).map_err(|e| format!("a namespace is not UTF-8: {e}"))?;
+    Ok((Text::from(namespace), decode_number(Tag::Namespaces as u8, key, value)?))
+}
+
+impl<S: Source> Tables<S> {
+    /// How many executions a namespace has; not of the default one.
+    pub(crate) fn namespace_count(&self, namespace: &str) -> Result<u64, ReadError> {
+        let key = namespace.as_bytes();
+        let table = self.namespaces.get(&self.source)?;
+        let found = look_up(table, key, |value| decode_number(Tag::Namespaces as u8, key, value))?;
+        let found = found.transpose().map_err(|reason| damaged(Tag::Namespaces, key, reason))?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The namespaces behind one, and before another.
+    pub(crate) fn namespace_counts(
+        &self,
+        after: Option<&str>,
+        before: Option<&str>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<(Text, u64), ReadError>> + use<'_, S>, StorageError>
+    {
+        let low = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_bytes()));
+        let high = before.map_or(Bound::Unbounded, |before| Bound::Excluded(before.as_bytes()));
+        let table = self.namespaces.get(&self.source)?;
+        let range = shield(|| table.range::<&[u8]>((low, high)))?;
+        let (low, high) = (after.unwrap_or_default().as_bytes(), before.map(str::as_bytes));
+        Ok(Rows::<Bytes, _>::new(range, Tag::Namespaces, low, high, |key, value| {
+            decode(key, value).map_err(|reason| damaged(Tag::Namespaces, key, reason).into())
+        }))
+    }
+}
+
+impl Tables<Live<'_>> {
+    /// A row of 0 is no row.
+    pub(crate) fn put_namespace_count(&mut self, namespace: &str, count: u64) -> Result<(), StorageError> {
+        let key = namespace.as_bytes();
+        match count {
+            0 => self.remove(Tag::Namespaces, key).map(drop),
+            _ => self.put(Tag::Namespaces, key, |table, key, out| encode_number(table, key, count, out)),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Calls into redb, with what it can throw at us caught.
+
+use redb::{AccessGuard, Key, Range, ReadableTable, WriteTransaction};
+
+use crate::format::schema::{Tag, Value};
+use crate::model::error::{CommitError, Damage, ReadError, StorageError};
+use crate::model::panics::caught;
+
+/// Calls redb. On a damaged file it may panic; that becomes an error, and the store stops writing.
+pub(crate) fn shield<T, E: Into<StorageError>>(
+    call: impl FnOnce() -> Result<T, E>,
+) -> Result<T, StorageError> {
+    match caught(call) {
+        Ok(result) => result.map_err(Into::into),
+        Err(message) => Err(StorageError::Panicked { message }),
+    }
+}
+
+/// A commit by redb. Its errors tell rolled back from unknown.
+pub(crate) fn finish(txn: WriteTransaction) -> Result<(), CommitError> {
+    match shield(|| Ok::<_, StorageError>(txn.commit())) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error @ redb::CommitError::TransactionPoisoned)) => Err(CommitError::RolledBack(error.into())),
+        Ok(Err(error)) => Err(CommitError::Unknown(error.into())),
+        Err(panicked) => Err(CommitError::Unknown(panicked)),
+    }
+}
+
+/// A durable commit after which the file can be opened without a walk through it, even after a crash.
+pub(crate) fn commit_whole(mut txn: WriteTransaction) -> Result<(), StorageError> {
+    shield(|| {
+        txn.set_quick_repair(true);
+        txn.commit()
+    })
+}
+
+/// Rolling back can only fail where the storage failed before, and then the next open does it.
+pub(crate) fn roll_back(txn: WriteTransaction) {
+    let _ = shield(|| txn.abort());
+}
+
+/// A damaged row of a table.
+pub(crate) fn damaged(tag: Tag, key: &[u8], reason: impl Into<String>) -> Damage {
+    let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    Damage { table: tag.name(), key, reason: reason.into() }
+}
+
+/// A look-up: the row's value is decoded within the shield, since redb may panic on its bounds too.
+pub(crate) fn look_up<T: ReadableTable<K, Value>, K: Key + 'static, R>(
+    table: &T,
+    key: K::SelfType<'_>,
+    decode: impl FnOnce(&[u8]) -> R,
+) -> Result<Option<R>, StorageError> {
+    #[cfg(test)]
+    counted::one();
+    shield(|| Ok::<_, redb::StorageError>(table.get(key)?.map(|value| decode(value.value()))))
+}
+
+/// The rows of a range, from either end, each of them checked to lie where it was looked for: on a damaged
+/// page redb finds rows that are out of order. Ends after the first storage error, since redb may leave rows
+/// out after one.
+pub(crate) struct Rows<'a, K: Key + 'static, F> {
+    range: Option<Range<'a, K, Value>>,
+    decode: F,
+    span: Span,
+}
+
+/// Where the rows to come lie.
+pub(super) struct Span {
+    tag: Tag,
+    low: Edge,
+    high: Option<Edge>,
+}
+
+struct Edge {
+    key: Vec<u8>,
+    included: bool,
+}
+
+impl Edge {
+    fn included(key: &[u8]) -> Self {
+        Self { key: key.to_vec(), included: true }
+    }
+
+    fn pass(&mut self, key: &[u8]) {
+        self.included = false;
+        self.key.clear();
+        self.key.extend_from_slice(key);
+    }
+}
+
+impl Span {
+    /// That of a whole table.
+    pub(super) fn all(tag: Tag) -> Self {
+        Self { tag, low: Edge::included(&[]), high: None }
+    }
+
+    /// The last row from the front, if there was one that lay in its place.
+    pub(super) fn last(&self) -> Option<&[u8]> {
+        (!self.low.included).then_some(&self.low.key)
+    }
+
+    /// Checks that a row lies between those before it and those to come.
+    pub(super) fn place(&mut self, key: &[u8], from_front: bool) -> Result<(), Damage> {
+        let above = key > self.low.key.as_slice() || (self.low.included && key == self.low.key);
+        let below = match &self.high {
+            Some(high) => key < high.key.as_slice() || (high.included && key == high.key),
+            None => true,
+        };
+        if !(above && below) {
+            return Err(damaged(self.tag, key, "the row is out of its place"));
+        }
+        if from_front {
+            self.low.pass(key);
+        } else {
+            self.high.get_or_insert_with(|| Edge::included(key)).pass(key);
+        }
+        Ok(())
+    }
+}
+
+/// A row as redb lends it.
+type Row<'a, K> = (AccessGuard<'a, K>, AccessGuard<'a, Value>);
+
+impl<'a, K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> Rows<'a, K, F> {
+    /// `low` and `high` are the ends of the range, both included. `decode` takes key and value.
+    pub(crate) fn new(
+        range: Range<'a, K, Value>,
+        tag: Tag,
+        low: &[u8],
+        high: Option<&[u8]>,
+        decode: F,
+    ) -> Self {
+        let span = Span { tag, low: Edge::included(low), high: high.map(Edge::included) };
+        Self { range: Some(range), decode, span }
+    }
+
+    fn step(
+        &mut self,
+        step: impl FnOnce(&mut Range<'a, K, Value>) -> Option<Result<Row<'a, K>, redb::StorageError>>,
+        from_front: bool,
+    ) -> Option<Result<T, ReadError>> {
+        #[cfg(test)]
+        counted::one();
+        let Self { range, decode, span } = self;
+        let found = range.as_mut()?;
+        let row = shield(|| {
+            let Some((key, value)) = step(found).transpose()? else { return Ok(None) };
+            let key = key.value();
+            let key = K::as_bytes(&key);
+            let placed = span.place(key.as_ref(), from_front);
+            Ok::<_, redb::StorageError>(Some(match placed {
+                Ok(()) => decode(key.as_ref(), value.value()),
+                Err(damage) => Err(damage.into()),
+            }))
+        });
+        match row {
+            Ok(row) => row,
+            Err(error) => {
+                *range = None;
+                Some(Err(error.into()))
+            }
+        }
+    }
+}
+
+impl<K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> Iterator for Rows<'_, K, F> {
+    type Item = Result<T, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step(|range| range.next(), true)
+    }
+}
+
+impl<K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> DoubleEndedIterator
+    for Rows<'_, K, F>
+{
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.step(|range| range.next_back(), false)
+    }
+}
+
+/// How many rows this thread has read, for tests of what something costs.
+#[cfg(test)]
+pub(crate) mod counted {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ROWS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(crate) fn one() {
+        ROWS.set(ROWS.get() + 1);
+    }
+
+    /// What a call reads.
+    pub(crate) fn rows<T>(call: impl FnOnce() -> T) -> (u64, T) {
+        let before = ROWS.get();
+        let value = call();
+        (ROWS.get() - before, value)
+    }
+}

@@ -1,0 +1,33 @@
+//! The tables of one row: `totals` and `meta`.
+
+use super::{Live, Source, Tables, damaged, look_up};
+use crate::format::schema::{FORMAT, META_KEY, TOTALS_KEY, Tag};
+use crate::format::{Meta, Totals, decode_meta, decode_totals, encode_meta, encode_totals};
+use crate::model::error::{ReadError, StorageError};
+
+impl<S: Source> Tables<S> {
+    pub(crate) fn totals(&self) -> Result<Totals, ReadError> {
+        let table = self.totals.get(&self.source)?;
+        match look_up(table, TOTALS_KEY, |value| decode_totals(Tag::Totals as u8, TOTALS_KEY, value))? {
+            Some(totals) => Ok(totals.map_err(|reason| damaged(Tag::Totals, TOTALS_KEY, reason))?),
+            None => Err(damaged(Tag::Totals, TOTALS_KEY, "the row is missing").into()),
+        }
+    }
+
+    /// The meta record, or its format if that is newer than ours; `None` if there is none.
+    pub(crate) fn meta(&self) -> Result<Option<Result<Meta, u32>>, ReadError> {
+        let table = self.meta.get(&self.source)?;
+        let meta = look_up(table, META_KEY, |value| decode_meta(Tag::Meta as u8, META_KEY, value, FORMAT))?;
+        Ok(meta.transpose().map_err(|reason| damaged(Tag::Meta, META_KEY, reason))?)
+    }
+}
+
+impl Tables<Live<'_>> {
+    pub(crate) fn put_totals(&mut self, totals: &Totals) -> Result<(), StorageError> {
+        self.put(Tag::Totals, TOTALS_KEY, |table, key, out| encode_totals(table, key, totals, out))
+    }
+
+    pub(crate) fn put_meta(&mut self, meta: &Meta) -> Result<(), StorageError> {
+        self.put(Tag::Meta, META_KEY, |table, key, out| encode_meta(table, key, meta, out))
+    }
+}

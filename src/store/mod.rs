@@ -1,0 +1,345 @@
+//! The store: a handle that threads share.
+
+mod beside;
+pub(crate) mod builder;
+mod group;
+mod history;
+pub(crate) mod open;
+pub(crate) mod options;
+pub(crate) mod status;
+pub(crate) mod threads;
+mod watching;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redb::{Database, WriteTransaction};
+
+use crate::engine::doorbell::End;
+use crate::engine::shared::Shared;
+use crate::format::schema::Tag;
+use crate::model::error::{BatchError, Error, OpenError, StorageError, WatchError, WriteError};
+use crate::model::id::ChangeSeq;
+use crate::model::lifecycle::Lifecycle;
+use crate::model::touch::EVERYTHING;
+use crate::read::View;
+use crate::readable::Readable;
+use crate::storage::{Live, Tables, roll_back, shield};
+use crate::store::builder::Builder;
+use crate::store::options::Options;
+use crate::store::status::{Health, Status, status};
+use crate::store::threads::Threads;
+use crate::txn::{ReadTxn, WriteTxn};
+use crate::verify::{Report, verify};
+use crate::write::{Receipt, Writer, in_use};
+
+/// An execution store. Handles are cheap to clone and can be shared between threads.
+///
+/// The file is closed when the last handle is dropped, with the last transaction, watcher and consumer. `std::process::exit` drops
+/// nothing: the next open then has to do what a close would have done, and nothing is lost.
+///
+/// While a thread holds a [`WriteTxn`], or runs a closure that writes, every call on it that would have to wait for the end of that
+/// is refused with [`BatchError::Reentrant`].
+#[derive(Clone)]
+pub struct Store {
+    // Before `shared`: the threads end before the file is closed.
+    threads: Arc<Threads>,
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    pub(crate) fn from_shared(shared: Shared, options: &Options) -> Self {
+        let shared = Arc::new(shared);
+        let maintenance = options.maintenance.filter(|_| !shared.grounds.is_read_only());
+        let threads = Threads::new(shared.clone(), options.group_commit, maintenance, options.stop_limit);
+        Self { threads: Arc::new(threads), shared }
+    }
+
+    /// Creates a store in a new file, with the default lifecycle. Refuses a path that exists.
+    ///
+    /// Atomic: a crash at any point leaves no file of that name, or a good one.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder().create(path)
+    }
+
+    /// Opens the store in a file, with the lifecycle that is recorded there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder().open(path)
+    }
+
+    /// A store that lives as long as its handles.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        Self::builder().in_memory()
+    }
+
+    /// A store in a database that the caller opened, beside the caller's own tables. Makes one there if
+    /// there is none.
+    pub fn attach(db: Arc<Database>) -> Result<Self, OpenError> {
+        Self::builder().attach(db)
+    }
+
+    /// Sets what the ways above leave to their defaults.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Begins a read transaction. Never waits.
+    pub fn begin_read(&self) -> Result<ReadTxn, Error> {
+        Ok(ReadTxn::new(self.shared.clone())?)
+    }
+
+    /// Begins a write transaction. Waits until the one before it has ended.
+    pub fn begin_write(&self) -> Result<WriteTxn, Error> {
+        WriteTxn::new(self.shared.clone(), "a WriteTxn")
+    }
+
+    /// Reads in one transaction.
+    ///
+    /// ```
+    /// # use execstore::{Readable, ReadError, Store};
+    /// # let store = Store::in_memory()?;
+    /// let (live, head) = store.read(|r| Ok::<_, ReadError>((r.live()?.count(), r.head()?)))?;
+    /// # assert_eq!(live, 0);
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn read<T, E>(&self, read: impl FnOnce(&ReadTxn) -> Result<T, E>) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        Ok(read(&self.begin_read()?)?)
+    }
+
+    /// Writes in one transaction, which is committed if the closure returns `Ok`, and rolled back if it
+    /// returns an error or panics.
+    ///
+    /// The closure may return any error of this crate, or the caller's own as a
+    /// `Box<dyn std::error::Error + Send + Sync>`, which comes back as [`Error::Caller`].
+    ///
+    /// ```
+    /// # use execstore::{Expect, NewExecution, Store, Update};
+    /// # let store = Store::in_memory()?;
+    /// # store.write(|w| w.create(NewExecution::new("j").id("a").state("Running"), &[]))?;
+    /// let retry = store.write(|w| {
+    ///     let failed = w.update("a", &Expect::any(), Update::to("Failed"), &[])?;
+    ///     w.create(NewExecution::new(&failed.job_id).previous(&failed.id), &[])
+    /// })?;
+    /// # assert_eq!(retry.previous.as_ref().unwrap(), &"a");
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn write<T, E>(&self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        WriteTxn::new(self.shared.clone(), "a closure of Store::write")?.run(write)
+    }
+
+    /// Writes within a transaction that the caller began on [`database`](Store::database), or on the
+    /// database that was [attached](Store::attach).
+    ///
+    /// The caller commits, then passes the writer's [receipt](Writer::finish) to [`notify`](Store::notify).
+    /// After a storage error the caller must abort. A transaction of another database is refused, a copy of this store's file
+    /// among them: no write transaction is then open on this store's own database, or it is at another point. What cannot be told
+    /// is a transaction of an exact copy while another thread has one open here.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use execstore::{NewExecution, Store, redb};
+    /// # let backend = redb::backends::InMemoryBackend::new();
+    /// let db = Arc::new(redb::Builder::new().create_with_backend(backend)?);
+    /// let store = Store::attach(db.clone())?;
+    /// let txn = db.begin_write()?;
+    /// let receipt = {
+    ///     let mut executions = store.join(&txn)?;
+    ///     executions.create(NewExecution::new("job-1"), &[])?;
+    ///     executions.finish()
+    /// };
+    /// txn.commit()?;
+    /// store.notify(receipt);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn join<'t>(&'t self, txn: &'t WriteTransaction) -> Result<Writer<'t>, WriteError> {
+        self.shared.check_sound()?;
+        self.shared.grounds.process.check_id()?;
+        self.shared.grounds.anchor()?;
+        let expected = self.id();
+        let foreign =
+            |found: String| WriteError::ForeignTransaction { expected: expected.to_string(), found };
+        // Opening a table in a write transaction makes it, so look first.
+        let has_store = shield(|| {
+            let tables = txn.list_tables()?;
+            Ok::<_, redb::StorageError>(
+                tables.into_iter().any(|table| redb::TableHandle::name(&table) == Tag::Meta.name()),
+            )
+        })?;
+        if !has_store {
+            return Err(foreign("no store".into()));
+        }
+        let tables = Tables::new(Live(txn, self.shared.grounds.process.clone()));
+        match tables.meta().map_err(in_use)? {
+            Some(Ok(meta)) if meta.store_id == self.shared.context.store_id => {
+                if let Some(found) = self.is_elsewhere(&tables)? {
+                    return Err(foreign(format!("{expected} as well, but {found}")));
+                }
+            }
+            Some(Ok(meta)) => return Err(foreign(uuid::Uuid::from_u128(meta.store_id).to_string())),
+            Some(Err(format)) => return Err(foreign(format!("a store of format {format}"))),
+            None => return Err(foreign("no store".into())),
+        }
+        Ok(Writer::new(tables, &self.shared.context, None)?.joined(&self.shared.turnstile.posts))
+    }
+
+    /// Why a transaction that has this store's id is not one of this store's database, if it is not.
+    fn is_elsewhere(&self, tables: &Tables<Live<'_>>) -> Result<Option<&'static str>, WriteError> {
+        // redb has one write transaction at a time: if there is room for another, the given one is not ours.
+        match shield(|| Ok::<_, StorageError>(self.shared.db.try_begin_write()))? {
+            Err(redb::TransactionError::WouldBlock) => {}
+            Err(error) => return Err(StorageError::from(error).into()),
+            Ok(probe) => {
+                roll_back(probe);
+                return Ok(Some("in another database, such as a copy of the file"));
+            }
+        }
+        let (found, committed) =
+            (tables.totals().map_err(in_use)?, ReadTxn::new(self.shared.clone())?.totals()?);
+        let is_behind = (found.version, found.head) < (committed.version, committed.head);
+        Ok(is_behind.then_some("of another time, as a copy of the file is"))
+    }
+
+    /// Wakes those who wait for changes, after the caller's own commit of a [joined](Store::join)
+    /// transaction. Forgetting it delays them until the next commit and loses nothing. A receipt of another
+    /// store, or of a transaction that is not committed, is ignored.
+    pub fn notify(&self, receipt: Receipt) {
+        if receipt.store_id != self.shared.context.store_id {
+            return;
+        }
+        // It may not be committed yet, or never. What cannot be read wakes nobody: the next commit will.
+        if let Ok(totals) = self.begin_read().and_then(|reader| Ok(reader.totals()?)) {
+            self.shared.doorbell.ring(totals.head.min(receipt.head().get()));
+            self.shared.commits.ring(totals.version);
+        }
+    }
+
+    /// Waits until the change log has gone beyond `after`, at most for `timeout`, and gives its head.
+    ///
+    /// Costs nothing while it waits, and holds no transaction. A position beyond the head, which is none of this store's, is
+    /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead). On a thread that has a write of this store in hand a wait is
+    /// [`BatchError::Reentrant`].
+    pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
+        self.shared.grounds.process.check()?;
+        if after.0 > self.shared.doorbell.head() {
+            self.begin_read()?.bookmark(after)?;
+        }
+        let own = self.shared.turnstile.posts.is_needed_here();
+        let timeout = if own { Duration::ZERO } else { timeout };
+        let heard = self.shared.doorbell.wait(after.0, &[EVERYTHING].into(), timeout, || false);
+        if own && heard.head <= after.0 {
+            return Err(BatchError::Reentrant.into());
+        }
+        match heard.end {
+            Some(End::Closed) => return Err(StorageError::Closed.into()),
+            Some(End::Poisoned(reason)) if heard.head <= after.0 => {
+                return Err(WatchError::Poisoned(reason).into());
+            }
+            _ => {}
+        }
+        // A joined transaction may have been committed without a word.
+        if heard.head <= after.0 { Ok(self.begin_read()?.head()?) } else { Ok(ChangeSeq(heard.head)) }
+    }
+
+    /// Whether the store takes writes, and if not, why. Never waits.
+    pub fn health(&self) -> Health {
+        match (self.shared.check_open(), self.shared.poisoned_by()) {
+            (Err(_), _) => Health::Closed,
+            (Ok(()), Some(reason)) => Health::Poisoned(reason),
+            (Ok(()), None) => Health::Sound,
+        }
+    }
+
+    /// How the store is doing: what stands still, and what holds it. Costs a few look-ups, and what the trimming by age would look at.
+    /// Works while others write, and on a store that stopped writing.
+    pub fn status(&self) -> Result<Status, Error> {
+        status(&self.shared, &self.threads, self.health())
+    }
+
+    /// The id that the store was given when it was created.
+    pub fn id(&self) -> uuid::Uuid {
+        uuid::Uuid::from_u128(self.shared.context.store_id)
+    }
+
+    /// The store's lifecycle, as it is recorded in the file.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.shared.context.lifecycle
+    }
+
+    /// The database below, for transactions of the caller's own.
+    ///
+    /// From then on each read transaction opens its own tables, a few microseconds each: the store cannot
+    /// know any more when something was committed.
+    ///
+    /// The names of the store's tables begin with `execstore/`; leave those alone. A commit there of
+    /// [`Durability::None`](redb::Durability::None) becomes durable with redb's next durable commit, which for
+    /// a store with a journal may be much later than the store's own next commit. Of a store that was opened read-only a
+    /// durable commit fails, and redb refuses reads from then on as well.
+    pub fn database(&self) -> &Database {
+        self.shared.share_database();
+        // What the caller commits there is acknowledged by redb. An error comes again with the store's own next write.
+        let _ = self.shared.grounds.anchor();
+        &self.shared.db
+    }
+
+    /// Closes the store: finishes what the group commit has accepted, stops the consumers and waits until
+    /// their handlers have returned, at most for the [stop limit](Builder::set_stop_limit), ends every wait for changes, and makes the file whole.
+    ///
+    /// After it every call through another handle says [`StorageError::Closed`](crate::StorageError::Closed). The file itself is let go of
+    /// with the last handle and the last transaction. [`StorageError::Busy`](crate::StorageError::Busy): a write transaction is still
+    /// open, or this very thread is committing for others; the file is made whole once that ends, and what the
+    /// group commit has accepted but not begun is refused. Dropping the last handle does the same, without reporting errors.
+    pub fn close(self) -> Result<(), Error> {
+        let limit = self.threads.registry.stop_limit;
+        self.close_within(limit)
+    }
+
+    /// The same, with a limit of its own: it waits for so long at most while nothing gets on, once for the maintenance, once for all
+    /// consumers, and once for what the group commit has accepted.
+    ///
+    /// [`StorageError::StillRunning`] says what was left to itself then. It ends at its next call, which is refused, and the file
+    /// is let go of once it has.
+    pub fn close_within(self, longest: Duration) -> Result<(), Error> {
+        self.shared.grounds.process.check()?;
+        let stopped = self.threads.stop(longest);
+        self.shared.refuse();
+        let finished = self.shared.finish();
+        if !stopped.in_the_way && !stopped.running.is_empty() {
+            return Err(StorageError::StillRunning { what: stopped.running.join(", ") }.into());
+        }
+        finished?;
+        if stopped.in_the_way { Err(StorageError::Busy.into()) } else { Ok(()) }
+    }
+
+    /// Reads everything and compares records, index rows, counters, events and change log with each other.
+    ///
+    /// Works on a snapshot while others write, and takes a second thread while it lasts. Reads each table once, from one end to the
+    /// other, however many there are to compare. What it holds beside the page cache does not grow with the store but for what is named
+    /// here: a mebibyte, and
+    ///
+    /// - two to three bits for each execution and each entry of the log, for what the store keeps by blocks of 1,024 of them,
+    /// - about 100 bytes for each attachment with more than 1 KiB, 300 for each output, and 50 for each deletion whose rows are not all
+    ///   gone yet.
+    ///
+    /// The memory allocator of the system may hold the [page cache](crate::Builder::set_cache_size) up to twice, since two threads
+    /// fill it.
+    ///
+    /// Where something is wrong, the tables that do not agree are read once more, with up to about 200 bytes for each execution that
+    /// may be concerned: one in 4,096 for each that is, so all of them only in a store that is damaged everywhere. If rows of labels are
+    /// wrong, also with each label once.
+    pub fn verify(&self) -> Result<Report, Error> {
+        Ok(verify(&self.begin_read()?)?)
+    }
+}

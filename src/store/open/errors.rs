@@ -1,0 +1,52 @@
+//! What redb and the system say, in words of the path that was given.
+
+use std::io;
+use std::path::Path;
+
+use redb::{Database, DatabaseError, StorageBackend};
+
+use crate::engine::file::holder;
+use crate::model::error::{OpenError, StorageError};
+use crate::storage::shield;
+
+/// Opens redb on a storage, with a page cache of so many bytes, and with what it may throw at us caught.
+pub(super) fn open_redb(
+    place: &Path,
+    cache_size: usize,
+    storage: impl StorageBackend,
+) -> Result<Database, OpenError> {
+    let mut redb = redb::Builder::new();
+    redb.set_cache_size(cache_size);
+    match shield(|| Ok::<_, StorageError>(redb.create_with_backend(storage))) {
+        Ok(db) => db.map_err(|error| database_error(error, place)),
+        Err(error) => Err(damaged("redb could not open it", error)),
+    }
+}
+
+fn database_error(error: DatabaseError, path: &Path) -> OpenError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => in_use(path),
+        DatabaseError::UpgradeRequired(version) => {
+            let reason = format!("its redb format is {version}, which this release of redb does not read");
+            OpenError::Damaged { reason, source: Some(Box::new(error)) }
+        }
+        DatabaseError::Storage(redb::StorageError::Io(error))
+            if error.kind() != io::ErrorKind::UnexpectedEof && error.kind() != io::ErrorKind::InvalidData =>
+        {
+            io_error(path)(error)
+        }
+        other => OpenError::Damaged { reason: other.to_string(), source: Some(Box::new(other)) },
+    }
+}
+
+pub(super) fn in_use(path: &Path) -> OpenError {
+    OpenError::AlreadyOpen { path: path.to_owned(), holder: holder(path) }
+}
+
+pub(super) fn io_error(path: &Path) -> impl Fn(io::Error) -> OpenError + use<'_> {
+    move |source| OpenError::Io { path: path.to_owned(), source }
+}
+
+pub(super) fn damaged(reason: &str, error: StorageError) -> OpenError {
+    OpenError::Damaged { reason: reason.to_owned(), source: Some(Box::new(error)) }
+}

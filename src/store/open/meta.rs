@@ -1,0 +1,38 @@
+//! Who the store in a database is, and the numbers that tell one from another.
+
+use redb::{ReadTransaction, ReadableDatabase, TableHandle};
+use uuid::Uuid;
+
+use super::errors::damaged;
+use crate::engine::journaling::open_error;
+use crate::format::Meta;
+use crate::format::schema::{FORMAT, Tag};
+use crate::model::error::{OpenError, StorageError};
+use crate::model::id::StoreIncarnation;
+use crate::storage::{Snapshot, Tables, shield};
+
+pub(super) fn has_store(txn: &ReadTransaction) -> Result<bool, StorageError> {
+    shield(|| Ok::<_, redb::StorageError>(txn.list_tables()?.any(|table| table.name() == Tag::Meta.name())))
+}
+
+pub(super) fn read_meta(db: &impl ReadableDatabase) -> Result<Meta, OpenError> {
+    let txn = shield(|| db.begin_read())?;
+    if !has_store(&txn).map_err(|error| damaged("the list of tables cannot be read", error))? {
+        return Err(OpenError::NotAStore);
+    }
+    match Tables::new(Snapshot::here(txn)).meta().map_err(open_error)? {
+        Some(Ok(meta)) => Ok(meta),
+        Some(Err(found)) => Err(OpenError::Format { found, supported: FORMAT }),
+        None => Err(OpenError::Damaged { reason: "the meta record is missing".into(), source: None }),
+    }
+}
+
+/// A random number that is not 0.
+pub(super) fn draw() -> u64 {
+    Uuid::new_v4().as_u64_pair().0.max(1)
+}
+
+/// Never 0, which is that of no store.
+pub(super) fn draw_incarnation() -> StoreIncarnation {
+    StoreIncarnation(draw())
+}

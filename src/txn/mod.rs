@@ -1,0 +1,300 @@
+//! Transactions as values that the caller holds: drop rolls back, `commit` takes them.
+
+pub(crate) mod pace;
+pub(crate) mod removal;
+
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use redb::{Durability, WriteTransaction};
+
+use crate::engine::commit::commit;
+use crate::engine::shared::Shared;
+use crate::engine::turn::Turn;
+use crate::history::{TableSize, table_sizes};
+use crate::model::error::{CommitError, Error, ReadError, StorageError, WriteError};
+use crate::read::View;
+use crate::storage::context::Context;
+use crate::storage::process::Process;
+use crate::storage::redo::Redo;
+use crate::storage::waits::Posts;
+use crate::storage::{Live, Snapshot, Tables, roll_back, shield};
+use crate::write::Writer;
+
+/// A read transaction: one state of the store, whatever is written meanwhile.
+///
+/// See [`Readable`](crate::Readable) for what it reads. It blocks nobody; but as long as it is held, the
+/// file cannot reuse the space of what was replaced since it began.
+pub struct ReadTxn {
+    // Before `shared`: the snapshot ends before the database can be closed.
+    tables: Arc<Tables<Snapshot>>,
+    shared: Arc<Shared>,
+}
+
+impl ReadTxn {
+    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, StorageError> {
+        shared.check_open()?;
+        let tables = shared.snapshot()?;
+        Ok(Self { tables, shared })
+    }
+}
+
+impl ReadTxn {
+    /// How many rows and bytes each table of the store has. Walks through the pages of all tables: a matter of
+    /// milliseconds for each 100 MiB that are in memory.
+    pub fn table_sizes(&self) -> Result<Vec<TableSize>, ReadError> {
+        table_sizes(&self.tables)
+    }
+}
+
+impl Drop for ReadTxn {
+    fn drop(&mut self) {
+        if self.shared.grounds.process.is_another() {
+            // The parent's to end: a child that did might wait for locks that nobody in it lets go of.
+            std::mem::forget(self.tables.clone());
+        }
+    }
+}
+
+impl View for ReadTxn {
+    type Source = Snapshot;
+
+    fn tables(&self) -> &Tables<Snapshot> {
+        &self.tables
+    }
+
+    fn context(&self) -> &Context {
+        &self.shared.context
+    }
+}
+
+/// A write transaction. There is one at a time; dropping it rolls it back, in a panic too.
+///
+/// It stays on the thread that began it, so that a call on that thread which would wait for its end can be refused with
+/// [`BatchError::Reentrant`](crate::BatchError::Reentrant) instead of waiting for ever. Another thread cannot have it:
+///
+/// ```compile_fail,E0277
+/// # let store = execstore::Store::in_memory().unwrap();
+/// let txn = store.begin_write().unwrap();
+/// std::thread::spawn(move || txn.commit());
+/// ```
+///
+/// ```
+/// # use execstore::{Expect, NewEvent, NewExecution, Readable, Store, Update};
+/// use execstore::redb::TableDefinition;
+/// const BILLS: TableDefinition<&str, u64> = TableDefinition::new("bills");
+///
+/// # let store = Store::in_memory()?;
+/// # store.write(|w| w.create(NewExecution::new("j").id("e").state("Running"), &[]))?;
+/// let txn = store.begin_write()?;
+/// {
+///     let mut executions = txn.writer()?;
+///     executions.update("e", &Expect::any().state("Running"), Update::to("Completed"), &[])?;
+///     txn.redb().open_table(BILLS)?.insert("e", 12)?;
+/// }
+/// txn.commit()?; // both, or neither
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct WriteTxn {
+    // Before `shared`: the transaction ends before the database can be closed.
+    txn: Open,
+    redo: Verdict,
+    /// The caller has been inside, where the journal does not see what is written.
+    entered: AtomicBool,
+    durable: bool,
+    // After the transaction: the next one begins when it has ended.
+    turn: Turn,
+    shared: Arc<Shared>,
+    /// Neither sent nor shared.
+    here: PhantomData<*const ()>,
+}
+
+/// A transaction of redb's that has not ended. redb does not roll back what it finds unfinished in a panic, and then the next
+/// open walks through the whole file: so this does it.
+struct Open(Option<WriteTransaction>, Process);
+
+impl Open {
+    fn get(&self) -> &WriteTransaction {
+        match &self.0 {
+            Some(txn) => txn,
+            None => unreachable!("it is taken out only when this goes"),
+        }
+    }
+
+    fn take(mut self) -> Option<WriteTransaction> {
+        self.0.take()
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        match self.0.take() {
+            // A child of a fork has nothing to roll back: the transaction is the parent's.
+            Some(txn) if self.1.is_another() => std::mem::forget(txn),
+            Some(txn) => roll_back(txn),
+            None => {}
+        }
+    }
+}
+
+impl WriteTxn {
+    /// `by` says for whom, to those who wait for too long.
+    pub(crate) fn new(shared: Arc<Shared>, by: &'static str) -> Result<Self, Error> {
+        shared.check_sound()?;
+        shared.grounds.process.check_id()?;
+        shared.grounds.anchor()?;
+        let turn = shared.turnstile.enter(by, || shared.check_sound())?;
+        shared.check_sound()?;
+        let txn = shared.begin_write()?;
+        let txn = Open(Some(txn), shared.grounds.process.clone());
+        // Another thread may have failed while this one waited for its turn.
+        shared.check_sound()?;
+        Ok(Self {
+            txn,
+            redo: Verdict {
+                redo: Mutex::new(Redo::listening(shared.listening.kinds())),
+                shared: shared.clone(),
+            },
+            entered: AtomicBool::new(false),
+            durable: true,
+            turn,
+            shared,
+            here: PhantomData,
+        })
+    }
+
+    /// Runs a closure of the caller's with a writer. A panic goes on once the writer and the transaction have ended.
+    pub(crate) fn run<T, E>(self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let value = {
+            let mut writer = self.writer()?;
+            catch_unwind(AssertUnwindSafe(|| self.inside(|| write(&mut writer))))
+        };
+        match value {
+            Ok(value) => {
+                let value = value?;
+                self.commit()?;
+                Ok(value)
+            }
+            Err(panic) => {
+                drop(self);
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    /// Calls what the caller writes with: until it returns nothing else happens on this thread.
+    pub(crate) fn inside<T>(&self, call: impl FnOnce() -> T) -> T {
+        struct Inside<'a>(&'a Posts);
+        impl Drop for Inside<'_> {
+            fn drop(&mut self) {
+                self.0.inside.leave();
+            }
+        }
+        let posts = &self.shared.turnstile.posts;
+        posts.inside.take();
+        let _inside = Inside(posts);
+        call()
+    }
+
+    /// Opens the store's tables for writing. One writer at a time: drop it before the next, and before the
+    /// commit.
+    pub fn writer(&self) -> Result<Writer<'_>, WriteError> {
+        let mut tables = Tables::new(Live(self.txn.get(), self.txn.1.clone()));
+        if self.shared.has_journal() {
+            tables = tables.record_redo();
+        }
+        let mut writer = Writer::new(tables, &self.shared.context, Some(&self.redo.redo))?;
+        if self.shared.is_lent() {
+            // Nobody else does it.
+            writer.sweep()?;
+        }
+        Ok(writer)
+    }
+
+    /// The redb transaction below, to read and write the caller's own tables in it.
+    ///
+    /// A transaction that was entered here is committed by redb itself, at the price of one of its durable
+    /// commits: the store's journal does not know what the caller writes.
+    pub fn redb(&self) -> &WriteTransaction {
+        self.entered.store(true, Ordering::Relaxed);
+        self.txn.get()
+    }
+
+    /// Whether `commit` waits until the transaction is durable, as it does by default.
+    ///
+    /// With [`Durability::None`] it returns at once, and a crash may lose the transaction, as a whole. It
+    /// becomes durable with the next one that waits, never after it.
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.durable = !matches!(durability, Durability::None);
+    }
+
+    /// Has the commit write out whatever redb keeps in memory, of the transactions before it too.
+    pub(crate) fn write_out(&mut self) {
+        *self.entered.get_mut() = true;
+        self.durable = true;
+    }
+
+    /// Makes everything in the transaction durable and visible, together.
+    ///
+    /// `Ok` means that it is on the disk. After [`CommitError::RolledBack`] none of it is there; after
+    /// [`CommitError::Unknown`] all of it or none of it will be found when the store is opened again.
+    pub fn commit(self) -> Result<(), CommitError> {
+        self.shared.grounds.process.check().map_err(CommitError::RolledBack)?;
+        let Self { txn, redo, entered, durable, turn, shared, here: _ } = self;
+        let Some(txn) = txn.take() else { return Ok(()) };
+        let mut redo = std::mem::take(&mut *Redo::lock(&redo.redo));
+        let (heads, versions, waits) = (redo.heads, redo.versions.unwrap_or_default(), redo.waits);
+        let touched = std::mem::take(&mut redo.touched);
+        commit(&shared, txn, redo, entered.into_inner(), durable)?;
+        // In the order of the commits; but a waker may write, on this very thread.
+        // Who names a new kind looks after that: either it saw this commit, or it is seen here.
+        let touched = touched.into_keys(shared.listening.kinds());
+        let touched = touched.as_deref();
+        let of_log = shared.doorbell.mark(heads.0 + 1, heads.1, touched);
+        let of_all = shared.commits.mark(versions.0 + 1, versions.1, touched);
+        drop(turn);
+        of_log.call();
+        of_all.call();
+        if waits {
+            removal::ask(&shared);
+        }
+        Ok(())
+    }
+
+    /// A storage error left an operation half done.
+    pub(crate) fn has_failed(&self) -> bool {
+        Redo::lock(&self.redo.redo).failed.is_some()
+    }
+
+    /// Rolls the transaction back, as dropping it does, and reports an error in doing so.
+    pub fn abort(self) -> Result<(), Error> {
+        self.shared.grounds.process.check()?;
+        match self.txn.take() {
+            Some(txn) => Ok(shield(|| txn.abort())?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The redo of a transaction. When the storage failed in the middle of an operation, the store takes no further
+/// writes, however the transaction ends.
+struct Verdict {
+    redo: Mutex<Redo>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Verdict {
+    fn drop(&mut self) {
+        if self.shared.grounds.process.is_another() {
+            return;
+        }
+        if let Some(reason) = &Redo::lock(&self.redo).failed {
+            self.shared.poison(reason);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Counters that a transaction has changed and not written yet: they are written when its writer ends, so that however many
+//! operations change one, it is one row. Its own reads see the rows with what is changed in their place.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::Writer;
+use crate::format::{label, label_value, label_values_span};
+use crate::model::error::{ReadError, StorageError};
+use crate::model::execution::{DEFAULT_NAMESPACE, Header};
+use crate::model::text::Text;
+use crate::read::sequence::Ends;
+use crate::storage::{LabelValues, NamespaceCounts};
+
+/// What was changed since it was written, by its row.
+#[derive(Default)]
+pub(super) struct Counters {
+    /// The counts of labels, by the code of their state.
+    pub(super) labels: BTreeMap<Vec<u8>, Vec<u64>>,
+    namespaces: BTreeMap<Text, u64>,
+}
+
+impl Writer<'_> {
+    /// An execution enters its namespace, or leaves it.
+    pub(super) fn count_namespace(
+        &mut self,
+        header: &Header,
+        number: u64,
+        enters: bool,
+    ) -> Result<(), StorageError> {
+        let name = &header.namespace;
+        // All others are in the default one.
+        if *name == DEFAULT_NAMESPACE {
+            return Ok(());
+        }
+        let kept = match self.counters.namespaces.remove(name) {
+            Some(count) => Ok(count),
+            None => self.tables.namespace_count(name),
+        };
+        let change = |count: u64| if enters { count + 1 } else { count.saturating_sub(1) };
+        let count = match kept {
+            Ok(count) => change(count),
+            Err(ReadError::Storage(error)) => return Err(error),
+            // A damaged counter does not keep its executions from being written: it is made again from the others.
+            Err(_) => self.recounted_namespace(name, number)? + u64::from(enters),
+        };
+        self.totals.named = change(self.totals.named);
+        self.counters.namespaces.insert(name.clone(), count);
+        Ok(())
+    }
+
+    /// How many executions beside one have a namespace. Looks at all that there are.
+    fn recounted_namespace(&self, name: &Text, but: u64) -> Result<u64, StorageError> {
+        let mut count = 0;
+        let keep = |header: &Header| header.namespace == *name;
+        for (_, row) in self.tables.execution_rows_if(0..=u64::MAX, &self.context.lifecycle, keep, false)? {
+            match row {
+                Ok(found) => count += u64::from(found.is_some_and(|found| found.number != but)),
+                Err(ReadError::Storage(error)) => return Err(error),
+                // Nobody knows its namespace.
+                Err(_) => {}
+            }
+        }
+        Ok(count)
+    }
+
+    pub(super) fn put_changed_counters(&mut self) -> Result<(), StorageError> {
+        let Counters { labels, namespaces } = std::mem::take(&mut self.counters);
+        for (row, counts) in labels {
+            self.tables.put_label_counts(&row, &counts)?;
+        }
+        for (name, count) in namespaces {
+            self.tables.put_namespace_count(&name, count)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn label_counts_now(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
+        match self.counters.labels.get(&label(key, value)) {
+            Some(counts) => Ok(counts.clone()),
+            None => self.tables.label_counts(key, value),
+        }
+    }
+
+    pub(super) fn label_values_now(
+        &self,
+        key: &str,
+        after: Option<&str>,
+    ) -> Result<LabelValues<'_>, ReadError> {
+        let rows = self.tables.label_values(key, after)?;
+        let rows = rows.map(|row| row.map(|(value, counts)| ((value.len(), value), counts)));
+        let (start, end) = label_values_span(key, after);
+        let changed = self.counters.labels.range(start..=end).filter_map(|(row, counts)| {
+            // Each was made of a text.
+            let value = Text::from(label_value(row).ok()?);
+            Some(Ok(((value.len(), value), counts.clone())))
+        });
+        let is_gone = |counts: &Vec<u64>| counts.iter().all(|count| *count == 0);
+        let all = Overlaid::new(rows, changed, is_gone);
+        Ok(Box::new(all.map(|row| row.map(|((_, value), counts)| (value, counts)))))
+    }
+
+    pub(super) fn namespace_count_now(&self, name: &str) -> Result<u64, ReadError> {
+        match self.counters.namespaces.get(name) {
+            Some(count) => Ok(*count),
+            None => self.tables.namespace_count(name),
+        }
+    }
+
+    pub(super) fn namespace_counts_now(
+        &self,
+        after: Option<&str>,
+        before: Option<&str>,
+    ) -> Result<NamespaceCounts<'_>, ReadError> {
+        let rows = self.tables.namespace_counts(after, before)?;
+        let low = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let high = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let changed = self.counters.namespaces.range::<str, _>((low, high));
+        let changed = changed.map(|(name, count)| Ok((name.clone(), *count)));
+        Ok(Box::new(Overlaid::new(rows, changed, |count| *count == 0)))
+    }
+}
+
+/// Rows in order, those that were changed in the place of what they were, and without those that are gone. From either end; costs as
+/// much as is taken.
+struct Overlaid<K, V, R, C> {
+    rows: Ends<R, (K, V)>,
+    changed: Ends<C, (K, V)>,
+    is_gone: fn(&V) -> bool,
+}
+
+impl<K, V, R, C> Overlaid<K, V, R, C> {
+    fn new(rows: R, changed: C, is_gone: fn(&V) -> bool) -> Self {
+        Self { rows: Ends::new(rows), changed: Ends::new(changed), is_gone }
+    }
+}
+
+impl<K: Ord, V, R, C> Iterator for Overlaid<K, V, R, C>
+where
+    R: Iterator<Item = Result<(K, V), ReadError>>,
+    C: Iterator<Item = Result<(K, V), ReadError>>,
+{
+    type Item = Result<(K, V), ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (row, changed) = match (self.rows.front(), self.changed.front()) {
+                (Ok(row), Ok(changed)) => (row, changed),
+                (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
+            };
+            if let Some(found) = nearest(row, changed, Ordering::Less, self.is_gone)? {
+                return Some(Ok(found));
+            }
+        }
+    }
+}
+
+impl<K: Ord, V, R, C> DoubleEndedIterator for Overlaid<K, V, R, C>
+where
+    R: DoubleEndedIterator<Item = Result<(K, V), ReadError>>,
+    C: DoubleEndedIterator<Item = Result<(K, V), ReadError>>,
+{
+    fn next_back(&mut self) -> Option<Self::Item> {
+        loop {
+            let (row, changed) = match (self.rows.back(), self.changed.back()) {
+                (Ok(row), Ok(changed)) => (row, changed),
+                (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
+            };
+            if let Some(found) = nearest(row, changed, Ordering::Greater, self.is_gone)? {
+                return Some(Ok(found));
+            }
+        }
+    }
+}
+
+/// Takes whichever comes next, the changed one in the place of its row; `Some(None)` if that is gone, `None` if there is
+/// neither.
+fn nearest<K: Ord, V>(
+    row: &mut Option<(K, V)>,
+    changed: &mut Option<(K, V)>,
+    next: Ordering,
+    is_gone: fn(&V) -> bool,
+) -> Option<Option<(K, V)>> {
+    let order = match (&row, &changed) {
+        (Some((row, _)), Some((changed, _))) => row.cmp(changed),
+        (Some(_), None) => next,
+        (None, _) => next.reverse(),
+    };
+    if order == next {
+        return row.take().map(Some);
+    }
+    if order == Ordering::Equal {
+        *row = None;
+    }
+    changed.take().map(|(key, value)| (!is_gone(&value)).then_some((key, value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_changed_stands_in_the_place_of_its_row() {
+        let rows: [(u8, u8); 5] = [(1, 1), (3, 1), (5, 1), (7, 1), (9, 1)];
+        for changed in [
+            vec![],
+            vec![(3, 2)],
+            vec![(0, 2), (4, 2), (10, 2)],
+            vec![(1, 0), (9, 0)],
+            vec![(1, 0), (2, 0), (3, 0), (5, 0), (7, 2), (8, 2), (9, 0)],
+        ] {
+            let mut expected: BTreeMap<u8, u8> = rows.into();
+            expected.extend(changed.iter().copied());
+            expected.retain(|_, value| *value != 0);
+            let expected: Vec<_> = expected.into_iter().collect();
+            // From either end, in every way to take turns.
+            for turns in 0..1u32 << 8 {
+                let list = rows.into_iter().map(Ok);
+                let mut all = Overlaid::new(list, changed.iter().copied().map(Ok), |value| *value == 0);
+                let (mut front, mut back) = (Vec::new(), Vec::new());
+                for turn in 0.. {
+                    let from_front = turns >> (turn % 8) & 1 == 0;
+                    match if from_front { all.next() } else { all.next_back() } {
+                        Some(row) if from_front => front.push(row.unwrap()),
+                        Some(row) => back.push(row.unwrap()),
+                        None => break,
+                    }
+                }
+                front.extend(back.into_iter().rev());
+                assert_eq!(front, expected, "{changed:?}, turns {turns:b}");
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The check of conditions, those on what lies beside a record among them.
+
+use sha2::{Digest, Sha256};
+
+use super::{Place, Writer};
+use crate::model::attachment::Attachment;
+use crate::model::error::{ReadError, WriteError};
+use crate::model::execution::{Execution, Header};
+use crate::model::expect::{AttachmentIs, Condition, Expect, Mismatch, NodeIs};
+use crate::read::beside::attachment_bytes;
+use crate::read::{View, find, load_to_write};
+
+/// # Conditions
+impl Writer<'_> {
+    /// Checks that an execution is as expected, and gives its header. Writes nothing.
+    ///
+    /// Nobody else writes while this transaction does, so what was checked holds for every operation after it: this is the condition of those that
+    /// take none themselves. If it does not hold: [`WriteError::Conflict`], with what was expected and what was found.
+    ///
+    /// ```
+    /// # use execstore::{AttachmentIs, Error, Expect, NewAttachment, NewExecution, Store, WriteError};
+    /// # let store = Store::in_memory()?;
+    /// # store.create_execution(NewExecution::new("j").id("e"), &[])?;
+    /// let first = |text: &'static str| {
+    ///     store.write(|w| {
+    ///         w.expect("e", &Expect::any().attachment("result", AttachmentIs::Absent))?;
+    ///         w.put_attachment("e", NewAttachment::bytes("result", text))
+    ///     })
+    /// };
+    /// first("one")?;
+    /// assert!(matches!(first("two"), Err(Error::Write(WriteError::Conflict { .. }))));
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn expect(&self, id: impl AsRef<str>, expect: &Expect) -> Result<Header, WriteError> {
+        let id = id.as_ref();
+        expect.check_names(&self.context.lifecycle)?;
+        let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
+        self.check(found.number, &found.header, expect)?;
+        Ok(found.header)
+    }
+
+    /// The record of an id, which must exist and be as expected.
+    pub(super) fn expected(&self, id: &str, expect: &Expect) -> Result<(Place, Execution), WriteError> {
+        expect.check_names(&self.context.lifecycle)?;
+        let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
+        self.check(found.number, &found.header, expect)?;
+        Ok((Place::of(&found), load_to_write(self, found)?))
+    }
+
+    /// Checks a record that was found.
+    pub(crate) fn check(&self, number: u64, header: &Header, expect: &Expect) -> Result<(), WriteError> {
+        let mut mismatches = expect.check(header);
+        for condition in expect.conditions() {
+            mismatches.extend(self.fails(number, header, condition)?);
+        }
+        if mismatches.is_empty() { Ok(()) } else { Err(WriteError::conflict(expect, header, mismatches)) }
+    }
+
+    fn fails(
+        &self,
+        number: u64,
+        header: &Header,
+        condition: &Condition,
+    ) -> Result<Option<Mismatch>, ReadError> {
+        Ok(match condition {
+            Condition::Attachment(key, expected) => {
+                let found = self.tables().attachment(number, key)?.map(|(attachment, _)| attachment);
+                let (holds, sha256) = self.is_so(header, found.as_ref(), *expected)?;
+                let (key, expected) = (key.clone(), *expected);
+                (!holds).then_some(Mismatch::Attachment { key, expected, found, sha256 })
+            }
+            Condition::OutputLength(name, expected) => {
+                let found = self.tables().output(number, name)?.map_or(0, |row| row.output.length);
+                let (name, expected) = (name.clone(), *expected);
+                (found != expected).then_some(Mismatch::OutputLength { name, expected, found })
+            }
+            Condition::Node(name, expected) => {
+                let found = match self.tables().node_place(number, name)? {
+                    Some(place) => self.tables().node(number, place)?,
+                    None => None,
+                };
+                let holds = match (expected, &found) {
+                    (NodeIs::Absent, found) => found.is_none(),
+                    (NodeIs::Present, found) => found.is_some(),
+                    (NodeIs::In(state), Some(node)) => node.state == *state,
+                    (NodeIs::Attempt(attempt), Some(node)) => node.attempts == *attempt,
+                    (_, None) => false,
+                };
+                (!holds).then(|| Mismatch::Node { name: name.clone(), expected: *expected, found })
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether an attachment is as expected, and the hash of its value if it was asked for.
+    fn is_so(
+        &self,
+        header: &Header,
+        found: Option<&Attachment>,
+        expected: AttachmentIs,
+    ) -> Result<(bool, Option<[u8; 32]>), ReadError> {
+        let Some(found) = found else { return Ok((expected == AttachmentIs::Absent, None)) };
+        Ok(match expected {
+            AttachmentIs::Absent => (false, None),
+            AttachmentIs::Present => (true, None),
+            AttachmentIs::Size(size) => (found.size == size, None),
+            AttachmentIs::Version(version) => (found.version == version, None),
+            AttachmentIs::Sha256(expected) => {
+                let bytes = attachment_bytes(self, header.id.as_str(), &found.key)?.unwrap_or_default();
+                let hash: [u8; 32] = Sha256::digest(bytes).into();
+                (hash == expected, Some(hash))
+            }
+        })
+    }
+}

@@ -1,0 +1,589 @@
+//! What each operation does. The only place that changes several tables for one operation.
+//!
+//! Every operation checks everything before its first write, so a refused one leaves no trace. What can
+//! still fail after that is the storage; then the transaction is marked as failed and will not be committed.
+
+mod attachments;
+mod counted;
+mod expect;
+mod indexes;
+mod links;
+mod log;
+mod moved;
+mod nodes;
+mod outputs;
+mod reports;
+mod rows;
+mod sweep;
+mod trim;
+
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
+
+use crate::format::{BulkPlace, Doomed, Totals};
+use crate::model::attachment::NewAttachment;
+use crate::model::change::{ChangeKind, Entry, Undo};
+use crate::model::error::{InputError, ReadError, StorageError, WriteError};
+use crate::model::event::NewEvent;
+use crate::model::execution::{Execution, Header, NewExecution, Update};
+use crate::model::expect::Expect;
+use crate::model::hash::Link;
+use crate::model::id::{ChangeSeq, Incarnation};
+use crate::model::identity::IDENTITY_KEY;
+use crate::model::json::Json;
+use crate::model::seal::{change_hash, content};
+use crate::model::time::Timestamp;
+use crate::model::touch::Touched;
+use crate::read::{View, load_to_write};
+use crate::readable::Readable;
+use crate::storage::context::Context;
+use crate::storage::redo::Redo;
+use crate::storage::waits::Posts;
+use crate::storage::{Budget, Found, LabelValues, Live, NamespaceCounts, Tables};
+use counted::Counters;
+
+pub use outputs::Appended;
+pub(crate) use sweep::REMOVAL;
+
+/// Writes to the store within one write transaction. Reads through it see its own writes.
+///
+/// Made by [`WriteTxn::writer`](crate::WriteTxn::writer), [`Store::join`](crate::Store::join), or passed to
+/// the closure of [`Store::write`](crate::Store::write). A transaction has one writer at a time. Dropping
+/// it keeps what was written: the transaction decides.
+pub struct Writer<'t> {
+    tables: Tables<Live<'t>>,
+    context: &'t Context,
+    totals: Totals,
+    counters: Counters,
+    first_change: u64,
+    redo: Option<&'t Mutex<Redo>>,
+    touched: Touched,
+    /// The totals have changed since they were written.
+    owes_totals: bool,
+    /// Blobs that were numbered since the version was raised.
+    blobs: u64,
+    /// What writes is a closure of the group commit.
+    may_run_again: bool,
+    /// How much of what is deleted may go at once.
+    at_once: Budget,
+    /// For a joined writer.
+    _joined: Option<Joined<'t>>,
+}
+
+/// Says that this thread has a joined writer, until it is dropped.
+struct Joined<'t>(&'t Posts);
+
+impl Drop for Joined<'_> {
+    fn drop(&mut self) {
+        self.0.joined.leave();
+    }
+}
+
+/// What a joined writer wrote, for [`Store::notify`](crate::Store::notify) after the caller's own commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "pass it to `Store::notify` after the commit, else waiting readers hear of it late"]
+pub struct Receipt {
+    pub(crate) store_id: u128,
+    first: u64,
+    head: ChangeSeq,
+}
+
+impl Receipt {
+    /// The head of the change log after what was written.
+    pub fn head(&self) -> ChangeSeq {
+        self.head
+    }
+
+    /// The changes that were written; `None` if there were none.
+    pub fn changes(&self) -> Option<RangeInclusive<ChangeSeq>> {
+        (self.first <= self.head.0).then_some(ChangeSeq(self.first)..=self.head)
+    }
+}
+
+/// What [`Writer::create_or_get`] came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Created {
+    /// It was created.
+    New(Execution),
+    /// There was one of this id.
+    Existing(Execution),
+}
+
+impl Created {
+    /// `true` if it was created.
+    pub fn is_new(&self) -> bool {
+        matches!(self, Created::New(_))
+    }
+
+    /// The record, whichever it is.
+    pub fn execution(&self) -> &Execution {
+        match self {
+            Created::New(execution) | Created::Existing(execution) => execution,
+        }
+    }
+
+    /// The same, taken.
+    pub fn into_execution(self) -> Execution {
+        match self {
+            Created::New(execution) | Created::Existing(execution) => execution,
+        }
+    }
+}
+
+impl<'t> Writer<'t> {
+    pub(crate) fn new(
+        mut tables: Tables<Live<'t>>,
+        context: &'t Context,
+        redo: Option<&'t Mutex<Redo>>,
+    ) -> Result<Self, WriteError> {
+        let totals = tables.totals().map_err(in_use)?;
+        tables.keep_sum(totals.seal.map(|seal| seal.sum));
+        let listens = redo.map_or(0, |redo| Redo::begin(redo, totals.version, totals.head));
+        let first_change = totals.head + 1;
+        Ok(Self {
+            tables,
+            context,
+            totals,
+            counters: Counters::default(),
+            first_change,
+            redo,
+            touched: Touched::new(listens),
+            owes_totals: false,
+            blobs: 0,
+            may_run_again: false,
+            at_once: Budget::of(context.removal),
+            _joined: None,
+        })
+    }
+
+    /// For a transaction of the caller's own.
+    pub(crate) fn joined(mut self, posts: &'t Posts) -> Self {
+        posts.joined.take();
+        posts.joined_last.note();
+        self._joined = Some(Joined(posts));
+        self
+    }
+
+    /// For the group commit.
+    pub(crate) fn may_run_again(mut self) -> Self {
+        self.may_run_again = true;
+        self
+    }
+
+    /// Creates an execution, with its first events. Returns the new record.
+    pub fn create(&mut self, mut new: NewExecution, events: &[NewEvent]) -> Result<Execution, WriteError> {
+        let now = self.context.clock.now();
+        new.fit_texts(self.context.long_texts);
+        if new.known_id().is_none() {
+            new = new.id(self.context.ids.next(now));
+        }
+        let events = &*NewEvent::fit_all(events, self.context.long_texts);
+        let identity = new.identity.clone().map(|document| NewAttachment::json(IDENTITY_KEY, document));
+        let identity =
+            identity.map(|new| new.build(now).map(|attachment| (attachment, new.value))).transpose()?;
+        let mut execution = new.build(&self.context.lifecycle, self.payload_limit(), now)?;
+        let moved = self.first_payload(&mut execution, now)?;
+        check_events(events)?;
+        if self.tables.number(execution.id.as_str())?.is_some() {
+            return Err(WriteError::AlreadyExists { id: execution.id.clone() });
+        }
+        let targets = self.check_links(&execution.header, None, [false; 2])?;
+        let number = self.totals.last_number + 1;
+        execution.header.event_count = events.len() as u64;
+        execution.header.incarnation = Incarnation(number);
+        self.doubt(&mut execution.header, now);
+        self.needs_room()?;
+
+        self.storing(|w| {
+            w.begin_number(number, now)?;
+            w.tables.put_id(execution.id.as_str(), number)?;
+            w.enter_indexes(&execution.header, number, targets)?;
+            w.put_record(number, 1, &execution, true)?;
+            w.put_events(number, 0, events, now)?;
+            for (mut attachment, value) in identity.into_iter().chain(moved) {
+                w.put_value(number, &mut attachment, value)?;
+            }
+            let entry = Entry {
+                kind: ChangeKind::Created,
+                time: now,
+                number,
+                follows: 0,
+                header: &execution.header,
+                payload_version: 1,
+                undo: &Undo::default(),
+                new_events: events.len() as u64,
+            };
+            w.log(&entry, events, Some(&execution.payload))
+        })?;
+        Ok(execution)
+    }
+
+    /// Creates an execution, or gives the one of this id that there is already, as it is. Says which it was.
+    ///
+    /// Ids are those of the whole store. One of another job or in another namespace is not given: that is
+    /// [`WriteError::OtherExecution`]. The rest of it may have been updated since it was created, and is not compared.
+    pub fn create_or_get(&mut self, new: NewExecution, events: &[NewEvent]) -> Result<Created, WriteError> {
+        if let Some(id) = new.known_id()
+            && let Some(existing) = self.get(id)?
+        {
+            new.check_same(existing.header())?;
+            return Ok(Created::Existing(existing));
+        }
+        self.create(new, events).map(Created::New)
+    }
+
+    /// Updates an execution, if it is as expected, and appends events. Returns the new record.
+    pub fn update(
+        &mut self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        update: Update,
+        events: &[NewEvent],
+    ) -> Result<Execution, WriteError> {
+        let (place, before) = self.expected(id.as_ref(), expect)?;
+        self.update_at(&place, before, update, events)
+    }
+
+    /// Updates an execution that was read in this transaction.
+    pub(crate) fn update_found(
+        &mut self,
+        found: Found,
+        update: Update,
+        events: &[NewEvent],
+    ) -> Result<Execution, WriteError> {
+        let place = Place::of(&found);
+        let before = load_to_write(self, found)?;
+        self.update_at(&place, before, update, events)
+    }
+
+    fn update_at(
+        &mut self,
+        place: &Place,
+        before: Execution,
+        mut update: Update,
+        events: &[NewEvent],
+    ) -> Result<Execution, WriteError> {
+        let now = self.context.clock.now();
+        update.fit_texts(self.context.long_texts);
+        let events = &*NewEvent::fit_all(events, self.context.long_texts);
+        check_events(events)?;
+        let edit = update.take_payload();
+        let named = update.named_links();
+        let mut after = before.apply(update, &self.context.lifecycle, now)?;
+        let beside = self.next_payload(place.number, &mut after, edit, now)?;
+        after.header.event_count += events.len() as u64;
+        let targets = self.check_links(&after.header, Some(&before.header), named)?;
+        self.doubt(&mut after.header, now);
+        let mut undo = Undo::between(&before.header, &after.header);
+        let new_payload = after.payload != before.payload;
+        let payload_version = place.payload_version + u64::from(new_payload);
+        self.needs_room()?;
+
+        self.storing(|w| {
+            w.move_indexes(&before.header, &after.header, place.number, targets)?;
+            w.unsettle(place)?;
+            if new_payload {
+                undo.payload_version = Some(place.payload_version);
+                w.keep_for_log(place, &before.payload)?;
+            }
+            w.put_record(place.number, payload_version, &after, new_payload)?;
+            w.put_events(place.number, before.event_count, events, now)?;
+            w.put_moved(place.number, beside)?;
+            let entry = Entry {
+                kind: ChangeKind::Updated,
+                time: now,
+                number: place.number,
+                follows: place.last_change,
+                header: &after.header,
+                payload_version,
+                undo: &undo,
+                new_events: events.len() as u64,
+            };
+            w.log(&entry, events, new_payload.then_some(&after.payload))
+        })?;
+        Ok(after)
+    }
+
+    /// Appends events to an execution, terminal ones included, if it is as expected. Sets the modified time
+    /// and leaves the revision. At least one event. Returns the record as it is then.
+    pub fn append_events(
+        &mut self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        events: &[NewEvent],
+    ) -> Result<Execution, WriteError> {
+        let now = self.context.clock.now();
+        let events = &*NewEvent::fit_all(events, self.context.long_texts);
+        let (place, before) = self.expected(id.as_ref(), expect)?;
+        check_events(events)?;
+        if events.is_empty() {
+            return Err(InputError::Invalid { what: "events", reason: "there are none".into() }.into());
+        }
+        let mut after = before.clone();
+        after.header.modified_at = now.max(before.modified_at);
+        self.doubt(&mut after.header, now);
+        after.header.event_count += events.len() as u64;
+        let undo = Undo::between(&before.header, &after.header);
+        self.needs_room()?;
+
+        self.storing(|w| {
+            w.unsettle(&place)?;
+            w.put_record(place.number, place.payload_version, &after, false)?;
+            w.put_events(place.number, before.event_count, events, now)?;
+            let entry = Entry {
+                kind: ChangeKind::EventsAppended,
+                time: now,
+                number: place.number,
+                follows: place.last_change,
+                header: &after.header,
+                payload_version: place.payload_version,
+                undo: &undo,
+                new_events: events.len() as u64,
+            };
+            w.log(&entry, events, None)
+        })?;
+        Ok(after)
+    }
+
+    /// Deletes an execution, if it is as expected, with its events and everything beside it. Returns its last record.
+    ///
+    /// The change log keeps what it needs to show the execution as it was. Its events, attachments, output and nodes
+    /// are not kept for the log: no reader finds them from the commit on. Up to about a thousand of their rows go at
+    /// once; the rest goes afterwards, a few milliseconds at a time, see [`Store::maintain`](crate::Store::maintain). So this costs the
+    /// same however much there is.
+    pub fn delete(&mut self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, WriteError> {
+        let (place, last) = self.expected(id.as_ref(), expect)?;
+        self.delete_at(&place, &last)?;
+        Ok(last)
+    }
+
+    /// Deletes an execution that was read in this transaction.
+    pub(crate) fn delete_found(&mut self, found: Found) -> Result<(), WriteError> {
+        let place = Place::of(&found);
+        let last = load_to_write(self, found)?;
+        self.delete_at(&place, &last)
+    }
+
+    fn delete_at(&mut self, place: &Place, last: &Execution) -> Result<(), WriteError> {
+        let now = self.context.clock.now();
+        let mut header = last.header.clone();
+        self.doubt(&mut header, now);
+        let undo = Undo::between(&last.header, &header);
+        self.storing(|w| {
+            w.keep_for_log(place, &last.payload)?;
+            w.leave_indexes(&last.header, place.number)?;
+            w.unsettle(place)?;
+            w.discard(Doomed::Execution(place.number))?;
+            w.tables.remove_execution(place.number)?;
+            w.tables.remove_id(last.id.as_str())?;
+            let entry = Entry {
+                kind: ChangeKind::Deleted,
+                time: now,
+                number: place.number,
+                follows: place.last_change,
+                header: &header,
+                payload_version: place.payload_version,
+                undo: &undo,
+                new_events: 0,
+            };
+            w.log(&entry, &[], None)
+        })
+    }
+
+    /// Saves how far a bulk operation is.
+    pub(crate) fn save_bulk(&mut self, name: &str, place: &BulkPlace) -> Result<(), WriteError> {
+        self.storing(|w| {
+            w.tables.put_bulk(name, place)?;
+            w.put_totals()
+        })
+    }
+
+    /// Forgets how far a bulk operation is; `false` if there is none.
+    pub(crate) fn end_bulk(&mut self, name: &str) -> Result<bool, WriteError> {
+        let mut found = false;
+        self.storing(|w| {
+            found = w.tables.remove_bulk(name)?;
+            if found { w.put_totals() } else { Ok(()) }
+        })?;
+        Ok(found)
+    }
+
+    /// Ends the writing within a joined transaction, and says what to notify after the commit.
+    pub fn finish(self) -> Receipt {
+        Receipt {
+            store_id: self.context.store_id,
+            first: self.first_change,
+            head: ChangeSeq(self.totals.head),
+        }
+    }
+
+    /// How many bytes were written so far; more after every write.
+    pub(crate) fn written(&self) -> usize {
+        self.tables.written()
+    }
+
+    /// How many rows were written or removed so far.
+    pub(crate) fn rows_written(&self) -> u64 {
+        self.tables.rows_written()
+    }
+
+    /// Notes in a header that the clock stands before the store's own last time, if it does.
+    fn doubt(&self, header: &mut Header, now: Timestamp) {
+        header.not_before = header.not_before.max(self.totals.latest.filter(|latest| now < *latest));
+    }
+
+    /// Asks for room on the disk, before an operation writes what did not make any.
+    fn needs_room(&self) -> Result<(), WriteError> {
+        if let Some(redo) = self.redo {
+            Redo::lock(redo).grows = true;
+        }
+        match &self.context.space {
+            Some(space) => Ok(space.for_more(self.tables.written() as u64)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs the writes of one operation. If one fails, the transaction must not be committed.
+    fn storing(
+        &mut self,
+        writes: impl FnOnce(&mut Self) -> Result<(), StorageError>,
+    ) -> Result<(), WriteError> {
+        writes(self).map_err(|error| {
+            if let Some(redo) = self.redo {
+                Redo::fail(redo, &error);
+            }
+            WriteError::Storage(error)
+        })
+    }
+
+    /// Writes the entry of an operation to the change log, and the totals, which end every operation.
+    fn log(
+        &mut self,
+        entry: &Entry<'_>,
+        events: &[NewEvent],
+        payload: Option<&Json>,
+    ) -> Result<(), StorageError> {
+        self.begin_change(entry.header.modified_at)?;
+        self.totals.latest = self.totals.latest.max(Some(entry.time));
+        let seq = self.totals.head;
+        let link = self.totals.seal.map(|seal| Link {
+            previous: seal.head,
+            content: content(events, entry.time, payload.map(Json::as_str)),
+        });
+        self.tables.put_change(seq, (entry, link.as_ref()), &self.context.lifecycle)?;
+        if let (Some(seal), Some(link)) = (&mut self.totals.seal, &link) {
+            seal.head = change_hash(seq, entry, link);
+        }
+        self.touched.change(entry);
+        self.put_totals()
+    }
+
+    /// The totals are written once, at the end, where an error can still stop the commit. The caller's own
+    /// commit cannot be stopped, so a joined writer writes them with every operation.
+    fn put_totals(&mut self) -> Result<(), StorageError> {
+        self.totals.version += self.blobs.max(1);
+        self.blobs = 0;
+        self.owes_totals = self.redo.is_some();
+        if self.owes_totals { Ok(()) } else { self.put_counters() }
+    }
+
+    fn put_counters(&mut self) -> Result<(), StorageError> {
+        self.put_changed_counters()?;
+        if let (Some(seal), Some(sum)) = (&mut self.totals.seal, self.tables.sum()) {
+            seal.sum = sum;
+        }
+        self.tables.put_totals(&self.totals)
+    }
+}
+
+impl<'t> View for Writer<'t> {
+    type Source = Live<'t>;
+
+    fn tables(&self) -> &Tables<Self::Source> {
+        &self.tables
+    }
+
+    fn context(&self) -> &Context {
+        self.context
+    }
+
+    fn totals(&self) -> Result<Totals, ReadError> {
+        let mut totals = self.totals.clone();
+        if let (Some(seal), Some(sum)) = (&mut totals.seal, self.tables.sum()) {
+            seal.sum = sum;
+        }
+        Ok(totals)
+    }
+
+    fn counts_of_label(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
+        self.label_counts_now(key, value)
+    }
+
+    fn counts_of_labels(&self, key: &str, after: Option<&str>) -> Result<LabelValues<'_>, ReadError> {
+        self.label_values_now(key, after)
+    }
+
+    fn count_of_namespace(&self, namespace: &str) -> Result<u64, ReadError> {
+        self.namespace_count_now(namespace)
+    }
+
+    fn counts_of_namespaces(
+        &self,
+        after: Option<&str>,
+        before: Option<&str>,
+    ) -> Result<NamespaceCounts<'_>, ReadError> {
+        self.namespace_counts_now(after, before)
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        if let Some(redo) = self.redo {
+            if self.owes_totals
+                && let Err(error) = self.put_counters()
+            {
+                Redo::fail(redo, &error);
+            }
+            Redo::lock(redo).count(&self.tables);
+            let waits = self.totals.waiting > 0;
+            let ends = (self.totals.version, self.totals.head, waits);
+            Redo::end(redo, ends, std::mem::take(&mut self.touched), self.tables.take_redo());
+        }
+    }
+}
+
+/// redb opens a table once at a time in a write transaction, so a second writer fails at its first table.
+pub(crate) fn in_use(error: ReadError) -> WriteError {
+    match &error {
+        ReadError::Storage(StorageError::Database(cause))
+            if matches!(cause.downcast_ref(), Some(redb::Error::TableAlreadyOpen(..))) =>
+        {
+            WriteError::WriterInUse
+        }
+        _ => error.into(),
+    }
+}
+
+/// Where a record that is about to change is.
+struct Place {
+    number: u64,
+    payload_version: u64,
+    last_change: u64,
+    /// The payload is in the record itself.
+    inline: bool,
+}
+
+impl Place {
+    fn of(found: &Found) -> Self {
+        Self {
+            number: found.number,
+            payload_version: found.payload_version,
+            last_change: found.last_change,
+            inline: found.payload.is_some(),
+        }
+    }
+}
+
+fn check_events(events: &[NewEvent]) -> Result<(), InputError> {
+    events.iter().try_for_each(NewEvent::check)
+}

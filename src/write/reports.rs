@@ -1,0 +1,100 @@
+//! Reports of what became of an execution, which may come late or twice.
+
+use super::{Place, Writer};
+use crate::model::error::{ReadError, WriteError};
+use crate::model::event::NewEvent;
+use crate::model::execution::{Execution, Update};
+use crate::model::expect::Expect;
+use crate::model::id::EventSeq;
+use crate::model::report::{Late, Reported, Reporter};
+use crate::readable::Readable;
+
+/// # Reports
+impl Writer<'_> {
+    /// Updates an execution by what somebody reports of it who may have been overtaken, unless the report comes late.
+    ///
+    /// Late is, whatever else it says, a report of an older [attempt](Update::attempt) than is known; of an older
+    /// [time](Update::reported_at) than the last of the same attempt; one that changes nothing, since it came before; and whatever comes after the
+    /// execution has ended: the first end stands. Then nothing is written, and the outcome says why and what there is. A
+    /// report that names the state that the execution is in leaves it there. Everything else is as with [`update`](Self::update), its errors too.
+    ///
+    /// ```
+    /// # use execstore::{Expect, Late, NewExecution, Reported, Store, Update};
+    /// # let store = Store::in_memory()?;
+    /// # let any = Expect::any();
+    /// # store.create_execution(NewExecution::new("j").id("e").state("BidAccepted"), &[])?;
+    /// assert!(store.report("e", &any, Update::to("Running").attempt(2), &[])?.is_applied());
+    /// // The first attempt, long given up, fails at last.
+    /// let report = store.report("e", &any, Update::to("Failed").attempt(1), &[])?;
+    /// assert_eq!(report.why_ignored(), Some(&Late::OlderAttempt { reported: 1, known: 2 }));
+    /// assert_eq!(report.current().unwrap().state, "Running");
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn report(
+        &mut self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        mut update: Update,
+        events: &[NewEvent],
+    ) -> Result<Reported<Execution>, WriteError> {
+        let (place, before) = self.expected(id.as_ref(), expect)?;
+        update.reporter = Reporter { reports: true, ..update.reporter };
+        update.fit_texts(self.context.long_texts);
+        let events = &*NewEvent::fit_all(events, self.context.long_texts);
+        let why = match update.reporter.is_overtaken(&before.header) {
+            Some(why) => Some(why),
+            None if self.repeats(&place, &before, &update, events)? => Some(Late::Repeated),
+            None => update.reporter.is_late(&before.header),
+        };
+        match why {
+            Some(why) => Ok(Reported::Ignored { why, current: Some(before) }),
+            None => self.update_at(&place, before, update, events).map(Reported::Applied),
+        }
+    }
+
+    /// `true` if the report changes nothing. One that is refused does not count.
+    fn repeats(
+        &self,
+        place: &Place,
+        before: &Execution,
+        update: &Update,
+        events: &[NewEvent],
+    ) -> Result<bool, WriteError> {
+        let (mut update, mut after) = (update.clone(), before.clone());
+        let (edit, reporter) = (update.take_payload(), update.reporter);
+        if !before.repeats(update, &self.context.lifecycle) || !self.ends_with(before, reporter, events)? {
+            return Ok(false);
+        }
+        match self.next_payload(place.number, &mut after, edit, before.modified_at) {
+            Err(error @ WriteError::Storage(_)) => Err(error),
+            changed => Ok(changed.is_ok() && after == *before),
+        }
+    }
+
+    /// `true` if these events are the last ones of the execution, from a report of the same time.
+    fn ends_with(
+        &self,
+        execution: &Execution,
+        reporter: Reporter,
+        events: &[NewEvent],
+    ) -> Result<bool, ReadError> {
+        let many = events.len() as u64;
+        if many == 0 {
+            return Ok(true);
+        }
+        if reporter.at.is_none() || reporter.at != execution.reported_at || execution.event_count < many {
+            return Ok(false);
+        }
+        let from = EventSeq(execution.event_count - many + 1);
+        let mut known = self.events(execution.id.as_str(), from..)?;
+        for event in events {
+            match known.next() {
+                Some(Ok(known)) if event.is(&known) => {}
+                Some(Err(error @ ReadError::Storage(_))) => return Err(error),
+                // What is damaged is not known.
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
