@@ -19,6 +19,14 @@ mod ops;
 mod queries;
 #[path = "common/records.rs"]
 mod records;
+#[path = "common/reports.rs"]
+mod reports;
+#[path = "common/tasks.rs"]
+mod tasks;
+#[path = "common/wants.rs"]
+mod wants;
+#[path = "common/writes.rs"]
+mod writes;
 
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
@@ -231,6 +239,9 @@ impl Run {
             }
         }
         let Step::Write { how, .. } = &steps[0] else { unreachable!() };
+        if let How::Alone = how {
+            return self.alone(ops[0].0);
+        }
         let (mut model, mut own) = (self.model.clone(), self.own.clone());
         let store = self.store();
         let mut touched = Vec::new();
@@ -243,6 +254,7 @@ impl Run {
             }
         };
         match how {
+            How::Alone => unreachable!(),
             How::Closure => {
                 let result = store.write(|w| {
                     for (op, _) in &ops {
@@ -332,6 +344,16 @@ impl Run {
         }
         compare_touched(&store.begin_read().unwrap(), &self.model, &touched);
         ops.len()
+    }
+
+    /// Runs one operation by a method of the store.
+    fn alone(&mut self, op: &Op) -> usize {
+        let (mut store, mut model, own) = (self.store(), self.model.clone(), self.own.clone());
+        let touched = perform(&mut store, &mut model, op, self.now());
+        // Most go through the group commit, and none asks for less than it gives.
+        self.committed(How::Batch, false, model, own);
+        compare_touched(&store.begin_read().unwrap(), &self.model, &touched);
+        1
     }
 
     fn committed(&mut self, how: How, lazy: bool, model: Model, own: OwnRows) {

@@ -16,6 +16,14 @@ mod ops;
 mod queries;
 #[path = "common/records.rs"]
 mod records;
+#[path = "common/reports.rs"]
+mod reports;
+#[path = "common/tasks.rs"]
+mod tasks;
+#[path = "common/wants.rs"]
+mod wants;
+#[path = "common/writes.rs"]
+mod writes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -76,6 +84,7 @@ fn op(dice: &mut Dice) -> Op {
             parts: roll(256) as u8,
             payload: roll(10) as u8,
             events,
+            attempt: 0,
         },
         7..16 => Op::Update {
             id: roll(64) as u8,
@@ -84,6 +93,7 @@ fn op(dice: &mut Dice) -> Op {
             edits: roll(65_536) as u16,
             payload: roll(10) as u8,
             events,
+            manner: 0,
         },
         16 => Op::Append { id: roll(64) as u8, want: 0, events },
         17 | 18 => Op::Delete { id: roll(64) as u8, want: 0 },
@@ -169,7 +179,15 @@ fn blocks_of_times_leave_nothing_out() {
             store
                 .write(|w| {
                     for _ in 0..20 {
-                        let op = Op::Create { id: 20, job: 0, state: 3, parts: 0, payload: 0, events: 0 };
+                        let op = Op::Create {
+                            id: 20,
+                            job: 0,
+                            state: 3,
+                            parts: 0,
+                            payload: 0,
+                            events: 0,
+                            attempt: 0,
+                        };
                         perform(w, model, &op, now);
                     }
                     Ok::<_, Error>(())

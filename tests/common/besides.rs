@@ -2,33 +2,35 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
 use execstore::{
-    AttachmentKind, Json, NewAttachment, Node, NodeState, NodeUpdate, OutputCap, Query, Readable, Reported,
-    Timestamp, WriteError, Writer,
+    Appended, Attachment, AttachmentKind, Expect, Json, NewAttachment, Node, Output, OutputCap, Query,
+    Readable, WriteError,
 };
 
 use crate::model::Model;
-use crate::records::STATES;
+use crate::tasks::{NODE_STATES, Task};
+use crate::wants::{Part, Want, check_name, want};
+use crate::writes::Writes;
 
 /// What one execution has.
 #[derive(Clone, Debug, Default)]
 pub struct Beside {
-    attachments: BTreeMap<String, Value>,
+    pub attachments: BTreeMap<String, Value>,
     outputs: BTreeMap<String, Stream>,
-    /// In the order in which they came.
-    nodes: Vec<Task>,
+    /// In the order in which they came, with what the store gave when they were put.
+    nodes: Vec<(Task, Node)>,
 }
 
+/// An attachment, as the store gave it when it was put, and its bytes.
 #[derive(Clone, Debug)]
-struct Value {
-    kind: AttachmentKind,
-    size: u64,
-    bytes: Vec<u8>,
-    at: i64,
+pub struct Value {
+    pub put: Attachment,
+    pub bytes: Vec<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -40,110 +42,241 @@ struct Stream {
     at: i64,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-struct Task {
-    name: String,
-    state: NodeState,
-    attempts: u64,
-    started: i64,
-    ended: Option<i64>,
-    value: Option<String>,
-    error: Option<String>,
+/// One operation on it. `size` chooses what is written.
+#[derive(Clone, Debug)]
+pub struct Act {
+    pub id: u8,
+    pub act: u8,
+    pub name: u8,
+    pub size: u8,
+    pub want: u16,
 }
 
-impl Task {
-    fn of(node: &Node) -> Self {
-        Self {
-            name: node.name.to_string(),
-            state: node.state,
-            attempts: node.attempts,
-            started: node.started_at.as_nanos(),
-            ended: node.ended_at.map(Timestamp::as_nanos),
-            value: node.value.as_ref().map(|json| json.as_str().to_owned()),
-            error: node.error.as_ref().map(ToString::to_string),
+impl Act {
+    pub fn name(&self) -> &'static str {
+        ["", "a", "a/b", "stdout", "a", "stdout"][usize::from(self.name % 6)]
+    }
+
+    pub fn want(&self, model: &Model, id: &str) -> Want {
+        want(model, id, self.want)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let len = [0, 1, 100, 1_024, 1_025, 4_000, 4_096, 66_000][usize::from(self.size % 8)];
+        (0..len).map(|at: usize| (at / 7) as u8 ^ self.size).collect()
+    }
+}
+
+/// What was done, if both say so; else both must have refused it in the same way.
+pub fn agreed<T: Debug, E: Debug>(
+    act: &impl Debug,
+    found: Result<T, WriteError>,
+    expected: Result<E, WriteError>,
+) -> Option<(T, E)> {
+    match (found, expected) {
+        (Ok(found), Ok(expected)) => Some((found, expected)),
+        (found, expected) => {
+            let [found, expected] =
+                [found.map(|given| format!("{given:?}")), expected.map(|_| "done".into())];
+            assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{act:?}");
+            None
         }
     }
 }
 
-/// Does one of them to an execution, in the store and in the model. `size` chooses what is written.
-pub fn act(w: &mut Writer<'_>, model: &mut Model, id: &str, act: u8, name: u8, size: u8, now: i64) {
-    let name = ["", "a", "a/b", "stdout"][usize::from(name % 4)];
-    let number = model.number(id);
-    let len = [0, 1, 100, 1_024, 1_025, 4_000, 4_096, 66_000][usize::from(size % 8)];
-    let bytes: Vec<u8> = (0..len).map(|at: usize| (at / 7) as u8 ^ size).collect();
-    let changed = match act % 8 {
-        0 => put(w.put_attachment(id, attachment(name, size, &bytes)).map(drop), number, name),
-        1 => {
-            let mut result = w.put_attachment_from(id, name, "a/b", &mut bytes.as_slice());
-            if matches!(result, Err(WriteError::SourceInBatch)) {
-                result = w.put_attachment(id, NewAttachment::bytes(name, bytes.as_slice()));
-            }
-            put(result.map(drop), number, name)
+/// Does one to an execution, in the store and in the model.
+pub fn act(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, now: i64) {
+    match act.act % 10 {
+        0 => put_attachment(w, model, id, act, now, false),
+        1 => put_attachment(w, model, id, act, now, true),
+        2 => delete(w, model, id, act, true),
+        3 | 4 => append(w, model, id, act, None, now),
+        5 => append(w, model, id, act, Some(cap(act.size)), now),
+        6 if act.size < 40 => delete(w, model, id, act, false),
+        8 => append_at(w, model, id, act, now),
+        _ => crate::tasks::put(w, model, id, act, now),
+    }
+}
+
+/// The number of an execution that is as wanted, if what it is about has a name.
+fn named(model: &Model, id: &str, want: &Want, what: &'static str, name: &str) -> Result<u64, WriteError> {
+    let (number, _) = model.expected(id, want)?;
+    check_name(what, name).map(|()| number)
+}
+
+fn put_attachment(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, now: i64, streamed: bool) {
+    let (want, name, mut bytes) = (act.want(model, id), act.name(), act.bytes());
+    let expect = want.expect();
+    let (mut kind, mut size) = (AttachmentKind::Bytes, bytes.len() as u64);
+    let mut new = NewAttachment::bytes(name, bytes.clone()).content_type("a/b");
+    match act.size / 8 % 3 {
+        1 if !streamed => {
+            (new, kind, bytes) = (
+                NewAttachment::json(name, json(act.size)),
+                AttachmentKind::Json,
+                json(act.size).as_str().into(),
+            );
+            size = bytes.len() as u64;
         }
-        2 => gone(w.delete_attachment(id, name), number, name, |number| {
-            model.beside.get(&number).is_some_and(|beside| beside.attachments.contains_key(name))
-        }),
-        3 | 4 => put(w.append_output(id, name, &bytes).map(drop), number, name),
-        5 => put(w.cap_output(id, name, cap(size)).map(drop), number, name),
-        6 if size < 40 => gone(w.delete_output(id, name), number, name, |number| {
-            model.beside.get(&number).is_some_and(|beside| beside.outputs.contains_key(name))
-        }),
-        _ => {
-            let reported = w.put_node(id, task(name, size, now));
-            let applied = reported.as_ref().is_ok_and(Reported::is_applied);
-            put(reported.map(drop), number, name) && {
-                let number = number.unwrap();
-                let ended = STATES
-                    .iter()
-                    .any(|(state, terminal, _)| *terminal && *state == model.records[&number].state);
-                let known = model.beside.get(&number).map(|beside| (**beside).clone()).unwrap_or_default();
-                assert_eq!(known.clone().put(name, size, now, ended), applied, "{known:?} {size} {now}");
-                applied
-            }
+        2 if !streamed => {
+            (new, kind, size) = (NewAttachment::uri(name, "s3://b/k").size(77), AttachmentKind::Uri, 77);
+            bytes = b"s3://b/k".to_vec();
         }
+        _ => {}
+    }
+    let found = w.act(
+        |w| {
+            w.expect(id, &expect)?;
+            if streamed {
+                match w.put_attachment_from(id, name, "a/b", &mut bytes.as_slice()) {
+                    // In the group commit.
+                    Err(WriteError::SourceInBatch) => {}
+                    result => return result,
+                }
+            }
+            w.put_attachment(id, new.clone())
+        },
+        |store| match streamed && expect == Expect::any() {
+            true => store.put_attachment_from(id, name, "a/b", &mut bytes.as_slice()),
+            false => store.put_attachment_if(id, &expect, new.clone()),
+        },
+    );
+    let expected = named(model, id, &want, "attachment key", name);
+    let Some((put, number)) = agreed(act, found, expected) else { return };
+    let content_type = match kind {
+        AttachmentKind::Json => "application/json",
+        AttachmentKind::Uri => "text/uri-list",
+        _ => "a/b",
     };
-    let Some(number) = number.filter(|_| changed) else { return };
-    let before = model.beside.get(&number).and_then(|beside| beside.outputs.get(name)).cloned();
-    let beside = Arc::make_mut(model.beside.entry(number).or_default());
-    let name = name.to_owned();
-    match act % 8 {
-        0 => {
-            let (kind, bytes, size) = match size / 8 % 3 {
-                0 => (AttachmentKind::Bytes, bytes, len as u64),
-                1 => (AttachmentKind::Json, json(size).as_str().into(), json(size).as_str().len() as u64),
-                _ => (AttachmentKind::Uri, b"s3://b/k".to_vec(), 77),
-            };
-            beside.attachments.insert(name, Value { kind, size, bytes, at: now });
-        }
-        1 => {
-            let value = Value { kind: AttachmentKind::Bytes, size: len as u64, bytes, at: now };
-            beside.attachments.insert(name, value);
-        }
-        2 => drop(beside.attachments.remove(&name)),
-        3..=5 => {
-            let stream = stream(beside, name, now);
-            match act % 8 {
-                5 => stream.append(&[], Some(cap(size)), now),
-                _ => stream.append(&bytes, None, now),
-            }
-            // Nothing is written if nothing changes.
-            model.version -= u64::from(before.as_ref() == Some(stream));
-        }
-        6 if size < 40 => drop(beside.outputs.remove(&name)),
-        _ => drop(beside.put(&name, size, now, false)),
-    }
+    assert_eq!((put.key.as_str(), put.kind, put.size), (name, kind, size), "{act:?}");
+    assert_eq!((put.content_type.as_str(), put.modified_at.as_nanos()), (content_type, now), "{act:?}");
+    assert!(put.version > model.last_version && put.sha256.is_none(), "{put:?} after {}", model.last_version);
+    model.last_version = put.version;
+    beside(model, number).attachments.insert(name.into(), Value { put, bytes });
     model.version += 1;
 }
 
-fn attachment(key: &str, size: u8, bytes: &[u8]) -> NewAttachment {
-    match size / 8 % 3 {
-        0 => NewAttachment::bytes(key, bytes),
-        1 => NewAttachment::json(key, json(size)),
-        _ => NewAttachment::uri(key, "s3://b/k").size(77),
+fn delete(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, attachment: bool) {
+    let (want, name) = (act.want(model, id), act.name());
+    let expect = want.expect();
+    let found = w.act(
+        |w| {
+            w.expect(id, &expect)?;
+            if attachment { w.delete_attachment(id, name) } else { w.delete_output(id, name) }
+        },
+        |store| match attachment {
+            true => store.delete_attachment_if(id, &expect, name),
+            false => store.delete_output_if(id, &expect, name),
+        },
+    );
+    let what = if attachment { "attachment key" } else { "output name" };
+    let expected = named(model, id, &want, what, name);
+    let Some((found, number)) = agreed(act, found, expected) else { return };
+    let beside = beside(model, number);
+    let had = match attachment {
+        true => beside.attachments.remove(name).is_some(),
+        false => beside.outputs.remove(name).is_some(),
+    };
+    assert_eq!(found, had, "{act:?}");
+    model.version += u64::from(had);
+}
+
+/// Appends, or says how much is kept.
+fn append(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, cap: Option<OutputCap>, now: i64) {
+    let (want, name, bytes) = (act.want(model, id), act.name(), act.bytes());
+    let expect = want.expect();
+    let found = w.act(
+        |w| {
+            w.expect(id, &expect)?;
+            match cap {
+                Some(cap) => w.cap_output(id, name, cap),
+                None => w.append_output(id, name, &bytes),
+            }
+        },
+        |store| match cap {
+            Some(cap) => store.cap_output_if(id, &expect, name, cap),
+            None => store.append_output_if(id, &expect, name, bytes.clone()),
+        },
+    );
+    let expected = named(model, id, &want, "output name", name);
+    let Some((output, number)) = agreed(act, found, expected) else { return };
+    let bytes = if cap.is_some() { &[] } else { bytes.as_slice() };
+    appended(model, number, name, bytes, cap, &output, now);
+}
+
+fn append_at(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, now: i64) {
+    let (mut want, name, mut bytes) = (act.want(model, id), act.name(), act.bytes());
+    let known = model.number(id).and_then(|number| model.beside.get(&number));
+    let known = known.and_then(|beside| beside.outputs.get(name)).cloned();
+    let there: &[u8] = known.as_ref().map_or(&[], |stream| &stream.bytes);
+    let again = bytes.len().min(there.len());
+    let offset = match act.act / 10 % 6 {
+        0 | 1 => there.len(),
+        // What was appended first, and last, comes once more; or nearly so.
+        2 => 0,
+        3 => there.len() - again,
+        4 => there.len() + 1,
+        _ => there.len() / 2,
+    };
+    if act.act / 10 % 6 > 1 && act.size & 64 == 0 {
+        bytes = there.iter().skip(offset).take(again.max(1)).copied().collect();
+        if act.size & 32 != 0 {
+            bytes.last_mut().into_iter().for_each(|byte| *byte ^= 1);
+        }
+    }
+    let (from, offset) = (offset..offset + bytes.len(), offset as u64);
+    let expect = want.expect();
+    let found = w.act(
+        |w| w.expect(id, &expect).and_then(|_| w.append_output_at(id, name, offset, &bytes)),
+        |store| match expect == Expect::any() {
+            true => store.append_output_at(id, name, offset, bytes.clone()),
+            false => store.write(|w| {
+                w.expect(id, &expect)?;
+                w.append_output_at(id, name, offset, &bytes)
+            }),
+        },
+    );
+    let kept = |stream: &Stream| from.clone().all(|at| !stream.dropped.contains(&(at as u64)));
+    let repeated =
+        !bytes.is_empty() && there.get(from.clone()) == Some(&bytes) && known.as_ref().is_some_and(kept);
+    let mut expected = named(model, id, &want, "output name", name);
+    if !repeated && expected.is_ok() {
+        want = Want { parts: vec![Part::Output(name.into(), offset)], ..Want::default() };
+        expected = model.expected(id, &want).map(|(number, _)| number);
+    }
+    let Some((found, number)) = agreed(act, found, expected) else { return };
+    assert_eq!(found.is_new(), !repeated, "{act:?}");
+    match found {
+        Appended::New(output) => appended(model, number, name, &bytes, None, &output, now),
+        Appended::Repeated(output) => known.unwrap().compare(&output, name),
     }
 }
 
-fn json(size: u8) -> Json {
+fn beside(model: &mut Model, number: u64) -> &mut Beside {
+    Arc::make_mut(model.beside.entry(number).or_default())
+}
+
+fn appended(
+    model: &mut Model,
+    number: u64,
+    name: &str,
+    bytes: &[u8],
+    cap: Option<OutputCap>,
+    found: &Output,
+    now: i64,
+) {
+    let outputs = &mut beside(model, number).outputs;
+    let before = outputs.get(name).cloned();
+    let new = Stream { bytes: Vec::new(), cap: OutputCap::All, dropped: 0..0, at: now };
+    let stream = outputs.entry(name.into()).or_insert(new);
+    stream.append(bytes, cap, now);
+    stream.compare(found, name);
+    // Nothing is written if nothing changes.
+    let changed = before.as_ref() != Some(stream);
+    model.version += u64::from(changed);
+}
+
+pub fn json(size: u8) -> Json {
     Json::from_text(&format!("[{size}, \"{}\"]", "x".repeat(usize::from(size) * 20))).unwrap()
 }
 
@@ -155,59 +288,6 @@ fn cap(size: u8) -> OutputCap {
         2 => OutputCap::Tail(ends(size / 4)),
         _ => OutputCap::Both { head: ends(size / 4), tail: ends(size / 20) },
     }
-}
-
-fn task(name: &str, size: u8, now: i64) -> NodeUpdate {
-    let mut update = match size % 4 {
-        0 => NodeUpdate::started(name),
-        1 => NodeUpdate::finished(name),
-        2 => NodeUpdate::failed(name, "why"),
-        _ => NodeUpdate::skipped(name),
-    };
-    if let Some(attempt) = attempt(size) {
-        update = update.attempt(attempt);
-    }
-    if let Some(at) = at(size, now) {
-        update = update.at(Timestamp::from_nanos(at));
-    }
-    if size & 16 == 0 { update } else { update.value(json(size)) }
-}
-
-fn attempt(size: u8) -> Option<u64> {
-    [None, None, Some(1), Some(2)][usize::from(size / 64)]
-}
-
-fn at(size: u8, now: i64) -> Option<i64> {
-    (size & 8 != 0).then_some(now - i64::from(size % 7))
-}
-
-/// `true` if it was done; else the error must be the right one.
-fn put(result: Result<(), WriteError>, number: Option<u64>, name: &str) -> bool {
-    match result {
-        Ok(()) => assert!(number.is_some() && !name.is_empty()),
-        Err(WriteError::NotFound { .. }) => assert!(number.is_none()),
-        Err(WriteError::Input(_)) => assert!(number.is_some() && name.is_empty()),
-        Err(error) => panic!("{error}"),
-    }
-    number.is_some() && !name.is_empty()
-}
-
-fn gone(
-    result: Result<bool, WriteError>,
-    number: Option<u64>,
-    name: &str,
-    had: impl Fn(u64) -> bool,
-) -> bool {
-    let found = matches!(result, Ok(true));
-    if put(result.map(drop), number, name) {
-        assert_eq!(found, had(number.unwrap()));
-    }
-    found
-}
-
-fn stream(beside: &mut Beside, name: String, now: i64) -> &mut Stream {
-    let new = Stream { bytes: Vec::new(), cap: OutputCap::All, dropped: 0..0, at: now };
-    beside.outputs.entry(name).or_insert(new)
 }
 
 impl Stream {
@@ -236,6 +316,13 @@ impl Stream {
             self.at = self.at.max(now);
         }
     }
+
+    fn compare(&self, found: &Output, name: &str) {
+        assert_eq!((found.name.as_str(), found.cap), (name, self.cap));
+        assert_eq!(found.length, self.bytes.len() as u64, "{name}");
+        assert_eq!(found.dropped().unwrap_or(0..0), self.dropped, "{name}");
+        assert_eq!(found.modified_at.as_nanos(), self.at, "{name}");
+    }
 }
 
 impl Beside {
@@ -243,51 +330,15 @@ impl Beside {
         self.outputs.get(name).map_or(0, |stream| stream.bytes.len() as u64)
     }
 
-    /// `false` if the report is late.
-    fn put(&mut self, name: &str, size: u8, now: i64, execution_ended: bool) -> bool {
-        let state = [NodeState::Running, NodeState::Finished, NodeState::Failed, NodeState::Skipped]
-            [usize::from(size % 4)];
-        let starts = state == NodeState::Running;
-        if starts && execution_ended {
-            return false;
+    pub fn task(&self, name: &str) -> Option<&(Task, Node)> {
+        self.nodes.iter().find(|(task, _)| task.name == name)
+    }
+
+    pub fn set_task(&mut self, task: Task, node: Node) {
+        match self.nodes.iter_mut().find(|(known, _)| known.name == task.name) {
+            Some(known) => *known = (task, node),
+            None => self.nodes.push((task, node)),
         }
-        let (number, time) = (attempt(size), at(size, now));
-        let value = (size & 16 != 0).then(|| json(size).as_str().to_owned());
-        let new = |attempts: u64| Task {
-            name: name.into(),
-            state,
-            attempts,
-            started: time.unwrap_or(now),
-            ended: (!starts).then_some(time.unwrap_or(now)),
-            value: value.clone(),
-            error: (state == NodeState::Failed).then(|| "why".into()),
-        };
-        let Some(task) = self.nodes.iter_mut().find(|task| task.name == name) else {
-            let first = u64::from(state != NodeState::Skipped);
-            self.nodes.push(new(number.unwrap_or(first)));
-            return true;
-        };
-        let same_start = starts && time == Some(task.started);
-        let older = time.is_some_and(|time| time < task.ended.unwrap_or(task.started)) && !same_start;
-        match number {
-            Some(number) if number > task.attempts => *task = new(number),
-            Some(number) if number < task.attempts => return false,
-            _ if older => return false,
-            None if starts && !same_start => *task = new(task.attempts + 1),
-            _ if task.ended.is_some() => return false,
-            _ if starts => {
-                if value.is_none() || value == task.value {
-                    return false;
-                }
-                task.value = value;
-            }
-            _ => {
-                let ended = time.unwrap_or(now.max(task.started));
-                let (value, started) = (value.clone().or(task.value.clone()), task.started);
-                *task = Task { value, started, ended: Some(ended), ..new(task.attempts) };
-            }
-        }
-        true
     }
 }
 
@@ -299,35 +350,31 @@ pub fn compare(r: &impl Readable, model: &Model) {
         let beside = model.beside.get(number).map_or(&nothing, |beside| beside);
         let id = &rec.id;
         let found: Vec<_> = r.attachments(id, "").unwrap().map(Result::unwrap).collect();
-        assert_eq!(found.len(), beside.attachments.len(), "{id}");
-        for (found, (key, value)) in found.iter().zip(&beside.attachments) {
-            assert_eq!((found.key.as_str(), found.kind, found.size), (key.as_str(), value.kind, value.size));
-            assert_eq!(found.modified_at.as_nanos(), value.at);
+        let expected: Vec<_> = beside.attachments.values().map(|value| value.put.clone()).collect();
+        assert_eq!(found, expected, "{id}");
+        for (key, value) in &beside.attachments {
             assert!(r.attachment_bytes(id, key).unwrap().unwrap() == value.bytes, "{id} {key}");
             let mut read = Vec::new();
             r.open_attachment(id, key).unwrap().unwrap().read_to_end(&mut read).unwrap();
             assert!(read == value.bytes, "{id} {key}");
+            let is_uri = value.put.kind == AttachmentKind::Uri;
             sizes.0 += 1;
-            if value.kind == AttachmentKind::Uri { sizes.2 += value.size } else { sizes.1 += value.size }
+            if is_uri { sizes.2 += value.put.size } else { sizes.1 += value.put.size }
         }
         let under = r.attachments(id, "a/").unwrap().count();
         assert_eq!(under, beside.attachments.keys().filter(|key| key.starts_with("a/")).count());
         let found: Vec<_> = r.outputs(id).unwrap().map(Result::unwrap).collect();
         assert_eq!(found.len(), beside.outputs.len(), "{id}");
         for (found, (name, stream)) in found.iter().zip(&beside.outputs) {
-            assert_eq!(
-                (found.name.as_str(), found.cap, found.length),
-                (name.as_str(), stream.cap, stream.bytes.len() as u64)
-            );
-            assert_eq!(found.dropped().unwrap_or(0..0), stream.dropped, "{id} {name}");
-            assert_eq!(found.modified_at.as_nanos(), stream.at);
+            stream.compare(found, name);
             streamed(r, id, name, stream);
         }
-        let found: Vec<_> = r.nodes(id).unwrap().map(|node| Task::of(&node.unwrap())).collect();
+        let found: Vec<_> = r.nodes(id).unwrap().map(Result::unwrap).collect();
+        let found: Vec<_> = found.into_iter().map(|node| (Task::of(&node), node)).collect();
         assert_eq!(found, beside.nodes, "{id}");
         let progress = r.progress(id).unwrap();
-        for state in [NodeState::Running, NodeState::Finished, NodeState::Failed, NodeState::Skipped] {
-            let count = beside.nodes.iter().filter(|task| task.state == state).count();
+        for state in NODE_STATES {
+            let count = beside.nodes.iter().filter(|(task, _)| task.state == state).count();
             assert_eq!(progress.of(state), count as u64, "{id} {state}");
         }
     }

@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use crate::besides::Act;
 use crate::ops::Op;
 
 const OPERATIONS: usize = 50;
@@ -18,6 +19,8 @@ pub enum How {
     Entered,
     /// The caller's, joined.
     Joined,
+    /// None: one operation, by a method of the store.
+    Alone,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,9 +56,11 @@ impl std::fmt::Debug for Case {
 
 pub fn cases() -> impl Strategy<Value = Case> {
     let events = 0..8u8;
+    let want = prop_oneof![5 => Just(0u16), 2 => 8..21u16, 4 => 256..u16::MAX];
+    let manner = prop_oneof![2 => Just(0u16), 2 => 256..512u16];
     let op = prop_oneof![
-        4 => (0..16u8, any::<u8>(), 0..18u8, any::<u8>(), any::<u8>(), events.clone()).prop_map(
-            |(id, job, state, parts, payload, events)| Op::Create {
+        6 => (0..16u8, any::<u8>(), 0..18u8, any::<u8>(), any::<u8>(), events.clone(), 0..8u8).prop_map(
+            |(id, job, state, parts, payload, events, attempt)| Op::Create {
                 id,
                 // Bad job ids and terminal first states are rarer than the rest.
                 job: if job < 250 { job % 4 } else { 4 },
@@ -63,25 +68,36 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 parts,
                 payload,
                 events,
+                attempt: attempt.saturating_sub(5),
             }
         ),
-        8 => (0..16u8, 0..22u8, 0..26u8, any::<u16>(), 0..10u8, events.clone()).prop_map(
-            |(id, want, state, edits, payload, events)| Op::Update { id, want, state, edits, payload, events }
+        10 => (2..16u8, want.clone(), 0..26u8, any::<u16>(), 0..10u8, events.clone(), manner).prop_map(
+            |(id, want, state, edits, payload, events, manner)| Op::Update {
+                id,
+                want,
+                state,
+                edits,
+                payload,
+                events,
+                manner,
+            }
         ),
-        2 => (0..16u8, 0..22u8, events).prop_map(|(id, want, events)| Op::Append { id, want, events }),
-        2 => (0..16u8, 0..22u8).prop_map(|(id, want)| Op::Delete { id, want }),
-        1 => (0..4u8, 0..220u8).prop_map(|(name, seq)| Op::SetCheckpoint { name, seq }),
-        1 => (0..4u8).prop_map(|name| Op::DeleteCheckpoint { name }),
-        1 => (0..220u8).prop_map(|seq| Op::Trim { seq }),
-        5 => (0..16u8, any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(id, act, name, size)| Op::Beside {
-            id,
-            act,
+        2 => (2..16u8, want.clone(), events).prop_map(|(id, want, events)| Op::Append { id, want, events }),
+        1 => (2..16u8, want.clone()).prop_map(|(id, want)| Op::Delete { id, want }),
+        1 => (0..4u8, 0..220u8, 0..8u8).prop_map(|(name, seq, expected)| Op::SetCheckpoint {
             name,
-            size,
+            seq,
+            expected: if expected < 4 { 0 } else { expected },
+        }),
+        1 => (0..4u8, 0..4u8).prop_map(|(name, expected)| Op::DeleteCheckpoint { name, expected }),
+        1 => (0..220u8).prop_map(|seq| Op::Trim { seq }),
+        8 => (2..16u8, any::<u8>(), any::<u8>(), any::<u8>(), want).prop_map(|(id, act, name, size, want)| {
+            Op::Beside(Act { id, act, name, size, want })
         }),
     ];
     let how = prop_oneof![
         3 => Just(How::Closure), 2 => Just(How::Batch), 3 => Just(How::Held), 1 => Just(How::Entered), 1 => Just(How::Joined),
+        2 => Just(How::Alone),
     ];
     let end = prop_oneof![
         4 => Just(End::GoOn), 6 => Just(End::Commit), 1 => Just(End::Lazy), 1 => Just(End::Abort),

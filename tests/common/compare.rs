@@ -295,6 +295,7 @@ fn changes(r: &impl Readable, model: &Model, dice: &mut Dice) {
         assert_eq!(change.execution_id().as_str(), either.id);
         assert_eq!(change.job_id().as_str(), either.job);
         assert_eq!(change.revision().get(), either.revision);
+        assert_eq!(change.incarnation().get(), either.incarnation);
         assert_eq!(change.state_before().map(State::as_str), before.map(|rec| rec.state.as_str()));
         assert_eq!(change.state_after().map(State::as_str), after.map(|rec| rec.state.as_str()));
         let header = |rec: Option<&Rec>| rec.map(Rec::header);

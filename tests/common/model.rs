@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use execstore::{ChangeKind, ExecutionId, InputError, Lifecycle, Mismatch, Revision, State, WriteError};
+use execstore::{ChangeKind, ChangeSeq, ExecutionId, InputError, Lifecycle, State, WriteError};
 
 use crate::besides::Beside;
-use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Targets, Want};
+use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Targets, is_terminal};
+use crate::reports::Reporting;
+use crate::wants::{Want, check_name};
 
 /// What changes the parts of a record that an update names.
-pub type Apply = Box<dyn FnOnce(&mut Rec)>;
+pub type Apply = Box<dyn Fn(&mut Rec)>;
 
 /// What an update means.
 pub struct Amend {
@@ -19,6 +21,8 @@ pub struct Amend {
     pub patch: Option<&'static str>,
     /// It sets the parent, and the previous attempt.
     pub named: [bool; 2],
+    /// Of what it is a report, if it is one.
+    pub reporting: Option<Reporting>,
 }
 
 /// What the store holds.
@@ -38,13 +42,17 @@ pub struct Model {
     pub trimmed: u64,
     /// How many operations changed something.
     pub version: u64,
+    /// The latest time of a change.
+    pub latest: Option<i64>,
+    /// The highest version of an attachment.
+    pub last_version: u64,
 }
 
 pub fn lifecycle_state(name: &str) -> State {
     Lifecycle::compute_node().state(name).unwrap().clone()
 }
 
-fn known(name: &str) -> Result<(), WriteError> {
+pub fn known(name: &str) -> Result<(), WriteError> {
     if STATES.iter().any(|(state, ..)| *state == name) {
         return Ok(());
     }
@@ -103,7 +111,7 @@ impl Model {
 
     pub fn create(&mut self, new: Rec, events: &[Ev], now: i64) -> Result<Rec, WriteError> {
         known(&new.state)?;
-        if STATES.iter().any(|(name, terminal, _)| *terminal && *name == new.state) {
+        if is_terminal(&new.state) {
             return Err(WriteError::InitialState { state: lifecycle_state(&new.state) });
         }
         check_id("execution id", &new.id)?;
@@ -118,6 +126,8 @@ impl Model {
         let targets = self.check_links(&new, None, [false; 2])?;
         let rec = Rec {
             targets,
+            incarnation: self.last_number + 1,
+            not_before: self.doubted(None, now),
             revision: 1,
             created: now,
             modified: now,
@@ -144,20 +154,48 @@ impl Model {
         &mut self,
         id: &str,
         want: &Want,
-        amend: Amend,
+        amend: &Amend,
         events: &[Ev],
         now: i64,
     ) -> Result<Rec, WriteError> {
         let (number, before) = self.expected(id, want)?;
+        self.update_as(number, before, amend, events, now)
+    }
+
+    /// Updates what was found to be as wanted.
+    pub fn update_as(
+        &mut self,
+        number: u64,
+        before: Rec,
+        amend: &Amend,
+        events: &[Ev],
+        now: i64,
+    ) -> Result<Rec, WriteError> {
         check_events(events)?;
+        if let Some(why) = amend.reporting.and_then(|says| says.late(&before)) {
+            return Err(WriteError::Late { id: ExecutionId::new(&before.id).unwrap(), why });
+        }
+        let mut after = self.amended(&before, amend, now)?;
+        after.targets = self.check_links(&after, Some((number, &before)), amend.named)?;
+        after.not_before = self.doubted(before.not_before, now);
+        after.events += events.len() as u64;
+        self.add_events(number, events, now);
+        self.put(number, ChangeKind::Updated, Some(after.clone()), now, events.len());
+        Ok(after)
+    }
+
+    /// The record as an update makes it, before anything but itself is looked at.
+    pub fn amended(&self, before: &Rec, amend: &Amend, now: i64) -> Result<Rec, WriteError> {
         let mut after = before.clone();
         after.revision += 1;
         after.modified = now.max(before.modified);
-        if let Some(to) = amend.to {
+        // A report may tell of the state that the execution is in.
+        let stays = |to: &&str| amend.reporting.is_some() && *to == before.state;
+        if let Some(to) = amend.to.filter(|to| !stays(to)) {
             known(to)?;
             let row = STATES.iter().find(|(name, ..)| *name == before.state).unwrap();
             let (from, to_state) = (lifecycle_state(&before.state), lifecycle_state(to));
-            let id = ExecutionId::new(id).unwrap();
+            let id = ExecutionId::new(&before.id).unwrap();
             if row.1 {
                 return Err(WriteError::Terminal { id, state: from, to: to_state });
             }
@@ -165,26 +203,26 @@ impl Model {
                 return Err(WriteError::Transition { id, from, to: to_state });
             }
             after.state = to.into();
-            if STATES.iter().any(|(name, terminal, _)| *terminal && *name == to) {
+            if is_terminal(to) {
                 after.completed = Some(after.modified);
             }
         }
+        amend.reporting.unwrap_or_default().note(&mut after);
         (amend.apply)(&mut after);
         check_id("parent", after.parent.as_deref().unwrap_or("x"))?;
         check_parts(&after)?;
         if let Some(patch) = amend.patch {
             check_payload(patch)?;
-            let mut value = serde_json::from_str(&after.payload).unwrap();
+            let known: serde_json::Value = serde_json::from_str(&after.payload).unwrap();
+            let mut value = known.clone();
             merge(&mut value, &serde_json::from_str(patch).unwrap());
-            after.payload = value.to_string().into();
+            if value != known {
+                after.payload = value.to_string().into();
+            }
         }
         if after.payload != before.payload {
             check_payload(&after.payload)?;
         }
-        after.targets = self.check_links(&after, Some((number, &before)), amend.named)?;
-        after.events += events.len() as u64;
-        self.add_events(number, events, now);
-        self.put(number, ChangeKind::Updated, Some(after.clone()), now, events.len());
         Ok(after)
     }
 
@@ -205,6 +243,7 @@ impl Model {
         }
         let mut after = before.clone();
         after.modified = now.max(before.modified);
+        after.not_before = self.doubted(before.not_before, now);
         after.events += events.len() as u64;
         self.add_events(number, events, now);
         self.put(number, ChangeKind::EventsAppended, Some(after.clone()), now, events.len());
@@ -220,9 +259,7 @@ impl Model {
     }
 
     pub fn set_checkpoint(&mut self, name: &str, seq: u64) -> Result<(), WriteError> {
-        if name.is_empty() {
-            return Err(invalid("checkpoint name", "it is empty"));
-        }
+        check_name("checkpoint name", name)?;
         let head = self.log.len() as u64;
         if seq > head {
             return Err(WriteError::CheckpointBeyondHead { seq, head });
@@ -233,6 +270,17 @@ impl Model {
         self.checkpoints.insert(name.into(), seq);
         self.version += 1;
         Ok(())
+    }
+
+    /// A checkpoint must be where it was read, or not be.
+    pub fn check_checkpoint(&self, name: &str, expected: Option<u64>) -> Result<(), WriteError> {
+        check_name("checkpoint name", name)?;
+        let found = self.checkpoints.get(name).copied();
+        if found == expected {
+            return Ok(());
+        }
+        let [expected, found] = [expected, found].map(|seq| seq.map(ChangeSeq));
+        Err(WriteError::CheckpointMoved { name: name.into(), expected, found })
     }
 
     pub fn delete_checkpoint(&mut self, name: &str) -> bool {
@@ -248,52 +296,6 @@ impl Model {
         self.trimmed += gone;
         self.version += u64::from(gone > 0);
         gone
-    }
-
-    fn expected(&self, id: &str, want: &Want) -> Result<(u64, Rec), WriteError> {
-        want.states.iter().chain(&want.not_states).try_for_each(|name| known(name))?;
-        let number = self.number(id).ok_or_else(|| WriteError::NotFound { id: id.into() })?;
-        let rec = &*self.records[&number];
-        let mut mismatches = Vec::new();
-        if (!want.states.is_empty() && !want.states.contains(&rec.state))
-            || want.not_states.contains(&rec.state)
-        {
-            mismatches.push(Mismatch::State { found: lifecycle_state(&rec.state) });
-        }
-        if let Some(revision) = want.revision.filter(|revision| *revision != rec.revision) {
-            mismatches
-                .push(Mismatch::Revision { expected: Revision(revision), found: Revision(rec.revision) });
-        }
-        if let Some(expected) = want.event_count.filter(|events| *events != rec.events) {
-            mismatches.push(Mismatch::EventCount { expected, found: rec.events });
-        }
-        if let Some((key, expected)) = &want.label {
-            let expected = expected.as_deref().map(Into::into);
-            let found = rec.labels.get(key.as_str()).cloned();
-            if expected != found {
-                mismatches.push(Mismatch::Label { key: key.as_str().into(), expected, found });
-            }
-        }
-        if let Some((name, expected)) = &want.output {
-            let found = self.beside.get(&number).map_or(0, |beside| beside.output_length(name));
-            if found != *expected {
-                mismatches.push(Mismatch::OutputLength {
-                    name: name.as_str().into(),
-                    expected: *expected,
-                    found,
-                });
-            }
-        }
-        if mismatches.is_empty() {
-            return Ok((number, rec.clone()));
-        }
-        Err(WriteError::Conflict {
-            id: ExecutionId::new(id).unwrap(),
-            expected: Box::new(want.expect()),
-            actual_state: lifecycle_state(&rec.state),
-            actual_revision: Revision(rec.revision),
-            mismatches,
-        })
     }
 
     /// Where the links lead. None leads back to its own record.
@@ -340,6 +342,11 @@ impl Model {
         Ok(Targets(targets))
     }
 
+    /// The store's own last time, if the clock stands before it.
+    fn doubted(&self, before: Option<i64>, now: i64) -> Option<i64> {
+        before.max(self.latest.filter(|latest| now < *latest))
+    }
+
     fn add_events(&mut self, number: u64, events: &[Ev], now: i64) {
         if !events.is_empty() {
             let list = Arc::make_mut(self.events.get_mut(&number).unwrap());
@@ -357,6 +364,7 @@ impl Model {
             true => self.last_changes.insert(number, self.log.len() as u64 + 1),
             false => self.last_changes.remove(&number),
         };
+        self.latest = self.latest.max(Some(time));
         self.log.push(Entry { time, kind, before, after, new_events: new_events as u64 });
         self.version += 1;
     }

@@ -4,24 +4,60 @@
 use std::fmt::Debug;
 
 use execstore::{
-    ChangeSeq, Desired, Execution, Json, NewEvent, NewExecution, Readable, Timestamp, Update, WriteError,
-    Writer,
+    ChangeSeq, Desired, Execution, Json, NewEvent, NewExecution, Timestamp, Update, WriteError, Writer,
 };
 
+use crate::besides::Act;
 use crate::model::{Amend, Apply, Model};
-use crate::records::{Ev, Rec, STATES, Want};
+use crate::records::{Ev, Rec, STATES};
+use crate::reports::Manner;
+use crate::wants::want;
+use crate::writes::Writes;
 
 /// What is written in a transaction.
 #[derive(Clone, Debug)]
 pub enum Op {
-    Create { id: u8, job: u8, state: u8, parts: u8, payload: u8, events: u8 },
-    Update { id: u8, want: u8, state: u8, edits: u16, payload: u8, events: u8 },
-    Append { id: u8, want: u8, events: u8 },
-    Delete { id: u8, want: u8 },
-    SetCheckpoint { name: u8, seq: u8 },
-    DeleteCheckpoint { name: u8 },
-    Trim { seq: u8 },
-    Beside { id: u8, act: u8, name: u8, size: u8 },
+    Create {
+        id: u8,
+        job: u8,
+        state: u8,
+        parts: u8,
+        payload: u8,
+        events: u8,
+        attempt: u8,
+    },
+    /// `manner` says whether it is a report: see [`Manner`].
+    Update {
+        id: u8,
+        want: u16,
+        state: u8,
+        edits: u16,
+        payload: u8,
+        events: u8,
+        manner: u16,
+    },
+    Append {
+        id: u8,
+        want: u16,
+        events: u8,
+    },
+    Delete {
+        id: u8,
+        want: u16,
+    },
+    SetCheckpoint {
+        name: u8,
+        seq: u8,
+        expected: u8,
+    },
+    DeleteCheckpoint {
+        name: u8,
+        expected: u8,
+    },
+    Trim {
+        seq: u8,
+    },
+    Beside(Act),
 }
 
 fn payload(kind: u8) -> String {
@@ -82,38 +118,19 @@ fn state(n: u8) -> &'static str {
     STATES.get(n as usize).map_or("Nowhere", |row| row.0)
 }
 
-/// An id: of eight fixed ones, or of what is there.
+/// An id: of four fixed ones, or of what is there; often of the same two, so that more than one thing happens to them.
 fn pick(model: &Model, id: u8) -> String {
-    match model.records.values().nth(id as usize % 8) {
-        Some(rec) if id >= 8 => rec.id.clone(),
+    let among = if id < 10 { model.records.len().min(2) } else { model.records.len() };
+    match model.records.values().nth(id as usize % among.max(1)) {
+        Some(rec) if id >= 4 => rec.id.clone(),
         _ => format!("e{}", id % 8),
     }
 }
 
-fn want(model: &Model, id: &str, kind: u8) -> Want {
-    let (now, revision) = model.get(id).map_or(("New".into(), 1), |rec| (rec.state.clone(), rec.revision));
-    let mut want = Want::default();
-    match kind {
-        8 => want.states = vec![now],
-        9 => want.states = vec!["Running".into(), "New".into()],
-        10 => want.not_states = vec!["Running".into()],
-        11 => want.not_states = vec!["Completed".into(), "Nowhere".into()],
-        12 => want.revision = Some(revision),
-        13 => want.revision = Some(1),
-        14 => (want.states, want.revision) = (vec![now], Some(revision)),
-        15 => (want.not_states, want.revision) = (vec![now], Some(revision)),
-        16 => want.event_count = model.get(id).map(|rec| rec.events),
-        17 => (want.event_count, want.revision) = (Some(1), Some(revision)),
-        18 => want.label = Some(("k".into(), Some("v".into()))),
-        19 => want.label = Some(("l".into(), None)),
-        20 => want.output = Some(("stdout".into(), 0)),
-        21 => {
-            let beside = model.number(id).and_then(|number| model.beside.get(&number));
-            want.output = Some(("a".into(), beside.map_or(0, |beside| beside.output_length("a"))));
-        }
-        _ => {}
-    }
-    want
+/// Where a checkpoint is expected, if it is: where it is, or elsewhere.
+fn expected_at(model: &Model, name: &str, kind: u8) -> Option<Option<u64>> {
+    let found = model.checkpoints.get(name).copied();
+    [None, Some(found), Some(Some(found.unwrap_or(0) + 1)), Some(None)][usize::from(kind % 4)]
 }
 
 fn same<T: Debug + PartialEq>(
@@ -134,13 +151,19 @@ fn same<T: Debug + PartialEq>(
 }
 
 /// Does an operation in the store and in the model, and compares what they give. Returns the ids it touched.
-pub fn perform(w: &mut Writer<'_>, model: &mut Model, op: &Op, now: i64) -> Vec<String> {
+pub fn perform(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> Vec<String> {
     let rec = |result: Result<Execution, WriteError>| result.map(|execution| Rec::of(&execution));
     match op {
-        Op::Create { id, job, state: first, parts, payload: kind, events: list } => {
+        Op::Create { id, job, state: first, parts, payload: kind, events: list, attempt } => {
             let (evs, new_events) = events(*list);
-            let (new, expected) = creation(*id, *job, *first, *parts, *kind);
-            let found = rec(w.create(new, &new_events));
+            let (mut new, mut expected) = creation(*id, *job, *first, *parts, *kind);
+            if *attempt > 0 {
+                (new, expected.attempt) = (new.attempt((*attempt).into()), (*attempt).into());
+            }
+            let found = rec(w.act(
+                |w| w.create(new.clone(), &new_events),
+                |store| store.create_execution(new.clone(), &new_events),
+            ));
             let expected = match &found {
                 // An id that the store made up.
                 Ok(made) if expected.id == "?" => {
@@ -153,61 +176,116 @@ pub fn perform(w: &mut Writer<'_>, model: &mut Model, op: &Op, now: i64) -> Vec<
             same(op, found, model.create(expected, &evs, now));
             vec![id]
         }
-        Op::Update { id, want: kind, state: to, edits, payload, events: list } => {
-            let id = pick(model, *id);
-            let want = want(model, &id, *kind);
-            let (evs, new_events) = events(*list);
-            let (update, amend) = edit(*edits, *payload, (*to < 13).then(|| state(*to)));
-            let mut found = rec(w.update(&id, &want.expect(), update, &new_events));
-            let patched = amend.patch.is_some();
-            let mut expected = model.update(&id, &want, amend, &evs, now);
-            if patched && let (Ok(found), Ok(expected)) = (&mut found, &mut expected) {
-                let value = |rec: &Rec| serde_json::from_str::<serde_json::Value>(&rec.payload).unwrap();
-                assert_eq!(value(found), value(expected), "{op:?}");
-                model.respell(&id, &found.payload);
-                expected.payload = found.payload.clone();
-            }
-            same(op, found, expected);
-            vec![id]
-        }
+        Op::Update { .. } => vec![update(w, model, op, now)],
         Op::Append { id, want: kind, events: list } => {
             let id = pick(model, *id);
             let want = want(model, &id, *kind);
-            let (evs, new_events) = events(*list);
-            let found = rec(w.append_events(&id, &want.expect(), &new_events));
+            let (expect, (evs, new_events)) = (want.expect(), events(*list));
+            let found = rec(w.act(
+                |w| w.append_events(&id, &expect, &new_events),
+                |store| store.append_events(&id, &expect, &new_events),
+            ));
             same(op, found, model.append(&id, &want, &evs, now));
             vec![id]
         }
         Op::Delete { id, want: kind } => {
             let id = pick(model, *id);
             let want = want(model, &id, *kind);
-            let found = rec(w.delete(&id, &want.expect()));
+            let expect = want.expect();
+            let found = rec(w.act(|w| w.delete(&id, &expect), |store| store.delete(&id, &expect)));
             same(op, found, model.delete(&id, &want, now));
             vec![id]
         }
-        Op::SetCheckpoint { name, seq } => {
+        Op::SetCheckpoint { name, seq, expected } => {
             let name = ["", "a", "b", "c"][*name as usize % 4];
             let seq = u64::from(*seq) * (model.log.len() as u64 + 1) / 200;
-            same(op, w.set_checkpoint(name, ChangeSeq(seq)), model.set_checkpoint(name, seq));
-            assert_eq!(w.checkpoint(name).unwrap().map(ChangeSeq::get), model.checkpoints.get(name).copied());
+            let at = expected_at(model, name, *expected);
+            let found = within(w, |w| match at {
+                Some(at) => w.set_checkpoint_if(name, at.map(ChangeSeq), ChangeSeq(seq)),
+                None => w.set_checkpoint(name, ChangeSeq(seq)),
+            });
+            let met = at.map_or(Ok(()), |at| model.check_checkpoint(name, at));
+            same(op, found, met.and_then(|()| model.set_checkpoint(name, seq)));
             vec![]
         }
-        Op::DeleteCheckpoint { name } => {
+        Op::DeleteCheckpoint { name, expected } => {
             let name = ["", "a", "b", "c"][*name as usize % 4];
-            same(op, w.delete_checkpoint(name), Ok(model.delete_checkpoint(name)));
+            // Nobody expects that there is none, and deletes it.
+            let at = expected_at(model, name, *expected).flatten();
+            let found = within(w, |w| match at {
+                Some(at) => w.delete_checkpoint_if(name, ChangeSeq(at)).map(|()| true),
+                None => w.delete_checkpoint(name),
+            });
+            let met = at.map_or(Ok(()), |at| model.check_checkpoint(name, Some(at)));
+            same(op, found, met.map(|()| model.delete_checkpoint(name)));
             vec![]
         }
-        Op::Beside { id, act, name, size } => {
-            let id = pick(model, *id);
-            crate::besides::act(w, model, &id, *act, *name, *size, now);
+        Op::Beside(act) => {
+            let id = pick(model, act.id);
+            crate::besides::act(w, model, &id, act, now);
             vec![id]
         }
         Op::Trim { seq } => {
             let seq = u64::from(*seq) * (model.log.len() as u64 + 1) / 200;
-            same(op, w.trim_changes(ChangeSeq(seq)), Ok(model.trim(seq)));
+            same(op, within(w, |w| w.trim_changes(ChangeSeq(seq))), Ok(model.trim(seq)));
             vec![]
         }
     }
+}
+
+/// For what the store has no method of its own.
+fn within<T>(
+    w: &mut impl Writes,
+    act: impl Fn(&mut Writer<'_>) -> Result<T, WriteError>,
+) -> Result<T, WriteError> {
+    w.act(&act, |store| store.write(&act))
+}
+
+/// An update, or a report. Gives the id.
+fn update(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> String {
+    let Op::Update { id, want: kind, state: to, edits, payload, events: list, manner } = op else {
+        unreachable!()
+    };
+    let id = pick(model, *id);
+    let (want, manner) = (want(model, &id, *kind), Manner::of(*manner, model.get(&id), now));
+    let (expect, (evs, new_events)) = (want.expect(), events(*list));
+    let mut to = (*to < 13).then(|| state(*to));
+    if manner.same_state {
+        to = model.get(&id).and_then(|rec| STATES.iter().map(|row| row.0).find(|name| *name == rec.state));
+    }
+    let (edits, payload) = if manner.little { (*edits & 3, 1) } else { (*edits, *payload) };
+    let (update, mut amend) = edit(edits, payload, to);
+    let update = manner.add_to(update);
+    amend.reporting = manner.is_report().then_some(manner.says);
+    let rec = |execution: Execution| Rec::of(&execution);
+    let mut found = match manner.by_report {
+        true => w
+            .act(
+                |w| w.report(&id, &expect, update.clone(), &new_events),
+                |store| store.report(&id, &expect, update.clone(), &new_events),
+            )
+            .map(|reported| (reported.why_ignored().cloned(), reported.into_current().map(rec).unwrap())),
+        false => w
+            .act(
+                |w| w.update(&id, &expect, update.clone(), &new_events),
+                |store| store.update(&id, &expect, update.clone(), &new_events),
+            )
+            .map(|execution| (None, rec(execution))),
+    };
+    let mut expected = match manner.by_report {
+        true => model.report(&id, &want, &amend, &evs, now),
+        false => model.update(&id, &want, &amend, &evs, now).map(|after| (None, after)),
+    };
+    if amend.patch.is_some()
+        && let (Ok((None, found)), Ok((None, expected))) = (&mut found, &mut expected)
+    {
+        let value = |rec: &Rec| serde_json::from_str::<serde_json::Value>(&rec.payload).unwrap();
+        assert_eq!(value(found), value(expected), "{op:?}");
+        model.respell(&id, &found.payload);
+        expected.payload = found.payload.clone();
+    }
+    same(op, found, expected);
+    id
 }
 
 fn creation(id: u8, job: u8, first: u8, parts: u8, kind: u8) -> (NewExecution, Rec) {
@@ -223,6 +301,7 @@ fn creation(id: u8, job: u8, first: u8, parts: u8, kind: u8) -> (NewExecution, R
     let mut new = NewExecution::new(job).payload(Json::from_text(&text).unwrap());
     let mut rec = Rec {
         id: id.clone(),
+        incarnation: 0,
         job: job.into(),
         namespace: "default".into(),
         name: None,
@@ -238,6 +317,9 @@ fn creation(id: u8, job: u8, first: u8, parts: u8, kind: u8) -> (NewExecution, R
         created: 0,
         modified: 0,
         completed: None,
+        not_before: None,
+        attempt: 0,
+        reported: None,
         events: 0,
         payload: text.into(),
         targets: Default::default(),
@@ -307,7 +389,7 @@ fn edit(bits: u16, kind: u8, to: Option<&'static str>) -> (Update, Amend) {
     if choice(6) == 3 {
         let parent = format!("e{}", bits >> 8 & 7);
         update = update.parent(&parent);
-        steps.push(Box::new(|rec| rec.parent = Some(parent)));
+        steps.push(Box::new(move |rec| rec.parent = Some(parent.clone())));
     }
     match choice(10) {
         1 => {
@@ -348,7 +430,7 @@ fn edit(bits: u16, kind: u8, to: Option<&'static str>) -> (Update, Amend) {
         1 => {
             let text = payload(kind);
             update = update.payload(Json::from_text(&text).unwrap());
-            steps.push(Box::new(move |rec| rec.payload = text.into()));
+            steps.push(Box::new(move |rec| rec.payload = text.as_str().into()));
         }
         2 => {
             merged = Some(patch(kind));
@@ -360,6 +442,6 @@ fn edit(bits: u16, kind: u8, to: Option<&'static str>) -> (Update, Amend) {
         }
         _ => {}
     }
-    let apply = Box::new(|rec: &mut Rec| steps.into_iter().for_each(|step| step(rec)));
-    (update, Amend { to, apply, patch: merged, named })
+    let apply = Box::new(move |rec: &mut Rec| steps.iter().for_each(|step| step(rec)));
+    (update, Amend { to, apply, patch: merged, named, reporting: None })
 }

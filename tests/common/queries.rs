@@ -5,7 +5,7 @@ use execstore::{Access, OrderBy, Phase, Query, ReadError, Readable, Timestamp};
 
 use crate::dice::Dice;
 use crate::model::Model;
-use crate::records::{LIVE, Rec, STATES};
+use crate::records::{LIVE, Rec, STATES, is_terminal};
 
 pub const WAYS: [Access; 9] = [
     Access::Scan,
@@ -29,10 +29,6 @@ pub struct Asked {
     newest_first: bool,
     /// What it finds depends on who has an id now.
     pub by_links: bool,
-}
-
-fn is_terminal(state: &str) -> bool {
-    STATES.iter().any(|row| row.0 == state && row.1)
 }
 
 /// The link leads to the execution that has the id now; to any that had it, if none has it.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use execstore::{ChangeKind, Desired, Execution, Expect, Header, Labels};
+use execstore::{ChangeKind, Desired, Execution, Header, Labels};
 
 /// The largest payload that the tests' stores take.
 pub const MAX_PAYLOAD: usize = 8 * 1024;
@@ -22,6 +22,10 @@ pub const STATES: [(&str, bool, &[&str]); 11] = [
     ("Failed", true, &[]),
     ("Cancelled", true, &[]),
 ];
+
+pub fn is_terminal(state: &str) -> bool {
+    STATES.iter().any(|(name, terminal, _)| *terminal && *name == state)
+}
 
 /// The states that hold resources.
 pub const LIVE: [&str; 3] = ["BidAccepted", "Running", "Publishing"];
@@ -42,6 +46,7 @@ impl Eq for Targets {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rec {
     pub id: String,
+    pub incarnation: u64,
     pub job: String,
     pub namespace: String,
     pub name: Option<String>,
@@ -57,6 +62,9 @@ pub struct Rec {
     pub created: i64,
     pub modified: i64,
     pub completed: Option<i64>,
+    pub not_before: Option<i64>,
+    pub attempt: u64,
+    pub reported: Option<i64>,
     pub events: u64,
     pub payload: Arc<str>,
     pub targets: Targets,
@@ -66,6 +74,7 @@ impl Rec {
     pub fn of_header(header: &Header) -> Self {
         Self {
             id: header.id.to_string(),
+            incarnation: header.incarnation.get(),
             job: header.job_id.to_string(),
             namespace: header.namespace.to_string(),
             name: header.name.as_deref().map(str::to_owned),
@@ -81,6 +90,9 @@ impl Rec {
             created: header.created_at.as_nanos(),
             modified: header.modified_at.as_nanos(),
             completed: header.completed_at.map(|time| time.as_nanos()),
+            not_before: header.not_before.map(|time| time.as_nanos()),
+            attempt: header.attempt,
+            reported: header.reported_at.map(|time| time.as_nanos()),
             events: header.event_count,
             payload: "".into(),
             targets: Targets::default(),
@@ -120,39 +132,4 @@ pub struct Entry {
     pub before: Option<Arc<Rec>>,
     pub after: Option<Arc<Rec>>,
     pub new_events: u64,
-}
-
-/// A condition.
-#[derive(Clone, Debug, Default)]
-pub struct Want {
-    pub states: Vec<String>,
-    pub not_states: Vec<String>,
-    pub revision: Option<u64>,
-    pub event_count: Option<u64>,
-    pub label: Option<(String, Option<String>)>,
-    pub output: Option<(String, u64)>,
-}
-
-impl Want {
-    pub fn expect(&self) -> Expect {
-        let mut expect = Expect::any().not_states(&self.not_states);
-        if !self.states.is_empty() {
-            expect = expect.states(&self.states);
-        }
-        if let Some(revision) = self.revision {
-            expect = expect.revision(revision);
-        }
-        if let Some(events) = self.event_count {
-            expect = expect.event_count(events);
-        }
-        expect = match &self.label {
-            Some((key, Some(value))) => expect.label(key, value),
-            Some((key, None)) => expect.no_label(key),
-            None => expect,
-        };
-        match &self.output {
-            Some((name, bytes)) => expect.output_length(name, *bytes),
-            None => expect,
-        }
-    }
 }
