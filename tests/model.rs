@@ -3,12 +3,16 @@
 
 #[path = "common/besides.rs"]
 mod besides;
+#[path = "common/bulks.rs"]
+mod bulks;
 #[path = "common/cases.rs"]
 mod cases;
 #[path = "common/compare.rs"]
 mod compare;
 #[path = "common/dice.rs"]
 mod dice;
+#[path = "common/edits.rs"]
+mod edits;
 #[path = "common/memory.rs"]
 mod memory;
 #[path = "common/model.rs"]

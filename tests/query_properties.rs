@@ -6,8 +6,12 @@
 
 #[path = "common/besides.rs"]
 mod besides;
+#[path = "common/bulks.rs"]
+mod bulks;
 #[path = "common/dice.rs"]
 mod dice;
+#[path = "common/edits.rs"]
+mod edits;
 #[path = "common/model.rs"]
 mod model;
 #[path = "common/ops.rs"]

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use crate::besides::Act;
+use crate::bulks::Many;
 use crate::ops::Op;
 
 const OPERATIONS: usize = 50;
@@ -57,6 +58,16 @@ impl std::fmt::Debug for Case {
 pub fn cases() -> impl Strategy<Value = Case> {
     let events = 0..8u8;
     let want = prop_oneof![5 => Just(0u16), 2 => 8..21u16, 4 => 256..u16::MAX];
+    let many = (any::<u16>(), want.clone(), 0..4u8, 0..26u8, any::<u16>(), events.clone(), 0..512u16);
+    let many = many.prop_map(|(query, want, deletes, state, edits, events, manner)| Many {
+        query,
+        want,
+        deletes: deletes == 3,
+        state,
+        edits,
+        events,
+        manner,
+    });
     let manner = prop_oneof![2 => Just(0u16), 2 => 256..512u16];
     let op = prop_oneof![
         6 => (0..16u8, any::<u8>(), 0..18u8, any::<u8>(), any::<u8>(), events.clone(), 0..8u8).prop_map(
@@ -104,6 +115,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
     ];
     let step = prop_oneof![
         30 => (op, how, end, any::<u8>()).prop_map(|(op, how, end, own)| Step::Write { op, how, end, own }),
+        2 => many.prop_map(|many| Step::Write { op: Op::Many(many), how: How::Alone, end: End::Commit, own: 0 }),
         1 => Just(Step::Reopen),
         1 => Just(Step::Crash),
         2 => prop_oneof![-1_000..1_000i64, Just(0), Just(i64::MAX / 4), Just(-i64::MAX / 4)].prop_map(Step::Clock),

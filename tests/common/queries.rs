@@ -29,6 +29,8 @@ pub struct Asked {
     newest_first: bool,
     /// What it finds depends on who has an id now.
     pub by_links: bool,
+    /// The latest times that it asks for, of creation, change and end.
+    pub latest: [Option<i64>; 3],
 }
 
 /// The link leads to the execution that has the id now; to any that had it, if none has it.
@@ -136,6 +138,7 @@ pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
         query = query.id_prefix(&prefix);
         conditions.push(Box::new(move |rec| rec.id.starts_with(&prefix)));
     }
+    let mut latest = [None; 3];
     for which in 0..3 {
         if dice.roll(5) > 0 {
             continue;
@@ -148,6 +151,7 @@ pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
         let mut end = || some(dice).and_then(|rec| time(&rec)).unwrap_or(1_000);
         let (a, b) = (end(), end());
         let (least, greatest) = (a.min(b), a.max(b));
+        latest[which] = Some(greatest);
         let times = Timestamp::from_nanos(least)..=Timestamp::from_nanos(greatest);
         query = match which {
             0 => query.created(times),
@@ -160,10 +164,16 @@ pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
     let newest_first = dice.roll(2) == 0;
     query = query.order_by(order);
     query = if newest_first { query.newest_first() } else { query.oldest_first() };
-    Asked { query, conditions, order, newest_first, by_links }
+    Asked { query, conditions, order, newest_first, by_links, latest }
 }
 
 impl Asked {
+    /// The same of all that there are, those that have not ended among them.
+    pub fn in_creation_order(self) -> Self {
+        let query = self.query.order_by(OrderBy::Created).oldest_first();
+        Self { query, order: OrderBy::Created, newest_first: false, ..self }
+    }
+
     pub fn keeps(&self, rec: &Rec) -> bool {
         (self.order != OrderBy::Completed || rec.completed.is_some())
             && self.conditions.iter().all(|keep| keep(rec))

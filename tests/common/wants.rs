@@ -199,7 +199,7 @@ impl Want {
     }
 
     /// Everything is spelt right, and somebody could meet it.
-    fn check(&self) -> Result<(), WriteError> {
+    pub fn check(&self) -> Result<(), WriteError> {
         self.states.iter().flatten().chain(&self.not_states).try_for_each(|name| known(name))?;
         self.parts.iter().try_for_each(Part::check)?;
         let invalid = |reason: String| Err(InputError::Invalid { what: "condition", reason }.into());
