@@ -198,7 +198,7 @@ impl<'p> Bulk<'p> {
             check_name("bulk name", name)?;
         }
         self.query.check(&self.shared.context.lifecycle)?;
-        self.expect.check_names(&self.shared.context.lifecycle)?;
+        self.expect.check_names(&self.shared.context.lifecycle).map_err(WriteError::from)?;
         if self.query.after.is_some() {
             return Err(unfit("a bulk operation begins with the oldest, and takes no cursor"));
         }

@@ -139,7 +139,7 @@ pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
         conditions.push(Box::new(move |rec| rec.id.starts_with(&prefix)));
     }
     let mut latest = [None; 3];
-    for which in 0..3 {
+    for (which, latest) in latest.iter_mut().enumerate() {
         if dice.roll(5) > 0 {
             continue;
         }
@@ -151,7 +151,7 @@ pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
         let mut end = || some(dice).and_then(|rec| time(&rec)).unwrap_or(1_000);
         let (a, b) = (end(), end());
         let (least, greatest) = (a.min(b), a.max(b));
-        latest[which] = Some(greatest);
+        *latest = Some(greatest);
         let times = Timestamp::from_nanos(least)..=Timestamp::from_nanos(greatest);
         query = match which {
             0 => query.created(times),
