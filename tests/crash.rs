@@ -15,7 +15,7 @@ mod workload;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use execstore::redb::Durability;
-use execstore::{Error, Expect, NewExecution, Readable, Store, Timestamp, Update};
+use execstore::{ChangeSeq, Error, Expect, Json, NewExecution, Readable, Store, Timestamp, Update};
 
 use content::{Digest, digest};
 use dice::Dice;
@@ -55,6 +55,8 @@ struct Mark {
 /// What happened: the acts, and the states that were acknowledged between them.
 struct History {
     crash: Crash,
+    /// After how many acts crashes are looked for.
+    from: usize,
     marks: Vec<Mark>,
 }
 
@@ -69,7 +71,7 @@ fn record(disk: &Recorded, steps: usize, work: impl Fn(&Store, usize) -> Result<
         marks.push(Mark { at: disk.acts() - before, digest: digest(&store).unwrap(), sure });
     }
     drop(store);
-    History { crash: Crash::new(disk.log().split_off(before), start), marks }
+    History { crash: Crash::new(disk.log().split_off(before), start), from: 0, marks }
 }
 
 /// Two and a half MiB with what lies before the journal, as by default; and so little that it starts over every few commits.
@@ -102,8 +104,8 @@ impl History {
         dice: &mut Dice,
         mut check: impl FnMut(&History, usize, Recorded, &mut Dice),
     ) {
-        let len = self.crash.len() as u64;
-        let mut points: Vec<_> = (0..images).map(|_| dice.roll(len + 1) as usize).collect();
+        let len = (self.crash.len() - self.from) as u64;
+        let mut points: Vec<_> = (0..images).map(|_| self.from + dice.roll(len + 1) as usize).collect();
         points.sort_unstable();
         for at in points {
             self.crash.advance(at);
@@ -165,6 +167,41 @@ fn crashes_while_the_journal_starts_over_leave_an_acknowledged_state() {
     let mut history = record(&disk, 18, large);
     history.random(SIZES[0], wanted() / 100, &mut dice, |history, at, disk, _| {
         check(history.allowed(at), &disk, &format!("crash after {at} acts"));
+    });
+}
+
+#[test]
+fn crashes_while_a_close_makes_the_file_small_leave_everything() {
+    const EXECUTIONS: u64 = 2_000;
+    let mut dice = Dice::new(seed() ^ 3);
+    let disk = created(SIZES[0]);
+    let store = open(&disk);
+    let ids: Vec<_> = (0..EXECUTIONS).map(|n| n.to_string()).collect();
+    for some in ids.chunks(500) {
+        let payload = Json::from_text(&format!("\"{}\"", "x".repeat(900))).unwrap();
+        let new = |id: &String| NewExecution::new("j").id(id).payload(payload.clone()).label("l", id);
+        store.write(|w| some.iter().try_for_each(|id| w.create(new(id), &[]).map(drop))).unwrap();
+    }
+    drop(store);
+    let start = disk.image();
+    let disk = Recorded::new(start.clone());
+    let store = open(&disk);
+    for some in ids.chunks(300) {
+        let mut gone = some.iter().filter(|id| !id.ends_with('7'));
+        store.write(|w| gone.try_for_each(|id| w.delete(id, &Expect::any()).map(drop))).unwrap();
+    }
+    store.maintain().unwrap();
+    let ChangeSeq(head) = store.begin_read().unwrap().head().unwrap();
+    store.write(|w| w.trim_changes(ChangeSeq(head - 1))).unwrap();
+    let (close, before) = (disk.acts(), disk.image().len());
+    drop(store);
+    assert!(disk.image().len() * 2 < before, "{before} bytes became {}", disk.image().len());
+    // Of a copy: a database that was lent to somebody is not made small.
+    let digest = digest(&open(&Recorded::new(disk.image()))).unwrap();
+    let marks = vec![Mark { at: 0, digest, sure: Sure::Durable }];
+    let mut history = History { crash: Crash::new(disk.log(), start), from: close, marks };
+    history.random(SIZES[0], wanted() / 15, &mut dice, |history, at, disk, _| {
+        check(history.allowed(at), &disk, &format!("crash after {} acts of the close", at - history.from));
     });
 }
 

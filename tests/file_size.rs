@@ -3,7 +3,7 @@
 mod common;
 
 use common::{TestStore, json};
-use execstore::redb::Durability;
+use execstore::redb::{Durability, ReadableDatabase, TableDefinition, TableHandle};
 use execstore::{Expect, Json, NewExecution, Readable, Store, Update, WriteError, Writer};
 
 fn payload(n: u64) -> Json {
@@ -71,17 +71,99 @@ fn a_close_gives_back_what_updates_and_deletions_have_left() {
     let (len, live) = (image(&store), stored(&store));
     assert!(len < live * 3 / 2 + (1 << 20), "{} KiB for {} KiB", len / 1024, live / 1024);
 
+    thin_out(&store, 10_000);
+    store.reopen();
+    let (len, live) = (image(&store), stored(&store));
+    assert!(len < live * 3 / 2 + (1 << 20), "{} KiB for {} KiB", len / 1024, live / 1024);
+}
+
+/// Deletes nine of ten, and forgets the log of before.
+fn thin_out(store: &Store, executions: u64) {
     let head = store.begin_read().unwrap().head().unwrap();
-    for batch in 0..10u64 {
-        lazily(&store, |w| {
-            let mut gone = (batch * 1_000..(batch + 1) * 1_000).filter(|n| n % 10 > 0);
+    for batch in 0..executions.div_ceil(1_000) {
+        lazily(store, |w| {
+            let mut gone = (batch * 1_000..executions.min((batch + 1) * 1_000)).filter(|n| n % 10 > 0);
             gone.try_for_each(|n| w.delete(n.to_string(), &Expect::any()).map(drop))
         });
     }
     store.write(|w| w.trim_changes(head)).unwrap();
     store.maintain().unwrap();
+}
+
+#[test]
+fn a_close_gives_back_what_deletions_have_left_in_a_large_file_too() {
+    const EXECUTIONS: u64 = 3_000;
+    let mut store = TestStore::new();
+    let payload = json(&format!("\"{}\"", "x".repeat(120 << 10)));
+    for batch in 0..EXECUTIONS / 100 {
+        lazily(&store, |w| {
+            (batch * 100..(batch + 1) * 100).try_for_each(|n| {
+                let new = NewExecution::new("j").id(n.to_string()).payload(payload.clone());
+                w.create(new, &[]).map(drop)
+            })
+        });
+    }
+    assert!(file(&store) > 300 << 20);
+    thin_out(&store, EXECUTIONS);
+    // The entries of the deletions need the payloads.
+    let head = store.begin_read().unwrap().head().unwrap();
+    store.write(|w| w.trim_changes(head)).unwrap();
+    store.maintain().unwrap();
     store.reopen();
     let (len, live) = (image(&store), stored(&store));
-    // What is left lies in pages that are half full.
-    assert!(len < live * 9 / 4 + (1 << 20), "{} KiB for {} KiB", len / 1024, live / 1024);
+    assert!(len < live * 3 / 2 + (1 << 20), "{} KiB for {} KiB", len / 1024, live / 1024);
+}
+
+const SPARE: TableDefinition<'_, u64, &str> = TableDefinition::new("execstore/packing");
+
+fn has_spare(store: &Store) -> bool {
+    let txn = store.database().begin_read().unwrap();
+    txn.list_tables().unwrap().any(|table| table.name() == SPARE.name())
+}
+
+#[test]
+fn what_lies_where_tables_are_written_anew_is_harmless_and_goes() {
+    let mut store = created(5_000);
+    let txn = store.begin_write().unwrap();
+    txn.redb().open_table(SPARE).unwrap().insert(1, "of other types").unwrap();
+    txn.commit().unwrap();
+    store.reopen();
+    assert!(store.verify().unwrap().is_clean() && has_spare(&store));
+    store.reopen();
+    thin_out(&store, 5_000);
+    store.reopen();
+    let (len, live) = (image(&store), stored(&store));
+    assert!(len < live * 3 / 2 + (1 << 20), "{} KiB for {} KiB", len / 1024, live / 1024);
+    assert!(!has_spare(&store));
+}
+
+#[test]
+fn a_table_that_is_damaged_stays_as_it_is() {
+    let mut store = created(5_000);
+    store.reopen();
+    let builder = Store::builder();
+    let folder = store.into_folder();
+    let path = folder.path().join("store.redb");
+    // A payload that stays: its record does not match its checksum.
+    let mut bytes = std::fs::read(&path).unwrap();
+    let text = format!("{:010}", 2_500).repeat(80);
+    let at = bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
+    bytes[at + 400] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let store = builder.open(&path).unwrap();
+    let before = store.verify().unwrap().to_string();
+    assert!(before.contains("execstore/executions"), "{before}");
+    let head = store.begin_read().unwrap().head().unwrap();
+    lazily(&store, |w| {
+        let mut gone = (0..5_000_u64).filter(|n| n % 10 > 0);
+        gone.try_for_each(|n| w.delete(n.to_string(), &Expect::any()).map(drop))
+    });
+    store.write(|w| w.trim_changes(head)).unwrap();
+    store.maintain().unwrap();
+    let before = store.verify().unwrap().to_string();
+    drop(store);
+    let store = builder.open(&path).unwrap();
+    assert_eq!(store.verify().unwrap().to_string(), before);
+    assert!(store.read(|r| r.get("2500")).is_err());
+    assert_eq!(store.read(|r| r.get("2510")).unwrap().unwrap().payload_json(), &payload(2_510));
 }

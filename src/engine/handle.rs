@@ -1,11 +1,13 @@
 //! The last hold on a database, and how to let go of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use redb::Database;
 
+use crate::engine::packing::{Effort, make_small};
 use crate::model::error::StorageError;
+use crate::storage::context::Space;
 use crate::storage::process::Process;
 use crate::storage::{commit_whole, shield};
 
@@ -15,19 +17,15 @@ pub(crate) struct LastHandle {
     /// The caller has got hold of the database, and may have a write transaction open.
     lent: AtomicBool,
     process: Process,
-    compact: AtomicBool,
+    /// The length of the file that is to be made small, and the room around it.
+    small: OnceLock<(u64, Option<Arc<dyn Space>>)>,
 }
 
 impl LastHandle {
     /// The database is lent from the start if somebody else can get at it.
     pub(crate) fn new(db: Arc<Database>) -> Self {
         let lent = Arc::strong_count(&db) > 1 || Arc::weak_count(&db) > 0;
-        Self {
-            db: Some(db),
-            lent: AtomicBool::new(lent),
-            process: Process::this(),
-            compact: AtomicBool::new(false),
-        }
+        Self { db: Some(db), lent: AtomicBool::new(lent), process: Process::this(), small: OnceLock::new() }
     }
 
     /// A further hold, to be let go of before this one. `None` only while this one is being dropped.
@@ -45,9 +43,9 @@ impl LastHandle {
 }
 
 impl LastHandle {
-    /// Has the file compacted when it is let go of.
-    pub(crate) fn compact(&self) {
-        self.compact.store(true, Ordering::Release);
+    /// Has the file, which is so long, made small when it is let go of, as far as that is quick.
+    pub(crate) fn make_small(&self, len: u64, space: Option<Arc<dyn Space>>) {
+        let _ = self.small.set((len, space));
     }
 }
 
@@ -68,9 +66,10 @@ impl Drop for LastHandle {
         // the process. So the commit comes first, where a panic can be caught, and a database that panicked
         // is not closed at all. The next open repairs the file, as after a crash.
         let mut sound = shield(|| db.begin_write()).and_then(commit_whole);
-        if sound.is_ok() && *self.compact.get_mut() {
-            // Pages move down and the file ends behind the last one. It is whole after each of redb's commits.
-            sound = shield(|| db.compact().map(drop).map_err(redb::Error::from));
+        if sound.is_ok()
+            && let Some((len, space)) = self.small.take()
+        {
+            sound = make_small(&mut db, len, Effort::CLOSE, space.as_deref()).map(drop);
         }
         match sound {
             Err(StorageError::Panicked { .. }) => std::mem::forget(db),

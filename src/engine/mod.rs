@@ -8,5 +8,6 @@ pub(crate) mod grounds;
 pub(crate) mod handle;
 pub(crate) mod journal;
 pub(crate) mod journaling;
+pub(crate) mod packing;
 pub(crate) mod shared;
 pub(crate) mod turn;

@@ -1,6 +1,5 @@
 //! What the handles and transactions of one store share.
 
-use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::thread;
@@ -238,12 +237,14 @@ impl Shared {
             || when_writable(self.db.clone(), |txn| txn.map(roll_back)).is_ok()
     }
 
-    /// So much was replaced or removed since the store was opened that the file may be far larger than what is in it. A large file is
-    /// left as it is, since to compact it takes long.
-    fn is_worth_compacting(&self) -> bool {
-        let len = self.grounds.file_len().unwrap_or(0);
+    /// So much was replaced or removed since the store was opened that the file may be far larger than what is in it.
+    fn make_small(&self) {
+        let space = &self.context.space;
+        let len = self.grounds.file_len().or_else(|| space.as_ref()?.file_len()).unwrap_or(0);
         let freed = self.freed.load(Ordering::Relaxed);
-        (COMPACTED.contains(&len)) && freed > len / 16
+        if len >= SMALL && freed > len / 16 {
+            self.last.make_small(len, space.clone());
+        }
     }
 
     /// Makes the image whole, so that the journal is not needed any more. After an error, or without room for it, the file is
@@ -272,14 +273,14 @@ impl Drop for Shared {
             return;
         }
         // Nobody is left to hear of an error; the next open does what was not done.
-        if self.finish().is_ok() && self.is_worth_compacting() {
-            self.last.compact();
+        if self.finish().is_ok() {
+            self.make_small();
         }
     }
 }
 
-/// How large a file is that is compacted when it is closed: below there is little to gain, above it takes longer than a close may.
-const COMPACTED: RangeInclusive<u64> = 4 << 20..=256 << 20;
+/// Of a smaller file there is little to gain.
+const SMALL: u64 = 4 << 20;
 
 /// What the commits of a close may take, as far as it has no place on the disk yet.
 const CLOSING: u64 = 8 << 20;

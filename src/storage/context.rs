@@ -38,6 +38,9 @@ pub trait Space: Send + Sync {
 
     /// The same of many transactions, that the journal made durable, and of one that has about so many bytes.
     fn to_checkpoint(&self, bytes: u64) -> Result<(), StorageError>;
+
+    /// How long the storage is, if it is laid out as a file.
+    fn file_len(&self) -> Option<u64>;
 }
 
 /// What to do about a parent or a previous attempt that is not in the store; see

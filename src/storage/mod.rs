@@ -21,6 +21,7 @@ mod links;
 mod namespaces;
 mod nodes;
 mod outputs;
+mod packing;
 mod payloads;
 pub(crate) mod process;
 pub(crate) mod redo;
@@ -50,6 +51,7 @@ pub(crate) use beside::Budget;
 pub(crate) use executions::{Found, Pick};
 pub(crate) use labels::LabelValues;
 pub(crate) use namespaces::NamespaceCounts;
+pub(crate) use packing::{SPARE, clear_spare};
 #[cfg(test)]
 pub(crate) use rows::counted;
 pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
@@ -227,6 +229,7 @@ macro_rules! on_table {
         }
     };
 }
+use on_table;
 
 /// A key in the form that the table has.
 macro_rules! in_form {

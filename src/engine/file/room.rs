@@ -264,6 +264,10 @@ impl Space for Room {
         }
     }
 
+    fn file_len(&self) -> Option<u64> {
+        self.medium.len().ok().filter(|_| self.offset > 0)
+    }
+
     fn to_commit(&self) -> Result<(), StorageError> {
         match self.place() {
             Ok(true) => Ok(()),

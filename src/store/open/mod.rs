@@ -16,6 +16,7 @@ use redb::{Database, StorageBackend};
 use crate::engine::file::{Folder, Head, Image, Kind, Medium, Overlay, Room};
 use crate::engine::grounds::Grounds;
 use crate::engine::handle::let_go;
+use crate::engine::packing::{Effort, make_small};
 use crate::format::schema::FORMAT;
 use crate::model::error::{OpenError, StorageError};
 use crate::storage::shield;
@@ -74,10 +75,12 @@ pub(crate) fn compact(options: &Options, path: &Path) -> Result<bool, OpenError>
     drop(open(options, path)?);
     let (file, kind) = look(path, OpenOptions::new().read(true).write(true))?;
     let offset = head_of(kind, path)?.map_or(0, |head| head.image);
+    let probe = file.try_clone().map_err(io_error(path))?;
     let medium = Medium::file(file, options.needs_lock).map_err(io_error(path))?;
     has_image(&medium, offset).map_err(|error| no_image(error, path))?;
-    let mut db = open_redb(path, options.cache_size, Image::new(Room::new(medium, offset, None, 0)))?;
-    let mut gained = false;
+    let room = Room::new(medium, offset, Some(probe), 0);
+    let mut db = open_redb(path, options.cache_size, Image::new(room.clone()))?;
+    let mut gained = make_small(&mut db, 0, Effort::ALL, Some(&*room))?;
     while shield(|| db.compact().map_err(redb::Error::from))? {
         gained = true;
     }
