@@ -74,8 +74,8 @@ fn record(disk: &Recorded, steps: usize, work: impl Fn(&Store, usize) -> Result<
     History { crash: Crash::new(disk.log().split_off(before), start), from: 0, marks }
 }
 
-/// Two and a half MiB with what lies before the journal, as by default; and so little that it starts over every few commits.
-const SIZES: [u64; 2] = [2560 * 1024 - BEFORE, 128 * 1024 - BEFORE];
+/// Two MiB with what lies before the journal, as by default; and so little that it starts over every few commits.
+const SIZES: [u64; 2] = [2048 * 1024 - BEFORE, 128 * 1024 - BEFORE];
 
 /// What lies before the journal.
 const BEFORE: u64 = 8192;

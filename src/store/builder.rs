@@ -99,7 +99,7 @@ impl Builder {
     /// a database of the caller's has none.
     ///
     /// Whenever it is full the database is brought up to date, which takes some milliseconds; a larger journal makes that
-    /// rarer, and opening after a crash longer: up to five milliseconds for each MiB. The default makes a file two and a half MiB larger.
+    /// rarer, and opening after a crash longer: up to five milliseconds for each MiB. The default makes a file two MiB larger.
     pub fn set_journal_size(&mut self, bytes: u64) -> &mut Self {
         self.options.journal_size = bytes;
         self

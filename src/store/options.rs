@@ -13,8 +13,8 @@ use crate::model::time::{Clock, SystemClock};
 use crate::storage::context::MissingLinks;
 use crate::write::REMOVAL;
 
-/// The default size of the journal: with the head before it two and a half MiB of each file. See docs/benchmarks.md.
-const DEFAULT_JOURNAL_SIZE: u64 = 2560 * 1024 - 8192;
+/// The default size of the journal: with the head before it two MiB of each file. See docs/benchmarks.md.
+const DEFAULT_JOURNAL_SIZE: u64 = 2048 * 1024 - 8192;
 
 /// What is kept free on the disk by default.
 const DEFAULT_RESERVE: u64 = 64 * 1024 * 1024;
