@@ -1,9 +1,8 @@
 //! A merge patch applied to a document, and a document written anew: text to text, in time linear in both, whatever their depth.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::scan::{Nodes, TooLong, unquoted};
+use super::scan::{Nodes, TooLong, unquoted_in};
 
 /// What becomes of the values that are written.
 pub(crate) trait Values {
@@ -95,19 +94,36 @@ fn close(nodes: &mut Nodes<'_>, open: &mut Vec<(u32, u32)>) {
 /// Notes on the values of both what meets what, each object once.
 fn pair_up<V: Values>(target: &mut Nodes<'_>, whole: bool, patch: &mut Nodes<'_>, values: &V) {
     let mut pairs = vec![(whole.then_some(0), 0)];
-    let mut keys = Keys::default();
+    // What the keys stand for that are spelt with escapes, one behind the other: of the patch, and of the one that is looked for.
+    let (mut spelt, mut sought) = (Vec::new(), Vec::new());
     while let Some((into, from)) = pairs.pop() {
-        keys.begin(patch.members_of(from).count());
+        spelt.clear();
+        let mut members = 0;
+        for (key, _) in patch.members_of(from) {
+            let _ = unquoted_in(patch.text(key), &mut spelt);
+            members += 1;
+        }
+        let mut keys = Keys::of(members);
+        let mut rest = spelt.as_slice();
         let mut next = patch.first_in(from);
         while let Some((key, value)) = next {
-            if let Some(earlier) = keys.put(unquoted(patch.text(key)), value) {
+            sought.clear();
+            let key = unquoted_in(patch.text(key), &mut sought).unwrap_or_else(|| {
+                let (first, others) = rest.split_at_checked(sought.len()).unwrap_or_default();
+                rest = others;
+                first
+            });
+            if let Some(earlier) = keys.put(key, value) {
                 patch.note(earlier, SPENT);
             }
             next = patch.next_in(from, value);
         }
         let mut next = into.and_then(|into| target.first_in(into));
         while let (Some(into), Some((key, value))) = (into, next) {
-            if let Some((given, met)) = keys.get(&unquoted(target.text(key))) {
+            sought.clear();
+            if let Some((given, met)) =
+                keys.get(unquoted_in(target.text(key), &mut sought).unwrap_or(&sought))
+            {
                 let removes = patch.text(given) == "null";
                 // Of repeated keys readers take the last, so that is the one to patch; all of them are removed.
                 if let (Some(earlier), false) = (met.replace(value), removes) {
@@ -117,7 +133,7 @@ fn pair_up<V: Values>(target: &mut Nodes<'_>, whole: bool, patch: &mut Nodes<'_>
             }
             next = target.next_in(into, value);
         }
-        keys.drain(|given, met| {
+        keys.each(|given, met| {
             if met.is_some() {
                 patch.note(given, SPENT);
             }
@@ -130,54 +146,57 @@ fn pair_up<V: Values>(target: &mut Nodes<'_>, whole: bool, patch: &mut Nodes<'_>
 }
 
 /// The members of a patch's object by what their keys stand for, and what of the target each met last.
-#[derive(Default)]
-struct Keys<'t> {
-    few: Vec<(Key<'t>, u32, Met)>,
-    many: Option<HashMap<Key<'t>, (u32, Met)>>,
+struct Keys<'k> {
+    members: Vec<Member<'k>>,
+    /// The places of the members: where there are many they are not compared one by one.
+    places: Option<HashMap<&'k [u8], u32>>,
 }
 
-/// What a key stands for.
-type Key<'t> = Cow<'t, [u8]>;
+/// The key, the value, and the value of the target that it met last.
+struct Member<'k>(&'k [u8], u32, Met);
 
-/// The value of the target that a member of the patch met last.
 type Met = Option<u32>;
 
 /// Up to so many are compared one by one, without hashing.
 const FEW: usize = 8;
 
-impl<'t> Keys<'t> {
+impl<'k> Keys<'k> {
     /// For an object of so many members.
-    fn begin(&mut self, members: usize) {
-        self.many = (members > FEW).then(|| HashMap::with_capacity(members));
+    fn of(members: usize) -> Self {
+        let places = (members > FEW).then(|| HashMap::with_capacity(members));
+        Self { members: Vec::with_capacity(members), places }
+    }
+
+    fn find(&mut self, key: &[u8]) -> Option<&mut Member<'k>> {
+        match &self.places {
+            Some(places) => self.members.get_mut(*places.get(key)? as usize),
+            None => self.members.iter_mut().find(|member| member.0 == key),
+        }
     }
 
     /// Gives the value that had the key before.
-    fn put(&mut self, key: Key<'t>, value: u32) -> Option<u32> {
-        if let Some(many) = &mut self.many {
-            return many.insert(key, (value, None)).map(|(value, _)| value);
-        }
-        match self.few.iter_mut().find(|(known, ..)| *known == key) {
-            Some((_, known, _)) => Some(std::mem::replace(known, value)),
+    fn put(&mut self, key: &'k [u8], value: u32) -> Option<u32> {
+        let next = self.members.len() as u32;
+        let known = match &mut self.places {
+            Some(places) => Some(*places.entry(key).or_insert(next)).filter(|place| *place != next),
+            None => (0..).zip(&self.members).find(|(_, member)| member.0 == key).map(|(place, _)| place),
+        };
+        match known.and_then(|place| self.members.get_mut(place as usize)) {
+            Some(member) => Some(std::mem::replace(&mut member.1, value)),
             None => {
-                self.few.push((key, value, None));
+                self.members.push(Member(key, value, None));
                 None
             }
         }
     }
 
     fn get(&mut self, key: &[u8]) -> Option<(u32, &mut Met)> {
-        if let Some(many) = &mut self.many {
-            return many.get_mut(key).map(|(value, met)| (*value, met));
-        }
-        self.few.iter_mut().find(|(known, ..)| **known == *key).map(|(_, value, met)| (*value, met))
+        self.find(key).map(|member| (member.1, &mut member.2))
     }
 
-    fn drain(&mut self, mut each: impl FnMut(u32, Met)) {
-        self.few.drain(..).for_each(|(_, value, met)| each(value, met));
-        // In the order of the text: in that of the hashes each look at it would be far from the one before.
-        let mut many: Vec<_> = self.many.take().into_iter().flat_map(HashMap::into_values).collect();
-        many.sort_unstable();
-        many.into_iter().for_each(|(value, met)| each(value, met));
+    /// In the order of the text.
+    fn each(self, mut each: impl FnMut(u32, Met)) {
+        self.members.into_iter().for_each(|Member(_, value, met)| each(value, met));
     }
 }
 

@@ -241,18 +241,27 @@ fn hex4(digits: &[u8]) -> Option<u32> {
 
 /// What a string with its quotes stands for: the bytes of its UTF-8, or where that cannot be, of what [`unit`] says.
 pub(crate) fn unquoted(string: &str) -> Cow<'_, [u8]> {
-    let mut rest = string.strip_prefix('"').unwrap_or(string);
-    rest = rest.strip_suffix('"').unwrap_or(rest);
-    if !rest.contains('\\') {
-        return Cow::Borrowed(rest.as_bytes());
+    let mut bytes = Vec::new();
+    match unquoted_in(string, &mut bytes) {
+        Some(plain) => Cow::Borrowed(plain),
+        None => Cow::Owned(bytes),
     }
-    let mut bytes = Vec::with_capacity(rest.len());
-    let mut rest = rest.as_bytes();
-    while let Some((len, means)) = unit(rest) {
-        bytes.extend_from_slice(means.as_slice());
-        rest = rest.get(len..).unwrap_or_default();
+}
+
+/// The same: the bytes as they stand there, or else `None`, and they are put behind what is in `out`.
+pub(crate) fn unquoted_in<'t>(string: &'t str, out: &mut Vec<u8>) -> Option<&'t [u8]> {
+    let text = string.strip_prefix('"').unwrap_or(string);
+    let mut rest = text.strip_suffix('"').unwrap_or(text).as_bytes();
+    let Some(mut run) = rest.iter().position(|byte| *byte == b'\\') else { return Some(rest) };
+    out.reserve(rest.len());
+    while let Some((plain, escaped)) = rest.split_at_checked(run) {
+        out.extend_from_slice(plain);
+        let Some((len, means)) = unit(escaped) else { break };
+        out.extend_from_slice(means.as_slice());
+        rest = escaped.get(len..).unwrap_or_default();
+        run = rest.iter().position(|byte| *byte == b'\\').unwrap_or(rest.len());
     }
-    Cow::Owned(bytes)
+    None
 }
 
 #[cfg(test)]
