@@ -2,27 +2,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![cfg(target_os = "linux")]
 mod common;
+#[path = "common/forks.rs"]
+mod forks;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{TestStore, create};
 use execstore::{
     CommitError, Error, Expect, Filter, NewExecution, Query, ReadError, Readable, Start, StorageError, Store,
     Update, WriteError,
 };
-use fork::{Fork, WEXITSTATUS, WIFEXITED, fork, waitpid, waitpid_nohang};
+use fork::{Fork, fork};
+use forks::{Stop, check_ended};
 
 /// One test after another: a child has the locks of all the files that are open, those of other tests too.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Far longer than anything here takes.
-const WATCHDOG: Duration = Duration::from_secs(60);
 
 fn refused<T>(result: Result<T, impl Into<Error>>) -> bool {
     let reason = match result.map_err(Into::into) {
@@ -62,18 +62,10 @@ fn end(code: i32) -> ! {
     std::process::exit(code)
 }
 
-/// The code that a child ended with by itself.
-fn exit_code(status: i32) -> Option<i32> {
-    WIFEXITED(status).then(|| WEXITSTATUS(status))
-}
-
 fn check_child(store: Store, child: impl FnOnce(Store) -> i32) {
     match fork().unwrap() {
         Fork::Child => end(child(store)),
-        Fork::Parent(pid) => {
-            let status = waitpid(pid).unwrap();
-            assert_eq!(exit_code(status), Some(0), "the child ended with {status:?}");
-        }
+        Fork::Parent(pid) => check_ended(pid),
     }
 }
 
@@ -92,7 +84,7 @@ fn each_call_in_a_child_is_refused_and_its_end_changes_nothing() {
                 drop((watcher, reader));
                 end(0)
             }
-            Fork::Parent(pid) => assert_eq!(exit_code(waitpid(pid).unwrap()), Some(0)),
+            Fork::Parent(pid) => check_ended(pid),
         }
         // The parent goes on, its lock too.
         create(&store, &format!("after-{n}"));
@@ -157,7 +149,7 @@ fn transactions_that_were_begun_before_the_fork_are_the_parents() {
             results.push(refused::<()>(Err(reason)));
             end(first_that_was_not(&results))
         }
-        Fork::Parent(pid) => assert_eq!(exit_code(waitpid(pid).unwrap()), Some(0)),
+        Fork::Parent(pid) => check_ended(pid),
     }
     writer.update("e", &Expect::any(), Update::new().message("m"), &[]).unwrap();
     drop(writer);
@@ -174,6 +166,7 @@ fn what_a_child_drops_waits_for_no_lock_of_the_parents() {
     create(&store, "e");
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _stop = Stop(&stop);
         // Locks of every kind are held at some of the forks.
         for nth in 0..3 {
             let (store, stop) = (&store, &stop);
@@ -200,23 +193,9 @@ fn what_a_child_drops_waits_for_no_lock_of_the_parents() {
                     drop((first, second, watcher, follower));
                     end(0)
                 }
-                Fork::Parent(pid) => {
-                    let begun = Instant::now();
-                    let status = loop {
-                        if let Some(status) = waitpid_nohang(pid).unwrap() {
-                            break status;
-                        }
-                        if begun.elapsed() > WATCHDOG {
-                            stop.store(true, Ordering::Relaxed);
-                            panic!("the child {pid} hangs");
-                        }
-                        thread::yield_now();
-                    };
-                    assert_eq!(exit_code(status), Some(0));
-                }
+                Fork::Parent(pid) => check_ended(pid),
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }
 
@@ -233,7 +212,7 @@ fn a_store_opened_after_the_fork_is_the_childs_own() {
             store.close().unwrap();
             end(0)
         }
-        Fork::Parent(pid) => assert_eq!(exit_code(waitpid(pid).unwrap()), Some(0)),
+        Fork::Parent(pid) => check_ended(pid),
     }
     assert!(Store::open(&path).unwrap().read(|r| r.get("e")).unwrap().is_some());
 }

@@ -12,12 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use execstore::redb::StorageBackend;
-use execstore::{
-    CommitError, Error, Expect, Json, LogRetention, NewExecution, Readable, StorageError, Store, WriteError,
-};
+use execstore::{Expect, Json, LogRetention, NewExecution, Readable, Store};
 
 use memory::Memory;
-use mounted::Mounted;
+use mounted::{Mounted, is_full};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -59,15 +57,6 @@ impl StorageBackend for Quota {
         self.check(offset + data.len() as u64)?;
         self.memory.write(offset, data)
     }
-}
-
-fn is_full(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Storage(StorageError::OutOfSpace { .. })
-            | Error::Write(WriteError::Storage(StorageError::OutOfSpace { .. }))
-            | Error::Commit(CommitError::RolledBack(StorageError::OutOfSpace { .. }))
-    )
 }
 
 fn payload() -> Json {

@@ -5,6 +5,8 @@
 
 #[path = "common/dice.rs"]
 mod dice;
+#[path = "common/forks.rs"]
+mod forks;
 #[path = "common/mounted.rs"]
 mod mounted;
 
@@ -13,17 +15,17 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 use std::{fmt, fs, io, thread};
 
 use execstore::{
     Builder, CommitError, Error, Expect, Json, NewEvent, NewExecution, OpenError, Readable, StorageError,
     Store, Update, WriteError, Writer,
 };
-use fork::{Fork, WEXITSTATUS, WIFEXITED, fork, waitpid_nohang};
+use fork::{Fork, fork};
 
 use dice::Dice;
-use mounted::Mounted;
+use forks::{Stop, check_ended};
+use mounted::{Mounted, is_full};
 
 /// What happens to it.
 #[derive(Clone, Copy, Debug)]
@@ -35,9 +37,6 @@ enum Kind {
 }
 
 const MIB: u64 = 1024 * 1024;
-
-/// Far longer than anything here takes.
-const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Executions with their revisions and events.
 type Rows = BTreeMap<String, (u64, u64)>;
@@ -65,15 +64,6 @@ impl Place {
         self.names += 1;
         self.names.to_string()
     }
-}
-
-fn is_full(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Storage(StorageError::OutOfSpace { .. })
-            | Error::Write(WriteError::Storage(StorageError::OutOfSpace { .. }))
-            | Error::Commit(CommitError::RolledBack(StorageError::OutOfSpace { .. }))
-    )
 }
 
 fn is_poisoned(error: &Error) -> bool {
@@ -149,15 +139,6 @@ fn write(store: &Store, writer: u64, told: &mut Told, round: &Round, stop: &Atom
     }
 }
 
-/// Ends the writers, also when the one who holds it panics.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
 /// Exactly what the writers were told is there.
 fn check(store: &Store, told: &[Told], round: &Round) {
     let r = store.begin_read().unwrap();
@@ -190,17 +171,7 @@ fn fork_once(store: &Store, dice: &mut Dice) {
             drop((txn, other));
             std::process::exit(i32::from(!refused))
         }
-        Fork::Parent(pid) => {
-            let begun = Instant::now();
-            let status = loop {
-                if let Some(status) = waitpid_nohang(pid).unwrap() {
-                    break status;
-                }
-                assert!(begun.elapsed() < WATCHDOG, "the child {pid} hangs");
-                thread::yield_now();
-            };
-            assert!(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child ended with {status}");
-        }
+        Fork::Parent(pid) => check_ended(pid),
     }
 }
 

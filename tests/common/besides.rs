@@ -206,8 +206,7 @@ fn append(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, cap: Opti
 
 fn append_at(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, now: i64) {
     let (mut want, name, mut bytes) = (act.want(model, id), act.name(), act.bytes());
-    let known = model.number(id).and_then(|number| model.beside.get(&number));
-    let known = known.and_then(|beside| beside.outputs.get(name)).cloned();
+    let known = model.number(id).and_then(|number| model.beside(number).outputs.get(name).cloned());
     let there: &[u8] = known.as_ref().map_or(&[], |stream| &stream.bytes);
     let again = bytes.len().min(there.len());
     let offset = match act.act / 10 % 6 {
@@ -344,10 +343,9 @@ impl Beside {
 
 /// Everything beside the records, compared.
 pub fn compare(r: &impl Readable, model: &Model) {
-    let nothing = Beside::default();
     let mut sizes = (0, 0, 0);
     for (number, rec) in &model.records {
-        let beside = model.beside.get(number).map_or(&nothing, |beside| beside);
+        let beside = model.beside(*number);
         let id = &rec.id;
         let found: Vec<_> = r.attachments(id, "").unwrap().map(Result::unwrap).collect();
         let expected: Vec<_> = beside.attachments.values().map(|value| value.put.clone()).collect();

@@ -101,6 +101,11 @@ impl Model {
         records.find(|(_, rec)| rec.id == id).map(|(number, _)| *number)
     }
 
+    /// What an execution of this number has beside its record.
+    pub fn beside(&self, number: u64) -> Arc<Beside> {
+        self.beside.get(&number).cloned().unwrap_or_default()
+    }
+
     pub fn get(&self, id: &str) -> Option<&Rec> {
         self.number(id).map(|number| &*self.records[&number])
     }

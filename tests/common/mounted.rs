@@ -1,8 +1,10 @@
-//! Small file systems, mounted where the process may.
+//! Small file systems, mounted where the process may, and the error of a full one.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use execstore::{CommitError, Error, StorageError, WriteError};
 
 /// A small file system of its own, for as long as this lives.
 pub struct Mounted(PathBuf, #[allow(dead_code)] tempfile::TempDir);
@@ -37,4 +39,14 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
+}
+
+/// The disk has no room for it, and nothing of it happened.
+pub fn is_full(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Storage(StorageError::OutOfSpace { .. })
+            | Error::Write(WriteError::Storage(StorageError::OutOfSpace { .. }))
+            | Error::Commit(CommitError::RolledBack(StorageError::OutOfSpace { .. }))
+    )
 }

@@ -3,7 +3,7 @@
 
 use execstore::{Json, Late, Node, NodeState, NodeUpdate, Reported, Timestamp};
 
-use crate::besides::{Act, Beside, agreed, json};
+use crate::besides::{Act, agreed, json};
 use crate::model::Model;
 use crate::records::is_terminal;
 use crate::wants::check_name;
@@ -145,8 +145,7 @@ pub fn put(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, now: i64
         Ok(found)
     });
     let Some((found, (number, rec))) = agreed(act, found, expected) else { return };
-    let nothing = Beside::default();
-    let beside = model.beside.get(&number).map_or(&nothing, |beside| beside);
+    let beside = model.beside(number);
     let known = beside.task(&said.name);
     let mut outcome = said.of_task(known.map(|(task, _)| task), now);
     if outcome.is_ok() && said.state == NodeState::Running && is_terminal(&rec.state) {

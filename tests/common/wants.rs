@@ -229,8 +229,7 @@ impl Model {
         want.check()?;
         let number = self.number(id).ok_or_else(|| WriteError::NotFound { id: id.into() })?;
         let rec = &*self.records[&number];
-        let nothing = Beside::default();
-        let beside = self.beside.get(&number).map_or(&nothing, |beside| beside);
+        let beside = self.beside(number);
         let mut mismatches = Vec::new();
         if !want.passes(&rec.state) {
             mismatches.push(Mismatch::State { found: lifecycle_state(&rec.state) });
@@ -241,7 +240,7 @@ impl Model {
         }
         let (of_record, others): (Vec<_>, Vec<_>) = want.parts.iter().partition(|part| part.is_of_record());
         mismatches
-            .extend(of_record.into_iter().chain(others).filter_map(|part| part.fails(number, rec, beside)));
+            .extend(of_record.into_iter().chain(others).filter_map(|part| part.fails(number, rec, &beside)));
         if mismatches.is_empty() {
             return Ok((number, rec.clone()));
         }
@@ -286,9 +285,8 @@ pub fn want(model: &Model, id: &str, kind: u16) -> Want {
 
 /// One that holds, most times.
 fn part(model: &Model, id: &str, dice: &mut Dice) -> Part {
-    let nothing = Beside::default();
     let number = model.number(id);
-    let beside = number.and_then(|number| model.beside.get(&number)).map_or(&nothing, |beside| beside);
+    let beside = number.map(|number| model.beside(number)).unwrap_or_default();
     let rec = model.get(id);
     let right = dice.roll(4) > 0;
     let near = |is: u64, dice: &mut Dice| match dice.roll(3) {
