@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::scan::{Nodes, TooLong, unquoted_in};
+use super::scan::{Nodes, TooLong, plain, unescape};
 
 /// What becomes of the values that are written.
 pub(crate) trait Values {
@@ -94,25 +94,30 @@ fn close(nodes: &mut Nodes<'_>, open: &mut Vec<(u32, u32)>) {
 /// Notes on the values of both what meets what, each object once.
 fn pair_up<V: Values>(target: &mut Nodes<'_>, whole: bool, patch: &mut Nodes<'_>, values: &V) {
     let mut pairs = vec![(whole.then_some(0), 0)];
-    // What the keys stand for that are spelt with escapes, one behind the other: of the patch, and of the one that is looked for.
-    let (mut spelt, mut sought) = (Vec::new(), Vec::new());
+    // What the keys stand for that are spelt with escapes, one behind the other, and where each ends; and the one that is looked for.
+    let (mut spelt, mut ends, mut sought) = (Vec::new(), Vec::new(), Vec::new());
     while let Some((into, from)) = pairs.pop() {
         spelt.clear();
+        ends.clear();
         let mut members = 0;
-        for (key, _) in patch.members_of(from) {
-            let _ = unquoted_in(patch.text(key), &mut spelt);
+        for key in patch.members_of(from).map(|(key, _)| patch.text(key)) {
+            if plain(key).is_none() {
+                unescape(key, &mut spelt);
+                ends.push(spelt.len());
+            }
             members += 1;
         }
         let mut keys = Keys::of(members);
-        let mut rest = spelt.as_slice();
+        let (mut start, mut ends) = (0, ends.iter());
+        let mut next_spelt = || {
+            let end = ends.next().copied().unwrap_or(start);
+            let key = spelt.get(start..end).unwrap_or_default();
+            start = end;
+            key
+        };
         let mut next = patch.first_in(from);
         while let Some((key, value)) = next {
-            sought.clear();
-            let key = unquoted_in(patch.text(key), &mut sought).unwrap_or_else(|| {
-                let (first, others) = rest.split_at_checked(sought.len()).unwrap_or_default();
-                rest = others;
-                first
-            });
+            let key = plain(patch.text(key)).unwrap_or_else(&mut next_spelt);
             if let Some(earlier) = keys.put(key, value) {
                 patch.note(earlier, SPENT);
             }
@@ -120,10 +125,12 @@ fn pair_up<V: Values>(target: &mut Nodes<'_>, whole: bool, patch: &mut Nodes<'_>
         }
         let mut next = into.and_then(|into| target.first_in(into));
         while let (Some(into), Some((key, value))) = (into, next) {
-            sought.clear();
-            if let Some((given, met)) =
-                keys.get(unquoted_in(target.text(key), &mut sought).unwrap_or(&sought))
-            {
+            let key = plain(target.text(key)).unwrap_or_else(|| {
+                sought.clear();
+                unescape(target.text(key), &mut sought);
+                &sought
+            });
+            if let Some((given, met)) = keys.get(key) {
                 let removes = patch.text(given) == "null";
                 // Of repeated keys readers take the last, so that is the one to patch; all of them are removed.
                 if let (Some(earlier), false) = (met.replace(value), removes) {
@@ -167,13 +174,6 @@ impl<'k> Keys<'k> {
         Self { members: Vec::with_capacity(members), places }
     }
 
-    fn find(&mut self, key: &[u8]) -> Option<&mut Member<'k>> {
-        match &self.places {
-            Some(places) => self.members.get_mut(*places.get(key)? as usize),
-            None => self.members.iter_mut().find(|member| member.0 == key),
-        }
-    }
-
     /// Gives the value that had the key before.
     fn put(&mut self, key: &'k [u8], value: u32) -> Option<u32> {
         let next = self.members.len() as u32;
@@ -191,7 +191,11 @@ impl<'k> Keys<'k> {
     }
 
     fn get(&mut self, key: &[u8]) -> Option<(u32, &mut Met)> {
-        self.find(key).map(|member| (member.1, &mut member.2))
+        let member = match &self.places {
+            Some(places) => self.members.get_mut(*places.get(key)? as usize),
+            None => self.members.iter_mut().find(|member| member.0 == key),
+        };
+        member.map(|member| (member.1, &mut member.2))
     }
 
     /// In the order of the text.

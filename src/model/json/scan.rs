@@ -241,27 +241,39 @@ fn hex4(digits: &[u8]) -> Option<u32> {
 
 /// What a string with its quotes stands for: the bytes of its UTF-8, or where that cannot be, of what [`unit`] says.
 pub(crate) fn unquoted(string: &str) -> Cow<'_, [u8]> {
-    let mut bytes = Vec::new();
-    match unquoted_in(string, &mut bytes) {
+    match plain(string) {
         Some(plain) => Cow::Borrowed(plain),
-        None => Cow::Owned(bytes),
+        None => {
+            let mut bytes = Vec::new();
+            unescape(string, &mut bytes);
+            Cow::Owned(bytes)
+        }
     }
 }
 
-/// The same: the bytes as they stand there, or else `None`, and they are put behind what is in `out`.
-pub(crate) fn unquoted_in<'t>(string: &'t str, out: &mut Vec<u8>) -> Option<&'t [u8]> {
-    let text = string.strip_prefix('"').unwrap_or(string);
-    let mut rest = text.strip_suffix('"').unwrap_or(text).as_bytes();
-    let Some(mut run) = rest.iter().position(|byte| *byte == b'\\') else { return Some(rest) };
+/// The same of a string without escapes: the bytes that stand there. `None` of another.
+pub(crate) fn plain(string: &str) -> Option<&[u8]> {
+    let text = inside(string);
+    (!text.contains(&b'\\')).then_some(text)
+}
+
+/// The same of any, put behind what is in `out`.
+pub(crate) fn unescape(string: &str, out: &mut Vec<u8>) {
+    let mut rest = inside(string);
     out.reserve(rest.len());
-    while let Some((plain, escaped)) = rest.split_at_checked(run) {
-        out.extend_from_slice(plain);
+    while !rest.is_empty() {
+        let (run, escaped) = rest.split_at(rest.iter().position(|byte| *byte == b'\\').unwrap_or(rest.len()));
+        out.extend_from_slice(run);
         let Some((len, means)) = unit(escaped) else { break };
         out.extend_from_slice(means.as_slice());
         rest = escaped.get(len..).unwrap_or_default();
-        run = rest.iter().position(|byte| *byte == b'\\').unwrap_or(rest.len());
     }
-    None
+}
+
+/// Without its quotes.
+fn inside(string: &str) -> &[u8] {
+    let text = string.strip_prefix('"').unwrap_or(string);
+    text.strip_suffix('"').unwrap_or(text).as_bytes()
 }
 
 #[cfg(test)]
