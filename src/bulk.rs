@@ -233,9 +233,7 @@ impl<'p> Bulk<'p> {
         loop {
             let ended = self.step(&query, act, &mut place, saved, &mut report, limit)?;
             saved = Some(place);
-            if self.shared.has_journal() {
-                pace.step(&self.shared)?;
-            }
+            pace.durable_step(&self.shared)?;
             let goes_on = self.progress.as_mut().is_none_or(|tell| tell(&report).is_continue());
             if ended {
                 return Ok(report);

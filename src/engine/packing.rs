@@ -147,13 +147,9 @@ fn write_anew(
     let can_commit = space.is_none_or(|space| space.to_flush(table.packed).is_ok());
     match done {
         Ok(true) if can_commit => commit_whole(txn).map(|()| true),
-        Ok(_) => {
+        done => {
             roll_back(txn);
-            Ok(false)
-        }
-        Err(error) => {
-            roll_back(txn);
-            Err(error)
+            done.map(|_| false)
         }
     }
 }

@@ -56,9 +56,7 @@ pub(crate) fn maintain(shared: &Arc<Shared>, stopped: impl Fn() -> bool) -> Resu
             trimmed += writer.forget_changes(plan.end.min(plan.trimmed + STEP).min(hold))?;
         }
         txn.commit()?;
-        if shared.has_journal() {
-            pace.step(shared)?;
-        }
+        pace.durable_step(shared)?;
     }
 }
 

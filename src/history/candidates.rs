@@ -9,7 +9,9 @@ use super::{Row, Rows, Steps};
 use crate::format::schema::Tag;
 use crate::format::{LinkKind, SpanKind, job_prefix, label_prefix};
 use crate::model::error::ReadError;
+use crate::model::execution::Header;
 use crate::model::query::{Access, Place, Query};
+use crate::model::text::Text;
 use crate::model::time::Timestamp;
 use crate::read::View;
 use crate::read::sequence::Merged;
@@ -48,7 +50,7 @@ pub(super) fn numbers<'r, V: View + ?Sized>(
         return Ok(Box::new(std::iter::empty()));
     }
     let tables = view.tables();
-    let text = |text: &Option<crate::model::text::Text>| text.clone().unwrap_or_default();
+    let text = |text: &Option<Text>| text.clone().unwrap_or_default();
     let one = |tag, prefix: &[u8]| -> Result<Numbers<'r>, ReadError> {
         Ok(directed(tables.index_rows(tag, prefix, &range)?, query.newest_first))
     };
@@ -166,7 +168,7 @@ fn scan<'r, V: View + ?Sized>(
     }
     Ok(Box::new(ranges.into_iter().flat_map(move |range| -> Rows<'r> {
         let (keep, newest_first) = (query.clone(), query.newest_first);
-        let keep = move |header: &crate::model::execution::Header| keep.matches(header);
+        let keep = move |header: &Header| keep.matches(header);
         let rows = match view.tables().execution_rows_if(range, &view.context().lifecycle, keep, payload) {
             Ok(rows) => rows,
             Err(error) => return Box::new(std::iter::once(Row::error(error))),

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::model::execution::Labels;
+use crate::model::hash::hex;
 use crate::model::id::{ExecutionId, JobId};
 use crate::model::json::{Json, canonical, quoted};
 use crate::model::limits::{InputError, MAX_LABELS, check_size};
@@ -132,7 +133,7 @@ impl Identity {
     /// The id that a document gives.
     pub(crate) fn id_of(document: &Json) -> String {
         let hash: [u8; 32] = Sha256::digest(document.as_str()).into();
-        crate::model::hash::hex(&hash)
+        hex(&hash)
     }
 
     /// The identity in a document.

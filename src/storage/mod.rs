@@ -54,7 +54,7 @@ pub(crate) use namespaces::NamespaceCounts;
 pub(crate) use packing::{SPARE, clear_spare};
 #[cfg(test)]
 pub(crate) use rows::counted;
-pub(crate) use rows::{Rows, commit_whole, damaged, finish, look_up, roll_back, shield};
+pub(crate) use rows::{Rows, commit_whole, damaged, finish, has_store, look_up, roll_back, shield};
 pub(crate) use visits::decode_visits;
 pub(crate) use walk::Visit;
 
@@ -144,6 +144,12 @@ impl<S: Source, K: Key + 'static> Slot<S, K> {
         }
         let table = shield(|| source.open(self.definition))?;
         Ok(self.table.get_or_init(|| table))
+    }
+
+    /// The same, to write to it.
+    fn get_mut(&mut self, source: &S) -> Result<&mut S::Table<K>, StorageError> {
+        self.get(source)?;
+        self.table.get_mut().ok_or_else(bad_redo)
     }
 }
 
@@ -389,17 +395,14 @@ impl Tables<Live<'_>> {
             value: &[u8],
             old: Old<'_>,
         ) -> Result<usize, StorageError> {
-            slot.get(source)?;
-            match slot.table.get_mut() {
-                Some(table) => shield(|| {
-                    table.insert(key, value).map(|was| {
-                        let bytes = was.as_ref().map_or(0, |was| was.value().len());
-                        old.take(was);
-                        bytes
-                    })
-                }),
-                None => Err(bad_redo()),
-            }
+            let table = slot.get_mut(source)?;
+            shield(|| {
+                table.insert(key, value).map(|was| {
+                    let bytes = was.as_ref().map_or(0, |was| was.value().len());
+                    old.take(was);
+                    bytes
+                })
+            })
         }
         let mut sum = self.sum.filter(|_| tag.is_summed());
         let old = Old { tag, key, sum: sum.as_mut() };
@@ -434,17 +437,14 @@ impl Tables<Live<'_>> {
             key: K::SelfType<'_>,
             old: Old<'_>,
         ) -> Result<Option<usize>, StorageError> {
-            slot.get(source)?;
-            match slot.table.get_mut() {
-                Some(table) => shield(|| {
-                    table.remove(key).map(|was| {
-                        let found = was.as_ref().map(|was| was.value().len());
-                        old.take(was);
-                        found
-                    })
-                }),
-                None => Err(bad_redo()),
-            }
+            let table = slot.get_mut(source)?;
+            shield(|| {
+                table.remove(key).map(|was| {
+                    let found = was.as_ref().map(|was| was.value().len());
+                    old.take(was);
+                    found
+                })
+            })
         }
         let mut sum = self.sum.filter(|_| tag.is_summed());
         let old = Old { tag, key, sum: sum.as_mut() };

@@ -1,6 +1,6 @@
 //! Calls into redb, with what it can throw at us caught.
 
-use redb::{AccessGuard, Key, Range, ReadableTable, WriteTransaction};
+use redb::{AccessGuard, Key, Range, ReadableTable, TableHandle, UntypedTableHandle, WriteTransaction};
 
 use crate::format::schema::{Tag, Value};
 use crate::model::error::{CommitError, Damage, ReadError, StorageError};
@@ -37,6 +37,13 @@ pub(crate) fn commit_whole(mut txn: WriteTransaction) -> Result<(), StorageError
 /// Rolling back can only fail where the storage failed before, and then the next open does it.
 pub(crate) fn roll_back(txn: WriteTransaction) {
     let _ = shield(|| txn.abort());
+}
+
+/// Whether there is a store in a database, by the list of its tables: to open one in a write transaction would make it.
+pub(crate) fn has_store<L: Iterator<Item = UntypedTableHandle>>(
+    list: impl FnOnce() -> Result<L, redb::StorageError>,
+) -> Result<bool, StorageError> {
+    shield(|| list().map(|mut tables| tables.any(|table| table.name() == Tag::Meta.name())))
 }
 
 /// A damaged row of a table.

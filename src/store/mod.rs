@@ -18,14 +18,13 @@ use redb::{Database, WriteTransaction};
 
 use crate::engine::doorbell::End;
 use crate::engine::shared::Shared;
-use crate::format::schema::Tag;
 use crate::model::error::{BatchError, Error, OpenError, StorageError, WatchError, WriteError};
 use crate::model::id::ChangeSeq;
 use crate::model::lifecycle::Lifecycle;
 use crate::model::touch::EVERYTHING;
 use crate::read::View;
 use crate::readable::Readable;
-use crate::storage::{Live, Tables, roll_back, shield};
+use crate::storage::{Live, Tables, has_store, roll_back, shield};
 use crate::store::builder::Builder;
 use crate::store::options::Options;
 use crate::store::status::{Health, Status, status};
@@ -171,14 +170,7 @@ impl Store {
         let expected = self.id();
         let foreign =
             |found: String| WriteError::ForeignTransaction { expected: expected.to_string(), found };
-        // Opening a table in a write transaction makes it, so look first.
-        let has_store = shield(|| {
-            let tables = txn.list_tables()?;
-            Ok::<_, redb::StorageError>(
-                tables.into_iter().any(|table| redb::TableHandle::name(&table) == Tag::Meta.name()),
-            )
-        })?;
-        if !has_store {
+        if !has_store(|| txn.list_tables())? {
             return Err(foreign("no store".into()));
         }
         let tables = Tables::new(Live(txn, self.shared.grounds.process.clone()));

@@ -49,6 +49,11 @@ impl Pace {
         Ok(())
     }
 
+    /// The same after a durable one. Without a journal redb has written out with it.
+    pub(crate) fn durable_step(&mut self, shared: &Arc<Shared>) -> Result<(), Error> {
+        if shared.has_journal() { self.step(shared) } else { Ok(()) }
+    }
+
     fn took(&mut self, time: Duration) {
         self.since = 0;
         if time > LONG {

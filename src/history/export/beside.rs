@@ -8,6 +8,7 @@ use crate::format::OutputRow;
 use crate::model::attachment::{Attachment, AttachmentKind};
 use crate::model::error::{Error, ReadError};
 use crate::model::execution::Header;
+use crate::model::hash::hex;
 use crate::model::json::{Count, Json, one_line};
 use crate::model::output::OutputCap;
 use crate::model::progress::Node;
@@ -124,7 +125,7 @@ fn attachment<V: View>(view: &V, id: &str, found: &Attachment, lines: &mut Lines
         content_type: &found.content_type,
         size: Count(found.size),
         modified_at: found.modified_at,
-        sha256: found.sha256.as_ref().map(crate::model::hash::hex),
+        sha256: found.sha256.as_ref().map(hex),
     };
     begin(&line, lines)?;
     let mut piece = Piece::begin(encoding, lines)?;

@@ -11,6 +11,7 @@ use super::limited_whole;
 use crate::model::change::Change;
 use crate::model::error::{Damage, Error, ReadError};
 use crate::model::execution::{Header, Labels};
+use crate::model::hash::hex;
 use crate::model::json::{Count, Json, one_line};
 use crate::model::query::Query;
 use crate::model::seal;
@@ -104,7 +105,7 @@ pub(crate) fn export_changes(changes: List<'_, Change>, out: &mut dyn Write) -> 
         let document = seal::document(change.seq.0, &entry, change.link.as_ref());
         match &change.link {
             Some(link) => {
-                let hash = crate::model::hash::hex(&seal::change_hash(change.seq.0, &entry, link));
+                let hash = hex(&seal::change_hash(change.seq.0, &entry, link));
                 lines.raw(&format!("{{\"change\":{document},\"hash\":\"{hash}\"}}"))?;
             }
             None => lines.raw(&format!("{{\"change\":{document}}}"))?,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase};
 
 use super::errors::{in_use, io_error, open_redb};
-use super::meta::{draw, draw_incarnation, has_store};
+use super::meta::{draw, draw_incarnation};
 use super::{dangling, look, open};
 use crate::engine::file::{self, Folder, Head, Image, Kind, Medium, Target};
 use crate::engine::handle::let_go;
@@ -17,7 +17,7 @@ use crate::format::{JournalPlace, Meta, Totals};
 use crate::model::error::{OpenError, StorageError};
 use crate::model::execution::Labels;
 use crate::model::seal::Seal;
-use crate::storage::{Live, Tables, shield};
+use crate::storage::{Live, Tables, has_store, shield};
 use crate::store::Store;
 use crate::store::options::Options;
 
@@ -140,7 +140,8 @@ fn finish(medium: &Medium, head: Option<&Head>) -> io::Result<()> {
 
 /// Makes an empty store in a database that has none.
 pub(super) fn initialise_if_new(db: &Database, options: &Options) -> Result<(), OpenError> {
-    if has_store(&shield(|| db.begin_read())?)? {
+    let txn = shield(|| db.begin_read())?;
+    if has_store(|| txn.list_tables())? {
         return Ok(());
     }
     initialise(db, options, None)

@@ -1,23 +1,21 @@
 //! Who the store in a database is, and the numbers that tell one from another.
 
-use redb::{ReadTransaction, ReadableDatabase, TableHandle};
+use redb::ReadableDatabase;
 use uuid::Uuid;
 
 use super::errors::damaged;
 use crate::engine::journaling::open_error;
 use crate::format::Meta;
-use crate::format::schema::{FORMAT, Tag};
-use crate::model::error::{OpenError, StorageError};
+use crate::format::schema::FORMAT;
+use crate::model::error::OpenError;
 use crate::model::id::StoreIncarnation;
-use crate::storage::{Snapshot, Tables, shield};
-
-pub(super) fn has_store(txn: &ReadTransaction) -> Result<bool, StorageError> {
-    shield(|| Ok::<_, redb::StorageError>(txn.list_tables()?.any(|table| table.name() == Tag::Meta.name())))
-}
+use crate::storage::{Snapshot, Tables, has_store, shield};
 
 pub(super) fn read_meta(db: &impl ReadableDatabase) -> Result<Meta, OpenError> {
     let txn = shield(|| db.begin_read())?;
-    if !has_store(&txn).map_err(|error| damaged("the list of tables cannot be read", error))? {
+    if !has_store(|| txn.list_tables())
+        .map_err(|error| damaged("the list of tables cannot be read", error))?
+    {
         return Err(OpenError::NotAStore);
     }
     match Tables::new(Snapshot::here(txn)).meta().map_err(open_error)? {
