@@ -229,9 +229,9 @@ impl<'p> Bulk<'p> {
         let (mut place, mut saved) = self.begin(what, fingerprint(&query, act, &self.expect))?;
         (report.changed, report.refused) = (place.done, place.refused);
         report.found = place.done + place.refused;
-        let mut pace = Pace::new();
+        let (mut pace, mut ahead) = (Pace::new(), Ahead::default());
         loop {
-            let ended = self.step(&query, act, &mut place, saved, &mut report, limit)?;
+            let ended = self.step(&query, act, &mut place, saved, &mut report, (limit, &mut ahead))?;
             saved = Some(place);
             pace.durable_step(&self.shared)?;
             let goes_on = self.progress.as_mut().is_none_or(|tell| tell(&report).is_continue());
@@ -270,14 +270,16 @@ impl<'p> Bulk<'p> {
         place: &mut BulkPlace,
         saved: Option<BulkPlace>,
         report: &mut BulkReport,
-        limit: u64,
+        (limit, ahead): (u64, &mut Ahead),
     ) -> Result<bool, Error> {
         let mut next = *place;
         let left = limit.saturating_sub(next.done);
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch.unwrap_or(BATCH));
         // The search may be long, so it is made where nobody waits for it; what it found is looked at again below.
-        let (found, exhausted) = find(&ReadTxn::new(self.shared.clone())?, query, &next, most, report)?;
-        if found.is_empty() && saved.is_none() {
+        if ahead.numbers.as_slice().is_empty() && !ahead.exhausted {
+            *ahead = find(&ReadTxn::new(self.shared.clone())?, query, &next, most, report)?;
+        }
+        if ahead.numbers.as_slice().is_empty() && saved.is_none() {
             return Ok(true);
         }
         let txn = WriteTxn::new(self.shared.clone(), "a bulk operation")?;
@@ -290,10 +292,8 @@ impl<'p> Bulk<'p> {
             {
                 return Err(taken("an operation of this name is running, or was forgotten meanwhile"));
             }
-            let (many, wrote, rows) = (found.len(), writer.written(), writer.rows_written());
-            let mut seen = 0;
-            for number in found {
-                seen += 1;
+            let (wrote, rows) = (writer.written(), writer.rows_written());
+            for number in ahead.numbers.by_ref().take(most) {
                 next.after = number;
                 let row = match writer.tables().execution(number, &writer.context().lifecycle) {
                     Ok(Some(row)) if query.matches(&row.header) => Ok(row),
@@ -319,7 +319,7 @@ impl<'p> Bulk<'p> {
                     break;
                 }
             }
-            ended = seen == many && (exhausted || next.done >= limit);
+            ended = next.done >= limit || ahead.numbers.as_slice().is_empty() && ahead.exhausted;
             match &self.name {
                 Some(name) if ended => drop(writer.end_bulk(name)?),
                 Some(name) => writer.save_bulk(name, &next)?,
@@ -334,14 +334,23 @@ impl<'p> Bulk<'p> {
     }
 }
 
-/// The numbers of the next executions that the query finds; and `true` if there are no more.
+/// The numbers of the next executions that the query finds, as far as no transaction has come to them.
+#[derive(Default)]
+struct Ahead {
+    numbers: std::vec::IntoIter<u64>,
+    /// There are no more after them.
+    exhausted: bool,
+}
+
+/// Finds the next ones.
 fn find(
     reader: &ReadTxn,
     query: &Query,
     place: &BulkPlace,
     most: usize,
     report: &mut BulkReport,
-) -> Result<(Vec<u64>, bool), Error> {
+) -> Result<Ahead, Error> {
+    let ahead = |found: Vec<u64>, exhausted| Ok(Ahead { numbers: found.into_iter(), exhausted });
     let mut query = query.clone();
     if place.after > 0 {
         query.after = Some(Cursor {
@@ -355,17 +364,17 @@ fn find(
     let mut found = Vec::new();
     for row in rows(reader, &query, false)? {
         if found.len() >= most {
-            return Ok((found, false));
+            return ahead(found, false);
         }
         match (row.place, row.found) {
-            (Some(at), _) if at.number > place.end => return Ok((found, true)),
+            (Some(at), _) if at.number > place.end => return ahead(found, true),
             (_, Err(ReadError::Storage(error))) => return Err(error.into()),
             (Some(at), _) => found.push(at.number),
             (None, Err(error)) => report.damage(&error),
             (None, Ok(_)) => {}
         }
     }
-    Ok((found, true))
+    ahead(found, true)
 }
 
 /// Whether an execution is old is not known if the times that say so cannot be right.

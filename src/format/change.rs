@@ -189,13 +189,13 @@ fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
     time(undo.not_before, w);
 }
 
-fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Undo, Reason> {
+fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Box<Undo>, Reason> {
     let parts = r.number()?;
     if parts & !KNOWN != 0 {
         return Err(format!("the entry has unknown parts ({parts:#x})"));
     }
     let has = |part: u64| parts & part != 0;
-    let mut undo = Undo::default();
+    let mut undo = Box::<Undo>::default();
     if has(NAME) {
         undo.name = Some(decode_optional(r)?);
     }
@@ -293,9 +293,9 @@ mod tests {
                 kind: ChangeKind::Updated,
                 number: 300,
                 follows: 7,
-                header: Header { incarnation: 300.into(), ..after.clone() },
+                header: Box::new(Header { incarnation: 300.into(), ..after.clone() }),
                 payload_version: 3,
-                undo,
+                undo: Box::new(undo),
                 new_events: 0,
                 link: None,
             };

@@ -19,7 +19,7 @@ pub(crate) enum PayloadPlace<'a> {
 /// An execution as its row holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
-    pub(crate) header: Header,
+    pub(crate) header: Box<Header>,
     /// Counts the payloads that this execution has had, from 1.
     pub(crate) payload_version: u64,
     /// The last change of this execution in the change log.
@@ -152,7 +152,7 @@ pub(super) fn decode_header(
     r: &mut Reader<'_>,
     number: u64,
     lifecycle: &Lifecycle,
-) -> Result<Header, Reason> {
+) -> Result<Box<Header>, Reason> {
     let parts = r.number()?;
     if parts & !KNOWN != 0 {
         return Err(format!("the header has unknown parts ({parts:#x})"));
@@ -180,7 +180,7 @@ pub(super) fn decode_header(
     let reported_at = if parts & REPORTED != 0 { Some(r.time()?) } else { None };
     let not_before = if parts & NOT_BEFORE != 0 { Some(r.time()?) } else { None };
     let created_at = Timestamp::from_nanos(created);
-    Ok(Header {
+    Ok(Box::new(Header {
         id,
         incarnation: Incarnation(number),
         job_id,
@@ -202,7 +202,7 @@ pub(super) fn decode_header(
         reported_at,
         event_count,
         preview,
-    })
+    }))
 }
 
 pub(super) fn encode_labels(labels: &Labels, w: &mut Writer<'_>) {
@@ -287,7 +287,12 @@ pub(super) mod tests {
                 let record = decode_record(1, b"k", &out, &lifecycle).unwrap();
                 assert_eq!(
                     record,
-                    Record { header: header.clone(), payload_version: 9, last_change: 300, payload }
+                    Record {
+                        header: Box::new(header.clone()),
+                        payload_version: 9,
+                        last_change: 300,
+                        payload
+                    }
                 );
             }
         }

@@ -33,7 +33,7 @@ pub(crate) fn unvisited<'r, V: View + ?Sized>(
         match view.tables().visits(found.number) {
             Ok(visits) => {
                 let last = visits.map_or(found.header.created_at, |visits| visits.last);
-                (last < since).then_some(Ok(found.header))
+                (last < since).then(|| Ok(*found.header))
             }
             Err(error) => Some(Err(error)),
         }

@@ -57,7 +57,7 @@ fn leads_back(id: &ExecutionId) -> ReadError {
 }
 
 /// The record at a place; `None` if it is not there, or not yet.
-fn at<V: View + ?Sized>(view: &V, (id, number): &Place) -> Result<Option<Header>, ReadError> {
+fn at<V: View + ?Sized>(view: &V, (id, number): &Place) -> Result<Option<Box<Header>>, ReadError> {
     let Some(found) = view.tables().execution(*number, &view.context().lifecycle)? else { return Ok(None) };
     if found.header.id != *id {
         let key = number.to_be_bytes();
@@ -129,7 +129,7 @@ pub(crate) fn trace<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Trace<'r> {
             Some((kind, id)) => Some((id.clone(), view.tables().link(kind, id.as_str(), number)?.target)),
             None => None,
         };
-        Ok(Some((header, next)))
+        Ok(Some((*header, next)))
     };
     let mut trace = Trace { step: Box::new(step), next: None, missing: None, marker: Marker::default() };
     match find(view, id) {
@@ -173,7 +173,7 @@ pub(crate) fn attempts<V: View + ?Sized>(view: &V, id: &str) -> Result<Vec<Heade
         for number in next {
             todo.push_back((child(view, number)?.id, number));
         }
-        attempts.extend(at(view, &place)?);
+        attempts.extend(at(view, &place)?.map(|header| *header));
     }
     Ok(attempts)
 }
@@ -262,7 +262,7 @@ impl Iterator for Tree<'_> {
 }
 
 pub(crate) fn tree<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Result<Tree<'r>, ReadError> {
-    let root = find(view, id)?.map(|found| (found.number, found.header));
+    let root = find(view, id)?.map(|found| (found.number, *found.header));
     let next_child = move |parent: &ExecutionId, number: u64, last: u64| {
         let mut below = Below::default();
         let Some(first) = last.checked_add(1) else { return Ok(below) };
@@ -286,7 +286,7 @@ pub(crate) fn tree<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Result<Tree<'
 fn child<V: View + ?Sized>(view: &V, number: u64) -> Result<Header, ReadError> {
     let found = view.tables().execution(number, &view.context().lifecycle)?;
     let missing = || damaged(Tag::Links, &number.to_be_bytes(), "the execution of the row is missing");
-    Ok(found.ok_or_else(missing)?.header)
+    Ok(*found.ok_or_else(missing)?.header)
 }
 
 #[cfg(test)]

@@ -186,7 +186,7 @@ fn limited_whole<'r, V: View + ?Sized>(
 }
 
 fn summary<V: View + ?Sized>(_: &V, found: Found) -> Result<Header, ReadError> {
-    Ok(found.header)
+    Ok(*found.header)
 }
 
 pub(crate) fn executions<'r, V: View + ?Sized>(

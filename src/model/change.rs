@@ -51,9 +51,9 @@ pub struct Change {
     /// The change before it of the same execution; 0 if there was none.
     pub(crate) follows: u64,
     /// After the change; the last one of a deleted execution.
-    pub(crate) header: Header,
+    pub(crate) header: Box<Header>,
     pub(crate) payload_version: u64,
-    pub(crate) undo: Undo,
+    pub(crate) undo: Box<Undo>,
     pub(crate) new_events: u64,
     /// In a tamper-evident store.
     pub(crate) link: Option<Link>,
@@ -124,12 +124,12 @@ impl Change {
     /// The header right before the change, put together on each call; `None` if the change created the
     /// execution.
     pub fn before(&self) -> Option<Header> {
-        (self.kind != ChangeKind::Created).then(|| self.undo.apply(self.header.clone()))
+        (self.kind != ChangeKind::Created).then(|| self.undo.apply((*self.header).clone()))
     }
 
     /// The same without a copy.
     pub(crate) fn into_before(self) -> Option<Header> {
-        (self.kind != ChangeKind::Created).then(|| self.undo.apply(self.header))
+        (self.kind != ChangeKind::Created).then(|| self.undo.apply(*self.header))
     }
 
     /// `true` if the change gave the execution another payload, or its first.
@@ -278,7 +278,7 @@ mod tests {
             after.header.event_count = 3;
             after.header.not_before = Some(at(9));
             let undo = Undo::between(&before.header, &after.header);
-            assert_eq!(undo.apply(after.header.clone()), before.header);
+            assert_eq!(undo.apply(*after.header.clone()), *before.header);
         }
     }
 }

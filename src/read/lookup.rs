@@ -36,13 +36,15 @@ pub(crate) fn load<V: View + ?Sized>(view: &V, found: Found) -> Result<Execution
 
 /// A record that is about to be written. A damaged payload keeps nobody from ending or deleting it.
 pub(crate) fn load_to_write<V: View + ?Sized>(view: &V, found: Found) -> Result<Execution, ReadError> {
-    let header = found.header.clone();
-    match load(view, found) {
-        Err(ReadError::Damaged(damage)) => {
-            Ok(Execution { header, payload: Json::from_stored(""), damage: Some(Box::new(damage)) })
-        }
-        loaded => loaded,
-    }
+    let (payload, damage) = match found.payload {
+        Some(payload) => (payload, None),
+        None => match stored_payload(view, found.number, found.payload_version) {
+            Ok(payload) => (payload, None),
+            Err(ReadError::Damaged(damage)) => (Json::from_stored(""), Some(Box::new(damage))),
+            Err(error) => return Err(error),
+        },
+    };
+    Ok(Execution { header: found.header, payload, damage })
 }
 
 pub(crate) fn stored_payload<V: View + ?Sized>(
@@ -116,7 +118,7 @@ pub(crate) fn in_states<V: View + ?Sized>(
 }
 
 pub(crate) fn join(header: Option<Header>, payload: Option<Json>) -> Option<Execution> {
-    Some(Execution { header: header?, payload: payload?, damage: None })
+    Some(Execution { header: Box::new(header?), payload: payload?, damage: None })
 }
 
 /// Sequence numbers begin at 1. `None` if the range has none.

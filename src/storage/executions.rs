@@ -16,7 +16,7 @@ use crate::model::lifecycle::Lifecycle;
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) number: u64,
-    pub(crate) header: Header,
+    pub(crate) header: Box<Header>,
     pub(crate) payload_version: u64,
     /// Its last change in the change log.
     pub(crate) last_change: u64,

@@ -36,7 +36,7 @@ impl Writer<'_> {
         expect.check_names(&self.context.lifecycle)?;
         let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
         self.check(found.number, &found.header, expect)?;
-        Ok(found.header)
+        Ok(*found.header)
     }
 
     /// The record of an id, which must exist and be as expected.

@@ -120,7 +120,8 @@ pub struct Header {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
-    pub(crate) header: Header,
+    /// Apart, since it is large and handed on often.
+    pub(crate) header: Box<Header>,
     /// Without any text if it is damaged.
     pub(crate) payload: Json,
     pub(crate) damage: Option<Box<Damage>>,
@@ -134,7 +135,7 @@ impl Execution {
 
     /// The header alone.
     pub fn into_header(self) -> Header {
-        self.header
+        *self.header
     }
 
     /// The payload, read as the caller's own type. Costs a parse each time. An error too if the payload is

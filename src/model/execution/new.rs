@@ -238,6 +238,6 @@ impl NewExecution {
         };
         header.check()?;
         check_payload(&self.payload, max_payload)?;
-        Ok(Execution { header, payload: self.payload, damage: None })
+        Ok(Execution { header: Box::new(header), payload: self.payload, damage: None })
     }
 }
