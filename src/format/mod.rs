@@ -1,6 +1,6 @@
 //! Records to bytes and back: values and the lifecycle in, bytes out. Knows no redb and no tables.
 //!
-//! `docs/format.md` is the specification; `tests/format.rs` holds its examples against this code.
+//! `docs/format.md` is the specification.
 
 mod beside;
 mod bulk;

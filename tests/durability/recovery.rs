@@ -1,0 +1,155 @@
+//! Recovery: what is found after a crash at any point, with own and joined commits in every order.
+
+use execstore::redb::{Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use execstore::{ChangeSeq, Expect, NewEvent, NewExecution, Readable, Update};
+use support::contents::contents;
+use support::{TestStore, big_payload, create};
+
+const NOTES: TableDefinition<'_, u64, u64> = TableDefinition::new("notes");
+
+#[test]
+fn a_crash_loses_nothing_that_was_committed() {
+    let store = TestStore::ticking();
+    for n in 0..120 {
+        let id = format!("e{n}");
+        let new = NewExecution::new(format!("j{}", n / 4)).id(&id).payload(big_payload(n * 40));
+        store.write(|w| w.create(new, &[NewEvent::new("t")])).unwrap();
+        for state in ["BidAccepted", "Running", "Publishing", "Completed"] {
+            let update = Update::to(state).message(state);
+            store
+                .write(|w| w.update(&id, &Expect::any(), update, &[NewEvent::new(state).message("m")]))
+                .unwrap();
+        }
+    }
+    let before = contents(&store);
+    let mut copy = store.crash_copy();
+    assert!(contents(&copy) == before);
+    let report = copy.verify().unwrap();
+    assert_eq!((report.executions, report.events, report.changes), (120, 600, 600));
+    // The copy goes on, crashes again, and is closed.
+    copy.write(|w| w.delete("e7", &Expect::any())).unwrap();
+    let again = copy.crash_copy();
+    assert_eq!(contents(&again), contents(&copy));
+    let closed = contents(&copy);
+    copy.reopen();
+    assert!(contents(&copy) == closed);
+}
+
+#[test]
+fn a_crash_between_any_two_commits_shows_all_that_came_before() {
+    let store = TestStore::ticking();
+    for n in 0..12 {
+        let id = format!("e{n}");
+        create(&store, &id);
+        assert_eq!(contents(&store.crash_copy()), contents(&store), "after commit {n}");
+    }
+}
+
+#[test]
+fn a_transaction_that_was_open_at_the_crash_is_gone() {
+    let store = TestStore::new();
+    create(&store, "e");
+    let before = contents(&store);
+    let txn = store.begin_write().unwrap();
+    txn.writer().unwrap().create(NewExecution::new("j").payload(big_payload(100_000)), &[]).unwrap();
+    assert_eq!(contents(&store.crash_copy()), before);
+}
+
+#[test]
+fn own_and_joined_commits_survive_in_every_order() {
+    // o: own, j: joined, n: joined without waiting, e: own with the caller inside, l: own without waiting,
+    // b: large.
+    let steps = ['o', 'j', 'n', 'e', 'l', 'b'];
+    for first in steps {
+        for second in steps {
+            let order = format!("{first}{second}oj");
+            let store = TestStore::ticking();
+            for (place, step) in order.char_indices() {
+                let new = NewExecution::new("j").id(place.to_string());
+                match step {
+                    'j' | 'n' => {
+                        let mut txn = store.database().begin_write().unwrap();
+                        if step == 'n' {
+                            txn.set_durability(Durability::None).unwrap();
+                        }
+                        let mut writer = store.join(&txn).unwrap();
+                        writer.create(new, &[NewEvent::new("t")]).unwrap();
+                        let receipt = writer.finish();
+                        txn.commit().unwrap();
+                        store.notify(receipt);
+                    }
+                    _ => {
+                        let mut txn = store.begin_write().unwrap();
+                        if step == 'l' {
+                            txn.set_durability(Durability::None);
+                        }
+                        let new = if step == 'b' { new.payload(big_payload(1_100_000)) } else { new };
+                        txn.writer().unwrap().create(new, &[NewEvent::new("t")]).unwrap();
+                        if step == 'e' {
+                            txn.redb().open_table(NOTES).unwrap().insert(place as u64, 1).unwrap();
+                        }
+                        txn.commit().unwrap();
+                    }
+                }
+                // A wait behind it makes what did not wait durable, too.
+                if place > 0 && !matches!(step, 'n' | 'l') {
+                    let copy = store.crash_copy();
+                    assert!(contents(&copy) == contents(&store), "{order} after {place}");
+                    let txn = copy.database().begin_read().unwrap();
+                    let notes = txn.open_table(NOTES).map(|table| table.iter().unwrap().count());
+                    let expected = order[..=place].matches('e').count();
+                    assert_eq!(notes.unwrap_or(0), expected, "{order} after {place}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_joined_commit_that_was_aborted_does_not_break_the_chain() {
+    let store = TestStore::new();
+    create(&store, "a");
+    create(&store, "b");
+    let txn = store.database().begin_write().unwrap();
+    store.join(&txn).unwrap().delete("a", &Expect::any()).unwrap();
+    txn.abort().unwrap();
+    create(&store, "c");
+    let copy = store.crash_copy();
+    assert_eq!(copy.read(|r| r.head()).unwrap().get(), 3);
+    assert!(copy.read(|r| r.get("a")).unwrap().is_some());
+}
+
+#[test]
+fn more_than_the_journal_holds_is_all_there() {
+    let store = TestStore::new();
+    for n in 0..24 {
+        let new = NewExecution::new("j").id(n.to_string()).payload(big_payload(400_000 + n));
+        store.write(|w| w.create(new, &[])).unwrap();
+        if n % 8 == 7 {
+            let copy = store.crash_copy();
+            assert_eq!(copy.read(|r| r.head()).unwrap().get(), n as u64 + 1);
+            let last = copy.read(|r| r.get(n.to_string())).unwrap().unwrap();
+            assert_eq!(last.payload_json().as_str().len(), 400_000 + n + 11);
+        }
+    }
+}
+
+#[test]
+fn deletions_and_checkpoints_are_done_again_too() {
+    let store = TestStore::new();
+    for id in ["a", "b", "c"] {
+        create(&store, id);
+    }
+    store
+        .write(|w| {
+            w.set_checkpoint("kept", ChangeSeq(2))?;
+            w.set_checkpoint("gone", ChangeSeq(1))
+        })
+        .unwrap();
+    store.write(|w| w.delete("a", &Expect::any())).unwrap();
+    store.write(|w| w.delete_checkpoint("gone")).unwrap();
+    store.write(|w| w.append_events("b", &Expect::any(), &[NewEvent::new("t")])).unwrap();
+    let copy = store.crash_copy();
+    assert_eq!(contents(&copy), contents(&store));
+    assert_eq!(copy.read(|r| r.checkpoints()).unwrap().len(), 1);
+}

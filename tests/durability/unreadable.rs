@@ -1,0 +1,94 @@
+//! What cannot be read is never taken for what is not there.
+
+use execstore::redb::TableDefinition;
+use execstore::{ChangeSeq, Expect, NewExecution, OrderBy, Query, ReadError, Readable, Store, Update};
+
+type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+fn spoil(store: &Store, table: &'static str, change: impl Fn(&[u8], &[u8]) -> (Vec<u8>, Vec<u8>)) {
+    let definition: Table = TableDefinition::new(table);
+    let txn = store.database().begin_write().unwrap();
+    {
+        let mut table = txn.open_table(definition).unwrap();
+        let (key, value) =
+            table.pop_first().unwrap().map(|(k, v)| (k.value().to_vec(), v.value().to_vec())).unwrap();
+        let (key, value) = change(&key, &value);
+        table.insert(key.as_slice(), value.as_slice()).unwrap();
+    }
+    txn.commit().unwrap();
+}
+
+/// The counters say where a query looks.
+#[test]
+fn a_damaged_counter_of_a_label_hides_nobody() {
+    let made = |n: u64| NewExecution::new("j").id(n.to_string()).label("a", "1");
+    type Act = fn(&Store);
+    let acts: [Act; 4] = [
+        |store| drop(store.create_execution(NewExecution::new("j").id("x").label("a", "1"), &[]).unwrap()),
+        |store| drop(store.update("0", &Expect::any(), Update::to("BidAccepted"), &[]).unwrap()),
+        |store| drop(store.update("0", &Expect::any(), Update::new().remove_label("a"), &[]).unwrap()),
+        |store| drop(store.delete("0", &Expect::any()).unwrap()),
+    ];
+    for act in acts {
+        let store = Store::in_memory().unwrap();
+        (0..7).for_each(|n| drop(store.create_execution(made(n), &[]).unwrap()));
+        for n in 4..7 {
+            store.update(n.to_string(), &Expect::any(), Update::to("BidAccepted"), &[]).unwrap();
+        }
+        spoil(&store, "execstore/label_counts", |key, value| (key.into(), vec![0; value.len()]));
+        let labelled = Query::new().label("a", "1");
+        let refused = store.read(|r| r.count_matching(&labelled)).unwrap_err();
+        assert!(matches!(refused, execstore::Error::Read(ReadError::Damaged(_))), "{refused}");
+        act(&store);
+        let r = store.begin_read().unwrap();
+        for query in [labelled.clone(), labelled.clone().state("New"), labelled.clone().state("BidAccepted")]
+        {
+            let found =
+                |query: &Query| r.summaries(query).unwrap().map(|h| h.unwrap().id).collect::<Vec<_>>();
+            let all = found(&query.clone().using(execstore::Access::Scan));
+            assert_eq!(found(&query), all);
+            assert_eq!(r.count_matching(&query).unwrap(), all.len() as u64);
+            assert!(all.len() >= 3);
+        }
+        drop(r);
+        assert!(store.verify().unwrap().is_clean());
+    }
+}
+
+/// Its last change is not in the log any more, and the order of modification comes upon it all the same.
+#[test]
+fn a_record_that_cannot_be_read_is_told_of_in_every_order() {
+    let store = Store::in_memory().unwrap();
+    for id in ["a", "b", "c"] {
+        store.create_execution(NewExecution::new("j").id(id), &[]).unwrap();
+    }
+    let executions: TableDefinition<'_, &[u8; 8], &[u8]> = TableDefinition::new("execstore/executions");
+    let txn = store.database().begin_write().unwrap();
+    txn.open_table(executions).unwrap().insert(&2u64.to_be_bytes(), [7u8; 30].as_slice()).unwrap();
+    txn.commit().unwrap();
+    let damaged = |order| {
+        let r = store.begin_read().unwrap();
+        let rows: Vec<_> = r.summaries(&Query::new().order_by(order)).unwrap().collect();
+        (rows.len(), rows.iter().filter(|row| row.is_err()).count())
+    };
+    for trimmed in [false, true] {
+        if trimmed {
+            store.write(|w| w.trim_changes(ChangeSeq(3))).unwrap();
+            store.maintain().unwrap();
+        }
+        assert_eq!(damaged(OrderBy::Created), (3, 1));
+        assert_eq!(damaged(OrderBy::Modified), (3, 1), "trimmed: {trimmed}");
+    }
+    assert!(!store.verify().unwrap().is_clean());
+}
+
+#[test]
+fn a_name_that_is_no_text_is_damage_and_not_another_name() {
+    let store = Store::in_memory().unwrap();
+    (0..9).for_each(|_| drop(store.create_execution(NewExecution::new("j"), &[]).unwrap()));
+    let stop = |_: &execstore::BulkReport| std::ops::ControlFlow::Break(());
+    store.bulk(Query::new()).name("n").batch(2).on_progress(stop).delete().unwrap();
+    assert_eq!(store.bulks().unwrap(), ["n"]);
+    spoil(&store, "execstore/bulks", |_, value| (vec![0xff], value.into()));
+    assert!(store.bulks().is_err());
+}

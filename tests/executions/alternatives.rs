@@ -1,0 +1,195 @@
+//! An alternative among none holds for nothing, wherever alternatives can be named.
+
+use std::time::Duration;
+
+use execstore::{
+    Access, ChangeKind, Error, Expect, Filter, InputError, Phase, Query, ReadError, Readable, Start,
+    Timestamp, Update, WriteError,
+};
+use support::{TestStore, create};
+
+const NONE: [&str; 0] = [];
+
+fn three() -> TestStore {
+    let store = TestStore::new();
+    for id in ["a", "b", "c"] {
+        create(&store, id);
+    }
+    store
+}
+
+#[test]
+fn a_query_for_one_of_no_states_finds_nothing() {
+    let store = three();
+    let r = store.begin_read().unwrap();
+    let queries = [
+        Query::new().states(NONE),
+        Query::new().phases([]),
+        Query::new().states(NONE).phases([]),
+        Query::new().label_in("k", NONE),
+        Query::new().states(NONE).job("j"),
+        Query::new().states(NONE).id_prefix(""),
+        Query::new().states(NONE).using(Access::Scan),
+        Query::new().states(NONE).using(Access::States),
+        Query::new().states(NONE).oldest_first().limit(2),
+    ];
+    for query in queries {
+        assert_eq!(r.query(&query).unwrap().count(), 0, "{query:?}");
+        assert_eq!(r.count_matching(&query).unwrap(), 0, "{query:?}");
+        assert!(r.page(&query).unwrap().executions.is_empty());
+        assert!(r.latest(&query).unwrap().is_none());
+        assert_eq!(r.durations(&query).unwrap().count(), 0);
+        assert!(!query.matches(r.get("a").unwrap().unwrap().header()));
+        r.explain(&query).unwrap();
+    }
+    // Alternatives add up.
+    assert_eq!(r.count_matching(&Query::new().states(NONE).state("New")).unwrap(), 3);
+    assert_eq!(r.count_matching(&Query::new().phases([]).phases([Phase::Pending])).unwrap(), 3);
+    assert_eq!(r.by_state(NONE).unwrap().count(), 0);
+}
+
+#[test]
+fn a_bulk_operation_on_one_of_no_states_does_nothing() {
+    let store = three();
+    let selected: Vec<String> = Vec::new();
+    assert_eq!(store.bulk(Query::new().states(&selected)).delete().unwrap().found, 0);
+    let update = Update::new().name("n");
+    assert_eq!(store.bulk(Query::new().states(&selected)).update(update, &[]).unwrap().found, 0);
+    assert_eq!(store.bulk(Query::new().states(&selected)).dry_run().delete().unwrap().found, 0);
+    let mut out = Vec::new();
+    store.begin_read().unwrap().export(&Query::new().states(&selected), &mut out).unwrap();
+    assert!(out.is_empty());
+    assert_eq!(store.read(|r| r.count_matching(&Query::new())).unwrap(), 3);
+}
+
+#[test]
+fn an_expectation_of_one_of_no_states_refuses() {
+    let store = three();
+    let none = Expect::any().states(NONE);
+    for refused in [
+        store.update("a", &none, Update::new().name("n"), &[]).map(drop),
+        store.delete("a", &none).map(drop),
+        store.append_events("a", &none, &[execstore::NewEvent::new("t")]).map(drop),
+    ] {
+        match refused {
+            Err(Error::Write(error @ WriteError::Conflict { .. })) => {
+                assert!(error.to_string().contains("among none"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    store.update("a", &Expect::any().states(NONE).state("New"), Update::new().name("n"), &[]).unwrap();
+    // Not in one of none is no condition.
+    store.update("a", &Expect::any().not_states(NONE), Update::new().name("m"), &[]).unwrap();
+}
+
+#[test]
+fn a_filter_with_an_empty_part_lets_nothing_through() {
+    let store = three();
+    let filters = [
+        Filter::any().kinds([]),
+        Filter::any().jobs(NONE),
+        Filter::any().executions(NONE),
+        Filter::any().namespaces(NONE),
+        Filter::any().entered_any(NONE),
+        Filter::any().matching(Query::new().states(NONE)),
+        Filter::any().matching(Query::new().label_in("k", NONE)),
+        Filter::any().job("j").kinds([]),
+    ];
+    for filter in filters {
+        let mut watcher = store.watch(Start::Oldest, filter.clone()).unwrap();
+        assert!(watcher.next_batch(10, Duration::ZERO).unwrap().is_empty(), "{filter:?}");
+        assert_eq!(watcher.position().get(), 3);
+    }
+    let all = [
+        Filter::any().kinds([ChangeKind::Created, ChangeKind::Deleted]),
+        Filter::any().jobs(["j", "k"]),
+        Filter::any().executions(["a", "b"]).execution("c"),
+        Filter::any().namespaces(["default"]),
+        Filter::any().entered_any(["New", "Running"]),
+    ];
+    for filter in all {
+        let mut watcher = store.watch(Start::Oldest, filter.clone()).unwrap();
+        assert_eq!(watcher.next_batch(10, Duration::ZERO).unwrap().len(), 3, "{filter:?}");
+    }
+}
+
+#[test]
+fn a_query_that_names_two_of_what_there_is_one_of_is_refused() {
+    let store = three();
+    let r = store.begin_read().unwrap();
+    let queries = [
+        Query::new().job("j").job("k"),
+        Query::new().namespace("default").namespace("n"),
+        Query::new().parent("p").parent("q"),
+        Query::new().previous("p").previous("q"),
+        Query::new().id("a").id("b"),
+        Query::new().id("a").id_prefix("a"),
+        Query::new().id_prefix("b").id("b"),
+        Query::new().id_prefix("a").id_prefix("ab"),
+    ];
+    for query in queries {
+        let refused = r.query(&query).map(drop).unwrap_err();
+        let is_named = matches!(&refused, ReadError::Input(InputError::Invalid { what: "query", reason }) if reason.contains("two"));
+        assert!(is_named, "{refused}");
+        assert!(r.page(&query).is_err() && r.count_matching(&query).is_err() && r.explain(&query).is_err());
+        assert!(store.bulk(query.clone()).delete().is_err());
+        assert!(store.watch(Start::Oldest, Filter::any().matching(query)).is_err());
+    }
+    for query in
+        [Query::new().job(""), Query::new().id(""), Query::new().parent(" "), Query::new().previous("")]
+    {
+        assert!(r.query(&query).is_err(), "no execution can have it: {query:?}");
+    }
+    let same = Query::new().job("j").job("j").namespace("default").namespace("default").id("a").id("a");
+    assert_eq!(r.count_matching(&same).unwrap(), 1);
+}
+
+#[test]
+fn times_that_are_named_twice_must_both_hold() {
+    let store = TestStore::ticking();
+    for id in ["a", "b", "c", "d"] {
+        create(&store, id);
+    }
+    let r = store.begin_read().unwrap();
+    let at: Vec<_> =
+        r.summaries(&Query::new().oldest_first()).unwrap().map(|h| h.unwrap().created_at).collect();
+    let ids = |query: &Query| -> Vec<String> {
+        r.summaries(&query.clone().oldest_first()).unwrap().map(|h| h.unwrap().id.to_string()).collect()
+    };
+    assert_eq!(ids(&Query::new().created(at[1]..).created(..at[3])), ["b", "c"]);
+    assert_eq!(ids(&Query::new().modified(at[1]..).modified(..at[3])), ["b", "c"]);
+    for nothing in [
+        Query::new().created(at[2]..).created(..at[1]),
+        Query::new().created(at[2]..at[2]),
+        Query::new().created(Timestamp::from_nanos(9)..Timestamp::from_nanos(3)),
+        Query::new().completed(..at[1]).completed(at[1]..),
+    ] {
+        assert_eq!((ids(&nothing).len(), r.count_matching(&nothing).unwrap()), (0, 0), "{nothing:?}");
+    }
+}
+
+/// The order in which conditions are named does not matter, and the limit may differ; anything else is another query.
+#[test]
+fn a_cursor_goes_on_with_its_own_query_alone() {
+    let store = three();
+    let r = store.begin_read().unwrap();
+    let query = Query::new().job("j").state("New").states(["Running"]);
+    let text = r.page(&query.clone().limit(1)).unwrap().next.unwrap().to_string();
+    let cursor = || text.parse::<execstore::Cursor>().unwrap();
+    let same = Query::new().states(["Running", "New"]).job("j").limit(5).after(cursor());
+    assert_eq!(r.page(&same).unwrap().executions.len(), 2);
+    for other in [
+        Query::new(),
+        Query::new().job("j"),
+        query.clone().label("a", "b"),
+        query.clone().namespace("default"),
+        query.clone().state("Failed"),
+    ] {
+        let refused = r.page(&other.after(cursor())).unwrap_err();
+        assert!(matches!(refused, ReadError::InvalidCursor { .. }), "{refused}");
+        assert!(refused.to_string().contains("another query"), "{refused}");
+    }
+    let refused = r.latest(&query.after(cursor())).unwrap_err();
+    assert!(matches!(refused, ReadError::InvalidCursor { .. }), "{refused}");
+}

@@ -1,0 +1,257 @@
+//! Options that have no meaning together: refused before anything is done, whoever takes them; all others do what each says.
+
+use std::time::Duration;
+
+use execstore::{
+    AttachmentIs, ChangeKind, Error, Expect, Filter, InputError, LogRetention, NewExecution, NodeIs,
+    NodeState, OpenError, Query, ReadError, Readable, Start, Store, Update, WatchError, WriteError,
+};
+use support::{TestStore, create};
+
+type Ask = fn(Expect) -> Expect;
+
+/// What each condition says, by name; the second of a pair contradicts the first.
+fn conditions() -> Vec<(&'static str, Ask, Ask)> {
+    vec![
+        ("state", |e| e.state("Running"), |e| e.not_states(["Running", "Failed"])),
+        ("revision", |e| e.revision(1), |e| e.revision(2)),
+        ("event count", |e| e.event_count(1), |e| e.event_count(2)),
+        ("attempt", |e| e.attempt(1), |e| e.attempt(2)),
+        ("label", |e| e.label("k", "v"), |e| e.label("k", "w")),
+        ("no label", |e| e.label("l", "v"), |e| e.no_label("l")),
+        ("output", |e| e.output_length("o", 1), |e| e.output_length("o", 2)),
+        ("absent", |e| e.attachment("a", AttachmentIs::Size(0)), |e| e.attachment("a", AttachmentIs::Absent)),
+        ("size", |e| e.attachment("b", AttachmentIs::Size(1)), |e| e.attachment("b", AttachmentIs::Size(2))),
+        (
+            "hash",
+            |e| e.attachment("c", AttachmentIs::Sha256([1; 32])),
+            |e| e.attachment("c", AttachmentIs::Sha256([2; 32])),
+        ),
+        (
+            "version",
+            |e| e.attachment("d", AttachmentIs::Version(1)),
+            |e| e.attachment("d", AttachmentIs::Version(2)),
+        ),
+        ("no node", |e| e.node("n", NodeIs::Absent), |e| e.node("n", NodeIs::Present)),
+        (
+            "node",
+            |e| e.node("m", NodeIs::In(NodeState::Running)),
+            |e| e.node("m", NodeIs::In(NodeState::Failed)),
+        ),
+        ("node's attempt", |e| e.node("o", NodeIs::Attempt(1)), |e| e.node("o", NodeIs::Attempt(2))),
+    ]
+}
+
+fn meaningless(error: &Error) -> bool {
+    let input = match error {
+        Error::Write(WriteError::Input(input)) | Error::Read(ReadError::Input(input)) => input,
+        _ => return false,
+    };
+    matches!(input, InputError::Invalid { what: "condition" | "query" | "filter", .. })
+}
+
+#[test]
+fn a_condition_that_nothing_can_meet_is_refused_by_all_who_take_one() {
+    let store = TestStore::new();
+    create(&store, "e");
+    let head = store.read(|r| r.head()).unwrap();
+    let all = conditions();
+    for (name, one, other) in &all {
+        let expect = other(one(Expect::any()));
+        for expect in [expect.clone(), one(other(Expect::any())), expect.state("New")] {
+            let calls = [
+                store.update("e", &expect, Update::new().message("m"), &[]).map(drop),
+                // Whether or not there is such an execution: it is the condition that is wrong.
+                store.update("none", &expect, Update::new().message("m"), &[]).map(drop),
+                store.write(|w| w.delete("e", &expect)).map(drop),
+                store.write(|w| w.expect("e", &expect).map(drop)),
+                store.bulk(Query::new()).expecting(expect.clone()).delete().map(drop),
+                store.bulk(Query::new().state("Failed")).expecting(expect.clone()).delete().map(drop),
+            ];
+            let contradicts = *name != "state" || !expect.to_string().contains("New");
+            for call in calls {
+                let refused = call.as_ref().is_err_and(meaningless);
+                assert_eq!(refused, contradicts, "{name}: {expect}: {call:?}");
+            }
+        }
+        if *name == "state" {
+            // It was not refused: others are named that are left.
+            store.write(|w| w.create(NewExecution::new("j").id("e"), &[]).map(drop)).unwrap();
+        }
+    }
+    let excluded = store.lifecycle().states().map(|state| state.as_str().to_owned()).collect::<Vec<_>>();
+    let none = Expect::any().not_states(&excluded);
+    assert!(meaningless(&store.update("e", &none, Update::new().message("m"), &[]).unwrap_err()));
+    assert!(store.read(|r| r.head()).unwrap() > head);
+}
+
+#[test]
+fn conditions_on_different_things_can_be_asked_together() {
+    let store = TestStore::new();
+    create(&store, "e");
+    let all = conditions();
+    for (n, (first, one, _)) in all.iter().enumerate() {
+        for (second, other, _) in &all[n..] {
+            let result = store.write(|w| w.expect("e", &other(one(Expect::any()))).map(drop));
+            let Err(Error::Write(WriteError::Conflict { mismatches, .. })) = &result else {
+                assert!(result.is_ok(), "{first} and {second}: {result:?}");
+                continue;
+            };
+            assert!(!mismatches.is_empty());
+        }
+    }
+    // What one attachment or node can be at once, in either order.
+    let attachments = [AttachmentIs::Present, AttachmentIs::Size(1), AttachmentIs::Sha256([1; 32])];
+    let nodes = [NodeIs::Present, NodeIs::In(NodeState::Running), NodeIs::Attempt(1)];
+    for one in 0..3 {
+        for other in 0..3 {
+            let expect = Expect::any().attachment("a", attachments[one]).attachment("a", attachments[other]);
+            let expect = expect.node("n", nodes[one]).node("n", nodes[other]);
+            let found = store.write(|w| w.expect("e", &expect).map(drop));
+            assert!(matches!(found, Err(Error::Write(WriteError::Conflict { .. }))), "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_query_that_nothing_can_match_is_refused_by_all_who_take_one() {
+    let store = TestStore::new();
+    create(&store, "e");
+    let new = Query::new;
+    let cases = [
+        (new().job("a").job("b"), true),
+        (new().namespace("a").namespace("b"), true),
+        (new().parent("a").parent("b"), true),
+        (new().previous("a").previous("b"), true),
+        (new().id("a").id("b"), true),
+        (new().id("a").id_prefix("a"), true),
+        (new().label("k", "a").label("k", "b"), true),
+        (new().label("k", "a").label_in("k", ["b", "c"]), true),
+        (new().label_in("k", ["a", "b"]).has_label("k").label_in("k", ["c"]), true),
+        (new().job("a").job("a"), false),
+        (new().label("k", "a").label("k", "a"), false),
+        (new().label("k", "a").label("l", "b"), false),
+        (new().label_in("k", ["a", "b"]).label_in("k", ["b", "c"]), false),
+        // A list of the caller's that is empty is none.
+        (new().label("k", "a").label_in("k", [""; 0]), false),
+        (new().states([""; 0]).label("k", "a"), false),
+    ];
+    for (query, refused) in cases {
+        let reader = store.begin_read().unwrap();
+        let calls = [
+            reader.query(&query).map(drop).map_err(Error::from),
+            reader.page(&query).map(drop).map_err(Error::from),
+            reader.latest(&query).map(drop).map_err(Error::from),
+            reader.count_matching(&query).map(drop).map_err(Error::from),
+            reader.durations(&query).map(drop).map_err(Error::from),
+            reader.explain(&query).map(drop).map_err(Error::from),
+            reader.attachment_usage(&query).map(drop).map_err(Error::from),
+            reader.export(&query, &mut Vec::new()).map(drop),
+            store.bulk(query.clone()).delete().map(drop),
+            store.watch(Start::Latest, Filter::any().matching(query.clone())).map(drop).map_err(of_watch),
+        ];
+        for call in calls {
+            assert_eq!(call.as_ref().is_err_and(meaningless), refused, "{query:?}: {call:?}");
+            assert_eq!(call.is_err(), refused, "{query:?}");
+        }
+    }
+}
+
+fn of_watch(error: WatchError) -> Error {
+    match error {
+        WatchError::Read(error) => error.into(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_filter_that_lets_nothing_through_is_refused_unless_a_list_is_empty() {
+    let store = TestStore::new();
+    let any = Filter::any;
+    let new = Query::new;
+    let cases = [
+        (any().label("k", "a").label("k", "b"), true),
+        (any().label("k", "a").matching(new().label("k", "b")), true),
+        (any().matching(new().label("k", "a")).matching(new().label("k", "b")), true),
+        (any().jobs(["a", "b"]).matching(new().job("c")), true),
+        (any().matching(new().job("a")).matching(new().job("b")), true),
+        (any().execution("a").matching(new().id("b")), true),
+        (any().namespace("a").matching(new().namespace("b")), true),
+        (any().kind(ChangeKind::Deleted).entered("Failed"), true),
+        (any().entered("Failed").matching(new().live()), true),
+        (any().matching(new().live()).matching(new().terminal()), true),
+        (any().matching(new().live()).matching(new().terminal()).including_left(), true),
+        // Who fails leaves those who live.
+        (any().entered("Failed").matching(new().live()).including_left(), false),
+        (any().kinds([ChangeKind::Deleted, ChangeKind::Updated]).entered("Failed"), false),
+        (any().jobs(["a", "b"]).matching(new().job("b")), false),
+        (any().executions(["a", "b"]).matching(new().id_prefix("c")), false),
+        (any().label("k", "a").label("k", "a").label("l", "b"), false),
+        (any().entered("Running").matching(new().live()), false),
+        (any().jobs([""; 0]).matching(new().job("a")), false),
+        (any().kinds([]).entered("Failed"), false),
+        (any().matching(new().states([""; 0])).matching(new().live()), false),
+    ];
+    for (filter, refused) in cases {
+        let watched = store.watch(Start::Latest, filter.clone()).map(drop).map_err(of_watch);
+        assert_eq!(watched.as_ref().is_err_and(meaningless), refused, "{filter:?}: {watched:?}");
+        assert_eq!(watched.is_err(), refused, "{filter:?}");
+        let consumer = store.consumer("c").filter(filter.clone()).run(|_| Ok::<_, Error>(()));
+        assert_eq!(consumer.is_err(), refused, "{filter:?}");
+        drop(consumer);
+        assert!(store.read(|r| r.checkpoint("c")).unwrap().is_none() || !refused, "{filter:?}");
+        let _ = store.write(|w| w.delete_checkpoint("c"));
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_by_all_that_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    drop(Store::create(&path).unwrap());
+    let before = std::fs::read(&path).unwrap();
+    let mut builder = Store::builder();
+    builder.set_maintenance(Duration::ZERO);
+    let other = folder.path().join("other");
+    let calls = [
+        builder.open(&path).map(drop),
+        builder.open_or_create(&path).map(drop),
+        builder.open_read_only(&path).map(drop),
+        builder.open_at_checkpoint(&path).map(drop),
+        builder.compact(&path).map(drop),
+        builder.create(&other).map(drop),
+        builder.in_memory().map(drop),
+    ];
+    for (n, call) in calls.iter().enumerate() {
+        assert!(matches!(call, Err(OpenError::Input(InputError::Invalid { .. }))), "{n}: {call:?}");
+    }
+    assert!(!other.exists());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn settings_that_have_nothing_to_work_on_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let store = Store::create(&path).unwrap();
+    create(&store, "e");
+    store.close().unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let mut builder = Store::builder();
+    builder.set_maintenance(Duration::from_micros(1)).declare_restored().set_journal_size(0);
+    builder.set_log_retention(LogRetention::new().max_count(0));
+    let store = builder.open_read_only(&path).unwrap();
+    assert!(store.read(|r| r.get("e")).unwrap().is_some());
+    for _ in 0..2_000 {
+        assert_eq!(store.status().unwrap().maintenance_error, None);
+    }
+    drop(store);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    // A journal of no size is one of the least size; without a journal its size does not matter.
+    let sizes = [(true, 0), (true, 64 << 10), (false, 0), (false, 64 << 20)].map(|(journal, size)| {
+        let path = folder.path().join(format!("{journal}-{size}"));
+        drop(Store::builder().set_journal(journal).set_journal_size(size).create(&path).unwrap());
+        std::fs::metadata(&path).unwrap().len()
+    });
+    assert!(sizes[0] == sizes[1] && sizes[2] == sizes[3] && sizes[0] > sizes[2], "{sizes:?}");
+}

@@ -1,0 +1,256 @@
+//! Conditions on everything that is written: of two writers of the same thing the second is refused, and told what it found.
+
+use execstore::{
+    Appended, AttachmentIs, ChangeSeq, Error, Expect, Mismatch, NewAttachment, NewEvent, NewExecution,
+    NodeIs, NodeState, NodeUpdate, OutputCap, Query, Readable, Store, Update, WriteError,
+};
+use support::contents::contents;
+use support::{TestStore, create};
+
+const ANY: Expect = Expect::any();
+
+/// The one thing that did not hold.
+fn mismatch<T: std::fmt::Debug>(result: Result<T, Error>) -> Mismatch {
+    let error = result.unwrap_err();
+    let text = error.to_string();
+    match error {
+        Error::Write(WriteError::Conflict { mismatches, .. }) => {
+            assert_eq!(mismatches.len(), 1, "{mismatches:?}");
+            assert!(text.contains(&mismatches[0].to_string()), "{text}");
+            mismatches.into_iter().next().unwrap()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Every operation on an execution, with a condition.
+fn all(store: &Store, expect: &Expect) -> Vec<Result<(), Error>> {
+    let end = [NewEvent::new("t")];
+    vec![
+        store.put_attachment_if("e", expect, NewAttachment::bytes("new", "x")).map(drop),
+        store.delete_attachment_if("e", expect, "k").map(drop),
+        store.append_output_if("e", expect, "new", "x").map(drop),
+        store.cap_output_if("e", expect, "stdout", OutputCap::Head(1)).map(drop),
+        store.delete_output_if("e", expect, "stdout").map(drop),
+        store.put_node_if("e", expect, NodeUpdate::started("new")).map(drop),
+        store.write(|w| w.expect("e", expect)).map(drop),
+        store.write(|w| {
+            w.expect("e", expect)?;
+            w.put_attachment_from("e", "new", "a/b", &mut b"x".as_slice()).map(drop)
+        }),
+        store.update("e", expect, Update::new().label("l", "m"), &[]).map(drop),
+        store.report("e", expect, Update::new().attempt(9), &[]).map(drop),
+        store.append_events("e", expect, &end).map(drop),
+        store.delete("e", expect).map(drop),
+    ]
+}
+
+fn filled() -> TestStore {
+    let store = TestStore::ticking();
+    create(&store, "e");
+    store.append_events("e", &ANY, &[NewEvent::new("a"), NewEvent::new("b")]).unwrap();
+    store.update("e", &ANY, Update::new().label("owner", "w1").attempt(3), &[]).unwrap();
+    store.put_attachment("e", NewAttachment::bytes("k", "hello")).unwrap();
+    store.append_output("e", "stdout", "12345").unwrap();
+    store.put_node("e", NodeUpdate::started("n").attempt(2)).unwrap();
+    store
+}
+
+const HELLO: [u8; 32] = [
+    0x2c, 0xf2, 0x4d, 0xba, 0x5f, 0xb0, 0xa3, 0x0e, 0x26, 0xe8, 0x3b, 0x2a, 0xc5, 0xb9, 0xe2, 0x9e, 0x1b,
+    0x16, 0x1e, 0x5c, 0x1f, 0xa7, 0x42, 0x5e, 0x73, 0x04, 0x33, 0x62, 0x93, 0x8b, 0x98, 0x24,
+];
+
+#[test]
+fn every_operation_keeps_every_condition() {
+    let store = filled();
+    let header = store.read(|r| r.get("e")).unwrap().unwrap().into_header();
+    let version = store.read(|r| r.attachment("e", "k")).unwrap().unwrap().version;
+    let holds = [
+        Expect::any().incarnation(header.incarnation),
+        Expect::any().event_count(2),
+        Expect::any().attempt(3),
+        Expect::any().label("owner", "w1").no_label("other"),
+        Expect::any().attachment("k", AttachmentIs::Present).attachment("none", AttachmentIs::Absent),
+        Expect::any().attachment("k", AttachmentIs::Size(5)),
+        Expect::any().attachment("k", AttachmentIs::Version(version)),
+        Expect::any().attachment("k", AttachmentIs::Sha256(HELLO)),
+        Expect::any().output_length("stdout", 5).output_length("none", 0),
+        Expect::any().node("n", NodeIs::Present).node("none", NodeIs::Absent),
+        Expect::any().node("n", NodeIs::In(NodeState::Running)).node("n", NodeIs::Attempt(2)),
+    ];
+    for expect in &holds {
+        store.write(|w| w.expect("e", expect)).unwrap();
+    }
+    let another = create(&store, "another").incarnation;
+    let fails = [
+        Expect::any().incarnation(another),
+        Expect::any().event_count(1),
+        Expect::any().attempt(2),
+        Expect::any().label("owner", "w2"),
+        Expect::any().label("none", ""),
+        Expect::any().no_label("owner"),
+        Expect::any().attachment("k", AttachmentIs::Absent),
+        Expect::any().attachment("none", AttachmentIs::Present),
+        Expect::any().attachment("none", AttachmentIs::Size(0)),
+        Expect::any().attachment("k", AttachmentIs::Size(4)),
+        Expect::any().attachment("k", AttachmentIs::Version(version + 1)),
+        Expect::any().attachment("k", AttachmentIs::Sha256([0; 32])),
+        Expect::any().output_length("stdout", 4),
+        Expect::any().output_length("none", 1),
+        Expect::any().node("n", NodeIs::Absent),
+        Expect::any().node("none", NodeIs::Attempt(0)),
+        Expect::any().node("n", NodeIs::In(NodeState::Failed)),
+        Expect::any().node("n", NodeIs::Attempt(1)),
+    ];
+    let before = contents(&store);
+    for expect in &fails {
+        for result in all(&store, expect) {
+            mismatch(result);
+        }
+        let report = store.bulk(Query::new().id("e")).expecting(expect.clone()).delete().unwrap();
+        assert_eq!((report.changed, report.refused), (0, 1), "{report:?}");
+        assert!(report.first_refusal.unwrap().contains("is not as expected"));
+    }
+    assert_eq!(contents(&store), before);
+    // What holds lets each of them through; the last one deletes it.
+    for result in all(&store, &Expect::any().incarnation(header.incarnation)) {
+        result.unwrap();
+    }
+}
+
+#[test]
+fn what_was_found_is_told_with_what_was_expected() {
+    let store = filled();
+    let conflict = |expect: Expect| mismatch(store.write(|w| w.expect("e", &expect)));
+    assert_eq!(conflict(Expect::any().event_count(7)), Mismatch::EventCount { expected: 7, found: 2 });
+    let (name, length) = ("stdout".into(), Expect::any().output_length("stdout", 9));
+    assert_eq!(conflict(length), Mismatch::OutputLength { name, expected: 9, found: 5 });
+    let label =
+        Mismatch::Label { key: "owner".into(), expected: Some("me".into()), found: Some("w1".into()) };
+    assert_eq!(conflict(Expect::any().label("owner", "me")), label);
+    match conflict(Expect::any().attachment("k", AttachmentIs::Sha256([7; 32]))) {
+        Mismatch::Attachment { found: Some(found), sha256, .. } => {
+            assert_eq!((found.size, sha256), (5, Some(HELLO)));
+        }
+        other => panic!("{other:?}"),
+    }
+    match conflict(Expect::any().node("n", NodeIs::Attempt(1))) {
+        Mismatch::Node { found: Some(found), .. } => assert_eq!(found.attempts, 2),
+        other => panic!("{other:?}"),
+    }
+    // Everything that does not hold, not only the first.
+    let two = Expect::any().state("Running").event_count(1).output_length("stdout", 1);
+    let Err(Error::Write(error)) = store.write(|w| w.expect("e", &two)) else { panic!() };
+    let text = error.to_string();
+    assert!(text.contains("expected state Running and 1 events and output \"stdout\" of 1 bytes"), "{text}");
+    assert!(text.contains("found state New, revision 2, 2 events, output \"stdout\" of 5 bytes"), "{text}");
+    let unknown = store.write(|w| w.expect("e", &Expect::any().node("", NodeIs::Absent)));
+    assert!(matches!(unknown, Err(Error::Write(WriteError::Input(_)))));
+    let nobody = store.put_node_if("nobody", &ANY, NodeUpdate::started("n"));
+    assert!(matches!(nobody, Err(Error::Write(WriteError::NotFound { .. }))));
+}
+
+#[test]
+fn an_execution_that_was_made_again_is_another() {
+    let store = filled();
+    let first = store.read(|r| r.get("e")).unwrap().unwrap().incarnation;
+    store.delete("e", &ANY).unwrap();
+    let second = create(&store, "e").incarnation;
+    assert_ne!(first, second);
+    let expect = Expect::any().incarnation(first);
+    for result in all(&store, &expect) {
+        assert_eq!(mismatch(result), Mismatch::Incarnation { expected: first, found: second });
+    }
+    let r = store.begin_read().unwrap();
+    assert_eq!((r.outputs("e").unwrap().count(), r.attachments("e", "").unwrap().count()), (0, 0));
+}
+
+#[test]
+fn an_attachment_that_was_put_again_has_another_version() {
+    let mut store = filled();
+    let mut versions = vec![store.read(|r| r.attachment("e", "k")).unwrap().unwrap().version];
+    for value in [vec![1; 5], vec![2; 5_000], vec![2; 5_000], vec![]] {
+        let put = store.put_attachment("e", NewAttachment::bytes("k", value)).unwrap();
+        versions.push(put.version);
+        store.reopen();
+        assert_eq!(store.read(|r| r.attachment("e", "k")).unwrap().unwrap(), put);
+    }
+    store.delete_attachment_if("e", &ANY, "k").unwrap();
+    store.write(|w| w.put_attachment_from("e", "k", "a/b", &mut b"hello".as_slice())).unwrap();
+    versions.push(store.read(|r| r.attachment("e", "k")).unwrap().unwrap().version);
+    assert!(versions.windows(2).all(|pair| pair[0] < pair[1]), "{versions:?}");
+}
+
+#[test]
+fn bytes_are_appended_at_their_offset_or_not_at_all() {
+    let store = TestStore::new();
+    create(&store, "e");
+    let at = |offset, bytes: &str| store.append_output_at("e", "o", offset, bytes);
+    assert_eq!(at(0, "").unwrap().output().length, 0);
+    assert!(at(0, "one ").unwrap().is_new());
+    assert!(at(4, "two ").unwrap().is_new());
+    // The answer got lost: the same again, also after others went on.
+    for (offset, bytes) in [(0, "one "), (4, "two "), (0, "one two "), (2, "e tw")] {
+        assert!(matches!(at(offset, bytes).unwrap(), Appended::Repeated(output) if output.length == 8));
+    }
+    for (offset, bytes) in [(0, "One "), (4, "2"), (4, "two three"), (7, ""), (9, "x"), (u64::MAX, "x")] {
+        let found = mismatch(at(offset, bytes));
+        assert_eq!(found, Mismatch::OutputLength { name: "o".into(), expected: offset, found: 8 });
+    }
+    assert_eq!(store.read(|r| r.read_output("e", "o", 0, 99)).unwrap().unwrap().bytes, b"one two ");
+    // What was dropped cannot be compared.
+    store.cap_output("e", "o", OutputCap::Tail(4)).unwrap();
+    assert!(matches!(at(4, "two ").unwrap(), Appended::Repeated(_)));
+    mismatch(at(0, "one "));
+    mismatch(at(2, "e two "));
+    assert!(at(8, "x").unwrap().is_new());
+    let nobody = store.append_output_at("nobody", "o", 0, "x");
+    assert!(matches!(nobody, Err(Error::Write(WriteError::NotFound { .. }))));
+}
+
+#[test]
+fn of_many_writers_at_one_offset_one_appends() {
+    let store = TestStore::new();
+    create(&store, "e");
+    std::thread::scope(|scope| {
+        for writer in 0..8_u8 {
+            let store = &*store;
+            scope.spawn(move || {
+                for turn in 0..20_u64 {
+                    match store.append_output_at("e", "o", turn, [writer]) {
+                        Ok(_) => {}
+                        Err(Error::Write(WriteError::Conflict { .. })) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(store.read(|r| r.output("e", "o")).unwrap().unwrap().length, 20);
+}
+
+#[test]
+fn a_checkpoint_is_moved_from_where_it_was_read() {
+    let store = TestStore::new();
+    (0..9).for_each(|n| drop(create(&store, &n.to_string())));
+    let set = |expected: Option<u64>, seq| {
+        store.write(|w| w.set_checkpoint_if("c", expected.map(ChangeSeq), ChangeSeq(seq)))
+    };
+    let moved = |result: Result<(), Error>, was: Option<u64>, is: Option<u64>| match result {
+        Err(Error::Write(WriteError::CheckpointMoved { name, expected, found })) => {
+            assert_eq!((name.as_str(), expected, found), ("c", was.map(ChangeSeq), is.map(ChangeSeq)));
+        }
+        other => panic!("{other:?}"),
+    };
+    moved(set(Some(0), 1), Some(0), None);
+    set(None, 3).unwrap();
+    moved(set(None, 4), None, Some(3));
+    set(Some(3), 5).unwrap();
+    moved(set(Some(3), 9), Some(3), Some(5));
+    moved(store.write(|w| w.delete_checkpoint_if("c", ChangeSeq(3))), Some(3), Some(5));
+    store.write(|w| w.delete_checkpoint_if("c", ChangeSeq(5))).unwrap();
+    assert_eq!(store.read(|r| r.checkpoint("c")).unwrap(), None);
+    let new = NewExecution::new("j").id("last");
+    store.create_execution(new, &[]).unwrap();
+}

@@ -1,0 +1,157 @@
+//! Deleting executions: the condition, what goes, and what the change log keeps.
+
+use execstore::redb::{ReadableDatabase, ReadableTableMetadata, TableHandle};
+use execstore::{ChangeKind, Error, Expect, NewEvent, NewExecution, Readable, Update, WriteError};
+use support::contents::contents;
+use support::{TestStore, big_payload, create, json};
+
+fn rows(store: &TestStore, table: &str) -> u64 {
+    let txn = store.database().begin_read().unwrap();
+    let handle = txn.list_tables().unwrap().find(|found| found.name() == table).unwrap();
+    txn.open_untyped_table(handle).unwrap().len().unwrap()
+}
+
+#[test]
+fn record_index_rows_and_events_go() {
+    let store = TestStore::new();
+    create(&store, "stays");
+    let events = [NewEvent::new("a"), NewEvent::new("b")];
+    let new = NewExecution::new("j").id("e").state("Running").payload(json("[1]"));
+    store.write(|w| w.create(new, &events)).unwrap();
+    let last = store.write(|w| w.append_events("e", &Expect::any(), &events)).unwrap();
+    let deleted = store.write(|w| w.delete("e", &Expect::any())).unwrap();
+    assert_eq!(deleted, last, "the last record is given back");
+
+    let reader = store.begin_read().unwrap();
+    assert!(reader.get("e").unwrap().is_none());
+    assert_eq!(reader.events("e", ..).unwrap().count(), 0);
+    assert_eq!(reader.by_job("j").unwrap().map(|e| e.unwrap().id.to_string()).collect::<Vec<_>>(), ["stays"]);
+    assert_eq!((reader.live().unwrap().count(), reader.count("Running").unwrap()), (0, 0));
+    assert_eq!(reader.count("New").unwrap(), 1);
+    for (table, left) in [("ids", 1), ("executions", 1), ("jobs", 1), ("states", 1), ("events", 0)] {
+        assert_eq!(rows(&store, &format!("execstore/{table}")), left, "{table}");
+    }
+}
+
+#[test]
+fn a_deletion_is_a_change_with_the_execution_as_it_was() {
+    for payload in [json("{\"small\":true}"), big_payload(10), big_payload(50_000)] {
+        let store = TestStore::ticking();
+        let new = NewExecution::new("j").id("e").message("m").label("a", "1").payload(payload.clone());
+        store.write(|w| w.create(new, &[NewEvent::new("t")])).unwrap();
+        let last = store.write(|w| w.update("e", &Expect::any(), Update::to("Failed"), &[])).unwrap();
+        store.write(|w| w.delete("e", &Expect::any())).unwrap();
+        let reader = store.begin_read().unwrap();
+        let change = reader.changes(..).unwrap().next_back().unwrap().unwrap();
+        assert_eq!((change.kind(), change.seq().get()), (ChangeKind::Deleted, 3));
+        assert_eq!((change.execution_id().as_str(), change.job_id().as_str()), ("e", "j"));
+        assert_eq!(change.revision(), last.revision);
+        assert_eq!((change.state_before().unwrap().as_str(), change.state_after()), ("Failed", None));
+        assert_eq!((change.after(), change.before().as_ref()), (None, Some(last.header())));
+        assert!(change.events().is_none() && !change.payload_changed());
+        assert_eq!(reader.payload_after(&change).unwrap(), None);
+        assert_eq!(reader.payload_before(&change).unwrap(), Some(payload));
+        assert_eq!(reader.execution_before(&change).unwrap(), Some(last));
+        assert_eq!(reader.execution_after(&change).unwrap(), None);
+    }
+}
+
+#[test]
+fn a_condition_that_does_not_hold_leaves_no_trace() {
+    let store = TestStore::new();
+    let new = NewExecution::new("j").id("e").state("Running");
+    store.write(|w| w.create(new, &[NewEvent::new("t")])).unwrap();
+    let before = contents(&store);
+    let refused = [
+        Expect::any().state("New"),
+        Expect::any().states(["Completed", "Failed"]),
+        Expect::any().not_state("Running"),
+        Expect::any().revision(2),
+        Expect::any().state("Running").revision(2),
+    ];
+    for expect in refused {
+        let error = store.write(|w| w.delete("e", &expect)).unwrap_err();
+        assert!(matches!(error, Error::Write(WriteError::Conflict { .. })), "{error}");
+        assert_eq!(contents(&store), before, "{expect}");
+    }
+    let unknown = store.write(|w| w.delete("e", &Expect::any().state("Typo"))).unwrap_err();
+    assert!(matches!(unknown, Error::Write(WriteError::UnknownState { .. })), "{unknown}");
+    let absent = store.write(|w| w.delete("absent", &Expect::any())).unwrap_err();
+    assert!(matches!(absent, Error::Write(WriteError::NotFound { id }) if id == "absent"));
+    assert_eq!(contents(&store), before);
+    store.write(|w| w.delete("e", &Expect::any().state("Running").revision(1))).unwrap();
+    let again = store.write(|w| w.delete("e", &Expect::any())).unwrap_err();
+    assert!(matches!(again, Error::Write(WriteError::NotFound { .. })));
+}
+
+#[test]
+fn an_id_can_be_created_again_and_is_a_new_execution() {
+    let mut store = TestStore::ticking();
+    let first = NewExecution::new("old-job").id("e").message("first").payload(json("1"));
+    store.write(|w| w.create(first, &[NewEvent::new("first")])).unwrap();
+    store.write(|w| w.update("e", &Expect::any(), Update::to("Failed"), &[])).unwrap();
+    store.write(|w| w.delete("e", &Expect::any())).unwrap();
+    let second = NewExecution::new("new-job").id("e").payload(json("2"));
+    let made = store.write(|w| w.create(second, &[])).unwrap();
+    assert_eq!((made.revision.get(), made.event_count, made.message.as_ref()), (1, 0, None));
+    assert_eq!((made.completed_at, made.state.as_str()), (None, "New"));
+
+    for _ in ["as it is", "opened again"] {
+        let reader = store.begin_read().unwrap();
+        assert_eq!(reader.get("e").unwrap().unwrap(), made);
+        assert_eq!(reader.events("e", ..).unwrap().count(), 0);
+        assert_eq!(reader.by_job("old-job").unwrap().count(), 0);
+        assert_eq!(reader.by_job("new-job").unwrap().count(), 1);
+        // The log shows both, each with its own payload.
+        let shown: Vec<_> = reader
+            .changes(..)
+            .unwrap()
+            .map(|change| {
+                let change = change.unwrap();
+                let before = reader.payload_before(&change).unwrap().map(|payload| payload.to_string());
+                let after = reader.payload_after(&change).unwrap().map(|payload| payload.to_string());
+                (change.kind(), change.job_id().to_string(), before, after)
+            })
+            .collect();
+        let text = |payload: &str| Some(payload.to_owned());
+        assert_eq!(
+            shown,
+            [
+                (ChangeKind::Created, "old-job".into(), None, text("1")),
+                (ChangeKind::Updated, "old-job".into(), text("1"), text("1")),
+                (ChangeKind::Deleted, "old-job".into(), text("1"), None),
+                (ChangeKind::Created, "new-job".into(), None, text("2")),
+            ]
+        );
+        drop(reader);
+        store.reopen();
+    }
+}
+
+#[test]
+fn create_and_delete_in_one_transaction_leave_two_changes_and_nothing_else() {
+    let store = TestStore::new();
+    store
+        .write(|w| {
+            w.create(NewExecution::new("j").id("e").payload(big_payload(5_000)), &[NewEvent::new("t")])?;
+            w.delete("e", &Expect::any())?;
+            assert!(w.get("e")?.is_none() && w.by_job("j")?.next().is_none());
+            Ok::<_, WriteError>(())
+        })
+        .unwrap();
+    let reader = store.begin_read().unwrap();
+    let kinds: Vec<_> = reader.changes(..).unwrap().map(|change| change.unwrap().kind()).collect();
+    assert_eq!(kinds, [ChangeKind::Created, ChangeKind::Deleted]);
+    assert_eq!(reader.counts().unwrap().iter().map(|(_, count)| count).sum::<u64>(), 0);
+}
+
+#[test]
+fn a_reader_from_before_still_sees_what_was_deleted() {
+    let store = TestStore::new();
+    let new = NewExecution::new("j").id("e").payload(big_payload(5_000));
+    let made = store.write(|w| w.create(new, &[NewEvent::new("t")])).unwrap();
+    let reader = store.begin_read().unwrap();
+    store.write(|w| w.delete("e", &Expect::any())).unwrap();
+    assert_eq!(reader.get("e").unwrap(), Some(made));
+    assert_eq!((reader.events("e", ..).unwrap().count(), reader.by_job("j").unwrap().count()), (1, 1));
+}

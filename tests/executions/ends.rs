@@ -1,0 +1,253 @@
+//! An end can always be recorded: long texts, lowered limits and damage beside it do not keep an execution from it.
+
+use std::sync::Arc;
+
+use execstore::limits::{MAX_MESSAGE, MAX_NAME};
+use execstore::redb::backends::InMemoryBackend;
+use execstore::redb::{self, Database, ReadableTable, TableDefinition};
+use execstore::{
+    Error, Expect, InputError, LongTexts, MissingLinks, NewAttachment, NewEvent, NewExecution, NodeState,
+    NodeUpdate, Query, ReadError, Readable, Store, Update, WriteError,
+};
+use support::{TestStore, big_payload, create, json};
+
+const ANY: Expect = Expect::any();
+type Pairs = TableDefinition<'static, &'static [u8; 16], &'static [u8]>;
+
+fn running(store: &Store, id: &str, payload: usize) {
+    let new = NewExecution::new("j").id(id).state("Running").payload(big_payload(payload));
+    store.create_execution(new, &[]).unwrap();
+}
+
+fn database() -> Arc<Database> {
+    Arc::new(redb::Builder::new().create_with_backend(InMemoryBackend::new()).unwrap())
+}
+
+/// Alters the last byte of every row of a table.
+fn spoil(db: &Database, table: &str) {
+    let txn = db.begin_write().unwrap();
+    {
+        let mut table = txn.open_table(Pairs::new(Box::leak(table.to_owned().into_boxed_str()))).unwrap();
+        let rows: Vec<([u8; 16], Vec<u8>)> = table
+            .iter()
+            .unwrap()
+            .map(|row| row.map(|(key, value)| (*key.value(), value.value().to_vec())).unwrap())
+            .collect();
+        assert!(!rows.is_empty());
+        for (key, mut value) in rows {
+            *value.last_mut().unwrap() ^= 1;
+            table.insert(&key, value.as_slice()).unwrap();
+        }
+    }
+    txn.commit().unwrap();
+}
+
+fn gone(text: &str) -> usize {
+    let (kept, mark) = text.rsplit_once(" [").unwrap();
+    kept.len() + mark.strip_suffix(" bytes cut]").unwrap().parse::<usize>().unwrap()
+}
+
+#[test]
+fn texts_for_people_are_cut_with_a_mark_that_says_how_much_went() {
+    let mut store = TestStore::new();
+    running(&store, "e", 10);
+    let long = |max: usize| "é".repeat(max);
+    let update = Update::to("Failed").message(long(MAX_MESSAGE)).preview(long(MAX_NAME));
+    let event = NewEvent::new("end").message(long(MAX_MESSAGE)).details(json("{\"code\":1}"));
+    let ended = store.update("e", &ANY, update, &[NewEvent::new("short").message("m"), event]).unwrap();
+    store.put_node("e", NodeUpdate::failed("n", long(MAX_MESSAGE))).unwrap();
+    let new = NewExecution::new("j").id("f").message(long(MAX_MESSAGE)).preview(long(MAX_NAME));
+    store.create_execution(new, &[]).unwrap();
+    store.append_events("f", &ANY, &[NewEvent::new("t").message(long(MAX_MESSAGE))]).unwrap();
+    store.reopen();
+    let r = store.begin_read().unwrap();
+    assert_eq!(r.get("e").unwrap().unwrap(), ended);
+    let mut texts = vec![(r.node("e", "n").unwrap().unwrap().error.unwrap(), MAX_MESSAGE)];
+    for id in ["e", "f"] {
+        let execution = r.get(id).unwrap().unwrap();
+        texts.push((execution.message.clone().unwrap(), MAX_MESSAGE));
+        texts.push((execution.preview.clone().unwrap(), MAX_NAME));
+        let events: Vec<_> = r.events(id, ..).unwrap().map(|event| event.unwrap().message).collect();
+        texts.push((events.last().unwrap().clone(), MAX_MESSAGE));
+        assert!(events.len() == 1 || events[0] == "m");
+    }
+    for (text, limit) in texts {
+        assert!(text.len() <= limit && text.len() > limit - 10, "{}", text.len());
+        assert_eq!(gone(&text), 2 * limit);
+    }
+}
+
+#[test]
+fn what_is_for_programs_is_refused_and_never_cut() {
+    let store = TestStore::new();
+    running(&store, "e", 10);
+    let long = "x".repeat(100_000);
+    for update in [
+        Update::to("Failed").name(long.as_str()),
+        Update::to("Failed").node_id(long.as_str()),
+        Update::to("Failed").label("k", long.as_str()),
+        Update::to("Failed").parent(long.as_str()),
+    ] {
+        let refused = store.update("e", &ANY, update, &[]);
+        assert!(matches!(refused, Err(Error::Write(WriteError::Input(InputError::TooLarge { .. })))));
+    }
+    let refused = store.update("e", &ANY, Update::to("Failed"), &[NewEvent::new(long.as_str())]);
+    assert!(matches!(refused, Err(Error::Write(WriteError::Input(InputError::TooLarge { .. })))));
+    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().revision.get(), 1);
+}
+
+#[test]
+fn long_texts_are_refused_if_that_was_asked_for() {
+    let store = TestStore::with(Store::builder().set_long_texts(LongTexts::Refuse));
+    running(&store, "e", 10);
+    let refused = store.update("e", &ANY, Update::to("Failed").message("x".repeat(MAX_MESSAGE + 1)), &[]);
+    assert!(matches!(
+        refused,
+        Err(Error::Write(WriteError::Input(InputError::TooLarge {
+            what: "message",
+            actual: 65_537,
+            maximum: MAX_MESSAGE
+        })))
+    ));
+}
+
+#[test]
+fn a_lowered_payload_limit_stops_no_end_and_no_delete() {
+    let store = TestStore::new();
+    for id in ["cancelled", "completed", "shrunk", "deleted", "bulk"] {
+        running(&store, id, 50_000);
+    }
+    let folder = store.into_folder();
+    let store = Store::builder().set_max_payload(1_000).open(folder.path().join("store.redb")).unwrap();
+    store.update("cancelled", &ANY, Update::to("Cancelled").message("stop"), &[]).unwrap();
+    // A merge that does not make it larger, though it stays above the limit.
+    let smaller = Update::to("Completed").merge_payload(json(r#"{"fill":null,"code":0}"#));
+    store.update("completed", &ANY, smaller, &[]).unwrap();
+    let still_large = json(&format!(r#"{{"fill":"{}"}}"#, "y".repeat(40_000)));
+    store.update("shrunk", &ANY, Update::to("Completed").merge_payload(still_large), &[]).unwrap();
+    store.delete("deleted", &ANY).unwrap();
+    let report = store.bulk(Query::new().state("Running")).update(Update::to("Failed"), &[]).unwrap();
+    assert_eq!((report.changed, report.refused), (1, 0));
+    // What is written now is within the limit, or smaller than what was there.
+    let grown = json(&format!(r#"{{"more":"{}"}}"#, "y".repeat(20_000)));
+    for refused in [
+        Update::new().merge_payload(grown.clone()),
+        Update::new().payload(big_payload(30_000)),
+        Update::new().payload(big_payload(1_001)),
+    ] {
+        let refused = store.update("shrunk", &ANY, refused, &[]);
+        assert!(matches!(refused, Err(Error::Write(WriteError::Input(InputError::TooLarge { .. })))));
+    }
+    let small = store.read(|r| r.get("completed")).unwrap().unwrap();
+    assert_eq!(small.payload_json().as_str(), r#"{"code":0}"#);
+    assert!(store.verify().unwrap().is_clean());
+}
+
+#[test]
+fn a_damaged_payload_stops_no_end_and_no_delete() {
+    let db = database();
+    let store = Store::attach(db.clone()).unwrap();
+    for id in ["ended", "deleted", "bulk", "replaced", "merged", "events"] {
+        running(&store, id, 5_000);
+    }
+    spoil(&db, "execstore/payloads");
+    assert!(matches!(store.read(|r| r.get("ended")), Err(Error::Read(ReadError::Damaged(_)))));
+    let ended = store.update("ended", &ANY, Update::to("Failed").message("why"), &[]).unwrap();
+    assert_eq!((ended.state.as_str(), ended.message.as_deref()), ("Failed", Some("why")));
+    assert_eq!(store.append_events("events", &ANY, &[NewEvent::new("t")]).unwrap().event_count, 1);
+    // It says so, and is taken for nothing that could have been there.
+    assert_eq!(ended.payload_damage().unwrap().table, "execstore/payloads");
+    assert!(ended.payload::<serde_json::Value>().unwrap_err().to_string().contains("damaged"));
+    assert!(!ended.payload_json().is_null() && ended.payload_json().as_str().is_empty());
+    let copy = NewExecution::new("j").payload(ended.payload_json().clone());
+    assert!(matches!(store.create_execution(copy, &[]), Err(Error::Write(WriteError::Input(_)))));
+    let update = Update::new().payload(ended.payload_json().clone());
+    assert!(matches!(store.update("ended", &ANY, update, &[]), Err(Error::Write(WriteError::Input(_)))));
+    // It is still damaged, not gone.
+    assert!(matches!(store.read(|r| r.get("ended")), Err(Error::Read(ReadError::Damaged(_)))));
+    let merged = store.update("merged", &ANY, Update::new().merge_payload(json("{}")), &[]);
+    assert!(matches!(merged, Err(Error::Write(WriteError::Damaged(_)))));
+    let replaced = store.update("replaced", &ANY, Update::to("Completed").payload(json("[1]")), &[]).unwrap();
+    assert_eq!((replaced.payload_json().as_str(), replaced.payload_damage()), ("[1]", None));
+    assert_eq!(store.read(|r| r.get("replaced")).unwrap().unwrap(), replaced);
+    assert!(store.delete("deleted", &ANY).unwrap().payload_damage().is_some());
+    let report = store.bulk(Query::new().state("Running")).update(Update::to("Cancelled"), &[]).unwrap();
+    assert_eq!((report.changed, report.refused), (3, 0));
+    assert_eq!(store.bulk(Query::new()).delete().unwrap().changed, 5);
+    assert_eq!(
+        store
+            .read(|r| r.query(&Query::new())?.map(|row| row.map(drop)).collect::<Result<Vec<_>, _>>())
+            .unwrap()
+            .len(),
+        0
+    );
+}
+
+#[test]
+fn damaged_neighbours_stop_no_end_and_no_delete() {
+    for table in ["nodes", "chunks", "events"] {
+        let db = database();
+        let store = Store::attach(db.clone()).unwrap();
+        for id in ["ended", "deleted"] {
+            running(&store, id, 10);
+            store.append_events(id, &ANY, &[NewEvent::new("t")]).unwrap();
+            store.put_node(id, NodeUpdate::started("n")).unwrap();
+            store.append_output(id, "stdout", "text").unwrap();
+            store.put_attachment(id, NewAttachment::bytes("k", vec![7; 5_000])).unwrap();
+        }
+        spoil(&db, &format!("execstore/{table}"));
+        let end = [NewEvent::new("end")];
+        assert_eq!(store.update("ended", &ANY, Update::to("Failed"), &end).unwrap().event_count, 2);
+        store.append_output("ended", "stdout", " and more").unwrap();
+        store.put_node("ended", NodeUpdate::finished("another")).unwrap();
+        store.delete("deleted", &ANY).unwrap();
+        store.delete("ended", &ANY).unwrap();
+        assert!(store.verify().unwrap().is_clean(), "{table}");
+    }
+}
+
+#[test]
+fn output_goes_on_behind_a_damaged_chunk() {
+    let db = database();
+    let store = Store::attach(db.clone()).unwrap();
+    create(&store, "e");
+    store.append_output("e", "stdout", "lost").unwrap();
+    spoil(&db, "execstore/chunks");
+    assert_eq!(store.append_output("e", "stdout", " kept").unwrap().length, 9);
+    store.append_output("e", "stdout", " too").unwrap();
+    let r = store.begin_read().unwrap();
+    assert!(matches!(r.read_output("e", "stdout", 0, 99), Err(ReadError::Damaged(_))));
+    assert_eq!(r.read_output("e", "stdout", 4, 99).unwrap().unwrap().bytes, b" kept too");
+}
+
+#[test]
+fn damaged_sums_of_nodes_are_counted_again() {
+    let db = database();
+    let store = Store::attach(db.clone()).unwrap();
+    create(&store, "e");
+    for name in ["a", "b", "c"] {
+        store.put_node("e", NodeUpdate::started(name)).unwrap();
+    }
+    let progress: TableDefinition<'_, &[u8; 8], &[u8]> = TableDefinition::new("execstore/progress");
+    let txn = db.begin_write().unwrap();
+    txn.open_table(progress).unwrap().insert(&1u64.to_be_bytes(), [7u8; 12].as_slice()).unwrap();
+    txn.commit().unwrap();
+    assert!(store.read(|r| r.progress("e")).is_err());
+    store.put_node("e", NodeUpdate::finished("b")).unwrap();
+    store.put_node("e", NodeUpdate::started("d")).unwrap();
+    let sums = store.read(|r| r.progress("e")).unwrap();
+    assert_eq!((sums.running, sums.finished, sums.total()), (3, 1, 4));
+    assert_eq!(store.read(|r| r.node("e", "b")).unwrap().unwrap().state, NodeState::Finished);
+    assert!(store.verify().unwrap().is_clean());
+}
+
+#[test]
+fn a_link_to_what_was_deleted_since_stops_no_end() {
+    let store = TestStore::with(Store::builder().set_missing_links(MissingLinks::Refuse));
+    create(&store, "parent");
+    let child = NewExecution::new("j").id("child").parent("parent").state("Running");
+    store.create_execution(child, &[]).unwrap();
+    store.delete("parent", &ANY).unwrap();
+    let again = Update::to("Failed").parent("parent");
+    assert_eq!(store.update("child", &ANY, again, &[]).unwrap().state.as_str(), "Failed");
+}

@@ -1,0 +1,90 @@
+//! Things of the same name that are not the same: ids in two namespaces, and a copy of the file.
+
+use std::sync::Arc;
+
+use execstore::redb::Database;
+use execstore::{Created, Error, Expect, NewExecution, Query, Readable, Store, Update, WriteError};
+use support::{TestStore, create, json};
+
+#[test]
+fn an_id_of_another_job_or_namespace_is_not_given_in_the_place_of_the_one_asked_for() {
+    let store = TestStore::new();
+    let new = |job: &str, namespace: &str| {
+        NewExecution::new(job).id("e").namespace(namespace).payload(json(r#"{"of":"the first"}"#))
+    };
+    assert!(store.write(|w| w.create_or_get(new("j", "a"), &[])).unwrap().is_new());
+    for (job, namespace) in [("j", "b"), ("k", "a"), ("k", "b"), ("j", "default")] {
+        match store.write(|w| w.create_or_get(new(job, namespace), &[])) {
+            Err(Error::Write(WriteError::OtherExecution { id, expected, found })) => {
+                assert_eq!((id.as_str(), &*found), ("e", r#"job "j" in namespace "a""#));
+                assert_eq!(expected, format!("job {job:?} in namespace {namespace:?}"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let refused = store.write(|w| w.create_or_get(NewExecution::new("j").id("e"), &[]));
+    assert!(
+        matches!(refused, Err(Error::Write(WriteError::OtherExecution { .. }))),
+        "the default is one, too"
+    );
+    // Updated since, it is still the one.
+    store.update("e", &Expect::any(), Update::to("Running").payload(json("1")), &[]).unwrap_err();
+    store.update("e", &Expect::any(), Update::new().payload(json("1")), &[]).unwrap();
+    match store.write(|w| w.create_or_get(new("j", "a"), &[])).unwrap() {
+        Created::Existing(existing) => assert_eq!(existing.payload_json().as_str(), "1"),
+        Created::New(_) => panic!("it was there"),
+    }
+    assert_eq!(store.read(|r| r.count_matching(&Query::new())).unwrap(), 1);
+}
+
+/// A copy of the file has the same store's id. Its transactions are not this store's.
+#[test]
+fn a_transaction_of_a_copied_file_is_refused() {
+    for ahead in [false, true] {
+        let store = TestStore::with(Store::builder().set_journal(false));
+        create(&store, "e");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("copy.redb");
+        let copy = store.crash_copy();
+        std::fs::write(&path, []).unwrap();
+        let copied = copy.into_folder();
+        std::fs::copy(copied.path().join("store.redb"), &path).unwrap();
+        let db = Arc::new(Database::open(&path).unwrap());
+        let attached = Store::attach(db.clone()).unwrap();
+        assert_eq!(attached.id(), store.id());
+        if ahead {
+            create(&attached, "of the copy");
+        }
+        let before = attached.read(|r| r.head()).unwrap();
+        let txn = db.begin_write().unwrap();
+        match store.join(&txn) {
+            Err(WriteError::ForeignTransaction { found, .. }) => assert!(found.contains("copy"), "{found}"),
+            other => panic!("{:?}", other.map(drop)),
+        }
+        // Its own store takes it.
+        drop(attached.join(&txn).unwrap());
+        txn.commit().unwrap();
+        assert_eq!(attached.read(|r| r.head()).unwrap(), before);
+        // And this store takes its own.
+        let txn = store.database().begin_write().unwrap();
+        store.join(&txn).unwrap().create(NewExecution::new("j").id("f"), &[]).unwrap();
+        store.join(&txn).unwrap().create(NewExecution::new("j").id("g"), &[]).unwrap();
+        txn.commit().unwrap();
+        assert_eq!(store.read(|r| r.head()).unwrap().get(), 3);
+    }
+}
+
+/// While this store writes, on another thread, a copy that is behind is still told apart.
+#[test]
+fn an_older_copy_is_refused_also_while_this_store_writes() {
+    let store = TestStore::with(Store::builder().set_journal(false));
+    create(&store, "e");
+    let copied = store.crash_copy().into_folder();
+    create(&store, "f");
+    let db = Arc::new(Database::open(copied.path().join("store.redb")).unwrap());
+    let held = store.begin_write().unwrap();
+    let txn = db.begin_write().unwrap();
+    let refused = store.join(&txn).map(drop);
+    assert!(matches!(refused, Err(WriteError::ForeignTransaction { .. })), "{refused:?}");
+    drop(held);
+}

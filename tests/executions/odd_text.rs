@@ -1,0 +1,201 @@
+//! Odd texts, which every field must keep exactly and no index may confuse.
+
+use std::collections::BTreeSet;
+
+use execstore::{
+    Expect, Json, Labels, Lifecycle, NewEvent, NewExecution, Readable, Store, Update, WriteError,
+};
+use support::TestStore;
+
+/// Odd, and without what ids refuse: control characters, and white space at the ends.
+const ODD_IDS: &[&str] = &[
+    "\u{feff}bom",
+    "\u{feff}",
+    "\u{202e}drow",
+    "עברית",
+    "e\u{301}",
+    "\u{e9}",
+    "\u{212b}",
+    "\u{c5}",
+    "A\u{30a}",
+    "\u{fb01}",
+    "fi",
+    "\u{1f469}\u{200d}\u{1f680}",
+    "\u{10ffff}",
+    "\u{378}",
+    "\u{e000}",
+    "\u{fffe}",
+    "\u{fffd}",
+    "\u{200b}",
+    "ß",
+    "SS",
+    "ss",
+    "İ",
+    "i",
+    "a",
+    "a!",
+    "a b",
+    "a/",
+    "a\u{ff}",
+    "a\u{10ffff}",
+    "ab",
+    "1",
+    "01",
+    "null",
+    "\"",
+    "\\",
+    "..",
+    "%00",
+    "01890a5d-ac96-774b-bcce-b302099a8057",
+    "01890A5D-AC96-774B-BCCE-B302099A8057",
+    "01890a5d-AC96-774b-bcce-b302099a8057",
+    "01890a5dac96774bbcceb302099a8057",
+    "{01890a5d-ac96-774b-bcce-b302099a8057}",
+    "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057",
+    "01890a5d-ac96-774b-bcce-b302099a805",
+    "01890a5d-ac96-774b-bcce-b302099a80570",
+    "01890a5d-ac96-774b-bcce-b302099a805g",
+    "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+];
+
+/// More, for texts that are no ids.
+const ODD_TEXTS: &[&str] =
+    &["", "\0", "a\0b", " ", "\t\r\n", "\u{7f}", "\u{85}", " a ", "\u{2028}", "\u{1b}[31m"];
+
+fn odd_texts() -> impl Iterator<Item = &'static str> {
+    ODD_IDS.iter().chain(ODD_TEXTS).copied()
+}
+
+#[test]
+fn the_list_itself_has_no_text_twice() {
+    assert_eq!(odd_texts().collect::<BTreeSet<_>>().len(), ODD_IDS.len() + ODD_TEXTS.len());
+}
+
+#[test]
+fn every_field_keeps_every_text() {
+    let mut store = TestStore::new();
+    let texts: Vec<_> = odd_texts().collect();
+    for (place, text) in texts.iter().enumerate() {
+        let id = ODD_IDS[place % ODD_IDS.len()];
+        let new = NewExecution::new("j")
+            .id(place.to_string())
+            .namespace(*text)
+            .name(*text)
+            .node_id(*text)
+            .message(*text)
+            .parent(id)
+            .previous(id)
+            .labels([(*text, *text), ("k", *text)])
+            .payload(Json::from_serialize(text).unwrap());
+        let event = NewEvent::new(*text).message(*text);
+        let event =
+            event.details(Json::from_serialize(&Labels::from([((*text).into(), (*text).into())])).unwrap());
+        store.write(|w| w.create(new, &[event])).unwrap();
+        // The same through an update of an execution that has none of it.
+        let other = format!("u{place}");
+        let edit = Update::new().name(*text).node_id(*text).message(*text).parent(id).previous(id);
+        let edit = edit.label(*text, *text).label("k", *text).payload(Json::from_serialize(text).unwrap());
+        store
+            .write(|w| {
+                w.create(NewExecution::new("j").id(&other).namespace(*text), &[])?;
+                w.update(&other, &Expect::any(), edit, &[])
+            })
+            .unwrap();
+    }
+    let copy = store.crash_copy();
+    store.reopen();
+    for store in [&store, &copy] {
+        let reader = store.begin_read().unwrap();
+        for (place, text) in texts.iter().enumerate() {
+            for id in [place.to_string(), format!("u{place}")] {
+                let read = reader.get(&id).unwrap().unwrap();
+                assert_eq!(read.namespace, *text);
+                for part in [&read.name, &read.node_id, &read.message] {
+                    assert_eq!(part.as_deref(), Some(*text));
+                }
+                for link in [&read.parent, &read.previous] {
+                    assert_eq!(link.as_ref().unwrap(), &ODD_IDS[place % ODD_IDS.len()]);
+                }
+                let labels = Labels::from([("k".into(), (*text).into()), ((*text).into(), (*text).into())]);
+                assert_eq!(read.labels, labels, "{text:?}");
+                assert_eq!(read.payload::<String>().unwrap(), *text);
+            }
+            let event = reader.events(place.to_string(), ..).unwrap().next().unwrap().unwrap();
+            assert_eq!((event.topic.as_str(), event.message.as_str()), (*text, *text));
+            assert_eq!(event.details.parse::<Labels>().unwrap().get(*text).unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn ids_and_jobs_that_resemble_each_other_stay_apart() {
+    let mut store = TestStore::new();
+    for id in ODD_IDS {
+        store
+            .write(|w| {
+                w.create(NewExecution::new(*id).id(*id), &[NewEvent::new(*id)])?;
+                w.create(NewExecution::new(*id).name(*id), &[])
+            })
+            .unwrap();
+    }
+    store.reopen();
+    let reader = store.begin_read().unwrap();
+    for id in ODD_IDS {
+        let read = reader.get(id).unwrap().unwrap();
+        assert_eq!((read.id.as_str(), read.job_id.as_str()), (*id, *id));
+        assert_eq!(reader.events(id, ..).unwrap().next().unwrap().unwrap().topic, *id);
+        let job: Vec<_> = reader.by_job(id).unwrap().map(Result::unwrap).collect();
+        assert_eq!(job.len(), 2, "{id:?}");
+        assert_eq!((job[0].id.as_str(), job[1].name.as_deref()), (*id, Some(*id)));
+    }
+    // A deletion takes the one and leaves those that resemble it.
+    drop(reader);
+    for (place, id) in ODD_IDS.iter().enumerate() {
+        store.write(|w| w.delete(*id, &Expect::any())).unwrap();
+        let reader = store.begin_read().unwrap();
+        for (other, id) in ODD_IDS.iter().enumerate() {
+            assert_eq!(reader.get(id).unwrap().is_some(), other > place, "{id:?}");
+            assert_eq!(reader.by_job(id).unwrap().count(), 1 + usize::from(other > place), "{id:?}");
+        }
+    }
+}
+
+#[test]
+fn the_change_log_names_odd_ids_exactly() {
+    let store = TestStore::new();
+    for id in ODD_IDS {
+        store.write(|w| w.create(NewExecution::new(*id).id(*id), &[])).unwrap();
+    }
+    let reader = store.begin_read().unwrap();
+    let logged: Vec<_> = reader.changes(..).unwrap().map(Result::unwrap).collect();
+    assert_eq!(logged.len(), ODD_IDS.len());
+    for (change, id) in logged.iter().zip(ODD_IDS) {
+        assert_eq!((change.execution_id().as_str(), change.job_id().as_str()), (*id, *id));
+    }
+}
+
+#[test]
+fn states_and_checkpoints_may_have_odd_names() {
+    let names: Vec<_> = odd_texts().filter(|text| !text.is_empty()).collect();
+    let states = names.iter().fold(Lifecycle::builder(), |all, name| all.live(name));
+    let mut store = TestStore::with(Store::builder().set_lifecycle(states.build().unwrap()));
+    store
+        .write(|w| {
+            for name in &names {
+                w.create(NewExecution::new("j").state(name).name(*name), &[])?;
+                let head = w.head()?;
+                w.set_checkpoint(name, head)?;
+            }
+            Ok::<_, WriteError>(())
+        })
+        .unwrap();
+    store.reopen();
+    let reader = store.begin_read().unwrap();
+    for (name, seq) in names.iter().zip(1..) {
+        let found: Vec<_> = reader.by_state([name]).unwrap().map(Result::unwrap).collect();
+        assert_eq!((found.len(), found[0].name.as_deref()), (1, Some(*name)));
+        assert_eq!(reader.checkpoint(name).unwrap().unwrap().get(), seq);
+    }
+    assert_eq!(reader.checkpoints().unwrap().len(), names.len());
+}

@@ -1,0 +1,367 @@
+//! Watchers: where they begin, what they see, how they wait, and what ends them.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use execstore::redb::{TableDefinition, backends::InMemoryBackend};
+use execstore::{
+    Change, ChangeKind, ChangeSeq, Expect, Filter, NewEvent, NewExecution, ReadError, Readable, Start, Store,
+    Update, WatchError, Watcher,
+};
+use support::{TestStore, create, walk};
+
+const LONG: Duration = Duration::from_secs(30);
+const NOW: Duration = Duration::ZERO;
+
+fn seqs(changes: &[Change]) -> Vec<u64> {
+    changes.iter().map(|change| change.seq().get()).collect()
+}
+
+fn watch(store: &Store, start: Start) -> Watcher {
+    store.watch(start, Filter::any()).unwrap()
+}
+
+/// A store with the changes 1 to `n`.
+fn with_changes(n: usize) -> TestStore {
+    let store = TestStore::new();
+    (0..n).for_each(|i| drop(create(&store, &i.to_string())));
+    store
+}
+
+#[test]
+fn every_start_begins_where_it_says() {
+    let store = with_changes(5);
+    store.write(|w| w.set_checkpoint("c", ChangeSeq(3))).unwrap();
+    for (start, expected) in [
+        (Start::Oldest, vec![1, 2, 3, 4, 5, 6]),
+        (Start::Latest, vec![6]),
+        (Start::At(ChangeSeq(4)), vec![4, 5, 6]),
+        (Start::At(ChangeSeq(0)), vec![1, 2, 3, 4, 5, 6]),
+        (Start::After(ChangeSeq(4)), vec![5, 6]),
+        (Start::After(ChangeSeq(0)), vec![1, 2, 3, 4, 5, 6]),
+        (Start::Checkpoint("c".into()), vec![4, 5, 6]),
+        (Start::At(ChangeSeq(6)), vec![6]),
+        (Start::After(ChangeSeq(5)), vec![6]),
+    ] {
+        let store = store.crash_copy();
+        let mut watcher = watch(&store, start.clone());
+        create(&store, "later");
+        assert_eq!(seqs(&watcher.next_batch(100, NOW).unwrap()), expected, "{start:?}");
+        assert_eq!(watcher.position().get(), 6);
+    }
+    let missing = store.watch(Start::Checkpoint("d".into()), Filter::any());
+    assert!(matches!(missing, Err(WatchError::NoCheckpoint { name }) if name == "d"));
+}
+
+#[test]
+fn a_wait_ends_with_a_change_with_its_time_and_with_the_store() {
+    let store = with_changes(1);
+    let mut watcher = watch(&store, Start::Latest);
+    assert!(watcher.next_batch(10, Duration::from_millis(30)).unwrap().is_empty());
+    let other = Store::clone(&store);
+    let waiting = thread::spawn(move || {
+        let began = Instant::now();
+        let changes = watcher.next_batch(10, LONG).unwrap();
+        (seqs(&changes), began.elapsed() < LONG, watcher)
+    });
+    thread::sleep(Duration::from_millis(50));
+    create(&other, "b");
+    let (seen, in_time, mut watcher) = waiting.join().unwrap();
+    assert!(in_time && seen == [2]);
+    // What is there is given at once.
+    create(&other, "c");
+    assert_eq!(seqs(&watcher.next_batch(10, LONG).unwrap()), [3]);
+
+    let waiting = thread::spawn(move || {
+        let began = Instant::now();
+        (watcher.next_batch(10, LONG), began.elapsed() < LONG, watcher)
+    });
+    thread::sleep(Duration::from_millis(50));
+    let folder = {
+        drop(other);
+        store.into_folder()
+    };
+    let (ended, in_time, mut watcher) = waiting.join().unwrap();
+    assert!(in_time && matches!(ended, Err(WatchError::Closed)), "{ended:?}");
+    assert!(matches!(watcher.next_batch(10, NOW), Err(WatchError::Closed)));
+    drop((watcher, folder));
+}
+
+#[test]
+fn a_limit_cuts_and_nothing_is_lost_between_two_calls() {
+    let store = with_changes(10);
+    let mut watcher = watch(&store, Start::Oldest);
+    let mut seen = Vec::new();
+    for limit in [3, 0, 1, 100] {
+        seen.extend(seqs(&watcher.next_batch(limit, NOW).unwrap()));
+        assert_eq!(watcher.position().get(), *seen.last().unwrap());
+    }
+    assert_eq!(seen, (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_filter_lets_through_what_it_says_and_the_position_moves_past_the_rest() {
+    let store = TestStore::new();
+    store
+        .write(|w| {
+            let new = |id: &str, job: &str, namespace: &str, zone: &str| {
+                NewExecution::new(job).id(id).namespace(namespace).label("zone", zone).label("all", "yes")
+            };
+            w.create(new("a", "j", "n", "1"), &[])?; // 1
+            w.create(new("b", "k", "m", "2"), &[])?; // 2
+            walk(w, "a", &["BidAccepted", "Running"]); // 3, 4
+            w.append_events("b", &Expect::any(), &[NewEvent::new("t")])?; // 5
+            w.update("a", &Expect::any(), Update::new().label("zone", "2"), &[])?; // 6
+            w.update("b", &Expect::any(), Update::to("Failed"), &[])?; // 7
+            w.delete("a", &Expect::any()) // 8
+        })
+        .unwrap();
+    let any = Filter::any;
+    for (filter, expected) in [
+        (any(), vec![1, 2, 3, 4, 5, 6, 7, 8]),
+        (any().kind(ChangeKind::Created), vec![1, 2]),
+        (any().kind(ChangeKind::EventsAppended).kind(ChangeKind::Deleted), vec![5, 8]),
+        (any().job("k"), vec![2, 5, 7]),
+        (any().job("k").job("j"), vec![1, 2, 3, 4, 5, 6, 7, 8]),
+        (any().job("nobody"), vec![]),
+        (any().execution("a"), vec![1, 3, 4, 6, 8]),
+        (any().namespace("m"), vec![2, 5, 7]),
+        (any().entered("New"), vec![1, 2]),
+        (any().entered("Running").entered("Failed"), vec![4, 7]),
+        (any().label("zone", "2"), vec![2, 5, 6, 7, 8]),
+        (any().label("zone", "2").label("all", "yes"), vec![2, 5, 6, 7, 8]),
+        (any().label("zone", "2").label("all", "no"), vec![]),
+        (any().label("zone", "2").execution("a").kind(ChangeKind::Deleted), vec![8]),
+        (any().execution("b").entered("Running"), vec![]),
+    ] {
+        let mut watcher = store.watch(Start::Oldest, filter.clone()).unwrap();
+        assert_eq!(seqs(&watcher.next_batch(100, NOW).unwrap()), expected, "{filter:?}");
+        assert_eq!(watcher.position().get(), 8, "{filter:?}");
+        // One at a time gives the same, and a position that a restart can go on from.
+        let mut watcher = store.watch(Start::Oldest, filter.clone()).unwrap();
+        let mut one_by_one = Vec::new();
+        loop {
+            let changes = watcher.next_batch(1, NOW).unwrap();
+            if changes.is_empty() {
+                break;
+            }
+            one_by_one.extend(seqs(&changes));
+            watcher = store.watch(Start::After(watcher.position()), filter.clone()).unwrap();
+        }
+        assert_eq!(one_by_one, expected, "{filter:?}");
+    }
+    let unknown = store.watch(Start::Oldest, any().entered("Runing"));
+    assert!(
+        matches!(unknown, Err(WatchError::Read(execstore::ReadError::UnknownState { state })) if state == "Runing")
+    );
+}
+
+#[test]
+fn the_iterator_and_the_future_give_what_the_batches_give() {
+    let store = with_changes(150);
+    let mut watcher = watch(&store, Start::Oldest);
+    let first: Vec<_> = watcher.iter().take(70).map(|change| change.unwrap().seq().get()).collect();
+    assert_eq!(first, (1..=70).collect::<Vec<_>>());
+    assert_eq!(watcher.position().get(), 70);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        for seq in 71..=150 {
+            assert_eq!(watcher.next().await.unwrap().seq().get(), seq);
+            assert_eq!(watcher.position().get(), seq);
+        }
+        // Nothing more: it waits, and giving up loses nothing.
+        let nothing = tokio::time::timeout(Duration::from_millis(30), watcher.next()).await;
+        assert!(nothing.is_err());
+        let writer = Store::clone(&store);
+        let later = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            create(&writer, "later");
+        });
+        let change = tokio::time::timeout(LONG, watcher.next()).await.unwrap().unwrap();
+        assert_eq!(change.seq().get(), 151);
+        later.join().unwrap();
+    });
+    // The iterator ends with the store.
+    let iterating = thread::spawn(move || watcher.iter().count());
+    thread::sleep(Duration::from_millis(50));
+    drop(store.into_folder());
+    assert_eq!(iterating.join().unwrap(), 0);
+}
+
+#[test]
+fn a_watcher_that_was_trimmed_is_told_and_can_go_on_from_elsewhere() {
+    let store = with_changes(10);
+    let mut behind = watch(&store, Start::After(ChangeSeq(3)));
+    let mut oldest = watch(&store, Start::Oldest);
+    let mut edge = watch(&store, Start::After(ChangeSeq(6)));
+    store.write(|w| w.trim_changes(ChangeSeq(6))).unwrap();
+    for _ in 0..2 {
+        let told = behind.next_batch(10, NOW);
+        assert!(matches!(told, Err(WatchError::Trimmed { oldest: ChangeSeq(7) })), "{told:?}");
+    }
+    assert!(matches!(behind.iter().next(), Some(Err(WatchError::Trimmed { .. }))));
+    assert_eq!(seqs(&oldest.next_batch(10, NOW).unwrap()), [7, 8, 9, 10], "it asked for what there is");
+    assert_eq!(seqs(&edge.next_batch(10, NOW).unwrap()), [7, 8, 9, 10]);
+    behind.seek(&Start::Oldest).unwrap();
+    assert_eq!(seqs(&behind.next_batch(10, NOW).unwrap()), [7, 8, 9, 10]);
+    // One that began at the oldest and has read something is behind like any other.
+    create(&store, "more");
+    create(&store, "and more");
+    assert_eq!(seqs(&oldest.next_batch(1, NOW).unwrap()), [11]);
+    create(&store, "yet more");
+    store.write(|w| w.trim_changes(ChangeSeq(12))).unwrap();
+    assert!(matches!(oldest.next_batch(10, NOW), Err(WatchError::Trimmed { oldest: ChangeSeq(13) })));
+}
+
+#[test]
+fn a_watcher_holds_no_transaction_while_it_waits() {
+    // As long as a read transaction is open, nothing that was replaced since can be used again: the file grows.
+    let grown = |hold: &dyn Fn(&Store) -> Box<dyn FnOnce()>| {
+        let store = TestStore::with(Store::builder().set_journal(false));
+        create(&store, "e");
+        let held = hold(&store);
+        let payload = support::big_payload(4_000);
+        for _ in 0..300 {
+            store
+                .write(|w| w.update("e", &Expect::any(), Update::new().payload(payload.clone()), &[]))
+                .unwrap();
+            store.write(|w| w.trim_changes(ChangeSeq(u64::MAX))).unwrap();
+        }
+        let len = std::fs::metadata(store.path()).unwrap().len();
+        held();
+        len
+    };
+    let reading = grown(&|store| {
+        let reader = store.begin_read().unwrap();
+        Box::new(move || drop(reader))
+    });
+    let waiting = grown(&|store| {
+        let mut watcher = store.watch(Start::Latest, Filter::any().execution("another")).unwrap();
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = thread::spawn(move || {
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                match watcher.next_batch(10, Duration::from_millis(100)) {
+                    Ok(changes) => assert!(changes.is_empty()),
+                    Err(WatchError::Trimmed { .. }) => watcher.seek(&Start::Latest).unwrap(),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        Box::new(move || {
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            thread.join().unwrap();
+        })
+    });
+    assert!(waiting < reading / 2, "{waiting} bytes with a watcher, {reading} with a reader");
+}
+
+#[test]
+fn commits_of_a_joined_transaction_wake_by_notify_and_are_found_without_it() {
+    let db = Arc::new(execstore::redb::Builder::new().create_with_backend(InMemoryBackend::new()).unwrap());
+    let store = Store::attach(db.clone()).unwrap();
+    let mut watcher = watch(&store, Start::Latest);
+    let join = |id: &str| {
+        let txn = db.begin_write().unwrap();
+        let mut writer = store.join(&txn).unwrap();
+        writer.create(NewExecution::new("j").id(id), &[]).unwrap();
+        let receipt = writer.finish();
+        txn.commit().unwrap();
+        receipt
+    };
+    let waiting = thread::spawn(move || (watcher.next_batch(10, LONG).unwrap().len(), watcher));
+    thread::sleep(Duration::from_millis(50));
+    store.notify(join("a"));
+    let (seen, mut watcher) = waiting.join().unwrap();
+    assert_eq!(seen, 1);
+    // Without notify: at the next poll, ...
+    drop(join("b"));
+    assert_eq!(watcher.next_batch(10, NOW).unwrap().len(), 1);
+    // ... at the end of the wait, ...
+    let waiting =
+        thread::spawn(move || (watcher.next_batch(10, Duration::from_millis(200)).unwrap().len(), watcher));
+    thread::sleep(Duration::from_millis(50));
+    drop(join("c"));
+    let (seen, mut watcher) = waiting.join().unwrap();
+    assert_eq!(seen, 1);
+    // ... and with the next commit that does ring.
+    let waiting = thread::spawn(move || {
+        let first = watcher.next_batch(10, LONG).unwrap().len();
+        first + if first < 2 { watcher.next_batch(10, LONG).unwrap().len() } else { 0 }
+    });
+    thread::sleep(Duration::from_millis(50));
+    drop(join("d"));
+    create(&store, "e");
+    assert_eq!(waiting.join().unwrap(), 2);
+    assert!(store.verify().unwrap().is_clean());
+}
+
+#[test]
+fn before_and_after_are_exact_for_each_change() {
+    let store = with_changes(1);
+    store.write(|w| w.update("0", &Expect::any(), Update::to("Failed").message("why"), &[])).unwrap();
+    let changes = watch(&store, Start::Oldest).next_batch(10, NOW).unwrap();
+    assert!(changes[0].before().is_none() && changes[0].kind() == ChangeKind::Created);
+    assert_eq!(changes[1].before().as_ref(), changes[0].after());
+    assert_eq!(changes[1].after(), store.read(|r| r.get("0")).unwrap().as_ref().map(|e| e.header()));
+}
+
+#[test]
+fn notify_before_a_commit_or_without_one_wakes_nobody_for_nothing() {
+    let db = Arc::new(execstore::redb::Builder::new().create_with_backend(InMemoryBackend::new()).unwrap());
+    let store = Store::attach(db.clone()).unwrap();
+    let mut watcher = watch(&store, Start::Latest);
+    let txn = db.begin_write().unwrap();
+    let mut writer = store.join(&txn).unwrap();
+    writer.create(NewExecution::new("j").id("a"), &[]).unwrap();
+    let receipt = writer.finish();
+    store.notify(receipt.clone());
+    let waited = store.wait_for_changes(ChangeSeq(0), NOW).unwrap();
+    assert_eq!(waited, ChangeSeq(0), "it is not committed");
+    // A future that was told of a change that is not there would look for it without end.
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(pin!(watcher.next()).poll(&mut context).is_pending());
+    txn.abort().unwrap();
+    store.notify(receipt);
+    assert!(pin!(watcher.next()).poll(&mut context).is_pending());
+    assert!(watcher.next_batch(10, NOW).unwrap().is_empty());
+    create(&store, "b");
+    assert_eq!(watcher.next_batch(10, LONG).unwrap().len(), 1);
+}
+
+#[test]
+fn entries_that_are_missing_at_the_end_of_the_log_are_an_error_and_no_endless_search() {
+    let changes: TableDefinition<'_, &[u8; 8], &[u8]> = TableDefinition::new("execstore/changes");
+    for missing in [&[5u64][..], &[4, 5], &[1, 2, 3, 4, 5], &[3]] {
+        let db = execstore::redb::Builder::new().create_with_backend(InMemoryBackend::new()).unwrap();
+        let db = Arc::new(db);
+        let store = Store::attach(db.clone()).unwrap();
+        (0..5).for_each(|n| drop(create(&store, &n.to_string())));
+        let txn = db.begin_write().unwrap();
+        for seq in missing {
+            txn.open_table(changes).unwrap().remove(&seq.to_be_bytes()).unwrap().unwrap();
+        }
+        txn.commit().unwrap();
+        let mut watcher = watch(&store, Start::Oldest);
+        let before = missing[0] - 1;
+        if before > 0 {
+            assert_eq!(seqs(&watcher.next_batch(10, LONG).unwrap()), (1..=before).collect::<Vec<_>>());
+        }
+        for _ in 0..2 {
+            let error = watcher.next_batch(10, LONG).unwrap_err();
+            assert!(matches!(error, WatchError::Read(ReadError::Damaged(_))), "{error}");
+            let mut context = Context::from_waker(Waker::noop());
+            let polled = pin!(watcher.next()).poll(&mut context);
+            assert!(matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
+        }
+        assert_eq!(watcher.position().get(), before);
+        let reader = store.begin_read().unwrap();
+        let errors = reader.changes(..).unwrap().filter(Result::is_err).count();
+        assert_eq!(errors, 1, "one for each gap");
+        assert_eq!(reader.changes(..).unwrap().rev().filter(Result::is_err).count(), 1);
+        assert!(!store.verify().unwrap().is_clean());
+    }
+}

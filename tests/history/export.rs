@@ -1,0 +1,271 @@
+//! Exports: a line for each execution, with everything that belongs to it, whatever is in it and whatever is damaged.
+
+use std::collections::BTreeMap;
+
+use execstore::redb::TableDefinition;
+use execstore::{
+    ChangeSeq, Error, Expect, LargeValues, NewAttachment, NewEvent, NewExecution, NodeUpdate, OutputCap,
+    Query, Readable, Store, Timestamp, Update,
+};
+use serde_json::Value;
+use support::{TestStore, json, ticking_clock};
+
+fn new(id: &str) -> NewExecution {
+    NewExecution::new("j").id(id)
+}
+
+/// The lines, each as text and parsed.
+fn lines(store: &Store, query: &Query) -> (Result<u64, Error>, Vec<(String, Value)>) {
+    let mut out = Vec::new();
+    let result = store.begin_read().unwrap().export(query, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'));
+    let lines = text.lines().map(|line| (line.to_owned(), serde_json::from_str(line).expect(line)));
+    (result, lines.collect())
+}
+
+fn exported(store: &Store, query: &Query) -> Vec<(String, Value)> {
+    let (result, lines) = lines(store, query);
+    assert_eq!(result.unwrap(), lines.len() as u64);
+    lines
+}
+
+fn unbase64(text: &Value) -> Vec<u8> {
+    let digit = |c: u8| match c {
+        b'A'..=b'Z' => c - b'A',
+        b'a'..=b'z' => c - b'a' + 26,
+        b'0'..=b'9' => c - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let text = text.as_str().unwrap();
+    assert_eq!(text.len() % 4, 0);
+    let mut bytes = Vec::new();
+    for four in text.as_bytes().chunks(4) {
+        let digits = four.iter().take_while(|c| **c != b'=').count();
+        let bits =
+            four.iter().fold(0_u32, |bits, c| bits << 6 | u32::from(if *c == b'=' { 0 } else { digit(*c) }));
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..digits]);
+    }
+    bytes
+}
+
+#[test]
+fn one_record_is_one_line() {
+    let store = TestStore::new();
+    let payload = "{\n  \"n\": 1.50,\r\n\t\"big\": 1700000000123456789012,\n  \"s\": \"a\\nb\\ud800\",\n  \"\\u0061\": [\n1,\n2\n]\n}";
+    let event = NewEvent::new("t").message("two\nlines").details(json("{\n\"a\":\n1}"));
+    store.create_execution(new("a").payload(json(payload)), &[event]).unwrap();
+    store.put_node("a", NodeUpdate::finished("n\n").value(json("[\n1e400]"))).unwrap();
+    store.create_execution(new("b").payload(json("[1,\n2]")), &[]).unwrap();
+    let mut out = Vec::new();
+    let r = store.begin_read().unwrap();
+    assert_eq!(r.export(&Query::new().oldest_first(), &mut out).unwrap(), 2);
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!((lines.len(), text.contains('\r')), (2, false));
+    // Numbers, keys and texts as they are spelt, and the white space but for the breaks.
+    assert!(
+        lines[0].contains(&format!("\"payload\":{}", payload.replace(['\n', '\r'], " "))),
+        "{}",
+        lines[0]
+    );
+    assert!(lines[0].contains(r#""details":{ "a": 1}"#) && lines[0].contains(r#""value":[ 1e400]"#));
+    assert!(lines[1].contains(r#""payload":[1, 2],"#));
+}
+
+#[test]
+fn a_line_has_everything_that_belongs_to_an_execution() {
+    let store = TestStore::ticking();
+    let named = |n: usize| NewExecution::new("j").id(format!("e{n}")).label("n", n.to_string());
+    store.create_execution(named(0), &[]).unwrap();
+    store.create_execution(named(1).parent("e0").payload(json("{\"p\":1}")), &[NewEvent::new("t")]).unwrap();
+    let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n * 7 % 251) as u8).collect();
+    store.put_attachment("e1", NewAttachment::bytes("big", bytes.clone())).unwrap();
+    for len in 0..5 {
+        store.put_attachment("e1", NewAttachment::bytes(format!("b{len}"), &bytes[..len])).unwrap();
+    }
+    let document = format!("{{\n\"é\":\"{}\\n\"}}", "é\u{1f600}".repeat(40_000));
+    store.put_attachment("e1", NewAttachment::json("doc", json(&document))).unwrap();
+    store.put_attachment("e1", NewAttachment::uri("u", "s3://x/\"y\"").size(u64::MAX)).unwrap();
+    store.append_output("e1", "all", &*bytes).unwrap();
+    store.cap_output("e1", "ends", OutputCap::Both { head: 70_001, tail: 50_002 }).unwrap();
+    store.append_output("e1", "ends", &*bytes).unwrap();
+    store.cap_output("e1", "none", OutputCap::Head(0)).unwrap();
+    store.append_output("e1", "none", b"x").unwrap();
+    store.put_node("e1", NodeUpdate::started("load")).unwrap();
+    store.put_node("e1", NodeUpdate::failed("load", "why")).unwrap();
+    store.put_node("e1", NodeUpdate::skipped("sum").value(json("null"))).unwrap();
+    let visits = store.track_visits();
+    (0..3).for_each(|_| visits.visit("e1"));
+    visits.flush().unwrap();
+
+    let lines = exported(&store, &Query::new().oldest_first());
+    for key in ["attachments", "outputs", "nodes", "visits", "damaged"] {
+        assert_eq!(lines[0].1.get(key), None, "an execution with nothing beside it has nothing of it");
+    }
+    let line = &lines[1].1;
+    assert_eq!((&line["id"], &line["parent"], &line["revision"]), (&"e1".into(), &"e0".into(), &1.into()));
+    assert_eq!(line["events"].as_array().unwrap().len(), 1);
+    let attachments: BTreeMap<&str, &Value> =
+        line["attachments"].as_array().unwrap().iter().map(|a| (a["key"].as_str().unwrap(), a)).collect();
+    assert_eq!(attachments.len(), 8);
+    assert_eq!(unbase64(&attachments["big"]["base64"]), bytes);
+    for len in 0..5 {
+        assert_eq!(unbase64(&attachments[&*format!("b{len}")]["base64"]), &bytes[..len]);
+    }
+    assert_eq!(
+        (&attachments["doc"]["text"], &attachments["doc"]["kind"]),
+        (&document.into(), &"json".into())
+    );
+    let uri = attachments["u"];
+    assert_eq!((&uri["text"], &uri["size"]), (&"s3://x/\"y\"".into(), &u64::MAX.to_string().into()));
+    let r = store.begin_read().unwrap();
+    for (key, attachment) in &attachments {
+        let time: Timestamp = serde_json::from_value(attachment["modified_at"].clone()).unwrap();
+        assert_eq!(time, r.attachment("e1", key).unwrap().unwrap().modified_at);
+    }
+    let outputs = line["outputs"].as_array().unwrap();
+    assert_eq!(unbase64(&outputs[0]["parts"][0]["base64"]), bytes);
+    let ends = &outputs[1];
+    assert_eq!(
+        (&ends["length"], &ends["head"], &ends["tail"]),
+        (&200_000.into(), &70_001.into(), &50_002.into())
+    );
+    assert_eq!(unbase64(&ends["parts"][0]["base64"]), &bytes[..70_001]);
+    assert_eq!(ends["parts"][1]["offset"], 149_998);
+    assert_eq!(unbase64(&ends["parts"][1]["base64"]), &bytes[149_998..]);
+    assert_eq!(outputs[2]["parts"], Value::Array(vec![]));
+    let nodes = line["nodes"].as_array().unwrap();
+    assert_eq!(
+        (&nodes[0]["name"], &nodes[0]["state"], &nodes[0]["error"]),
+        (&"load".into(), &"failed".into(), &"why".into())
+    );
+    assert_eq!((&nodes[1]["name"], nodes[1].get("value")), (&"sum".into(), Some(&Value::Null)));
+    assert_eq!(line["visits"]["count"], 3);
+    for time in [
+        &line["created_at"],
+        &line["modified_at"],
+        &line["events"][0]["time"],
+        &nodes[0]["ended_at"],
+        &line["visits"]["last"],
+        &ends["modified_at"],
+    ] {
+        time.as_str().unwrap().parse::<Timestamp>().unwrap();
+    }
+}
+
+/// The recipe of the guide, with values that were moved: nothing of what is deleted is lost.
+#[test]
+fn what_is_archived_and_deleted_is_in_the_archive() {
+    let store = TestStore::with(Store::builder().set_large_values(LargeValues::Attach(1_000)));
+    let result = |n: usize| format!("[\"result {n}\",\n\"{}\"]", "x".repeat(2_000 + 1_000 * n));
+    for n in 0..100 {
+        let payload = json(&format!("{{\"n\":{n},\"result\":{}}}", result(n)));
+        store.create_execution(new(&format!("e{n}")).payload(payload), &[]).unwrap();
+    }
+    let old = Query::new().created(..=Timestamp::now()).oldest_first();
+    let lines = exported(&store, &old);
+    let report = store.bulk(old).delete().unwrap();
+    assert_eq!((lines.len(), report.changed), (100, 100));
+    for (n, (_, line)) in lines.iter().enumerate() {
+        let mark = &line["payload"]["result"];
+        let moved =
+            line["attachments"].as_array().unwrap().iter().find(|a| a["key"] == mark["$attachment"]).unwrap();
+        assert_eq!(moved["text"], result(n));
+        assert_eq!((&moved["size"], &moved["sha256"]), (&mark["bytes"], &mark["sha256"]));
+    }
+}
+
+#[test]
+fn damage_does_not_end_an_export() {
+    const EXECUTIONS: TableDefinition<'static, &[u8; 8], &[u8]> =
+        TableDefinition::new("execstore/executions");
+    const PAYLOADS: TableDefinition<'static, &[u8; 16], &[u8]> = TableDefinition::new("execstore/payloads");
+    const EVENTS: TableDefinition<'static, &[u8; 16], &[u8]> = TableDefinition::new("execstore/events");
+    const CHUNKS: TableDefinition<'static, &[u8; 16], &[u8]> = TableDefinition::new("execstore/chunks");
+    const CHANGES: TableDefinition<'static, &[u8; 8], &[u8]> = TableDefinition::new("execstore/changes");
+    let store = Store::builder().set_clock(ticking_clock()).in_memory().unwrap();
+    for n in 1..=10 {
+        let payload = json(&format!("\"{}\"", "x".repeat(2_000)));
+        let id = format!("e{n}");
+        store.create_execution(new(&id).payload(payload), &[NewEvent::new("a"), NewEvent::new("b")]).unwrap();
+        let document = json(&format!("\"{}\"", "é".repeat(100_000)));
+        store.put_attachment(&id, NewAttachment::json("k", document)).unwrap();
+        store.append_output(&id, "o", vec![7; 150_000]).unwrap();
+    }
+    let pair =
+        |a: u64, b: u64| -> [u8; 16] { [a.to_be_bytes(), b.to_be_bytes()].concat().try_into().unwrap() };
+    let txn = store.database().begin_write().unwrap();
+    txn.open_table(PAYLOADS).unwrap().insert(&pair(2, 1), &[1, 2, 3][..]).unwrap();
+    txn.open_table(EXECUTIONS).unwrap().insert(&4_u64.to_be_bytes(), &[1, 2, 3][..]).unwrap();
+    txn.open_table(EVENTS).unwrap().insert(&pair(6, 1), &[1, 2, 3][..]).unwrap();
+    txn.open_table(CHANGES).unwrap().insert(&3_u64.to_be_bytes(), &[1, 2, 3][..]).unwrap();
+    {
+        use execstore::redb::ReadableTable;
+        // The second chunk of each value of the eighth.
+        let mut chunks = txn.open_table(CHUNKS).unwrap();
+        let keys: Vec<[u8; 16]> = chunks.iter().unwrap().map(|row| *row.unwrap().0.value()).collect();
+        let mut seconds = keys.windows(2).filter(|pair| pair[0][8..] == [0; 8] && pair[1][8..] != [0; 8]);
+        for key in [seconds.clone().nth(14).unwrap()[1], seconds.nth(15).unwrap()[1]] {
+            chunks.insert(&key, &[1, 2, 3][..]).unwrap();
+        }
+    }
+    txn.commit().unwrap();
+
+    let (result, lines) = lines(&store, &Query::new().oldest_first());
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::Incomplete { lines: 10, damaged: 4, .. }), "{error:?}");
+    assert!(error.to_string().contains("4 of the 10 lines"), "{error}");
+    assert_eq!(lines.len(), 10);
+    for (n, (_, line)) in (1..).zip(&lines) {
+        let whole = ![2, 4, 6, 8].contains(&n);
+        assert_eq!(line.get("damaged").is_none(), whole, "{n}");
+        if n == 4 {
+            assert_eq!(line.as_object().unwrap().len(), 1);
+            continue;
+        }
+        assert_eq!(line["id"], format!("e{n}"));
+        assert_eq!(line.get("payload").is_some(), n != 2);
+        assert_eq!(line["events"].as_array().unwrap().len(), if n == 6 { 1 } else { 2 });
+        let value = &line["attachments"][0];
+        let part = &line["outputs"][0]["parts"][0];
+        assert_eq!(value.get("damaged").is_some(), n == 8);
+        assert_eq!(part.get("damaged").is_some(), n == 8);
+        assert_eq!(unbase64(&part["base64"]).len() < 150_000, n == 8);
+        let text = value["text"].as_str().unwrap();
+        assert!(text.starts_with("\"éé") && (text.len() < 200_002) == (n == 8));
+    }
+    assert!(lines[1].1["damaged"][0].as_str().unwrap().contains("execstore/payloads"));
+
+    let mut log = Vec::new();
+    let result = store.begin_read().unwrap().export_changes(.., &mut log);
+    assert!(matches!(result, Err(Error::Incomplete { lines: 10, damaged: 1, .. })), "{result:?}");
+    let log: Vec<Value> =
+        String::from_utf8(log).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(log.len(), 10);
+    assert!(log[2].get("damaged").is_some() && log[3]["change"]["seq"] == 4);
+    let time: Timestamp = log[3]["change"]["time"].as_str().unwrap().parse().unwrap();
+    let r = store.begin_read().unwrap();
+    assert_eq!(time, r.changes(ChangeSeq(4)..).unwrap().next().unwrap().unwrap().time());
+}
+
+#[test]
+fn a_writer_exports_what_it_wrote() {
+    let store = TestStore::new();
+    store
+        .write(|w| {
+            w.create(new("e"), &[])?;
+            w.put_attachment("e", NewAttachment::bytes("k", "value"))?;
+            w.update("e", &Expect::any(), Update::new().message("m"), &[])?;
+            let mut out = Vec::new();
+            assert_eq!(w.export(&Query::new(), &mut out).unwrap(), 1);
+            let line: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(
+                (&line["message"], &line["attachments"][0]["base64"]),
+                (&"m".into(), &"dmFsdWU=".into())
+            );
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+}

@@ -1,0 +1,339 @@
+//! The history: plans, summaries, counts, statistics, exports, and queries in watch filters.
+
+use std::time::Duration;
+
+use execstore::redb::{TableDefinition, WriteTransaction};
+use execstore::{
+    Access, Error, Expect, Filter, InputError, Json, NewEvent, NewExecution, OrderBy, Query, ReadError,
+    Readable, Start, Store, Timestamp, Update,
+};
+use support::TestStore;
+
+fn at(nanos: i64) -> Timestamp {
+    Timestamp::from_nanos(nanos)
+}
+
+/// 1,000 executions: labels of 10 regions, 100 of them running, the rest new; ten to a job.
+fn busy() -> TestStore {
+    let store = TestStore::ticking();
+    store
+        .write(|w| {
+            for n in 0..1_000 {
+                let new = NewExecution::new(format!("j{}", n / 10)).id(format!("{n:04}"));
+                let new = new.label("region", format!("r{}", n % 10)).preview(format!("number {n}"));
+                let new = if n % 10 == 3 { new.state("Running") } else { new };
+                w.create(if n == 500 { new.parent("0001").previous("0002") } else { new }, &[])?;
+            }
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+    store
+}
+
+#[test]
+fn the_plan_is_the_way_with_the_fewest_candidates() {
+    let store = busy();
+    let r = store.begin_read().unwrap();
+    let region = |query: Query| query.label("region", "r3");
+    for (query, access, rows, filters) in [
+        (Query::new(), Access::Scan, Some(1_000), false),
+        (Query::new().namespace("default"), Access::Scan, Some(1_000), true),
+        (Query::new().state("Running"), Access::States, Some(100), false),
+        (Query::new().live(), Access::States, Some(100), false),
+        (region(Query::new()), Access::Label, Some(100), false),
+        (region(Query::new().state("New")), Access::Label, Some(0), false),
+        (region(Query::new().state("Running")).namespace("x"), Access::Label, Some(100), true),
+        // Of the live ones none is in another state, so that nothing is left to be checked.
+        (region(Query::new().state("Running")), Access::Label, Some(100), false),
+        (region(Query::new().states(["Running", "Publishing"])), Access::Label, Some(100), false),
+        (region(Query::new().state("Publishing")), Access::Label, Some(0), false),
+        (Query::new().label_in("region", ["r1", "r2", "r?"]), Access::Label, Some(200), false),
+        (Query::new().has_label("region"), Access::Label, Some(1_000), false),
+        (Query::new().has_label("nothing"), Access::Label, Some(0), false),
+        (region(Query::new().job("j7")), Access::Job, Some(10), true),
+        (Query::new().parent("0001").live(), Access::Parent, Some(1), true),
+        (Query::new().previous("0002"), Access::Previous, Some(1), false),
+        (Query::new().id_prefix("05"), Access::Id, Some(100), false),
+        (Query::new().order_by(OrderBy::Modified), Access::Modified, Some(1_000), false),
+        (Query::new().order_by(OrderBy::Completed), Access::Completed, Some(1_000), false),
+    ] {
+        let plan = r.explain(&query).unwrap();
+        assert_eq!((plan.access, plan.rows, plan.filters), (access, rows, filters), "{query:?}: {plan}");
+        assert!(!plan.sorts && !plan.to_string().is_empty());
+        assert_eq!(plan.is_scan(), plan.access == Access::Scan && filters);
+    }
+    // In another order, few candidates are sorted; with many the order is walked.
+    let few = r.explain(&Query::new().job("j7").order_by(OrderBy::Modified)).unwrap();
+    assert_eq!((few.access, few.sorts), (Access::Job, true));
+    let forced = r.explain(&Query::new().using(Access::Scan).order_by(OrderBy::Modified)).unwrap();
+    assert_eq!((forced.access, forced.sorts), (Access::Scan, true));
+    let filtered = r.explain(&Query::new().namespace("x").order_by(OrderBy::Modified)).unwrap();
+    assert!(filtered.is_scan(), "{filtered}");
+}
+
+#[test]
+fn a_query_that_can_never_match_is_an_error() {
+    let store = TestStore::new();
+    let r = store.begin_read().unwrap();
+    let long = "x".repeat(300);
+    assert!(matches!(
+        r.query(&Query::new().state("Runing")).unwrap_err(),
+        ReadError::UnknownState { state } if state == "Runing"
+    ));
+    for query in [
+        Query::new().job(&long),
+        Query::new().label(&long, "v"),
+        Query::new().label("k", &long),
+        Query::new().namespace(&long),
+        Query::new().parent(&long),
+        Query::new().id_prefix(&long),
+    ] {
+        let error = r.page(&query).unwrap_err();
+        assert!(matches!(error, ReadError::Input(InputError::TooLarge { .. })), "{error}");
+        assert!(r.count_matching(&query).is_err() && r.explain(&query).is_err());
+    }
+    assert!(r.page(&Query::new().limit(0)).is_err());
+    assert!(r.page(&Query::new().limit(10_001)).is_err());
+    assert_eq!(r.query(&Query::new().label_in("k", Vec::<&str>::new())).unwrap().count(), 0);
+}
+
+#[test]
+fn a_cursor_of_another_order_is_refused() {
+    let store = busy();
+    let r = store.begin_read().unwrap();
+    let next = r.page(&Query::new().limit(1)).unwrap().next.unwrap();
+    for query in [Query::new().oldest_first(), Query::new().order_by(OrderBy::Modified)] {
+        let refused = r.page(&query.after(next.clone()));
+        assert!(matches!(refused, Err(ReadError::InvalidCursor { .. })));
+    }
+    let other = busy();
+    let refused = other.begin_read().unwrap().page(&Query::new().after(next.clone())).map(drop);
+    assert!(matches!(refused, Err(ReadError::InvalidCursor { .. })));
+    let refused = r.page(&Query::new().label("region", "r3").limit(2).after(next)).map(drop);
+    assert!(matches!(refused, Err(ReadError::InvalidCursor { .. })));
+}
+
+#[test]
+fn summaries_have_the_preview_and_do_not_read_payloads() {
+    let store = TestStore::new();
+    let big = Json::from_text(&format!("\"{}\"", "x".repeat(5_000))).unwrap();
+    store.create_execution(NewExecution::new("j").id("e").preview("at first").payload(big), &[]).unwrap();
+    let preview = |store: &Store| {
+        let page = store.read(|r| r.summary_page(&Query::new())).unwrap();
+        page.executions[0].preview.as_deref().map(str::to_owned)
+    };
+    assert_eq!(preview(&store).as_deref(), Some("at first"));
+    store.update("e", &Expect::any(), Update::new().preview("then"), &[]).unwrap();
+    assert_eq!(preview(&store).as_deref(), Some("then"));
+    let change = store.begin_read().unwrap().changes(..).unwrap().nth(1).unwrap().unwrap();
+    assert_eq!(change.before().unwrap().preview.as_deref(), Some("at first"));
+    store.update("e", &Expect::any(), Update::new().clear_preview(), &[]).unwrap();
+    assert_eq!(preview(&store), None);
+    let long = store.update("e", &Expect::any(), Update::new().preview("x".repeat(257)), &[]);
+    assert!(long.unwrap().preview.clone().unwrap().ends_with(" bytes cut]"));
+    // With the payload gone from its table, only who asks for it fails.
+    let payloads: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("execstore/payloads");
+    let folder = store.into_folder();
+    let store = Store::open(folder.path().join("store.redb")).unwrap();
+    let txn = store.database().begin_write().unwrap();
+    txn.open_table(payloads).unwrap().retain(|_, _| false).unwrap();
+    txn.commit().unwrap();
+    let r = store.begin_read().unwrap();
+    assert_eq!(r.summary_page(&Query::new()).unwrap().executions.len(), 1);
+    assert_eq!(r.page(&Query::new()).unwrap().damaged.len(), 1);
+}
+
+#[test]
+fn counters_tell_what_they_can() {
+    let store = busy();
+    let r = store.begin_read().unwrap();
+    let region = |value: &str| Query::new().label("region", value);
+    assert_eq!(r.count_matching(&Query::new()).unwrap(), 1_000);
+    assert_eq!(r.count_matching(&Query::new().live()).unwrap(), 100);
+    assert_eq!(r.count_matching(&region("r3").state("Running")).unwrap(), 100);
+    assert_eq!(r.count_matching(&region("r3").state("New")).unwrap(), 0);
+    assert_eq!(r.count_matching(&region("r4").limit(30)).unwrap(), 30);
+    assert_eq!(r.count_matching(&region("r4").job("j0")).unwrap(), 1);
+    let regions: Vec<_> = r.label_values("region").unwrap().map(Result::unwrap).collect();
+    assert_eq!(regions.len(), 10);
+    assert!(regions.iter().all(|count| count.total == 100 && count.states.len() == 1));
+    assert_eq!(regions[3].states[0].0, "Running");
+    assert_eq!(r.label_values("nothing").unwrap().count(), 0);
+    // From behind one, and from the end; a writer sees the same.
+    let all: Vec<_> = regions.iter().map(|region| region.value.clone()).collect();
+    let last: Vec<_> = r.label_values("region").unwrap().rev().take(3).map(|v| v.unwrap().value).collect();
+    assert_eq!(last, all.iter().rev().take(3).cloned().collect::<Vec<_>>());
+    for (place, value) in all.iter().enumerate() {
+        let after = |r: Vec<Result<execstore::LabelCount, ReadError>>| -> Vec<_> {
+            r.into_iter().map(|count| count.unwrap().value).collect()
+        };
+        assert_eq!(after(r.label_values_after("region", value).unwrap().collect()), all[place + 1..]);
+        let written =
+            store.write(|w| Ok::<_, Error>(w.label_values_after("region", value)?.collect())).unwrap();
+        assert_eq!(after(written), all[place + 1..]);
+    }
+    assert_eq!(r.label_values_after("region", "").unwrap().count(), all.len());
+    assert!(r.label_values_after("region", "x".repeat(257)).is_err());
+}
+
+#[test]
+fn durations_are_nearest_ranks() {
+    let clock = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
+    let shared = clock.clone();
+    let mut builder = Store::builder();
+    builder.set_clock(move || at(shared.load(std::sync::atomic::Ordering::Relaxed)));
+    let store = TestStore::with(&builder);
+    for n in 1..=100 {
+        let id = n.to_string();
+        clock.store(1_000 * n, std::sync::atomic::Ordering::Relaxed);
+        store.create_execution(NewExecution::new("j").id(&id), &[]).unwrap();
+        clock.store(1_000 * n + n, std::sync::atomic::Ordering::Relaxed);
+        store.update(&id, &Expect::any(), Update::to("Failed"), &[]).unwrap();
+    }
+    let r = store.begin_read().unwrap();
+    let all = r.durations(&Query::new()).unwrap();
+    let nanos = |percent: f64| all.percentile(percent).unwrap().as_nanos();
+    assert_eq!((nanos(0.0), nanos(50.0), nanos(99.0), nanos(99.5), nanos(100.0)), (1, 50, 99, 100, 100));
+    assert_eq!((all.count(), all.mean().unwrap().as_nanos()), (100, 50));
+    let none = r.durations(&Query::new().state("Running")).unwrap();
+    assert_eq!((none.count(), none.percentile(50.0), none.mean()), (0, None, None));
+    let last = r.durations(&Query::new().completed(at(99_000)..)).unwrap();
+    assert_eq!(last.count(), 2);
+    // The oldest and the newest, in one step each.
+    let oldest = r.query(&Query::new().oldest_first().limit(1)).unwrap().next().unwrap().unwrap();
+    assert_eq!((oldest.id.as_str(), r.latest(&Query::new()).unwrap().unwrap().id.as_str()), ("1", "100"));
+}
+
+#[test]
+fn sizes_add_up_to_what_is_there() {
+    let store = busy();
+    let sizes = store.begin_read().unwrap().table_sizes().unwrap();
+    let rows = |name: &str| sizes.iter().find(|size| size.table == name).unwrap().rows;
+    assert_eq!(rows("execstore/executions"), 1_000);
+    assert_eq!(rows("execstore/labels"), 1_000);
+    assert_eq!((rows("execstore/label_counts"), rows("execstore/links")), (10, 2));
+    assert!(sizes.iter().all(|size| size.file_bytes >= size.stored_bytes));
+}
+
+#[test]
+fn an_export_is_one_line_of_json_for_each_execution() {
+    let store = TestStore::new();
+    let new =
+        NewExecution::new("j").id("a\"b\"").message("two\nlines").label("k", "v").parent("p").preview("é");
+    let payload = Json::from_text("{\"deep\": [1, 2]}").unwrap();
+    store.create_execution(new.payload(payload), &[NewEvent::new("t").message("m").at(at(5))]).unwrap();
+    store.create_execution(NewExecution::new("j").id("plain"), &[]).unwrap();
+    let mut out = Vec::new();
+    let r = store.begin_read().unwrap();
+    assert_eq!(r.export(&Query::new().oldest_first(), &mut out).unwrap(), 2);
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["id"], "a\"b\"");
+    assert_eq!(lines[0]["message"], "two\nlines");
+    assert_eq!((&lines[0]["labels"]["k"], &lines[0]["parent"]), (&"v".into(), &"p".into()));
+    assert_eq!(lines[0]["payload"]["deep"][1], 2);
+    let event = &lines[0]["events"][0];
+    assert_eq!((&event["topic"], &event["time"]), (&"t".into(), &"1970-01-01T00:00:00.000000005Z".into()));
+    assert_eq!(lines[1].get("parent"), None);
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    assert!(matches!(r.export(&Query::new(), &mut Full), Err(Error::Caller(_))));
+}
+
+#[test]
+fn a_watcher_can_be_asked_for_what_a_query_asks() {
+    let store = TestStore::new();
+    let query = Query::new().label_in("zone", ["eu", "us"]).live();
+    let mut watcher = store.watch(Start::Oldest, Filter::any().matching(query)).unwrap();
+    for (id, zone) in [("a", "eu"), ("b", "asia"), ("c", "us")] {
+        store.create_execution(NewExecution::new("j").id(id).label("zone", zone), &[]).unwrap();
+        store.update(id, &Expect::any(), Update::to("BidAccepted"), &[]).unwrap();
+    }
+    let seen = watcher.next_batch(100, Duration::from_secs(5)).unwrap();
+    let seen: Vec<_> = seen.iter().map(|change| change.execution_id().as_str()).collect();
+    assert_eq!(seen, ["a", "c"]);
+    let bad = Filter::any().matching(Query::new().state("Nowhere"));
+    assert!(store.watch(Start::Oldest, bad).is_err());
+}
+
+#[test]
+fn verify_finds_what_is_wrong_in_every_index() {
+    type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
+    type Pairs = TableDefinition<'static, &'static [u8; 16], &'static [u8]>;
+    type Numbers = TableDefinition<'static, &'static [u8; 8], &'static [u8]>;
+    type Spans = TableDefinition<'static, &'static [u8; 9], &'static [u8]>;
+    type Damage = fn(&WriteTransaction);
+    let damages: [(&str, Damage); 7] = [
+        ("execstore/labels", |txn| {
+            txn.open_table(Table::new("execstore/labels")).unwrap().pop_first().unwrap().unwrap();
+        }),
+        ("execstore/label_counts", |txn| {
+            txn.open_table(Table::new("execstore/label_counts")).unwrap().pop_first().unwrap().unwrap();
+        }),
+        ("execstore/links", |txn| {
+            txn.open_table(Table::new("execstore/links")).unwrap().pop_last().unwrap().unwrap();
+        }),
+        ("execstore/completed", |txn| {
+            txn.open_table(Pairs::new("execstore/completed")).unwrap().pop_first().unwrap().unwrap();
+        }),
+        ("execstore/settled", |txn| {
+            txn.open_table(Numbers::new("execstore/settled")).unwrap().pop_first().unwrap().unwrap();
+        }),
+        ("execstore/spans", |txn| {
+            txn.open_table(Spans::new("execstore/spans")).unwrap().pop_first().unwrap().unwrap();
+        }),
+        ("execstore/namespaces", |txn| {
+            txn.open_table(Table::new("execstore/namespaces")).unwrap().pop_first().unwrap().unwrap();
+        }),
+    ];
+    for (table, damage) in damages {
+        let db = execstore::redb::Builder::new()
+            .create_with_backend(execstore::redb::backends::InMemoryBackend::new())
+            .unwrap();
+        let db = std::sync::Arc::new(db);
+        let store = Store::attach(db.clone()).unwrap();
+        store
+            .write(|w| {
+                for n in 0..1_100 {
+                    let id = n.to_string();
+                    w.create(NewExecution::new("j").id(&id).namespace("n").label("k", "v").parent("p"), &[])?;
+                    w.update(&id, &Expect::any(), Update::to("Failed"), &[])?;
+                }
+                w.trim_changes(100.into())?;
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        assert!(store.verify().unwrap().is_clean());
+        let txn = db.begin_write().unwrap();
+        damage(&txn);
+        txn.commit().unwrap();
+        let report = store.verify().unwrap();
+        let first = report.problems.first().unwrap();
+        assert_eq!(first.table, table, "{report}");
+    }
+}
+
+#[test]
+fn one_execution_can_be_asked_for_by_its_id() {
+    let store = TestStore::new();
+    for id in ["a", "ab", "abc"] {
+        store.create_execution(NewExecution::new("j").id(id), &[]).unwrap();
+    }
+    let r = store.begin_read().unwrap();
+    let found = |query: Query| -> Vec<String> {
+        r.query(&query).unwrap().map(|execution| execution.unwrap().id.to_string()).collect()
+    };
+    assert_eq!(found(Query::new().id("ab")), ["ab"]);
+    assert_eq!(found(Query::new().id("ab").using(execstore::Access::Scan)), ["ab"]);
+    assert!(found(Query::new().id("b")).is_empty());
+    assert_eq!(found(Query::new().id_prefix("ab")), ["abc", "ab"]);
+    assert!(!r.explain(&Query::new().id("ab")).unwrap().is_scan());
+}

@@ -1,0 +1,127 @@
+//! The namespaces that there are, and how many executions each has.
+
+use execstore::redb::TableDefinition;
+use execstore::{Error, Expect, NewExecution, Query, ReadError, Readable, Store, Update};
+
+fn listed(r: &impl Readable) -> Vec<(String, u64)> {
+    let plain = |count: Result<execstore::NamespaceCount, ReadError>| {
+        let count = count.unwrap();
+        (count.namespace.to_string(), count.total)
+    };
+    let all: Vec<_> = r.namespaces().unwrap().map(plain).collect();
+    let mut back: Vec<_> = r.namespaces().unwrap().rev().map(plain).collect();
+    back.reverse();
+    assert_eq!(back, all);
+    for (place, (name, total)) in all.iter().enumerate() {
+        let rest: Vec<_> = r.namespaces_after(name).unwrap().map(plain).collect();
+        assert_eq!(rest, all[place + 1..], "after {name:?}");
+        assert_eq!(r.count_matching(&Query::new().namespace(name)).unwrap(), *total);
+        let scanned = r.query(&Query::new().namespace(name)).unwrap().count();
+        assert_eq!(scanned as u64, *total);
+    }
+    all
+}
+
+fn create(store: &Store, id: &str, namespace: &str) {
+    store.create_execution(NewExecution::new("j").id(id).namespace(namespace), &[]).unwrap();
+}
+
+fn named(list: &[(&str, u64)]) -> Vec<(String, u64)> {
+    list.iter().map(|(name, total)| ((*name).to_owned(), *total)).collect()
+}
+
+#[test]
+fn they_are_listed_with_their_numbers_of_executions() {
+    let store = Store::in_memory().unwrap();
+    let list = || listed(&store.begin_read().unwrap());
+    assert_eq!(list(), []);
+    for (id, namespace) in
+        [("1", "b"), ("2", "default"), ("3", ""), ("4", "b"), ("5", "é"), ("6", "defaults")]
+    {
+        create(&store, id, namespace);
+    }
+    let all = named(&[("", 1), ("b", 2), ("default", 1), ("defaults", 1), ("é", 1)]);
+    assert_eq!(list(), all);
+    // What an update does is no matter of theirs; a deletion is, and the last of a namespace takes it along.
+    store.update("1", &Expect::any(), Update::to("Failed"), &[]).unwrap();
+    assert_eq!(list(), all);
+    // A writer sees its own, before they are written and after.
+    let within = store.write(|w| {
+        for id in ["1", "2", "5"] {
+            w.delete(id, &Expect::any())?;
+        }
+        w.create(NewExecution::new("j").namespace("c"), &[])?;
+        w.create(NewExecution::new("j").namespace("gone").id("gone"), &[])?;
+        w.delete("gone", &Expect::any())?;
+        Ok::<_, Error>(listed(w))
+    });
+    let all = named(&[("", 1), ("b", 1), ("c", 1), ("defaults", 1)]);
+    assert_eq!(within.unwrap(), all);
+    assert_eq!(list(), all);
+    // Of nobody, and of nobody any more.
+    let r = store.begin_read().unwrap();
+    for name in ["default", "nobody", "é"] {
+        assert_eq!(r.count_matching(&Query::new().namespace(name)).unwrap(), 0);
+    }
+    assert!(r.namespaces_after("x".repeat(257)).is_err());
+    assert!(store.verify().unwrap().is_clean());
+}
+
+type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+fn altered(store: &Store, table: &'static str, alter: impl Fn(&[u8], &[u8]) -> Option<(Vec<u8>, Vec<u8>)>) {
+    let txn = store.database().begin_write().unwrap();
+    {
+        let mut table = txn.open_table(Table::new(table)).unwrap();
+        let (key, value) =
+            table.pop_first().unwrap().map(|(k, v)| (k.value().to_vec(), v.value().to_vec())).unwrap();
+        if let Some((key, value)) = alter(&key, &value) {
+            table.insert(key.as_slice(), value.as_slice()).unwrap();
+        }
+    }
+    txn.commit().unwrap();
+}
+
+#[test]
+fn a_damaged_counter_is_told_of_and_made_again_by_who_writes() {
+    type Act = fn(&Store);
+    let acts: [(Act, u64); 2] = [
+        (|store| create(store, "more", "a"), 4),
+        (|store| drop(store.delete("2", &Expect::any()).unwrap()), 2),
+    ];
+    for (act, total) in acts {
+        let store = Store::in_memory().unwrap();
+        for id in ["1", "2", "3"] {
+            create(&store, id, "a");
+        }
+        create(&store, "4", "b");
+        altered(&store, "execstore/namespaces", |key, value| Some((key.into(), vec![0; value.len()])));
+        let r = store.begin_read().unwrap();
+        let rows: Vec<_> = r.namespaces().unwrap().map(|row| row.map(|row| row.total)).collect();
+        assert!(matches!(rows[..], [Err(ReadError::Damaged(_)), Ok(1)]), "{rows:?}");
+        assert!(r.count_matching(&Query::new().namespace("a")).is_err());
+        drop(r);
+        assert!(!store.verify().unwrap().is_clean());
+        act(&store);
+        assert_eq!(listed(&store.begin_read().unwrap()), named(&[("a", total), ("b", 1)]));
+        assert!(store.verify().unwrap().is_clean());
+    }
+}
+
+#[test]
+fn verify_compares_them_with_the_records() {
+    type Alter = fn(&[u8], &[u8]) -> Option<(Vec<u8>, Vec<u8>)>;
+    let alterations: [(&str, Alter); 3] = [
+        ("the row is gone", |_, _| None),
+        ("the row of another", |_, value| Some((b"b".into(), value.into()))),
+        ("no text", |_, value| Some((vec![0xff], value.into()))),
+    ];
+    for (what, alter) in alterations {
+        let store = Store::in_memory().unwrap();
+        create(&store, "1", "a");
+        altered(&store, "execstore/namespaces", alter);
+        let report = store.verify().unwrap();
+        assert!(report.problems.iter().all(|problem| problem.table == "execstore/namespaces"), "{report}");
+        assert!(!report.is_clean(), "{what}");
+    }
+}

@@ -1,0 +1,203 @@
+//! Pages of executions: both orders, cursors through text, and paging while others insert and delete.
+
+use execstore::{
+    Cursor, Error, Expect, InputError, NewExecution, Page, Query, ReadError, Readable, Store, WriteError,
+};
+use support::{TestStore, create};
+
+fn filled(count: usize) -> TestStore {
+    let store = TestStore::new();
+    store
+        .write(|w| {
+            for n in 0..count {
+                w.create(NewExecution::new("j").id(n.to_string()), &[])?;
+            }
+            Ok::<_, WriteError>(())
+        })
+        .unwrap();
+    store
+}
+
+fn ids(page: &Page<execstore::Execution>) -> Vec<String> {
+    assert!(page.damaged.is_empty());
+    page.executions.iter().map(|execution| execution.id.to_string()).collect()
+}
+
+/// Every id, page by page, each page in a transaction of its own, the cursor through text.
+fn walk(
+    store: &Store,
+    request: fn(usize) -> Query,
+    limit: usize,
+    mut between: impl FnMut(usize),
+) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut cursor: Option<String> = None;
+    for turn in 0..1_000 {
+        let mut ask = request(limit);
+        if let Some(text) = &cursor {
+            ask = ask.after(text.parse().unwrap());
+        }
+        let page = store.read(|r| r.page(&ask)).unwrap();
+        assert!(page.executions.len() <= limit);
+        found.extend(ids(&page));
+        match page.next {
+            Some(next) => {
+                assert_eq!(page.executions.len(), limit, "only the last page is short");
+                cursor = Some(next.to_string());
+            }
+            None => return found,
+        }
+        between(turn);
+    }
+    panic!("the pages have no end")
+}
+
+#[test]
+fn pages_of_every_size_give_everything_once_in_both_orders() {
+    for count in [0, 1, 2, 5, 12] {
+        let store = filled(count);
+        let oldest: Vec<_> = (0..count).map(|n| n.to_string()).collect();
+        let newest: Vec<_> = oldest.iter().rev().cloned().collect();
+        for limit in [1, 2, 3, 5, 12, 13, 10_000] {
+            assert_eq!(walk(&store, oldest_first, limit, |_| ()), oldest, "{count} by {limit}");
+            assert_eq!(walk(&store, newest_first, limit, |_| ()), newest, "{count} by {limit}");
+        }
+    }
+}
+
+#[test]
+fn a_page_that_ends_with_the_last_execution_has_no_next() {
+    let store = filled(4);
+    let reader = store.begin_read().unwrap();
+    let first = reader.page(&Query::new().limit(2)).unwrap();
+    assert_eq!(ids(&first), ["3", "2"]);
+    let second = reader.page(&Query::new().limit(2).after(first.next.unwrap())).unwrap();
+    assert_eq!((ids(&second), second.next), (vec!["1".into(), "0".into()], None));
+}
+
+#[test]
+fn nothing_that_is_there_throughout_is_missed_or_given_twice() {
+    for request in [oldest_first, newest_first] {
+        let store = filled(60);
+        // Every third goes while the pages are read, some before the cursor and some after it.
+        let mut doomed: Vec<usize> = (0..60).filter(|n| n % 3 == 0).collect();
+        let mut next = 1_000;
+        let found = walk(&store, request, 4, |turn| {
+            for _ in 0..2 {
+                if let Some(id) = (!doomed.is_empty()).then(|| doomed.remove((turn * 7) % doomed.len())) {
+                    store.write(|w| w.delete(id.to_string(), &Expect::any())).unwrap();
+                }
+            }
+            // An end to the walk towards the newest.
+            if next < 1_010 {
+                create(&store, &next.to_string());
+                next += 1;
+            }
+        });
+        let mut once = found.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), found.len(), "twice: {found:?}");
+        for n in (0..60).filter(|n| n % 3 != 0) {
+            assert!(found.contains(&n.to_string()), "{n} is missing: {found:?}");
+        }
+        let mut sorted: Vec<u64> = found.iter().map(|id| id.parse().unwrap()).collect();
+        let in_order = sorted.clone();
+        sorted.sort();
+        if request(1) == Query::new().limit(1) {
+            sorted.reverse();
+        }
+        assert_eq!(in_order, sorted);
+    }
+}
+
+#[test]
+fn a_cursor_outlives_the_execution_that_it_was_made_at() {
+    let mut store = filled(6);
+    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(3))).unwrap();
+    let cursor = page.next.unwrap();
+    for id in ["2", "3"] {
+        store.write(|w| w.delete(id, &Expect::any())).unwrap();
+    }
+    store.reopen();
+    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(3).after(cursor.clone()))).unwrap();
+    assert_eq!(ids(&page), ["4", "5"]);
+    for id in ["0", "1", "4", "5"] {
+        store.write(|w| w.delete(id, &Expect::any())).unwrap();
+    }
+    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(3).after(cursor))).unwrap();
+    assert!(page.executions.is_empty() && page.next.is_none());
+}
+
+#[test]
+fn an_id_that_is_created_again_has_a_new_place() {
+    let store = filled(3);
+    store.write(|w| w.delete("0", &Expect::any())).unwrap();
+    create(&store, "0");
+    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(10))).unwrap();
+    assert_eq!(ids(&page), ["1", "2", "0"]);
+}
+
+#[test]
+fn cursors_of_another_store_or_the_other_order_are_refused() {
+    let (one, other) = (filled(3), filled(3));
+    let newest = one.read(|r| r.page(&Query::new().limit(1))).unwrap().next.unwrap();
+    let oldest = one.read(|r| r.page(&Query::new().oldest_first().limit(1))).unwrap().next.unwrap();
+    let cases = [
+        (&*one, Query::new().oldest_first().limit(1).after(newest.clone()), "another order"),
+        (&*one, Query::new().limit(1).after(oldest.clone()), "another order"),
+        (&*other, Query::new().limit(1).after(newest.clone()), "another store"),
+        (&*other, Query::new().oldest_first().limit(1).after(oldest), "another store"),
+    ];
+    for (store, request, part) in cases {
+        let error = store.read(|r| r.page(&request)).unwrap_err();
+        assert!(matches!(&error, Error::Read(ReadError::InvalidCursor { .. })), "{error:?}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let text = newest.to_string();
+    assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{text} is safe in a URL");
+    for bad in ["", "x", &text[1..], &text[..17], &format!("{text} "), &format!("{text}g"), "1n\u{e9}"] {
+        assert!(matches!(bad.parse::<Cursor>(), Err(ReadError::InvalidCursor { .. })), "{bad:?}");
+    }
+    assert_eq!(text.parse::<Cursor>().unwrap(), newest);
+}
+
+#[test]
+fn limits_of_a_page_are_checked() {
+    let store = filled(2);
+    let reader = store.begin_read().unwrap();
+    for request in [oldest_first, newest_first] {
+        let none = reader.page(&request(0)).unwrap_err();
+        assert!(matches!(none, ReadError::Input(InputError::Invalid { what: "page limit", .. })), "{none}");
+        for limit in [10_001, usize::MAX] {
+            match reader.page(&request(limit)).unwrap_err() {
+                ReadError::Input(InputError::TooLarge { what, actual, maximum }) => {
+                    assert_eq!((what, actual, maximum), ("page limit", limit, 10_000));
+                }
+                other => panic!("{other}"),
+            }
+        }
+        assert_eq!(reader.page(&request(10_000)).unwrap().executions.len(), 2);
+    }
+}
+
+#[test]
+fn a_writer_pages_over_its_own_writes() {
+    let store = filled(2);
+    store
+        .write(|w| {
+            w.create(NewExecution::new("j").id("new"), &[])?;
+            w.delete("0", &Expect::any())?;
+            assert_eq!(ids(&w.page(&Query::new().limit(5))?), ["new", "1"]);
+            Ok::<_, WriteError>(())
+        })
+        .unwrap();
+}
+
+fn newest_first(limit: usize) -> Query {
+    Query::new().limit(limit)
+}
+
+fn oldest_first(limit: usize) -> Query {
+    Query::new().oldest_first().limit(limit)
+}

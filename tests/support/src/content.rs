@@ -1,0 +1,86 @@
+//! A digest of everything that can be read.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
+use execstore::{Execution, ExecutionId, Query, ReadError, Readable, Store};
+
+/// A table of the caller's own.
+pub const OWN: TableDefinition<'_, u64, u64> = TableDefinition::new("the caller's own");
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    pub head: u64,
+    pub content: u64,
+}
+
+fn put(hasher: &mut DefaultHasher, execution: &Execution) {
+    format!("{:?}", execution.header()).hash(hasher);
+    execution.payload_json().hash(hasher);
+}
+
+/// What lies beside an execution.
+fn beside(r: &impl Readable, id: &ExecutionId, hasher: &mut DefaultHasher) -> Result<(), ReadError> {
+    for attachment in r.attachments(id, "")? {
+        let attachment = attachment?;
+        format!("{attachment:?}").hash(hasher);
+        r.attachment_bytes(id, &attachment.key)?.hash(hasher);
+    }
+    for output in r.outputs(id)? {
+        let output = output?;
+        format!("{output:?}").hash(hasher);
+        let mut at = 0;
+        while let Some(part) =
+            r.read_output(id, &output.name, at, 2_000)?.filter(|part| !part.bytes.is_empty())
+        {
+            format!("{part:?}").hash(hasher);
+            at = part.next();
+        }
+    }
+    for node in r.nodes(id)? {
+        format!("{:?}", node?).hash(hasher);
+    }
+    format!("{:?}", r.progress(id)?).hash(hasher);
+    Ok(())
+}
+
+/// Reads everything by its own operation, and sees that the lists agree with each other.
+pub fn digest(store: &Store) -> Result<Digest, ReadError> {
+    let r = store.begin_read().unwrap();
+    let mut hasher = DefaultHasher::new();
+    let page = r.page(&Query::new().oldest_first().limit(10_000))?;
+    assert!(page.damaged.is_empty() && page.next.is_none());
+    let mut live = 0;
+    for execution in &page.executions {
+        put(&mut hasher, execution);
+        assert_eq!(r.get(&execution.id)?.as_ref(), Some(execution));
+        for event in r.events(&execution.id, ..)? {
+            format!("{:?}", event?).hash(&mut hasher);
+        }
+        beside(&r, &execution.id, &mut hasher)?;
+        live += usize::from(execution.state.is_live());
+    }
+    assert_eq!(r.live()?.count(), live);
+    let (mut changes, mut first) = (0, None);
+    for change in r.changes(..)? {
+        let change = change?;
+        first.get_or_insert(change.seq().get());
+        format!("{change:?}").hash(&mut hasher);
+        for payload in [r.payload_before(&change)?, r.payload_after(&change)?] {
+            payload.hash(&mut hasher);
+        }
+        changes += 1;
+    }
+    let head = r.head()?.get();
+    assert_eq!(changes, head + 1 - first.unwrap_or(1), "the log ends at its head");
+    format!("{:?} {:?}", r.counts()?, r.checkpoints()?).hash(&mut hasher);
+    drop(r);
+    let txn = store.database().begin_read().unwrap();
+    if let Ok(table) = txn.open_table(OWN) {
+        for row in table.iter().unwrap() {
+            let (key, value) = row.unwrap();
+            (key.value(), value.value()).hash(&mut hasher);
+        }
+    }
+    Ok(Digest { head, content: hasher.finish() })
+}

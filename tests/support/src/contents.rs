@@ -1,0 +1,33 @@
+//! Everything that can be read from a store, as one text, to compare before and after.
+
+use std::fmt::Write;
+
+use execstore::{Query, Readable, Store};
+
+/// Every execution, event, index list, counter, change with its payloads, and checkpoint.
+pub fn contents(store: &Store) -> String {
+    let reader = store.begin_read().unwrap();
+    let mut text = String::new();
+    let page = reader.page(&Query::new().oldest_first().limit(10_000)).unwrap();
+    assert!(page.next.is_none() && page.damaged.is_empty());
+    for execution in &page.executions {
+        writeln!(text, "{execution:?}").unwrap();
+        let events: Vec<_> = reader.events(&execution.id, ..).unwrap().map(Result::unwrap).collect();
+        writeln!(text, "  {events:?}").unwrap();
+        let job = reader.by_job(&execution.job_id).unwrap();
+        let job: Vec<_> = job.map(|found| found.unwrap().id.clone()).collect();
+        writeln!(text, "  {job:?}").unwrap();
+    }
+    for state in store.lifecycle().states() {
+        let found = reader.by_state([state]).unwrap();
+        let ids: Vec<_> = found.map(|found| found.unwrap().id.clone()).collect();
+        writeln!(text, "{state}: {} {ids:?}", reader.count(state).unwrap()).unwrap();
+    }
+    for change in reader.changes(..).unwrap() {
+        let change = change.unwrap();
+        let payloads = (reader.payload_before(&change).unwrap(), reader.payload_after(&change).unwrap());
+        writeln!(text, "{change:?} {payloads:?}").unwrap();
+    }
+    writeln!(text, "{:?} {:?}", reader.head().unwrap(), reader.checkpoints().unwrap()).unwrap();
+    text
+}

@@ -1,0 +1,180 @@
+//! What the tests share: a store that verifies itself when it is dropped, and short spellings.
+#![allow(missing_docs)]
+#![allow(clippy::len_without_is_empty, clippy::new_without_default, clippy::should_implement_trait)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+pub mod besides;
+pub mod bulks;
+pub mod cases;
+pub mod children;
+pub mod compare;
+pub mod content;
+pub mod contents;
+pub mod dice;
+pub mod disk;
+pub mod edits;
+pub mod faulty;
+pub mod feed;
+#[cfg(target_os = "linux")]
+pub mod forks;
+pub mod image;
+pub mod memory;
+pub mod model;
+#[cfg(target_os = "linux")]
+pub mod mounted;
+pub mod ops;
+pub mod original;
+pub mod queries;
+pub mod records;
+pub mod reports;
+pub mod tasks;
+pub mod wants;
+pub mod workload;
+pub mod writes;
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use execstore::{
+    Builder, Desired, Execution, Expect, Json, NewEvent, NewExecution, Readable, Store, Timestamp, Update,
+    Writer,
+};
+
+/// A store in a folder of its own. When it is dropped the whole file is verified, as it is and once more
+/// after it was closed and opened again; if something is wrong, the file is kept and named.
+pub struct TestStore {
+    store: Option<Store>,
+    folder: Option<tempfile::TempDir>,
+    builder: Builder,
+}
+
+impl TestStore {
+    /// With the default settings.
+    pub fn new() -> Self {
+        Self::with(&Store::builder())
+    }
+
+    /// With the settings of a builder.
+    pub fn with(builder: &Builder) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = builder.create(folder.path().join("store.redb")).unwrap();
+        Self { store: Some(store), folder: Some(folder), builder: builder.clone() }
+    }
+
+    /// With a clock that gives 1, 2, 3 ... nanoseconds.
+    pub fn ticking() -> Self {
+        Self::with(Store::builder().set_clock(ticking_clock()))
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.folder().join("store.redb")
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
+    }
+
+    /// Closes the store and opens it again. Every other handle must be gone.
+    pub fn reopen(&mut self) {
+        self.store = None;
+        self.store = Some(self.builder.open(self.path()).unwrap());
+    }
+
+    /// The file, copied as it is while the store is open: what a crash of the process would leave.
+    pub fn crash_copy(&self) -> TestStore {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.redb");
+        std::fs::copy(self.path(), &path).unwrap();
+        let store = self.builder.open(&path).unwrap();
+        Self { store: Some(store), folder: Some(folder), builder: self.builder.clone() }
+    }
+
+    /// Gives up the store without verifying it, for tests that damage it.
+    pub fn into_folder(mut self) -> tempfile::TempDir {
+        self.store = None;
+        self.folder.take().unwrap()
+    }
+}
+
+impl Deref for TestStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+}
+
+impl Drop for TestStore {
+    fn drop(&mut self) {
+        let Some(folder) = self.folder.take() else { return };
+        if std::thread::panicking() {
+            return;
+        }
+        let path = folder.path().join("store.redb");
+        for turn in ["as it was", "opened again"] {
+            let store = self.store.take().unwrap_or_else(|| self.builder.open(&path).unwrap());
+            let report = store.verify().unwrap();
+            if !report.is_clean() {
+                let kept = folder.keep();
+                panic!("the store in {} is not clean, {turn}: {report}", kept.display());
+            }
+        }
+    }
+}
+
+/// A clock that gives 1, 2, 3 ... nanoseconds.
+pub fn ticking_clock() -> impl Fn() -> Timestamp + Send + Sync + 'static {
+    let ticks = Arc::new(AtomicI64::new(1));
+    move || Timestamp::from_nanos(ticks.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A document given as text.
+pub fn json(text: &str) -> Json {
+    Json::from_text(text).unwrap()
+}
+
+/// A payload of about this many bytes.
+pub fn big_payload(bytes: usize) -> Json {
+    json(&format!("{{\"fill\":\"{}\"}}", "x".repeat(bytes)))
+}
+
+/// Creates an execution of this id in the job `j`, in `New`.
+pub fn create(store: &Store, id: &str) -> Execution {
+    store.write(|w| w.create(NewExecution::new("j").id(id), &[])).unwrap()
+}
+
+/// Moves an execution through states, without conditions.
+pub fn walk(writer: &mut Writer<'_>, id: &str, states: &[&str]) -> Execution {
+    let mut last = None;
+    for state in states {
+        last = Some(writer.update(id, &Expect::any(), Update::to(state), &[]).unwrap());
+    }
+    last.unwrap()
+}
+
+/// Creates the execution `e` in `Running` with every part set, and one event.
+pub fn full(store: &Store) -> Execution {
+    let new = NewExecution::new("j")
+        .id("e")
+        .namespace("ns")
+        .name("n")
+        .node_id("node")
+        .state("Running")
+        .message("m")
+        .desired(Desired::Running)
+        .parent("p")
+        .previous("q")
+        .label("a", "1")
+        .label("b", "2")
+        .payload(json(r#"{"k":1}"#));
+    store.write(|w| w.create(new, &[NewEvent::new("t")])).unwrap()
+}
+
+/// Updates the execution `e` without conditions, and sees that the store shows what was returned.
+pub fn update(store: &Store, update: Update) -> Execution {
+    let after = store.write(|w| w.update("e", &Expect::any(), update, &[])).unwrap();
+    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after);
+    after
+}

@@ -1,0 +1,152 @@
+//! Work for a store that uses every operation and every kind of transaction, one small commit after another.
+
+use execstore::redb::Durability;
+use execstore::{
+    ChangeSeq, Error, Expect, Json, NewAttachment, NewEvent, NewExecution, NodeUpdate, OutputCap, Receipt,
+    Store, Update, WriteError, Writer,
+};
+
+use crate::content::OWN;
+
+/// How sure a commit is once it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sure {
+    Durable,
+    /// `Durability::None`.
+    Lazy,
+}
+
+pub const STEPS: usize = 16;
+
+fn filled(bytes: usize) -> Json {
+    Json::from_text(&format!("{{\"fill\":\"{}\"}}", "x".repeat(bytes))).unwrap()
+}
+
+/// One commit, the `step`-th of a round. Every round has executions of its own.
+pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
+    let (a, b) = (format!("a{round}"), format!("b{round}"));
+    let job = format!("job{}", round / 2);
+    let any = Expect::any();
+    let event = |topic: &str| [NewEvent::new(topic).message("what happened")];
+    match step {
+        0 => {
+            let new = NewExecution::new(&job).id(&a).label("k", "v").payload(filled(1_500));
+            store.write(|w| w.create(new, &event("created")))?;
+        }
+        1 => {
+            store.write(|w| w.update(&a, &any, Update::to("BidAccepted").message("m"), &event("bid")))?;
+        }
+        2 => {
+            return lazy(store, |w| w.update(&a, &any, Update::to("Running"), &[]).map(drop));
+        }
+        3 => return lazy(store, |w| w.append_events(&a, &any, &event("log")).map(drop)),
+        4 => {
+            store.write(|w| w.update(&a, &any, Update::new().payload(filled(300)), &event("progress")))?;
+        }
+        5 => {
+            let txn = store.begin_write()?;
+            {
+                let mut w = txn.writer()?;
+                w.create(NewExecution::new(&job).id(&b).previous(&a), &[])?;
+                let mut own = txn.redb().open_table(OWN).map_err(storage)?;
+                own.insert(round as u64, 1).map_err(storage)?;
+            }
+            txn.commit()?;
+        }
+        // The first ones after a commit by redb, so at the journal's beginning.
+        6 => {
+            return lazy(store, |w| w.update(&b, &any, Update::new().message("one"), &[]).map(drop));
+        }
+        7 => {
+            return lazy(store, |w| w.update(&b, &any, Update::new().message("two"), &[]).map(drop));
+        }
+        8 => store.write(|w| w.set_checkpoint("reader", ChangeSeq(round as u64)))?,
+        9 => {
+            let receipt = joined(store, round, &a)?;
+            store.notify(receipt);
+        }
+        10 => {
+            store.write(|w| {
+                w.update(&b, &any, Update::to("Cancelled").merge_payload(filled(20)), &[])?;
+                w.create(NewExecution::new(&job).id(format!("c{round}")).state("Running"), &event("retry"))?;
+                w.delete(&b, &any)?;
+                w.set_checkpoint("other", ChangeSeq(2))
+            })?;
+        }
+        11 => {
+            store.write(|w| w.delete_checkpoint("other"))?;
+        }
+        // What lies beside the record: values of one chunk and of several, replaced in one transaction with an update.
+        12 => {
+            store.write(|w| {
+                w.put_attachment(&a, NewAttachment::bytes("small", vec![round as u8; 200]))?;
+                w.put_attachment(&a, NewAttachment::bytes("large", vec![1; 70_000]))?;
+                w.put_node(&a, NodeUpdate::started("node"))
+            })?;
+        }
+        13 => {
+            return lazy(store, |w| {
+                w.cap_output(&a, "stdout", OutputCap::Tail(3_000))?;
+                w.append_output(&a, "stdout", vec![2; 2_500]).map(drop)
+            });
+        }
+        14 => {
+            store.write(|w| {
+                w.update(&a, &any, Update::new().message("replaced"), &[])?;
+                w.put_attachment_from(&a, "large", "a/b", &mut vec![3; 150_000].as_slice())?;
+                w.append_output(&a, "stdout", vec![4; 6_000])
+            })?;
+        }
+        _ => {
+            store.write(|w| {
+                w.put_node(&a, NodeUpdate::finished("node"))?;
+                w.delete_attachment(&a, "small")
+            })?;
+        }
+    }
+    Ok(Sure::Durable)
+}
+
+fn lazy(store: &Store, write: impl FnOnce(&mut Writer<'_>) -> Result<(), WriteError>) -> Result<Sure, Error> {
+    let mut txn = store.begin_write()?;
+    txn.set_durability(Durability::None);
+    write(&mut txn.writer()?)?;
+    txn.commit()?;
+    Ok(Sure::Lazy)
+}
+
+fn joined(store: &Store, round: usize, id: &str) -> Result<Receipt, Error> {
+    let txn = store.database().begin_write().map_err(storage)?;
+    let receipt = {
+        let mut w = store.join(&txn)?;
+        w.update(id, &Expect::any(), Update::to("Completed"), &[NewEvent::new("done")])?;
+        w.finish()
+    };
+    txn.open_table(OWN).map_err(storage)?.insert(1_000 + round as u64, 2).map_err(storage)?;
+    txn.commit().map_err(|error| execstore::CommitError::Unknown(error.into()))?;
+    Ok(receipt)
+}
+
+fn storage(error: impl Into<execstore::StorageError>) -> Error {
+    Error::Storage(error.into())
+}
+
+/// Large payloads, so that the journal is filled and starts over; the last does not fit into it at all.
+pub fn large(store: &Store, nth: usize) -> Result<Sure, Error> {
+    let bytes = [600_000, 30, 850_000, 900_000, 1_000, 1_040_000][nth % 6];
+    let id = format!("large{nth}");
+    let new = NewExecution::new("large").id(&id).payload(filled(bytes));
+    if nth == 9 || nth == 13 {
+        // More than the journal takes, and then something else in its place.
+        let value = &mut vec![nth as u8; 2_500_000 - 100_000 * nth];
+        store.write(|w| {
+            w.put_attachment_from("large0", "value", "a/b", &mut value.as_slice())?;
+            w.update("large0", &Expect::any(), Update::new().message(id), &[])
+        })?;
+    } else if nth == 16 {
+        store.write(|w| w.create(new.payload(filled(1_500_000)), &[]))?;
+    } else {
+        store.write(|w| w.create(new, &[NewEvent::new("large")]))?;
+    }
+    Ok(Sure::Durable)
+}

@@ -1,0 +1,182 @@
+//! Handles and threads: what may be shared, and what readers see while a writer works.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use execstore::*;
+use support::{TestStore, create};
+
+fn send_and_sync<T: Send + Sync>() {}
+fn send<T: Send>() {}
+fn error<T: std::error::Error + Send + Sync + 'static>() {}
+
+#[test]
+fn handles_values_and_errors_can_be_shared_between_threads() {
+    send_and_sync::<Store>();
+    send_and_sync::<Builder>();
+    send_and_sync::<ReadTxn>();
+    send::<Pending<()>>();
+    send::<Watcher>();
+    send::<OutputFollower>();
+    send::<Consumer>();
+    send_and_sync::<Execution>();
+    send_and_sync::<Event>();
+    send_and_sync::<Change>();
+    send_and_sync::<Json>();
+    send_and_sync::<Lifecycle>();
+    send_and_sync::<Page<Execution>>();
+    send_and_sync::<execstore::Query>();
+    send_and_sync::<execstore::Plan>();
+    send_and_sync::<Cursor>();
+    send_and_sync::<Receipt>();
+    send_and_sync::<Report>();
+    send_and_sync::<Update>();
+    send_and_sync::<Expect>();
+    error::<Error>();
+    error::<OpenError>();
+    error::<ReadError>();
+    error::<WriteError>();
+    error::<CommitError>();
+    error::<StorageError>();
+    error::<InputError>();
+    error::<LifecycleError>();
+    error::<Damage>();
+}
+
+#[test]
+fn clones_are_the_same_store_and_the_last_one_closes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let store = Store::create(&path).unwrap();
+    let clone = store.clone();
+    create(&clone, "e");
+    assert_eq!((store.id(), store.read(|r| r.head()).unwrap().get()), (clone.id(), 1));
+    drop(store);
+    create(&clone, "f");
+    assert!(matches!(Store::open(&path), Err(OpenError::AlreadyOpen { .. })));
+    // A transaction keeps the store open, too.
+    let reader = clone.begin_read().unwrap();
+    drop(clone);
+    assert!(matches!(Store::open(&path), Err(OpenError::AlreadyOpen { .. })));
+    assert_eq!(reader.head().unwrap().get(), 2);
+    drop(reader);
+    assert_eq!(Store::open(&path).unwrap().read(|r| r.head()).unwrap().get(), 2);
+}
+
+#[test]
+fn a_write_transaction_keeps_the_store_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let store = Store::create(&path).unwrap();
+    let txn = store.begin_write().unwrap();
+    drop(store);
+    txn.writer().unwrap().create(NewExecution::new("j").id("e"), &[]).unwrap();
+    assert!(matches!(Store::open(&path), Err(OpenError::AlreadyOpen { .. })));
+    txn.commit().unwrap();
+    assert!(Store::open(&path).unwrap().read(|r| r.get("e")).unwrap().is_some());
+}
+
+#[test]
+fn readers_see_whole_transactions_only() {
+    let store = TestStore::new();
+    store
+        .write(|w| {
+            w.create(NewExecution::new("pair").id("left"), &[])?;
+            w.create(NewExecution::new("pair").id("right"), &[])
+        })
+        .unwrap();
+    let done = AtomicBool::new(false);
+    let looked: u64 = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (mut turns, mut last) = (0, 0);
+                    while !done.load(Ordering::Relaxed) || turns == 0 {
+                        let reader = store.begin_read().unwrap();
+                        let left = reader.get("left").unwrap().unwrap();
+                        let right = reader.get("right").unwrap().unwrap();
+                        assert_eq!((left.revision, &left.message), (right.revision, &right.message));
+                        assert_eq!(left.payload_json(), right.payload_json());
+                        // Every number that can be counted agrees with every other.
+                        let counted: u64 = reader.counts().unwrap().iter().map(|(_, count)| count).sum();
+                        let listed = reader.page(&Query::new().limit(10_000)).unwrap().executions.len();
+                        let others = reader.by_job("other").unwrap().count() as u64;
+                        assert_eq!((counted, listed as u64), (others + 2, others + 2));
+                        assert_eq!(others % 3, 0, "they come by three");
+                        assert_eq!(reader.events("left", ..).unwrap().count() as u64, left.event_count);
+                        let head = reader.head().unwrap().get();
+                        assert!(head >= last, "a later reader sees no less");
+                        assert_eq!(reader.changes(ChangeSeq(head)..).unwrap().count(), 1);
+                        last = head;
+                        turns += 1;
+                    }
+                    turns
+                })
+            })
+            .collect();
+        for n in 0..150 {
+            let edit = || Update::new().message(n.to_string()).payload(support::big_payload(n * 20));
+            store
+                .write(|w| {
+                    w.update("left", &Expect::any(), edit(), &[NewEvent::new("t")])?;
+                    for k in 0..3 {
+                        w.create(NewExecution::new("other").id(format!("{n}-{k}")).state("Running"), &[])?;
+                    }
+                    if n % 2 == 1 {
+                        for k in 0..3 {
+                            w.update(format!("{n}-{k}"), &Expect::any(), Update::to("Failed"), &[])?;
+                            w.delete(format!("{}-{k}", n - 1), &Expect::any())?;
+                        }
+                    }
+                    w.update("right", &Expect::any(), edit(), &[])
+                })
+                .unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        readers.into_iter().map(|reader| reader.join().unwrap()).sum()
+    });
+    assert!(looked >= 3);
+}
+
+#[test]
+fn writers_in_several_threads_take_turns() {
+    let store = TestStore::new();
+    create(&store, "counter");
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = store.clone();
+            scope.spawn(move || {
+                for n in 0..25 {
+                    let event = NewEvent::new(format!("{thread}-{n}"));
+                    store.write(|w| w.update("counter", &Expect::any(), Update::new(), &[event])).unwrap();
+                }
+            });
+        }
+    });
+    let read = store.read(|r| r.get("counter")).unwrap().unwrap();
+    assert_eq!((read.revision.get(), read.event_count), (101, 100));
+    let reader = store.begin_read().unwrap();
+    let topics: Vec<_> = reader.events("counter", ..).unwrap().map(|event| event.unwrap().topic).collect();
+    for thread in 0..4 {
+        let own: Vec<_> = topics.iter().filter(|topic| topic.starts_with(&format!("{thread}-"))).collect();
+        assert!(own.len() == 25 && own[24].ends_with("-24"), "in its own order");
+    }
+}
+
+#[test]
+fn one_reader_is_shared_by_several_threads() {
+    let store = TestStore::new();
+    for n in 0..20 {
+        create(&store, &n.to_string());
+    }
+    let reader = store.begin_read().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for n in 0..20 {
+                    assert!(reader.get(n.to_string()).unwrap().is_some());
+                }
+                assert_eq!(reader.by_job("j").unwrap().count(), 20);
+            });
+        }
+    });
+}

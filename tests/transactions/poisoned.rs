@@ -1,0 +1,199 @@
+//! A storage that fails stops the store from writing: whoever waits is woken and told why, and a call tells everybody else.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use execstore::{
+    ChangeSeq, CommitError, ConsumerState, Error, Expect, Filter, Health, NewExecution, Retry, Start,
+    StorageError, Store, WatchError,
+};
+
+use support::faulty::Faulty;
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// A store whose disk can be broken, with one execution.
+fn store() -> (Faulty, Store) {
+    let faulty = Faulty::new(Vec::new(), None);
+    let store = Store::builder().create_file_with_backend(faulty.disk()).unwrap();
+    store.write(|w| w.create(NewExecution::new("j").id("e"), &[])).unwrap();
+    (faulty, store)
+}
+
+/// Breaks the disk; the next write finds out.
+fn poison(faulty: &Faulty, store: &Store) {
+    faulty.break_now();
+    let failed = store.write(|w| w.create(NewExecution::new("j"), &[]));
+    assert!(failed.is_err());
+}
+
+/// Until so many wait.
+fn until_waiting(store: &Store, many: usize) {
+    while store.status().unwrap().waiting < many {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn told(error: &Error) -> bool {
+    matches!(error, Error::Watch(WatchError::Poisoned(StorageError::Journal(_) | StorageError::Database(_))))
+}
+
+struct Thread(thread::Thread);
+
+impl Wake for Thread {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Thread(thread::current())));
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        thread::park();
+    }
+}
+
+#[test]
+fn whoever_waits_is_told_and_sees_first_what_was_committed() {
+    let (faulty, store) = store();
+    assert!(store.health().is_sound());
+    type Wait = fn(&Store) -> Result<(), Error>;
+    let waits: [Wait; 7] = [
+        |store| {
+            let mut watcher = store.watch(Start::Oldest, Filter::any())?;
+            assert_eq!(watcher.next_batch(9, LONG)?.len(), 1);
+            Ok(watcher.next_batch(9, LONG).map(drop)?)
+        },
+        |store| {
+            let mut watcher = store.watch(Start::Oldest, Filter::any().job("other"))?;
+            Ok(watcher.next_batch(9, LONG).map(drop)?)
+        },
+        |store| {
+            let mut watcher = store.watch(Start::Oldest, Filter::any())?;
+            let mut changes = watcher.iter();
+            changes.next().unwrap()?;
+            let error = changes.next().unwrap().map(drop);
+            assert!(changes.next().is_none());
+            Ok(error?)
+        },
+        |store| {
+            let mut watcher = store.watch(Start::Oldest, Filter::any())?;
+            block_on(watcher.next())?;
+            Ok(block_on(watcher.next()).map(drop)?)
+        },
+        |store| store.wait_for_changes(ChangeSeq(1), LONG).map(drop),
+        |store| store.follow_output("e", "o", 0)?.next_part(9, LONG).map(drop),
+        |store| block_on(store.follow_output("e", "o", 0)?.next(9)).map(drop),
+    ];
+    thread::scope(|scope| {
+        let threads: Vec<_> = waits.iter().map(|wait| scope.spawn(|| wait(&store))).collect();
+        until_waiting(&store, waits.len());
+        poison(&faulty, &store);
+        for (at, thread) in threads.into_iter().enumerate() {
+            let error = thread.join().unwrap().unwrap_err();
+            assert!(told(&error), "wait {at}: {error}");
+        }
+    });
+    assert!(matches!(store.health(), Health::Poisoned(StorageError::Journal(_) | StorageError::Database(_))));
+    // Whoever comes later is told at once.
+    for (at, wait) in waits.iter().enumerate() {
+        let error = wait(&store).unwrap_err();
+        assert!(told(&error), "wait {at}: {error}");
+    }
+}
+
+#[test]
+fn consumers_end_and_say_that_the_store_is_poisoned() {
+    let (faulty, store) = store();
+    let (seen, sees) = channel();
+    let idle = store.consumer("idle").run(move |_| seen.send(())).unwrap();
+    let backs_off = store
+        .consumer("backs off")
+        .retry(Retry::new().initial(LONG).ceiling(LONG))
+        .run(|_| Err::<(), _>("not today"))
+        .unwrap();
+    let within =
+        store.consumer("within").start_at(Start::Latest).run_in_transaction(|_, _| Ok::<_, Error>(()));
+    let within = within.unwrap();
+    sees.recv().unwrap();
+    while backs_off.stats().state != ConsumerState::BackingOff || idle.stats().position.get() != 1 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    poison(&faulty, &store);
+    for consumer in [idle, backs_off, within] {
+        while consumer.stats().state != ConsumerState::Poisoned {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let stats = consumer.stop();
+        assert_eq!(stats.state, ConsumerState::Poisoned);
+        assert!(stats.last_error.is_some_and(|error| error.contains("failed")));
+    }
+}
+
+#[test]
+fn writers_in_the_line_and_in_the_queue_are_told() {
+    let (faulty, store) = store();
+    let held = store.begin_write().unwrap();
+    held.writer().unwrap().create(NewExecution::new("j"), &[]).unwrap();
+    let queued: Vec<_> =
+        (0..5).map(|_| store.submit(|w| w.create(NewExecution::new("j"), &[])).unwrap()).collect();
+    thread::scope(|scope| {
+        let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| store.begin_write().map(drop))).collect();
+        faulty.break_now();
+        let failed = held.commit();
+        assert!(matches!(failed, Err(CommitError::RolledBack(_) | CommitError::Unknown(_))), "{failed:?}");
+        for thread in waiting {
+            assert!(matches!(thread.join().unwrap(), Err(Error::Storage(StorageError::Poisoned))));
+        }
+    });
+    for pending in queued {
+        let error = pending.wait().unwrap_err();
+        assert!(matches!(error, Error::Commit(CommitError::RolledBack(StorageError::Poisoned))), "{error}");
+    }
+    assert!(matches!(store.maintain(), Ok(_) | Err(Error::Storage(StorageError::Poisoned))));
+}
+
+#[test]
+fn an_error_that_is_over_is_not_kept() {
+    let (_, store) = store();
+    let mut times = 0;
+    let retry = Retry::new().initial(Duration::from_millis(1));
+    let consumer = store.consumer("c").retry(retry).run(move |_| {
+        times += 1;
+        if times < 3 { Err("not yet") } else { Ok(()) }
+    });
+    let consumer = consumer.unwrap();
+    while consumer.stats().handled == 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let stats = consumer.stats();
+    assert_eq!((stats.failures, stats.last_error), (2, None));
+}
+
+#[test]
+fn whoever_waits_is_told_of_a_close() {
+    let (_, store) = store();
+    let other = store.clone();
+    store.update("e", &Expect::any(), execstore::Update::to("BidAccepted"), &[]).unwrap();
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let mut follower = other.follow_output("e", "o", 0).unwrap();
+            let parts = [block_on(follower.next(9)).map(drop), follower.next_part(9, LONG).map(drop)];
+            parts.map(|part| matches!(part, Err(Error::Storage(StorageError::Closed))))
+        });
+        until_waiting(&other, 1);
+        store.close().unwrap();
+        assert_eq!(thread.join().unwrap(), [true, true]);
+    });
+    assert!(matches!(other.health(), Health::Closed));
+    assert!(other.begin_read().is_err());
+}

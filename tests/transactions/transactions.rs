@@ -1,0 +1,151 @@
+//! Transactions: rolled back, seen by themselves and by readers, joined with the caller's own tables.
+
+use execstore::redb::{Database, Durability, ReadableDatabase, TableDefinition, WriteTransaction};
+use execstore::{ChangeSeq, Error, Expect, NewExecution, Readable, Store, Update, WriteError};
+use support::contents::contents;
+use support::{TestStore, create};
+
+const BILLS: TableDefinition<'_, &str, u64> = TableDefinition::new("bills");
+
+fn bill(txn: &WriteTransaction, id: &str, amount: u64) {
+    txn.open_table(BILLS).unwrap().insert(id, amount).unwrap();
+}
+
+fn billed(db: &Database, id: &str) -> Option<u64> {
+    let txn = db.begin_read().unwrap();
+    let table = txn.open_table(BILLS).ok()?;
+    table.get(id).unwrap().map(|amount| amount.value())
+}
+
+fn new(id: &str) -> NewExecution {
+    NewExecution::new("j").id(id)
+}
+
+#[test]
+fn what_is_dropped_aborted_or_failed_is_rolled_back() {
+    let store = TestStore::new();
+    create(&store, "e");
+    let before = contents(&store);
+    let write = |txn: &execstore::WriteTxn| {
+        let mut writer = txn.writer().unwrap();
+        writer.create(new("lost"), &[]).unwrap();
+        writer.update("e", &Expect::any(), Update::to("Failed"), &[]).unwrap();
+        writer.set_checkpoint("w", ChangeSeq(3)).unwrap();
+    };
+    let txn = store.begin_write().unwrap();
+    write(&txn);
+    drop(txn);
+    assert_eq!(contents(&store), before, "dropped");
+    let txn = store.begin_write().unwrap();
+    write(&txn);
+    bill(txn.redb(), "e", 1);
+    txn.abort().unwrap();
+    assert_eq!(contents(&store), before, "aborted");
+    assert_eq!(billed(store.database(), "e"), None);
+    let failed = store.write(|w| {
+        w.delete("e", &Expect::any())?;
+        w.delete("e", &Expect::any())
+    });
+    assert!(matches!(failed, Err(Error::Write(WriteError::NotFound { .. }))));
+    assert_eq!(contents(&store), before, "the closure failed");
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        store.write(|w| -> Result<(), WriteError> {
+            w.delete("e", &Expect::any())?;
+            panic!("on purpose")
+        })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(contents(&store), before, "the closure panicked");
+    create(&store, "next");
+    assert_eq!(store.read(|r| r.head()).unwrap().get(), 2);
+}
+
+#[test]
+fn a_write_is_seen_by_itself_and_by_nobody_else_until_it_is_committed() {
+    let store = TestStore::new();
+    create(&store, "e");
+    let early = store.begin_read().unwrap();
+    let txn = store.begin_write().unwrap();
+    let mut writer = txn.writer().unwrap();
+    writer.update("e", &Expect::any(), Update::to("BidAccepted"), &[]).unwrap();
+    writer.create(new("f"), &[]).unwrap();
+    assert_eq!(writer.get("e").unwrap().unwrap().state, "BidAccepted");
+    assert_eq!(writer.by_job("j").unwrap().count(), 2);
+    assert_eq!((writer.live().unwrap().count(), writer.count("New").unwrap()), (1, 1));
+    assert_eq!((writer.head().unwrap().get(), writer.changes(..).unwrap().count()), (3, 3));
+    let during = store.begin_read().unwrap();
+    drop(writer);
+    txn.commit().unwrap();
+    let late = store.begin_read().unwrap();
+    for (reader, state, head) in [(&early, "New", 1), (&during, "New", 1), (&late, "BidAccepted", 3)] {
+        assert_eq!(reader.get("e").unwrap().unwrap().state, state);
+        assert_eq!(
+            (reader.head().unwrap().get(), reader.changes(..).unwrap().count()),
+            (head, head as usize)
+        );
+        assert_eq!(reader.get("f").unwrap().is_some(), head == 3);
+    }
+}
+
+#[test]
+fn writers_follow_each_other_in_one_transaction_but_two_at_once_are_refused() {
+    let store = TestStore::new();
+    let txn = store.begin_write().unwrap();
+    let mut first = txn.writer().unwrap();
+    first.create(new("a"), &[]).unwrap();
+    for second in [txn.writer(), store.join(txn.redb())] {
+        match second {
+            Err(WriteError::WriterInUse) => {}
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("two writers at once"),
+        }
+    }
+    first.create(new("b"), &[]).unwrap();
+    drop(first);
+    let mut joined = store.join(txn.redb()).unwrap();
+    assert!(matches!(txn.writer(), Err(WriteError::WriterInUse)));
+    assert!(matches!(store.join(txn.redb()), Err(WriteError::WriterInUse)));
+    joined.create(new("c"), &[]).unwrap();
+    drop(joined);
+    txn.writer().unwrap().create(new("d"), &[]).unwrap();
+    txn.commit().unwrap();
+    let copy = store.crash_copy();
+    for store in [&store, &copy] {
+        let reader = store.begin_read().unwrap();
+        let ids: Vec<_> = reader.by_job("j").unwrap().map(|e| e.unwrap().id.to_string()).collect();
+        assert_eq!(ids, ["a", "b", "c", "d"]);
+    }
+}
+
+#[test]
+fn a_transaction_without_writes_changes_nothing() {
+    let store = TestStore::new();
+    create(&store, "e");
+    let before = contents(&store);
+    store.write(|w| w.get("e")).unwrap();
+    store.begin_write().unwrap().commit().unwrap();
+    let txn = store.begin_write().unwrap();
+    drop(txn.writer().unwrap());
+    txn.commit().unwrap();
+    assert_eq!(contents(&store), before);
+}
+
+#[test]
+fn a_commit_that_does_not_wait_is_kept_by_the_next_one_that_does() {
+    for journal in [true, false] {
+        let store = TestStore::with(Store::builder().set_journal(journal));
+        create(&store, "first");
+        for id in ["lazy-1", "lazy-2"] {
+            let mut txn = store.begin_write().unwrap();
+            txn.set_durability(Durability::None);
+            txn.writer().unwrap().create(new(id), &[]).unwrap();
+            txn.commit().unwrap();
+            assert!(store.read(|r| r.get(id)).unwrap().is_some(), "visible at once");
+        }
+        create(&store, "last");
+        let copy = store.crash_copy();
+        let ids: Vec<_> = ["first", "lazy-1", "lazy-2", "last"].into();
+        let reader = copy.begin_read().unwrap();
+        assert!(ids.iter().all(|id| reader.get(id).unwrap().is_some()), "journal {journal}");
+    }
+}

@@ -1,0 +1,176 @@
+//! The house rules, as tests: first lines, sizes, layers, and documents that must agree with the code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::imports::Imports;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    for folder in ["src", "tests", "docs/examples", "benches", "campaigns"] {
+        for file in rust_files(folder) {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(text.starts_with("//! "), "{} does not begin with what it is", file.display());
+        }
+    }
+}
+
+#[test]
+fn no_file_has_grown_into_a_god() {
+    let mut sizes = Vec::new();
+    for file in rust_files("src") {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap().lines().count();
+        assert!(code <= 620, "{} has {code} lines before its tests", file.display());
+        sizes.push(code);
+    }
+    sizes.sort_unstable();
+    assert!(sizes[sizes.len() / 2] <= 180, "the median file has {} lines", sizes[sizes.len() / 2]);
+    assert!(sizes[sizes.len() * 9 / 10] <= 500, "one file in ten has over 500 lines");
+}
+
+fn imports(folder: &str) -> Imports {
+    Imports::of(&root().join(folder), rust_files(folder))
+}
+
+#[test]
+fn no_file_knows_one_that_knows_it() {
+    for folder in ["src", "benches/scoreboard/src", "campaigns/powercut/src"] {
+        assert_eq!(imports(folder).circle_of_files(), None, "{folder}: a circle");
+    }
+}
+
+#[test]
+fn each_floor_knows_only_floors_below_it() {
+    let imports = imports("src");
+    assert_eq!(imports.circle_of_floors(), None, "a circle");
+    let folders =
+        fs::read_dir(root().join("src")).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir());
+    assert!(folders.count() <= 12);
+    // The document has them in an order in which each stands behind those that it knows.
+    let document = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let floors = imports.floors();
+    let place = |floor: &str| {
+        let found = document.find(&format!("\n| `{floor}` |"));
+        found.unwrap_or_else(|| panic!("docs/architecture.md does not list the floor {floor}"))
+    };
+    for (floor, known) in floors {
+        for below in known {
+            assert!(place(&below[0]) < place(&floor[0]), "{} is listed before {}", floor[0], below[0]);
+        }
+    }
+}
+
+#[test]
+fn values_and_bytes_know_no_redb_and_no_clock() {
+    for floor in ["src/model", "src/format"] {
+        for file in rust_files(floor) {
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                for foreign in ["redb::", "std::fs", "std::net", "std::thread"] {
+                    let is_table = file.ends_with("format/schema.rs") && foreign == "redb::";
+                    assert!(is_table || !line.contains(foreign), "{}: {line}", file.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_format_document_lists_the_tables_of_the_schema() {
+    let document = fs::read_to_string(root().join("docs/format.md")).unwrap();
+    let schema = fs::read_to_string(root().join("src/format/schema.rs")).unwrap();
+    let documented: Vec<(String, String)> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | `execstore/"))
+        .map(|(tag, rest)| (tag.trim().to_owned(), rest.split('`').next().unwrap().to_owned()))
+        .collect();
+    let defined: Vec<(String, String)> = schema
+        .lines()
+        .filter_map(|line| line.trim().trim_end_matches(',').split_once(" = "))
+        .filter(|(name, tag)| tag.parse::<u8>().is_ok() && name.chars().all(char::is_alphabetic))
+        .map(|(name, tag)| (tag.to_owned(), snake_case(name)))
+        .collect();
+    assert_eq!(documented, defined);
+    assert_eq!(defined.len(), 27);
+}
+
+/// Paths in the documents are those of files that are there: of the project, of `src`, or of `tests`.
+#[test]
+fn the_documents_name_files_that_exist() {
+    let mut named = 0;
+    for document in ["README.md", "docs/architecture.md", "docs/development.md", "docs/format.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let words = text.split('`').skip(1).step_by(2);
+        for word in words.filter(|word| word.ends_with(".rs") && !word.contains([' ', '*'])) {
+            named += 1;
+            let there = ["", "src", "tests"].iter().any(|folder| root().join(folder).join(word).is_file());
+            assert!(there, "{document} names {word}, which is not there");
+        }
+    }
+    assert!(named > 20, "{named} paths");
+}
+
+fn snake_case(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !text.is_empty() {
+            text.push('_');
+        }
+        text.extend(c.to_lowercase());
+    }
+    text
+}
+
+#[test]
+fn the_commands_of_the_readme_are_the_commands_of_ci() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let ci = fs::read_to_string(root().join(".ci/run")).unwrap();
+    for (command, in_ci) in [
+        ("cargo run --release --example node", "cargo run --release --quiet --example node"),
+        ("cargo test", "\ncargo test\n"),
+    ] {
+        assert!(readme.contains(command), "{command}");
+        assert!(ci.contains(in_ci), "{in_ci}");
+    }
+}
+
+#[test]
+fn the_example_of_the_readme_is_the_example_of_the_crate() {
+    let example = |text: &str, prefix: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.strip_prefix(prefix).unwrap_or(line).trim_end().to_owned());
+        lines
+            .skip_while(|line| !line.starts_with("let store = Store::in_memory()"))
+            .take_while(|line| !line.starts_with("```"))
+            .filter(|line| !line.starts_with("# "))
+            .collect()
+    };
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let of_crate = example(&lib, "//! ");
+    let of_crate: Vec<_> = of_crate.iter().map(|line| if line == "//!" { "" } else { line }).collect();
+    assert!(of_crate.len() > 10);
+    assert_eq!(example(&readme, ""), of_crate);
+}
