@@ -64,11 +64,11 @@ fn reads(c: &mut Criterion) {
         b.iter(|| reader.events(format!("execution-{}", next()), ..).unwrap().map(Result::unwrap).count());
     });
     c.bench_function("a page of 50", |b| {
-        b.iter(|| reader.page(&Query::new().limit(50)).unwrap().executions.len());
+        b.iter(|| reader.query(&Query::new().limit(50)).page().unwrap().executions.len());
     });
     c.bench_function("counts", |b| b.iter(|| reader.counts().unwrap()));
     c.bench_function("1,000 entries of the change log", |b| {
-        b.iter(|| reader.changes(ChangeSeq(1)..=ChangeSeq(1_000)).unwrap().map(Result::unwrap).count());
+        b.iter(|| reader.log().range(ChangeSeq(1)..=ChangeSeq(1_000)).unwrap().map(Result::unwrap).count());
     });
 }
 

@@ -27,7 +27,7 @@
 //!     println!("{} {}", execution.id, execution.state);
 //! }
 //! assert_eq!(reader.count("Running")?, 1);
-//! assert_eq!(reader.head()?.get(), 2); // two changes in the log
+//! assert_eq!(reader.log().head()?.get(), 2); // two changes in the log
 //! # Ok::<(), execstore::Error>(())
 //! ```
 //!
@@ -62,7 +62,7 @@ pub use feed::maintain::Maintenance;
 pub use feed::tracker::VisitTracker;
 pub use feed::watch::{Changes, Next, Start, Watcher};
 pub use group_commit::{GroupCommit, Pending};
-pub use history::{Durations, LabelCount, Matches, NamespaceCount, TableSize, Trace, Tree};
+pub use history::{Durations, Group, Groups, Lineage, Log, Rows, Selection, TableSize, Trace, Tree};
 pub use model::attachment::{Attachment, AttachmentKind, NewAttachment, Usage};
 pub use model::bookmark::{Bookmark, PositionError};
 pub use model::change::{Change, ChangeKind};
@@ -93,7 +93,7 @@ pub use model::text::Text;
 pub use model::time::{Clock, SystemClock, Timestamp};
 pub use model::visits::Visits;
 pub use read::List;
-pub use read::beside::AttachmentReader;
+pub use read::beside::{AttachmentReader, Attachments, Nodes, Outputs};
 pub use readable::Readable;
 pub use redb;
 pub use storage::context::MissingLinks;

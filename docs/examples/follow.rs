@@ -96,7 +96,7 @@ fn main() -> ExitCode {
 
 fn follow(options: Options) -> Result<(), Failure> {
     let store = Store::builder().open_or_create(&options.store)?;
-    let saved = store.read(|r| r.checkpoint(&options.name))?;
+    let saved = store.read(|r| r.log().checkpoint(&options.name))?;
     let start = saved.map_or(Start::Oldest, Start::After);
     let mut watcher = store.watch(start, options.filter)?;
     eprintln!("following {} after {}", options.store.display(), watcher.position());
@@ -122,7 +122,7 @@ fn follow(options: Options) -> Result<(), Failure> {
             let (name, position) = (name.clone(), watcher.position());
             store.batch(move |w| w.set_checkpoint(&name, position))?;
         }
-        let idle = changes.is_empty() && watcher.position() == store.read(|r| r.head())?;
+        let idle = changes.is_empty() && watcher.position() == store.read(|r| r.log().head())?;
         if idle && load.is_finished() {
             break;
         }
@@ -194,7 +194,7 @@ struct Output {
 impl Output {
     /// Shows that of one execution on, while it grows.
     fn show(&self, id: &ExecutionId, stop: &AtomicBool) -> Result<(), Failure> {
-        let position = self.store.read(|r| r.attachment_bytes(id, &self.saved))?.unwrap_or_default();
+        let position = self.store.read(|r| r.attachments(id).bytes(&self.saved))?.unwrap_or_default();
         let position = str::from_utf8(&position)?.parse().unwrap_or(0);
         let mut follower = self.store.follow_output(id, &self.stream, position)?;
         loop {
@@ -238,12 +238,12 @@ fn simulate(store: &Store, jobs: u64, pause: Duration) -> Result<(), execstore::
     // What an earlier run left behind when it was killed has nobody who ends it.
     let left: Vec<_> = {
         let view = store.begin_read()?;
-        view.query(&Query::new().live().namespace(SIMULATED))?.collect::<Result<_, _>>()?
+        view.query(&Query::new().live().namespace(SIMULATED)).rows()?.collect::<Result<_, _>>()?
     };
     for execution in left {
         step(execution.id.as_str(), "Failed")?;
     }
-    let first = store.read(|r| r.head())?.get();
+    let first = store.read(|r| r.log().head())?.get();
     for n in 0..jobs {
         let id = format!("job-{}/{n}", first + n);
         let new = NewExecution::new(format!("job-{}", first + n)).id(&id).namespace(SIMULATED);

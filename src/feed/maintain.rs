@@ -79,7 +79,7 @@ pub(crate) fn plan(reader: &ReadTxn, keep: LogRetention) -> Result<Plan, ReadErr
         let now = reader.context().clock.now();
         let youngest = now.as_nanos().saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
         let from = end + 1;
-        for change in reader.changes(ChangeSeq(from)..)? {
+        for change in reader.log().range(ChangeSeq(from)..)? {
             match change {
                 Ok(change) => match change.written_at(now) {
                     Some(time) if time.as_nanos() < youngest => (end, ahead) = (change.seq().0, None),
@@ -106,7 +106,7 @@ pub(crate) fn plan(reader: &ReadTxn, keep: LogRetention) -> Result<Plan, ReadErr
 fn hold(view: &impl View, keep: LogRetention) -> Result<(u64, Option<String>), ReadError> {
     let head = view.totals()?.head;
     let mut hold = (u64::MAX, None);
-    for (name, seq) in view.checkpoints()? {
+    for (name, seq) in view.log().checkpoints()? {
         let left_behind = keep.max_lag.is_some_and(|lag| head - seq.0.min(head) > lag);
         if !left_behind && seq.0 < hold.0 {
             hold = (seq.0, Some(name));

@@ -238,7 +238,7 @@ impl Watcher {
             return Ok((found, totals.head));
         }
         let end = totals.head.min(self.position + entries);
-        for change in reader.changes(ChangeSeq(self.position + 1)..=ChangeSeq(end))? {
+        for change in reader.log().range(ChangeSeq(self.position + 1)..=ChangeSeq(end))? {
             let change = match change {
                 Ok(change) => change,
                 // What came before it is given out first.
@@ -274,7 +274,7 @@ pub(crate) fn position_of(view: &impl View, start: &Start) -> Result<u64, WatchE
         Start::At(seq) => within(seq.0.saturating_sub(1)),
         Start::After(seq) => within(seq.0),
         Start::Bookmark(bookmark) => Ok(bookmark.resolve(incarnation, totals.head)?),
-        Start::Checkpoint(name) => match view.checkpoint(name)? {
+        Start::Checkpoint(name) => match view.log().checkpoint(name)? {
             Some(seq) => within(seq.0),
             None => Err(WatchError::NoCheckpoint { name: name.clone() }),
         },

@@ -1,6 +1,6 @@
 //! What lies beside the executions that a query finds: the size of their attachments, their visits.
 
-use super::{Matches, limited};
+use super::{Rows, limited};
 use crate::model::attachment::Usage;
 use crate::model::error::ReadError;
 use crate::model::execution::Header;
@@ -24,8 +24,8 @@ pub(crate) fn unvisited<'r, V: View + ?Sized>(
     view: &'r V,
     query: &Query,
     since: Timestamp,
-) -> Result<Matches<'r, Header>, ReadError> {
-    Ok(Matches::new(limited(view, query)?.filter_map(move |row| {
+) -> Result<Rows<'r, Header>, ReadError> {
+    Ok(Rows::new(limited(view, query)?.filter_map(move |row| {
         let found = match row.found {
             Ok(found) => found,
             Err(error) => return Some(Err(error)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::spans::blocks;
 use super::way::Way;
-use super::{Row, Rows, Steps};
+use super::{Answer, Row, Steps};
 use crate::format::schema::Tag;
 use crate::format::{LinkKind, SpanKind, job_prefix, label_prefix};
 use crate::model::error::ReadError;
@@ -118,7 +118,7 @@ pub(super) fn candidates<'r, V: View + ?Sized>(
     query: Arc<Query>,
     way: &Way,
     payload: bool,
-) -> Result<Rows<'r>, ReadError> {
+) -> Result<Answer<'r>, ReadError> {
     let range = after(&query);
     if way.plan.access == Access::Scan {
         return scan(view, query, range, payload);
@@ -161,12 +161,12 @@ fn scan<'r, V: View + ?Sized>(
     query: Arc<Query>,
     range: RangeInclusive<u64>,
     payload: bool,
-) -> Result<Rows<'r>, ReadError> {
+) -> Result<Answer<'r>, ReadError> {
     let mut ranges = blocks(view, SpanKind::Executions, query.created, range)?;
     if query.newest_first {
         ranges.reverse();
     }
-    Ok(Box::new(ranges.into_iter().flat_map(move |range| -> Rows<'r> {
+    Ok(Box::new(ranges.into_iter().flat_map(move |range| -> Answer<'r> {
         let (keep, newest_first) = (query.clone(), query.newest_first);
         let keep = move |header: &Header| keep.matches(header);
         let rows = match view.tables().execution_rows_if(range, &view.context().lifecycle, keep, payload) {

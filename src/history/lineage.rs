@@ -3,21 +3,79 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::plan::ALL;
-use super::{Matches, executions};
+use super::{Rows, executions};
 use crate::format::LinkKind;
 use crate::format::schema::Tag;
 use crate::model::error::ReadError;
 use crate::model::execution::{Execution, Header};
 use crate::model::id::ExecutionId;
 use crate::model::query::Query;
+use crate::model::text::Text;
 use crate::read::{View, find};
 use crate::storage::damaged;
 
+/// The executions that are linked to one, up and down: see [`Readable::lineage`](crate::Readable::lineage).
+#[derive(Debug)]
+pub struct Lineage<'r, R: ?Sized> {
+    reader: &'r R,
+    id: Text,
+}
+
+impl<'r, R: View + ?Sized> Lineage<'r, R> {
+    pub(crate) fn new(reader: &'r R, id: &str) -> Self {
+        Self { reader, id: id.into() }
+    }
+
+    /// The way from the execution back to the one that began it, both included: to the parent, or where there is none
+    /// to the previous attempt; see [`attempts`](Lineage::attempts) for those of an execution that has a parent. Costs a
+    /// look-up for each step. For an unknown execution it is empty, and that execution is the
+    /// [missing](Trace::missing) one.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Readable, Store};
+    /// # let store = Store::in_memory()?;
+    /// store.create_execution(NewExecution::new("j").id("step").parent("flow"), &[])?;
+    /// let r = store.begin_read()?;
+    /// let mut trace = r.lineage("step").trace();
+    /// assert_eq!(trace.next().unwrap()?.id, "step");
+    /// assert!(trace.next().is_none());
+    /// assert_eq!(trace.missing().unwrap(), &"flow"); // not in this store
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn trace(&self) -> Trace<'r> {
+        trace(self.reader, &self.id)
+    }
+
+    /// The tree of executions below this one, which comes first: each as its depth and its header, before its children,
+    /// and these in the order of creation. Holds as much as the tree is deep. Empty for an unknown execution.
+    pub fn tree(&self) -> Result<Tree<'r>, ReadError> {
+        tree(self.reader, &self.id)
+    }
+
+    /// All attempts that this one is among, the first one first: back over `previous`, then onward over what replaced
+    /// it; where one was retried more than once, all of its retries come before theirs, each list oldest first. Attempts
+    /// that were deleted are stepped over; where the first ones were, their retries are still one list. Empty for an
+    /// unknown execution.
+    pub fn attempts(&self) -> Result<Vec<Header>, ReadError> {
+        attempts(self.reader, &self.id)
+    }
+
+    /// The executions whose parent this is, oldest first: this very one, and not another that had the id before. For an id
+    /// that nobody has, all that name it. The same as a query with [`Query::parent`], which also lists them without their
+    /// payloads, pages them and counts them.
+    pub fn children(&self) -> Result<Rows<'r, Execution>, ReadError> {
+        linked(self.reader, Query::new().parent(self.id.clone()))
+    }
+
+    /// The executions that replace this attempt, oldest first; more than one if it was retried twice. The same holds for its
+    /// id as for [`children`](Lineage::children).
+    pub fn retries(&self) -> Result<Rows<'r, Execution>, ReadError> {
+        linked(self.reader, Query::new().previous(self.id.clone()))
+    }
+}
+
 /// Those that have a link to an execution, oldest first.
-pub(crate) fn linked<'r, V: View + ?Sized>(
-    view: &'r V,
-    query: Query,
-) -> Result<Matches<'r, Execution>, ReadError> {
+fn linked<'r, V: View + ?Sized>(view: &'r V, query: Query) -> Result<Rows<'r, Execution>, ReadError> {
     executions(view, &query.oldest_first())
 }
 
@@ -66,7 +124,7 @@ fn at<V: View + ?Sized>(view: &V, (id, number): &Place) -> Result<Option<Box<Hea
     Ok(Some(found.header))
 }
 
-/// The way from an execution back to the one that began it: see [`Readable::trace`](crate::Readable::trace).
+/// The way from an execution back to the one that began it: see [`Lineage::trace`](crate::Lineage::trace).
 pub struct Trace<'r> {
     step: Box<Step<'r>>,
     next: Option<Result<Place, ReadError>>,
@@ -117,7 +175,7 @@ impl Iterator for Trace<'_> {
     }
 }
 
-pub(crate) fn trace<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Trace<'r> {
+fn trace<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Trace<'r> {
     let step = move |number: u64| {
         let Some(found) = view.tables().execution(number, &view.context().lifecycle)? else {
             return Ok(None);
@@ -142,7 +200,7 @@ pub(crate) fn trace<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Trace<'r> {
 
 /// All attempts at what an execution is an attempt at: back over `previous` to the first one, then onward over
 /// everything that replaced it. Those that were deleted are stepped over.
-pub(crate) fn attempts<V: View + ?Sized>(view: &V, id: &str) -> Result<Vec<Header>, ReadError> {
+fn attempts<V: View + ?Sized>(view: &V, id: &str) -> Result<Vec<Header>, ReadError> {
     let Some(found) = find(view, id)? else { return Ok(Vec::new()) };
     let tables = view.tables();
     let (mut first, mut marker) = ((found.header.id.clone(), found.number), Marker::default());
@@ -194,7 +252,7 @@ struct Level {
     last_child: u64,
 }
 
-/// A tree of executions, from the top down: see [`Readable::tree`](crate::Readable::tree).
+/// A tree of executions, from the top down: see [`Lineage::tree`](crate::Lineage::tree).
 pub struct Tree<'r> {
     next_child: Box<NextChild<'r>>,
     root: Option<(u64, Header)>,
@@ -261,7 +319,7 @@ impl Iterator for Tree<'_> {
     }
 }
 
-pub(crate) fn tree<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Result<Tree<'r>, ReadError> {
+fn tree<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Result<Tree<'r>, ReadError> {
     let root = find(view, id)?.map(|found| (found.number, *found.header));
     let next_child = move |parent: &ExecutionId, number: u64, last: u64| {
         let mut below = Below::default();

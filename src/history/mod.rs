@@ -3,9 +3,12 @@
 mod beside;
 mod candidates;
 mod export;
+mod groups;
 mod lineage;
+mod log;
 mod modified;
 mod plan;
+mod selection;
 mod sorted;
 mod spans;
 mod statistics;
@@ -22,13 +25,17 @@ use crate::model::query::{Access, Cursor, OrderBy, Page, Place, Plan, Query};
 use crate::read::{View, load};
 use crate::storage::Found;
 
-pub use lineage::{Trace, Tree};
-pub use statistics::{Durations, LabelCount, NamespaceCount, TableSize};
+pub use groups::Groups;
+pub use lineage::{Lineage, Trace, Tree};
+pub use log::Log;
+pub use selection::Selection;
+pub use statistics::{Durations, Group, TableSize};
 
-pub(crate) use beside::{unvisited, usage};
-pub(crate) use export::{export, export_changes};
-pub(crate) use lineage::{attempts, linked, trace, tree};
-pub(crate) use statistics::{durations, label_values, namespaces, table_sizes};
+use beside::{unvisited, usage};
+use export::export;
+pub(crate) use groups::By;
+use statistics::durations;
+pub(crate) use statistics::table_sizes;
 
 /// How many executions a page has that names no limit.
 const PAGE: usize = 100;
@@ -36,15 +43,15 @@ const PAGE: usize = 100;
 /// A lazy list of what a query finds, in its order.
 ///
 /// A damaged row is an error in its own place and does not end the list; a storage error ends it.
-pub struct Matches<'r, T>(Box<dyn Iterator<Item = Result<T, ReadError>> + 'r>);
+pub struct Rows<'r, T>(Box<dyn Iterator<Item = Result<T, ReadError>> + 'r>);
 
-impl<'r, T> Matches<'r, T> {
+impl<'r, T> Rows<'r, T> {
     pub(crate) fn new(rows: impl Iterator<Item = Result<T, ReadError>> + 'r) -> Self {
         Self(Box::new(rows))
     }
 }
 
-impl<T> Iterator for Matches<'_, T> {
+impl<T> Iterator for Rows<'_, T> {
     type Item = Result<T, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -52,9 +59,9 @@ impl<T> Iterator for Matches<'_, T> {
     }
 }
 
-impl<T> std::fmt::Debug for Matches<'_, T> {
+impl<T> std::fmt::Debug for Rows<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Matches").finish_non_exhaustive()
+        f.debug_struct("Rows").finish_non_exhaustive()
     }
 }
 
@@ -70,7 +77,7 @@ impl Row {
     }
 }
 
-type Rows<'r> = Box<dyn Iterator<Item = Row> + 'r>;
+type Answer<'r> = Box<dyn Iterator<Item = Row> + 'r>;
 
 /// The steps of a walk; `None` for what was looked at and left out.
 type Steps<'r> = Box<dyn Iterator<Item = Option<Row>> + 'r>;
@@ -91,7 +98,7 @@ pub(crate) fn rows<'r, V: View + ?Sized>(
     view: &'r V,
     query: &Query,
     payload: bool,
-) -> Result<Rows<'r>, ReadError> {
+) -> Result<Answer<'r>, ReadError> {
     query.check(&view.context().lifecycle)?;
     if let Some(cursor) = &query.after {
         if cursor.store != view.context().incarnation {
@@ -110,7 +117,7 @@ pub(crate) fn rows<'r, V: View + ?Sized>(
     let access = way.plan.access;
     // What a walk comes upon, no index has found.
     let by = (!way.plan.walks).then_some(access);
-    let mut rows: Rows<'r> = match access {
+    let mut rows: Answer<'r> = match access {
         _ if way.plan.walks => Box::new(tried::Tried::new(view, query.clone(), way, payload)?),
         _ if way.plan.sorts => Box::new(sorted::Sorted::new(view, query.clone(), way, payload)),
         Access::Modified | Access::Completed => Box::new(steps(view, query.clone(), payload)?.flatten()),
@@ -155,11 +162,11 @@ fn finished<'r, V: View + ?Sized, T: 'r>(
     query: &Query,
     payload: bool,
     finish: fn(&V, Found) -> Result<T, ReadError>,
-) -> Result<Matches<'r, T>, ReadError> {
+) -> Result<Rows<'r, T>, ReadError> {
     let limit = query.limit.unwrap_or(usize::MAX);
     let rows = rows(view, query, payload)?.take(limit);
     let mut ended = false;
-    Ok(Matches(Box::new(rows.map_while(move |row| {
+    Ok(Rows(Box::new(rows.map_while(move |row| {
         if ended {
             return None;
         }
@@ -192,14 +199,14 @@ fn summary<V: View + ?Sized>(_: &V, found: Found) -> Result<Header, ReadError> {
 pub(crate) fn executions<'r, V: View + ?Sized>(
     view: &'r V,
     query: &Query,
-) -> Result<Matches<'r, Execution>, ReadError> {
+) -> Result<Rows<'r, Execution>, ReadError> {
     finished(view, query, true, load)
 }
 
 pub(crate) fn summaries<'r, V: View + ?Sized>(
     view: &'r V,
     query: &Query,
-) -> Result<Matches<'r, Header>, ReadError> {
+) -> Result<Rows<'r, Header>, ReadError> {
     finished(view, query, false, summary)
 }
 

@@ -148,7 +148,7 @@ mod tests {
     fn ids(store: &Store, query: &Query) -> (u64, Vec<String>) {
         let reader = store.begin_read().unwrap();
         counted::rows(|| {
-            let page = reader.page(query).unwrap();
+            let page = reader.query(query).page().unwrap();
             assert!(page.damaged.is_empty());
             page.executions.iter().map(|execution| execution.id.to_string()).collect()
         })

@@ -13,7 +13,7 @@ use crate::read::{List, View};
 use crate::storage::{Snapshot, Tables};
 
 /// How long executions took, from creation to completion: see
-/// [`Readable::durations`](crate::Readable::durations).
+/// [`Selection::durations`](crate::Selection::durations).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Durations {
@@ -57,13 +57,13 @@ pub(crate) fn durations<V: View + ?Sized>(view: &V, query: &Query) -> Result<Dur
     Ok(Durations { sorted })
 }
 
-/// How many executions have a label's value: see [`Readable::label_values`](crate::Readable::label_values).
+/// The executions of one namespace, or with one value of a label, counted: see [`Groups`](crate::Groups).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct LabelCount {
-    /// The value.
+pub struct Group {
+    /// The namespace, or the label's value.
     pub value: Text,
-    /// How many executions have it.
+    /// How many executions are in the group.
     pub total: u64,
     /// How many of them are in each state, states with none left out.
     pub states: Vec<(State, u64)>,
@@ -73,34 +73,24 @@ pub(crate) fn label_values<'r, V: View + ?Sized>(
     view: &'r V,
     key: &str,
     after: Option<&str>,
-) -> Result<impl DoubleEndedIterator<Item = Result<LabelCount, ReadError>> + use<'r, V>, ReadError> {
+) -> Result<List<'r, Group>, ReadError> {
     let lifecycle = &view.context().lifecycle;
-    Ok(view.counts_of_labels(key, after)?.map(move |row| {
+    Ok(List::new(view.counts_of_labels(key, after)?.map(move |row| {
         let (value, counts) = row?;
         let states = lifecycle.states().zip(&counts).filter(|(_, count)| **count > 0);
         let states = states.map(|(state, count)| (state.clone(), *count)).collect();
-        Ok(LabelCount { value, total: counts.iter().sum(), states })
-    }))
-}
-
-/// How many executions a namespace has: see [`Readable::namespaces`](crate::Readable::namespaces).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NamespaceCount {
-    /// The namespace.
-    pub namespace: Text,
-    /// How many executions it has.
-    pub total: u64,
+        Ok(Group { value, total: counts.iter().sum(), states })
+    })))
 }
 
 /// The default namespace, which has no row, comes where it belongs in the order of the others.
 pub(crate) fn namespaces<'r, V: View + ?Sized>(
     view: &'r V,
     after: Option<&str>,
-) -> Result<List<'r, NamespaceCount>, ReadError> {
+) -> Result<List<'r, Group>, ReadError> {
     let default = in_default(view)?;
     let row = |row: Result<(Text, u64), ReadError>| {
-        row.map(|(namespace, total)| NamespaceCount { namespace, total })
+        row.map(|(value, total)| Group { value, total, states: Vec::new() })
     };
     if default == 0 || after.is_some_and(|after| after >= DEFAULT_NAMESPACE) {
         return Ok(List::new(view.counts_of_namespaces(after, None)?.map(row)));

@@ -133,7 +133,7 @@ mod tests {
         let reader = store.begin_read().unwrap();
         let cost = |query: &Query| {
             counted::rows(|| {
-                let page = reader.summary_page(query).unwrap();
+                let page = reader.query(query).summary_page().unwrap();
                 assert!(page.damaged.is_empty());
                 page.executions.iter().map(|header| header.id.to_string()).collect::<Vec<_>>()
             })
@@ -164,7 +164,7 @@ mod tests {
                         assert_eq!(found, expected, "{query:?}");
                         let (chosen, found) = cost(&query);
                         assert_eq!(found, expected, "{query:?}");
-                        let plan = reader.explain(&query).unwrap();
+                        let plan = reader.query(&query).explain().unwrap();
                         assert!(
                             chosen <= walked.min(sorted) * 4 + 600,
                             "{chosen} rows, {walked} to walk, {sorted} to sort: {plan} for {query:?}"
@@ -184,13 +184,18 @@ mod tests {
             let query = Query::new().label("often", "yes").job("old").order_by(OrderBy::Modified);
             let query = if newest_first { query.newest_first() } else { query.oldest_first() };
             let ids = |query: &Query| -> Vec<String> {
-                reader.summaries(query).unwrap().map(|header| header.unwrap().id.to_string()).collect()
+                reader
+                    .query(query)
+                    .summaries()
+                    .unwrap()
+                    .map(|header| header.unwrap().id.to_string())
+                    .collect()
             };
             let (expected, query) = (ids(&query.clone().using(Access::Modified)), query.limit(1_500));
             assert_eq!(ids(&query), expected[..1_500]);
             let (mut next, mut paged) = (Some(query.limit(700)), Vec::new());
             while let Some(query) = next {
-                let page = reader.summary_page(&query).unwrap();
+                let page = reader.query(&query).summary_page().unwrap();
                 paged.extend(page.executions.iter().map(|header| header.id.to_string()));
                 next = page.next.map(|cursor| query.after(cursor));
             }

@@ -52,8 +52,8 @@ pub struct Attachment {
 ///     w.put_attachment("e", NewAttachment::uri("result", "s3://bucket/part-0").size(1 << 30))
 /// })?;
 /// let r = store.begin_read()?;
-/// assert_eq!(r.attachment_bytes("e", "dag.png")?.unwrap(), [0x89, 0x50]);
-/// assert_eq!(r.attachments("e", "node/")?.count(), 1);
+/// assert_eq!(r.attachments("e").bytes("dag.png")?.unwrap(), [0x89, 0x50]);
+/// assert_eq!(r.attachments("e").with_prefix("node/")?.count(), 1);
 /// # Ok::<(), execstore::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +147,7 @@ pub(crate) fn check_own(key: &str) -> Result<(), InputError> {
     Ok(())
 }
 
-/// How much a number of attachments take: see [`Readable::attachment_usage`](crate::Readable::attachment_usage).
+/// How much a number of attachments take: see [`Selection::attachment_usage`](crate::Selection::attachment_usage).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {

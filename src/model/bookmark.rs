@@ -39,7 +39,7 @@ pub struct Bookmark {
 
 impl Bookmark {
     /// Puts one together from its parts, as they were kept. [`Watcher::bookmark`](crate::Watcher::bookmark) and
-    /// [`Readable::bookmark`](crate::Readable::bookmark) make those of a store.
+    /// [`Log::bookmark`](crate::Log::bookmark) make those of a store.
     pub const fn new(incarnation: StoreIncarnation, seq: ChangeSeq) -> Self {
         Self { incarnation, seq }
     }

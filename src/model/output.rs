@@ -85,7 +85,7 @@ impl Output {
     }
 }
 
-/// A piece of an output stream: see [`Readable::read_output`](crate::Readable::read_output).
+/// A piece of an output stream: see [`Outputs::read`](crate::Outputs::read).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputPart {

@@ -73,9 +73,9 @@ pub struct Node {
 ///     w.put_node("e", NodeUpdate::failed("sum", "not a number"))
 /// })?;
 /// let r = store.begin_read()?;
-/// let progress = r.progress("e")?;
+/// let progress = r.nodes("e").progress()?;
 /// assert_eq!((progress.finished, progress.failed, progress.running), (1, 1, 0));
-/// for node in r.nodes("e")? {
+/// for node in r.nodes("e").list()? {
 ///     println!("{} {}", node?.name, NodeState::Finished); // in the order in which they came
 /// }
 /// # Ok::<(), execstore::Error>(())
@@ -207,7 +207,7 @@ impl NodeUpdate {
     }
 }
 
-/// How many nodes of an execution are in each state: see [`Readable::progress`](crate::Readable::progress).
+/// How many nodes of an execution are in each state: see [`Nodes::progress`](crate::Nodes::progress).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {

@@ -164,7 +164,7 @@ pub(crate) fn change_hash(seq: u64, entry: &Entry<'_>, link: &Link) -> Hash {
 }
 
 /// A place in the chain of a tamper-evident store: an entry of the log and its hash. See
-/// [`Readable::chain_head`](crate::Readable::chain_head).
+/// [`Log::chain_head`](crate::Log::chain_head).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChainHead {
@@ -183,8 +183,8 @@ impl fmt::Display for ChainHead {
 
 /// What an exported log proves: that between two places of a chain nothing was altered, reordered or removed.
 ///
-/// Compare the ends with what [`Readable::chain_anchor`](crate::Readable::chain_anchor) and
-/// [`chain_head`](crate::Readable::chain_head) gave, now or when you noted them.
+/// Compare the ends with what [`Log::chain_anchor`](crate::Log::chain_anchor) and
+/// [`chain_head`](crate::Log::chain_head) gave, now or when you noted them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogProof {
@@ -228,7 +228,7 @@ struct Chained {
 }
 
 impl LogProof {
-    /// Checks what [`Readable::export_changes`](crate::Readable::export_changes) wrote, a line at a time.
+    /// Checks what [`Log::export`](crate::Log::export) wrote, a line at a time.
     ///
     /// The hash of a line is the SHA-256 of the text of its member `change`, in which `previous_hash` is the hash of the
     /// line before: a few lines in any language.

@@ -162,7 +162,7 @@ impl Builder {
     /// let payload = Json::from_serialize(&[("log", "x".repeat(20_000))].into_iter().collect::<std::collections::HashMap<_, _>>()).unwrap();
     /// let made = store.write(|w| w.create(NewExecution::new("j").id("e").payload(payload), &[]))?;
     /// assert!(made.payload_json().as_str().starts_with(r#"{"log":{"$attachment":"execstore/payload/log","bytes":20002,"#));
-    /// assert_eq!(store.begin_read()?.attachment("e", "execstore/payload/log")?.unwrap().size, 20_002);
+    /// assert_eq!(store.begin_read()?.attachments("e").get("execstore/payload/log")?.unwrap().size, 20_002);
     /// # Ok::<(), execstore::Error>(())
     /// ```
     pub fn set_large_values(&mut self, what: LargeValues) -> &mut Self {
@@ -245,9 +245,9 @@ impl Builder {
     ///
     /// Each entry of its change log then carries the hash of the one before it, and the store keeps a sum of the hashes of all rows:
     /// [`Store::verify`] finds whatever was altered, reordered or removed, checksums put right or not, and
-    /// [`LogProof::check`](crate::LogProof::check) does so for an [exported](crate::Readable::export_changes) log. Somebody who
-    /// makes the sums and hashes anew as well is found by comparing the [`fingerprint`](crate::Readable::fingerprint) with one that
-    /// was noted elsewhere, and for the log alone its [`chain_head`](crate::Readable::chain_head). The sum is one of SHA-256s
+    /// [`LogProof::check`](crate::LogProof::check) does so for an [exported](crate::Log::export) log. Somebody who
+    /// makes the sums and hashes anew as well is found by comparing the [`fingerprint`](crate::Log::fingerprint) with one that
+    /// was noted elsewhere, and for the log alone its [`chain_head`](crate::Log::chain_head). The sum is one of SHA-256s
     /// modulo 2^256: it is no defence against somebody who can choose what is written and has the means to search for
     /// collisions of such sums. Costs a few microseconds for each operation. A store that is none is not opened with this.
     pub fn set_tamper_evident(&mut self, yes: bool) -> &mut Self {

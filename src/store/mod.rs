@@ -104,7 +104,7 @@ impl Store {
     /// ```
     /// # use execstore::{Readable, ReadError, Store};
     /// # let store = Store::in_memory()?;
-    /// let (live, head) = store.read(|r| Ok::<_, ReadError>((r.live()?.count(), r.head()?)))?;
+    /// let (live, head) = store.read(|r| Ok::<_, ReadError>((r.live()?.count(), r.log().head()?)))?;
     /// # assert_eq!(live, 0);
     /// # Ok::<(), execstore::Error>(())
     /// ```
@@ -226,7 +226,7 @@ impl Store {
     pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
         self.shared.grounds.process.check()?;
         if after.0 > self.shared.doorbell.head() {
-            self.begin_read()?.bookmark(after)?;
+            self.begin_read()?.log().bookmark(after)?;
         }
         let own = self.shared.turnstile.posts.is_needed_here();
         let timeout = if own { Duration::ZERO } else { timeout };
@@ -242,7 +242,7 @@ impl Store {
             _ => {}
         }
         // A joined transaction may have been committed without a word.
-        if heard.head <= after.0 { Ok(self.begin_read()?.head()?) } else { Ok(ChangeSeq(heard.head)) }
+        if heard.head <= after.0 { Ok(self.begin_read()?.log().head()?) } else { Ok(ChangeSeq(heard.head)) }
     }
 
     /// Whether the store takes writes, and if not, why. Never waits.

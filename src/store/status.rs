@@ -93,7 +93,7 @@ pub(crate) fn status(shared: &Arc<Shared>, threads: &Threads, health: Health) ->
     let reader = ReadTxn::new(shared.clone())?;
     let (totals, plan) = (reader.totals()?, plan(&reader, shared.retention)?);
     let mut consumers = threads.registry.stats(totals.head);
-    let checkpoints = reader.checkpoints()?.into_iter();
+    let checkpoints = reader.log().checkpoints()?.into_iter();
     Ok(Status {
         health,
         head: ChangeSeq(totals.head),

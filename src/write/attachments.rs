@@ -84,7 +84,7 @@ impl Writer<'_> {
     /// store.write(|w| w.put_attachment_from("e", "dag.png", "image/png", &mut picture))?;
     ///
     /// let r = store.begin_read()?;
-    /// let mut from = r.open_attachment("e", "dag.png")?.unwrap();
+    /// let mut from = r.attachments("e").open("dag.png")?.unwrap();
     /// std::io::copy(&mut from, &mut std::io::sink()).unwrap(); // 64 KiB at a time
     /// # Ok::<(), execstore::Error>(())
     /// ```

@@ -343,11 +343,12 @@ mod tests {
             (label.clone().state("Completed"), 0, 4),
             (label.clone().limit(10), 10, 40),
         ] {
-            let (rows, ids) =
-                counted::rows(|| r.summaries(&query).unwrap().inspect(|row| assert!(row.is_ok())).count());
+            let (rows, ids) = counted::rows(|| {
+                r.query(&query).summaries().unwrap().inspect(|row| assert!(row.is_ok())).count()
+            });
             assert_eq!(ids, found, "{query:?}");
             assert!(rows <= most, "{rows} rows: {query:?}");
-            let (rows, count) = counted::rows(|| r.count_matching(&query).unwrap());
+            let (rows, count) = counted::rows(|| r.query(&query).count().unwrap());
             assert_eq!(count, found as u64);
             assert!(rows <= most, "{rows} rows to count {query:?}");
         }
@@ -362,22 +363,21 @@ mod tests {
         };
         store.write(|w| (0..2_000).try_for_each(|n| create(w, n))).unwrap();
         fn ends(r: &impl Readable) -> [Vec<String>; 6] {
-            let values = |all: crate::List<'_, crate::LabelCount>, back: bool| -> Vec<String> {
-                let value = |row: Result<crate::LabelCount, _>| row.map(|row| row.value.to_string()).unwrap();
+            let values = |all: crate::List<'_, crate::Group>, back: bool| -> Vec<String> {
+                let value = |row: Result<crate::Group, _>| row.map(|row| row.value.to_string()).unwrap();
                 if back { all.rev().take(3).map(value).collect() } else { all.take(3).map(value).collect() }
             };
-            let names = |all: crate::List<'_, crate::NamespaceCount>, back: bool| -> Vec<String> {
-                let name =
-                    |row: Result<crate::NamespaceCount, _>| row.map(|row| row.namespace.to_string()).unwrap();
+            let names = |all: crate::List<'_, crate::Group>, back: bool| -> Vec<String> {
+                let name = |row: Result<crate::Group, _>| row.map(|row| row.value.to_string()).unwrap();
                 if back { all.rev().take(3).map(name).collect() } else { all.take(3).map(name).collect() }
             };
             [
-                values(r.label_values("k").unwrap(), false),
-                values(r.label_values_after("k", "0999").unwrap(), false),
-                values(r.label_values_after("k", "0999").unwrap(), true),
-                names(r.namespaces().unwrap(), false),
-                names(r.namespaces_after("n0999").unwrap(), false),
-                names(r.namespaces().unwrap(), true),
+                values(r.label_values("k").list().unwrap(), false),
+                values(r.label_values("k").after("0999").unwrap(), false),
+                values(r.label_values("k").after("0999").unwrap(), true),
+                names(r.namespaces().list().unwrap(), false),
+                names(r.namespaces().after("n0999").unwrap(), false),
+                names(r.namespaces().list().unwrap(), true),
             ]
         }
         let expected = |first: u64, last: u64| {

@@ -16,7 +16,7 @@ impl Writer<'_> {
         if seq.0 > self.totals.head {
             return Err(WriteError::CheckpointBeyondHead { seq: seq.0, head: self.totals.head });
         }
-        if seq.0 < self.totals.trimmed && self.checkpoint(name)?.is_none_or(|saved| seq < saved) {
+        if seq.0 < self.totals.trimmed && self.log().checkpoint(name)?.is_none_or(|saved| seq < saved) {
             return Err(WriteError::CheckpointTrimmed { seq: seq.0, oldest: self.totals.trimmed + 1 });
         }
         self.storing(|w| {
@@ -49,7 +49,7 @@ impl Writer<'_> {
 
     fn check_checkpoint(&self, name: &str, expected: Option<ChangeSeq>) -> Result<(), WriteError> {
         check_name("checkpoint name", name)?;
-        let found = self.checkpoint(name)?;
+        let found = self.log().checkpoint(name)?;
         if found == expected {
             return Ok(());
         }
@@ -58,7 +58,7 @@ impl Writer<'_> {
 
     /// Forgets a checkpoint; `false` if there was none of this name.
     pub fn delete_checkpoint(&mut self, name: impl AsRef<str>) -> Result<bool, WriteError> {
-        if self.checkpoint(&name)?.is_none() {
+        if self.log().checkpoint(&name)?.is_none() {
             return Ok(false);
         }
         self.storing(|w| {

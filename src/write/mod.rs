@@ -213,7 +213,7 @@ impl<'t> Writer<'t> {
                 undo: &Undo::default(),
                 new_events: events.len() as u64,
             };
-            w.log(&entry, events, Some(&execution.payload))
+            w.log_entry(&entry, events, Some(&execution.payload))
         })?;
         Ok(execution)
     }
@@ -299,7 +299,7 @@ impl<'t> Writer<'t> {
                 undo: &undo,
                 new_events: events.len() as u64,
             };
-            w.log(&entry, events, new_payload.then_some(&after.payload))
+            w.log_entry(&entry, events, new_payload.then_some(&after.payload))
         })?;
         Ok(after)
     }
@@ -340,7 +340,7 @@ impl<'t> Writer<'t> {
                 undo: &undo,
                 new_events: events.len() as u64,
             };
-            w.log(&entry, events, None)
+            w.log_entry(&entry, events, None)
         })?;
         Ok(after)
     }
@@ -386,7 +386,7 @@ impl<'t> Writer<'t> {
                 undo: &undo,
                 new_events: 0,
             };
-            w.log(&entry, &[], None)
+            w.log_entry(&entry, &[], None)
         })
     }
 
@@ -457,7 +457,7 @@ impl<'t> Writer<'t> {
     }
 
     /// Writes the entry of an operation to the change log, and the totals, which end every operation.
-    fn log(
+    fn log_entry(
         &mut self,
         entry: &Entry<'_>,
         events: &[NewEvent],

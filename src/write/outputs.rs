@@ -57,8 +57,8 @@ impl Writer<'_> {
     /// store.write(|w| w.append_output("e", "stdout", b"first, middle, last"))?;
     ///
     /// let r = store.begin_read()?;
-    /// let first = r.read_output("e", "stdout", 0, 4096)?.unwrap();
-    /// let then = r.read_output("e", "stdout", first.next(), 4096)?.unwrap();
+    /// let first = r.outputs("e").read("stdout", 0, 4096)?.unwrap();
+    /// let then = r.outputs("e").read("stdout", first.next(), 4096)?.unwrap();
     /// assert_eq!((first.bytes.as_slice(), then.dropped, then.bytes.as_slice()), (&b"firs"[..], 11, &b"last"[..]));
     /// # Ok::<(), execstore::Error>(())
     /// ```

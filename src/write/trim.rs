@@ -22,7 +22,7 @@ impl Writer<'_> {
     /// rest goes afterwards, a few milliseconds at a time, see [`Store::maintain`](crate::Store::maintain). So this costs the
     /// same however many there are. The numbers go on from the head as before.
     pub fn trim_changes(&mut self, up_to: ChangeSeq) -> Result<u64, WriteError> {
-        let checkpoints = self.checkpoints()?;
+        let checkpoints = self.log().checkpoints()?;
         let hold = checkpoints.into_values().min().map_or(up_to, |hold| hold.min(up_to));
         self.forget_changes(hold.0)
     }

@@ -125,7 +125,7 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     drop((consumer, other));
     let folder = store.into_folder();
     let store = Store::open(folder.path().join("store.redb")).unwrap();
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 50);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 50);
     assert!(store.verify().unwrap().is_clean());
 }
 
@@ -150,7 +150,7 @@ fn a_write_transaction_that_is_held_over_a_close_is_refused_at_its_commit() {
             Err(error) => panic!("{error}"),
         }
     };
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 1);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 1);
 }
 
 #[cfg(target_os = "linux")]
@@ -243,7 +243,7 @@ fn a_thread_with_a_write_transaction_does_not_wait_for_those_who_wait_for_it() {
                 Err(error) => panic!("{error}"),
             }
         };
-        assert_eq!(store.read(|r| r.head()).unwrap().get(), 2);
+        assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 2);
         assert!(store.verify().unwrap().is_clean());
     }
 }
@@ -276,7 +276,7 @@ fn what_waits_behind_a_caller_that_commits_alone_is_finished_too() {
     });
     let folder = store.into_folder();
     let store = Store::open(folder.path().join("store.redb")).unwrap();
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 2);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 2);
 }
 
 #[test]

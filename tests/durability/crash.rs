@@ -179,7 +179,7 @@ fn crashes_while_a_close_makes_the_file_small_leave_everything() {
         store.write(|w| gone.try_for_each(|id| w.delete(id, &Expect::any()).map(drop))).unwrap();
     }
     store.maintain().unwrap();
-    let ChangeSeq(head) = store.begin_read().unwrap().head().unwrap();
+    let ChangeSeq(head) = store.begin_read().unwrap().log().head().unwrap();
     store.write(|w| w.trim_changes(ChangeSeq(head - 1))).unwrap();
     let (close, before) = (disk.acts(), disk.image().len());
     drop(store);
@@ -220,7 +220,7 @@ fn lazily(store: &Store, text: &str) -> Result<Sure, Error> {
     txn.set_durability(Durability::None);
     {
         let mut w = txn.writer()?;
-        let page = w.page(&execstore::Query::new().limit(1))?;
+        let page = w.query(&execstore::Query::new().limit(1)).page()?;
         match page.executions.first() {
             Some(newest) => {
                 w.update(&newest.id, &Expect::any(), Update::new().message(text), &[]).map(drop)?

@@ -97,7 +97,7 @@ fn a_page_of_noise_is_an_error_and_no_panic() {
                 let _ = reader.events(n.to_string(), ..).map(Iterator::count);
             }
             let _ = reader.by_job("j").map(Iterator::count);
-            let _ = reader.changes(..).map(Iterator::count);
+            let _ = reader.log().range(..).map(Iterator::count);
             let _ = reader.counts();
         }));
         assert!(survived.is_ok(), "page {page} panicked");

@@ -77,7 +77,7 @@ fn a_close_gives_back_what_updates_and_deletions_have_left() {
 
 /// Deletes nine of ten, and forgets the log of before.
 fn thin_out(store: &Store, executions: u64) {
-    let head = store.begin_read().unwrap().head().unwrap();
+    let head = store.begin_read().unwrap().log().head().unwrap();
     for batch in 0..executions.div_ceil(1_000) {
         lazily(store, |w| {
             let mut gone = (batch * 1_000..executions.min((batch + 1) * 1_000)).filter(|n| n % 10 > 0);
@@ -104,7 +104,7 @@ fn a_close_gives_back_what_deletions_have_left_in_a_large_file_too() {
     assert!(file(&store) > 300 << 20);
     thin_out(&store, EXECUTIONS);
     // The entries of the deletions need the payloads.
-    let head = store.begin_read().unwrap().head().unwrap();
+    let head = store.begin_read().unwrap().log().head().unwrap();
     store.write(|w| w.trim_changes(head)).unwrap();
     store.maintain().unwrap();
     store.reopen();
@@ -151,7 +151,7 @@ fn a_table_that_is_damaged_stays_as_it_is() {
     let store = builder.open(&path).unwrap();
     let before = store.verify().unwrap().to_string();
     assert!(before.contains("execstore/executions"), "{before}");
-    let head = store.begin_read().unwrap().head().unwrap();
+    let head = store.begin_read().unwrap().log().head().unwrap();
     lazily(&store, |w| {
         let mut gone = (0..5_000_u64).filter(|n| n % 10 > 0);
         gone.try_for_each(|n| w.delete(n.to_string(), &Expect::any()).map(drop))

@@ -161,7 +161,7 @@ fn a_transaction_that_is_larger_than_the_disk_leaves_nothing() {
             .unwrap_err();
         assert!(is_full(&error), "{error:?}");
         check(&store, 0..1);
-        assert!(store.begin_read().unwrap().attachments("e0", "").unwrap().next().is_none());
+        assert!(store.begin_read().unwrap().attachments("e0").list().unwrap().next().is_none());
     }
 }
 

@@ -262,7 +262,7 @@ fn a_torn_end_is_nothing_and_each_commit_is_there_whole_or_not() {
         let (_folder, opened) = open_bytes(&torn);
         let store = opened.unwrap();
         assert!(store.verify().unwrap().is_clean());
-        let head = store.read(|r| r.head()).unwrap().get();
+        let head = store.read(|r| r.log().head()).unwrap().get();
         let found = store.begin_read().unwrap().by_job("j").unwrap().count();
         assert_eq!(found as u64, head, "whole transactions only");
         create(&store, "goes on");
@@ -293,7 +293,7 @@ fn damage_anywhere_in_the_journal_is_told_with_what_is_lost_and_has_two_ways_out
         std::fs::write(&path, &damaged).unwrap();
         loss_of(Store::builder().open_read_only(&path));
         let old = Store::builder().open_at_checkpoint(&path).unwrap();
-        assert!(old.read(|r| r.head()).unwrap() <= loss.after());
+        assert!(old.read(|r| r.log().head()).unwrap() <= loss.after());
         assert!(old.verify().unwrap().is_clean());
         drop(old);
         assert!(std::fs::read(&path).unwrap() == damaged, "reading has changed it");
@@ -306,11 +306,14 @@ fn damage_anywhere_in_the_journal_is_told_with_what_is_lost_and_has_two_ways_out
         let mut builder = Store::builder();
         builder.accept_loss(loss.to_string().parse().unwrap());
         let store = builder.open(&path).unwrap();
-        assert_eq!(store.read(|r| r.head()).unwrap(), loss.after());
+        assert_eq!(store.read(|r| r.log().head()).unwrap(), loss.after());
         assert!(store.verify().unwrap().is_clean());
         create(&store, "goes on");
         drop(store);
-        assert_eq!(Store::open(&path).unwrap().read(|r| r.head()).unwrap().get(), loss.after().get() + 1);
+        assert_eq!(
+            Store::open(&path).unwrap().read(|r| r.log().head()).unwrap().get(),
+            loss.after().get() + 1
+        );
     }
     assert!(heads.is_sorted() && heads[0] == 1 && heads.last() == Some(&49), "{heads:?}");
     let (_folder, opened) = open_bytes(&bytes);

@@ -115,7 +115,7 @@ fn a_joined_commit_that_was_aborted_does_not_break_the_chain() {
     txn.abort().unwrap();
     create(&store, "c");
     let copy = store.crash_copy();
-    assert_eq!(copy.read(|r| r.head()).unwrap().get(), 3);
+    assert_eq!(copy.read(|r| r.log().head()).unwrap().get(), 3);
     assert!(copy.read(|r| r.get("a")).unwrap().is_some());
 }
 
@@ -127,7 +127,7 @@ fn more_than_the_journal_holds_is_all_there() {
         store.write(|w| w.create(new, &[])).unwrap();
         if n % 8 == 7 {
             let copy = store.crash_copy();
-            assert_eq!(copy.read(|r| r.head()).unwrap().get(), n as u64 + 1);
+            assert_eq!(copy.read(|r| r.log().head()).unwrap().get(), n as u64 + 1);
             let last = copy.read(|r| r.get(n.to_string())).unwrap().unwrap();
             assert_eq!(last.payload_json().as_str().len(), 400_000 + n + 11);
         }
@@ -151,5 +151,5 @@ fn deletions_and_checkpoints_are_done_again_too() {
     store.write(|w| w.append_events("b", &Expect::any(), &[NewEvent::new("t")])).unwrap();
     let copy = store.crash_copy();
     assert_eq!(contents(&copy), contents(&store));
-    assert_eq!(copy.read(|r| r.checkpoints()).unwrap().len(), 1);
+    assert_eq!(copy.read(|r| r.log().checkpoints()).unwrap().len(), 1);
 }

@@ -37,17 +37,18 @@ fn a_damaged_counter_of_a_label_hides_nobody() {
         }
         spoil(&store, "execstore/label_counts", |key, value| (key.into(), vec![0; value.len()]));
         let labelled = Query::new().label("a", "1");
-        let refused = store.read(|r| r.count_matching(&labelled)).unwrap_err();
+        let refused = store.read(|r| r.query(&labelled).count()).unwrap_err();
         assert!(matches!(refused, execstore::Error::Read(ReadError::Damaged(_))), "{refused}");
         act(&store);
         let r = store.begin_read().unwrap();
         for query in [labelled.clone(), labelled.clone().state("New"), labelled.clone().state("BidAccepted")]
         {
-            let found =
-                |query: &Query| r.summaries(query).unwrap().map(|h| h.unwrap().id).collect::<Vec<_>>();
+            let found = |query: &Query| {
+                r.query(query).summaries().unwrap().map(|h| h.unwrap().id).collect::<Vec<_>>()
+            };
             let all = found(&query.clone().using(execstore::Access::Scan));
             assert_eq!(found(&query), all);
-            assert_eq!(r.count_matching(&query).unwrap(), all.len() as u64);
+            assert_eq!(r.query(&query).count().unwrap(), all.len() as u64);
             assert!(all.len() >= 3);
         }
         drop(r);
@@ -68,7 +69,7 @@ fn a_record_that_cannot_be_read_is_told_of_in_every_order() {
     txn.commit().unwrap();
     let damaged = |order| {
         let r = store.begin_read().unwrap();
-        let rows: Vec<_> = r.summaries(&Query::new().order_by(order)).unwrap().collect();
+        let rows: Vec<_> = r.query(&Query::new().order_by(order)).summaries().unwrap().collect();
         (rows.len(), rows.iter().filter(|row| row.is_err()).count())
     };
     for trimmed in [false, true] {

@@ -34,18 +34,18 @@ fn a_query_for_one_of_no_states_finds_nothing() {
         Query::new().states(NONE).oldest_first().limit(2),
     ];
     for query in queries {
-        assert_eq!(r.query(&query).unwrap().count(), 0, "{query:?}");
-        assert_eq!(r.count_matching(&query).unwrap(), 0, "{query:?}");
-        assert!(r.page(&query).unwrap().executions.is_empty());
-        assert!(r.latest(&query).unwrap().is_none());
-        assert_eq!(r.durations(&query).unwrap().count(), 0);
+        assert_eq!(r.query(&query).rows().unwrap().count(), 0, "{query:?}");
+        assert_eq!(r.query(&query).count().unwrap(), 0, "{query:?}");
+        assert!(r.query(&query).page().unwrap().executions.is_empty());
+        assert!(r.query(&query).latest().unwrap().is_none());
+        assert_eq!(r.query(&query).durations().unwrap().count(), 0);
         assert!(!query.matches(r.get("a").unwrap().unwrap().header()));
-        r.explain(&query).unwrap();
+        r.query(&query).explain().unwrap();
     }
     // Alternatives add up.
-    assert_eq!(r.count_matching(&Query::new().states(NONE).state("New")).unwrap(), 3);
-    assert_eq!(r.count_matching(&Query::new().phases([]).phases([Phase::Pending])).unwrap(), 3);
-    assert_eq!(r.by_state(NONE).unwrap().count(), 0);
+    assert_eq!(r.query(&Query::new().states(NONE).state("New")).count().unwrap(), 3);
+    assert_eq!(r.query(&Query::new().phases([]).phases([Phase::Pending])).count().unwrap(), 3);
+    assert_eq!(r.query(&Query::new().states(NONE).oldest_first()).rows().unwrap().count(), 0);
 }
 
 #[test]
@@ -57,9 +57,9 @@ fn a_bulk_operation_on_one_of_no_states_does_nothing() {
     assert_eq!(store.bulk(Query::new().states(&selected)).update(update, &[]).unwrap().found, 0);
     assert_eq!(store.bulk(Query::new().states(&selected)).dry_run().delete().unwrap().found, 0);
     let mut out = Vec::new();
-    store.begin_read().unwrap().export(&Query::new().states(&selected), &mut out).unwrap();
+    store.begin_read().unwrap().query(&Query::new().states(&selected)).export(&mut out).unwrap();
     assert!(out.is_empty());
-    assert_eq!(store.read(|r| r.count_matching(&Query::new())).unwrap(), 3);
+    assert_eq!(store.read(|r| r.query(&Query::new()).count()).unwrap(), 3);
 }
 
 #[test]
@@ -129,20 +129,24 @@ fn a_query_that_names_two_of_what_there_is_one_of_is_refused() {
         Query::new().id_prefix("a").id_prefix("ab"),
     ];
     for query in queries {
-        let refused = r.query(&query).map(drop).unwrap_err();
+        let refused = r.query(&query).rows().map(drop).unwrap_err();
         let is_named = matches!(&refused, ReadError::Input(InputError::Invalid { what: "query", reason }) if reason.contains("two"));
         assert!(is_named, "{refused}");
-        assert!(r.page(&query).is_err() && r.count_matching(&query).is_err() && r.explain(&query).is_err());
+        assert!(
+            r.query(&query).page().is_err()
+                && r.query(&query).count().is_err()
+                && r.query(&query).explain().is_err()
+        );
         assert!(store.bulk(query.clone()).delete().is_err());
         assert!(store.watch(Start::Oldest, Filter::any().matching(query)).is_err());
     }
     for query in
         [Query::new().job(""), Query::new().id(""), Query::new().parent(" "), Query::new().previous("")]
     {
-        assert!(r.query(&query).is_err(), "no execution can have it: {query:?}");
+        assert!(r.query(&query).rows().is_err(), "no execution can have it: {query:?}");
     }
     let same = Query::new().job("j").job("j").namespace("default").namespace("default").id("a").id("a");
-    assert_eq!(r.count_matching(&same).unwrap(), 1);
+    assert_eq!(r.query(&same).count().unwrap(), 1);
 }
 
 #[test]
@@ -153,9 +157,13 @@ fn times_that_are_named_twice_must_both_hold() {
     }
     let r = store.begin_read().unwrap();
     let at: Vec<_> =
-        r.summaries(&Query::new().oldest_first()).unwrap().map(|h| h.unwrap().created_at).collect();
+        r.query(&Query::new().oldest_first()).summaries().unwrap().map(|h| h.unwrap().created_at).collect();
     let ids = |query: &Query| -> Vec<String> {
-        r.summaries(&query.clone().oldest_first()).unwrap().map(|h| h.unwrap().id.to_string()).collect()
+        r.query(&query.clone().oldest_first())
+            .summaries()
+            .unwrap()
+            .map(|h| h.unwrap().id.to_string())
+            .collect()
     };
     assert_eq!(ids(&Query::new().created(at[1]..).created(..at[3])), ["b", "c"]);
     assert_eq!(ids(&Query::new().modified(at[1]..).modified(..at[3])), ["b", "c"]);
@@ -165,7 +173,7 @@ fn times_that_are_named_twice_must_both_hold() {
         Query::new().created(Timestamp::from_nanos(9)..Timestamp::from_nanos(3)),
         Query::new().completed(..at[1]).completed(at[1]..),
     ] {
-        assert_eq!((ids(&nothing).len(), r.count_matching(&nothing).unwrap()), (0, 0), "{nothing:?}");
+        assert_eq!((ids(&nothing).len(), r.query(&nothing).count().unwrap()), (0, 0), "{nothing:?}");
     }
 }
 
@@ -175,10 +183,10 @@ fn a_cursor_goes_on_with_its_own_query_alone() {
     let store = three();
     let r = store.begin_read().unwrap();
     let query = Query::new().job("j").state("New").states(["Running"]);
-    let text = r.page(&query.clone().limit(1)).unwrap().next.unwrap().to_string();
+    let text = r.query(&query.clone().limit(1)).page().unwrap().next.unwrap().to_string();
     let cursor = || text.parse::<execstore::Cursor>().unwrap();
     let same = Query::new().states(["Running", "New"]).job("j").limit(5).after(cursor());
-    assert_eq!(r.page(&same).unwrap().executions.len(), 2);
+    assert_eq!(r.query(&same).page().unwrap().executions.len(), 2);
     for other in [
         Query::new(),
         Query::new().job("j"),
@@ -186,10 +194,10 @@ fn a_cursor_goes_on_with_its_own_query_alone() {
         query.clone().namespace("default"),
         query.clone().state("Failed"),
     ] {
-        let refused = r.page(&other.after(cursor())).unwrap_err();
+        let refused = r.query(&other.after(cursor())).page().unwrap_err();
         assert!(matches!(refused, ReadError::InvalidCursor { .. }), "{refused}");
         assert!(refused.to_string().contains("another query"), "{refused}");
     }
-    let refused = r.latest(&query.after(cursor())).unwrap_err();
+    let refused = r.query(&query.after(cursor())).latest().unwrap_err();
     assert!(matches!(refused, ReadError::InvalidCursor { .. }), "{refused}");
 }

@@ -44,11 +44,11 @@ fn clean(store: &Store, clock: &AtomicI64) -> BulkReport {
 
 fn ids(store: &Store) -> Vec<String> {
     let r = store.begin_read().unwrap();
-    r.query(&Query::new().oldest_first()).unwrap().map(|row| row.unwrap().id.to_string()).collect()
+    r.query(&Query::new().oldest_first()).rows().unwrap().map(|row| row.unwrap().id.to_string()).collect()
 }
 
 fn entries(store: &Store) -> usize {
-    store.begin_read().unwrap().changes(..).unwrap().count()
+    store.begin_read().unwrap().log().range(..).unwrap().count()
 }
 
 #[test]

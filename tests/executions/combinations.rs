@@ -54,7 +54,7 @@ fn meaningless(error: &Error) -> bool {
 fn a_condition_that_nothing_can_meet_is_refused_by_all_who_take_one() {
     let store = TestStore::new();
     create(&store, "e");
-    let head = store.read(|r| r.head()).unwrap();
+    let head = store.read(|r| r.log().head()).unwrap();
     let all = conditions();
     for (name, one, other) in &all {
         let expect = other(one(Expect::any()));
@@ -82,7 +82,7 @@ fn a_condition_that_nothing_can_meet_is_refused_by_all_who_take_one() {
     let excluded = store.lifecycle().states().map(|state| state.as_str().to_owned()).collect::<Vec<_>>();
     let none = Expect::any().not_states(&excluded);
     assert!(meaningless(&store.update("e", &none, Update::new().message("m"), &[]).unwrap_err()));
-    assert!(store.read(|r| r.head()).unwrap() > head);
+    assert!(store.read(|r| r.log().head()).unwrap() > head);
 }
 
 #[test]
@@ -139,14 +139,14 @@ fn a_query_that_nothing_can_match_is_refused_by_all_who_take_one() {
     for (query, refused) in cases {
         let reader = store.begin_read().unwrap();
         let calls = [
-            reader.query(&query).map(drop).map_err(Error::from),
-            reader.page(&query).map(drop).map_err(Error::from),
-            reader.latest(&query).map(drop).map_err(Error::from),
-            reader.count_matching(&query).map(drop).map_err(Error::from),
-            reader.durations(&query).map(drop).map_err(Error::from),
-            reader.explain(&query).map(drop).map_err(Error::from),
-            reader.attachment_usage(&query).map(drop).map_err(Error::from),
-            reader.export(&query, &mut Vec::new()).map(drop),
+            reader.query(&query).rows().map(drop).map_err(Error::from),
+            reader.query(&query).page().map(drop).map_err(Error::from),
+            reader.query(&query).latest().map(drop).map_err(Error::from),
+            reader.query(&query).count().map(drop).map_err(Error::from),
+            reader.query(&query).durations().map(drop).map_err(Error::from),
+            reader.query(&query).explain().map(drop).map_err(Error::from),
+            reader.query(&query).attachment_usage().map(drop).map_err(Error::from),
+            reader.query(&query).export(&mut Vec::new()).map(drop),
             store.bulk(query.clone()).delete().map(drop),
             store.watch(Start::Latest, Filter::any().matching(query.clone())).map(drop).map_err(of_watch),
         ];
@@ -199,7 +199,7 @@ fn a_filter_that_lets_nothing_through_is_refused_unless_a_list_is_empty() {
         let consumer = store.consumer("c").filter(filter.clone()).run(|_| Ok::<_, Error>(()));
         assert_eq!(consumer.is_err(), refused, "{filter:?}");
         drop(consumer);
-        assert!(store.read(|r| r.checkpoint("c")).unwrap().is_none() || !refused, "{filter:?}");
+        assert!(store.read(|r| r.log().checkpoint("c")).unwrap().is_none() || !refused, "{filter:?}");
         let _ = store.write(|w| w.delete_checkpoint("c"));
     }
 }

@@ -65,7 +65,7 @@ const HELLO: [u8; 32] = [
 fn every_operation_keeps_every_condition() {
     let store = filled();
     let header = store.read(|r| r.get("e")).unwrap().unwrap().into_header();
-    let version = store.read(|r| r.attachment("e", "k")).unwrap().unwrap().version;
+    let version = store.read(|r| r.attachments("e").get("k")).unwrap().unwrap().version;
     let holds = [
         Expect::any().incarnation(header.incarnation),
         Expect::any().event_count(2),
@@ -163,22 +163,22 @@ fn an_execution_that_was_made_again_is_another() {
         assert_eq!(mismatch(result), Mismatch::Incarnation { expected: first, found: second });
     }
     let r = store.begin_read().unwrap();
-    assert_eq!((r.outputs("e").unwrap().count(), r.attachments("e", "").unwrap().count()), (0, 0));
+    assert_eq!((r.outputs("e").list().unwrap().count(), r.attachments("e").list().unwrap().count()), (0, 0));
 }
 
 #[test]
 fn an_attachment_that_was_put_again_has_another_version() {
     let mut store = filled();
-    let mut versions = vec![store.read(|r| r.attachment("e", "k")).unwrap().unwrap().version];
+    let mut versions = vec![store.read(|r| r.attachments("e").get("k")).unwrap().unwrap().version];
     for value in [vec![1; 5], vec![2; 5_000], vec![2; 5_000], vec![]] {
         let put = store.put_attachment("e", NewAttachment::bytes("k", value)).unwrap();
         versions.push(put.version);
         store.reopen();
-        assert_eq!(store.read(|r| r.attachment("e", "k")).unwrap().unwrap(), put);
+        assert_eq!(store.read(|r| r.attachments("e").get("k")).unwrap().unwrap(), put);
     }
     store.delete_attachment_if("e", &ANY, "k").unwrap();
     store.write(|w| w.put_attachment_from("e", "k", "a/b", &mut b"hello".as_slice())).unwrap();
-    versions.push(store.read(|r| r.attachment("e", "k")).unwrap().unwrap().version);
+    versions.push(store.read(|r| r.attachments("e").get("k")).unwrap().unwrap().version);
     assert!(versions.windows(2).all(|pair| pair[0] < pair[1]), "{versions:?}");
 }
 
@@ -198,7 +198,7 @@ fn bytes_are_appended_at_their_offset_or_not_at_all() {
         let found = mismatch(at(offset, bytes));
         assert_eq!(found, Mismatch::OutputLength { name: "o".into(), expected: offset, found: 8 });
     }
-    assert_eq!(store.read(|r| r.read_output("e", "o", 0, 99)).unwrap().unwrap().bytes, b"one two ");
+    assert_eq!(store.read(|r| r.outputs("e").read("o", 0, 99)).unwrap().unwrap().bytes, b"one two ");
     // What was dropped cannot be compared.
     store.cap_output("e", "o", OutputCap::Tail(4)).unwrap();
     assert!(matches!(at(4, "two ").unwrap(), Appended::Repeated(_)));
@@ -227,7 +227,7 @@ fn of_many_writers_at_one_offset_one_appends() {
             });
         }
     });
-    assert_eq!(store.read(|r| r.output("e", "o")).unwrap().unwrap().length, 20);
+    assert_eq!(store.read(|r| r.outputs("e").get("o")).unwrap().unwrap().length, 20);
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn a_checkpoint_is_moved_from_where_it_was_read() {
     moved(set(Some(3), 9), Some(3), Some(5));
     moved(store.write(|w| w.delete_checkpoint_if("c", ChangeSeq(3))), Some(3), Some(5));
     store.write(|w| w.delete_checkpoint_if("c", ChangeSeq(5))).unwrap();
-    assert_eq!(store.read(|r| r.checkpoint("c")).unwrap(), None);
+    assert_eq!(store.read(|r| r.log().checkpoint("c")).unwrap(), None);
     let new = NewExecution::new("j").id("last");
     store.create_execution(new, &[]).unwrap();
 }

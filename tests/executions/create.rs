@@ -91,7 +91,7 @@ fn the_first_events_come_with_it() {
     assert_eq!((read[0].seq.get(), &*read[0].topic, &*read[0].message), (1, "a", "one"));
     assert_eq!((read[1].seq.get(), &*read[1].topic), (2, "b"));
     assert_eq!((read[0].time, read[1].time), (made.created_at, Timestamp::from_nanos(-5)));
-    assert_eq!(reader.head().unwrap().get(), 1, "one change for both");
+    assert_eq!(reader.log().head().unwrap().get(), 1, "one change for both");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_refused_creation_leaves_no_trace() {
         .unwrap();
     let reader = store.begin_read().unwrap();
     assert_eq!(reader.by_job("other").unwrap().count(), 0);
-    assert_eq!((reader.head().unwrap().get(), reader.count("New").unwrap()), (2, 2));
+    assert_eq!((reader.log().head().unwrap().get(), reader.count("New").unwrap()), (2, 2));
 }
 
 #[test]

@@ -42,17 +42,17 @@ fn a_deletion_is_a_change_with_the_execution_as_it_was() {
         let last = store.write(|w| w.update("e", &Expect::any(), Update::to("Failed"), &[])).unwrap();
         store.write(|w| w.delete("e", &Expect::any())).unwrap();
         let reader = store.begin_read().unwrap();
-        let change = reader.changes(..).unwrap().next_back().unwrap().unwrap();
+        let change = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
         assert_eq!((change.kind(), change.seq().get()), (ChangeKind::Deleted, 3));
         assert_eq!((change.execution_id().as_str(), change.job_id().as_str()), ("e", "j"));
         assert_eq!(change.revision(), last.revision);
         assert_eq!((change.state_before().unwrap().as_str(), change.state_after()), ("Failed", None));
         assert_eq!((change.after(), change.before().as_ref()), (None, Some(last.header())));
         assert!(change.events().is_none() && !change.payload_changed());
-        assert_eq!(reader.payload_after(&change).unwrap(), None);
-        assert_eq!(reader.payload_before(&change).unwrap(), Some(payload));
-        assert_eq!(reader.execution_before(&change).unwrap(), Some(last));
-        assert_eq!(reader.execution_after(&change).unwrap(), None);
+        assert_eq!(reader.log().payload_after(&change).unwrap(), None);
+        assert_eq!(reader.log().payload_before(&change).unwrap(), Some(payload));
+        assert_eq!(reader.log().execution_before(&change).unwrap(), Some(last));
+        assert_eq!(reader.log().execution_after(&change).unwrap(), None);
     }
 }
 
@@ -104,12 +104,13 @@ fn an_id_can_be_created_again_and_is_a_new_execution() {
         assert_eq!(reader.by_job("new-job").unwrap().count(), 1);
         // The log shows both, each with its own payload.
         let shown: Vec<_> = reader
-            .changes(..)
+            .log()
+            .range(..)
             .unwrap()
             .map(|change| {
                 let change = change.unwrap();
-                let before = reader.payload_before(&change).unwrap().map(|payload| payload.to_string());
-                let after = reader.payload_after(&change).unwrap().map(|payload| payload.to_string());
+                let before = reader.log().payload_before(&change).unwrap().map(|payload| payload.to_string());
+                let after = reader.log().payload_after(&change).unwrap().map(|payload| payload.to_string());
                 (change.kind(), change.job_id().to_string(), before, after)
             })
             .collect();
@@ -140,7 +141,7 @@ fn create_and_delete_in_one_transaction_leave_two_changes_and_nothing_else() {
         })
         .unwrap();
     let reader = store.begin_read().unwrap();
-    let kinds: Vec<_> = reader.changes(..).unwrap().map(|change| change.unwrap().kind()).collect();
+    let kinds: Vec<_> = reader.log().range(..).unwrap().map(|change| change.unwrap().kind()).collect();
     assert_eq!(kinds, [ChangeKind::Created, ChangeKind::Deleted]);
     assert_eq!(reader.counts().unwrap().iter().map(|(_, count)| count).sum::<u64>(), 0);
 }

@@ -62,7 +62,7 @@ fn texts_for_people_are_cut_with_a_mark_that_says_how_much_went() {
     store.reopen();
     let r = store.begin_read().unwrap();
     assert_eq!(r.get("e").unwrap().unwrap(), ended);
-    let mut texts = vec![(r.node("e", "n").unwrap().unwrap().error.unwrap(), MAX_MESSAGE)];
+    let mut texts = vec![(r.nodes("e").get("n").unwrap().unwrap().error.unwrap(), MAX_MESSAGE)];
     for id in ["e", "f"] {
         let execution = r.get(id).unwrap().unwrap();
         texts.push((execution.message.clone().unwrap(), MAX_MESSAGE));
@@ -176,7 +176,7 @@ fn a_damaged_payload_stops_no_end_and_no_delete() {
     assert_eq!(store.bulk(Query::new()).delete().unwrap().changed, 5);
     assert_eq!(
         store
-            .read(|r| r.query(&Query::new())?.map(|row| row.map(drop)).collect::<Result<Vec<_>, _>>())
+            .read(|r| r.query(&Query::new()).rows()?.map(|row| row.map(drop)).collect::<Result<Vec<_>, _>>())
             .unwrap()
             .len(),
         0
@@ -216,8 +216,8 @@ fn output_goes_on_behind_a_damaged_chunk() {
     assert_eq!(store.append_output("e", "stdout", " kept").unwrap().length, 9);
     store.append_output("e", "stdout", " too").unwrap();
     let r = store.begin_read().unwrap();
-    assert!(matches!(r.read_output("e", "stdout", 0, 99), Err(ReadError::Damaged(_))));
-    assert_eq!(r.read_output("e", "stdout", 4, 99).unwrap().unwrap().bytes, b" kept too");
+    assert!(matches!(r.outputs("e").read("stdout", 0, 99), Err(ReadError::Damaged(_))));
+    assert_eq!(r.outputs("e").read("stdout", 4, 99).unwrap().unwrap().bytes, b" kept too");
 }
 
 #[test]
@@ -232,12 +232,12 @@ fn damaged_sums_of_nodes_are_counted_again() {
     let txn = db.begin_write().unwrap();
     txn.open_table(progress).unwrap().insert(&1u64.to_be_bytes(), [7u8; 12].as_slice()).unwrap();
     txn.commit().unwrap();
-    assert!(store.read(|r| r.progress("e")).is_err());
+    assert!(store.read(|r| r.nodes("e").progress()).is_err());
     store.put_node("e", NodeUpdate::finished("b")).unwrap();
     store.put_node("e", NodeUpdate::started("d")).unwrap();
-    let sums = store.read(|r| r.progress("e")).unwrap();
+    let sums = store.read(|r| r.nodes("e").progress()).unwrap();
     assert_eq!((sums.running, sums.finished, sums.total()), (3, 1, 4));
-    assert_eq!(store.read(|r| r.node("e", "b")).unwrap().unwrap().state, NodeState::Finished);
+    assert_eq!(store.read(|r| r.nodes("e").get("b")).unwrap().unwrap().state, NodeState::Finished);
     assert!(store.verify().unwrap().is_clean());
 }
 

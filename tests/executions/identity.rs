@@ -117,8 +117,8 @@ fn an_execution_is_created_once() {
     let second = store.write(|w| w.create_or_get(new.clone(), &[])).unwrap();
     assert!(!second.is_new());
     assert_eq!(*second.execution(), now, "as it is, not as it would be");
-    assert_eq!(store.read(|r| r.count_matching(&Query::new())).unwrap(), 1);
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 2);
+    assert_eq!(store.read(|r| r.query(&Query::new()).count()).unwrap(), 1);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 2);
     // An id of the caller's own does as well; one without an id is always new.
     for expected in [true, false] {
         let made = store.write(|w| w.create_or_get(NewExecution::new("j").id("mine"), &[])).unwrap();
@@ -172,7 +172,7 @@ const ATTACHMENTS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new
 /// The key of an attachment's row: the execution's number is its place among those created.
 fn key_of(store: &TestStore, id: &ExecutionId, key: &str) -> Vec<u8> {
     let r = store.begin_read().unwrap();
-    let mut all = r.query(&Query::new().oldest_first()).unwrap();
+    let mut all = r.query(&Query::new().oldest_first()).rows().unwrap();
     let place = all.position(|found| found.unwrap().id == *id).unwrap() as u64 + 1;
     [&place.to_be_bytes(), key.as_bytes()].concat()
 }
@@ -202,7 +202,7 @@ fn an_identity_that_was_altered_is_damage() {
         let new = NewExecution::identified(&identity).unwrap().label("more", "later");
         store.create_execution(new, &[]).unwrap();
         assert_eq!(store.read(|r| r.verify_identity(&id)).unwrap().unwrap(), identity);
-        let before = store.read(|r| r.attachment_bytes(&id, "execstore/identity")).unwrap().unwrap();
+        let before = store.read(|r| r.attachments(&id).bytes("execstore/identity")).unwrap().unwrap();
         let before = String::from_utf8(before).unwrap();
         let sound = row(&store, &id, "execstore/identity");
         for (altered, why) in [

@@ -15,11 +15,12 @@ fn an_id_that_is_made_again_has_another_incarnation() {
     store
         .read(|r| {
             let of_log: Vec<_> = r
-                .changes(..)?
+                .log()
+                .range(..)?
                 .map(|change| change.map(|change| change.incarnation()))
                 .collect::<Result<_, _>>()?;
             assert_eq!(of_log, [first.incarnation, first.incarnation, second.incarnation]);
-            for found in r.summaries(&Query::new())? {
+            for found in r.query(&Query::new()).summaries()? {
                 assert_eq!(found?.incarnation, second.incarnation);
             }
             Ok::<_, execstore::ReadError>(())

@@ -20,11 +20,11 @@ fn create(store: &Store, id: &str, json: &str) -> Result<String, Error> {
 
 fn keys(store: &Store, id: &str) -> Vec<String> {
     let r = store.begin_read().unwrap();
-    r.attachments(id, "").unwrap().map(|row| row.unwrap().key.into()).collect()
+    r.attachments(id).list().unwrap().map(|row| row.unwrap().key.into()).collect()
 }
 
 fn moved(store: &Store, id: &str, key: &str) -> String {
-    let bytes = store.read(|r| r.attachment_bytes(id, format!("execstore/payload/{key}"))).unwrap().unwrap();
+    let bytes = store.read(|r| r.attachments(id).bytes(format!("execstore/payload/{key}"))).unwrap().unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
@@ -47,7 +47,7 @@ fn what_is_refused_leaves_no_trace() {
     create(&store, "e", "{\"a\": 1}").unwrap();
     let patch = Update::new().merge_payload(payload(&format!("{{\"b\": [\"{long}\"]}}")));
     assert!(store.update("e", &Expect::any(), patch, &[]).is_err());
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 1);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 1);
     // Many small ones are fine.
     let many: Vec<String> = (0..50).map(|n| format!("\"k{n}\": {n}")).collect();
     create(&store, "f", &format!("{{{}}}", many.join(","))).unwrap();
@@ -87,7 +87,7 @@ fn what_is_moved_is_beside_and_follows_the_payload() {
     // Another value of the same size is another payload, also in the log.
     let now = store.read(|r| r.get("e")).unwrap().unwrap().payload_json().as_str().to_owned();
     assert_ne!(now, kept);
-    let last = store.begin_read().unwrap().changes(..).unwrap().next_back().unwrap().unwrap();
+    let last = store.begin_read().unwrap().log().range(..).unwrap().next_back().unwrap().unwrap();
     assert!(last.payload_changed());
     let kept = now;
     // A caller that reads the payload and writes it anew, spelt otherwise, keeps them.
@@ -158,6 +158,6 @@ fn the_largest_payload_is_that_after_the_policy() {
             ),
             "{what:?}: {refused:?}"
         );
-        assert_eq!(store.read(|r| r.head()).unwrap().get(), 0);
+        assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 0);
     }
 }

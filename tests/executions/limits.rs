@@ -156,7 +156,7 @@ fn events_are_checked_wherever_they_come_in() {
         store.write(|w| w.update("e", &Expect::any(), Update::new(), &events)).unwrap();
         store.write(|w| w.create(NewExecution::new("j"), &events)).unwrap();
         let events = [NewEvent::new("good"), too_large];
-        let head = store.read(|r| r.head()).unwrap();
+        let head = store.read(|r| r.log().head()).unwrap();
         refused(store.write(|w| w.append_events("e", &Expect::any(), &events)), what, limit + 1, limit);
         refused(
             store.write(|w| w.update("e", &Expect::any(), Update::new(), &events)),
@@ -165,7 +165,7 @@ fn events_are_checked_wherever_they_come_in() {
             limit,
         );
         refused(store.write(|w| w.create(NewExecution::new("j"), &events)), what, limit + 1, limit);
-        assert_eq!(store.read(|r| r.head()).unwrap(), head);
+        assert_eq!(store.read(|r| r.log().head()).unwrap(), head);
     }
 }
 

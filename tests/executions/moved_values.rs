@@ -33,9 +33,9 @@ fn merge(store: &Store, patch: &str) -> String {
 /// The values that are beside `e`, by the ends of their keys.
 fn moved(store: &Store) -> Vec<(String, String)> {
     let r = store.begin_read().unwrap();
-    let keys = r.attachments("e", "execstore/payload").unwrap().map(|row| row.unwrap().key);
+    let keys = r.attachments("e").with_prefix("execstore/payload").unwrap().map(|row| row.unwrap().key);
     keys.map(|key| {
-        let value = r.attachment_bytes("e", &key).unwrap().unwrap();
+        let value = r.attachments("e").bytes(&key).unwrap().unwrap();
         (key["execstore/payload".len()..].to_owned(), String::from_utf8(value).unwrap())
     })
     .collect()
@@ -76,7 +76,7 @@ fn what_only_looks_like_a_mark_is_an_ordinary_object() {
     let payload = json(&text(&store));
     let other = store.create_execution(NewExecution::new("j").id("f").payload(payload), &[]).unwrap();
     assert_eq!(*other.payload_json(), json(&text(&store)));
-    assert_eq!(store.begin_read().unwrap().attachments("f", "").unwrap().count(), 0);
+    assert_eq!(store.begin_read().unwrap().attachments("f").list().unwrap().count(), 0);
     // Nor does it get past a policy.
     let (store, _folder) = reopened(store, LargeValues::Refuse(1_000));
     for made_up in [look("/x", 1, &"f".repeat(5_000)), look(&"x".repeat(5_000), 1, &"f".repeat(64))] {

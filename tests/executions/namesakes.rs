@@ -34,7 +34,7 @@ fn an_id_of_another_job_or_namespace_is_not_given_in_the_place_of_the_one_asked_
         Created::Existing(existing) => assert_eq!(existing.payload_json().as_str(), "1"),
         Created::New(_) => panic!("it was there"),
     }
-    assert_eq!(store.read(|r| r.count_matching(&Query::new())).unwrap(), 1);
+    assert_eq!(store.read(|r| r.query(&Query::new()).count()).unwrap(), 1);
 }
 
 /// A copy of the file has the same store's id. Its transactions are not this store's.
@@ -55,7 +55,7 @@ fn a_transaction_of_a_copied_file_is_refused() {
         if ahead {
             create(&attached, "of the copy");
         }
-        let before = attached.read(|r| r.head()).unwrap();
+        let before = attached.read(|r| r.log().head()).unwrap();
         let txn = db.begin_write().unwrap();
         match store.join(&txn) {
             Err(WriteError::ForeignTransaction { found, .. }) => assert!(found.contains("copy"), "{found}"),
@@ -64,13 +64,13 @@ fn a_transaction_of_a_copied_file_is_refused() {
         // Its own store takes it.
         drop(attached.join(&txn).unwrap());
         txn.commit().unwrap();
-        assert_eq!(attached.read(|r| r.head()).unwrap(), before);
+        assert_eq!(attached.read(|r| r.log().head()).unwrap(), before);
         // And this store takes its own.
         let txn = store.database().begin_write().unwrap();
         store.join(&txn).unwrap().create(NewExecution::new("j").id("f"), &[]).unwrap();
         store.join(&txn).unwrap().create(NewExecution::new("j").id("g"), &[]).unwrap();
         txn.commit().unwrap();
-        assert_eq!(store.read(|r| r.head()).unwrap().get(), 3);
+        assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3);
     }
 }
 

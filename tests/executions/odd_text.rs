@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use execstore::{
-    Expect, Json, Labels, Lifecycle, NewEvent, NewExecution, Readable, Store, Update, WriteError,
+    Expect, Json, Labels, Lifecycle, NewEvent, NewExecution, Query, Readable, Store, Update, WriteError,
 };
 use support::TestStore;
 
@@ -168,7 +168,7 @@ fn the_change_log_names_odd_ids_exactly() {
         store.write(|w| w.create(NewExecution::new(*id).id(*id), &[])).unwrap();
     }
     let reader = store.begin_read().unwrap();
-    let logged: Vec<_> = reader.changes(..).unwrap().map(Result::unwrap).collect();
+    let logged: Vec<_> = reader.log().range(..).unwrap().map(Result::unwrap).collect();
     assert_eq!(logged.len(), ODD_IDS.len());
     for (change, id) in logged.iter().zip(ODD_IDS) {
         assert_eq!((change.execution_id().as_str(), change.job_id().as_str()), (*id, *id));
@@ -184,7 +184,7 @@ fn states_and_checkpoints_may_have_odd_names() {
         .write(|w| {
             for name in &names {
                 w.create(NewExecution::new("j").state(name).name(*name), &[])?;
-                let head = w.head()?;
+                let head = w.log().head()?;
                 w.set_checkpoint(name, head)?;
             }
             Ok::<_, WriteError>(())
@@ -193,9 +193,14 @@ fn states_and_checkpoints_may_have_odd_names() {
     store.reopen();
     let reader = store.begin_read().unwrap();
     for (name, seq) in names.iter().zip(1..) {
-        let found: Vec<_> = reader.by_state([name]).unwrap().map(Result::unwrap).collect();
+        let found: Vec<_> = reader
+            .query(&Query::new().state(name).oldest_first())
+            .rows()
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         assert_eq!((found.len(), found[0].name.as_deref()), (1, Some(*name)));
-        assert_eq!(reader.checkpoint(name).unwrap().unwrap().get(), seq);
+        assert_eq!(reader.log().checkpoint(name).unwrap().unwrap().get(), seq);
     }
-    assert_eq!(reader.checkpoints().unwrap().len(), names.len());
+    assert_eq!(reader.log().checkpoints().unwrap().len(), names.len());
 }

@@ -22,10 +22,10 @@ fn payloads_are_replaced_patched_and_cleared() {
         let after = update(&store, edit.clone());
         assert_eq!(after.payload_json().as_str(), expected, "{edit:?}");
         let reader = store.begin_read().unwrap();
-        let change = reader.changes(..).unwrap().next_back().unwrap().unwrap();
+        let change = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
         assert_eq!(change.payload_changed(), expected != r#"{"k":1}"#, "{edit:?}");
-        assert_eq!(reader.payload_before(&change).unwrap().unwrap().as_str(), r#"{"k":1}"#);
-        assert_eq!(reader.payload_after(&change).unwrap().unwrap().as_str(), expected);
+        assert_eq!(reader.log().payload_before(&change).unwrap().unwrap().as_str(), r#"{"k":1}"#);
+        assert_eq!(reader.log().payload_after(&change).unwrap().unwrap().as_str(), expected);
     }
 }
 
@@ -44,8 +44,8 @@ fn payloads_cross_the_size_that_is_kept_in_the_record_in_both_directions() {
     }
     for _ in ["as it is", "opened again"] {
         let reader = store.begin_read().unwrap();
-        for (change, payload) in reader.changes(..).unwrap().zip(&expected) {
-            let after = reader.payload_after(&change.unwrap()).unwrap().unwrap();
+        for (change, payload) in reader.log().range(..).unwrap().zip(&expected) {
+            let after = reader.log().payload_after(&change.unwrap()).unwrap().unwrap();
             assert!(after.as_str() == payload, "of {} bytes", payload.len());
         }
         assert_eq!(reader.get("e").unwrap().unwrap().payload_json().as_str(), expected.last().unwrap());

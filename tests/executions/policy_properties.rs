@@ -118,7 +118,7 @@ fn unmoved(
 ) -> Value {
     let Value::Object(members) = value else { return value.clone() };
     if let Some(key) = members.get("$attachment") {
-        let bytes = store.read(|r| r.attachment_bytes("e", key.as_str().unwrap())).unwrap();
+        let bytes = store.read(|r| r.attachments("e").bytes(key.as_str().unwrap())).unwrap();
         let text =
             String::from_utf8(bytes.unwrap_or_else(|| panic!("seed {seed}: {value} stands for nothing")))
                 .unwrap();
@@ -209,7 +209,7 @@ impl Case {
             }
         }
         let r = self.store.begin_read().unwrap();
-        assert_eq!(r.attachments("e", "").unwrap().count(), marks.len(), "seed {seed}: one for each mark");
+        assert_eq!(r.attachments("e").list().unwrap().count(), marks.len(), "seed {seed}: one for each mark");
         (self.meant, self.marks) = (expected, marks);
     }
 

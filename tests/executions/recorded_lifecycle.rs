@@ -1,6 +1,6 @@
 //! The lifecycle that is recorded in the file, and opening with another one.
 
-use execstore::{Expect, Lifecycle, NewExecution, OpenError, Readable, Store, Update};
+use execstore::{Expect, Lifecycle, NewExecution, OpenError, Query, Readable, Store, Update};
 
 fn reviewed() -> Lifecycle {
     let states = Lifecycle::builder().live("Working").pending("Waiting").terminal("Done");
@@ -117,7 +117,12 @@ fn additions_are_recorded_and_usable_and_old_states_keep_their_executions() {
     for (id, state) in [("a", "Working"), ("b", "Stopped"), ("c", "Waiting"), ("d", "Early")] {
         assert_eq!(reader.get(id).unwrap().unwrap().state, state);
         assert_eq!(
-            reader.by_state([state]).unwrap().map(|e| e.unwrap().id.to_string()).collect::<Vec<_>>(),
+            reader
+                .query(&Query::new().state(state).oldest_first())
+                .rows()
+                .unwrap()
+                .map(|e| e.unwrap().id.to_string())
+                .collect::<Vec<_>>(),
             [id]
         );
     }

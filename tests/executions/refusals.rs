@@ -93,7 +93,10 @@ fn refused_updates_leave_no_trace() {
         .unwrap();
     let reader = store.begin_read().unwrap();
     assert_eq!(reader.get("other").unwrap().unwrap().message.as_deref(), Some("kept"));
-    assert_eq!((reader.get("e").unwrap().unwrap().revision.get(), reader.head().unwrap().get()), (1, 3));
+    assert_eq!(
+        (reader.get("e").unwrap().unwrap().revision.get(), reader.log().head().unwrap().get()),
+        (1, 3)
+    );
 }
 
 #[test]

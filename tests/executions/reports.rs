@@ -62,9 +62,9 @@ fn an_older_attempt_never_undoes_a_newer_one() {
         ignored(&store, late, &Late::OlderAttempt { reported, known: 2 });
     }
     assert!(report(&store, Update::to("Completed").attempt(2)).is_applied());
-    let change = store.begin_read().unwrap().changes(..).unwrap().next_back().unwrap().unwrap();
+    let change = store.begin_read().unwrap().log().range(..).unwrap().next_back().unwrap().unwrap();
     assert_eq!((change.before().unwrap().attempt, change.after().unwrap().attempt), (2, 2));
-    let first = store.begin_read().unwrap().changes(..).unwrap().nth(1).unwrap().unwrap();
+    let first = store.begin_read().unwrap().log().range(..).unwrap().nth(1).unwrap().unwrap();
     assert_eq!((first.before().unwrap().attempt, first.after().unwrap().attempt), (0, 1));
 }
 
@@ -180,11 +180,14 @@ fn put(store: &Store, update: NodeUpdate) -> Node {
 }
 
 fn node_ignored(store: &Store, update: NodeUpdate, expected: &Late) {
-    let before = store.read(|r| Ok::<_, Error>((r.node("e", "n")?, r.progress("e")?))).unwrap();
+    let before = store.read(|r| Ok::<_, Error>((r.nodes("e").get("n")?, r.nodes("e").progress()?))).unwrap();
     let reported = store.put_node("e", update).unwrap();
     assert_eq!(reported.why_ignored(), Some(expected));
     assert_eq!(reported.into_current(), before.0);
-    assert_eq!(store.read(|r| Ok::<_, Error>((r.node("e", "n")?, r.progress("e")?))).unwrap(), before);
+    assert_eq!(
+        store.read(|r| Ok::<_, Error>((r.nodes("e").get("n")?, r.nodes("e").progress()?))).unwrap(),
+        before
+    );
 }
 
 #[test]
@@ -261,6 +264,6 @@ fn the_nodes_of_an_execution_that_ended_can_end_but_not_start() {
     put(&store, NodeUpdate::failed("n", "stopped"));
     node_ignored(&store, NodeUpdate::started("n"), &ended);
     put(&store, NodeUpdate::skipped("never"));
-    let sums = store.read(|r| r.progress("e")).unwrap();
+    let sums = store.read(|r| r.nodes("e").progress()).unwrap();
     assert_eq!((sums.running, sums.failed, sums.skipped), (0, 1, 1));
 }

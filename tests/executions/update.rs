@@ -128,7 +128,7 @@ fn events_come_with_an_update() {
     let shown: Vec<_> = read.iter().map(|event| (event.seq.get(), &*event.topic, &*event.message)).collect();
     assert_eq!(shown, [(1, "t", ""), (2, "x", "one"), (3, "y", "")]);
     assert_eq!((read[1].time, read[2].time), (after.modified_at, after.modified_at));
-    let last = reader.changes(..).unwrap().next_back().unwrap().unwrap();
+    let last = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
     assert_eq!(last.events().map(|range| (range.start().get(), range.end().get())), Some((2, 3)));
 }
 
@@ -149,6 +149,6 @@ fn the_times_of_an_execution_never_go_back() {
     let ended = update(&store, Update::to("Completed"));
     assert_eq!((ended.modified_at.as_nanos(), ended.completed_at), (200, Some(Timestamp::from_nanos(200))));
     // The change itself has the time of the clock.
-    let last = store.begin_read().unwrap().changes(..).unwrap().next_back().unwrap().unwrap();
+    let last = store.begin_read().unwrap().log().range(..).unwrap().next_back().unwrap().unwrap();
     assert_eq!(last.time().as_nanos(), -7);
 }

@@ -60,7 +60,7 @@ fn a_checkpoint_that_cannot_be_saved_blocks_and_does_not_count_against_the_handl
             let store = Store::builder().create_file_with_backend(Memory::new(image)).unwrap();
             let reader = store.begin_read().unwrap();
             assert!(reader.get("e").unwrap().is_some());
-            assert_eq!(reader.checkpoint("c").unwrap().map(|seq| seq.get()), Some(0));
+            assert_eq!(reader.log().checkpoint("c").unwrap().map(|seq| seq.get()), Some(0));
             assert_eq!(reader.by_job("effect").unwrap().count(), 0);
         }
     }

@@ -46,7 +46,7 @@ fn eventually(what: &str, holds: impl Fn() -> bool) {
 }
 
 fn checkpoint(store: &Store, name: &str) -> Option<u64> {
-    store.read(|r| r.checkpoint(name)).unwrap().map(ChangeSeq::get)
+    store.read(|r| r.log().checkpoint(name)).unwrap().map(ChangeSeq::get)
 }
 
 #[test]

@@ -270,5 +270,5 @@ fn a_joined_commit_wakes_all_of_them_once_it_is_told_of() {
     assert!(matches!(poll(watcher.next(), &count), Poll::Ready(Ok(change)) if change.seq().get() == 3));
     let closed: Result<Vec<Change>, WatchError> = watcher.next_batch(1, Duration::ZERO);
     assert_eq!(closed.unwrap().len(), 0);
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 3);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3);
 }

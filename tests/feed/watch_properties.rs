@@ -37,14 +37,14 @@ fn operation(w: &mut Writer<'_>, choice: u64, id: u64) -> Result<(), Error> {
 fn transaction(store: &Store, dice: &mut Dice) -> Option<(u64, u64, usize)> {
     let choices: Vec<_> = (0..=dice.roll(4)).map(|_| (dice.roll(8), dice.roll(12))).collect();
     let run = move |w: &mut Writer<'_>| {
-        let before = w.head()?.get();
+        let before = w.log().head()?.get();
         let mut made = 0;
         for (choice, id) in &choices {
-            let head = w.head()?;
+            let head = w.log().head()?;
             operation(w, *choice, *id)?;
-            made += usize::from(w.head()? != head);
+            made += usize::from(w.log().head()? != head);
         }
-        Ok::<_, Error>((before + 1, w.head()?.get(), made))
+        Ok::<_, Error>((before + 1, w.log().head()?.get(), made))
     };
     let done = match dice.roll(3) {
         0 => store.batch(run),
@@ -79,7 +79,7 @@ fn history(seed: u64) -> (usize, usize) {
             }
         }
     }
-    let head = store.read(|r| r.head()).unwrap().get();
+    let head = store.read(|r| r.log().head()).unwrap().get();
     let seen = recorder.next_batch(10_000, Duration::ZERO).unwrap();
     log.extend(seen.into_iter().map(|change| (change.seq().get(), change)));
     assert_eq!(log.len() as u64, head);

@@ -359,9 +359,9 @@ fn entries_that_are_missing_at_the_end_of_the_log_are_an_error_and_no_endless_se
         }
         assert_eq!(watcher.position().get(), before);
         let reader = store.begin_read().unwrap();
-        let errors = reader.changes(..).unwrap().filter(Result::is_err).count();
+        let errors = reader.log().range(..).unwrap().filter(Result::is_err).count();
         assert_eq!(errors, 1, "one for each gap");
-        assert_eq!(reader.changes(..).unwrap().rev().filter(Result::is_err).count(), 1);
+        assert_eq!(reader.log().range(..).unwrap().rev().filter(Result::is_err).count(), 1);
         assert!(!store.verify().unwrap().is_clean());
     }
 }

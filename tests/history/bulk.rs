@@ -28,7 +28,7 @@ fn thirds() -> Query {
 }
 
 fn count(store: &Store, query: &Query) -> u64 {
-    store.read(|r| r.count_matching(query)).unwrap()
+    store.read(|r| r.query(query).count()).unwrap()
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn everything_that_is_found_changes_in_bounded_transactions() {
     let store = with(100);
     let dry = store.bulk(thirds()).dry_run().delete().unwrap();
     assert_eq!((dry.found, dry.changed), (34, 0));
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 100, "a dry run writes nothing");
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 100, "a dry run writes nothing");
     let mut seen = Vec::new();
     let report = store
         .bulk(thirds())
@@ -52,7 +52,7 @@ fn everything_that_is_found_changes_in_bounded_transactions() {
     assert_eq!(count(&store, &thirds().state("Cancelled")), 34);
     assert_eq!(store.read(|r| r.count("New")).unwrap(), 66);
     let reader = store.begin_read().unwrap();
-    for execution in reader.query(&thirds()).unwrap() {
+    for execution in reader.query(&thirds()).rows().unwrap() {
         let execution = execution.unwrap();
         assert_eq!((execution.event_count, execution.message.as_deref()), (1, Some("in bulk")));
     }
@@ -62,7 +62,8 @@ fn everything_that_is_found_changes_in_bounded_transactions() {
     assert_eq!((report.changed, count(&store, &thirds())), (34, 0));
     let deleted = store.bulk(Query::new()).batch(9).delete().unwrap();
     assert_eq!((deleted.changed, count(&store, &Query::new())), (100, 0));
-    let changes = store.begin_read().unwrap().changes(..).unwrap().map(Result::unwrap).collect::<Vec<_>>();
+    let changes =
+        store.begin_read().unwrap().log().range(..).unwrap().map(Result::unwrap).collect::<Vec<_>>();
     assert_eq!(changes.iter().filter(|change| change.kind() == ChangeKind::Deleted).count(), 100);
 }
 
@@ -81,7 +82,7 @@ fn a_limit_bounds_the_whole_and_the_oldest_come_first() {
     let store = with(50);
     let report = store.bulk(Query::new().limit(20)).batch(8).delete().unwrap();
     assert_eq!(report.changed, 20);
-    let oldest = store.read(|r| r.page(&Query::new().oldest_first().limit(1))).unwrap();
+    let oldest = store.read(|r| r.query(&Query::new().oldest_first().limit(1)).page()).unwrap();
     assert_eq!(oldest.executions[0].id, "00020");
 }
 
@@ -107,7 +108,7 @@ fn a_named_one_goes_on_after_a_stop_and_after_a_crash() {
         let report = store.bulk(thirds()).name("rename").batch(6).update(update(), &[]).unwrap();
         assert_eq!((report.changed, report.stopped), (20, false), "those before the stop included");
         let reader = store.begin_read().unwrap();
-        for execution in reader.query(&thirds()).unwrap() {
+        for execution in reader.query(&thirds()).rows().unwrap() {
             let execution = execution.unwrap();
             let expected = if execution.id == "later" { 1 } else { 2 };
             assert_eq!(execution.revision.get(), expected, "{}: once each", execution.id);
@@ -204,7 +205,7 @@ fn a_name_is_refused_to_another_query_another_change_and_other_events() {
     let same = Update::new().label("l", "1").message("m");
     let report = store.bulk(thirds().limit(10)).name("n").batch(2).update(same, &[]).unwrap();
     assert_eq!((report.found, report.changed), (10, 10));
-    for execution in store.begin_read().unwrap().query(&thirds().oldest_first().limit(11)).unwrap() {
+    for execution in store.begin_read().unwrap().query(&thirds().oldest_first().limit(11)).rows().unwrap() {
         let execution = execution.unwrap();
         let done = execution.id != "00030";
         assert_eq!(execution.revision.get(), if done { 2 } else { 1 }, "{}", execution.id);
@@ -214,7 +215,7 @@ fn a_name_is_refused_to_another_query_another_change_and_other_events() {
 #[test]
 fn a_cursor_and_a_limit_in_another_order_are_refused() {
     let store = with(9);
-    let cursor = store.read(|r| r.page(&Query::new().limit(2))).unwrap().next.unwrap();
+    let cursor = store.read(|r| r.query(&Query::new().limit(2)).page()).unwrap().next.unwrap();
     for query in [
         Query::new().after(cursor),
         Query::new().order_by(OrderBy::Modified).limit(2),
@@ -250,7 +251,7 @@ fn one_of_a_name_runs_at_a_time() {
         .update(Update::new(), &[]);
     assert!(matches!(report, Err(Error::Input(InputError::Invalid { what: "bulk name", .. }))), "{report:?}");
     assert_eq!(refused, 1);
-    for execution in store.begin_read().unwrap().query(&thirds()).unwrap() {
+    for execution in store.begin_read().unwrap().query(&thirds()).rows().unwrap() {
         assert_eq!(execution.unwrap().revision.get(), 2, "once each");
     }
 }
@@ -317,6 +318,6 @@ fn what_changes_between_the_search_and_the_write_is_looked_at_again() {
         }
         bulk.join().unwrap()
     });
-    let kept = store.read(|r| r.count_matching(&Query::new().label("keep", "yes"))).unwrap();
-    assert_eq!((changed + kept, store.read(|r| r.count_matching(&Query::new())).unwrap()), (200, kept));
+    let kept = store.read(|r| r.query(&Query::new().label("keep", "yes")).count()).unwrap();
+    assert_eq!((changed + kept, store.read(|r| r.query(&Query::new()).count()).unwrap()), (200, kept));
 }

@@ -17,7 +17,7 @@ fn new(id: &str) -> NewExecution {
 /// The lines, each as text and parsed.
 fn lines(store: &Store, query: &Query) -> (Result<u64, Error>, Vec<(String, Value)>) {
     let mut out = Vec::new();
-    let result = store.begin_read().unwrap().export(query, &mut out);
+    let result = store.begin_read().unwrap().query(query).export(&mut out);
     let text = String::from_utf8(out).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));
     let lines = text.lines().map(|line| (line.to_owned(), serde_json::from_str(line).expect(line)));
@@ -60,7 +60,7 @@ fn one_record_is_one_line() {
     store.create_execution(new("b").payload(json("[1,\n2]")), &[]).unwrap();
     let mut out = Vec::new();
     let r = store.begin_read().unwrap();
-    assert_eq!(r.export(&Query::new().oldest_first(), &mut out).unwrap(), 2);
+    assert_eq!(r.query(&Query::new().oldest_first()).export(&mut out).unwrap(), 2);
     let text = String::from_utf8(out).unwrap();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!((lines.len(), text.contains('\r')), (2, false));
@@ -123,7 +123,7 @@ fn a_line_has_everything_that_belongs_to_an_execution() {
     let r = store.begin_read().unwrap();
     for (key, attachment) in &attachments {
         let time: Timestamp = serde_json::from_value(attachment["modified_at"].clone()).unwrap();
-        assert_eq!(time, r.attachment("e1", key).unwrap().unwrap().modified_at);
+        assert_eq!(time, r.attachments("e1").get(key).unwrap().unwrap().modified_at);
     }
     let outputs = line["outputs"].as_array().unwrap();
     assert_eq!(unbase64(&outputs[0]["parts"][0]["base64"]), bytes);
@@ -239,7 +239,7 @@ fn damage_does_not_end_an_export() {
     assert!(lines[1].1["damaged"][0].as_str().unwrap().contains("execstore/payloads"));
 
     let mut log = Vec::new();
-    let result = store.begin_read().unwrap().export_changes(.., &mut log);
+    let result = store.begin_read().unwrap().log().export(.., &mut log);
     assert!(matches!(result, Err(Error::Incomplete { lines: 10, damaged: 1, .. })), "{result:?}");
     let log: Vec<Value> =
         String::from_utf8(log).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -247,7 +247,7 @@ fn damage_does_not_end_an_export() {
     assert!(log[2].get("damaged").is_some() && log[3]["change"]["seq"] == 4);
     let time: Timestamp = log[3]["change"]["time"].as_str().unwrap().parse().unwrap();
     let r = store.begin_read().unwrap();
-    assert_eq!(time, r.changes(ChangeSeq(4)..).unwrap().next().unwrap().unwrap().time());
+    assert_eq!(time, r.log().range(ChangeSeq(4)..).unwrap().next().unwrap().unwrap().time());
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_writer_exports_what_it_wrote() {
             w.put_attachment("e", NewAttachment::bytes("k", "value"))?;
             w.update("e", &Expect::any(), Update::new().message("m"), &[])?;
             let mut out = Vec::new();
-            assert_eq!(w.export(&Query::new(), &mut out).unwrap(), 1);
+            assert_eq!(w.query(&Query::new()).export(&mut out).unwrap(), 1);
             let line: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(
                 (&line["message"], &line["attachments"][0]["base64"]),

@@ -57,17 +57,17 @@ fn the_plan_is_the_way_with_the_fewest_candidates() {
         (Query::new().order_by(OrderBy::Modified), Access::Modified, Some(1_000), false),
         (Query::new().order_by(OrderBy::Completed), Access::Completed, Some(1_000), false),
     ] {
-        let plan = r.explain(&query).unwrap();
+        let plan = r.query(&query).explain().unwrap();
         assert_eq!((plan.access, plan.rows, plan.filters), (access, rows, filters), "{query:?}: {plan}");
         assert!(!plan.sorts && !plan.to_string().is_empty());
         assert_eq!(plan.is_scan(), plan.access == Access::Scan && filters);
     }
     // In another order, few candidates are sorted; with many the order is walked.
-    let few = r.explain(&Query::new().job("j7").order_by(OrderBy::Modified)).unwrap();
+    let few = r.query(&Query::new().job("j7").order_by(OrderBy::Modified)).explain().unwrap();
     assert_eq!((few.access, few.sorts), (Access::Job, true));
-    let forced = r.explain(&Query::new().using(Access::Scan).order_by(OrderBy::Modified)).unwrap();
+    let forced = r.query(&Query::new().using(Access::Scan).order_by(OrderBy::Modified)).explain().unwrap();
     assert_eq!((forced.access, forced.sorts), (Access::Scan, true));
-    let filtered = r.explain(&Query::new().namespace("x").order_by(OrderBy::Modified)).unwrap();
+    let filtered = r.query(&Query::new().namespace("x").order_by(OrderBy::Modified)).explain().unwrap();
     assert!(filtered.is_scan(), "{filtered}");
 }
 
@@ -77,7 +77,7 @@ fn a_query_that_can_never_match_is_an_error() {
     let r = store.begin_read().unwrap();
     let long = "x".repeat(300);
     assert!(matches!(
-        r.query(&Query::new().state("Runing")).unwrap_err(),
+        r.query(&Query::new().state("Runing")).rows().unwrap_err(),
         ReadError::UnknownState { state } if state == "Runing"
     ));
     for query in [
@@ -88,28 +88,28 @@ fn a_query_that_can_never_match_is_an_error() {
         Query::new().parent(&long),
         Query::new().id_prefix(&long),
     ] {
-        let error = r.page(&query).unwrap_err();
+        let error = r.query(&query).page().unwrap_err();
         assert!(matches!(error, ReadError::Input(InputError::TooLarge { .. })), "{error}");
-        assert!(r.count_matching(&query).is_err() && r.explain(&query).is_err());
+        assert!(r.query(&query).count().is_err() && r.query(&query).explain().is_err());
     }
-    assert!(r.page(&Query::new().limit(0)).is_err());
-    assert!(r.page(&Query::new().limit(10_001)).is_err());
-    assert_eq!(r.query(&Query::new().label_in("k", Vec::<&str>::new())).unwrap().count(), 0);
+    assert!(r.query(&Query::new().limit(0)).page().is_err());
+    assert!(r.query(&Query::new().limit(10_001)).page().is_err());
+    assert_eq!(r.query(&Query::new().label_in("k", Vec::<&str>::new())).rows().unwrap().count(), 0);
 }
 
 #[test]
 fn a_cursor_of_another_order_is_refused() {
     let store = busy();
     let r = store.begin_read().unwrap();
-    let next = r.page(&Query::new().limit(1)).unwrap().next.unwrap();
+    let next = r.query(&Query::new().limit(1)).page().unwrap().next.unwrap();
     for query in [Query::new().oldest_first(), Query::new().order_by(OrderBy::Modified)] {
-        let refused = r.page(&query.after(next.clone()));
+        let refused = r.query(&query.after(next.clone())).page();
         assert!(matches!(refused, Err(ReadError::InvalidCursor { .. })));
     }
     let other = busy();
-    let refused = other.begin_read().unwrap().page(&Query::new().after(next.clone())).map(drop);
+    let refused = other.begin_read().unwrap().query(&Query::new().after(next.clone())).page().map(drop);
     assert!(matches!(refused, Err(ReadError::InvalidCursor { .. })));
-    let refused = r.page(&Query::new().label("region", "r3").limit(2).after(next)).map(drop);
+    let refused = r.query(&Query::new().label("region", "r3").limit(2).after(next)).page().map(drop);
     assert!(matches!(refused, Err(ReadError::InvalidCursor { .. })));
 }
 
@@ -119,13 +119,13 @@ fn summaries_have_the_preview_and_do_not_read_payloads() {
     let big = Json::from_text(&format!("\"{}\"", "x".repeat(5_000))).unwrap();
     store.create_execution(NewExecution::new("j").id("e").preview("at first").payload(big), &[]).unwrap();
     let preview = |store: &Store| {
-        let page = store.read(|r| r.summary_page(&Query::new())).unwrap();
+        let page = store.read(|r| r.query(&Query::new()).summary_page()).unwrap();
         page.executions[0].preview.as_deref().map(str::to_owned)
     };
     assert_eq!(preview(&store).as_deref(), Some("at first"));
     store.update("e", &Expect::any(), Update::new().preview("then"), &[]).unwrap();
     assert_eq!(preview(&store).as_deref(), Some("then"));
-    let change = store.begin_read().unwrap().changes(..).unwrap().nth(1).unwrap().unwrap();
+    let change = store.begin_read().unwrap().log().range(..).unwrap().nth(1).unwrap().unwrap();
     assert_eq!(change.before().unwrap().preview.as_deref(), Some("at first"));
     store.update("e", &Expect::any(), Update::new().clear_preview(), &[]).unwrap();
     assert_eq!(preview(&store), None);
@@ -139,8 +139,8 @@ fn summaries_have_the_preview_and_do_not_read_payloads() {
     txn.open_table(payloads).unwrap().retain(|_, _| false).unwrap();
     txn.commit().unwrap();
     let r = store.begin_read().unwrap();
-    assert_eq!(r.summary_page(&Query::new()).unwrap().executions.len(), 1);
-    assert_eq!(r.page(&Query::new()).unwrap().damaged.len(), 1);
+    assert_eq!(r.query(&Query::new()).summary_page().unwrap().executions.len(), 1);
+    assert_eq!(r.query(&Query::new()).page().unwrap().damaged.len(), 1);
 }
 
 #[test]
@@ -148,32 +148,33 @@ fn counters_tell_what_they_can() {
     let store = busy();
     let r = store.begin_read().unwrap();
     let region = |value: &str| Query::new().label("region", value);
-    assert_eq!(r.count_matching(&Query::new()).unwrap(), 1_000);
-    assert_eq!(r.count_matching(&Query::new().live()).unwrap(), 100);
-    assert_eq!(r.count_matching(&region("r3").state("Running")).unwrap(), 100);
-    assert_eq!(r.count_matching(&region("r3").state("New")).unwrap(), 0);
-    assert_eq!(r.count_matching(&region("r4").limit(30)).unwrap(), 30);
-    assert_eq!(r.count_matching(&region("r4").job("j0")).unwrap(), 1);
-    let regions: Vec<_> = r.label_values("region").unwrap().map(Result::unwrap).collect();
+    assert_eq!(r.query(&Query::new()).count().unwrap(), 1_000);
+    assert_eq!(r.query(&Query::new().live()).count().unwrap(), 100);
+    assert_eq!(r.query(&region("r3").state("Running")).count().unwrap(), 100);
+    assert_eq!(r.query(&region("r3").state("New")).count().unwrap(), 0);
+    assert_eq!(r.query(&region("r4").limit(30)).count().unwrap(), 30);
+    assert_eq!(r.query(&region("r4").job("j0")).count().unwrap(), 1);
+    let regions: Vec<_> = r.label_values("region").list().unwrap().map(Result::unwrap).collect();
     assert_eq!(regions.len(), 10);
     assert!(regions.iter().all(|count| count.total == 100 && count.states.len() == 1));
     assert_eq!(regions[3].states[0].0, "Running");
-    assert_eq!(r.label_values("nothing").unwrap().count(), 0);
+    assert_eq!(r.label_values("nothing").list().unwrap().count(), 0);
     // From behind one, and from the end; a writer sees the same.
     let all: Vec<_> = regions.iter().map(|region| region.value.clone()).collect();
-    let last: Vec<_> = r.label_values("region").unwrap().rev().take(3).map(|v| v.unwrap().value).collect();
+    let last: Vec<_> =
+        r.label_values("region").list().unwrap().rev().take(3).map(|v| v.unwrap().value).collect();
     assert_eq!(last, all.iter().rev().take(3).cloned().collect::<Vec<_>>());
     for (place, value) in all.iter().enumerate() {
-        let after = |r: Vec<Result<execstore::LabelCount, ReadError>>| -> Vec<_> {
+        let after = |r: Vec<Result<execstore::Group, ReadError>>| -> Vec<_> {
             r.into_iter().map(|count| count.unwrap().value).collect()
         };
-        assert_eq!(after(r.label_values_after("region", value).unwrap().collect()), all[place + 1..]);
+        assert_eq!(after(r.label_values("region").after(value).unwrap().collect()), all[place + 1..]);
         let written =
-            store.write(|w| Ok::<_, Error>(w.label_values_after("region", value)?.collect())).unwrap();
+            store.write(|w| Ok::<_, Error>(w.label_values("region").after(value)?.collect())).unwrap();
         assert_eq!(after(written), all[place + 1..]);
     }
-    assert_eq!(r.label_values_after("region", "").unwrap().count(), all.len());
-    assert!(r.label_values_after("region", "x".repeat(257)).is_err());
+    assert_eq!(r.label_values("region").after("").unwrap().count(), all.len());
+    assert!(r.label_values("region").after("x".repeat(257)).is_err());
 }
 
 #[test]
@@ -191,17 +192,20 @@ fn durations_are_nearest_ranks() {
         store.update(&id, &Expect::any(), Update::to("Failed"), &[]).unwrap();
     }
     let r = store.begin_read().unwrap();
-    let all = r.durations(&Query::new()).unwrap();
+    let all = r.query(&Query::new()).durations().unwrap();
     let nanos = |percent: f64| all.percentile(percent).unwrap().as_nanos();
     assert_eq!((nanos(0.0), nanos(50.0), nanos(99.0), nanos(99.5), nanos(100.0)), (1, 50, 99, 100, 100));
     assert_eq!((all.count(), all.mean().unwrap().as_nanos()), (100, 50));
-    let none = r.durations(&Query::new().state("Running")).unwrap();
+    let none = r.query(&Query::new().state("Running")).durations().unwrap();
     assert_eq!((none.count(), none.percentile(50.0), none.mean()), (0, None, None));
-    let last = r.durations(&Query::new().completed(at(99_000)..)).unwrap();
+    let last = r.query(&Query::new().completed(at(99_000)..)).durations().unwrap();
     assert_eq!(last.count(), 2);
     // The oldest and the newest, in one step each.
-    let oldest = r.query(&Query::new().oldest_first().limit(1)).unwrap().next().unwrap().unwrap();
-    assert_eq!((oldest.id.as_str(), r.latest(&Query::new()).unwrap().unwrap().id.as_str()), ("1", "100"));
+    let oldest = r.query(&Query::new().oldest_first().limit(1)).rows().unwrap().next().unwrap().unwrap();
+    assert_eq!(
+        (oldest.id.as_str(), r.query(&Query::new()).latest().unwrap().unwrap().id.as_str()),
+        ("1", "100")
+    );
 }
 
 #[test]
@@ -225,7 +229,7 @@ fn an_export_is_one_line_of_json_for_each_execution() {
     store.create_execution(NewExecution::new("j").id("plain"), &[]).unwrap();
     let mut out = Vec::new();
     let r = store.begin_read().unwrap();
-    assert_eq!(r.export(&Query::new().oldest_first(), &mut out).unwrap(), 2);
+    assert_eq!(r.query(&Query::new().oldest_first()).export(&mut out).unwrap(), 2);
     let text = String::from_utf8(out).unwrap();
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -245,7 +249,7 @@ fn an_export_is_one_line_of_json_for_each_execution() {
             Ok(())
         }
     }
-    assert!(matches!(r.export(&Query::new(), &mut Full), Err(Error::Caller(_))));
+    assert!(matches!(r.query(&Query::new()).export(&mut Full), Err(Error::Caller(_))));
 }
 
 #[test]
@@ -329,11 +333,11 @@ fn one_execution_can_be_asked_for_by_its_id() {
     }
     let r = store.begin_read().unwrap();
     let found = |query: Query| -> Vec<String> {
-        r.query(&query).unwrap().map(|execution| execution.unwrap().id.to_string()).collect()
+        r.query(&query).rows().unwrap().map(|execution| execution.unwrap().id.to_string()).collect()
     };
     assert_eq!(found(Query::new().id("ab")), ["ab"]);
     assert_eq!(found(Query::new().id("ab").using(execstore::Access::Scan)), ["ab"]);
     assert!(found(Query::new().id("b")).is_empty());
     assert_eq!(found(Query::new().id_prefix("ab")), ["abc", "ab"]);
-    assert!(!r.explain(&Query::new().id("ab")).unwrap().is_scan());
+    assert!(!r.query(&Query::new().id("ab")).explain().unwrap().is_scan());
 }

@@ -35,13 +35,18 @@ fn a_link_that_leads_back_is_refused_and_leaves_no_trace() {
         assert!(is_cycle(refused));
         assert_eq!(store.read(|r| r.get("a")).unwrap().unwrap(), before);
     }
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 3);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3);
     // What is linked already can be written as it is, and a link that leads elsewhere is fine.
     store.update("b", &Expect::any(), Update::new().parent("a").name("x"), &[]).unwrap();
     store.update("a", &Expect::any(), Update::new().parent("other"), &[]).unwrap();
     put(&store, new("root").parent("a")).unwrap();
-    let way: Vec<_> =
-        store.begin_read().unwrap().trace("c").map(|header| header.unwrap().id.to_string()).collect();
+    let way: Vec<_> = store
+        .begin_read()
+        .unwrap()
+        .lineage("c")
+        .trace()
+        .map(|header| header.unwrap().id.to_string())
+        .collect();
     assert_eq!(way, ["c", "b", "a"]);
 }
 
@@ -64,7 +69,7 @@ fn a_missing_target_is_refused_where_that_is_asked_for() {
     // The target may go, and its link is not looked at again.
     store.delete("a", &Expect::any()).unwrap();
     store.update("b", &Expect::any(), Update::new().name("still"), &[]).unwrap();
-    assert_eq!(store.read(|r| Ok::<_, Error>(r.trace("b").count())).unwrap(), 1);
+    assert_eq!(store.read(|r| Ok::<_, Error>(r.lineage("b").trace().count())).unwrap(), 1);
 }
 
 #[test]
@@ -81,11 +86,14 @@ fn a_long_chain_is_walked_back_to_its_root() {
         })
         .unwrap();
     let reader = store.begin_read().unwrap();
-    let way: Vec<_> =
-        reader.trace((depth - 1).to_string()).map(|header| header.unwrap().id.to_string()).collect();
+    let way: Vec<_> = reader
+        .lineage((depth - 1).to_string())
+        .trace()
+        .map(|header| header.unwrap().id.to_string())
+        .collect();
     let expected: Vec<_> = (0..depth).rev().map(|n| n.to_string()).collect();
     assert_eq!(way, expected);
-    let mut down = reader.tree("0").unwrap().map(Result::unwrap);
+    let mut down = reader.lineage("0").tree().unwrap().map(Result::unwrap);
     assert!((0..depth).all(|n| down.next().is_some_and(|(d, h)| d == n && h.id == n.to_string().as_str())));
     assert!(down.next().is_none());
     // Only one who is linked to can close a cycle, so the last one costs no walk; the first one is refused.
@@ -104,15 +112,15 @@ fn attempts_are_found_from_any_of_them() {
     put(&store, new("other")).unwrap();
     let reader = store.begin_read().unwrap();
     for id in ["1", "2", "3", "2b"] {
-        let attempts = reader.attempts(id).unwrap();
+        let attempts = reader.lineage(id).attempts().unwrap();
         let ids: Vec<_> = attempts.iter().map(|header| header.id.as_str()).collect();
         assert_eq!(ids, ["1", "2", "2b", "3"], "from {id}");
     }
-    assert_eq!(reader.attempts("other").unwrap().len(), 1);
-    assert!(reader.attempts("nobody").unwrap().is_empty());
-    assert_eq!(reader.retries("1").unwrap().count(), 2);
+    assert_eq!(reader.lineage("other").attempts().unwrap().len(), 1);
+    assert!(reader.lineage("nobody").attempts().unwrap().is_empty());
+    assert_eq!(reader.lineage("1").retries().unwrap().count(), 2);
     // From the last attempt over the first one to what began it.
-    let mut trace = reader.trace("3");
+    let mut trace = reader.lineage("3").trace();
     let way: Vec<_> = trace.by_ref().map(|header| header.unwrap().id.to_string()).collect();
     assert_eq!(way, ["3", "2", "1"]);
     assert_eq!(trace.missing().unwrap(), &"flow");
@@ -126,9 +134,9 @@ fn a_writer_sees_the_links_of_its_own_transaction() {
             w.create(new("a").parent("b"), &[])?;
             assert!(matches!(w.create(new("b").parent("a"), &[]), Err(WriteError::Cycle { .. })));
             w.create(new("b"), &[])?;
-            assert_eq!(w.tree("b")?.count(), 2);
+            assert_eq!(w.lineage("b").tree()?.count(), 2);
             w.delete("a", &Expect::any())?;
-            assert_eq!(w.tree("b")?.count(), 1);
+            assert_eq!(w.lineage("b").tree()?.count(), 1);
             // With the link gone, the other direction is free.
             w.create(new("a"), &[])?;
             w.update("b", &Expect::any(), Update::new().parent("a"), &[])?;
@@ -147,7 +155,7 @@ fn what_cannot_be_read_in_a_tree_hides_what_is_below_it_alone() {
     }
     let walk = || -> Vec<Result<(usize, String), String>> {
         let r = store.begin_read().unwrap();
-        let rows = r.tree("1").unwrap().take(20);
+        let rows = r.lineage("1").tree().unwrap().take(20);
         rows.map(|row| row.map(|(depth, header)| (depth, header.id.into())).map_err(|e| e.to_string()))
             .collect()
     };
@@ -193,7 +201,7 @@ fn what_cannot_be_read_in_a_tree_hides_what_is_below_it_alone() {
 }
 
 /// The ids of a list.
-fn ids(found: execstore::Matches<'_, execstore::Execution>) -> Vec<String> {
+fn ids(found: execstore::Rows<'_, execstore::Execution>) -> Vec<String> {
     found.map(|execution| execution.unwrap().id.to_string()).collect()
 }
 
@@ -206,37 +214,41 @@ fn an_id_that_is_made_again_has_none_of_the_old_ones_children() {
     store.delete("p", &Expect::any()).unwrap();
     {
         let r = store.begin_read().unwrap();
-        assert_eq!(ids(r.children("p").unwrap()), ["c"], "nobody else has the id: who names it is found");
-        let mut trace = r.trace("d");
+        assert_eq!(
+            ids(r.lineage("p").children().unwrap()),
+            ["c"],
+            "nobody else has the id: who names it is found"
+        );
+        let mut trace = r.lineage("d").trace();
         assert_eq!(trace.by_ref().count(), 2);
         assert_eq!(trace.missing().unwrap(), &"p");
     }
     put(&store, new("p")).unwrap();
     put(&store, new("own").parent("p")).unwrap();
     let r = store.begin_read().unwrap();
-    assert_eq!(ids(r.children("p").unwrap()), ["own"]);
-    assert!(ids(r.retries("p").unwrap()).is_empty());
-    assert_eq!(r.tree("p").unwrap().count(), 2);
-    assert_eq!(r.attempts("p").unwrap().len(), 1);
-    assert_eq!(r.attempts("r").unwrap().len(), 1);
-    let mut trace = r.trace("d");
+    assert_eq!(ids(r.lineage("p").children().unwrap()), ["own"]);
+    assert!(ids(r.lineage("p").retries().unwrap()).is_empty());
+    assert_eq!(r.lineage("p").tree().unwrap().count(), 2);
+    assert_eq!(r.lineage("p").attempts().unwrap().len(), 1);
+    assert_eq!(r.lineage("r").attempts().unwrap().len(), 1);
+    let mut trace = r.lineage("d").trace();
     assert_eq!(trace.by_ref().map(|header| header.unwrap().id.to_string()).collect::<Vec<_>>(), ["d", "c"]);
     assert_eq!(trace.missing().unwrap(), &"p", "another has its name");
     // In every way of answering.
     for way in [Access::Parent, Access::Scan, Access::Job, Access::Modified] {
         let query = Query::new().job("j").parent("p").using(way);
-        assert_eq!(ids(r.query(&query).unwrap()), ["own"], "{way:?}");
-        assert_eq!(r.count_matching(&query).unwrap(), 1);
+        assert_eq!(ids(r.query(&query).rows().unwrap()), ["own"], "{way:?}");
+        assert_eq!(r.query(&query).count().unwrap(), 1);
         let modified = query.order_by(OrderBy::Modified);
-        assert_eq!(ids(r.query(&modified).unwrap()), ["own"], "{way:?}");
+        assert_eq!(ids(r.query(&modified).rows().unwrap()), ["own"], "{way:?}");
     }
     drop(trace);
     drop(r);
     // Set again, it leads to the one that there is; anything else leaves it.
     store.update("c", &Expect::any(), Update::new().name("n"), &[]).unwrap();
-    assert_eq!(ids(store.begin_read().unwrap().children("p").unwrap()), ["own"]);
+    assert_eq!(ids(store.begin_read().unwrap().lineage("p").children().unwrap()), ["own"]);
     store.update("c", &Expect::any(), Update::new().parent("p"), &[]).unwrap();
-    assert_eq!(ids(store.begin_read().unwrap().children("p").unwrap()), ["c", "own"]);
+    assert_eq!(ids(store.begin_read().unwrap().lineage("p").children().unwrap()), ["c", "own"]);
     assert!(is_cycle(store.update("p", &Expect::any(), Update::new().parent("d"), &[])));
 }
 
@@ -245,11 +257,11 @@ fn a_link_to_nobody_is_taken_up_by_the_first_of_the_id() {
     let store = TestStore::new();
     put(&store, new("c").parent("p")).unwrap();
     put(&store, new("d").parent("p").previous("p")).unwrap();
-    let children = || ids(store.begin_read().unwrap().children("p").unwrap());
+    let children = || ids(store.begin_read().unwrap().lineage("p").children().unwrap());
     assert_eq!(children(), ["c", "d"]);
     put(&store, new("p")).unwrap();
     assert_eq!(children(), ["c", "d"]);
-    assert_eq!(store.read(|r| Ok::<_, Error>(r.trace("c").count())).unwrap(), 2);
+    assert_eq!(store.read(|r| Ok::<_, Error>(r.lineage("c").trace().count())).unwrap(), 2);
     store.delete("p", &Expect::any()).unwrap();
     put(&store, new("p")).unwrap();
     assert!(children().is_empty(), "the second is not the first");
@@ -261,7 +273,7 @@ fn a_link_to_nobody_is_taken_up_by_the_first_of_the_id() {
 #[test]
 fn attempts_are_found_across_those_that_were_deleted() {
     let attempts = |store: &Store, id: &str| -> Vec<String> {
-        store.read(|r| r.attempts(id)).unwrap().iter().map(|header| header.id.to_string()).collect()
+        store.read(|r| r.lineage(id).attempts()).unwrap().iter().map(|header| header.id.to_string()).collect()
     };
     let chain = || {
         let store = TestStore::new();

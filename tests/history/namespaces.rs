@@ -4,19 +4,19 @@ use execstore::redb::TableDefinition;
 use execstore::{Error, Expect, NewExecution, Query, ReadError, Readable, Store, Update};
 
 fn listed(r: &impl Readable) -> Vec<(String, u64)> {
-    let plain = |count: Result<execstore::NamespaceCount, ReadError>| {
+    let plain = |count: Result<execstore::Group, ReadError>| {
         let count = count.unwrap();
-        (count.namespace.to_string(), count.total)
+        (count.value.to_string(), count.total)
     };
-    let all: Vec<_> = r.namespaces().unwrap().map(plain).collect();
-    let mut back: Vec<_> = r.namespaces().unwrap().rev().map(plain).collect();
+    let all: Vec<_> = r.namespaces().list().unwrap().map(plain).collect();
+    let mut back: Vec<_> = r.namespaces().list().unwrap().rev().map(plain).collect();
     back.reverse();
     assert_eq!(back, all);
     for (place, (name, total)) in all.iter().enumerate() {
-        let rest: Vec<_> = r.namespaces_after(name).unwrap().map(plain).collect();
+        let rest: Vec<_> = r.namespaces().after(name).unwrap().map(plain).collect();
         assert_eq!(rest, all[place + 1..], "after {name:?}");
-        assert_eq!(r.count_matching(&Query::new().namespace(name)).unwrap(), *total);
-        let scanned = r.query(&Query::new().namespace(name)).unwrap().count();
+        assert_eq!(r.query(&Query::new().namespace(name)).count().unwrap(), *total);
+        let scanned = r.query(&Query::new().namespace(name)).rows().unwrap().count();
         assert_eq!(scanned as u64, *total);
     }
     all
@@ -61,9 +61,9 @@ fn they_are_listed_with_their_numbers_of_executions() {
     // Of nobody, and of nobody any more.
     let r = store.begin_read().unwrap();
     for name in ["default", "nobody", "é"] {
-        assert_eq!(r.count_matching(&Query::new().namespace(name)).unwrap(), 0);
+        assert_eq!(r.query(&Query::new().namespace(name)).count().unwrap(), 0);
     }
-    assert!(r.namespaces_after("x".repeat(257)).is_err());
+    assert!(r.namespaces().after("x".repeat(257)).is_err());
     assert!(store.verify().unwrap().is_clean());
 }
 
@@ -97,9 +97,9 @@ fn a_damaged_counter_is_told_of_and_made_again_by_who_writes() {
         create(&store, "4", "b");
         altered(&store, "execstore/namespaces", |key, value| Some((key.into(), vec![0; value.len()])));
         let r = store.begin_read().unwrap();
-        let rows: Vec<_> = r.namespaces().unwrap().map(|row| row.map(|row| row.total)).collect();
+        let rows: Vec<_> = r.namespaces().list().unwrap().map(|row| row.map(|row| row.total)).collect();
         assert!(matches!(rows[..], [Err(ReadError::Damaged(_)), Ok(1)]), "{rows:?}");
-        assert!(r.count_matching(&Query::new().namespace("a")).is_err());
+        assert!(r.query(&Query::new().namespace("a")).count().is_err());
         drop(r);
         assert!(!store.verify().unwrap().is_clean());
         act(&store);

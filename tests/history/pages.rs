@@ -37,7 +37,7 @@ fn walk(
         if let Some(text) = &cursor {
             ask = ask.after(text.parse().unwrap());
         }
-        let page = store.read(|r| r.page(&ask)).unwrap();
+        let page = store.read(|r| r.query(&ask).page()).unwrap();
         assert!(page.executions.len() <= limit);
         found.extend(ids(&page));
         match page.next {
@@ -69,9 +69,9 @@ fn pages_of_every_size_give_everything_once_in_both_orders() {
 fn a_page_that_ends_with_the_last_execution_has_no_next() {
     let store = filled(4);
     let reader = store.begin_read().unwrap();
-    let first = reader.page(&Query::new().limit(2)).unwrap();
+    let first = reader.query(&Query::new().limit(2)).page().unwrap();
     assert_eq!(ids(&first), ["3", "2"]);
-    let second = reader.page(&Query::new().limit(2).after(first.next.unwrap())).unwrap();
+    let second = reader.query(&Query::new().limit(2).after(first.next.unwrap())).page().unwrap();
     assert_eq!((ids(&second), second.next), (vec!["1".into(), "0".into()], None));
 }
 
@@ -114,18 +114,19 @@ fn nothing_that_is_there_throughout_is_missed_or_given_twice() {
 #[test]
 fn a_cursor_outlives_the_execution_that_it_was_made_at() {
     let mut store = filled(6);
-    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(3))).unwrap();
+    let page = store.read(|r| r.query(&Query::new().oldest_first().limit(3)).page()).unwrap();
     let cursor = page.next.unwrap();
     for id in ["2", "3"] {
         store.write(|w| w.delete(id, &Expect::any())).unwrap();
     }
     store.reopen();
-    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(3).after(cursor.clone()))).unwrap();
+    let page =
+        store.read(|r| r.query(&Query::new().oldest_first().limit(3).after(cursor.clone())).page()).unwrap();
     assert_eq!(ids(&page), ["4", "5"]);
     for id in ["0", "1", "4", "5"] {
         store.write(|w| w.delete(id, &Expect::any())).unwrap();
     }
-    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(3).after(cursor))).unwrap();
+    let page = store.read(|r| r.query(&Query::new().oldest_first().limit(3).after(cursor)).page()).unwrap();
     assert!(page.executions.is_empty() && page.next.is_none());
 }
 
@@ -134,15 +135,15 @@ fn an_id_that_is_created_again_has_a_new_place() {
     let store = filled(3);
     store.write(|w| w.delete("0", &Expect::any())).unwrap();
     create(&store, "0");
-    let page = store.read(|r| r.page(&Query::new().oldest_first().limit(10))).unwrap();
+    let page = store.read(|r| r.query(&Query::new().oldest_first().limit(10)).page()).unwrap();
     assert_eq!(ids(&page), ["1", "2", "0"]);
 }
 
 #[test]
 fn cursors_of_another_store_or_the_other_order_are_refused() {
     let (one, other) = (filled(3), filled(3));
-    let newest = one.read(|r| r.page(&Query::new().limit(1))).unwrap().next.unwrap();
-    let oldest = one.read(|r| r.page(&Query::new().oldest_first().limit(1))).unwrap().next.unwrap();
+    let newest = one.read(|r| r.query(&Query::new().limit(1)).page()).unwrap().next.unwrap();
+    let oldest = one.read(|r| r.query(&Query::new().oldest_first().limit(1)).page()).unwrap().next.unwrap();
     let cases = [
         (&*one, Query::new().oldest_first().limit(1).after(newest.clone()), "another order"),
         (&*one, Query::new().limit(1).after(oldest.clone()), "another order"),
@@ -150,7 +151,7 @@ fn cursors_of_another_store_or_the_other_order_are_refused() {
         (&*other, Query::new().oldest_first().limit(1).after(oldest), "another store"),
     ];
     for (store, request, part) in cases {
-        let error = store.read(|r| r.page(&request)).unwrap_err();
+        let error = store.read(|r| r.query(&request).page()).unwrap_err();
         assert!(matches!(&error, Error::Read(ReadError::InvalidCursor { .. })), "{error:?}");
         assert!(error.to_string().contains(part), "{error}");
     }
@@ -167,17 +168,17 @@ fn limits_of_a_page_are_checked() {
     let store = filled(2);
     let reader = store.begin_read().unwrap();
     for request in [oldest_first, newest_first] {
-        let none = reader.page(&request(0)).unwrap_err();
+        let none = reader.query(&request(0)).page().unwrap_err();
         assert!(matches!(none, ReadError::Input(InputError::Invalid { what: "page limit", .. })), "{none}");
         for limit in [10_001, usize::MAX] {
-            match reader.page(&request(limit)).unwrap_err() {
+            match reader.query(&request(limit)).page().unwrap_err() {
                 ReadError::Input(InputError::TooLarge { what, actual, maximum }) => {
                     assert_eq!((what, actual, maximum), ("page limit", limit, 10_000));
                 }
                 other => panic!("{other}"),
             }
         }
-        assert_eq!(reader.page(&request(10_000)).unwrap().executions.len(), 2);
+        assert_eq!(reader.query(&request(10_000)).page().unwrap().executions.len(), 2);
     }
 }
 
@@ -188,7 +189,7 @@ fn a_writer_pages_over_its_own_writes() {
         .write(|w| {
             w.create(NewExecution::new("j").id("new"), &[])?;
             w.delete("0", &Expect::any())?;
-            assert_eq!(ids(&w.page(&Query::new().limit(5))?), ["new", "1"]);
+            assert_eq!(ids(&w.query(&Query::new().limit(5)).page()?), ["new", "1"]);
             Ok::<_, WriteError>(())
         })
         .unwrap();

@@ -94,7 +94,7 @@ fn walk(run: &mut Run) {
     let mut seen: BTreeMap<u64, u32> = BTreeMap::new();
     for turn in 0.. {
         let reader = run.store.begin_read().unwrap();
-        let page = reader.page(&query).unwrap();
+        let page = reader.query(&query).page().unwrap();
         assert!(page.damaged.is_empty() && page.executions.len() <= limit);
         for execution in &page.executions {
             let rec = Rec::of(execution);

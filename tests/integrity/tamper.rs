@@ -290,7 +290,7 @@ fn every_alteration_is_found_with_its_checksum_put_right() {
 
 fn exported(store: &Store) -> String {
     let mut log = Vec::new();
-    store.begin_read().unwrap().export_changes(.., &mut log).unwrap();
+    store.begin_read().unwrap().log().export(.., &mut log).unwrap();
     String::from_utf8(log).unwrap()
 }
 
@@ -300,10 +300,10 @@ fn an_exported_log_proves_that_nothing_was_changed() {
     fill(&store);
     let log = exported(&store);
     let r = store.begin_read().unwrap();
-    let (head, anchor) = (r.chain_head().unwrap().unwrap(), r.chain_anchor().unwrap().unwrap());
+    let (head, anchor) = (r.log().chain_head().unwrap().unwrap(), r.log().chain_anchor().unwrap().unwrap());
     let proof = LogProof::check(log.as_bytes()).unwrap();
     assert_eq!((proof.head, proof.after), (head, anchor));
-    assert_eq!((head.seq, anchor.seq), (r.head().unwrap(), ChangeSeq(TRIMMED)));
+    assert_eq!((head.seq, anchor.seq), (r.log().head().unwrap(), ChangeSeq(TRIMMED)));
 
     let lines: Vec<&str> = log.lines().collect();
     let check = |lines: &[&str]| LogProof::check(lines.join("\n").as_bytes());
@@ -355,11 +355,11 @@ fn the_chain_goes_on_over_trims_and_openings() {
     let before = LogProof::check(exported(&store).as_bytes()).unwrap();
     store.reopen();
     store.write(|w| w.delete_checkpoint("reader")).unwrap();
-    let head = store.read(|r| r.head()).unwrap();
+    let head = store.read(|r| r.log().head()).unwrap();
     store.write(|w| w.trim_changes(head)).unwrap();
     let r = store.begin_read().unwrap();
-    assert_eq!(r.chain_anchor().unwrap(), r.chain_head().unwrap());
-    assert_eq!(r.chain_head().unwrap().unwrap(), before.head);
+    assert_eq!(r.log().chain_anchor().unwrap(), r.log().chain_head().unwrap());
+    assert_eq!(r.log().chain_head().unwrap().unwrap(), before.head);
     drop(r);
     store.update("e0", &Expect::any(), Update::new().message("on"), &[]).unwrap();
     store.reopen();
@@ -373,7 +373,7 @@ fn the_chain_goes_on_over_trims_and_openings() {
     let refused = Store::builder().set_tamper_evident(true).open(&plain);
     assert!(matches!(refused, Err(OpenError::NotTamperEvident)));
     let store = Store::builder().set_tamper_evident(false).open(&path).unwrap();
-    assert!(store.read(|r| r.chain_head()).unwrap().is_some());
+    assert!(store.read(|r| r.log().chain_head()).unwrap().is_some());
     assert!(store.verify().unwrap().is_clean());
 }
 
@@ -381,7 +381,8 @@ fn the_chain_goes_on_over_trims_and_openings() {
 fn the_fingerprint_changes_with_whatever_is_written() {
     let mut store = TestStore::with(Store::builder().set_tamper_evident(true));
     let mut seen = std::collections::BTreeSet::new();
-    let mut fingerprint = |store: &Store| seen.insert(store.read(|r| r.fingerprint()).unwrap().unwrap());
+    let mut fingerprint =
+        |store: &Store| seen.insert(store.read(|r| r.log().fingerprint()).unwrap().unwrap());
     assert!(fingerprint(&store));
     let steps: [fn(&Store); 6] = [
         |store| drop(store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap()),
@@ -394,17 +395,17 @@ fn the_fingerprint_changes_with_whatever_is_written() {
     for step in steps {
         step(&store);
         assert!(fingerprint(&store));
-        let before = store.read(|r| r.fingerprint()).unwrap();
+        let before = store.read(|r| r.log().fingerprint()).unwrap();
         store.reopen();
         assert_eq!(
-            store.read(|r| r.fingerprint()).unwrap(),
+            store.read(|r| r.log().fingerprint()).unwrap(),
             before,
             "what does not change what is kept does not change it"
         );
         // A writer has its own.
-        store.write(|w| w.fingerprint().map(|own| assert_eq!(own, before))).unwrap();
+        store.write(|w| w.log().fingerprint().map(|own| assert_eq!(own, before))).unwrap();
     }
-    assert_eq!(TestStore::new().read(|r| r.fingerprint()).unwrap(), None);
+    assert_eq!(TestStore::new().read(|r| r.log().fingerprint()).unwrap(), None);
 }
 
 /// Taken out of the two rows that say so, it is missed in the entries of the log.
@@ -428,13 +429,13 @@ fn a_damaged_entry_does_not_stop_the_trimming() {
     let damaged = TRIMMED + 11;
     let key = damaged.to_be_bytes().to_vec();
     put(&db, 8, &[(key, Some(vec![7; 40]))]);
-    let oldest = |store: &Store| store.read(|r| r.oldest()).unwrap().get();
+    let oldest = |store: &Store| store.read(|r| r.log().oldest()).unwrap().get();
     store.write(|w| w.trim_changes(ChangeSeq(damaged - 1))).unwrap();
     assert_eq!(oldest(&store), damaged);
     store.write(|w| w.trim_changes(ChangeSeq(damaged))).unwrap();
     assert_eq!(oldest(&store), damaged + 1);
     let proof = LogProof::check(exported(&store).as_bytes()).unwrap();
-    assert_eq!(proof.after, store.read(|r| r.chain_anchor()).unwrap().unwrap());
+    assert_eq!(proof.after, store.read(|r| r.log().chain_anchor()).unwrap().unwrap());
 }
 
 #[test]
@@ -442,7 +443,7 @@ fn a_store_without_it_has_no_chain() {
     let store = TestStore::new();
     fill(&store);
     let r = store.begin_read().unwrap();
-    assert_eq!((r.chain_head().unwrap(), r.chain_anchor().unwrap()), (None, None));
+    assert_eq!((r.log().chain_head().unwrap(), r.log().chain_anchor().unwrap()), (None, None));
     let log = exported(&store);
     assert!(log.lines().count() > 50 && !log.contains("hash"));
     assert!(matches!(LogProof::check(log.as_bytes()), Err(LogProofError::Line { line: 1, .. })));

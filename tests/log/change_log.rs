@@ -54,9 +54,9 @@ impl Recorder<'_> {
 
     fn check(&self, store: &Store) {
         let reader = store.begin_read().unwrap();
-        let changes: Vec<Change> = reader.changes(..).unwrap().map(Result::unwrap).collect();
+        let changes: Vec<Change> = reader.log().range(..).unwrap().map(Result::unwrap).collect();
         assert_eq!(changes.len(), self.known.len());
-        assert_eq!(reader.head().unwrap().get(), changes.len() as u64);
+        assert_eq!(reader.log().head().unwrap().get(), changes.len() as u64);
         for (place, (change, (kind, before, after, events))) in changes.iter().zip(&self.known).enumerate() {
             assert_eq!((change.seq().get(), change.kind()), (place as u64 + 1, *kind));
             let header = |record: &Option<Execution>| record.as_ref().map(|record| record.header().clone());
@@ -66,10 +66,13 @@ impl Recorder<'_> {
                 "{place}"
             );
             let payload = |record: &Option<Execution>| record.as_ref().map(|e| e.payload_json().clone());
-            assert!(reader.payload_before(change).unwrap() == payload(before), "payload before {place}");
-            assert!(reader.payload_after(change).unwrap() == payload(after), "payload after {place}");
-            assert!(reader.execution_before(change).unwrap() == *before, "before {place}");
-            assert!(reader.execution_after(change).unwrap() == *after, "after {place}");
+            assert!(
+                reader.log().payload_before(change).unwrap() == payload(before),
+                "payload before {place}"
+            );
+            assert!(reader.log().payload_after(change).unwrap() == payload(after), "payload after {place}");
+            assert!(reader.log().execution_before(change).unwrap() == *before, "before {place}");
+            assert!(reader.log().execution_after(change).unwrap() == *after, "after {place}");
             assert_eq!(change.events(), *events, "events of {place}");
             let either = after.as_ref().or(before.as_ref()).unwrap();
             assert_eq!((change.execution_id(), change.job_id()), (&either.id, &either.job_id));
@@ -136,7 +139,8 @@ fn changes_have_the_time_of_the_stores_clock() {
     create(&store, "b");
     store.write(|w| w.delete("a", &Expect::any())).unwrap();
     let reader = store.begin_read().unwrap();
-    let times: Vec<_> = reader.changes(..).unwrap().map(|change| change.unwrap().time().as_nanos()).collect();
+    let times: Vec<_> =
+        reader.log().range(..).unwrap().map(|change| change.unwrap().time().as_nanos()).collect();
     assert_eq!(times, [1, 2, 3]);
 }
 
@@ -152,13 +156,14 @@ fn the_sequence_has_no_gaps_from_refused_or_abandoned_writes() {
         .write(|w| {
             w.create(NewExecution::new("j").id("b"), &[])?;
             assert!(w.update("a", &Expect::any(), Update::to("Gone"), &[]).is_err());
-            assert_eq!(w.head()?, ChangeSeq(2));
+            assert_eq!(w.log().head()?, ChangeSeq(2));
             w.create(NewExecution::new("j").id("c"), &[])
         })
         .unwrap();
     let reader = store.begin_read().unwrap();
     let ids: Vec<_> = reader
-        .changes(..)
+        .log()
+        .range(..)
         .unwrap()
         .map(|change| change.unwrap())
         .map(|change| (change.seq().get(), change.execution_id().to_string()))
@@ -183,7 +188,7 @@ fn ranges_give_what_they_name_from_both_ends() {
     };
     macro_rules! check {
         ($range:expr, $expected:expr) => {
-            check(reader.changes($range).unwrap(), reader.changes($range).unwrap(), &$expected)
+            check(reader.log().range($range).unwrap(), reader.log().range($range).unwrap(), &$expected)
         };
     }
     check!(.., [1, 2, 3, 4, 5, 6]);
@@ -206,9 +211,9 @@ fn a_writer_reads_the_changes_that_it_made() {
     store
         .write(|w| {
             w.update("e", &Expect::any(), Update::new().payload(json("1")), &[])?;
-            let last = w.changes(ChangeSeq(2)..)?.next().unwrap()?;
-            assert_eq!(w.payload_before(&last)?.unwrap().as_str(), "null");
-            assert_eq!(w.payload_after(&last)?.unwrap().as_str(), "1");
+            let last = w.log().range(ChangeSeq(2)..)?.next().unwrap()?;
+            assert_eq!(w.log().payload_before(&last)?.unwrap().as_str(), "null");
+            assert_eq!(w.log().payload_after(&last)?.unwrap().as_str(), "1");
             Ok::<_, WriteError>(())
         })
         .unwrap();

@@ -10,16 +10,16 @@ fn a_checkpoint_is_set_moved_and_forgotten() {
     for id in ["a", "b", "c"] {
         create(&store, id);
     }
-    assert_eq!(store.read(|r| r.checkpoint("w")).unwrap(), None);
+    assert_eq!(store.read(|r| r.log().checkpoint("w")).unwrap(), None);
     // Also backwards, and to the very beginning.
     for seq in [1, 3, 2, 0, 3, 3] {
         store.write(|w| w.set_checkpoint("w", ChangeSeq(seq))).unwrap();
-        assert_eq!(store.read(|r| r.checkpoint("w")).unwrap(), Some(ChangeSeq(seq)));
+        assert_eq!(store.read(|r| r.log().checkpoint("w")).unwrap(), Some(ChangeSeq(seq)));
     }
     assert!(store.write(|w| w.delete_checkpoint("w")).unwrap());
     assert!(!store.write(|w| w.delete_checkpoint("w")).unwrap());
-    assert_eq!(store.read(|r| r.checkpoint("w")).unwrap(), None);
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 3, "checkpoints are no changes");
+    assert_eq!(store.read(|r| r.log().checkpoint("w")).unwrap(), None);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3, "checkpoints are no changes");
 }
 
 #[test]
@@ -35,17 +35,20 @@ fn names_are_kept_apart_and_survive() {
     store.reopen();
     for store in [&store, &copy] {
         let reader = store.begin_read().unwrap();
-        let all = reader.checkpoints().unwrap();
+        let all = reader.log().checkpoints().unwrap();
         assert_eq!(all.len(), names.len());
         for (place, name) in names.iter().enumerate() {
             let expected = ChangeSeq(place as u64 % 2);
-            assert_eq!((all.get(*name), reader.checkpoint(name).unwrap()), (Some(&expected), Some(expected)));
+            assert_eq!(
+                (all.get(*name), reader.log().checkpoint(name).unwrap()),
+                (Some(&expected), Some(expected))
+            );
         }
-        assert_eq!(reader.checkpoint("b").unwrap(), None);
+        assert_eq!(reader.log().checkpoint("b").unwrap(), None);
     }
     store.write(|w| w.delete_checkpoint("a")).unwrap();
-    assert_eq!(store.read(|r| r.checkpoints()).unwrap().len(), names.len() - 1);
-    assert!(store.read(|r| r.checkpoint("a ")).unwrap().is_some());
+    assert_eq!(store.read(|r| r.log().checkpoints()).unwrap().len(), names.len() - 1);
+    assert!(store.read(|r| r.log().checkpoint("a ")).unwrap().is_some());
 }
 
 #[test]
@@ -67,7 +70,7 @@ fn a_position_beyond_the_head_is_refused() {
     beyond(2, 1);
     beyond(u64::MAX, 1);
     store.write(|w| w.set_checkpoint("w", ChangeSeq(1))).unwrap();
-    assert_eq!(store.read(|r| r.checkpoint("w")).unwrap(), Some(ChangeSeq(1)));
+    assert_eq!(store.read(|r| r.log().checkpoint("w")).unwrap(), Some(ChangeSeq(1)));
 }
 
 #[test]
@@ -85,7 +88,7 @@ fn bad_names_are_refused_and_unknown_ones_are_none() {
     }
     assert_eq!(contents(&store), before);
     for name in ["", &long, "x"] {
-        assert_eq!(store.read(|r| r.checkpoint(name)).unwrap(), None);
+        assert_eq!(store.read(|r| r.log().checkpoint(name)).unwrap(), None);
         assert!(!store.write(|w| w.delete_checkpoint(name)).unwrap());
     }
 }
@@ -96,18 +99,18 @@ fn a_checkpoint_moves_with_the_transaction_that_sets_it() {
     create(&store, "e");
     let failed = store.write(|w| {
         w.set_checkpoint("w", ChangeSeq(1))?;
-        assert_eq!(w.checkpoint("w")?, Some(ChangeSeq(1)), "a writer sees its own");
+        assert_eq!(w.log().checkpoint("w")?, Some(ChangeSeq(1)), "a writer sees its own");
         w.delete("absent", &execstore::Expect::any())
     });
     assert!(failed.is_err());
-    assert_eq!(store.read(|r| r.checkpoint("w")).unwrap(), None, "nothing of it is there");
+    assert_eq!(store.read(|r| r.log().checkpoint("w")).unwrap(), None, "nothing of it is there");
     store
         .write(|w| {
             let made = w.create(execstore::NewExecution::new("j"), &[])?;
-            let head = w.head()?;
+            let head = w.log().head()?;
             w.set_checkpoint("w", head)?;
             Ok::<_, WriteError>(made)
         })
         .unwrap();
-    assert_eq!(store.read(|r| r.checkpoint("w")).unwrap(), Some(ChangeSeq(2)));
+    assert_eq!(store.read(|r| r.log().checkpoint("w")).unwrap(), Some(ChangeSeq(2)));
 }

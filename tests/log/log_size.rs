@@ -54,9 +54,15 @@ fn each_payload_is_stored_once_however_often_it_is_superseded() {
     assert_eq!(rows, 51, "null and fifty more");
     assert!((500_000..560_000).contains(&bytes), "{bytes}");
     let reader = store.begin_read().unwrap();
-    for change in reader.changes(..).unwrap() {
+    for change in reader.log().range(..).unwrap() {
         let change = change.unwrap();
-        assert_eq!(reader.payload_before(&change).unwrap().is_none(), change.kind() == ChangeKind::Created);
-        assert_eq!(reader.payload_after(&change).unwrap().is_none(), change.kind() == ChangeKind::Deleted);
+        assert_eq!(
+            reader.log().payload_before(&change).unwrap().is_none(),
+            change.kind() == ChangeKind::Created
+        );
+        assert_eq!(
+            reader.log().payload_after(&change).unwrap().is_none(),
+            change.kind() == ChangeKind::Deleted
+        );
     }
 }

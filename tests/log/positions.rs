@@ -51,7 +51,7 @@ fn a_position_beyond_the_head_is_an_error_wherever_one_is_given() {
             let refused = consumer.run(|_| Ok::<_, Error>(())).map(drop).unwrap_err();
             assert!(matches!(refused, Error::Watch(WatchError::Position(_))), "{refused}");
         }
-        assert_eq!(store.read(|r| r.checkpoint("c")).unwrap(), None, "it is not registered");
+        assert_eq!(store.read(|r| r.log().checkpoint("c")).unwrap(), None, "it is not registered");
     }
     let long = Duration::from_secs(3_600);
     match store.wait_for_changes(ChangeSeq(4), long) {
@@ -59,11 +59,11 @@ fn a_position_beyond_the_head_is_an_error_wherever_one_is_given() {
         other => panic!("{other:?}"),
     }
     let r = store.begin_read().unwrap();
-    match r.changes(ChangeSeq(5)..).map(drop) {
+    match r.log().range(ChangeSeq(5)..).map(drop) {
         Err(ReadError::Position(error)) => assert_eq!(beyond(error), (4, 3)),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(r.bookmark(ChangeSeq(4)), Err(ReadError::Position(_))));
+    assert!(matches!(r.log().bookmark(ChangeSeq(4)), Err(ReadError::Position(_))));
     let refused = store.write(|w| w.set_checkpoint("c", ChangeSeq(4))).unwrap_err();
     assert!(matches!(refused, Error::Write(WriteError::CheckpointBeyondHead { seq: 4, head: 3 })));
 }
@@ -95,8 +95,8 @@ fn a_bookmark_goes_through_text_and_goes_on_where_it_was_made() {
     drop(watcher);
     store.reopen();
     let bookmark: Bookmark = text.parse().unwrap();
-    assert_eq!(store.read(|r| r.bookmark(ChangeSeq(3))).unwrap(), bookmark);
-    assert_eq!(store.read(|r| r.resolve(&bookmark)).unwrap(), ChangeSeq(3));
+    assert_eq!(store.read(|r| r.log().bookmark(ChangeSeq(3))).unwrap(), bookmark);
+    assert_eq!(store.read(|r| r.log().resolve(&bookmark)).unwrap(), ChangeSeq(3));
     let mut watcher = store.watch(Start::Bookmark(bookmark), Filter::any()).unwrap();
     let seqs: Vec<_> = watcher.next_batch(9, Duration::ZERO).unwrap().iter().map(|c| c.seq().get()).collect();
     assert_eq!(seqs, [4, 5]);
@@ -114,15 +114,15 @@ fn what_was_kept_before_a_declared_restore_is_refused_after_it() {
     std::fs::copy(&path, &copy).unwrap();
     let store = Store::open(&path).unwrap();
     (0..5).for_each(|n| drop(create(&store, &n.to_string())));
-    let bookmark = store.read(|r| r.bookmark(ChangeSeq(6))).unwrap();
-    let cursor = store.read(|r| r.page(&Query::new().limit(1))).unwrap().next.unwrap();
+    let bookmark = store.read(|r| r.log().bookmark(ChangeSeq(6))).unwrap();
+    let cursor = store.read(|r| r.query(&Query::new().limit(1)).page()).unwrap().next.unwrap();
     drop(store);
 
     std::fs::rename(&copy, &path).unwrap();
     let store = Store::builder().declare_restored().open(&path).unwrap();
     (0..9).for_each(|n| drop(create(&store, &format!("other {n}"))));
     let r = store.begin_read().unwrap();
-    match r.resolve(&bookmark).unwrap_err() {
+    match r.log().resolve(&bookmark).unwrap_err() {
         ReadError::Position(PositionError::OtherIncarnation { bookmark: given, incarnation, head }) => {
             assert_eq!((given, head), (bookmark, ChangeSeq(11)));
             assert_eq!(incarnation, r.incarnation());
@@ -132,20 +132,20 @@ fn what_was_kept_before_a_declared_restore_is_refused_after_it() {
     }
     let refused = store.watch(Start::Bookmark(bookmark), Filter::any());
     assert!(matches!(refused, Err(WatchError::Position(PositionError::OtherIncarnation { .. }))));
-    let refused = r.page(&Query::new().limit(1).after(cursor)).unwrap_err();
+    let refused = r.query(&Query::new().limit(1).after(cursor)).page().unwrap_err();
     assert!(matches!(refused, ReadError::InvalidCursor { .. }), "{refused}");
     drop(r);
     // Opened again without a word, it is what it was declared to be.
-    let kept = store.read(|r| r.bookmark(ChangeSeq(11))).unwrap();
+    let kept = store.read(|r| r.log().bookmark(ChangeSeq(11))).unwrap();
     drop(store);
-    assert_eq!(Store::open(&path).unwrap().read(|r| r.resolve(&kept)).unwrap(), ChangeSeq(11));
+    assert_eq!(Store::open(&path).unwrap().read(|r| r.log().resolve(&kept)).unwrap(), ChangeSeq(11));
 }
 
 #[test]
 fn a_bookmark_of_another_store_is_refused() {
     let (one, other) = (with_changes(3), with_changes(3));
-    let bookmark = one.read(|r| r.bookmark(ChangeSeq(2))).unwrap();
-    let refused = other.read(|r| r.resolve(&bookmark)).unwrap_err();
+    let bookmark = one.read(|r| r.log().bookmark(ChangeSeq(2))).unwrap();
+    let refused = other.read(|r| r.log().resolve(&bookmark)).unwrap_err();
     assert!(matches!(refused, Error::Read(ReadError::Position(PositionError::OtherIncarnation { .. }))));
     assert!(refused.to_string().contains("head 3"), "{refused}");
 }

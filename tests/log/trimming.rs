@@ -17,7 +17,7 @@ fn with_changes(store: &Store, n: usize) {
 
 fn kept(store: &Store) -> Vec<u64> {
     let reader = store.begin_read().unwrap();
-    reader.changes(..).unwrap().map(|change| change.unwrap().seq().get()).collect()
+    reader.log().range(..).unwrap().map(|change| change.unwrap().seq().get()).collect()
 }
 
 #[test]
@@ -28,20 +28,21 @@ fn the_oldest_go_the_head_stays_and_the_numbers_go_on() {
     assert_eq!(store.write(|w| w.trim_changes(ChangeSeq(3))).unwrap(), 0);
     assert_eq!(kept(&store), (5..=10).collect::<Vec<_>>());
     let reader = store.begin_read().unwrap();
-    assert_eq!((reader.oldest().unwrap().get(), reader.head().unwrap().get()), (5, 10));
+    assert_eq!((reader.log().oldest().unwrap().get(), reader.log().head().unwrap().get()), (5, 10));
     // A range that starts before what is kept is told so, not shortened.
     for start in [1, 4] {
-        let refused = reader.changes(ChangeSeq(start)..);
+        let refused = reader.log().range(ChangeSeq(start)..);
         assert!(matches!(refused, Err(ReadError::Trimmed { requested, oldest: 5 }) if requested == start));
     }
-    assert_eq!(reader.changes(ChangeSeq(5)..=ChangeSeq(6)).unwrap().count(), 2);
+    assert_eq!(reader.log().range(ChangeSeq(5)..=ChangeSeq(6)).unwrap().count(), 2);
     drop(reader);
     // Everything, and further than there is.
     assert_eq!(store.write(|w| w.trim_changes(ChangeSeq(u64::MAX))).unwrap(), 6);
     store.reopen();
     assert!(kept(&store).is_empty());
-    let head =
-        |store: &Store| store.read(|r| Ok::<_, ReadError>((r.oldest()?.get(), r.head()?.get()))).unwrap();
+    let head = |store: &Store| {
+        store.read(|r| Ok::<_, ReadError>((r.log().oldest()?.get(), r.log().head()?.get()))).unwrap()
+    };
     assert_eq!(head(&store), (11, 10));
     create(&store, "next");
     assert_eq!(kept(&store), [11]);
@@ -56,8 +57,8 @@ fn a_trim_that_is_rolled_back_has_not_happened() {
     {
         let mut writer = txn.writer().unwrap();
         writer.trim_changes(ChangeSeq(2)).unwrap();
-        assert_eq!(writer.oldest().unwrap().get(), 3);
-        assert_eq!(writer.changes(..).unwrap().count(), 1);
+        assert_eq!(writer.log().oldest().unwrap().get(), 3);
+        assert_eq!(writer.log().range(..).unwrap().count(), 1);
     }
     drop(txn);
     assert_eq!(kept(&store), [1, 2, 3]);
@@ -110,9 +111,12 @@ fn payloads_that_only_trimmed_entries_needed_are_freed() {
             store.write(|w| w.trim_changes(ChangeSeq(trim))).unwrap();
             assert_eq!(payloads(&store), left + live, "after {trim}, size {size}");
             let reader = store.begin_read().unwrap();
-            for change in reader.changes(..).unwrap() {
+            for change in reader.log().range(..).unwrap() {
                 let change = change.unwrap();
-                assert!(reader.payload_before(&change).is_ok() && reader.payload_after(&change).is_ok());
+                assert!(
+                    reader.log().payload_before(&change).is_ok()
+                        && reader.log().payload_after(&change).is_ok()
+                );
             }
             assert_eq!(*reader.get("e").unwrap().unwrap().payload_json(), payload(5));
         }

@@ -85,9 +85,9 @@ fn each_call_in_a_child_is_refused_and_its_end_changes_nothing() {
         create(&store, &format!("after-{n}"));
         assert!(Store::open(store.path()).is_err());
     }
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 21);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 21);
     let copy = store.crash_copy();
-    assert_eq!(copy.read(|r| r.head()).unwrap().get(), 21);
+    assert_eq!(copy.read(|r| r.log().head()).unwrap().get(), 21);
 }
 
 #[test]
@@ -131,8 +131,10 @@ fn transactions_that_were_begun_before_the_fork_are_the_parents() {
                 results.extend([
                     refused(reader.get("e")),
                     refused(reader.count("New")),
-                    refused(reader.query(&Query::new()).and_then(|mut found| found.next().transpose())),
-                    refused(reader.head()),
+                    refused(
+                        reader.query(&Query::new()).rows().and_then(|mut found| found.next().transpose()),
+                    ),
+                    refused(reader.log().head()),
                     refused(reader.events("e", ..)),
                 ]);
             }
@@ -149,7 +151,7 @@ fn transactions_that_were_begun_before_the_fork_are_the_parents() {
     writer.update("e", &Expect::any(), Update::new().message("m"), &[]).unwrap();
     drop(writer);
     txn.commit().unwrap();
-    assert_eq!((fresh.head().unwrap().get(), used.head().unwrap().get()), (1, 1));
+    assert_eq!((fresh.log().head().unwrap().get(), used.log().head().unwrap().get()), (1, 1));
     let after = store.begin_read().unwrap();
     assert!(after.get("of-the-parent").unwrap().is_some() && after.get("of-the-child").unwrap().is_none());
 }

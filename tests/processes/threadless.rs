@@ -41,8 +41,8 @@ fn a_store_works_and_closes_without_threads() {
     without_threads("all_that_needs_no_thread", folder.path());
     let store = Store::open(folder.path().join("s")).unwrap();
     let r = store.begin_read().unwrap();
-    assert_eq!(r.count_matching(&Query::new()).unwrap(), 2);
-    assert!(r.checkpoints().unwrap().is_empty(), "a consumer that never ran has no checkpoint");
+    assert_eq!(r.query(&Query::new()).count().unwrap(), 2);
+    assert!(r.log().checkpoints().unwrap().is_empty(), "a consumer that never ran has no checkpoint");
     assert!(store.verify().unwrap().is_clean());
 }
 

@@ -20,7 +20,7 @@ fn new(id: &str) -> NewExecution {
 }
 
 fn keys(r: &ReadTxn, id: &str, prefix: &str) -> Vec<String> {
-    r.attachments(id, prefix).unwrap().map(|row| row.unwrap().key.into()).collect()
+    r.attachments(id).with_prefix(prefix).unwrap().map(|row| row.unwrap().key.into()).collect()
 }
 
 /// Around the sizes where a value leaves its row, and where chunks begin.
@@ -42,9 +42,9 @@ fn values_of_every_size_come_back() {
     for len in SIZES {
         for way in ["put", "streamed"] {
             let key = format!("{way}/{len}");
-            assert_eq!(r.attachment("e", &key).unwrap().unwrap().size, len as u64);
-            assert!(r.attachment_bytes("e", &key).unwrap().unwrap() == bytes(len), "{key}");
-            let mut from = r.open_attachment("e", &key).unwrap().unwrap();
+            assert_eq!(r.attachments("e").get(&key).unwrap().unwrap().size, len as u64);
+            assert!(r.attachments("e").bytes(&key).unwrap().unwrap() == bytes(len), "{key}");
+            let mut from = r.attachments("e").open(&key).unwrap().unwrap();
             let mut read = Vec::new();
             assert_eq!(from.read_to_end(&mut read).unwrap(), len);
             assert!(read == bytes(len), "{key}");
@@ -52,7 +52,10 @@ fn values_of_every_size_come_back() {
     }
     assert_eq!(keys(&r, "e", "put/").len(), SIZES.len());
     assert_eq!(keys(&r, "e", "").len(), 2 * SIZES.len());
-    assert_eq!((r.attachment("e", "x").unwrap(), r.attachment_bytes("nobody", "x").unwrap()), (None, None));
+    assert_eq!(
+        (r.attachments("e").get("x").unwrap(), r.attachments("nobody").bytes("x").unwrap()),
+        (None, None)
+    );
     assert!(keys(&r, "nobody", "").is_empty());
 }
 
@@ -63,7 +66,7 @@ fn a_value_is_read_from_any_place() {
     let whole = bytes(150_000);
     store.put_attachment("e", NewAttachment::bytes("k", whole.clone())).unwrap();
     let r = store.begin_read().unwrap();
-    let mut from = r.open_attachment("e", "k").unwrap().unwrap();
+    let mut from = r.attachments("e").open("k").unwrap().unwrap();
     for offset in [149_999, 0, 65_280, 65_279, 70_000, 150_000, 1 << 40] {
         assert_eq!(from.seek(SeekFrom::Start(offset)).unwrap(), offset);
         let mut read = Vec::new();
@@ -90,17 +93,17 @@ fn a_value_is_replaced_together_with_an_update_or_not_at_all() {
         };
         let failed: Result<(), Error> = store.write(|w| {
             replace(w)?;
-            assert!(w.attachment_bytes("e", "k").unwrap().unwrap() == vec![9; pair[1]]);
+            assert!(w.attachments("e").bytes("k").unwrap().unwrap() == vec![9; pair[1]]);
             Err(WriteError::NotFound { id: "enough".into() })
         });
         assert!(failed.is_err());
         assert_eq!(before.get("e").unwrap(), store.read(|r| r.get("e")).unwrap());
-        let now = store.read(|r| r.attachment_bytes("e", "k")).unwrap().unwrap();
+        let now = store.read(|r| r.attachments("e").bytes("k")).unwrap().unwrap();
         assert!(now == bytes(pair[0]));
         store.write(replace).unwrap();
         // Who began before still reads the old value.
-        assert!(before.attachment_bytes("e", "k").unwrap().unwrap() == bytes(pair[0]));
-        let now = store.read(|r| r.attachment_bytes("e", "k")).unwrap().unwrap();
+        assert!(before.attachments("e").bytes("k").unwrap().unwrap() == bytes(pair[0]));
+        let now = store.read(|r| r.attachments("e").bytes("k")).unwrap().unwrap();
         assert!(now == vec![9; pair[1]]);
     }
     assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().revision.get(), sizes.len() as u64);
@@ -116,7 +119,7 @@ fn attachments_leave_the_record_and_the_log_alone_and_go_with_their_execution() 
             store.put_attachment(id, NewAttachment::bytes(len.to_string(), bytes(len))).unwrap();
         }
     }
-    let head = store.read(|r| r.head()).unwrap();
+    let head = store.read(|r| r.log().head()).unwrap();
     assert_eq!((store.read(|r| r.get("e")).unwrap().unwrap(), head.get()), (created, 2));
     assert!(store.write(|w| w.delete_attachment("f", "100000")).unwrap());
     assert!(!store.write(|w| w.delete_attachment("f", "100000")).unwrap());
@@ -147,13 +150,13 @@ fn sizes_are_summed_up_over_a_query() {
         (Query::new().job("nothing"), 0),
         (Query::new().limit(1), 1),
     ] {
-        let usage = r.attachment_usage(&query).unwrap();
+        let usage = r.query(&query).attachment_usage().unwrap();
         assert_eq!(usage.attachments, 3 * executions, "{query:?}");
         assert_eq!((usage.stored, usage.named), (100_003 * executions, executions << 40));
         assert_eq!(usage.bytes(), usage.stored + usage.named);
     }
-    assert_eq!(r.attachment_bytes("a", "z").unwrap().unwrap(), b"s3://b/k");
-    let json = r.attachment("a", "y").unwrap().unwrap();
+    assert_eq!(r.attachments("a").bytes("z").unwrap().unwrap(), b"s3://b/k");
+    let json = r.attachments("a").get("y").unwrap().unwrap();
     assert_eq!((json.kind, json.content_type.as_str()), (AttachmentKind::Json, "application/json"));
 }
 
@@ -187,10 +190,10 @@ fn what_breaks_a_limit_is_refused_without_a_trace() {
         for size in [0, 7, 1 << 40] {
             put("e", NewAttachment::uri("k", "x".repeat(len)).size(size)).unwrap();
             let r = store.begin_read().unwrap();
-            assert_eq!(r.attachment("e", "k").unwrap().unwrap().size, size);
-            assert_eq!(r.attachment_bytes("e", "k").unwrap().unwrap().len(), len);
+            assert_eq!(r.attachments("e").get("k").unwrap().unwrap().size, size);
+            assert_eq!(r.attachments("e").bytes("k").unwrap().unwrap().len(), len);
             let mut read = Vec::new();
-            r.open_attachment("e", "k").unwrap().unwrap().read_to_end(&mut read).unwrap();
+            r.attachments("e").open("k").unwrap().unwrap().read_to_end(&mut read).unwrap();
             assert_eq!(read.len(), len);
             assert!(store.verify().unwrap().is_clean());
         }
@@ -231,14 +234,14 @@ fn a_source_that_fails_leaves_nothing_behind() {
                     Err(_) => assert!(panics),
                     Ok(result) => assert!(matches!(result, Err(WriteError::Source(_))) && !panics),
                 }
-                assert_eq!(w.attachment_bytes("e", "k").unwrap().unwrap(), bytes(3));
+                assert_eq!(w.attachments("e").bytes("k").unwrap().unwrap(), bytes(3));
                 // The transaction can go on.
                 w.put_attachment("e", NewAttachment::bytes("other", bytes(len))).unwrap();
             }
             txn.commit().unwrap();
             let report = store.verify().unwrap();
             assert!(report.is_clean(), "{report}");
-            assert_eq!(store.read(|r| r.attachment_bytes("e", "k")).unwrap().unwrap(), bytes(3));
+            assert_eq!(store.read(|r| r.attachments("e").bytes("k")).unwrap().unwrap(), bytes(3));
         }
     }
 }
@@ -254,7 +257,7 @@ fn a_source_is_refused_in_the_group_commit() {
     let mut source = Cursor::new(bytes(100));
     let refused = store.submit(move |w| w.put_attachment_from("e", "k", "a/b", &mut source)).unwrap().wait();
     assert!(is_refused(refused, |e| matches!(e, WriteError::SourceInBatch)));
-    assert_eq!(store.read(|r| r.attachment("e", "k")).unwrap(), None);
+    assert_eq!(store.read(|r| r.attachments("e").get("k")).unwrap(), None);
 }
 
 /// Damage beside one record is that record's alone, and can be written over.
@@ -278,7 +281,7 @@ fn what_is_damaged_can_be_replaced_and_deleted() {
                 .is_some()
         );
         txn.commit().unwrap();
-        assert!(store.read(|r| r.attachment("e", key)).is_err());
+        assert!(store.read(|r| r.attachments("e").get(key)).is_err());
     };
     for key in ["put", "streamed", "deleted"] {
         store.put_attachment("e", NewAttachment::bytes(key, bytes(10))).unwrap();
@@ -310,7 +313,7 @@ fn a_large_value_goes_through_without_the_journal() {
         let r = store.begin_read().unwrap();
         assert_eq!(r.get("e").unwrap().unwrap().message.as_deref(), Some("after"));
         let mut read = 0;
-        let mut from = r.open_attachment("e", "k").unwrap().unwrap();
+        let mut from = r.attachments("e").open("k").unwrap().unwrap();
         let mut buffer = vec![0; 100_000];
         loop {
             match from.read(&mut buffer).unwrap() {
@@ -361,5 +364,5 @@ fn a_slow_source_keeps_no_writer_waiting() {
     }
     let failed = store.put_attachment_from("e", "broken", "x", &mut Broken).unwrap_err();
     assert!(matches!(failed, Error::Write(WriteError::Source(_))), "{failed:?}");
-    assert!(store.begin_read().unwrap().attachment("e", "broken").unwrap().is_none());
+    assert!(store.begin_read().unwrap().attachments("e").get("broken").unwrap().is_none());
 }

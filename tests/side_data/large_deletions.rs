@@ -85,11 +85,11 @@ fn an_execution_with_many_rows_is_gone_at_once_and_its_rows_go_in_steps() {
         let now = store.begin_read().unwrap();
         assert!(now.get("e").unwrap().is_none());
         assert_eq!(now.events("e", ..).unwrap().count(), 0);
-        assert_eq!(now.attachments("e", "").unwrap().count(), 0);
-        assert_eq!(now.attachment_usage(&Query::new()).unwrap().attachments, 0);
+        assert_eq!(now.attachments("e").list().unwrap().count(), 0);
+        assert_eq!(now.query(&Query::new()).attachment_usage().unwrap().attachments, 0);
         // A reader from before still has all of it.
         assert_eq!(reader.events("e", ..).unwrap().count(), 300);
-        assert_eq!(reader.attachment_bytes("e", "large").unwrap().unwrap().len(), 900_000);
+        assert_eq!(reader.attachments("e").bytes("large").unwrap().unwrap().len(), 900_000);
 
         // Another one of the same id has nothing to do with it.
         store.write(|w| w.create(NewExecution::new("j").id("e"), &[NewEvent::new("new")])).unwrap();
@@ -98,7 +98,7 @@ fn an_execution_with_many_rows_is_gone_at_once_and_its_rows_go_in_steps() {
         assert!(steps > 15, "{steps} steps");
         let now = store.begin_read().unwrap();
         assert_eq!(now.events("e", ..).unwrap().count(), 1);
-        assert_eq!(now.nodes("e").unwrap().count(), 1);
+        assert_eq!(now.nodes("e").list().unwrap().count(), 1);
         assert_eq!(reader.events("e", ..).unwrap().count(), 300);
         let left = now.table_sizes().unwrap();
         let left = |table: &str| left.iter().find(|size| size.table.ends_with(table)).unwrap().rows;
@@ -145,7 +145,7 @@ fn attachments_that_are_replaced_or_deleted_go_in_steps() {
     store.write(|w| w.put_attachment("e", large(2))).unwrap();
     assert_eq!(waiting(&store), 1);
     store.write(|w| w.put_attachment("e", large(3))).unwrap();
-    let bytes = store.begin_read().unwrap().attachment_bytes("e", "a").unwrap().unwrap();
+    let bytes = store.begin_read().unwrap().attachments("e").bytes("a").unwrap().unwrap();
     assert!(bytes == vec![3; 2_000_000]);
     assert!(waiting(&store) >= 1);
     // What a source that fails has left.
@@ -158,7 +158,7 @@ fn attachments_that_are_replaced_or_deleted_go_in_steps() {
     failed.unwrap();
     take_steps(&store);
     assert!(store.write(|w| w.delete_attachment("e", "a")).unwrap());
-    assert_eq!(store.begin_read().unwrap().attachment("e", "a").unwrap(), None);
+    assert_eq!(store.begin_read().unwrap().attachments("e").get("a").unwrap(), None);
     take_steps(&store);
     let sizes = store.begin_read().unwrap().table_sizes().unwrap();
     assert_eq!(sizes.iter().find(|size| size.table == "execstore/chunks").unwrap().rows, 0);
@@ -188,7 +188,7 @@ fn what_a_cap_drops_of_a_long_output_goes_in_steps_while_it_grows() {
             waiting(&store);
             let r = store.begin_read().unwrap();
             let kept = output.dropped().map_or(0, |dropped| dropped.end).min(output.length);
-            let part = r.read_output("e", "o", kept, 5_000).unwrap().unwrap();
+            let part = r.outputs("e").read("o", kept, 5_000).unwrap().unwrap();
             assert_eq!((part.offset, part.bytes.len() as u64), (kept, (output.length - kept).min(5_000)));
         }
         take_steps(&store);
@@ -229,14 +229,15 @@ fn a_long_log_is_trimmed_at_once_and_its_entries_go_in_steps() {
             let r = store.begin_read().unwrap();
             let found = r
                 .query(&Query::new().order_by(OrderBy::Modified))
+                .rows()
                 .unwrap()
                 .map(|found| found.unwrap().id.to_string());
             found.collect()
         };
-        let (order, head) = (in_order(&store), store.begin_read().unwrap().head().unwrap());
+        let (order, head) = (in_order(&store), store.begin_read().unwrap().log().head().unwrap());
         assert_eq!(store.write(|w| w.trim_changes(ChangeSeq(300))).unwrap(), 300);
-        assert_eq!(store.begin_read().unwrap().oldest().unwrap(), ChangeSeq(301));
-        assert_eq!(store.begin_read().unwrap().changes(..).unwrap().count() as u64, head.get() - 300);
+        assert_eq!(store.begin_read().unwrap().log().oldest().unwrap(), ChangeSeq(301));
+        assert_eq!(store.begin_read().unwrap().log().range(..).unwrap().count() as u64, head.get() - 300);
         assert_eq!((waiting(&store), in_order(&store)), (1, order.clone()));
         // An execution among those whose entries wait changes once more, another is deleted, and it is trimmed again.
         store.write(|w| w.update("e1", &Expect::any(), Update::new().message("m"), &[])).unwrap();
@@ -254,7 +255,7 @@ fn a_long_log_is_trimmed_at_once_and_its_entries_go_in_steps() {
         }
         assert!(steps > 8, "{steps} steps");
         assert_eq!(in_order(&store), expected);
-        assert_eq!(store.begin_read().unwrap().oldest().unwrap(), ChangeSeq(head.get() + 1));
+        assert_eq!(store.begin_read().unwrap().log().oldest().unwrap(), ChangeSeq(head.get() + 1));
     }
 }
 

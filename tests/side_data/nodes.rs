@@ -29,18 +29,18 @@ fn nodes_are_listed_in_the_order_in_which_they_came() {
     store.put_node("f", NodeUpdate::skipped("node 0")).unwrap();
     store.reopen();
     let r = store.begin_read().unwrap();
-    let nodes: Vec<_> = r.nodes("e").unwrap().map(Result::unwrap).collect();
+    let nodes: Vec<_> = r.nodes("e").list().unwrap().map(Result::unwrap).collect();
     assert_eq!(nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), names);
-    let back: Vec<_> = r.nodes("e").unwrap().rev().map(Result::unwrap).collect();
+    let back: Vec<_> = r.nodes("e").list().unwrap().rev().map(Result::unwrap).collect();
     assert!(back.into_iter().rev().eq(nodes.iter().cloned()));
-    assert_eq!(sums(r.progress("e").unwrap()), [133, 67, 0, 0]);
-    assert_eq!(sums(r.progress("f").unwrap()), [0, 0, 0, 1]);
-    assert_eq!(r.progress("e").unwrap().total(), 200);
-    assert_eq!(sums(r.progress("nobody").unwrap()), [0; 4]);
-    assert_eq!(r.nodes("nobody").unwrap().count(), 0);
-    assert_eq!(r.node("e", "node 7").unwrap().unwrap(), nodes[192]);
-    assert_eq!(r.node("e", "node 200").unwrap(), None);
-    assert_eq!(r.head().unwrap().get(), 2, "the log is left alone");
+    assert_eq!(sums(r.nodes("e").progress().unwrap()), [133, 67, 0, 0]);
+    assert_eq!(sums(r.nodes("f").progress().unwrap()), [0, 0, 0, 1]);
+    assert_eq!(r.nodes("e").progress().unwrap().total(), 200);
+    assert_eq!(sums(r.nodes("nobody").progress().unwrap()), [0; 4]);
+    assert_eq!(r.nodes("nobody").list().unwrap().count(), 0);
+    assert_eq!(r.nodes("e").get("node 7").unwrap().unwrap(), nodes[192]);
+    assert_eq!(r.nodes("e").get("node 200").unwrap(), None);
+    assert_eq!(r.log().head().unwrap().get(), 2, "the log is left alone");
 }
 
 #[test]
@@ -58,11 +58,11 @@ fn a_new_attempt_begins_anew_from_every_state_and_the_sums_follow() {
             let started = store.put_node("e", start).unwrap().into_current().unwrap();
             attempts += number.unwrap_or(1);
             assert_eq!((started.attempts, started.ended_at, started.value), (attempts, None, None));
-            assert_eq!(sums(store.read(|r| r.progress("e")).unwrap()), [1, 0, 0, 0]);
+            assert_eq!(sums(store.read(|r| r.nodes("e").progress()).unwrap()), [1, 0, 0, 0]);
             let ended = store.put_node("e", end.clone().value(json("7"))).unwrap();
             assert!(ended.is_applied());
             let ended = ended.into_current().unwrap();
-            assert_eq!(store.read(|r| r.node("e", "n")).unwrap().unwrap(), ended);
+            assert_eq!(store.read(|r| r.nodes("e").get("n")).unwrap().unwrap(), ended);
             assert_eq!((ended.attempts, ended.started_at), (attempts, started.started_at));
             assert!(ended.ended_at > Some(ended.started_at));
             assert_eq!(ended.error.is_some(), ended.state == NodeState::Failed);
@@ -71,7 +71,7 @@ fn a_new_attempt_begins_anew_from_every_state_and_the_sums_follow() {
                 .iter()
                 .position(|state| *state == ended.state)
                 .unwrap()] = 1;
-            assert_eq!(sums(store.read(|r| r.progress("e")).unwrap()), expected);
+            assert_eq!(sums(store.read(|r| r.nodes("e").progress()).unwrap()), expected);
         }
     }
 }
@@ -112,7 +112,7 @@ fn nodes_go_with_their_execution() {
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.nodes, 50);
     store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap();
-    assert_eq!(store.read(|r| r.progress("e")).unwrap().total(), 0);
+    assert_eq!(store.read(|r| r.nodes("e").progress()).unwrap().total(), 0);
 }
 
 #[test]
@@ -137,5 +137,5 @@ fn limits_are_checked_before_anything_is_written() {
     store.put_node("e", NodeUpdate::failed(text(256), text(64 * 1024))).unwrap();
     let value = json(&format!("\"{}\"", text((1 << 20) - 2)));
     store.put_node("e", NodeUpdate::finished("n").value(value)).unwrap();
-    assert_eq!(store.read(|r| r.progress("e")).unwrap().total(), 2);
+    assert_eq!(store.read(|r| r.nodes("e").progress()).unwrap().total(), 2);
 }

@@ -28,7 +28,7 @@ fn bytes(start: u64, len: u64) -> Vec<u8> {
 fn read_all(r: &impl Readable, id: &str, name: &str, from: u64, most: usize) -> Vec<u64> {
     let (mut at, mut offsets) = (from, Vec::new());
     loop {
-        let part = r.read_output(id, name, at, most).unwrap().unwrap();
+        let part = r.outputs(id).read(name, at, most).unwrap().unwrap();
         assert_eq!(part.offset, at + part.dropped);
         assert!(part.bytes.len() <= most);
         if part.bytes.is_empty() {
@@ -86,7 +86,7 @@ fn what_is_kept_is_what_the_caps_say() {
             }
             let kept = |offset: &u64| *offset < head_end || *offset >= tail_start;
             let r = store.begin_read().unwrap();
-            let output = r.output("e", "o").unwrap().unwrap();
+            let output = r.outputs("e").get("o").unwrap().unwrap();
             let at = format!("seed {seed}, step {step}, {output:?}");
             assert_eq!((output.length, output.cap), (length, cap), "{at}");
             let expected: Vec<u64> = (0..length).filter(kept).collect();
@@ -100,7 +100,7 @@ fn what_is_kept_is_what_the_caps_say() {
             assert!(report.is_clean(), "{at}: {report}");
         }
         store.reopen();
-        assert_eq!(store.read(|r| r.output("e", "o")).unwrap().unwrap().length, length);
+        assert_eq!(store.read(|r| r.outputs("e").get("o")).unwrap().unwrap().length, length);
     }
 }
 
@@ -117,7 +117,7 @@ fn what_was_dropped_is_freed() {
     let chunks = sizes.iter().find(|table| table.table.ends_with("/chunks")).unwrap();
     // A chunk has up to 4 KiB, and one at each edge may hold bytes that were dropped.
     assert!((20_000 / 4_096..=20_000 / 3_000 + 4).contains(&chunks.rows), "{chunks:?}");
-    let output = r.output("e", "o").unwrap().unwrap();
+    let output = r.outputs("e").get("o").unwrap().unwrap();
     assert_eq!(
         (output.length, output.kept(), output.dropped()),
         (2_000_000, 20_000, Some(10_000..1_990_000))
@@ -135,17 +135,18 @@ fn streams_leave_the_record_and_the_log_alone_and_go_with_their_execution() {
     }
     store.append_output("f", "empty", "").unwrap();
     let r = store.begin_read().unwrap();
-    assert_eq!((r.get("e").unwrap().unwrap(), r.head().unwrap().get()), (created, 2));
-    let names =
-        |id: &str| -> Vec<String> { r.outputs(id).unwrap().map(|row| row.unwrap().name.into()).collect() };
+    assert_eq!((r.get("e").unwrap().unwrap(), r.log().head().unwrap().get()), (created, 2));
+    let names = |id: &str| -> Vec<String> {
+        r.outputs(id).list().unwrap().map(|row| row.unwrap().name.into()).collect()
+    };
     assert_eq!(
         (names("e"), names("f")),
         (vec!["stderr".into(), "stdout".into()], vec!["empty".into(), "stdout".into()])
     );
     assert!(names("nobody").is_empty());
-    assert_eq!(r.read_output("f", "empty", 7, 10).unwrap().unwrap(), Default::default());
-    assert_eq!(r.read_output("f", "stdin", 0, 10).unwrap(), None);
-    assert_eq!(r.read_output("f", "stdout", u64::MAX, 10).unwrap().unwrap().offset, 50_000);
+    assert_eq!(r.outputs("f").read("empty", 7, 10).unwrap().unwrap(), Default::default());
+    assert_eq!(r.outputs("f").read("stdin", 0, 10).unwrap(), None);
+    assert_eq!(r.outputs("f").read("stdout", u64::MAX, 10).unwrap().unwrap().offset, 50_000);
     drop(r);
     store.delete("e", &Expect::any()).unwrap();
     assert!(store.write(|w| w.delete_output("f", "stdout")).unwrap());
@@ -174,7 +175,7 @@ fn limits_are_checked_before_anything_is_written() {
         );
         assert!(store.follow_output("e", name, 0).is_err());
     }
-    assert_eq!(store.begin_read().unwrap().outputs("e").unwrap().count(), 0);
+    assert_eq!(store.begin_read().unwrap().outputs("e").list().unwrap().count(), 0);
 }
 
 /// Several writers append pieces that say their own length; the follower takes them apart again.

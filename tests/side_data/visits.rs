@@ -22,11 +22,11 @@ fn visits_are_written_together() {
         tracker.visit(id);
     }
     assert_eq!((tracker.noted(), visits(&store, "a")), (3, None), "nothing is written yet");
-    let head = store.read(|r| r.head()).unwrap();
+    let head = store.read(|r| r.log().head()).unwrap();
     assert_eq!(tracker.flush().unwrap(), 2, "nobody is not there");
     assert_eq!((tracker.noted(), tracker.flush().unwrap()), (0, 0));
     assert_eq!(["a", "b", "c", "nobody"].map(|id| visits(&store, id)), [Some(3), Some(1), None, None]);
-    assert_eq!(store.read(|r| r.head()).unwrap(), head, "the log is left alone");
+    assert_eq!(store.read(|r| r.log().head()).unwrap(), head, "the log is left alone");
     tracker.visit("a");
     tracker.flush().unwrap();
     drop(tracker);
@@ -71,7 +71,7 @@ fn what_was_not_visited_since_is_found() {
     tracker.flush().unwrap();
     let found = |query: &Query, since: Timestamp| -> Vec<String> {
         let r = store.begin_read().unwrap();
-        r.unvisited(query, since).unwrap().map(|header| header.unwrap().id.to_string()).collect()
+        r.query(query).unvisited(since).unwrap().map(|header| header.unwrap().id.to_string()).collect()
     };
     let all = Query::new().oldest_first();
     // One was visited later, one was made before, and two were made then or later.

@@ -33,7 +33,7 @@ fn reopened(folder: &Path, head: u64) {
             Err(error) => panic!("{error}"),
         }
     };
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), head);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), head);
     assert!(store.verify().unwrap().is_clean());
 }
 
@@ -184,7 +184,7 @@ fn a_waker_that_panics_harms_nobody() {
     drop(held);
     second.wait().unwrap();
     first.wait().unwrap();
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 3, "and nobody is committed twice");
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3, "and nobody is committed twice");
 }
 
 #[test]

@@ -107,8 +107,12 @@ fn who_fails_fails_alone_in_every_company() {
         let reader = store.begin_read().unwrap();
         assert_eq!(reader.by_job("j").unwrap().count(), good.len() * 2, "{company:?}");
         // Each one's three operations are together, in the order of submission.
-        let ids: Vec<_> =
-            reader.changes(..).unwrap().map(|change| change.unwrap().execution_id().to_string()).collect();
+        let ids: Vec<_> = reader
+            .log()
+            .range(..)
+            .unwrap()
+            .map(|change| change.unwrap().execution_id().to_string())
+            .collect();
         let expected: Vec<_> =
             good.iter().flat_map(|n| [format!("{n}/1"), format!("{n}/2"), format!("{n}/1")]).collect();
         assert_eq!(ids, expected, "{company:?}");
@@ -125,7 +129,7 @@ fn a_caller_alone_has_the_same_contract() {
     {
         check(deed, n, &store.batch(act(deed, n)));
     }
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 6);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 6);
 }
 
 #[test]
@@ -153,7 +157,7 @@ fn many_threads_share_commits_and_all_get_their_own_result() {
         }
     });
     assert_eq!(runs.load(Ordering::Relaxed), threads * each, "nobody ran twice, since nobody failed");
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), (threads * each) as u64);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), (threads * each) as u64);
 }
 
 #[test]
@@ -219,7 +223,7 @@ fn commits_are_bounded_in_members_and_in_bytes() {
                 let run = move |w: &mut Writer<'_>| {
                     w.create(new(n).payload(payload.clone()), &[])?;
                     // What is committed while this one runs: where its own commit begins.
-                    outside.read(|r| r.head())
+                    outside.read(|r| r.log().head())
                 };
                 store.submit(run).unwrap()
             })
@@ -248,7 +252,7 @@ fn a_batch_within_a_batch_is_refused_and_the_outer_one_goes_on() {
         w.create(new("outer"), &[])
     });
     result.unwrap();
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 1);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 1);
 }
 
 #[test]
@@ -262,7 +266,7 @@ fn a_delay_gathers_those_who_come_one_by_one() {
             let outside = Store::clone(&store);
             let run = move |w: &mut Writer<'_>| {
                 w.create(new(n), &[])?;
-                outside.read(|r| r.head())
+                outside.read(|r| r.log().head())
             };
             store.submit(run).unwrap()
         })

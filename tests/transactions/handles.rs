@@ -49,7 +49,7 @@ fn clones_are_the_same_store_and_the_last_one_closes_it() {
     let store = Store::create(&path).unwrap();
     let clone = store.clone();
     create(&clone, "e");
-    assert_eq!((store.id(), store.read(|r| r.head()).unwrap().get()), (clone.id(), 1));
+    assert_eq!((store.id(), store.read(|r| r.log().head()).unwrap().get()), (clone.id(), 1));
     drop(store);
     create(&clone, "f");
     assert!(matches!(Store::open(&path), Err(OpenError::AlreadyOpen { .. })));
@@ -57,9 +57,9 @@ fn clones_are_the_same_store_and_the_last_one_closes_it() {
     let reader = clone.begin_read().unwrap();
     drop(clone);
     assert!(matches!(Store::open(&path), Err(OpenError::AlreadyOpen { .. })));
-    assert_eq!(reader.head().unwrap().get(), 2);
+    assert_eq!(reader.log().head().unwrap().get(), 2);
     drop(reader);
-    assert_eq!(Store::open(&path).unwrap().read(|r| r.head()).unwrap().get(), 2);
+    assert_eq!(Store::open(&path).unwrap().read(|r| r.log().head()).unwrap().get(), 2);
 }
 
 #[test]
@@ -98,14 +98,15 @@ fn readers_see_whole_transactions_only() {
                         assert_eq!(left.payload_json(), right.payload_json());
                         // Every number that can be counted agrees with every other.
                         let counted: u64 = reader.counts().unwrap().iter().map(|(_, count)| count).sum();
-                        let listed = reader.page(&Query::new().limit(10_000)).unwrap().executions.len();
+                        let listed =
+                            reader.query(&Query::new().limit(10_000)).page().unwrap().executions.len();
                         let others = reader.by_job("other").unwrap().count() as u64;
                         assert_eq!((counted, listed as u64), (others + 2, others + 2));
                         assert_eq!(others % 3, 0, "they come by three");
                         assert_eq!(reader.events("left", ..).unwrap().count() as u64, left.event_count);
-                        let head = reader.head().unwrap().get();
+                        let head = reader.log().head().unwrap().get();
                         assert!(head >= last, "a later reader sees no less");
-                        assert_eq!(reader.changes(ChangeSeq(head)..).unwrap().count(), 1);
+                        assert_eq!(reader.log().range(ChangeSeq(head)..).unwrap().count(), 1);
                         last = head;
                         turns += 1;
                     }

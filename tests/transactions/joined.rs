@@ -84,7 +84,7 @@ fn ours_is_written_within_the_callers_transaction() {
         assert_eq!((receipt.changes(), receipt.head()), (None, ChangeSeq(2)));
         drop(txn);
         store.write(|w| w.create(new("c"), &[])).unwrap();
-        assert_eq!(store.read(|r| r.head()).unwrap().get(), 3);
+        assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3);
         assert!(store.verify().unwrap().is_clean());
     }
 }
@@ -123,5 +123,5 @@ fn a_transaction_of_another_database_is_refused_without_a_trace() {
     txn.commit().unwrap();
     assert_ne!(contents(&other), before);
     assert!(other.verify().unwrap().is_clean());
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 0);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 0);
 }

@@ -85,7 +85,7 @@ fn a_panic_rolls_back_and_leaves_no_pages_behind() {
         let after = length(&store);
         assert!(after <= first + first / 4, "{what}: {first} bytes after one, {after} after {TIMES} more");
         let reader = store.begin_read().unwrap();
-        assert_eq!(reader.page(&Query::new()).unwrap().executions.len(), 1, "{what}");
+        assert_eq!(reader.query(&Query::new()).page().unwrap().executions.len(), 1, "{what}");
         drop(reader);
         store.reopen();
         assert!(store.verify().unwrap().is_clean());

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    BatchError, Error, Expect, Filter, GroupCommit, NewEvent, NewExecution, Query, Start, Store, Update,
-    WatchError,
+    BatchError, Error, Expect, Filter, GroupCommit, NewEvent, NewExecution, Query, Readable, Start, Store,
+    Update, WatchError,
 };
 use support::{TestStore, create};
 
@@ -28,7 +28,7 @@ fn calls(store: &Store) -> Vec<Call> {
     visits.visit("e");
     let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
     let mut follower = store.follow_output("e", "none", 0).unwrap();
-    let head = store.read(execstore::Readable::head).unwrap();
+    let head = store.read(|r| r.log().head()).unwrap();
     let any = Expect::any();
     vec![
         ("begin_write", store.begin_write().map(drop)),
@@ -99,7 +99,7 @@ fn every_write_and_every_wait_within_a_write_is_refused() {
     consumer.unwrap().stop();
 
     // Nothing of all that was done, and nothing is left behind.
-    assert_eq!(store.read(execstore::Readable::checkpoints).unwrap().len(), 1);
+    assert_eq!(store.read(|r| r.log().checkpoints()).unwrap().len(), 1);
     create(&store, "after");
     assert!(store.maintain().unwrap().trimmed > 0);
 }

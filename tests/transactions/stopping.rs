@@ -54,7 +54,7 @@ fn a_close_says_which_handlers_run_still_and_everything_else_is_done() {
     assert!(store.verify().unwrap().is_clean());
     assert!(store.read(|r| r.get("queued")).unwrap().is_some());
     // It was at work on it, and its position was not saved: the change comes again.
-    assert_eq!(store.read(|r| r.checkpoint("slow")).unwrap().unwrap().get(), 0);
+    assert_eq!(store.read(|r| r.log().checkpoint("slow")).unwrap().unwrap().get(), 0);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn what_is_dropped_aborted_or_failed_is_rolled_back() {
     assert!(panicked.is_err());
     assert_eq!(contents(&store), before, "the closure panicked");
     create(&store, "next");
-    assert_eq!(store.read(|r| r.head()).unwrap().get(), 2);
+    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 2);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_write_is_seen_by_itself_and_by_nobody_else_until_it_is_committed() {
     assert_eq!(writer.get("e").unwrap().unwrap().state, "BidAccepted");
     assert_eq!(writer.by_job("j").unwrap().count(), 2);
     assert_eq!((writer.live().unwrap().count(), writer.count("New").unwrap()), (1, 1));
-    assert_eq!((writer.head().unwrap().get(), writer.changes(..).unwrap().count()), (3, 3));
+    assert_eq!((writer.log().head().unwrap().get(), writer.log().range(..).unwrap().count()), (3, 3));
     let during = store.begin_read().unwrap();
     drop(writer);
     txn.commit().unwrap();
@@ -80,7 +80,7 @@ fn a_write_is_seen_by_itself_and_by_nobody_else_until_it_is_committed() {
     for (reader, state, head) in [(&early, "New", 1), (&during, "New", 1), (&late, "BidAccepted", 3)] {
         assert_eq!(reader.get("e").unwrap().unwrap().state, state);
         assert_eq!(
-            (reader.head().unwrap().get(), reader.changes(..).unwrap().count()),
+            (reader.log().head().unwrap().get(), reader.log().range(..).unwrap().count()),
             (head, head as usize)
         );
         assert_eq!(reader.get("f").unwrap().is_some(), head == 3);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use execstore::redb::{Database, ReadableTable, TableDefinition};
 use execstore::{
-    ChangeKind, ChangeSeq, Desired, Error, Expect, NewEvent, NewExecution, Query, ReadError, Readable, Store,
-    Update, WriteError,
+    ChangeKind, ChangeSeq, Desired, Error, Execution, Expect, NewEvent, NewExecution, Query, ReadError,
+    Readable, Store, Update, WriteError,
 };
 use support::contents::contents;
 use support::{TestStore, big_payload, create, json};
@@ -75,7 +75,7 @@ fn cp_two_there_is_one_kind_of_checkpoint_and_it_is_within_the_transaction() {
             w.set_checkpoint("node", ChangeSeq(1))
         })
         .unwrap();
-    let all = store.read(|r| r.checkpoints()).unwrap();
+    let all = store.read(|r| r.log().checkpoints()).unwrap();
     assert_eq!(all.len(), 2);
     assert_eq!((all["watcher"], all["node"]), (ChangeSeq(2), ChangeSeq(1)));
 }
@@ -87,7 +87,7 @@ fn delete_log_a_deletion_is_in_the_change_log() {
     running(&store, "e");
     store.write(|w| w.delete("e", &Expect::any())).unwrap();
     let reader = store.begin_read().unwrap();
-    let last = reader.changes(..).unwrap().next_back().unwrap().unwrap();
+    let last = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
     assert_eq!((last.kind(), last.execution_id().as_str()), (ChangeKind::Deleted, "e"));
     assert_eq!(last.before().unwrap().state, "Running");
 }
@@ -111,11 +111,11 @@ fn log_type_an_entry_is_the_same_fresh_and_after_a_restart() {
     let mut store = TestStore::new();
     running(&store, "e");
     store.write(|w| w.append_events("e", &Expect::any(), &[NewEvent::new("t").message("m")])).unwrap();
-    let fresh: Vec<_> = store.begin_read().unwrap().changes(..).unwrap().map(Result::unwrap).collect();
+    let fresh: Vec<_> = store.begin_read().unwrap().log().range(..).unwrap().map(Result::unwrap).collect();
     let copy = store.crash_copy();
     store.reopen();
     for store in [&store, &copy] {
-        let read: Vec<_> = store.begin_read().unwrap().changes(..).unwrap().map(Result::unwrap).collect();
+        let read: Vec<_> = store.begin_read().unwrap().log().range(..).unwrap().map(Result::unwrap).collect();
         assert_eq!(read, fresh);
     }
 }
@@ -127,7 +127,7 @@ fn log_noid_an_entry_of_events_names_its_execution_and_the_events() {
     running(&store, "e");
     store.write(|w| w.append_events("e", &Expect::any(), &[NewEvent::new("t"), NewEvent::new("u")])).unwrap();
     let reader = store.begin_read().unwrap();
-    let last = reader.changes(..).unwrap().next_back().unwrap().unwrap();
+    let last = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
     assert_eq!((last.kind(), last.execution_id().as_str()), (ChangeKind::EventsAppended, "e"));
     let events = reader.events(last.execution_id(), last.events().unwrap()).unwrap();
     let topics: Vec<_> = events.map(|event| event.unwrap().topic).collect();
@@ -142,8 +142,8 @@ fn log_alias_an_entry_does_not_change_with_what_comes_later() {
     store.write(|w| w.create(new.clone(), &[])).unwrap();
     let first = |store: &Store| {
         let reader = store.begin_read().unwrap();
-        let change = reader.changes(..).unwrap().next().unwrap().unwrap();
-        let payload = reader.payload_after(&change).unwrap();
+        let change = reader.log().range(..).unwrap().next().unwrap().unwrap();
+        let payload = reader.log().payload_after(&change).unwrap();
         (change, payload)
     };
     let before = first(&store);
@@ -218,7 +218,7 @@ fn update_id_an_update_writes_the_record_it_names_and_no_other() {
     let reader = store.begin_read().unwrap();
     assert_eq!(reader.get("f").unwrap(), other);
     assert_eq!((reader.count("Running").unwrap(), reader.count("Failed").unwrap()), (1, 1));
-    assert_eq!(reader.page(&Query::new().oldest_first().limit(9)).unwrap().executions.len(), 2);
+    assert_eq!(reader.query(&Query::new().oldest_first().limit(9)).page().unwrap().executions.len(), 2);
 }
 
 // Update-job, Create-job
@@ -292,8 +292,11 @@ fn bad_record_is_an_error_in_its_own_place() {
     damage(&path, "execstore/executions", 2);
     let store = Store::open(&path).unwrap();
     let reader = store.begin_read().unwrap();
-    let lists =
-        [reader.live().unwrap(), reader.by_job("j").unwrap(), reader.by_state(["New", "Running"]).unwrap()];
+    let lists: [Box<dyn Iterator<Item = Result<Execution, ReadError>>>; 3] = [
+        Box::new(reader.live().unwrap()),
+        Box::new(reader.by_job("j").unwrap()),
+        Box::new(reader.query(&Query::new().states(["New", "Running"]).oldest_first()).rows().unwrap()),
+    ];
     for list in lists {
         let shown: Vec<_> = list
             .map(|found| match found {
@@ -308,12 +311,12 @@ fn bad_record_is_an_error_in_its_own_place() {
         assert_eq!(shown, ["0", "1", "damaged", "3", "4"]);
     }
     for request in [oldest_first, newest_first] {
-        let page = reader.page(&request(10)).unwrap();
+        let page = reader.query(&request(10)).page().unwrap();
         assert_eq!((page.executions.len(), page.damaged.len()), (4, 1));
         // Its place also counts where it is the last of a page.
-        let first = reader.page(&request(3)).unwrap();
+        let first = reader.query(&request(3)).page().unwrap();
         assert_eq!((first.executions.len(), first.damaged.len()), (2, 1));
-        let rest = reader.page(&request(3).after(first.next.unwrap())).unwrap();
+        let rest = reader.query(&request(3).after(first.next.unwrap())).page().unwrap();
         assert_eq!((rest.executions.len(), rest.damaged.len()), (2, 0));
     }
     assert!(matches!(reader.get("2"), Err(ReadError::Damaged(_))));
@@ -340,9 +343,9 @@ fn log_poison_a_bad_entry_does_not_hide_the_others() {
         }
     }
     store.reopen();
-    let head = store.read(|r| r.head()).unwrap().get() as usize;
+    let head = store.read(|r| r.log().head()).unwrap().get() as usize;
     let reader = store.begin_read().unwrap();
-    assert!(head >= 4 && reader.changes(..).unwrap().all(|change| change.is_ok()));
+    assert!(head >= 4 && reader.log().range(..).unwrap().all(|change| change.is_ok()));
     drop(reader);
     let path = store.path();
     let folder = store.into_folder();
@@ -353,9 +356,9 @@ fn log_poison_a_bad_entry_does_not_hide_the_others() {
         list.map(|change| change.ok().map(|change| change.seq().get())).collect()
     };
     let mut expected: Vec<_> = (1..=head as u64).map(|seq| (seq != 2).then_some(seq)).collect();
-    assert_eq!(seqs(&mut reader.changes(..).unwrap()), expected);
+    assert_eq!(seqs(&mut reader.log().range(..).unwrap()), expected);
     expected.reverse();
-    assert_eq!(seqs(&mut reader.changes(..).unwrap().rev()), expected);
+    assert_eq!(seqs(&mut reader.log().range(..).unwrap().rev()), expected);
     drop((reader, store, folder));
 }
 
@@ -391,7 +394,7 @@ fn file_shrinks_when_everything_is_deleted_and_it_is_compacted() {
     assert!(after * 2 < before, "from {before} to {after} bytes");
     let store = Store::open(&path).unwrap();
     assert!(store.verify().unwrap().is_clean());
-    assert_eq!(store.read(|r| r.page(&Query::new().limit(9))).unwrap().executions.len(), 1);
+    assert_eq!(store.read(|r| r.query(&Query::new().limit(9)).page()).unwrap().executions.len(), 1);
     drop((store, folder));
 }
 

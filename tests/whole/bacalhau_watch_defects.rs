@@ -16,7 +16,7 @@ fn with_changes(store: &Store, n: usize) {
 }
 
 fn head(store: &Store) -> u64 {
-    store.read(|r| r.head()).unwrap().get()
+    store.read(|r| r.log().head()).unwrap().get()
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn gc_gap_who_was_overtaken_is_told_and_does_not_get_the_next_entries() {
     store.maintain().unwrap();
     let told = watcher.next_batch(10, Duration::ZERO);
     assert!(matches!(told, Err(WatchError::Trimmed { oldest: ChangeSeq(8) })), "{told:?}");
-    let told = store.read(|r| r.changes(ChangeSeq(3)..).map(drop));
+    let told = store.read(|r| r.log().range(ChangeSeq(3)..).map(drop));
     assert!(matches!(told, Err(Error::Read(ReadError::Trimmed { requested: 3, oldest: 8 }))), "{told:?}");
 }
 

@@ -99,17 +99,17 @@ fn it_goes_on_where_it_was_killed_and_leaves_nothing_out() {
     pieces.extend(seen.pieces);
     let store = Store::open(folder.path().join("follow.redb")).unwrap();
     let r = store.begin_read().unwrap();
-    let head = r.head().unwrap();
-    assert_eq!(r.checkpoint("follow").unwrap(), Some(head));
+    let head = r.log().head().unwrap();
+    assert_eq!(r.log().checkpoint("follow").unwrap(), Some(head));
     let missing: Vec<_> = (1..=head.get()).filter(|n| !numbers.contains(n)).collect();
     assert!(missing.is_empty(), "{missing:?} of {head}");
 
     // All that was written was shown, and nothing else; what the kills left alive is no exception.
     let mut written = BTreeSet::new();
-    let executions = r.query(&Query::new()).unwrap().map(Result::unwrap);
+    let executions = r.query(&Query::new()).rows().unwrap().map(Result::unwrap);
     for execution in executions.filter(|e| e.state != "New") {
         assert!(execution.state.is_terminal(), "{}", execution.id);
-        let Some(part) = r.read_output(&execution.id, "stdout", 0, 1 << 20).unwrap() else { continue };
+        let Some(part) = r.outputs(&execution.id).read("stdout", 0, 1 << 20).unwrap() else { continue };
         let mut offset = 0;
         for line in String::from_utf8(part.bytes).unwrap().lines() {
             written.insert((execution.id.to_string(), offset, line.to_owned()));

@@ -182,7 +182,7 @@ impl Run {
     /// Which of the states that a crash may leave it has left.
     fn found(&self) -> Model {
         let txn = self.store().begin_read().unwrap();
-        let head = txn.head().unwrap().get();
+        let head = txn.log().head().unwrap().get();
         let mut like: Vec<_> = self.lazy.iter().filter(|model| model.log.len() as u64 == head).collect();
         // The differences to the others are nothing to print.
         let hook = panic::take_hook();

@@ -48,7 +48,7 @@ fn err(output: &Output) -> String {
 }
 
 fn all(store: &Store) -> Vec<Execution> {
-    let page = store.begin_read().unwrap().page(&Query::new().oldest_first().limit(10_000)).unwrap();
+    let page = store.begin_read().unwrap().query(&Query::new().oldest_first().limit(10_000)).page().unwrap();
     assert!(page.damaged.is_empty() && page.next.is_none());
     page.executions
 }
@@ -70,10 +70,10 @@ fn result(execution: &Execution) -> Value {
 /// All that is kept of an output stream, and where something is missing in between.
 fn stream(store: &Store, id: &str, name: &str) -> (Vec<u8>, Option<std::ops::Range<u64>>) {
     let view = store.begin_read().unwrap();
-    let output = view.output(id, name).unwrap().unwrap_or_else(|| panic!("{id} has no {name}"));
+    let output = view.outputs(id).get(name).unwrap().unwrap_or_else(|| panic!("{id} has no {name}"));
     let (mut bytes, mut at) = (Vec::new(), 0);
     while at < output.length {
-        let part = view.read_output(id, name, at, 10_000).unwrap().unwrap();
+        let part = view.outputs(id).read(name, at, 10_000).unwrap().unwrap();
         bytes.extend_from_slice(&part.bytes);
         at = part.next();
     }
@@ -129,7 +129,7 @@ fn the_built_in_jobs_run_to_their_ends() {
 
     let states = |id: &str| -> Vec<String> {
         let view = store.begin_read().unwrap();
-        let changes = view.changes(..).unwrap().map(Result::unwrap);
+        let changes = view.log().range(..).unwrap().map(Result::unwrap);
         let of_id = changes.filter(|change| *change.execution_id() == id);
         let mut states: Vec<_> = of_id.map(|c| c.state_after().unwrap().to_string()).collect();
         states.dedup();
@@ -162,7 +162,7 @@ fn the_built_in_jobs_run_to_their_ends() {
     assert_eq!(flaky.labels["attempt"], "3");
     assert_eq!(flaky.previous.as_ref().unwrap(), &"flaky/2");
     assert_eq!(get(&store, "flaky/2").previous.as_ref().unwrap(), &"flaky/1");
-    let head = store.begin_read().unwrap().head().unwrap();
+    let head = store.begin_read().unwrap().log().head().unwrap();
     drop(store);
 
     // Again on the same store: there is nothing to do.
@@ -171,7 +171,7 @@ fn the_built_in_jobs_run_to_their_ends() {
     assert!(out(&second).contains("jobs: 0 added, 13 known already"));
     assert!(!out(&second).contains("start "));
     let store = Store::open(&path).unwrap();
-    assert_eq!(store.begin_read().unwrap().head().unwrap(), head);
+    assert_eq!(store.begin_read().unwrap().log().head().unwrap(), head);
 }
 
 /// A node that runs, and the lines that it prints.

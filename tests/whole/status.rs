@@ -145,7 +145,7 @@ fn a_checkpoint_behind_the_trim_is_refused_and_there_is_a_way_out() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert_eq!(consumer.stop().checkpoint.unwrap().get(), 20);
-    assert_eq!(store.read(|r| r.checkpoint("c")).unwrap().unwrap().get(), 20);
+    assert_eq!(store.read(|r| r.log().checkpoint("c")).unwrap().unwrap().get(), 20);
 }
 
 #[test]

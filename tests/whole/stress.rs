@@ -19,7 +19,7 @@ type Transaction = (u64, u64, usize);
 
 /// One small transaction on the executions of one writer. Gives the changes that it made.
 fn work(w: &mut Writer<'_>, mine: u64, n: u64, choice: u64) -> Result<Transaction, Error> {
-    let before = w.head()?.get();
+    let before = w.log().head()?.get();
     let id = format!("{mine}/{n}");
     let any = Expect::any();
     let new = NewExecution::new(format!("j{}", n % 3)).id(&id).namespace(format!("n{}", n % 2));
@@ -40,7 +40,7 @@ fn work(w: &mut Writer<'_>, mine: u64, n: u64, choice: u64) -> Result<Transactio
         }
         made += 1;
     }
-    let head = w.head()?.get();
+    let head = w.log().head()?.get();
     assert_eq!(head - before, made as u64);
     Ok((before + 1, head, made))
 }
@@ -87,7 +87,7 @@ fn read(store: &Store, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let reader = store.begin_read().unwrap();
         let counts: u64 = reader.counts().unwrap().into_iter().map(|(_, count)| count).sum();
-        let page = reader.page(&execstore::Query::new().limit(50)).unwrap();
+        let page = reader.query(&execstore::Query::new().limit(50)).page().unwrap();
         assert!(page.damaged.is_empty() && page.executions.len() as u64 <= counts);
         for execution in page.executions.iter().take(5) {
             let events = reader.events(&execution.id, ..).unwrap().map(Result::unwrap).count();
@@ -115,7 +115,9 @@ fn all_of_it_at_once_stays_right() {
         // One who misses nothing: the trimmer stays behind it.
         let recorder = scope.spawn(move || {
             let mut watcher = store.watch(Start::Oldest, Filter::any()).unwrap();
-            while !ended.load(Ordering::Relaxed) || watcher.position() < store.read(|r| r.head()).unwrap() {
+            while !ended.load(Ordering::Relaxed)
+                || watcher.position() < store.read(|r| r.log().head()).unwrap()
+            {
                 let changes = watcher.next_batch(1_000, Duration::from_millis(50)).unwrap();
                 log.lock().unwrap().extend(changes.into_iter().map(|change| (change.seq().get(), change)));
             }
@@ -130,7 +132,7 @@ fn all_of_it_at_once_stays_right() {
                     let mut dice = Dice::new(1_000 + at as u64);
                     let mut follower = Follower::new(store, wanted, &Start::After(ChangeSeq(0)));
                     while !ended.load(Ordering::Relaxed)
-                        || follower.position() < store.read(|r| r.head()).unwrap().get()
+                        || follower.position() < store.read(|r| r.log().head()).unwrap().get()
                     {
                         assert!(follower.take(store, &mut dice, Duration::from_millis(20)));
                         if at >= 6 && dice.roll(50) == 0 {
@@ -160,7 +162,7 @@ fn all_of_it_at_once_stays_right() {
         let followers: Vec<_> = watchers.into_iter().map(|w| w.join().unwrap()).collect();
         (transactions, followers)
     });
-    let head = store.read(|r| r.head()).unwrap().get();
+    let head = store.read(|r| r.log().head()).unwrap().get();
     assert!(seen(head));
     let log = log.into_inner().unwrap();
     followers.iter().for_each(|follower| follower.validate(&log));

@@ -168,7 +168,7 @@ impl Subject for Execstore {
         if let Some(cursor) = after {
             request = request.after(cursor.clone());
         }
-        let page = self.0.begin_read().unwrap().page(&request).unwrap();
+        let page = self.0.begin_read().unwrap().query(&request).page().unwrap();
         assert!(page.damaged.is_empty());
         (page.executions, page.next)
     }
@@ -180,31 +180,31 @@ impl Subject for Execstore {
 
     fn log(&self, mut each: impl FnMut(Change)) {
         let reader = self.0.begin_read().unwrap();
-        reader.changes(..).unwrap().for_each(|change| each(change.unwrap()));
+        reader.log().range(..).unwrap().for_each(|change| each(change.unwrap()));
     }
 
     const QUERIES: bool = true;
 
     fn labelled_page(&self, value: &str, state: State, limit: usize) -> Vec<Execution> {
         let query = Query::new().label(KEY, value).state(state.name()).limit(limit);
-        let page = self.0.begin_read().unwrap().page(&query).unwrap();
+        let page = self.0.begin_read().unwrap().query(&query).page().unwrap();
         assert!(page.damaged.is_empty());
         page.executions
     }
 
     fn latest(&self, value: &str) -> Option<Execution> {
-        self.0.begin_read().unwrap().latest(&Query::new().label(KEY, value)).unwrap()
+        self.0.begin_read().unwrap().query(&Query::new().label(KEY, value)).latest().unwrap()
     }
 
     fn count_labelled(&self, value: &str, state: State) -> u64 {
         let query = Query::new().label(KEY, value).state(state.name());
-        self.0.begin_read().unwrap().count_matching(&query).unwrap()
+        self.0.begin_read().unwrap().query(&query).count().unwrap()
     }
 
     fn trace(&self, id: &str) -> u64 {
         let reader = self.0.begin_read().unwrap();
         let mut steps = 0;
-        for header in reader.trace(id) {
+        for header in reader.lineage(id).trace() {
             drop(std::hint::black_box(header.unwrap()));
             steps += 1;
         }
@@ -224,7 +224,7 @@ impl Subject for Execstore {
     }
 
     fn forget_log(&self) {
-        let head = self.0.begin_read().unwrap().head().unwrap();
+        let head = self.0.begin_read().unwrap().log().head().unwrap();
         self.0.write(|w| w.trim_changes(head)).unwrap();
         assert_eq!(self.0.maintain().unwrap().waiting, 0);
     }
@@ -236,7 +236,7 @@ impl Subject for Execstore {
     }
 
     fn value(&self, id: &str, key: &str) -> Vec<u8> {
-        self.0.begin_read().unwrap().attachment_bytes(id, key).unwrap().unwrap()
+        self.0.begin_read().unwrap().attachments(id).bytes(key).unwrap().unwrap()
     }
 
     fn share_value(&self, id: &str, key: &str, value: &[u8]) {
@@ -249,7 +249,7 @@ impl Subject for Execstore {
 
     fn output(&self, id: &str, name: &str) -> Vec<u8> {
         let reader = self.0.begin_read().unwrap();
-        reader.read_output(id, name, 0, usize::MAX).unwrap().unwrap().bytes
+        reader.outputs(id).read(name, 0, usize::MAX).unwrap().unwrap().bytes
     }
 
     fn start_nodes(&self, id: &str, names: &[String]) {
@@ -266,12 +266,12 @@ impl Subject for Execstore {
     }
 
     fn ended_nodes(&self, id: &str) -> u64 {
-        self.0.begin_read().unwrap().progress(id).unwrap().finished
+        self.0.begin_read().unwrap().nodes(id).progress().unwrap().finished
     }
 
     fn node_attempts(&self, id: &str) -> u64 {
         let reader = self.0.begin_read().unwrap();
-        reader.nodes(id).unwrap().map(|node| node.unwrap().attempts).sum()
+        reader.nodes(id).list().unwrap().map(|node| node.unwrap().attempts).sum()
     }
 
     fn open_tamper_evident(folder: &Path) -> Option<Self> {

@@ -193,7 +193,9 @@ fn heartbeats(many: u64) {
     }
     let query = Query::new().order_by(OrderBy::Modified).newest_first().limit(50);
     let times: Vec<f64> = (0..5)
-        .map(|_| timed(|| assert_eq!(store.read(|r| r.query(&query).map(Iterator::count)).unwrap(), 50)).1)
+        .map(|_| {
+            timed(|| assert_eq!(store.read(|r| r.query(&query).rows().map(Iterator::count)).unwrap(), 50)).1
+        })
         .collect();
     let value = format!("{:.2} ms, the first time {:.2} ms", times[4], times[0]);
     row(&format!("the 50 last modified after {many} changes of one"), value, "what the page costs");
@@ -206,11 +208,12 @@ fn large_store(many: u64) {
         let new = NewExecution::new("j").id(format!("e{n}")).label("value", format!("{n:07}"));
         if n == many / 2 { new.namespace("other") } else { new }
     });
-    let last = || store.read(|r| r.label_values("value").map(|all| all.rev().take(10).count())).unwrap();
+    let last =
+        || store.read(|r| r.label_values("value").list().map(|all| all.rev().take(10).count())).unwrap();
     let (found, time) = timed(last);
     assert_eq!(found, 10);
     row(&format!("the last 10 of {many} label values"), format!("{time:.3} ms"), "an index");
-    let (found, time) = timed(|| store.read(|r| r.namespaces().map(Iterator::count)).unwrap());
+    let (found, time) = timed(|| store.read(|r| r.namespaces().list().map(Iterator::count)).unwrap());
     assert_eq!(found, 2);
     row("the namespaces that there are", format!("{time:.3} ms"), "an index");
 
@@ -233,7 +236,7 @@ fn large_store(many: u64) {
     let mut watcher = store.watch(Start::Oldest, Filter::any().namespace("nowhere")).unwrap();
     let mut context = Context::from_waker(Waker::noop());
     let (mut longest, mut polls) = (0.0f64, 0);
-    let head = store.read(|r| r.head()).unwrap();
+    let head = store.read(|r| r.log().head()).unwrap();
     while watcher.position() < head {
         let mut next = pin!(watcher.next());
         let (polled, time) = timed(|| next.as_mut().poll(&mut context));

@@ -114,10 +114,10 @@ pub struct Captured {
 /// What the streams of an execution hold.
 pub fn captured(view: &impl Readable, id: &ExecutionId) -> Result<BTreeMap<String, Captured>, ReadError> {
     let mut all = BTreeMap::new();
-    for output in view.outputs(id)? {
+    for output in view.outputs(id).list()? {
         let output = output?;
         let from = output.length.saturating_sub(TAIL as u64);
-        let part = view.read_output(id, &output.name, from, TAIL)?.unwrap_or_default();
+        let part = view.outputs(id).read(&output.name, from, TAIL)?.unwrap_or_default();
         let tail = text(&part.bytes, from > 0);
         let (length, dropped) = (output.length, output.dropped());
         all.insert(output.name.into(), Captured { length, dropped, tail, still_open: false });
@@ -135,7 +135,7 @@ fn text(bytes: &[u8], is_cut: bool) -> String {
 /// The first line that says something, of the output or else of the errors.
 pub fn first_line(view: &impl Readable, id: &ExecutionId) -> Result<Option<String>, ReadError> {
     for name in NAMES {
-        let part = view.read_output(id, name, 0, TAIL)?.unwrap_or_default();
+        let part = view.outputs(id).read(name, 0, TAIL)?.unwrap_or_default();
         let text = String::from_utf8_lossy(&part.bytes).into_owned();
         if let Some(line) = text.lines().find(|line| !line.trim().is_empty()) {
             return Ok(Some(line.to_owned()));

@@ -55,7 +55,7 @@ pub fn print(store: &Store) -> Result<(), Error> {
     say(row(["job", "attempt", "state", "exit", "duration", "bytes", "output"]));
     let mut request = Query::new().oldest_first().limit(100);
     loop {
-        let page = view.page(&request)?;
+        let page = view.query(&request).page()?;
         for execution in &page.executions {
             say(execution_row(&view, execution));
         }
@@ -75,7 +75,7 @@ pub fn print(store: &Store) -> Result<(), Error> {
         .map(|(state, count)| format!("{state} {count}"))
         .collect();
     say(format!("counts: {}", counts.join(", ")));
-    say(format!("head of the change log: {}", view.head()?));
+    say(format!("head of the change log: {}", view.log().head()?));
     Ok(())
 }
 
@@ -123,7 +123,7 @@ fn preview(
     result: Option<&Outcome>,
 ) -> Result<(u64, String), ReadError> {
     let mut bytes = 0;
-    for output in view.outputs(&execution.id)? {
+    for output in view.outputs(&execution.id).list()? {
         bytes += output?.length;
     }
     let line = output::first_line(view, &execution.id)?;

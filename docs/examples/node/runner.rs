@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    Error, Execution, ExecutionId, Expect, Filter, NewEvent, Readable, Start, Store, Update, WriteError,
+    Error, Execution, ExecutionId, Expect, Filter, NewEvent, Query, Readable, Start, Store, Update,
+    WriteError,
 };
 
 use crate::execute;
@@ -19,10 +20,10 @@ pub fn run(store: &Store, workers: usize) -> Result<(), Box<dyn StdError>> {
     let (queue, queued) = mpsc::channel();
     // What is pending now, and from the same moment on what becomes so.
     let view = store.begin_read()?;
-    for pending in view.by_state(["New"])? {
+    for pending in view.query(&Query::new().state("New").oldest_first()).rows()? {
         queue.send(pending?.id.clone())?;
     }
-    let now = view.head()?;
+    let now = view.log().head()?;
     drop(view);
     // Ephemeral: after a crash the list above says what is pending, whatever was handed out before.
     let consumer = store

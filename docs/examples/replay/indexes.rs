@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use execstore::{ChangeSeq, Execution, List, Query, ReadError, Readable};
+use execstore::{ChangeSeq, Execution, Query, ReadError, Readable};
 
 use super::record::Record;
 use super::states::RUNNING;
@@ -27,7 +27,9 @@ pub fn check(
     }
     for (state, count) in reader.counts()? {
         let expected = states.get(state.as_str()).map(Vec::as_slice).unwrap_or_default();
-        if ids(reader.by_state([&state])?)? != expected || count != expected.len() as u64 {
+        if ids(reader.query(&Query::new().state(&state).oldest_first()).rows()?)? != expected
+            || count != expected.len() as u64
+        {
             wrong.push(format!("the state {state} lists other executions"));
         }
     }
@@ -39,7 +41,7 @@ pub fn check(
     let mut all = records.iter().map(|record| record.id.as_str());
     let mut request = Query::new().oldest_first().limit(100);
     loop {
-        let page = reader.page(&request)?;
+        let page = reader.query(&request).page()?;
         wrong.extend(page.damaged.iter().map(ReadError::to_string));
         for execution in &page.executions {
             if all.next() != Some(execution.id.as_str()) {
@@ -51,17 +53,17 @@ pub fn check(
     }
     wrong.extend(all.map(|id| format!("{id} is on no page")));
 
-    if reader.checkpoints()? != *checkpoints {
+    if reader.log().checkpoints()? != *checkpoints {
         wrong.push("the list of checkpoints is another".into());
     }
     for (name, seq) in checkpoints {
-        if reader.checkpoint(name)? != Some(*seq) {
+        if reader.log().checkpoint(name)? != Some(*seq) {
             wrong.push(format!("the checkpoint {name:?} is another"));
         }
     }
     Ok(wrong)
 }
 
-fn ids(list: List<'_, Execution>) -> Result<Vec<String>, ReadError> {
+fn ids(list: impl Iterator<Item = Result<Execution, ReadError>>) -> Result<Vec<String>, ReadError> {
     list.map(|execution| execution.map(|execution| String::from(&execution.id))).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::fs;
 
-use execstore::{LabelCount, Query, ReadError, Readable};
+use execstore::{Group, Query, ReadError, Readable};
 
 use super::again::wfformat::{Task, tasks};
 use super::plan::Source;
@@ -45,10 +45,10 @@ impl Stored {
         let mut stored = Self::default();
         for place in 0..PARENT_LABELS {
             let key = format!("parent/{place}");
-            for value in reader.label_values(&key)? {
-                let LabelCount { value, total, .. } = value?;
+            for value in reader.label_values(&key).list()? {
+                let Group { value, total, .. } = value?;
                 let mut count = 0;
-                for child in reader.summaries(&Query::new().label(key.as_str(), value.clone()))? {
+                for child in reader.query(&Query::new().label(key.as_str(), value.clone())).summaries()? {
                     stored.add(place, &value, child?.id.as_str());
                     count += 1;
                 }
@@ -58,7 +58,7 @@ impl Stored {
             }
         }
         let beyond = format!("parent/{PARENT_LABELS}");
-        if reader.label_values(&beyond)?.next().is_some() {
+        if reader.label_values(&beyond).list()?.next().is_some() {
             wrong.push(format!("there are executions with the label {beyond}"));
         }
         Ok(stored)
@@ -73,7 +73,7 @@ pub fn check(reader: &impl Readable, instances: &[Source]) -> Result<Joins, Box<
         let tasks = fs::read_to_string(&source.path).map_err(Into::into).and_then(|text| tasks(&text));
         let ids = source.records.iter().map(|record| record.id.as_str());
         for id in ids.clone() {
-            for child in reader.children(id)? {
+            for child in reader.lineage(id).children()? {
                 stored.add(0, id, child?.id.as_str());
             }
         }

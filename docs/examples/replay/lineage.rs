@@ -50,25 +50,26 @@ fn walk(reader: &impl Readable, all: &[(Kind, Told)]) -> Result<Walks, ReadError
     let mut walks = Walks::default();
     for (kind, told) in all {
         let id = told.id.as_str();
-        let mut trace = reader.trace(id);
+        let mut trace = reader.lineage(id).trace();
         let way = trace.by_ref().collect::<Result<Vec<_>, _>>()?;
         let (told_way, told_end) = forest.trace(told);
         walks.same("trace", id, &ids(&way), &told_way);
         let end = trace.missing().map(ExecutionId::as_str);
         walks.same("trace beyond the store", id, end.as_slice(), told_end.as_slice());
 
-        let attempts = reader.attempts(id)?;
+        let attempts = reader.lineage(id).attempts()?;
         walks.same("attempts", id, &ids(&attempts), &forest.attempts(told));
         if attempts.len() > 1 && attempts.first().is_some_and(|first| first.id == id) {
             *walks.chains.entry(*kind).or_default().entry(attempts.len()).or_default() += 1;
         }
 
-        let (children, retries) = (headers(reader.children(id)?)?, headers(reader.retries(id)?)?);
+        let (children, retries) =
+            (headers(reader.lineage(id).children()?)?, headers(reader.lineage(id).retries()?)?);
         walks.same("children", id, &ids(&children), forest.children(id));
         walks.same("retries", id, &ids(&retries), forest.retries(id));
 
         if forest.is_root(told) {
-            let tree = reader.tree(id)?.collect::<Result<Vec<_>, _>>()?;
+            let tree = reader.lineage(id).tree()?.collect::<Result<Vec<_>, _>>()?;
             let found: Vec<_> = tree.iter().map(|(depth, header)| (*depth, header.id.as_str())).collect();
             walks.same("tree", id, &found, &forest.tree(told));
             let trees = walks.trees.entry(*kind).or_default();

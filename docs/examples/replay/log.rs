@@ -50,7 +50,7 @@ fn expected<'p>(op: &Op<'p>) -> Option<Expected<'p>> {
 /// What is wrong with the log.
 pub fn check(reader: &impl Readable, ops: &[Op<'_>]) -> Result<Vec<String>, ReadError> {
     let mut wrong = Vec::new();
-    let mut log = reader.changes(..)?;
+    let mut log = reader.log().range(..)?;
     // The last header of each execution that the log has shown.
     let mut headers: HashMap<&str, Header> = HashMap::new();
     let mut seq = 0;
@@ -65,7 +65,7 @@ pub fn check(reader: &impl Readable, ops: &[Op<'_>]) -> Result<Vec<String>, Read
         let events = change.events();
         let events = events.map(|events| (events.start().get(), events.end().get()));
         let new = op.events.len() as u64;
-        let payload = reader.payload_after(&change)?;
+        let payload = reader.log().payload_after(&change)?;
         let checks = [
             ("number", change.seq() == ChangeSeq(seq)),
             ("kind", change.kind() == op.kind),
@@ -84,7 +84,7 @@ pub fn check(reader: &impl Readable, ops: &[Op<'_>]) -> Result<Vec<String>, Read
         }
         headers.extend(change.after().map(|header| (id, header.clone())));
     }
-    if log.next().is_some() || reader.head()? != ChangeSeq(seq) {
+    if log.next().is_some() || reader.log().head()? != ChangeSeq(seq) {
         wrong.push(format!("the log does not end with change {seq}"));
     }
     for (id, header) in headers {

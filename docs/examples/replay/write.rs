@@ -91,9 +91,9 @@ impl Op<'_> {
 fn apply(w: &mut Writer<'_>, op: &Op<'_>) -> Result<(), Wrong> {
     match *op {
         Op::Duplicate { record, taken } => {
-            let head = w.head()?;
+            let head = w.log().head()?;
             match w.create(record.to_new().id(taken), &events(&record.first)) {
-                Err(WriteError::AlreadyExists { id }) if id == *taken && w.head()? == head => Ok(()),
+                Err(WriteError::AlreadyExists { id }) if id == *taken && w.log().head()? == head => Ok(()),
                 other => Err(Wrong::Answer(format!("{taken} was not refused as taken: {other:?}"))),
             }
         }
@@ -118,7 +118,7 @@ fn apply(w: &mut Writer<'_>, op: &Op<'_>) -> Result<(), Wrong> {
 }
 
 fn try_case(w: &mut Writer<'_>, case: &Case) -> Result<(), Wrong> {
-    let before = (w.head()?, w.checkpoint(&case.text)?);
+    let before = (w.log().head()?, w.log().checkpoint(&case.text)?);
     let result = match case.field {
         Field::Checkpoint => w.set_checkpoint(&case.text, case.nth.into()),
         _ => w.create(case.record.to_new(), &events(&case.record.first)).map(drop),
@@ -126,7 +126,7 @@ fn try_case(w: &mut Writer<'_>, case: &Case) -> Result<(), Wrong> {
     match (case.refusal, result) {
         (None, result) => Ok(result?),
         (Some(refusal), Err(error)) if refusal.is(&error) => {
-            if (w.head()?, w.checkpoint(&case.text)?) == before {
+            if (w.log().head()?, w.log().checkpoint(&case.text)?) == before {
                 Ok(())
             } else {
                 Err(Wrong::Answer("it was refused and left a trace".into()))

@@ -50,7 +50,7 @@ pub(super) fn register(shared: &Arc<Shared>, name: &str, start: &Start) -> Resul
     let mut fresh = false;
     let position = {
         let mut writer = txn.writer()?;
-        if let Some(saved) = writer.checkpoint(name)? {
+        if let Some(saved) = writer.log().checkpoint(name)? {
             saved
         } else {
             fresh = true;

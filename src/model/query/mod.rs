@@ -46,11 +46,11 @@ pub(crate) type Times = Option<(Timestamp, Timestamp)>;
 /// # store.write(|w| w.create(NewExecution::new("j").label("zone", "eu").state("Running"), &[]))?;
 /// let query = Query::new().state("Running").label("zone", "eu").limit(50);
 /// let r = store.begin_read()?;
-/// for execution in r.query(&query)? {
+/// for execution in r.query(&query).rows()? {
 ///     println!("{}", execution?.id);
 /// }
-/// println!("{}", r.explain(&query)?); // the index of labels by "zone", at most 1 rows
-/// # assert!(!r.explain(&query)?.is_scan());
+/// println!("{}", r.query(&query).explain()?); // the index of labels by "zone", at most 1 rows
+/// # assert!(!r.query(&query).explain()?.is_scan());
 /// # Ok::<(), execstore::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -255,7 +255,7 @@ impl Query {
     }
 
     /// At most so many, and at least 1. A page without a limit has 100 executions, a list all of them. What counts or sums up
-    /// ([`count_matching`](crate::Readable::count_matching), [`durations`](crate::Readable::durations) and the like) looks at no
+    /// ([`count`](crate::Selection::count), [`durations`](crate::Selection::durations) and the like) looks at no
     /// more than these either, so that "more than 1,000?" is asked at the price of 1,001: the total of a list that is shown in
     /// pages is the count of its query without the limit.
     pub fn limit(mut self, limit: usize) -> Self {

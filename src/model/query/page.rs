@@ -14,10 +14,10 @@ use crate::model::id::StoreIncarnation;
 /// # let store = Store::in_memory()?;
 /// # for n in 0..5 { store.write(|w| w.create(NewExecution::new("j").name(n.to_string()), &[]))?; }
 /// let r = store.begin_read()?;
-/// let first = r.page(&Query::new().limit(3))?;
+/// let first = r.query(&Query::new().limit(3)).page()?;
 /// assert_eq!(first.executions.len(), 3);
 /// if let Some(cursor) = first.next {
-///     let second = r.page(&Query::new().limit(3).after(cursor))?;
+///     let second = r.query(&Query::new().limit(3).after(cursor)).page()?;
 ///     assert_eq!((second.executions.len(), second.next), (2, None));
 /// }
 /// # Ok::<(), execstore::Error>(())

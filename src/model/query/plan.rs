@@ -29,7 +29,7 @@ pub enum Access {
     Completed,
 }
 
-/// How a [`Query`](crate::Query) is answered: see [`Readable::explain`](crate::Readable::explain).
+/// How a [`Query`](crate::Query) is answered: see [`Selection::explain`](crate::Selection::explain).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {

@@ -1,5 +1,6 @@
 //! Reading what lies beside the records: attachments, output streams, nodes.
 
+mod handles;
 mod read;
 
 use crate::format::schema::Tag;
@@ -12,6 +13,7 @@ use crate::model::output::OutputPart;
 use crate::read::{View, find};
 use crate::storage::damaged;
 
+pub use handles::{Attachments, Nodes, Outputs};
 pub use read::AttachmentReader;
 
 pub(crate) fn attachment<V: View + ?Sized>(

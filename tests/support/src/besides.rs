@@ -346,43 +346,43 @@ pub fn compare(r: &impl Readable, model: &Model) {
     for (number, rec) in &model.records {
         let beside = model.beside(*number);
         let id = &rec.id;
-        let found: Vec<_> = r.attachments(id, "").unwrap().map(Result::unwrap).collect();
+        let found: Vec<_> = r.attachments(id).list().unwrap().map(Result::unwrap).collect();
         let expected: Vec<_> = beside.attachments.values().map(|value| value.put.clone()).collect();
         assert_eq!(found, expected, "{id}");
         for (key, value) in &beside.attachments {
-            assert!(r.attachment_bytes(id, key).unwrap().unwrap() == value.bytes, "{id} {key}");
+            assert!(r.attachments(id).bytes(key).unwrap().unwrap() == value.bytes, "{id} {key}");
             let mut read = Vec::new();
-            r.open_attachment(id, key).unwrap().unwrap().read_to_end(&mut read).unwrap();
+            r.attachments(id).open(key).unwrap().unwrap().read_to_end(&mut read).unwrap();
             assert!(read == value.bytes, "{id} {key}");
             let is_uri = value.put.kind == AttachmentKind::Uri;
             sizes.0 += 1;
             if is_uri { sizes.2 += value.put.size } else { sizes.1 += value.put.size }
         }
-        let under = r.attachments(id, "a/").unwrap().count();
+        let under = r.attachments(id).with_prefix("a/").unwrap().count();
         assert_eq!(under, beside.attachments.keys().filter(|key| key.starts_with("a/")).count());
-        let found: Vec<_> = r.outputs(id).unwrap().map(Result::unwrap).collect();
+        let found: Vec<_> = r.outputs(id).list().unwrap().map(Result::unwrap).collect();
         assert_eq!(found.len(), beside.outputs.len(), "{id}");
         for (found, (name, stream)) in found.iter().zip(&beside.outputs) {
             stream.compare(found, name);
             streamed(r, id, name, stream);
         }
-        let found: Vec<_> = r.nodes(id).unwrap().map(Result::unwrap).collect();
+        let found: Vec<_> = r.nodes(id).list().unwrap().map(Result::unwrap).collect();
         let found: Vec<_> = found.into_iter().map(|node| (Task::of(&node), node)).collect();
         assert_eq!(found, beside.nodes, "{id}");
-        let progress = r.progress(id).unwrap();
+        let progress = r.nodes(id).progress().unwrap();
         for state in NODE_STATES {
             let count = beside.nodes.iter().filter(|(task, _)| task.state == state).count();
             assert_eq!(progress.of(state), count as u64, "{id} {state}");
         }
     }
-    let usage = r.attachment_usage(&Query::new()).unwrap();
+    let usage = r.query(&Query::new()).attachment_usage().unwrap();
     assert_eq!((usage.attachments, usage.stored, usage.named), sizes);
 }
 
 fn streamed(r: &impl Readable, id: &str, name: &str, stream: &Stream) {
     let (mut at, mut kept) = (0, Vec::new());
     loop {
-        let part = r.read_output(id, name, at, 3_000).unwrap().unwrap();
+        let part = r.outputs(id).read(name, at, 3_000).unwrap().unwrap();
         if part.bytes.is_empty() {
             break;
         }

@@ -15,7 +15,7 @@ fn recs(list: impl Iterator<Item = Result<Execution, ReadError>>) -> Vec<Rec> {
 
 /// The record of an id, the head, and one count: cheap.
 pub fn compare_touched(r: &impl Readable, model: &Model, ids: &[String]) {
-    assert_eq!(r.head().unwrap().get(), model.log.len() as u64, "the head");
+    assert_eq!(r.log().head().unwrap().get(), model.log.len() as u64, "the head");
     for id in ids {
         let found = r.get(id).unwrap().map(|execution| Rec::of(&execution));
         assert_eq!(found.as_ref(), model.get(id), "get {id}");
@@ -49,13 +49,13 @@ pub fn compare_all(r: &impl Readable, model: &Model, dice: &mut Dice) {
     links(r, model);
     crate::besides::compare(r, model);
     let checkpoints: Vec<_> =
-        r.checkpoints().unwrap().into_iter().map(|(name, seq)| (name, seq.get())).collect();
+        r.log().checkpoints().unwrap().into_iter().map(|(name, seq)| (name, seq.get())).collect();
     let expected: Vec<_> = model.checkpoints.iter().map(|(name, seq)| (name.clone(), *seq)).collect();
     assert_eq!(checkpoints, expected);
     for (name, seq) in &model.checkpoints {
-        assert_eq!(r.checkpoint(name).unwrap(), Some(ChangeSeq(*seq)));
+        assert_eq!(r.log().checkpoint(name).unwrap(), Some(ChangeSeq(*seq)));
     }
-    assert_eq!(r.checkpoint("nobody").unwrap(), None);
+    assert_eq!(r.log().checkpoint("nobody").unwrap(), None);
 }
 
 fn lists(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
@@ -67,10 +67,10 @@ fn lists(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
     }
     for (state, ..) in STATES {
         assert_eq!(r.count(state).unwrap(), all.iter().filter(|rec| rec.state == state).count() as u64);
-        both_ways(|| r.by_state([state]).unwrap(), these(&|rec| rec.state == state));
+        both_directions(r, &Query::new().state(state), these(&|rec| rec.state == state));
     }
     let some: Vec<_> = STATES.iter().map(|row| row.0).filter(|_| dice.roll(2) == 0).collect();
-    both_ways(|| r.by_state(&some).unwrap(), these(&|rec| some.contains(&rec.state.as_str())));
+    both_directions(r, &Query::new().states(&some), these(&|rec| some.contains(&rec.state.as_str())));
     both_ways(|| r.live().unwrap(), these(&|rec| LIVE.contains(&rec.state.as_str())));
     // From both ends in turn.
     let mut list = r.live().unwrap();
@@ -86,7 +86,10 @@ fn lists(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
     front.extend(back.into_iter().rev());
     assert_eq!(front, these(&|rec| LIVE.contains(&rec.state.as_str())));
     assert!(matches!(r.count("Nowhere"), Err(ReadError::UnknownState { state }) if state == "Nowhere"));
-    assert!(matches!(r.by_state(["New", "Nowhere"]), Err(ReadError::UnknownState { .. })));
+    assert!(matches!(
+        r.query(&Query::new().states(["New", "Nowhere"]).oldest_first()).rows(),
+        Err(ReadError::UnknownState { .. })
+    ));
 }
 
 fn labels(r: &impl Readable, all: &[Rec]) {
@@ -97,9 +100,9 @@ fn labels(r: &impl Readable, all: &[Rec]) {
                 expected.entry(value.to_string()).or_default().push(rec.state.clone());
             }
         }
-        let found: Vec<_> = r.label_values(key).unwrap().map(Result::unwrap).collect();
+        let found: Vec<_> = r.label_values(key).list().unwrap().map(Result::unwrap).collect();
         assert_eq!(found.len(), expected.len(), "{key}");
-        let mut last: Vec<_> = r.label_values(key).unwrap().rev().map(Result::unwrap).collect();
+        let mut last: Vec<_> = r.label_values(key).list().unwrap().rev().map(Result::unwrap).collect();
         last.reverse();
         assert_eq!(last, found, "{key}");
         for count in found {
@@ -117,19 +120,19 @@ fn namespaces(r: &impl Readable, all: &[Rec]) {
     for rec in all {
         *expected.entry(rec.namespace.clone()).or_default() += 1;
     }
-    let plain = |count: Result<execstore::NamespaceCount, ReadError>| {
+    let plain = |count: Result<execstore::Group, ReadError>| {
         let count = count.unwrap();
-        (count.namespace.to_string(), count.total)
+        (count.value.to_string(), count.total)
     };
     let wanted: Vec<_> = expected.clone().into_iter().collect();
-    assert_eq!(r.namespaces().unwrap().map(plain).collect::<Vec<_>>(), wanted);
+    assert_eq!(r.namespaces().list().unwrap().map(plain).collect::<Vec<_>>(), wanted);
     for after in ["", "b", "default", "tenant"] {
-        let mut found: Vec<_> = r.namespaces_after(after).unwrap().rev().map(plain).collect();
+        let mut found: Vec<_> = r.namespaces().after(after).unwrap().rev().map(plain).collect();
         found.reverse();
         let wanted: Vec<_> = wanted.iter().filter(|(name, _)| name.as_str() > after).cloned().collect();
         assert_eq!(found, wanted, "after {after}");
         let total = expected.get(after).copied().unwrap_or(0);
-        assert_eq!(r.count_matching(&Query::new().namespace(after)).unwrap(), total, "of {after}");
+        assert_eq!(r.query(&Query::new().namespace(after)).count().unwrap(), total, "of {after}");
     }
 }
 
@@ -142,14 +145,14 @@ fn links(r: &impl Readable, model: &Model) {
         model.records.values().filter(|rec| leads(rec.links()[place])).map(|rec| rec.id.clone()).collect()
     };
     for id in model.records.values().map(|rec| rec.id.as_str()).chain(["nobody"]) {
-        let ids = |found: execstore::Matches<'_, Execution>| -> Vec<String> {
+        let ids = |found: execstore::Rows<'_, Execution>| -> Vec<String> {
             found.map(|execution| execution.unwrap().id.to_string()).collect()
         };
-        assert_eq!(ids(r.children(id).unwrap()), linked(0, id));
-        assert_eq!(ids(r.retries(id).unwrap()), linked(1, id));
+        assert_eq!(ids(r.lineage(id).children().unwrap()), linked(0, id));
+        assert_eq!(ids(r.lineage(id).retries().unwrap()), linked(1, id));
         // The way back, step by step.
         let mut next = Some((id, model.number(id).unwrap_or(0)));
-        let mut trace = r.trace(id);
+        let mut trace = r.lineage(id).trace();
         while let Some(rec) = next.and_then(|(_, number)| model.records.get(&number)) {
             assert_eq!(trace.next().unwrap().unwrap().id, rec.id.as_str());
             next = rec.links().into_iter().find_map(|(id, target)| Some((id?, target)));
@@ -168,12 +171,14 @@ fn links(r: &impl Readable, model: &Model) {
             below(model, number, 0, &mut expected);
         }
         let tree: Vec<_> = r
-            .tree(id)
+            .lineage(id)
+            .tree()
             .unwrap()
             .map(|row| row.map(|(depth, header)| (depth, header.id.to_string())).unwrap())
             .collect();
         assert_eq!(tree, expected);
-        let attempts: Vec<_> = r.attempts(id).unwrap().iter().map(|header| header.id.to_string()).collect();
+        let attempts: Vec<_> =
+            r.lineage(id).attempts().unwrap().iter().map(|header| header.id.to_string()).collect();
         assert_eq!(attempts.contains(&id.to_owned()), id != "nobody");
     }
 }
@@ -185,6 +190,12 @@ where
     assert_eq!(recs(list()), expected);
     expected.reverse();
     assert_eq!(recs(list().rev()), expected);
+}
+
+fn both_directions(r: &impl Readable, query: &Query, mut expected: Vec<Rec>) {
+    assert_eq!(recs(r.query(&query.clone().oldest_first()).rows().unwrap()), expected);
+    expected.reverse();
+    assert_eq!(recs(r.query(&query.clone().newest_first()).rows().unwrap()), expected);
 }
 
 fn pages(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
@@ -199,7 +210,7 @@ fn pages(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
                 Some(cursor) => request.clone().after(cursor),
                 None => request.clone(),
             };
-            let page = r.page(&request).unwrap();
+            let page = r.query(&request).page().unwrap();
             assert!(page.damaged.is_empty());
             assert!(page.executions.len() == limit || page.next.is_none(), "a page is not full");
             read.extend(page.executions.iter().map(Rec::of));
@@ -262,14 +273,14 @@ fn events(r: &impl Readable, id: &str, expected: &[Ev], dice: &mut Dice) {
 fn changes(r: &impl Readable, model: &Model, dice: &mut Dice) {
     let (bounds, places) = range(model.log.len() as u64, dice);
     let seqs = (bounds.0.map(ChangeSeq), bounds.1.map(ChangeSeq));
-    assert_eq!(r.oldest().unwrap().get(), model.trimmed + 1);
+    assert_eq!(r.log().oldest().unwrap().get(), model.trimmed + 1);
     let start = match bounds.0 {
         Bound::Unbounded => model.trimmed + 1,
         Bound::Included(start) => start.max(1),
         Bound::Excluded(start) => start + 1,
     };
     let places: Vec<_> = places.into_iter().filter(|place| *place > model.trimmed).collect();
-    match r.changes(seqs) {
+    match r.log().range(seqs) {
         Ok(found) => {
             let found: Vec<_> = found.map(|change| change.unwrap().seq().get()).collect();
             assert_eq!(found, places, "changes in {bounds:?}");
@@ -284,7 +295,7 @@ fn changes(r: &impl Readable, model: &Model, dice: &mut Dice) {
         Err(error) => panic!("{error}"),
     }
     let mut seq = model.log.len() as u64;
-    for change in r.changes(..).unwrap().rev() {
+    for change in r.log().range(..).unwrap().rev() {
         let change = change.unwrap();
         let entry = &model.log[seq as usize - 1];
         let (before, after) = (entry.before.as_deref(), entry.after.as_deref());
@@ -301,12 +312,12 @@ fn changes(r: &impl Readable, model: &Model, dice: &mut Dice) {
         assert_eq!(change.before().as_ref().map(Rec::of_header), header(before), "before change {seq}");
         assert_eq!(change.after().map(Rec::of_header), header(after), "after change {seq}");
         let execution = |read: Result<Option<Execution>, ReadError>| read.unwrap().as_ref().map(Rec::of);
-        assert_eq!(execution(r.execution_before(&change)).as_ref(), before, "before change {seq}");
-        assert_eq!(execution(r.execution_after(&change)).as_ref(), after, "after change {seq}");
+        assert_eq!(execution(r.log().execution_before(&change)).as_ref(), before, "before change {seq}");
+        assert_eq!(execution(r.log().execution_after(&change)).as_ref(), after, "after change {seq}");
         let payload = |rec: Option<&Rec>| rec.map(|rec| rec.payload.to_string());
         let text = |json: Option<execstore::Json>| json.map(|json| json.as_str().to_owned());
-        assert_eq!(text(r.payload_before(&change).unwrap()), payload(before));
-        assert_eq!(text(r.payload_after(&change).unwrap()), payload(after));
+        assert_eq!(text(r.log().payload_before(&change).unwrap()), payload(before));
+        assert_eq!(text(r.log().payload_after(&change).unwrap()), payload(after));
         let changed = match (before, after) {
             (Some(before), Some(after)) => before.payload != after.payload,
             (None, _) => true,

@@ -21,26 +21,26 @@ fn put(hasher: &mut DefaultHasher, execution: &Execution) {
 
 /// What lies beside an execution.
 fn beside(r: &impl Readable, id: &ExecutionId, hasher: &mut DefaultHasher) -> Result<(), ReadError> {
-    for attachment in r.attachments(id, "")? {
+    for attachment in r.attachments(id).list()? {
         let attachment = attachment?;
         format!("{attachment:?}").hash(hasher);
-        r.attachment_bytes(id, &attachment.key)?.hash(hasher);
+        r.attachments(id).bytes(&attachment.key)?.hash(hasher);
     }
-    for output in r.outputs(id)? {
+    for output in r.outputs(id).list()? {
         let output = output?;
         format!("{output:?}").hash(hasher);
         let mut at = 0;
         while let Some(part) =
-            r.read_output(id, &output.name, at, 2_000)?.filter(|part| !part.bytes.is_empty())
+            r.outputs(id).read(&output.name, at, 2_000)?.filter(|part| !part.bytes.is_empty())
         {
             format!("{part:?}").hash(hasher);
             at = part.next();
         }
     }
-    for node in r.nodes(id)? {
+    for node in r.nodes(id).list()? {
         format!("{:?}", node?).hash(hasher);
     }
-    format!("{:?}", r.progress(id)?).hash(hasher);
+    format!("{:?}", r.nodes(id).progress()?).hash(hasher);
     Ok(())
 }
 
@@ -48,7 +48,7 @@ fn beside(r: &impl Readable, id: &ExecutionId, hasher: &mut DefaultHasher) -> Re
 pub fn digest(store: &Store) -> Result<Digest, ReadError> {
     let r = store.begin_read().unwrap();
     let mut hasher = DefaultHasher::new();
-    let page = r.page(&Query::new().oldest_first().limit(10_000))?;
+    let page = r.query(&Query::new().oldest_first().limit(10_000)).page()?;
     assert!(page.damaged.is_empty() && page.next.is_none());
     let mut live = 0;
     for execution in &page.executions {
@@ -62,18 +62,18 @@ pub fn digest(store: &Store) -> Result<Digest, ReadError> {
     }
     assert_eq!(r.live()?.count(), live);
     let (mut changes, mut first) = (0, None);
-    for change in r.changes(..)? {
+    for change in r.log().range(..)? {
         let change = change?;
         first.get_or_insert(change.seq().get());
         format!("{change:?}").hash(&mut hasher);
-        for payload in [r.payload_before(&change)?, r.payload_after(&change)?] {
+        for payload in [r.log().payload_before(&change)?, r.log().payload_after(&change)?] {
             payload.hash(&mut hasher);
         }
         changes += 1;
     }
-    let head = r.head()?.get();
+    let head = r.log().head()?.get();
     assert_eq!(changes, head + 1 - first.unwrap_or(1), "the log ends at its head");
-    format!("{:?} {:?}", r.counts()?, r.checkpoints()?).hash(&mut hasher);
+    format!("{:?} {:?}", r.counts()?, r.log().checkpoints()?).hash(&mut hasher);
     drop(r);
     let txn = store.database().begin_read().unwrap();
     if let Ok(table) = txn.open_table(OWN) {

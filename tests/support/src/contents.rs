@@ -8,7 +8,7 @@ use execstore::{Query, Readable, Store};
 pub fn contents(store: &Store) -> String {
     let reader = store.begin_read().unwrap();
     let mut text = String::new();
-    let page = reader.page(&Query::new().oldest_first().limit(10_000)).unwrap();
+    let page = reader.query(&Query::new().oldest_first().limit(10_000)).page().unwrap();
     assert!(page.next.is_none() && page.damaged.is_empty());
     for execution in &page.executions {
         writeln!(text, "{execution:?}").unwrap();
@@ -19,15 +19,16 @@ pub fn contents(store: &Store) -> String {
         writeln!(text, "  {job:?}").unwrap();
     }
     for state in store.lifecycle().states() {
-        let found = reader.by_state([state]).unwrap();
+        let found = reader.query(&Query::new().state(state).oldest_first()).rows().unwrap();
         let ids: Vec<_> = found.map(|found| found.unwrap().id.clone()).collect();
         writeln!(text, "{state}: {} {ids:?}", reader.count(state).unwrap()).unwrap();
     }
-    for change in reader.changes(..).unwrap() {
+    for change in reader.log().range(..).unwrap() {
         let change = change.unwrap();
-        let payloads = (reader.payload_before(&change).unwrap(), reader.payload_after(&change).unwrap());
+        let payloads =
+            (reader.log().payload_before(&change).unwrap(), reader.log().payload_after(&change).unwrap());
         writeln!(text, "{change:?} {payloads:?}").unwrap();
     }
-    writeln!(text, "{:?} {:?}", reader.head().unwrap(), reader.checkpoints().unwrap()).unwrap();
+    writeln!(text, "{:?} {:?}", reader.log().head().unwrap(), reader.log().checkpoints().unwrap()).unwrap();
     text
 }

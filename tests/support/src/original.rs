@@ -30,17 +30,30 @@ pub struct Found {
 
 fn totals(r: &impl Readable) -> [Result<String, ReadError>; 3] {
     [
-        r.head().map(|head| head.to_string()),
+        r.log().head().map(|head| head.to_string()),
         r.counts().map(|counts| format!("{counts:?}")),
-        r.checkpoints().map(|all| format!("{all:?}")),
+        r.log().checkpoints().map(|all| format!("{all:?}")),
     ]
+}
+
+type Rows<'r> = Box<dyn Iterator<Item = Result<Execution, ReadError>> + 'r>;
+
+/// A list from its beginning, or from its end.
+fn turned<'r>(
+    list: Result<execstore::List<'r, Execution>, ReadError>,
+    back: bool,
+) -> Result<Rows<'r>, ReadError> {
+    list.map(|list| -> Rows<'r> {
+        if back { Box::new(list.rev()) } else { Box::new(list) }
+    })
 }
 
 impl Original {
     pub fn of(store: &Store) -> Self {
         let r = store.begin_read().unwrap();
         let now: BTreeMap<_, _> = r
-            .page(&Query::new().oldest_first().limit(10_000))
+            .query(&Query::new().oldest_first().limit(10_000))
+            .page()
             .unwrap()
             .executions
             .into_iter()
@@ -50,14 +63,15 @@ impl Original {
             let list = r.events(id, ..).unwrap().map(|event| format!("{:?}", event.unwrap()));
             (id.clone(), list.collect())
         });
-        let changes: Vec<_> = r.changes(..).unwrap().map(Result::unwrap).collect();
+        let changes: Vec<_> = r.log().range(..).unwrap().map(Result::unwrap).collect();
         Self {
-            past: changes.iter().filter_map(|change| r.execution_after(change).unwrap()).collect(),
+            past: changes.iter().filter_map(|change| r.log().execution_after(change).unwrap()).collect(),
             events: events.collect(),
             changes: changes
                 .iter()
                 .map(|change| {
-                    let payloads = (r.payload_before(change).unwrap(), r.payload_after(change).unwrap());
+                    let payloads =
+                        (r.log().payload_before(change).unwrap(), r.log().payload_after(change).unwrap());
                     format!("{change:?} {payloads:?}")
                 })
                 .collect(),
@@ -81,13 +95,22 @@ impl Original {
         }
         for job in &self.jobs {
             let of_job = |execution: &Execution| execution.job_id == job.as_str();
-            self.list(&format!("by_job {job}"), || r.by_job(job), of_job, &mut found);
+            self.list(&format!("by_job {job}"), |back| turned(r.by_job(job), back), of_job, &mut found);
         }
         for state in ["New", "Running", "Completed", "Failed"] {
             let in_state = |execution: &Execution| execution.state == state;
-            self.list(&format!("by_state {state}"), || r.by_state([state]), in_state, &mut found);
+            self.list(
+                &format!("by_state {state}"),
+                |back| {
+                    let query = Query::new().state(state);
+                    let query = if back { query.newest_first() } else { query.oldest_first() };
+                    r.query(&query).rows().map(|rows| -> Rows<'_> { Box::new(rows) })
+                },
+                in_state,
+                &mut found,
+            );
         }
-        self.list("live", || r.live(), |execution| execution.state.is_live(), &mut found);
+        self.list("live", |back| turned(r.live(), back), |execution| execution.state.is_live(), &mut found);
         for request in [Query::new().limit(7), Query::new().oldest_first().limit(5)] {
             self.pages(r, request, &mut found);
         }
@@ -110,17 +133,15 @@ impl Original {
         place.push(format!("{execution:?}"));
     }
 
-    fn list<L>(
+    fn list<'r>(
         &self,
         what: &str,
-        read: impl Fn() -> Result<L, ReadError>,
+        read: impl Fn(bool) -> Result<Rows<'r>, ReadError>,
         belongs: impl Fn(&Execution) -> bool,
         found: &mut Found,
-    ) where
-        L: DoubleEndedIterator<Item = Result<Execution, ReadError>>,
-    {
+    ) {
         for back in [false, true] {
-            let Ok(mut list) = read() else {
+            let Ok(mut list) = read(back) else {
                 found.errors += 1;
                 continue;
             };
@@ -128,7 +149,7 @@ impl Original {
             let mut errors = 0;
             // A damaged tree may lead round in circles.
             for _ in 0..10_000 {
-                match if back { list.next_back() } else { list.next() } {
+                match list.next() {
                     Some(Ok(execution)) => {
                         self.execution(&execution, found);
                         if !belongs(&execution) {
@@ -156,7 +177,7 @@ impl Original {
         let mut errors = 0;
         for _ in 0..1_000 {
             let Some(request) = next.take() else { break };
-            match r.page(&request) {
+            match r.query(&request).page() {
                 Ok(page) => {
                     errors += page.damaged.len();
                     for execution in &page.executions {
@@ -200,7 +221,7 @@ impl Original {
     }
 
     fn changes(&self, r: &impl Readable, found: &mut Found) {
-        let Ok(list) = r.changes(..) else {
+        let Ok(list) = r.log().range(..) else {
             found.errors += 1;
             return;
         };
@@ -210,7 +231,7 @@ impl Original {
                 errors += 1;
                 continue;
             };
-            let payloads = match (r.payload_before(&change), r.payload_after(&change)) {
+            let payloads = match (r.log().payload_before(&change), r.log().payload_after(&change)) {
                 (Ok(before), Ok(after)) => (before, after),
                 _ => {
                     errors += 1;

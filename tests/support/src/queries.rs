@@ -210,9 +210,9 @@ impl Asked {
 pub fn compare_query(r: &impl Readable, model: &Model, dice: &mut Dice) {
     let asked = ask(dice, model);
     let expected: Vec<Rec> = asked.expected(model).into_iter().map(|(_, rec)| rec).collect();
-    let plan = r.explain(&asked.query).unwrap();
+    let plan = r.query(&asked.query).explain().unwrap();
     let recs = |query: &Query| -> Vec<Rec> {
-        let found: Result<Vec<_>, ReadError> = r.query(query).unwrap().collect();
+        let found: Result<Vec<_>, ReadError> = r.query(query).rows().unwrap().collect();
         found.unwrap().iter().map(Rec::of).collect()
     };
     assert_eq!(ids(&recs(&asked.query)), ids(&expected), "{:?}, {plan}", asked.query);
@@ -225,15 +225,15 @@ pub fn compare_query(r: &impl Readable, model: &Model, dice: &mut Dice) {
     let limited = asked.query.clone().limit(limit);
     let first = &expected[..limit.min(expected.len())];
     assert_eq!(ids(&recs(&limited)), ids(first), "{limited:?}");
-    let headers: Result<Vec<_>, ReadError> = r.summaries(&limited).unwrap().collect();
+    let headers: Result<Vec<_>, ReadError> = r.query(&limited).summaries().unwrap().collect();
     let headers: Vec<_> = headers.unwrap().iter().map(Rec::of_header).collect();
     assert_eq!(headers, first.iter().map(Rec::header).collect::<Vec<_>>());
-    assert_eq!(r.count_matching(&asked.query).unwrap(), expected.len() as u64, "{:?}", asked.query);
-    assert_eq!(r.count_matching(&limited).unwrap(), first.len() as u64);
-    let newest = r.latest(&asked.query).unwrap().map(|execution| execution.id.to_string());
+    assert_eq!(r.query(&asked.query).count().unwrap(), expected.len() as u64, "{:?}", asked.query);
+    assert_eq!(r.query(&limited).count().unwrap(), first.len() as u64);
+    let newest = r.query(&asked.query).latest().unwrap().map(|execution| execution.id.to_string());
     let last = if asked.newest_first { expected.first() } else { expected.last() };
     assert_eq!(newest.as_ref(), last.map(|rec| &rec.id));
-    let durations = r.durations(&asked.query).unwrap();
+    let durations = r.query(&asked.query).durations().unwrap();
     assert_eq!(durations.count(), expected.iter().filter(|rec| rec.completed.is_some()).count());
 }
 

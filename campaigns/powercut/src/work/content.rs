@@ -50,7 +50,7 @@ pub fn whole(store: &Store) -> Outcome<String> {
     let mut text = String::new();
     {
         let r = store.begin_read()?;
-        let page = r.page(&Query::new().oldest_first().limit(10_000))?;
+        let page = r.query(&Query::new().oldest_first().limit(10_000)).page()?;
         if !page.damaged.is_empty() || page.next.is_some() {
             return Err(format!("damaged: {:?}", page.damaged).into());
         }
@@ -58,7 +58,7 @@ pub fn whole(store: &Store) -> Outcome<String> {
             writeln!(text, "{:?}", execution.header())?;
             one(&r, execution, &mut text)?;
         }
-        for change in r.changes(..)? {
+        for change in r.log().range(..)? {
             let change = change?;
             // Without its hash, which is another in every store.
             writeln!(
@@ -71,11 +71,11 @@ pub fn whole(store: &Store) -> Outcome<String> {
                 change.after(),
                 change.events()
             )?;
-            let payloads = [r.payload_before(&change)?, r.payload_after(&change)?];
+            let payloads = [r.log().payload_before(&change)?, r.log().payload_after(&change)?];
             let payloads = payloads.map(|payload| payload.map(|payload| sum(payload.as_str().as_bytes())));
             writeln!(text, "  {payloads:?}")?;
         }
-        writeln!(text, "{:?} {:?} {:?}", r.counts()?, r.checkpoints()?, r.head()?)?;
+        writeln!(text, "{:?} {:?} {:?}", r.counts()?, r.log().checkpoints()?, r.log().head()?)?;
     }
     let txn = store.database().begin_read()?;
     if let Ok(table) = txn.open_table(OWN) {
@@ -115,24 +115,24 @@ fn one(r: &impl Readable, execution: &Execution, text: &mut String) -> Outcome<(
         let event = event?;
         writeln!(text, "  event {:?} {} {:?}", event.seq, event.topic, event.message)?;
     }
-    for attachment in r.attachments(id, "")? {
+    for attachment in r.attachments(id).list()? {
         let attachment = attachment?;
-        let bytes = r.attachment_bytes(id, &attachment.key)?.unwrap_or_default();
+        let bytes = r.attachments(id).bytes(&attachment.key)?.unwrap_or_default();
         writeln!(text, "  attachment {} {} {}", attachment.key, attachment.size, sum(&bytes))?;
     }
-    for output in r.outputs(id)? {
+    for output in r.outputs(id).list()? {
         let output = output?;
         write!(text, "  output {}", output.name)?;
         let mut at = 0;
         while let Some(part) =
-            r.read_output(id, &output.name, at, 5_000)?.filter(|part| !part.bytes.is_empty())
+            r.outputs(id).read(&output.name, at, 5_000)?.filter(|part| !part.bytes.is_empty())
         {
             write!(text, " {} {}", part.next(), sum(&part.bytes))?;
             at = part.next();
         }
         writeln!(text)?;
     }
-    for node in r.nodes(id)? {
+    for node in r.nodes(id).list()? {
         let node = node?;
         writeln!(text, "  node {} {:?}", node.name, node.state)?;
     }

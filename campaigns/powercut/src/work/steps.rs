@@ -70,7 +70,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
             return lazy(store, |w| Ok(w.update(&b, &any, update, &[]).map(drop)?));
         }
         8 => store.write(|w| {
-            let head = w.head()?.get();
+            let head = w.log().head()?.get();
             w.set_checkpoint("reader", ChangeSeq(head.saturating_sub(15)))
         })?,
         9 => {
@@ -90,7 +90,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
                 w.update(&b, &any, Update::to("Cancelled").merge_payload(merged), &[])?;
                 w.create(NewExecution::new(&job).id(c).state("Running"), &event("retry"))?;
                 w.delete(&b, &any)?;
-                w.set_checkpoint("other", ChangeSeq(w.head()?.get().saturating_sub(20)))
+                w.set_checkpoint("other", ChangeSeq(w.log().head()?.get().saturating_sub(20)))
             })?;
         }
         11 => store.write(|w| w.delete_checkpoint("other").map(drop))?,
@@ -120,7 +120,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
             store.write(|w| w.update(&a, &any, update, &event("merged")))?;
         }
         17 => store.write(|w| {
-            let head = w.head()?.get();
+            let head = w.log().head()?.get();
             w.trim_changes(ChangeSeq(head.saturating_sub(20))).map(drop)
         })?,
         18 => {
@@ -162,7 +162,7 @@ fn large(store: &Store, number: u64) -> Outcome<Sure> {
             }
             if number % 12 == 11 {
                 // The payloads of what was deleted are in the log until then.
-                w.trim_changes(w.head()?)?;
+                w.trim_changes(w.log().head()?)?;
             }
             // More rows than one transaction removes, when its turn comes.
             let many = if number % 6 == 4 { 1_500 } else { 1 };
