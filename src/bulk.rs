@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::shared::Shared;
+use crate::engine::core::Engine;
 use crate::format::{BulkKind, BulkPlace};
 use crate::history::rows;
 use crate::model::error::{Error, InputError, ReadError, WriteError};
-use crate::model::event::NewEvent;
+use crate::model::events::NewEvent;
 use crate::model::execution::{Header, Update};
 use crate::model::expect::Expect;
 use crate::model::fingerprint::Fingerprint;
@@ -90,7 +90,7 @@ type Progress<'p> = Box<dyn FnMut(&BulkReport) -> ControlFlow<()> + 'p>;
 /// ```
 #[must_use = "it does nothing until `update` or `delete` is called"]
 pub struct Bulk<'p> {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     query: Query,
     name: Option<String>,
     batch: Option<usize>,
@@ -115,9 +115,9 @@ enum Act<'a> {
 }
 
 impl<'p> Bulk<'p> {
-    pub(crate) fn new(shared: Arc<Shared>, query: Query) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, query: Query) -> Self {
         Self {
-            shared,
+            engine,
             query,
             name: None,
             batch: None,
@@ -197,8 +197,8 @@ impl<'p> Bulk<'p> {
         if let Some(name) = &self.name {
             check_name("bulk name", name)?;
         }
-        self.query.check(&self.shared.context.lifecycle)?;
-        self.expect.check_names(&self.shared.context.lifecycle).map_err(WriteError::from)?;
+        self.query.check(&self.engine.settings.lifecycle)?;
+        self.expect.check_names(&self.engine.settings.lifecycle).map_err(WriteError::from)?;
         if self.query.after.is_some() {
             return Err(unfit("a bulk operation begins with the oldest, and takes no cursor"));
         }
@@ -212,7 +212,7 @@ impl<'p> Bulk<'p> {
         let query = self.query.clone().in_creation_order();
         let mut report = BulkReport::default();
         if self.dry_run {
-            let reader = ReadTxn::new(self.shared.clone())?;
+            let reader = ReadTxn::new(self.engine.clone())?;
             for row in rows(&reader, &query, false)?.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
                 match (row.place, row.found) {
                     (_, Err(ReadError::Storage(error))) => return Err(error.into()),
@@ -233,7 +233,7 @@ impl<'p> Bulk<'p> {
         loop {
             let ended = self.step(&query, act, &mut place, saved, &mut report, (limit, &mut ahead))?;
             saved = Some(place);
-            pace.durable_step(&self.shared)?;
+            pace.durable_step(&self.engine)?;
             let goes_on = self.progress.as_mut().is_none_or(|tell| tell(&report).is_continue());
             if ended {
                 return Ok(report);
@@ -247,7 +247,7 @@ impl<'p> Bulk<'p> {
 
     /// Where to begin: where this operation is, or with the first execution. And what is saved under its name.
     fn begin(&self, what: BulkKind, asked: u64) -> Result<(BulkPlace, Option<BulkPlace>), Error> {
-        let reader = ReadTxn::new(self.shared.clone())?;
+        let reader = ReadTxn::new(self.engine.clone())?;
         let known = match &self.name {
             Some(name) => reader.tables().bulk(name)?.map(|place| (name, place)),
             None => None,
@@ -277,16 +277,16 @@ impl<'p> Bulk<'p> {
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch.unwrap_or(BATCH));
         // The search may be long, so it is made where nobody waits for it; what it found is looked at again below.
         if ahead.numbers.as_slice().is_empty() && !ahead.exhausted {
-            *ahead = find(&ReadTxn::new(self.shared.clone())?, query, &next, most, report)?;
+            *ahead = find(&ReadTxn::new(self.engine.clone())?, query, &next, most, report)?;
         }
         if ahead.numbers.as_slice().is_empty() && saved.is_none() {
             return Ok(true);
         }
-        let txn = WriteTxn::new(self.shared.clone(), "a bulk operation")?;
+        let txn = WriteTxn::new(self.engine.clone(), "a bulk operation")?;
         let ended;
         {
             let mut writer = txn.writer()?;
-            let (now, start) = (writer.context().clock.now(), Instant::now());
+            let (now, start) = (writer.settings().clock.now(), Instant::now());
             if let Some(name) = &self.name
                 && writer.tables().bulk(name)? != saved
             {
@@ -295,7 +295,7 @@ impl<'p> Bulk<'p> {
             let (wrote, rows) = (writer.written(), writer.rows_written());
             for number in ahead.numbers.by_ref().take(most) {
                 next.after = number;
-                let row = match writer.tables().execution(number, &writer.context().lifecycle) {
+                let row = match writer.tables().execution(number, &writer.settings().lifecycle) {
                     Ok(Some(row)) if query.matches(&row.header) => Ok(row),
                     // It has changed, or gone, since it was found.
                     Ok(_) => continue,
@@ -354,7 +354,7 @@ fn find(
     let mut query = query.clone();
     if place.after > 0 {
         query.after = Some(Cursor {
-            store: reader.context().incarnation,
+            store: reader.settings().incarnation,
             query: query.fingerprint(),
             order: OrderBy::Created,
             newest_first: false,

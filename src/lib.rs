@@ -31,7 +31,7 @@
 //! # Ok::<(), execstore::Error>(())
 //! ```
 //!
-//! Beside the records lie attachments, output streams that are followed while they grow, and the progress of nodes.
+//! Beside the records lie attachments, output streams that are followed while they grow, and the progress of tasks.
 //!
 //! What it is not: a queue with delivery, a server, a file system. One process has the
 //! file open at a time, or several that only read, and one write transaction runs at a time.
@@ -57,52 +57,54 @@ mod write;
 
 pub use bulk::{Bulk, BulkReport};
 pub use feed::consumer::{Consumer, ConsumerBuilder, ConsumerState, ConsumerStats, OnFailure, Retry};
-pub use feed::follow::{NextPart, OutputFollower};
-pub use feed::maintain::Maintenance;
-pub use feed::tracker::VisitTracker;
-pub use feed::watch::{Changes, Next, Start, Watcher};
-pub use group_commit::{GroupCommit, Pending};
+pub use feed::outputs::{NextPart, OutputFollower};
+pub use feed::retention::MaintenanceReport;
+pub use feed::visits::VisitTracker;
+pub use feed::watch::{Changes, Next, WatchFrom, Watcher};
+pub use group_commit::{GroupCommitOptions, Pending};
 pub use history::{Durations, Group, Groups, Lineage, Log, Rows, Selection, TableSize, Trace, Tree};
-pub use model::attachment::{Attachment, AttachmentKind, NewAttachment, Usage};
+pub use model::attachments::{Attachment, AttachmentKind, AttachmentUsage, NewAttachment};
 pub use model::bookmark::{Bookmark, PositionError};
 pub use model::change::{Change, ChangeKind};
 pub use model::error::{
     BatchError, CommitError, Damage, Error, InputError, LifecycleError, OpenError, ReadError, StorageError,
     WatchError, WriteError,
 };
-pub use model::event::{Event, NewEvent};
-pub use model::execution::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, NewExecution, Update};
-pub use model::expect::{AttachmentIs, Expect, Mismatch, NodeIs};
+pub use model::events::{Event, NewEvent};
+pub use model::execution::{
+    DEFAULT_NAMESPACE, DesiredState, Execution, Header, Labels, NewExecution, Update,
+};
+pub use model::expect::{AttachmentIs, Expect, Mismatch, TaskIs};
 pub use model::filter::{Filter, Match};
 pub use model::id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision, StoreIncarnation};
 pub use model::identity::Identity;
+pub use model::integrity::{ChainHead, LogProof, LogProofError};
 pub use model::json::Json;
-pub use model::large::LargeValues;
-pub use model::lifecycle::{Lifecycle, LifecycleBuilder, Phase, State, StateSet};
+pub use model::lifecycle::{Lifecycle, LifecycleBuilder, Phase, State, States};
 pub use model::limits;
 pub use model::limits::LongTexts;
 pub use model::loss::JournalLoss;
-pub use model::output::{Output, OutputCap, OutputPart};
-pub use model::progress::{Node, NodeState, NodeUpdate, Progress};
-pub use model::query::{Access, Cursor, OrderBy, Page, Plan, Query};
+pub use model::outputs::{Output, OutputCap, OutputPart};
+pub use model::payload_policy::LargeValues;
+pub use model::query::{Access, Cursor, OrderBy, Page, Query, QueryPlan};
 pub use model::report::{Late, Reported};
 pub use model::retention::LogRetention;
 pub use model::sampling::Sampling;
-pub use model::seal::{ChainHead, LogProof, LogProofError};
+pub use model::tasks::{Progress, Task, TaskState, TaskUpdate};
 pub use model::text::Text;
 pub use model::time::{Clock, SystemClock, Timestamp};
 pub use model::visits::Visits;
 pub use read::List;
-pub use read::beside::{AttachmentReader, Attachments, Nodes, Outputs};
+pub use read::side_data::{AttachmentReader, Attachments, Outputs, Tasks};
 pub use readable::Readable;
 pub use redb;
-pub use storage::context::MissingLinks;
+pub use storage::settings::MissingLinks;
 pub use store::Store;
 pub use store::builder::Builder;
 pub use store::status::{CheckpointStatus, Health, Status};
 pub use txn::{ReadTxn, WriteTxn};
-pub use verify::{Problem, Report};
-pub use write::{Appended, Created, Receipt, Writer};
+pub use verify::{VerifyProblem, VerifyReport};
+pub use write::{Appended, CreateOutcome, Receipt, Writer};
 
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}

@@ -6,15 +6,15 @@ use crate::format::job_prefix;
 use crate::format::schema::Tag;
 use crate::history::{By, Groups, Lineage, Log, Selection};
 use crate::model::error::ReadError;
-use crate::model::event::Event;
+use crate::model::events::Event;
 use crate::model::execution::Execution;
 use crate::model::id::{EventSeq, StoreIncarnation};
 use crate::model::identity::Identity;
 use crate::model::lifecycle::{Phase, State};
 use crate::model::query::Query;
 use crate::model::visits::Visits;
-use crate::read::beside::{Attachments, Nodes, Outputs, verify_identity};
 use crate::read::lookup::{code_of, event_rows, find, in_states, inclusive, indexed, load};
+use crate::read::side_data::{Attachments, Outputs, Tasks, verify_identity};
 use crate::read::{List, View};
 use crate::storage::damaged;
 
@@ -60,7 +60,7 @@ pub trait Readable: View {
 
     /// The executions in live states, oldest first: what a node looks after when it starts again.
     fn live(&self) -> Result<List<'_, Execution>, ReadError> {
-        in_states(self, self.context().lifecycle.codes_in(Phase::Live))
+        in_states(self, self.settings().lifecycle.codes_in(Phase::Live))
     }
 
     /// How many executions are in a state. Constant time.
@@ -74,7 +74,7 @@ pub trait Readable: View {
     fn counts(&self) -> Result<Vec<(State, u64)>, ReadError> {
         let totals = self.totals()?;
         Ok((0u8..)
-            .zip(self.context().lifecycle.states())
+            .zip(self.settings().lifecycle.states())
             .map(|(c, s)| (s.clone(), totals.count(c)))
             .collect())
     }
@@ -118,9 +118,9 @@ pub trait Readable: View {
         Outputs::new(self, id.as_ref())
     }
 
-    /// The nodes within an execution; none for an unknown one.
-    fn nodes(&self, id: impl AsRef<str>) -> Nodes<'_, Self> {
-        Nodes::new(self, id.as_ref())
+    /// The tasks within an execution; none for an unknown one.
+    fn tasks(&self, id: impl AsRef<str>) -> Tasks<'_, Self> {
+        Tasks::new(self, id.as_ref())
     }
 
     /// The namespaces that have executions, with how many each has, in the order of their bytes;
@@ -165,7 +165,7 @@ pub trait Readable: View {
 
     /// Which incarnation of the store this is: see [`Builder::declare_restored`](crate::Builder::declare_restored).
     fn incarnation(&self) -> StoreIncarnation {
-        self.context().incarnation
+        self.settings().incarnation
     }
 }
 

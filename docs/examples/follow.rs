@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use execstore::{
     Change, ChangeKind, ExecutionId, Expect, Filter, NewAttachment, NewEvent, NewExecution, Phase, Query,
-    Readable, Start, Store, Update, WatchError, WriteError,
+    Readable, Store, Update, WatchError, WatchFrom, WriteError,
 };
 
 const USAGE: &str = "follow [--store PATH] [--name NAME] [--job JOB] [--state STATE] [--output STREAM]
@@ -97,7 +97,7 @@ fn main() -> ExitCode {
 fn follow(options: Options) -> Result<(), Failure> {
     let store = Store::builder().open_or_create(&options.store)?;
     let saved = store.read(|r| r.log().checkpoint(&options.name))?;
-    let start = saved.map_or(Start::Oldest, Start::After);
+    let start = saved.map_or(WatchFrom::Oldest, WatchFrom::After);
     let mut watcher = store.watch(start, options.filter)?;
     eprintln!("following {} after {}", options.store.display(), watcher.position());
     let load = {
@@ -111,7 +111,7 @@ fn follow(options: Options) -> Result<(), Failure> {
         let changes = match watcher.next_batch(100, Duration::from_millis(200)) {
             Err(WatchError::Trimmed { oldest }) => {
                 eprintln!("missed what was trimmed before {oldest}");
-                watcher.seek(&Start::Oldest)?;
+                watcher.seek(&WatchFrom::Oldest)?;
                 continue;
             }
             other => other?,

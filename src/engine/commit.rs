@@ -5,33 +5,33 @@ use std::sync::atomic::Ordering;
 
 use redb::{Durability, WriteTransaction};
 
-use crate::engine::shared::Shared;
+use crate::engine::core::Engine;
 use crate::model::error::{CommitError, StorageError};
-use crate::storage::redo::Redo;
-use crate::storage::{finish, roll_back, shield};
+use crate::storage::write_set::WriteSet;
+use crate::storage::{catch_panics, finish, roll_back};
 
 /// Bytes of redo after which a checkpoint is worth two commits more.
 const HELD_BACK: usize = 1 << 20;
 
-/// Commits. `entered`: the transaction may hold writes that the redo does not.
+/// Commits. `caller_wrote`: the transaction may hold writes that the redo does not.
 pub(crate) fn commit(
-    shared: &Shared,
+    engine: &Engine,
     txn: WriteTransaction,
-    redo: Redo,
-    entered: bool,
+    redo: WriteSet,
+    caller_wrote: bool,
     durable: bool,
 ) -> Result<(), CommitError> {
     let pages = redo.pages();
     if let Some(reason) = redo.failed {
         // An operation was half done when the storage failed.
-        shared.poison(&reason);
+        engine.poison(&reason);
         return refuse(txn, StorageError::Poisoned);
     }
-    if redo.is_empty() && !entered {
+    if redo.is_empty() && !caller_wrote {
         roll_back(txn);
         return Ok(());
     }
-    let space = shared.context.space.as_ref();
+    let space = engine.settings.space.as_ref();
     let has_place = || space.map_or(Ok(()), |space| space.to_commit());
     let has_room = || space.map_or(Ok(()), |space| space.to_flush(pages));
     if redo.grows
@@ -40,18 +40,18 @@ pub(crate) fn commit(
         // What it wrote is in memory in part. Rolled back, it leaves nothing, and the store goes on.
         return refuse(txn, full);
     }
-    shared.forget_snapshot();
-    let result = match shared.journal() {
+    engine.forget_snapshot();
+    let result = match engine.journal() {
         None => match has_room() {
             Ok(()) => plain(txn, durable),
             Err(full) => return refuse(txn, full),
         },
-        Some(mut journal) => match (&mut *journal, redo.versions, entered || redo.overflowed) {
+        Some(mut journal) => match (&mut *journal, redo.versions, caller_wrote || redo.overflowed) {
             (None, ..) => return refuse(txn, StorageError::Closed),
             (Some(journal), Some((from, to)), false) if journal.takes(from, &redo.body) => {
                 match journal.append(from, to, &redo.body, !durable) {
                     Ok(()) => {
-                        shared.held_back.fetch_add(redo.body.len(), Ordering::Relaxed);
+                        engine.held_back.fetch_add(redo.body.len(), Ordering::Relaxed);
                         visible_only(txn)
                     }
                     // Where the disk has no room even for what was written once, as on one that copies on write: nothing was synced.
@@ -73,19 +73,19 @@ pub(crate) fn commit(
                     return refuse(txn, full);
                 }
                 let result = journal.checkpoint(txn);
-                let held_back = result.is_ok().then(|| shared.held_back.swap(0, Ordering::Relaxed));
+                let held_back = result.is_ok().then(|| engine.held_back.swap(0, Ordering::Relaxed));
                 if held_back.is_some_and(|bytes| bytes > HELD_BACK) && has_room().is_ok() {
-                    free_pages(shared);
+                    free_pages(engine);
                 }
                 result
             }
         },
     };
-    shared.forget_snapshot();
+    engine.forget_snapshot();
     let result = result.map_err(not_refused);
     match &result {
-        Ok(()) => drop(shared.freed.fetch_add(redo.freed as u64, Ordering::Relaxed)),
-        Err(CommitError::RolledBack(reason) | CommitError::Unknown(reason)) => shared.poison(reason),
+        Ok(()) => drop(engine.freed.fetch_add(redo.freed as u64, Ordering::Relaxed)),
+        Err(CommitError::RolledBack(reason) | CommitError::Unknown(reason)) => engine.poison(reason),
     }
     result
 }
@@ -109,27 +109,27 @@ fn not_refused(error: CommitError) -> CommitError {
 
 fn plain(mut txn: WriteTransaction, durable: bool) -> Result<(), CommitError> {
     let durability = if durable { Durability::Immediate } else { Durability::None };
-    let set = shield(|| txn.set_durability(durability));
+    let set = catch_panics(|| txn.set_durability(durability));
     set.map_err(CommitError::RolledBack)?;
     finish(txn)
 }
 
 /// The journal holds the transaction: redb only has to show it.
 fn visible_only(mut txn: WriteTransaction) -> Result<(), CommitError> {
-    shield(|| txn.set_durability(Durability::None)).map_err(CommitError::Unknown)?;
-    shield(|| txn.commit()).map_err(CommitError::Unknown)
+    catch_panics(|| txn.set_durability(Durability::None)).map_err(CommitError::Unknown)?;
+    catch_panics(|| txn.commit()).map_err(CommitError::Unknown)
 }
 
 /// What was replaced since the checkpoint before is not free yet: redb keeps it through the durable commit after it, and gives it back in
 /// the next two. Without them here the file would hold a third copy of whatever is updated. They have nothing to write.
-fn free_pages(shared: &Shared) {
+fn free_pages(engine: &Engine) {
     for _ in 0..2 {
         // A transaction of the caller's own may have come between; then that one does it.
-        let Ok(mut txn) = shield(|| shared.db.try_begin_write()) else { return };
+        let Ok(mut txn) = catch_panics(|| engine.db.try_begin_write()) else { return };
         txn.set_quick_repair(true);
         if let Err(CommitError::RolledBack(reason) | CommitError::Unknown(reason)) = finish(txn) {
             // What the caller wrote is durable all the same.
-            shared.poison(&reason);
+            engine.poison(&reason);
             return;
         }
     }

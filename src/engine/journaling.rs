@@ -5,7 +5,7 @@ use redb::{Database, Durability, WriteTransaction};
 use crate::engine::journal::{Broken, Journal, Replayed};
 use crate::format::JournalPlace;
 use crate::model::error::{CommitError, OpenError, ReadError, StorageError};
-use crate::storage::{Live, Tables, commit_whole, finish, roll_back, shield};
+use crate::storage::{Live, Tables, catch_panics, commit_whole, finish, roll_back};
 
 /// The journal of an open store. Its first round begins with the first commit.
 pub(crate) struct Journaling {
@@ -66,7 +66,7 @@ impl Journaling {
         db: &Database,
         accepts: impl FnOnce(Reached, String) -> Result<(), OpenError>,
     ) -> Result<(Self, Reached), OpenError> {
-        let mut txn = shield(|| db.begin_write())?;
+        let mut txn = catch_panics(|| db.begin_write())?;
         let recovered = {
             let mut tables = Tables::new(Live::here(&txn));
             Self::redo(&journal, &mut tables, accepts).and_then(|reached| {
@@ -83,8 +83,8 @@ impl Journaling {
         };
         match recovered {
             Ok((reached, None)) => {
-                shield(|| txn.set_durability(Durability::None))?;
-                shield(|| txn.commit())?;
+                catch_panics(|| txn.set_durability(Durability::None))?;
+                catch_panics(|| txn.commit())?;
                 Ok((Self { journal, begun: true }, reached))
             }
             Ok((reached, Some((round, version)))) => {

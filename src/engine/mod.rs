@@ -2,12 +2,12 @@
 
 pub(crate) mod background;
 pub(crate) mod commit;
+pub(crate) mod core;
+pub(crate) mod database;
 pub(crate) mod doorbell;
 pub(crate) mod file;
 pub(crate) mod grounds;
-pub(crate) mod handle;
 pub(crate) mod journal;
 pub(crate) mod journaling;
 pub(crate) mod packing;
-pub(crate) mod shared;
-pub(crate) mod turn;
+pub(crate) mod write_lock;

@@ -7,8 +7,8 @@ use redb::{Database, ReadTransaction, ReadableDatabase, TableHandle};
 
 use crate::format::schema::Tag;
 use crate::model::error::StorageError;
-use crate::storage::context::Space;
-use crate::storage::{Live, SPARE, Snapshot, Tables, clear_spare, commit_whole, roll_back, shield};
+use crate::storage::settings::Space;
+use crate::storage::{Live, SPARE, Snapshot, Tables, catch_panics, clear_spare, commit_whole, roll_back};
 
 /// How much may be done to make a file small.
 #[derive(Clone, Copy, Debug)]
@@ -46,14 +46,14 @@ pub(crate) fn make_small(
         gained |= write_anew(db, &table, &in_time, space)?;
     }
     if is_short || (is_little && in_time()) {
-        gained |= shield(|| db.compact().map_err(redb::Error::from))?;
+        gained |= catch_panics(|| db.compact().map_err(redb::Error::from))?;
     }
     Ok(gained)
 }
 
 /// Removes what lies in the place where tables are written anew. The store leaves nothing there.
 fn clear(db: &Database) -> Result<bool, StorageError> {
-    let txn = shield(|| db.begin_write())?;
+    let txn = catch_panics(|| db.begin_write())?;
     match clear_spare(&txn) {
         Ok(true) => commit_whole(txn).map(|()| true),
         found => {
@@ -79,7 +79,7 @@ fn look(
     most: u64,
     in_time: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<Loose>>, StorageError> {
-    let txn = shield(|| db.begin_read())?;
+    let txn = catch_panics(|| db.begin_read())?;
     if !is_short && has_strangers(&txn)? {
         return Ok(None);
     }
@@ -125,7 +125,7 @@ const NEGLIGIBLE: u64 = 64 << 10;
 
 /// Somebody has put tables of his own into the file: nobody knows how large those are.
 fn has_strangers(txn: &ReadTransaction) -> Result<bool, StorageError> {
-    shield(|| {
+    catch_panics(|| {
         let is_ours = |name: &str| name == SPARE || Tag::ALL.iter().any(|tag| tag.name() == name);
         let strange = txn.list_tables()?.any(|table| !is_ours(table.name()));
         Ok::<_, redb::StorageError>(strange || txn.list_multimap_tables()?.next().is_some())
@@ -141,7 +141,7 @@ fn write_anew(
     space: Option<&dyn Space>,
 ) -> Result<bool, StorageError> {
     let has_room = || space.is_none_or(|space| space.to_commit().is_ok());
-    let txn = shield(|| db.begin_write())?;
+    let txn = catch_panics(|| db.begin_write())?;
     let done =
         Tables::new(Live::here(&txn)).write_anew(table.tag, table.rows, CHECKED, &|| in_time() && has_room());
     let can_commit = space.is_none_or(|space| space.to_flush(table.packed).is_ok());
@@ -193,7 +193,7 @@ mod tests {
     use crate::model::error::StorageError;
     use crate::model::execution::NewExecution;
     use crate::model::expect::Expect;
-    use crate::storage::context::Space;
+    use crate::storage::settings::Space;
     use crate::storage::{Snapshot, Tables};
     use crate::store::Store;
 

@@ -1,7 +1,7 @@
 //! Following what happens: watchers, consumers, followers of outputs, and what trims the log.
 
 pub(crate) mod consumer;
-pub(crate) mod follow;
-pub(crate) mod maintain;
-pub(crate) mod tracker;
+pub(crate) mod outputs;
+pub(crate) mod retention;
+pub(crate) mod visits;
 pub(crate) mod watch;

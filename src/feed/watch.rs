@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::engine::core::Engine;
 use crate::engine::doorbell::End;
-use crate::engine::shared::Shared;
 use crate::model::bookmark::{Bookmark, within};
 use crate::model::change::Change;
 use crate::model::error::{ReadError, StorageError, WatchError};
@@ -28,7 +28,7 @@ const AHEAD: usize = 64;
 
 /// Where to begin in the change log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
+pub enum WatchFrom {
     /// At the oldest entry that the log still has when it is first read.
     Oldest,
     /// After what is there now: only what is still to come.
@@ -53,9 +53,9 @@ pub enum Start {
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use execstore::{Filter, NewExecution, Start, Store, Update, Expect};
+/// # use execstore::{Filter, NewExecution, WatchFrom, Store, Update, Expect};
 /// # let store = Store::in_memory()?;
-/// let mut watcher = store.watch(Start::Oldest, Filter::any().entered("Running"))?;
+/// let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().entered("Running"))?;
 /// store.create_execution(NewExecution::new("job-1").id("e"), &[])?;
 /// store.update("e", &Expect::any(), Update::to("BidAccepted"), &[])?;
 /// store.update("e", &Expect::any(), Update::to("Running"), &[])?;
@@ -65,7 +65,7 @@ pub enum Start {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Watcher {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     filter: Filter,
     /// The last entry that was looked at.
     position: u64,
@@ -88,12 +88,12 @@ impl fmt::Debug for Watcher {
 }
 
 impl Watcher {
-    pub(crate) fn new(shared: Arc<Shared>, start: &Start, filter: Filter) -> Result<Self, WatchError> {
-        filter.check_names(&shared.context.lifecycle)?;
+    pub(crate) fn new(engine: Arc<Engine>, start: &WatchFrom, filter: Filter) -> Result<Self, WatchError> {
+        filter.check_names(&engine.settings.lifecycle)?;
         let (kinds, keys) = filter.keys();
-        shared.listening.add(kinds);
+        engine.listening.add(kinds);
         let mut watcher = Self {
-            shared,
+            engine,
             filter,
             position: 0,
             floating: false,
@@ -113,25 +113,25 @@ impl Watcher {
     }
 
     /// Goes on from elsewhere. A start that there is not is an error, and leaves the watcher where it was.
-    pub fn seek(&mut self, start: &Start) -> Result<(), WatchError> {
+    pub fn seek(&mut self, start: &WatchFrom) -> Result<(), WatchError> {
         let position = position_of(&self.begin_read()?, start)?;
-        self.shared.doorbell.forget(&mut self.ticket);
+        self.engine.doorbell.forget(&mut self.ticket);
         self.position = position;
-        self.floating = *start == Start::Oldest;
+        self.floating = *start == WatchFrom::Oldest;
         self.ahead.clear();
         Ok(())
     }
 
     /// The last change that was given out, or that the filter dropped after it: where to go on
-    /// after a restart, with [`Start::After`].
+    /// after a restart, with [`WatchFrom::After`].
     pub fn position(&self) -> ChangeSeq {
         ChangeSeq(if self.ahead.is_empty() { self.position } else { self.given })
     }
 
     /// The [position](Watcher::position) to be kept outside the store: where to go on after a restart, with
-    /// [`Start::Bookmark`], and nowhere else.
+    /// [`WatchFrom::Bookmark`], and nowhere else.
     pub fn bookmark(&self) -> Bookmark {
-        Bookmark::new(self.shared.context.incarnation, self.position())
+        Bookmark::new(self.engine.settings.incarnation, self.position())
     }
 
     /// Gives the next changes, at most `limit` of them and at least 1: at once if there are some, else it waits until
@@ -167,10 +167,10 @@ impl Watcher {
             if self.position < head {
                 continue;
             }
-            if self.shared.turnstile.posts.is_needed_here() {
+            if self.engine.write_lock.posts.is_needed_here() {
                 return Err(WatchError::Reentrant);
             }
-            let heard = self.shared.doorbell.wait(self.position, &self.keys, left, &stopped);
+            let heard = self.engine.doorbell.wait(self.position, &self.keys, left, &stopped);
             self.pass(heard.clean);
             self.check_end(heard.end)?;
         }
@@ -190,7 +190,7 @@ impl Watcher {
     }
 
     fn begin_read(&self) -> Result<ReadTxn, WatchError> {
-        Ok(ReadTxn::new(self.shared.clone()).map_err(ReadError::from)?)
+        Ok(ReadTxn::new(self.engine.clone()).map_err(ReadError::from)?)
     }
 
     /// What it need not look at: nothing up to there concerns it.
@@ -205,7 +205,7 @@ impl Watcher {
         match end {
             None => Ok(()),
             Some(End::Closed) => Err(WatchError::Closed),
-            Some(End::Poisoned(reason)) if self.position >= self.shared.doorbell.head() => {
+            Some(End::Poisoned(reason)) if self.position >= self.engine.doorbell.head() => {
                 Err(WatchError::Poisoned(reason))
             }
             Some(End::Poisoned(_)) => Ok(()),
@@ -218,11 +218,11 @@ impl Watcher {
     }
 
     fn scan_some(&mut self, limit: usize, entries: u64) -> Result<(Vec<Change>, u64), WatchError> {
-        if let Some(End::Closed) = self.shared.doorbell.ended() {
+        if let Some(End::Closed) = self.engine.doorbell.ended() {
             return Err(WatchError::Closed);
         }
         // What it waited for until now, if it did.
-        if let Some(clean) = self.shared.doorbell.forget(&mut self.ticket) {
+        if let Some(clean) = self.engine.doorbell.forget(&mut self.ticket) {
             self.pass(clean);
         }
         let reader = self.begin_read()?;
@@ -265,16 +265,16 @@ impl Watcher {
 }
 
 /// The entry that a start is after.
-pub(crate) fn position_of(view: &impl View, start: &Start) -> Result<u64, WatchError> {
-    let (totals, incarnation) = (view.totals()?, view.context().incarnation);
+pub(crate) fn position_of(view: &impl View, start: &WatchFrom) -> Result<u64, WatchError> {
+    let (totals, incarnation) = (view.totals()?, view.settings().incarnation);
     let within = |seq: u64| Ok(within(seq, incarnation, totals.head)?);
     match start {
-        Start::Oldest => Ok(totals.trimmed),
-        Start::Latest => Ok(totals.head),
-        Start::At(seq) => within(seq.0.saturating_sub(1)),
-        Start::After(seq) => within(seq.0),
-        Start::Bookmark(bookmark) => Ok(bookmark.resolve(incarnation, totals.head)?),
-        Start::Checkpoint(name) => match view.log().checkpoint(name)? {
+        WatchFrom::Oldest => Ok(totals.trimmed),
+        WatchFrom::Latest => Ok(totals.head),
+        WatchFrom::At(seq) => within(seq.0.saturating_sub(1)),
+        WatchFrom::After(seq) => within(seq.0),
+        WatchFrom::Bookmark(bookmark) => Ok(bookmark.resolve(incarnation, totals.head)?),
+        WatchFrom::Checkpoint(name) => match view.log().checkpoint(name)? {
             Some(seq) => within(seq.0),
             None => Err(WatchError::NoCheckpoint { name: name.clone() }),
         },
@@ -284,8 +284,8 @@ pub(crate) fn position_of(view: &impl View, start: &Start) -> Result<u64, WatchE
 impl Drop for Watcher {
     fn drop(&mut self) {
         // A child of a fork has no place at the doorbell, and its copy may be locked for ever.
-        if !self.shared.grounds.process.is_another() {
-            self.shared.doorbell.forget(&mut self.ticket);
+        if !self.engine.grounds.process.is_another() {
+            self.engine.doorbell.forget(&mut self.ticket);
         }
     }
 }
@@ -320,12 +320,12 @@ impl Future for Next<'_> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let Watcher { shared, position, ticket, keys, .. } = watcher;
+            let Watcher { engine, position, ticket, keys, .. } = watcher;
             // Within a closure this thread does nothing else, so whoever polls would wait for ever.
-            if shared.turnstile.posts.inside.is_mine() {
+            if engine.write_lock.posts.inside.is_mine() {
                 return Poll::Ready(Err(WatchError::Reentrant));
             }
-            match shared.doorbell.poll(*position, keys, ticket, cx.waker()) {
+            match engine.doorbell.poll(*position, keys, ticket, cx.waker()) {
                 Poll::Ready(heard) => watcher.check_end(heard.end)?,
                 Poll::Pending => return Poll::Pending,
             }

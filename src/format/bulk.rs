@@ -24,7 +24,7 @@ pub(crate) struct BulkPlace {
     pub(crate) refused: u64,
 }
 
-/// Encodes a row of the table `bulks`.
+/// Encodes a row of the table `bulk_progress`.
 pub(crate) fn encode_bulk(table: u8, key: &[u8], place: &BulkPlace, out: &mut Vec<u8>) {
     let mut w = Writer::frame(out);
     w.number(place.after);
@@ -39,7 +39,7 @@ pub(crate) fn encode_bulk(table: u8, key: &[u8], place: &BulkPlace, out: &mut Ve
     finish_frame(table, key, out);
 }
 
-/// Decodes a row of the table `bulks`.
+/// Decodes a row of the table `bulk_progress`.
 pub(crate) fn decode_bulk(table: u8, key: &[u8], value: &[u8]) -> Result<BulkPlace, Reason> {
     let mut r = Reader::new(check_frame(table, key, value)?);
     let (after, end) = (r.number()?, r.number()?);

@@ -274,14 +274,14 @@ fn decode_optional(r: &mut Reader<'_>) -> Result<Option<Text>, Reason> {
 mod tests {
     use super::*;
     use crate::format::execution::tests::full;
-    use crate::model::execution::{Desired, Header, NewExecution};
+    use crate::model::execution::{DesiredState, Header, NewExecution};
 
     #[test]
     fn changes_come_back() {
         let lifecycle = Lifecycle::compute_node();
         let bare = NewExecution::new("j").state("Running").build(&lifecycle, 10, Timestamp::from_nanos(9));
         let mut before = bare.unwrap().into_header();
-        before.desired = Desired::Stopped;
+        before.desired = DesiredState::Stopped;
         before.completed_at = Some(Timestamp::from_nanos(3));
         before.revision = Revision(7);
         for (before, after) in [(&before, &full()), (&full(), &before), (&before, &before)] {

@@ -1,7 +1,7 @@
 //! The encoding of headers and of execution records.
 
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
-use crate::model::execution::{DEFAULT_NAMESPACE, Desired, Header, Labels};
+use crate::model::execution::{DEFAULT_NAMESPACE, DesiredState, Header, Labels};
 use crate::model::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::model::lifecycle::{Lifecycle, State};
 use crate::model::text::Text;
@@ -230,19 +230,19 @@ pub(super) fn state(code: u8, lifecycle: &Lifecycle) -> Result<State, Reason> {
     lifecycle.by_code(code).cloned().ok_or_else(|| format!("the lifecycle has no state number {code}"))
 }
 
-pub(super) fn desired_code(desired: Desired) -> u8 {
+pub(super) fn desired_code(desired: DesiredState) -> u8 {
     match desired {
-        Desired::Pending => 0,
-        Desired::Running => 1,
-        Desired::Stopped => 2,
+        DesiredState::Pending => 0,
+        DesiredState::Running => 1,
+        DesiredState::Stopped => 2,
     }
 }
 
-pub(super) fn desired(code: u8) -> Result<Desired, Reason> {
+pub(super) fn desired(code: u8) -> Result<DesiredState, Reason> {
     match code {
-        0 => Ok(Desired::Pending),
-        1 => Ok(Desired::Running),
-        2 => Ok(Desired::Stopped),
+        0 => Ok(DesiredState::Pending),
+        1 => Ok(DesiredState::Running),
+        2 => Ok(DesiredState::Stopped),
         other => Err(format!("there is no desired state number {other}")),
     }
 }

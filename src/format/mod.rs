@@ -2,30 +2,25 @@
 //!
 //! `docs/format.md` is the specification.
 
-mod beside;
 mod bulk;
 mod change;
-mod doomed;
-mod event;
+mod events;
 mod execution;
 mod frame;
 mod keys;
-mod lasts;
+mod last_change_bits;
 mod link;
 mod meta;
+mod removals;
 pub(crate) mod schema;
-mod span;
+mod side_data;
+mod time_blocks;
 mod totals;
 mod wire;
 
-pub(crate) use beside::{
-    OutputRow, Value, decode_attachment, decode_chunk, decode_node, decode_output, decode_progress,
-    encode_attachment, encode_chunk, encode_node, encode_output, encode_progress, name_of, name_row,
-};
 pub(crate) use bulk::{BulkKind, BulkPlace, decode_bulk, encode_bulk};
 pub(crate) use change::{Follows, decode_change, decode_follows, encode_change};
-pub(crate) use doomed::{Doomed, decode_doomed, encode_doomed};
-pub(crate) use event::{check_event, decode_event, encode_event};
+pub(crate) use events::{check_event, decode_event, encode_event};
 pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record, header_bytes};
 pub(crate) use frame::{FRAME, check_frame, finish_frame};
 pub(crate) use keys::{
@@ -33,10 +28,17 @@ pub(crate) use keys::{
     label_row, label_value, label_values_span, link_prefix, link_row, linked_id, number_at_end, number_of,
     pair, pair_of, state_of, state_row,
 };
-pub(crate) use lasts::{Lasts, decode_lasts, encode_lasts};
+pub(crate) use last_change_bits::{LastChangeBits, decode_last_change_bits, encode_last_change_bits};
 pub(crate) use link::{LinkTo, decode_link, encode_link};
 pub(crate) use meta::{JournalPlace, Meta, decode_meta, encode_meta};
-pub(crate) use span::{BLOCK, Span, SpanKind, block_of, decode_span, encode_span, span_row};
+pub(crate) use removals::{Removal, decode_removal, encode_removal};
+pub(crate) use side_data::{
+    OutputRow, Value, decode_attachment, decode_chunk, decode_output, decode_progress, decode_task,
+    encode_attachment, encode_chunk, encode_output, encode_progress, encode_task, name_of, name_row,
+};
+pub(crate) use time_blocks::{
+    BLOCK, Span, TimeKind, block_of, decode_time_block, encode_time_block, time_block_rows,
+};
 pub(crate) use totals::{
     Totals, change_count, decode_counts, decode_totals, encode_counts, encode_totals, fingerprint,
 };

@@ -35,19 +35,19 @@ pub(crate) enum Tag {
     Labels = 10,
     LabelCounts = 11,
     Links = 12,
-    Completed = 13,
-    Settled = 14,
-    Spans = 15,
-    Bulks = 16,
+    Completions = 13,
+    LastChanges = 14,
+    TimeBlocks = 15,
+    BulkProgress = 16,
     Attachments = 17,
     Outputs = 18,
     Chunks = 19,
-    Nodes = 20,
-    NodeNames = 21,
-    Progress = 22,
+    Tasks = 20,
+    TaskNames = 21,
+    TaskCounts = 22,
     Visits = 23,
-    Doomed = 24,
-    Lasts = 25,
+    Removals = 24,
+    LastChangeBits = 25,
     Namespaces = 26,
 }
 
@@ -66,19 +66,19 @@ impl Tag {
         Tag::Labels,
         Tag::LabelCounts,
         Tag::Links,
-        Tag::Completed,
-        Tag::Settled,
-        Tag::Spans,
-        Tag::Bulks,
+        Tag::Completions,
+        Tag::LastChanges,
+        Tag::TimeBlocks,
+        Tag::BulkProgress,
         Tag::Attachments,
         Tag::Outputs,
         Tag::Chunks,
-        Tag::Nodes,
-        Tag::NodeNames,
-        Tag::Progress,
+        Tag::Tasks,
+        Tag::TaskNames,
+        Tag::TaskCounts,
         Tag::Visits,
-        Tag::Doomed,
-        Tag::Lasts,
+        Tag::Removals,
+        Tag::LastChangeBits,
         Tag::Namespaces,
     ];
 
@@ -97,19 +97,19 @@ impl Tag {
             Tag::Labels => "execstore/labels",
             Tag::LabelCounts => "execstore/label_counts",
             Tag::Links => "execstore/links",
-            Tag::Completed => "execstore/completed",
-            Tag::Settled => "execstore/settled",
-            Tag::Spans => "execstore/spans",
-            Tag::Bulks => "execstore/bulks",
+            Tag::Completions => "execstore/completions",
+            Tag::LastChanges => "execstore/last_changes",
+            Tag::TimeBlocks => "execstore/time_blocks",
+            Tag::BulkProgress => "execstore/bulk_progress",
             Tag::Attachments => "execstore/attachments",
             Tag::Outputs => "execstore/outputs",
             Tag::Chunks => "execstore/chunks",
-            Tag::Nodes => "execstore/nodes",
-            Tag::NodeNames => "execstore/node_names",
-            Tag::Progress => "execstore/progress",
+            Tag::Tasks => "execstore/tasks",
+            Tag::TaskNames => "execstore/task_names",
+            Tag::TaskCounts => "execstore/task_counts",
             Tag::Visits => "execstore/visits",
-            Tag::Doomed => "execstore/doomed",
-            Tag::Lasts => "execstore/lasts",
+            Tag::Removals => "execstore/removals",
+            Tag::LastChangeBits => "execstore/last_change_bits",
             Tag::Namespaces => "execstore/namespaces",
         }
     }
@@ -117,8 +117,8 @@ impl Tag {
     /// The rows of a tamper-evident store are summed up, but for the two that hold the sum and who the store is, and the
     /// indexes that have no values: the records determine those.
     pub(crate) fn is_summed(self) -> bool {
-        use Tag::{Completed, Jobs, Labels, Meta, States, Totals};
-        !matches!(self, Meta | Totals | Jobs | States | Labels | Completed)
+        use Tag::{Completions, Jobs, Labels, Meta, States, Totals};
+        !matches!(self, Meta | Totals | Jobs | States | Labels | Completions)
     }
 
     pub(crate) fn from_byte(byte: u8) -> Option<Tag> {
@@ -161,13 +161,17 @@ pub(crate) const LABEL_COUNTS: TableDefinition<'_, Bytes, Value> =
 /// The kind of a link, what it names and a number to which execution of that id it leads.
 pub(crate) const LINKS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/links");
 /// When an execution ended and its number to nothing.
-pub(crate) const COMPLETED: TableDefinition<'_, Pair, Value> = TableDefinition::new("execstore/completed");
+pub(crate) const COMPLETIONS: TableDefinition<'_, Pair, Value> =
+    TableDefinition::new("execstore/completions");
 /// The last change of an execution, once that is trimmed from the log, to its number.
-pub(crate) const SETTLED: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/settled");
+pub(crate) const LAST_CHANGES: TableDefinition<'_, Number, Value> =
+    TableDefinition::new("execstore/last_changes");
 /// A kind of number and a block of them to the times in the block.
-pub(crate) const SPANS: TableDefinition<'_, StateRow, Value> = TableDefinition::new("execstore/spans");
+pub(crate) const TIME_BLOCKS: TableDefinition<'_, StateRow, Value> =
+    TableDefinition::new("execstore/time_blocks");
 /// The name of a bulk operation that is under way to how far it is.
-pub(crate) const BULKS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/bulks");
+pub(crate) const BULK_PROGRESS: TableDefinition<'_, Bytes, Value> =
+    TableDefinition::new("execstore/bulk_progress");
 
 /// Number and key to an attachment, with its value if that is small.
 pub(crate) const ATTACHMENTS: TableDefinition<'_, Bytes, Value> =
@@ -176,18 +180,20 @@ pub(crate) const ATTACHMENTS: TableDefinition<'_, Bytes, Value> =
 pub(crate) const OUTPUTS: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/outputs");
 /// A blob and an offset in it to bytes: the values of attachments and outputs.
 pub(crate) const CHUNKS: TableDefinition<'_, Pair, Value> = TableDefinition::new("execstore/chunks");
-/// Number and place to a node within the execution.
-pub(crate) const NODES: TableDefinition<'_, Pair, Value> = TableDefinition::new("execstore/nodes");
-/// Number and name to the place of a node.
-pub(crate) const NODE_NAMES: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/node_names");
-/// Number to how many nodes are in each state.
-pub(crate) const PROGRESS: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/progress");
+/// Number and place to a task within the execution.
+pub(crate) const TASKS: TableDefinition<'_, Pair, Value> = TableDefinition::new("execstore/tasks");
+/// Number and name to the place of a task.
+pub(crate) const TASK_NAMES: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/task_names");
+/// Number to how many tasks are in each state.
+pub(crate) const TASK_COUNTS: TableDefinition<'_, Number, Value> =
+    TableDefinition::new("execstore/task_counts");
 /// Number to how often an execution was visited.
 pub(crate) const VISITS: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/visits");
 /// What was deleted and still has rows to what is left of it.
-pub(crate) const DOOMED: TableDefinition<'_, StateRow, Value> = TableDefinition::new("execstore/doomed");
+pub(crate) const REMOVALS: TableDefinition<'_, StateRow, Value> = TableDefinition::new("execstore/removals");
 /// A block of changes to which of them are the last ones of their executions.
-pub(crate) const LASTS: TableDefinition<'_, Number, Value> = TableDefinition::new("execstore/lasts");
+pub(crate) const LAST_CHANGE_BITS: TableDefinition<'_, Number, Value> =
+    TableDefinition::new("execstore/last_change_bits");
 /// A namespace, but for the default one, to how many executions it has.
 pub(crate) const NAMESPACES: TableDefinition<'_, Bytes, Value> = TableDefinition::new("execstore/namespaces");
 
@@ -212,19 +218,19 @@ mod tests {
             LABELS.name(),
             LABEL_COUNTS.name(),
             LINKS.name(),
-            COMPLETED.name(),
-            SETTLED.name(),
-            SPANS.name(),
-            BULKS.name(),
+            COMPLETIONS.name(),
+            LAST_CHANGES.name(),
+            TIME_BLOCKS.name(),
+            BULK_PROGRESS.name(),
             ATTACHMENTS.name(),
             OUTPUTS.name(),
             CHUNKS.name(),
-            NODES.name(),
-            NODE_NAMES.name(),
-            PROGRESS.name(),
+            TASKS.name(),
+            TASK_NAMES.name(),
+            TASK_COUNTS.name(),
             VISITS.name(),
-            DOOMED.name(),
-            LASTS.name(),
+            REMOVALS.name(),
+            LAST_CHANGE_BITS.name(),
             NAMESPACES.name(),
         ];
         for (place, tag) in Tag::ALL.into_iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use super::{FRAME, Reader, Reason, Span, Writer, check_frame, finish_frame};
 use crate::model::hash::{Hash, Sum, row_hash};
-use crate::model::seal::Seal;
+use crate::model::integrity::Seal;
 use crate::model::time::Timestamp;
 
 /// Counters and heads of the whole store.
@@ -26,7 +26,7 @@ pub struct Totals {
     pub(crate) modified: Span,
     /// How many links lead to an id that nobody has had since they were made.
     pub(crate) unmet: u64,
-    /// How many rows the table `doomed` has.
+    /// How many rows the table `removals` has.
     pub(crate) waiting: u64,
     /// The latest time that the clock ever gave for an entry of the change log.
     pub(crate) latest: Option<Timestamp>,

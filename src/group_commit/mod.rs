@@ -12,16 +12,16 @@
 //!   transaction, and this way each failure costs one commit more and nobody runs twice for nothing.
 
 mod load;
-mod member;
+mod options;
 mod pending;
-mod settings;
+mod request;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::engine::shared::Shared;
+use crate::engine::core::Engine;
 use crate::model::error::{BatchError, Error, StorageError};
 use crate::model::panics::{caught, dropped};
 use crate::storage::waits::{Awaited, ForItself, Post, Posts, Waiting};
@@ -29,11 +29,11 @@ use crate::txn::WriteTxn;
 use crate::write::Writer;
 
 use load::Load;
-use member::{Closure, Failure, Member, guarded};
 use pending::Slot;
+use request::{Closure, Failure, Request, guarded};
 
+pub use options::GroupCommitOptions;
 pub use pending::Pending;
-pub use settings::GroupCommit;
 
 /// What to do when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +42,12 @@ pub(crate) enum WhenFull {
     Refuse,
 }
 
-type Members = VecDeque<Box<dyn Member>>;
+type Members = VecDeque<Box<dyn Request>>;
 
 /// The queue of a store's group commit, and its thread.
-pub(crate) struct Batcher {
-    shared: Arc<Shared>,
-    settings: GroupCommit,
+pub(crate) struct Committer {
+    engine: Arc<Engine>,
+    settings: GroupCommitOptions,
     load: Arc<Load>,
     queue: Mutex<Queue>,
     /// Something came, or a commit ended.
@@ -67,10 +67,10 @@ struct Queue {
     thread: Option<JoinHandle<()>>,
 }
 
-impl Batcher {
-    pub(crate) fn new(shared: Arc<Shared>, settings: GroupCommit) -> Arc<Self> {
+impl Committer {
+    pub(crate) fn new(engine: Arc<Engine>, settings: GroupCommitOptions) -> Arc<Self> {
         Arc::new(Self {
-            shared,
+            engine,
             settings,
             load: Arc::default(),
             queue: Mutex::default(),
@@ -92,7 +92,7 @@ impl Batcher {
     {
         match self.alone(full)? {
             Some(turn) => {
-                let result = self.solo(&mut run);
+                let result = self.commit_directly(&mut run);
                 drop(turn);
                 result
             }
@@ -178,12 +178,12 @@ impl Batcher {
     }
 
     fn posts(&self) -> &Arc<Posts> {
-        &self.shared.turnstile.posts
+        &self.engine.write_lock.posts
     }
 
     /// Nobody is there: the caller may commit by itself.
-    fn alone(&self, full: WhenFull) -> Result<Option<Solo<'_>>, Error> {
-        self.shared.grounds.process.check()?;
+    fn alone(&self, full: WhenFull) -> Result<Option<DirectCommit<'_>>, Error> {
+        self.engine.grounds.process.check()?;
         if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
         }
@@ -201,15 +201,15 @@ impl Batcher {
             return Ok(None);
         }
         queue.busy = true;
-        self.posts().solo.take();
-        Ok(Some(Solo { batcher: self }))
+        self.posts().commit_directly.take();
+        Ok(Some(DirectCommit { batcher: self }))
     }
 
-    fn solo<T, E>(&self, run: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
+    fn commit_directly<T, E>(&self, run: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
     where
         Error: From<E>,
     {
-        let txn = WriteTxn::new(self.shared.clone(), "the group commit")?;
+        let txn = WriteTxn::new(self.engine.clone(), "the group commit")?;
         let value = {
             let mut writer = txn.writer()?.may_run_again();
             txn.inside(|| guarded(|| run(&mut writer)))?
@@ -218,8 +218,8 @@ impl Batcher {
         Ok(value)
     }
 
-    fn enqueue(self: &Arc<Self>, member: Box<dyn Member>, full: WhenFull) -> Result<(), Error> {
-        self.shared.grounds.process.check()?;
+    fn enqueue(self: &Arc<Self>, member: Box<dyn Request>, full: WhenFull) -> Result<(), Error> {
+        self.engine.grounds.process.check()?;
         if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
         }
@@ -253,7 +253,7 @@ impl Batcher {
 
     /// The store's own thread: commits what queues up, until the queue is closed and empty.
     fn work(&self) {
-        let _at_work = AtWork::begin(&self.posts().worker);
+        let _at_work = ReentrancyGuard::begin(&self.posts().worker);
         while let Some(mut members) = self.next_members() {
             if caught(|| self.run(&mut members)).is_err() {
                 // It is not known what became of these: they are told, and do not run again.
@@ -323,7 +323,7 @@ impl Batcher {
             return Attempt::Ended { ran: 0, committed: Ok(()) };
         }
         let refused = |error: Error| Attempt::Ended { ran: limit, committed: Err(error.into()) };
-        let txn = match WriteTxn::new(self.shared.clone(), "the group commit") {
+        let txn = match WriteTxn::new(self.engine.clone(), "the group commit") {
             Ok(txn) => txn,
             Err(error) => return refused(error),
         };
@@ -398,32 +398,32 @@ fn waiting(posts: &Arc<Posts>) -> Result<Waiting, BatchError> {
 }
 
 /// Says that this thread commits for a group commit, until it is dropped.
-struct AtWork<'a>(&'a Post);
+struct ReentrancyGuard<'a>(&'a Post);
 
-impl<'a> AtWork<'a> {
+impl<'a> ReentrancyGuard<'a> {
     fn begin(post: &'a Post) -> Self {
         post.take();
         Self(post)
     }
 }
 
-impl Drop for AtWork<'_> {
+impl Drop for ReentrancyGuard<'_> {
     fn drop(&mut self) {
         self.0.leave();
     }
 }
 
 /// A caller that commits by itself. Lets the others go on when it is done, even if it panics.
-struct Solo<'a> {
-    batcher: &'a Batcher,
+struct DirectCommit<'a> {
+    batcher: &'a Committer,
 }
 
-impl Drop for Solo<'_> {
+impl Drop for DirectCommit<'_> {
     fn drop(&mut self) {
-        if self.batcher.shared.grounds.process.is_another() {
+        if self.batcher.engine.grounds.process.is_another() {
             return;
         }
-        self.batcher.posts().solo.leave();
+        self.batcher.posts().commit_directly.leave();
         self.batcher.queue().busy = false;
         self.batcher.moved.notify_all();
     }

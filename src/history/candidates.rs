@@ -3,11 +3,11 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::spans::blocks;
+use super::time_blocks::blocks;
 use super::way::Way;
 use super::{Answer, Row, Steps};
 use crate::format::schema::Tag;
-use crate::format::{LinkKind, SpanKind, job_prefix, label_prefix};
+use crate::format::{LinkKind, TimeKind, job_prefix, label_prefix};
 use crate::model::error::ReadError;
 use crate::model::execution::Header;
 use crate::model::query::{Access, Place, Query};
@@ -88,7 +88,7 @@ pub(super) fn numbers<'r, V: View + ?Sized>(
             Ok(Box::new(found.into_iter()))
         }
         _ => {
-            let codes = query.state_codes(&view.context().lifecycle);
+            let codes = query.state_codes(&view.settings().lifecycle);
             let lists = codes.iter().map(|code| tables.state_rows(*code, &range));
             Ok(merged(lists.collect::<Result<Vec<_>, _>>()?, query.newest_first))
         }
@@ -147,7 +147,7 @@ fn picked<V: View + ?Sized>(
     place: Place,
 ) -> Option<Row> {
     let pick = Pick { keep: &|header| query.matches(header), payload };
-    let found = match view.tables().execution_if(number, &view.context().lifecycle, pick) {
+    let found = match view.tables().execution_if(number, &view.settings().lifecycle, pick) {
         Ok(Some(found)) => Ok(found?),
         Ok(None) => Err(damaged(index, &number.to_be_bytes(), "the execution of the row is missing").into()),
         Err(error) => Err(error),
@@ -162,14 +162,14 @@ fn scan<'r, V: View + ?Sized>(
     range: RangeInclusive<u64>,
     payload: bool,
 ) -> Result<Answer<'r>, ReadError> {
-    let mut ranges = blocks(view, SpanKind::Executions, query.created, range)?;
+    let mut ranges = blocks(view, TimeKind::Executions, query.created, range)?;
     if query.newest_first {
         ranges.reverse();
     }
     Ok(Box::new(ranges.into_iter().flat_map(move |range| -> Answer<'r> {
         let (keep, newest_first) = (query.clone(), query.newest_first);
         let keep = move |header: &Header| keep.matches(header);
-        let rows = match view.tables().execution_rows_if(range, &view.context().lifecycle, keep, payload) {
+        let rows = match view.tables().execution_rows_if(range, &view.settings().lifecycle, keep, payload) {
             Ok(rows) => rows,
             Err(error) => return Box::new(std::iter::once(Row::error(error))),
         };
@@ -203,11 +203,11 @@ pub(super) fn completed<'r, V: View + ?Sized>(
         return Ok(Box::new(std::iter::empty()));
     }
     let newest_first = query.newest_first;
-    let rows = view.tables().completed_rows(start..=end)?;
+    let rows = view.tables().completion_rows(start..=end)?;
     let row = move |row: Result<(Timestamp, u64), ReadError>| match row {
         Ok((at, number)) => {
             let place = Place { time: at.as_nanos(), number };
-            picked(view, &query, number, Tag::Completed, payload, place)
+            picked(view, &query, number, Tag::Completions, payload, place)
         }
         Err(error) => Some(Row::error(error)),
     };

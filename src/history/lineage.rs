@@ -116,7 +116,7 @@ fn leads_back(id: &ExecutionId) -> ReadError {
 
 /// The record at a place; `None` if it is not there, or not yet.
 fn at<V: View + ?Sized>(view: &V, (id, number): &Place) -> Result<Option<Box<Header>>, ReadError> {
-    let Some(found) = view.tables().execution(*number, &view.context().lifecycle)? else { return Ok(None) };
+    let Some(found) = view.tables().execution(*number, &view.settings().lifecycle)? else { return Ok(None) };
     if found.header.id != *id {
         let key = number.to_be_bytes();
         return Err(damaged(Tag::Executions, &key, "the record is of another id than the link").into());
@@ -177,7 +177,7 @@ impl Iterator for Trace<'_> {
 
 fn trace<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Trace<'r> {
     let step = move |number: u64| {
-        let Some(found) = view.tables().execution(number, &view.context().lifecycle)? else {
+        let Some(found) = view.tables().execution(number, &view.settings().lifecycle)? else {
             return Ok(None);
         };
         let header = found.header;
@@ -342,7 +342,7 @@ fn tree<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Result<Tree<'r>, ReadErr
 }
 
 fn child<V: View + ?Sized>(view: &V, number: u64) -> Result<Header, ReadError> {
-    let found = view.tables().execution(number, &view.context().lifecycle)?;
+    let found = view.tables().execution(number, &view.settings().lifecycle)?;
     let missing = || damaged(Tag::Links, &number.to_be_bytes(), "the execution of the row is missing");
     Ok(*found.ok_or_else(missing)?.header)
 }

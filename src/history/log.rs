@@ -10,8 +10,8 @@ use crate::model::change::{Change, ChangeKind};
 use crate::model::error::{Error, ReadError};
 use crate::model::execution::Execution;
 use crate::model::id::ChangeSeq;
+use crate::model::integrity::ChainHead;
 use crate::model::json::Json;
-use crate::model::seal::ChainHead;
 use crate::read::lookup::{inclusive, join, payload_version};
 use crate::read::sequence::Gapless;
 use crate::read::{List, View};
@@ -49,12 +49,12 @@ impl<'r, R: View + ?Sized> Log<'r, R> {
             }
             _ => *seqs.start(),
         };
-        within(start.saturating_sub(1), self.reader.context().incarnation, totals.head)?;
+        within(start.saturating_sub(1), self.reader.settings().incarnation, totals.head)?;
         let end = totals.head.min(*seqs.end());
         if start > end {
             return Ok(List::empty());
         }
-        let rows = self.reader.tables().change_rows(start..=end, &self.reader.context().lifecycle)?;
+        let rows = self.reader.tables().change_rows(start..=end, &self.reader.settings().lifecycle)?;
         Ok(List::new(Gapless::new(rows, Tag::Changes, Some(start - 1), end.checked_add(1))))
     }
 
@@ -69,9 +69,9 @@ impl<'r, R: View + ?Sized> Log<'r, R> {
     }
 
     /// A position to be kept outside the store, which [`resolve`](Log::resolve) and
-    /// [`Start::Bookmark`](crate::Start::Bookmark) take back. One beyond the head is [`ReadError::Position`].
+    /// [`WatchFrom::Bookmark`](crate::WatchFrom::Bookmark) take back. One beyond the head is [`ReadError::Position`].
     pub fn bookmark(&self, after: ChangeSeq) -> Result<Bookmark, ReadError> {
-        let incarnation = self.reader.context().incarnation;
+        let incarnation = self.reader.settings().incarnation;
         let seq = within(after.0, incarnation, self.reader.totals()?.head)?;
         Ok(Bookmark::new(incarnation, ChangeSeq(seq)))
     }
@@ -79,7 +79,7 @@ impl<'r, R: View + ?Sized> Log<'r, R> {
     /// The change that a bookmark is after. One of another store, of another incarnation of this one, or beyond the head is
     /// [`ReadError::Position`], which says what there is.
     pub fn resolve(&self, bookmark: &Bookmark) -> Result<ChangeSeq, ReadError> {
-        Ok(ChangeSeq(bookmark.resolve(self.reader.context().incarnation, self.reader.totals()?.head)?))
+        Ok(ChangeSeq(bookmark.resolve(self.reader.settings().incarnation, self.reader.totals()?.head)?))
     }
 
     /// The payload right after a change; `None` if the change deleted the execution.

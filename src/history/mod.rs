@@ -1,6 +1,5 @@
 //! Answering queries: a plan, candidates in the order that is asked for, pages of them, and counts.
 
-mod beside;
 mod candidates;
 mod export;
 mod groups;
@@ -9,9 +8,10 @@ mod log;
 mod modified;
 mod plan;
 mod selection;
+mod side_data;
 mod sorted;
-mod spans;
 mod statistics;
+mod time_blocks;
 mod tried;
 mod way;
 
@@ -21,7 +21,7 @@ use crate::format::LinkKind;
 use crate::model::error::{InputError, ReadError};
 use crate::model::execution::{Execution, Header};
 use crate::model::limits::{MAX_PAGE, check_size};
-use crate::model::query::{Access, Cursor, OrderBy, Page, Place, Plan, Query};
+use crate::model::query::{Access, Cursor, OrderBy, Page, Place, Query, QueryPlan};
 use crate::read::{View, load};
 use crate::storage::Found;
 
@@ -31,9 +31,9 @@ pub use log::Log;
 pub use selection::Selection;
 pub use statistics::{Durations, Group, TableSize};
 
-use beside::{unvisited, usage};
 use export::export;
 pub(crate) use groups::By;
+use side_data::{unvisited, usage};
 use statistics::durations;
 pub(crate) use statistics::table_sizes;
 
@@ -99,9 +99,9 @@ pub(crate) fn rows<'r, V: View + ?Sized>(
     query: &Query,
     payload: bool,
 ) -> Result<Answer<'r>, ReadError> {
-    query.check(&view.context().lifecycle)?;
+    query.check(&view.settings().lifecycle)?;
     if let Some(cursor) = &query.after {
-        if cursor.store != view.context().incarnation {
+        if cursor.store != view.settings().incarnation {
             let reason = "it is of another store, or of this one before an older copy was put back";
             return Err(ReadError::InvalidCursor { reason });
         }
@@ -224,7 +224,7 @@ fn read_page<V: View + ?Sized, T>(
     payload: bool,
     finish: fn(&V, Found) -> Result<T, ReadError>,
 ) -> Result<Page<T>, ReadError> {
-    query.check(&view.context().lifecycle)?;
+    query.check(&view.settings().lifecycle)?;
     let limit = query.limit.unwrap_or(PAGE);
     check_size("page limit", limit, MAX_PAGE)?;
     let mut page = Page { executions: Vec::new(), damaged: Vec::new(), next: None };
@@ -235,7 +235,7 @@ fn read_page<V: View + ?Sized, T>(
             && let Some(place) = last
         {
             page.next = Some(Cursor {
-                store: view.context().incarnation,
+                store: view.settings().incarnation,
                 query: query.fingerprint(),
                 order: query.order,
                 newest_first: query.newest_first,
@@ -255,7 +255,7 @@ fn read_page<V: View + ?Sized, T>(
 
 /// How many executions a query finds: from the counters where they can tell, else one by one.
 pub(crate) fn count<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, ReadError> {
-    query.check(&view.context().lifecycle)?;
+    query.check(&view.settings().lifecycle)?;
     let bare = query.limit.is_none() && query.after.is_none() && query.using.is_none();
     let counted = if bare && query.order != OrderBy::Completed { plan::counted(view, query)? } else { None };
     if let Some(count) = counted {
@@ -274,11 +274,11 @@ pub(crate) fn count<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, Re
     Ok(count)
 }
 
-pub(crate) fn explain<V: View + ?Sized>(view: &V, query: &Query) -> Result<Plan, ReadError> {
-    query.check(&view.context().lifecycle)?;
+pub(crate) fn explain<V: View + ?Sized>(view: &V, query: &Query) -> Result<QueryPlan, ReadError> {
+    query.check(&view.settings().lifecycle)?;
     let way = plan::plan(view, query)?;
     let filters = plan::filters(query, &way);
-    Ok(Plan { filters, ..way.plan })
+    Ok(QueryPlan { filters, ..way.plan })
 }
 
 /// The first of a query's answer, from the end of its order.

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::spans::blocks;
+use super::time_blocks::blocks;
 use super::{Row, Steps};
-use crate::format::{BLOCK, Lasts, SpanKind, block_of};
+use crate::format::{BLOCK, LastChangeBits, TimeKind, block_of};
 use crate::model::error::ReadError;
 use crate::model::query::{Place, Query};
 use crate::read::View;
@@ -29,11 +29,11 @@ pub(super) fn walk<'r, V: View + ?Sized>(
             false => first = cursor.place.number.saturating_add(1),
         }
     }
-    // Trimmed entries that are still there have no row in `settled` yet.
+    // Trimmed entries that are still there have no row in `last_changes` yet.
     let swept = view.tables().swept(totals.trimmed)?;
     let current = block_of(totals.head).saturating_mul(BLOCK).max(swept + 1);
     let mut parts = Vec::new();
-    for range in blocks(view, SpanKind::Changes, query.modified, first..=last)? {
+    for range in blocks(view, TimeKind::Changes, query.modified, first..=last)? {
         let (start, end) = range.into_inner();
         for (part, least, most) in [
             (Part::Settled, 0, swept),
@@ -61,7 +61,7 @@ pub(super) fn walk<'r, V: View + ?Sized>(
             Err(error) => return Some(Row::error(error)),
         };
         let pick = Pick { keep: &|header| query.matches(header), payload };
-        match view.tables().execution_if(number, &view.context().lifecycle, pick) {
+        match view.tables().execution_if(number, &view.settings().lifecycle, pick) {
             Ok(found) => {
                 let found = found.flatten().filter(|found| found.last_change == seq)?;
                 Some(Row { place: Some(Place { time: 0, number: seq }), found: Ok(found) })
@@ -74,9 +74,9 @@ pub(super) fn walk<'r, V: View + ?Sized>(
 /// Where the last changes of executions are found.
 #[derive(Clone, Copy, Debug)]
 enum Part {
-    /// Those that are gone from the log: in `settled`.
+    /// Those that are gone from the log: in `last_changes`.
     Settled,
-    /// Those of full blocks of the log: in `lasts`, in which a change may be noted that is not the last one any more since the
+    /// Those of full blocks of the log: in `last_change_bits`, in which a change may be noted that is not the last one any more since the
     /// current block has a later one.
     Full,
     /// Those of the current block: among all of its changes.
@@ -92,18 +92,19 @@ impl Part {
     ) -> Result<Changed<'_>, ReadError> {
         let tables = view.tables();
         Ok(match self {
-            Part::Settled => directed(tables.settled_rows(range)?, newest_first),
+            Part::Settled => directed(tables.last_change_rows(range)?, newest_first),
             Part::Full => {
-                let rows = tables.lasts_rows(block_of(*range.start())..=block_of(*range.end()))?;
+                let rows = tables.last_change_bits_rows(block_of(*range.start())..=block_of(*range.end()))?;
                 let seqs = rows.flat_map(move |row| {
-                    let (block, lasts, error) = match row {
-                        Ok((block, Ok(lasts))) => (block, lasts, None),
+                    let (block, last_change_bits, error) = match row {
+                        Ok((block, Ok(last_change_bits))) => (block, last_change_bits, None),
                         // Any of them may be one.
-                        Ok((block, Err(error))) => (block, Lasts::all(), Some(Err(error))),
-                        Err(error) => (0, Lasts::default(), Some(Err(error))),
+                        Ok((block, Err(error))) => (block, LastChangeBits::all(), Some(Err(error))),
+                        Err(error) => (0, LastChangeBits::default(), Some(Err(error))),
                     };
                     let within = range.clone();
-                    let seqs = lasts.of_block(block).filter(move |seq| within.contains(seq)).map(Ok);
+                    let seqs =
+                        last_change_bits.of_block(block).filter(move |seq| within.contains(seq)).map(Ok);
                     error.into_iter().chain(seqs)
                 });
                 let change = move |seq: Result<u64, ReadError>| {

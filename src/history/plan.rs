@@ -7,7 +7,7 @@ use super::sorted::piece;
 use super::statistics::in_namespace;
 use super::way::{LabelList, Way};
 use crate::model::error::ReadError;
-use crate::model::query::{Access, LabelIs, OrderBy, Plan, Query};
+use crate::model::query::{Access, LabelIs, OrderBy, Query, QueryPlan};
 use crate::model::text::Text;
 use crate::read::View;
 
@@ -72,7 +72,7 @@ fn total<V: View + ?Sized>(view: &V) -> Result<u64, ReadError> {
 }
 
 fn way(access: Access, rows: Option<u64>) -> Way {
-    let plan = Plan { access, label: None, rows, walks: false, sorts: false, filters: false };
+    let plan = QueryPlan { access, label: None, rows, walks: false, sorts: false, filters: false };
     Way { plan, lists: Vec::new() }
 }
 
@@ -156,7 +156,7 @@ fn ways<V: View + ?Sized>(view: &V, query: &Query, only: Option<Access>) -> Resu
 /// How many executions are in the states that are asked for.
 fn in_states<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, ReadError> {
     let totals = view.totals()?;
-    Ok(query.state_codes(&view.context().lifecycle).iter().map(|code| totals.count(*code)).sum())
+    Ok(query.state_codes(&view.settings().lifecycle).iter().map(|code| totals.count(*code)).sum())
 }
 
 /// How many executions have a label, in the states that are asked for; `None` if its values are too many.
@@ -171,7 +171,7 @@ pub(super) fn label_lists<V: View + ?Sized>(
     query: &Query,
     label: &LabelIs,
 ) -> Result<Option<Vec<LabelList>>, ReadError> {
-    let lifecycle = &view.context().lifecycle;
+    let lifecycle = &view.settings().lifecycle;
     let codes = query.state_codes(lifecycle);
     let mut lists: Vec<LabelList> = Vec::new();
     let mut add = |value: &Text, counts: &[u64]| {

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::{Durations, Rows};
-use crate::model::attachment::Usage;
+use crate::model::attachments::AttachmentUsage;
 use crate::model::error::{Error, ReadError};
 use crate::model::execution::{Execution, Header};
-use crate::model::query::{Page, Plan, Query};
+use crate::model::query::{Page, Query, QueryPlan};
 use crate::model::time::Timestamp;
 use crate::read::View;
 
@@ -88,7 +88,7 @@ impl<'r, R: View + ?Sized> Selection<'r, R> {
 
     /// How much the attachments of these executions take: of one execution ([`Query::id`]), of a job, of a label's value. A
     /// quota can be built on it. Looks at each execution and at each of its attachments, not at their values.
-    pub fn attachment_usage(&self) -> Result<Usage, ReadError> {
+    pub fn attachment_usage(&self) -> Result<AttachmentUsage, ReadError> {
         super::usage(self.reader, &self.query)
     }
 
@@ -100,7 +100,7 @@ impl<'r, R: View + ?Sized> Selection<'r, R> {
     }
 
     /// How the query would be answered now.
-    pub fn explain(&self) -> Result<Plan, ReadError> {
+    pub fn explain(&self) -> Result<QueryPlan, ReadError> {
         super::explain(self.reader, &self.query)
     }
 

@@ -122,7 +122,7 @@ impl<V: View + ?Sized> Iterator for Sorted<'_, V> {
             Piece::Error(error) => Some(Row::error(error)),
             Piece::Found(place, number) => {
                 let pick = Pick { keep: &|_| true, payload: self.payload };
-                let lifecycle = &self.view.context().lifecycle;
+                let lifecycle = &self.view.settings().lifecycle;
                 let found = self.view.tables().execution_if(number, lifecycle, pick);
                 let found = found.map(Option::flatten).transpose()?;
                 Some(Row { place: Some(place), found })

@@ -74,7 +74,7 @@ pub(crate) fn label_values<'r, V: View + ?Sized>(
     key: &str,
     after: Option<&str>,
 ) -> Result<List<'r, Group>, ReadError> {
-    let lifecycle = &view.context().lifecycle;
+    let lifecycle = &view.settings().lifecycle;
     Ok(List::new(view.counts_of_labels(key, after)?.map(move |row| {
         let (value, counts) = row?;
         let states = lifecycle.states().zip(&counts).filter(|(_, count)| **count > 0);

@@ -1,11 +1,11 @@
 //! The way to the candidates of a query.
 
-use crate::model::query::Plan;
+use crate::model::query::QueryPlan;
 use crate::model::text::Text;
 
 /// A plan with what its making has found.
 pub(super) struct Way {
-    pub(super) plan: Plan,
+    pub(super) plan: QueryPlan,
     /// Where the rows of its label lie.
     pub(super) lists: Vec<LabelList>,
 }

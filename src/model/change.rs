@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crate::model::execution::{Desired, Header, Labels};
+use crate::model::execution::{DesiredState, Header, Labels};
 use crate::model::hash::Link;
 use crate::model::id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision};
 use crate::model::lifecycle::State;
@@ -186,7 +186,7 @@ pub(crate) struct Undo {
     pub(crate) node_id: Option<Option<Text>>,
     pub(crate) state: Option<State>,
     pub(crate) message: Option<Option<Text>>,
-    pub(crate) desired: Option<Desired>,
+    pub(crate) desired: Option<DesiredState>,
     pub(crate) parent: Option<Option<ExecutionId>>,
     pub(crate) previous: Option<Option<ExecutionId>>,
     pub(crate) labels: Option<Labels>,
@@ -270,7 +270,12 @@ mod tests {
         for update in [
             Update::new(),
             Update::to("Failed").clear_message().label("b", "2"),
-            Update::new().clear_node_id().clear_parent().previous("q").name("x").desired(Desired::Stopped),
+            Update::new()
+                .clear_node_id()
+                .clear_parent()
+                .previous("q")
+                .name("x")
+                .desired(DesiredState::Stopped),
             Update::new().preview("p"),
             Update::new().attempt(7).reported_at(at(3)),
         ] {

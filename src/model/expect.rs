@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use crate::model::attachment::Attachment;
+use crate::model::attachments::Attachment;
 use crate::model::error::ReadError;
 use crate::model::execution::Header;
 use crate::model::hash::hex;
 use crate::model::id::{Incarnation, Revision};
 use crate::model::lifecycle::{Lifecycle, State};
 use crate::model::limits::{InputError, check_name};
-use crate::model::progress::{Node, NodeState};
+use crate::model::tasks::{Task, TaskState};
 use crate::model::text::Text;
 
 /// A condition on a write, checked in the same transaction, before anything is written.
@@ -23,7 +23,7 @@ use crate::model::text::Text;
 /// ```
 ///
 /// All that is named must hold; only the states are alternatives. A condition that nothing can meet, one that names two revisions or that excludes each
-/// state it asks for, is a mistake and no conflict: it is refused with [`InputError::Invalid`](crate::InputError::Invalid) before anything is looked at. What is not a part of the record, attachments, outputs and nodes, costs a look-up
+/// state it asks for, is a mistake and no conflict: it is refused with [`InputError::Invalid`](crate::InputError::Invalid) before anything is looked at. What is not a part of the record, attachments, outputs and tasks, costs a look-up
 /// for each condition. [`Writer::expect`](crate::Writer::expect) checks one before any operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
@@ -45,7 +45,7 @@ pub(crate) enum Condition {
     Label(Text, Option<Text>),
     Attachment(Text, AttachmentIs),
     OutputLength(Text, u64),
-    Node(Text, NodeIs),
+    Task(Text, TaskIs),
 }
 
 /// What an attachment must be: see [`Expect::attachment`].
@@ -76,27 +76,27 @@ impl fmt::Display for AttachmentIs {
     }
 }
 
-/// What a node must be: see [`Expect::node`].
+/// What a task must be: see [`Expect::task`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum NodeIs {
+pub enum TaskIs {
     /// There is none of the name.
     Absent,
     /// There is one, whatever it is.
     Present,
     /// It is in this state.
-    In(NodeState),
+    In(TaskState),
     /// Its last known attempt is this.
     Attempt(u64),
 }
 
-impl fmt::Display for NodeIs {
+impl fmt::Display for TaskIs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NodeIs::Absent => f.write_str("absent"),
-            NodeIs::Present => f.write_str("present"),
-            NodeIs::In(state) => write!(f, "{state}"),
-            NodeIs::Attempt(attempt) => write!(f, "of attempt {attempt}"),
+            TaskIs::Absent => f.write_str("absent"),
+            TaskIs::Present => f.write_str("present"),
+            TaskIs::In(state) => write!(f, "{state}"),
+            TaskIs::Attempt(attempt) => write!(f, "of attempt {attempt}"),
         }
     }
 }
@@ -122,8 +122,8 @@ pub enum Mismatch {
     Attachment { key: Text, expected: AttachmentIs, found: Option<Attachment>, sha256: Option<[u8; 32]> },
     /// The output has another length; 0 if there is none.
     OutputLength { name: Text, expected: u64, found: u64 },
-    /// The node is another.
-    Node { name: Text, expected: NodeIs, found: Option<Node> },
+    /// The task is another.
+    Task { name: Text, expected: TaskIs, found: Option<Task> },
 }
 
 impl fmt::Display for Mismatch {
@@ -142,9 +142,9 @@ impl fmt::Display for Mismatch {
                 sha256.map_or(Ok(()), |hash| write!(f, " and SHA-256 {}", hex(&hash)))
             }
             Mismatch::OutputLength { name, found, .. } => write!(f, "output {name:?} of {found} bytes"),
-            Mismatch::Node { name, found: None, .. } => write!(f, "no node {name:?}"),
-            Mismatch::Node { name, found: Some(found), .. } => {
-                write!(f, "node {name:?} {} in attempt {}", found.state, found.attempts)
+            Mismatch::Task { name, found: None, .. } => write!(f, "no task {name:?}"),
+            Mismatch::Task { name, found: Some(found), .. } => {
+                write!(f, "task {name:?} {} in attempt {}", found.state, found.attempts)
             }
         }
     }
@@ -229,9 +229,9 @@ impl Expect {
         self.and(Condition::OutputLength(name.into(), bytes))
     }
 
-    /// The node of this name is so.
-    pub fn node(self, name: impl Into<Text>, is: NodeIs) -> Self {
-        self.and(Condition::Node(name.into(), is))
+    /// The task of this name is so.
+    pub fn task(self, name: impl Into<Text>, is: TaskIs) -> Self {
+        self.and(Condition::Task(name.into(), is))
     }
 
     fn and(mut self, condition: Condition) -> Self {
@@ -254,7 +254,7 @@ impl Expect {
             match condition {
                 Condition::Attachment(key, _) => check_name("attachment key", key)?,
                 Condition::OutputLength(name, _) => check_name("output name", name)?,
-                Condition::Node(name, _) => check_name("node name", name)?,
+                Condition::Task(name, _) => check_name("task name", name)?,
                 _ => {}
             }
         }
@@ -313,9 +313,9 @@ impl AttachmentIs {
     }
 }
 
-impl NodeIs {
+impl TaskIs {
     fn excludes(self, other: Self) -> bool {
-        use NodeIs::{Absent, Attempt, In};
+        use TaskIs::{Absent, Attempt, In};
         match (self, other) {
             (Absent, other) | (other, Absent) => other != Absent,
             (In(_), In(_)) | (Attempt(_), Attempt(_)) => self != other,
@@ -338,7 +338,7 @@ impl Condition {
             (Condition::Attachment(key, one), Condition::Attachment(same, other)) => {
                 key == same && one.excludes(*other)
             }
-            (Condition::Node(name, one), Condition::Node(same, other)) => {
+            (Condition::Task(name, one), Condition::Task(same, other)) => {
                 name == same && one.excludes(*other)
             }
             _ => false,
@@ -379,7 +379,7 @@ impl fmt::Display for Condition {
             Condition::Label(key, None) => write!(f, "no label {key:?}"),
             Condition::Attachment(key, expected) => write!(f, "attachment {key:?} {expected}"),
             Condition::OutputLength(name, bytes) => write!(f, "output {name:?} of {bytes} bytes"),
-            Condition::Node(name, expected) => write!(f, "node {name:?} {expected}"),
+            Condition::Task(name, expected) => write!(f, "task {name:?} {expected}"),
         }
     }
 }

@@ -106,7 +106,7 @@ impl State {
     }
 
     /// The caller's own enum value of this name, if it has one.
-    pub fn to_enum<S: StateSet>(&self) -> Option<&'static S> {
+    pub fn to_enum<S: States>(&self) -> Option<&'static S> {
         S::ALL.iter().find(|state| state.as_ref() == self.as_str())
     }
 }
@@ -157,8 +157,8 @@ impl fmt::Debug for State {
 
 /// The caller's own enum as the states of a store: see [`Lifecycle::of`].
 ///
-/// `as_ref()` is the state's name. The order of [`ALL`](StateSet::ALL) only matters in listings.
-pub trait StateSet: AsRef<str> + Sized + 'static {
+/// `as_ref()` is the state's name. The order of [`ALL`](States::ALL) only matters in listings.
+pub trait States: AsRef<str> + Sized + 'static {
     /// Every state.
     const ALL: &'static [Self];
 
@@ -271,7 +271,7 @@ impl Lifecycle {
     /// The lifecycle that the caller's own enum describes.
     ///
     /// ```
-    /// use execstore::{Lifecycle, Phase, StateSet};
+    /// use execstore::{Lifecycle, Phase, States};
     ///
     /// #[derive(PartialEq)]
     /// enum Step { Running, Completed, Failed }
@@ -282,7 +282,7 @@ impl Lifecycle {
     ///     }
     /// }
     ///
-    /// impl StateSet for Step {
+    /// impl States for Step {
     ///     const ALL: &'static [Step] = &[Step::Running, Step::Completed, Step::Failed];
     ///     fn phase(&self) -> Phase {
     ///         if *self == Step::Running { Phase::Live } else { Phase::Terminal }
@@ -296,7 +296,7 @@ impl Lifecycle {
     /// assert!(lifecycle.allows(Step::Running, Step::Failed));
     /// # Ok::<(), execstore::LifecycleError>(())
     /// ```
-    pub fn of<S: StateSet>() -> Result<Self, LifecycleError> {
+    pub fn of<S: States>() -> Result<Self, LifecycleError> {
         let mut builder = Self::builder();
         for state in S::ALL {
             builder = builder.state(state, state.phase());

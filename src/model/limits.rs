@@ -6,9 +6,9 @@ use crate::model::text::Text;
 /// Longest execution id or job id, in bytes of UTF-8. [`ExecutionId::from_any`](crate::ExecutionId::from_any) makes one of a longer text.
 pub const MAX_ID: usize = 128;
 /// Longest namespace, execution name, node id, preview, event topic, checkpoint name, content type, or
-/// name of an attachment, an output or a node, in bytes.
+/// name of an attachment, an output or a task, in bytes.
 pub const MAX_NAME: usize = 256;
-/// Longest message of an execution or of an event, or error of a node, in bytes: see [`LongTexts`].
+/// Longest message of an execution or of an event, or error of a task, in bytes: see [`LongTexts`].
 pub const MAX_MESSAGE: usize = 64 * 1024;
 /// Most labels on one execution.
 pub const MAX_LABELS: usize = 64;
@@ -54,7 +54,7 @@ pub enum InputError {
 }
 
 /// What becomes of a text for people that is longer than its limit: the message of an execution or of an event, the error of a
-/// node, a preview. See [`Builder::set_long_texts`](crate::Builder::set_long_texts).
+/// task, a preview. See [`Builder::set_long_texts`](crate::Builder::set_long_texts).
 ///
 /// Ids, names, labels, topics, payloads, details and values are for programs, and are never cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

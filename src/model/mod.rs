@@ -1,10 +1,10 @@
 //! Values: what a caller gives and gets, and its rules. No redb, no I/O, no clock.
 
-pub(crate) mod attachment;
+pub(crate) mod attachments;
 pub(crate) mod bookmark;
 pub(crate) mod change;
 pub(crate) mod error;
-pub(crate) mod event;
+pub(crate) mod events;
 pub(crate) mod execution;
 pub(crate) mod expect;
 pub(crate) mod filter;
@@ -12,19 +12,19 @@ pub(crate) mod fingerprint;
 pub(crate) mod hash;
 pub(crate) mod id;
 pub(crate) mod identity;
+pub(crate) mod integrity;
 pub(crate) mod json;
-pub(crate) mod large;
 pub(crate) mod lifecycle;
 pub mod limits;
 pub(crate) mod loss;
-pub(crate) mod output;
+pub(crate) mod outputs;
 pub(crate) mod panics;
-pub(crate) mod progress;
+pub(crate) mod payload_policy;
 pub(crate) mod query;
 pub(crate) mod report;
 pub(crate) mod retention;
 pub(crate) mod sampling;
-pub(crate) mod seal;
+pub(crate) mod tasks;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod touch;

@@ -1,4 +1,4 @@
-//! Reports that come late: what became of an execution or a node, told by somebody who may have been overtaken. Pure.
+//! Reports that come late: what became of an execution or a task, told by somebody who may have been overtaken. Pure.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ pub enum Late {
         /// The state that it ended in.
         state: Text,
     },
-    /// A node cannot start any more, since its execution has ended.
+    /// A task cannot start any more, since its execution has ended.
     ExecutionEnded {
         /// The state that the execution ended in.
         state: Text,

@@ -6,7 +6,7 @@ use super::list::List;
 use super::view::View;
 use crate::format::schema::Tag;
 use crate::model::error::{Damage, ReadError};
-use crate::model::event::Event;
+use crate::model::events::Event;
 use crate::model::execution::{Execution, Header};
 use crate::model::json::Json;
 use crate::read::sequence::{Gapless, Merged};
@@ -68,7 +68,7 @@ pub(crate) fn payload_version<V: View + ?Sized>(
     if let Some(payload) = view.tables().payload(number, version)? {
         return Ok(payload);
     }
-    match view.tables().execution(number, &view.context().lifecycle)? {
+    match view.tables().execution(number, &view.settings().lifecycle)? {
         Some(Found { payload: Some(payload), payload_version, .. }) if payload_version == version => {
             Ok(payload)
         }
@@ -78,7 +78,7 @@ pub(crate) fn payload_version<V: View + ?Sized>(
 
 /// The record that a row of an index names.
 pub(crate) fn indexed<V: View + ?Sized>(view: &V, number: u64, index: Tag) -> Result<Found, ReadError> {
-    let found = view.tables().execution(number, &view.context().lifecycle)?;
+    let found = view.tables().execution(number, &view.settings().lifecycle)?;
     found.ok_or_else(|| damaged(index, &number.to_be_bytes(), "the execution of the row is missing").into())
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn event_rows<V: View + ?Sized>(
 }
 
 pub(crate) fn code_of<V: View + ?Sized>(view: &V, state: &str) -> Result<u8, ReadError> {
-    let code = view.context().lifecycle.code(state);
+    let code = view.settings().lifecycle.code(state);
     code.ok_or_else(|| ReadError::UnknownState { state: state.to_owned() })
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn in_states<V: View + ?Sized>(
         .collect::<Result<Vec<_>, _>>()?;
     Ok(List::new(Merged::new(lists).map(move |number| {
         let found = indexed(view, number?, Tag::States)?;
-        let code = view.context().lifecycle.code(found.header.state.as_str());
+        let code = view.settings().lifecycle.code(found.header.state.as_str());
         if !code.is_some_and(|code| codes.contains(&code)) {
             let key = found.number.to_be_bytes();
             return Err(damaged(Tag::States, &key, "the execution is in another state").into());

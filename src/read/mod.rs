@@ -1,13 +1,13 @@
 //! Looking up and listing what is stored, the same for snapshots and for write transactions.
 
-pub(crate) mod beside;
 mod list;
 pub(crate) mod lookup;
 pub(crate) mod sequence;
+pub(crate) mod side_data;
 pub(crate) mod view;
 
 use crate::model::change::Change;
-use crate::model::event::Event;
+use crate::model::events::Event;
 use crate::read::sequence::Numbered;
 
 pub use list::List;

@@ -2,7 +2,7 @@
 
 use crate::format::Totals;
 use crate::model::error::ReadError;
-use crate::storage::context::Context;
+use crate::storage::settings::Settings;
 use crate::storage::{LabelValues, NamespaceCounts, Source, Tables};
 
 /// The tables and the settings behind a read. The types are public in name only: none can be named outside.
@@ -11,7 +11,7 @@ pub trait View {
 
     fn tables(&self) -> &Tables<Self::Source>;
 
-    fn context(&self) -> &Context;
+    fn settings(&self) -> &Settings;
 
     fn totals(&self) -> Result<Totals, ReadError> {
         self.tables().totals()

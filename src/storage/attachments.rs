@@ -2,10 +2,10 @@
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, look_up, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
 use crate::format::schema::{Bytes, Tag};
 use crate::format::{Value, decode_attachment, encode_attachment, name_row};
-use crate::model::attachment::Attachment;
+use crate::model::attachments::Attachment;
 use crate::model::error::{ReadError, StorageError};
 
 impl<S: Source> Tables<S> {
@@ -33,7 +33,7 @@ impl<S: Source> Tables<S> {
         // No text has this byte.
         let end = [start.as_slice(), &[0xff]].concat();
         let table = self.attachments.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
+        let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, Tag::Attachments, &start, Some(&end), |row, value| {
             decode_attachment(Tag::Attachments as u8, row, value)
                 .map_err(|reason| damaged(Tag::Attachments, row, reason).into())

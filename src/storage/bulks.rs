@@ -1,4 +1,4 @@
-//! The table `bulks`: how far each named bulk operation is.
+//! The table `bulk_progress`: how far each named bulk operation is.
 
 use super::{Live, Source, Tables, damaged, look_up};
 use crate::format::schema::Tag;
@@ -8,19 +8,19 @@ use crate::model::error::{ReadError, StorageError};
 impl<S: Source> Tables<S> {
     pub(crate) fn bulk(&self, name: &str) -> Result<Option<BulkPlace>, ReadError> {
         let key = name.as_bytes();
-        let table = self.bulks.get(&self.source)?;
-        let found = look_up(table, key, |value| decode_bulk(Tag::Bulks as u8, key, value))?;
-        Ok(found.transpose().map_err(|reason| damaged(Tag::Bulks, key, reason))?)
+        let table = self.bulk_progress.get(&self.source)?;
+        let found = look_up(table, key, |value| decode_bulk(Tag::BulkProgress as u8, key, value))?;
+        Ok(found.transpose().map_err(|reason| damaged(Tag::BulkProgress, key, reason))?)
     }
 
     /// The names of all of them, also where how far they are cannot be read. One that is no text is damaged, and would name
     /// another if it were made one.
     pub(crate) fn bulk_names(&self) -> Result<Vec<String>, ReadError> {
-        let rows = self.raw(Tag::Bulks)?;
+        let rows = self.raw(Tag::BulkProgress)?;
         let name = |key: Vec<u8>| {
             String::from_utf8(key).map_err(|error| {
                 let reason = format!("the name is not UTF-8: {error}");
-                damaged(Tag::Bulks, error.as_bytes(), reason).into()
+                damaged(Tag::BulkProgress, error.as_bytes(), reason).into()
             })
         };
         rows.map(|row| row.and_then(|(key, _)| name(key))).collect()
@@ -29,10 +29,10 @@ impl<S: Source> Tables<S> {
 
 impl Tables<Live<'_>> {
     pub(crate) fn put_bulk(&mut self, name: &str, place: &BulkPlace) -> Result<(), StorageError> {
-        self.put(Tag::Bulks, name.as_bytes(), |table, key, out| encode_bulk(table, key, place, out))
+        self.put(Tag::BulkProgress, name.as_bytes(), |table, key, out| encode_bulk(table, key, place, out))
     }
 
     pub(crate) fn remove_bulk(&mut self, name: &str) -> Result<bool, StorageError> {
-        self.remove(Tag::Bulks, name.as_bytes())
+        self.remove(Tag::BulkProgress, name.as_bytes())
     }
 }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, fixed, look_up, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed, look_up};
 use crate::format::schema::{Number, Tag};
 use crate::format::{Follows, decode_change, decode_follows, encode_change, number_of};
 use crate::model::change::{Change, Entry};
@@ -22,7 +22,7 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl DoubleEndedIterator<Item = Result<Change, ReadError>> + use<'a, S>, StorageError> {
         let (start, end) = (seqs.start().to_be_bytes(), seqs.end().to_be_bytes());
         let table = self.changes.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8; 8]>(&start..=&end))?;
+        let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
         Ok(Rows::<Number, _>::new(range, Tag::Changes, &start, Some(&end), |key, value| {
             let seq = ChangeSeq(number_of(fixed(key)?));
             decode_change(Tag::Changes as u8, key, seq, value, lifecycle)
@@ -40,7 +40,7 @@ impl<S: Source> Tables<S> {
     {
         let (start, end) = (seqs.start().to_be_bytes(), seqs.end().to_be_bytes());
         let table = self.changes.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8; 8]>(&start..=&end))?;
+        let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
         Ok(Rows::<Number, _>::new(
             range,
             Tag::Changes,

@@ -2,7 +2,7 @@
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, look_up, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
 use crate::format::schema::{Bytes, Tag};
 use crate::format::{decode_number, encode_number};
 use crate::model::error::{ReadError, StorageError};
@@ -24,7 +24,7 @@ impl<S: Source> Tables<S> {
         StorageError,
     > {
         let table = self.checkpoints.get(&self.source)?;
-        let range = shield(|| table.iter())?;
+        let range = catch_panics(|| table.iter())?;
         Ok(Rows::<Bytes, _>::new(range, Tag::Checkpoints, &[], None, |key, value| {
             let name = std::str::from_utf8(key).map_err(|error| error.to_string());
             let row = name.and_then(|name| {

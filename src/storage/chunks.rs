@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, fixed, look_up, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed, look_up};
 use crate::format::schema::{Pair, Tag};
 use crate::format::{decode_chunk, encode_chunk, pair, pair_of};
 use crate::model::error::{ReadError, StorageError};
@@ -23,7 +23,7 @@ impl<S: Source> Tables<S> {
     pub(crate) fn read_blob(&self, blob: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
         let (start, end) = (pair(blob, 0), pair(blob, u64::MAX));
         let table = self.chunks.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8; 16]>(&start..=&end))?;
+        let range = catch_panics(|| table.range::<&[u8; 16]>(&start..=&end))?;
         let rows = Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), |key, value| {
             let wrong = |reason: &str| ReadError::from(damaged(Tag::Chunks, key, reason));
             let chunk = decode_chunk(Tag::Chunks as u8, key, value).map_err(|reason| wrong(&reason))?;
@@ -45,7 +45,7 @@ impl<S: Source> Tables<S> {
     {
         let (start, end) = (pair(blob, offsets.start), pair(blob, offsets.end));
         let table = self.chunks.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8; 16]>(&start..&end))?;
+        let range = catch_panics(|| table.range::<&[u8; 16]>(&start..&end))?;
         Ok(Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), |key, value| {
             let offset = pair_of(fixed(key)?).1;
             let bytes = decode_chunk(Tag::Chunks as u8, key, value);

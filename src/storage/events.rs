@@ -4,11 +4,11 @@ use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, fixed, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed};
 use crate::format::schema::{Pair, Tag};
 use crate::format::{decode_event, encode_event, pair, pair_of};
 use crate::model::error::{ReadError, StorageError};
-use crate::model::event::{Event, NewEvent};
+use crate::model::events::{Event, NewEvent};
 use crate::model::id::EventSeq;
 use crate::model::time::Timestamp;
 
@@ -21,7 +21,7 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl DoubleEndedIterator<Item = Result<Event, ReadError>> + use<'_, S>, StorageError> {
         let (start, end) = (pair(number, *seqs.start()), pair(number, *seqs.end()));
         let table = self.events.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8; 16]>(&start..=&end))?;
+        let range = catch_panics(|| table.range::<&[u8; 16]>(&start..=&end))?;
         Ok(Rows::<Pair, _>::new(range, Tag::Events, &start, Some(&end), |key, value| {
             let seq = EventSeq(pair_of(fixed(key)?).1);
             decode_event(Tag::Events as u8, key, seq, value)

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, fixed, look_up, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed, look_up};
 use crate::format::schema::{Number, Tag};
 use crate::format::{PayloadPlace, Record, decode_record, encode_record, number_of};
 use crate::model::error::{Damage, ReadError, StorageError};
@@ -101,7 +101,7 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl DoubleEndedIterator<Item = Picked> + use<'a, S, F>, StorageError> {
         let (start, end) = (numbers.start().to_be_bytes(), numbers.end().to_be_bytes());
         let table = self.executions.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8; 8]>(&start..=&end))?;
+        let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
         let rows = Rows::<Number, _>::new(range, Tag::Executions, &start, Some(&end), move |key, value| {
             let number = number_of(fixed(key)?);
             Ok((number, decode_found(number, value, lifecycle, Pick { keep: &keep, payload })))

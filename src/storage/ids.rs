@@ -2,7 +2,7 @@
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, look_up, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
 use crate::format::schema::{Bytes, Tag};
 use crate::format::{IdKey, decode_number, encode_number, id_ranges};
 use crate::model::error::{ReadError, StorageError};
@@ -28,7 +28,7 @@ impl<S: Source> Tables<S> {
         let mut lists = Vec::new();
         for (start, end) in id_ranges(prefix) {
             let table = self.ids.get(&self.source)?;
-            let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
+            let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
             lists.push(Rows::<Bytes, _>::new(range, Tag::Ids, &start, Some(&end), |key, value| {
                 decode_number(Tag::Ids as u8, key, value)
                     .map_err(|reason| damaged(Tag::Ids, key, reason).into())

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged};
 use crate::format::schema::{Bytes, Tag};
 use crate::format::{decode_nothing, encode_nothing, job_row, number_at_end};
 use crate::model::error::{ReadError, StorageError};
@@ -23,7 +23,7 @@ impl<S: Source> Tables<S> {
             Tag::Jobs => self.jobs.get(&self.source)?,
             _ => self.labels.get(&self.source)?,
         };
-        let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
+        let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, tag, &start, Some(&end), move |key, value| {
             decode_nothing(tag as u8, key, value)
                 .and_then(|()| number_at_end(key))

@@ -2,7 +2,7 @@
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, look_up, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
 use crate::format::schema::{Bytes, Tag};
 use crate::format::{
     decode_counts, encode_counts, encode_nothing, label, label_row, label_value, label_values_span,
@@ -34,7 +34,7 @@ impl<S: Source> Tables<S> {
     {
         let (start, end) = label_values_span(key, after);
         let table = self.label_counts.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
+        let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, Tag::LabelCounts, &start, Some(&end), |key, value| {
             decode_counts(Tag::LabelCounts as u8, key, value)
                 .and_then(|counts| Ok((Text::from(label_value(key)?), counts)))

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, look_up, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
 use crate::format::schema::{Bytes, Tag};
 use crate::format::{LinkKind, LinkTo, decode_link, encode_link, link_prefix, link_row, number_at_end};
 use crate::model::error::{ReadError, StorageError};
@@ -31,7 +31,7 @@ impl<S: Source> Tables<S> {
         let key = |number: &u64| [&*prefix, &number.to_be_bytes()].concat();
         let (start, end) = (key(numbers.start()), key(numbers.end()));
         let table = self.links.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
+        let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, Tag::Links, &start, Some(&end), |key, value| {
             decode_link(Tag::Links as u8, key, value)
                 .and_then(|to| Ok((number_at_end(key)?, to)))

@@ -2,37 +2,37 @@
 //! conditions, no clock, no arithmetic of revisions; and no table knows another.
 
 mod attachments;
-mod beside;
 mod bulks;
 mod changes;
 mod checkpoints;
 mod chunks;
-mod completed;
-pub(crate) mod context;
-mod doomed;
+mod completions;
 mod events;
 mod executions;
 mod failures;
 mod ids;
 mod index;
 mod labels;
-mod lasts;
+mod last_change_bits;
+mod last_changes;
 mod links;
 mod namespaces;
-mod nodes;
 mod outputs;
 mod packing;
 mod payloads;
 pub(crate) mod process;
-pub(crate) mod redo;
+mod removals;
 mod rows;
-mod settled;
-mod spans;
+pub(crate) mod settings;
+mod side_data;
 mod states;
+mod tasks;
+mod time_blocks;
 mod totals;
 mod visits;
 pub(crate) mod waits;
 mod walk;
+pub(crate) mod write_set;
 
 use std::sync::OnceLock;
 
@@ -47,14 +47,14 @@ use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::{Sum, row_hash};
 use crate::storage::process::Process;
 
-pub(crate) use beside::Budget;
 pub(crate) use executions::{Found, Pick};
 pub(crate) use labels::LabelValues;
 pub(crate) use namespaces::NamespaceCounts;
 pub(crate) use packing::{SPARE, clear_spare};
 #[cfg(test)]
 pub(crate) use rows::counted;
-pub(crate) use rows::{Rows, commit_whole, damaged, finish, has_store, look_up, roll_back, shield};
+pub(crate) use rows::{Rows, catch_panics, commit_whole, damaged, finish, has_store, look_up, roll_back};
+pub(crate) use side_data::Budget;
 pub(crate) use visits::decode_visits;
 pub(crate) use walk::Visit;
 
@@ -142,7 +142,7 @@ impl<S: Source, K: Key + 'static> Slot<S, K> {
         if let Some(table) = self.table.get() {
             return Ok(table);
         }
-        let table = shield(|| source.open(self.definition))?;
+        let table = catch_panics(|| source.open(self.definition))?;
         Ok(self.table.get_or_init(|| table))
     }
 
@@ -169,19 +169,19 @@ pub struct Tables<S: Source> {
     labels: Slot<S, Bytes>,
     label_counts: Slot<S, Bytes>,
     links: Slot<S, Bytes>,
-    completed: Slot<S, Pair>,
-    settled: Slot<S, Number>,
-    spans: Slot<S, StateRow>,
-    bulks: Slot<S, Bytes>,
+    completions: Slot<S, Pair>,
+    last_changes: Slot<S, Number>,
+    time_blocks: Slot<S, StateRow>,
+    bulk_progress: Slot<S, Bytes>,
     attachments: Slot<S, Bytes>,
     outputs: Slot<S, Bytes>,
     chunks: Slot<S, Pair>,
-    nodes: Slot<S, Pair>,
-    node_names: Slot<S, Bytes>,
-    progress: Slot<S, Number>,
+    tasks: Slot<S, Pair>,
+    task_names: Slot<S, Bytes>,
+    task_counts: Slot<S, Number>,
     visits: Slot<S, Number>,
-    doomed: Slot<S, StateRow>,
-    lasts: Slot<S, Number>,
+    removals: Slot<S, StateRow>,
+    last_change_bits: Slot<S, Number>,
     namespaces: Slot<S, Bytes>,
     /// What was written, if the journal is to know; up to [`MAX_REDO`].
     redo: Option<Vec<u8>>,
@@ -218,19 +218,19 @@ macro_rules! on_table {
             Tag::Labels => $call!(labels, bytes),
             Tag::LabelCounts => $call!(label_counts, bytes),
             Tag::Links => $call!(links, bytes),
-            Tag::Completed => $call!(completed, fixed),
-            Tag::Settled => $call!(settled, fixed),
-            Tag::Spans => $call!(spans, fixed),
-            Tag::Bulks => $call!(bulks, bytes),
+            Tag::Completions => $call!(completions, fixed),
+            Tag::LastChanges => $call!(last_changes, fixed),
+            Tag::TimeBlocks => $call!(time_blocks, fixed),
+            Tag::BulkProgress => $call!(bulk_progress, bytes),
             Tag::Attachments => $call!(attachments, bytes),
             Tag::Outputs => $call!(outputs, bytes),
             Tag::Chunks => $call!(chunks, fixed),
-            Tag::Nodes => $call!(nodes, fixed),
-            Tag::NodeNames => $call!(node_names, bytes),
-            Tag::Progress => $call!(progress, fixed),
+            Tag::Tasks => $call!(tasks, fixed),
+            Tag::TaskNames => $call!(task_names, bytes),
+            Tag::TaskCounts => $call!(task_counts, fixed),
             Tag::Visits => $call!(visits, fixed),
-            Tag::Doomed => $call!(doomed, fixed),
-            Tag::Lasts => $call!(lasts, fixed),
+            Tag::Removals => $call!(removals, fixed),
+            Tag::LastChangeBits => $call!(last_change_bits, fixed),
             Tag::Namespaces => $call!(namespaces, bytes),
         }
     };
@@ -264,19 +264,19 @@ impl<S: Source> Tables<S> {
             labels: Slot::new(schema::LABELS),
             label_counts: Slot::new(schema::LABEL_COUNTS),
             links: Slot::new(schema::LINKS),
-            completed: Slot::new(schema::COMPLETED),
-            settled: Slot::new(schema::SETTLED),
-            spans: Slot::new(schema::SPANS),
-            bulks: Slot::new(schema::BULKS),
+            completions: Slot::new(schema::COMPLETIONS),
+            last_changes: Slot::new(schema::LAST_CHANGES),
+            time_blocks: Slot::new(schema::TIME_BLOCKS),
+            bulk_progress: Slot::new(schema::BULK_PROGRESS),
             attachments: Slot::new(schema::ATTACHMENTS),
             outputs: Slot::new(schema::OUTPUTS),
             chunks: Slot::new(schema::CHUNKS),
-            nodes: Slot::new(schema::NODES),
-            node_names: Slot::new(schema::NODE_NAMES),
-            progress: Slot::new(schema::PROGRESS),
+            tasks: Slot::new(schema::TASKS),
+            task_names: Slot::new(schema::TASK_NAMES),
+            task_counts: Slot::new(schema::TASK_COUNTS),
             visits: Slot::new(schema::VISITS),
-            doomed: Slot::new(schema::DOOMED),
-            lasts: Slot::new(schema::LASTS),
+            removals: Slot::new(schema::REMOVALS),
+            last_change_bits: Slot::new(schema::LAST_CHANGE_BITS),
             namespaces: Slot::new(schema::NAMESPACES),
             redo: None,
             redo_is_partial: false,
@@ -313,7 +313,7 @@ impl<S: Source> Tables<S> {
             tag: Tag,
             table: &'a T,
         ) -> Result<Box<dyn Iterator<Item = RawRow> + 'a>, StorageError> {
-            let range = shield(|| table.iter())?;
+            let range = catch_panics(|| table.iter())?;
             let rows = Rows::new(range, tag, &[], None, |key, value| Ok((key.to_vec(), value.to_vec())));
             Ok(Box::new(rows))
         }
@@ -348,7 +348,7 @@ impl Tables<Snapshot> {
     /// The number of rows of a table, and what its pages hold. Costs a walk through its pages.
     pub(crate) fn stats(&self, tag: Tag) -> Result<(u64, TableStats), StorageError> {
         fn of<T: ReadableTableMetadata>(table: &T) -> Result<(u64, TableStats), StorageError> {
-            shield(|| Ok::<_, redb::StorageError>((table.len()?, table.stats()?)))
+            catch_panics(|| Ok::<_, redb::StorageError>((table.len()?, table.stats()?)))
         }
         let source = &self.source;
         macro_rules! of_table {
@@ -396,7 +396,7 @@ impl Tables<Live<'_>> {
             old: Old<'_>,
         ) -> Result<usize, StorageError> {
             let table = slot.get_mut(source)?;
-            shield(|| {
+            catch_panics(|| {
                 table.insert(key, value).map(|was| {
                     let bytes = was.as_ref().map_or(0, |was| was.value().len());
                     old.take(was);
@@ -438,7 +438,7 @@ impl Tables<Live<'_>> {
             old: Old<'_>,
         ) -> Result<Option<usize>, StorageError> {
             let table = slot.get_mut(source)?;
-            shield(|| {
+            catch_panics(|| {
                 table.remove(key).map(|was| {
                     let found = was.as_ref().map(|was| was.value().len());
                     old.take(was);

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, look_up, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
 use crate::format::schema::{Bytes, Tag};
 use crate::format::{Reason, decode_number, encode_number};
 use crate::model::error::{ReadError, StorageError};
@@ -39,7 +39,7 @@ impl<S: Source> Tables<S> {
         let low = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_bytes()));
         let high = before.map_or(Bound::Unbounded, |before| Bound::Excluded(before.as_bytes()));
         let table = self.namespaces.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8]>((low, high)))?;
+        let range = catch_panics(|| table.range::<&[u8]>((low, high)))?;
         let (low, high) = (after.unwrap_or_default().as_bytes(), before.map(str::as_bytes));
         Ok(Rows::<Bytes, _>::new(range, Tag::Namespaces, low, high, |key, value| {
             decode(key, value).map_err(|reason| damaged(Tag::Namespaces, key, reason).into())

@@ -2,7 +2,7 @@
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, look_up, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
 use crate::format::schema::{Bytes, Tag};
 use crate::format::{OutputRow, decode_output, encode_output, name_row};
 use crate::model::error::{ReadError, StorageError};
@@ -24,7 +24,7 @@ impl<S: Source> Tables<S> {
         let start = name_row(number, "");
         let end = [start.as_slice(), &[0xff]].concat();
         let table = self.outputs.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
+        let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, Tag::Outputs, &start, Some(&end), |row, value| {
             decode_output(Tag::Outputs as u8, row, value)
                 .map_err(|reason| damaged(Tag::Outputs, row, reason).into())

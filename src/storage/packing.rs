@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use redb::{Key, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
-use super::{Live, Slot, Tables, on_table, shield};
+use super::{Live, Slot, Tables, catch_panics, on_table};
 use crate::format::schema::{Tag, Value};
 use crate::model::error::StorageError;
 
@@ -17,7 +17,7 @@ pub(crate) const SPARE: &str = "execstore/packing";
 
 /// Removes what lies in that place, whatever it is; `false` if nothing does.
 pub(crate) fn clear_spare(txn: &WriteTransaction) -> Result<bool, StorageError> {
-    shield(|| txn.delete_table(TableDefinition::<Value, Value>::new(SPARE)))
+    catch_panics(|| txn.delete_table(TableDefinition::<Value, Value>::new(SPARE)))
 }
 
 impl Tables<Live<'_>> {
@@ -33,7 +33,7 @@ impl Tables<Live<'_>> {
         let txn = self.source.0;
         macro_rules! copy_table {
             ($table:ident, $form:ident) => {
-                shield(|| write_anew(txn, &mut self.$table, rows, every, goes_on))
+                catch_panics(|| write_anew(txn, &mut self.$table, rows, every, goes_on))
             };
         }
         on_table!(tag, copy_table)

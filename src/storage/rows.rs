@@ -7,7 +7,7 @@ use crate::model::error::{CommitError, Damage, ReadError, StorageError};
 use crate::model::panics::caught;
 
 /// Calls redb. On a damaged file it may panic; that becomes an error, and the store stops writing.
-pub(crate) fn shield<T, E: Into<StorageError>>(
+pub(crate) fn catch_panics<T, E: Into<StorageError>>(
     call: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, StorageError> {
     match caught(call) {
@@ -18,7 +18,7 @@ pub(crate) fn shield<T, E: Into<StorageError>>(
 
 /// A commit by redb. Its errors tell rolled back from unknown.
 pub(crate) fn finish(txn: WriteTransaction) -> Result<(), CommitError> {
-    match shield(|| Ok::<_, StorageError>(txn.commit())) {
+    match catch_panics(|| Ok::<_, StorageError>(txn.commit())) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error @ redb::CommitError::TransactionPoisoned)) => Err(CommitError::RolledBack(error.into())),
         Ok(Err(error)) => Err(CommitError::Unknown(error.into())),
@@ -28,7 +28,7 @@ pub(crate) fn finish(txn: WriteTransaction) -> Result<(), CommitError> {
 
 /// A durable commit after which the file can be opened without a walk through it, even after a crash.
 pub(crate) fn commit_whole(mut txn: WriteTransaction) -> Result<(), StorageError> {
-    shield(|| {
+    catch_panics(|| {
         txn.set_quick_repair(true);
         txn.commit()
     })
@@ -36,14 +36,14 @@ pub(crate) fn commit_whole(mut txn: WriteTransaction) -> Result<(), StorageError
 
 /// Rolling back can only fail where the storage failed before, and then the next open does it.
 pub(crate) fn roll_back(txn: WriteTransaction) {
-    let _ = shield(|| txn.abort());
+    let _ = catch_panics(|| txn.abort());
 }
 
 /// Whether there is a store in a database, by the list of its tables: to open one in a write transaction would make it.
 pub(crate) fn has_store<L: Iterator<Item = UntypedTableHandle>>(
     list: impl FnOnce() -> Result<L, redb::StorageError>,
 ) -> Result<bool, StorageError> {
-    shield(|| list().map(|mut tables| tables.any(|table| table.name() == Tag::Meta.name())))
+    catch_panics(|| list().map(|mut tables| tables.any(|table| table.name() == Tag::Meta.name())))
 }
 
 /// A damaged row of a table.
@@ -52,7 +52,7 @@ pub(crate) fn damaged(tag: Tag, key: &[u8], reason: impl Into<String>) -> Damage
     Damage { table: tag.name(), key, reason: reason.into() }
 }
 
-/// A look-up: the row's value is decoded within the shield, since redb may panic on its bounds too.
+/// A look-up: the row's value is decoded within [`catch_panics`], since redb may panic on its bounds too.
 pub(crate) fn look_up<T: ReadableTable<K, Value>, K: Key + 'static, R>(
     table: &T,
     key: K::SelfType<'_>,
@@ -60,7 +60,7 @@ pub(crate) fn look_up<T: ReadableTable<K, Value>, K: Key + 'static, R>(
 ) -> Result<Option<R>, StorageError> {
     #[cfg(test)]
     counted::one();
-    shield(|| Ok::<_, redb::StorageError>(table.get(key)?.map(|value| decode(value.value()))))
+    catch_panics(|| Ok::<_, redb::StorageError>(table.get(key)?.map(|value| decode(value.value()))))
 }
 
 /// The rows of a range, from either end, each of them checked to lie where it was looked for: on a damaged
@@ -151,7 +151,7 @@ impl<'a, K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> Ro
         counted::one();
         let Self { range, decode, span } = self;
         let found = range.as_mut()?;
-        let row = shield(|| {
+        let row = catch_panics(|| {
             let Some((key, value)) = step(found).transpose()? else { return Ok(None) };
             let key = key.value();
             let key = K::as_bytes(&key);

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, damaged, fixed, shield};
+use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed};
 use crate::format::schema::{StateRow, Tag};
 use crate::format::{decode_nothing, encode_nothing, state_of, state_row};
 use crate::model::error::{ReadError, StorageError};
@@ -18,7 +18,7 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
         let (start, end) = (state_row(state, *numbers.start()), state_row(state, *numbers.end()));
         let table = self.states.get(&self.source)?;
-        let range = shield(|| table.range::<&[u8; 9]>(&start..=&end))?;
+        let range = catch_panics(|| table.range::<&[u8; 9]>(&start..=&end))?;
         Ok(Rows::<StateRow, _>::new(
             range,
             Tag::States,

@@ -74,7 +74,7 @@ pub(crate) struct Posts {
     /// The thread that commits for others.
     pub(crate) worker: Post,
     /// A caller of the group commit who commits alone.
-    pub(crate) solo: Post,
+    pub(crate) commit_directly: Post,
 }
 
 impl Posts {
@@ -90,7 +90,7 @@ impl Posts {
 
     /// This thread commits for the group commit, or runs one of its closures.
     pub(crate) fn commits_here(&self) -> bool {
-        self.worker.is_mine() || self.solo.is_mine()
+        self.worker.is_mine() || self.commit_directly.is_mine()
     }
 }
 
@@ -98,7 +98,7 @@ impl Posts {
 #[derive(Clone, Debug)]
 pub(crate) enum Awaited {
     /// The turn to write.
-    Turn(Arc<Posts>),
+    WriteGuard(Arc<Posts>),
     /// A commit of the group commit, or room in its queue.
     Commit(Arc<Posts>),
     /// The end of a thread that holds this.
@@ -109,11 +109,11 @@ impl Awaited {
     /// The threads that must go on first; 0 for nobody.
     fn holders(&self) -> [u64; 3] {
         match self {
-            Self::Turn(posts) => [posts.turn.holder(), posts.joined.holder(), 0],
+            Self::WriteGuard(posts) => [posts.turn.holder(), posts.joined.holder(), 0],
             Self::Commit(posts) => {
-                let commits = match posts.solo.holder() {
+                let commits = match posts.commit_directly.holder() {
                     0 => posts.worker.holder(),
-                    solo => solo,
+                    commit_directly => commit_directly,
                 };
                 [commits, posts.turn.holder(), posts.joined.holder()]
             }
@@ -197,17 +197,17 @@ mod tests {
                 of_other.turn.leave();
             });
             hold.recv().unwrap();
-            assert!(Waiting::begin(|| Awaited::Turn(posts.clone())).is_ok());
+            assert!(Waiting::begin(|| Awaited::WriteGuard(posts.clone())).is_ok());
             drop(end);
         });
         posts.turn.take();
         assert!(posts.writes_here());
-        for awaited in [Awaited::Turn(posts.clone()), Awaited::Commit(posts.clone())] {
+        for awaited in [Awaited::WriteGuard(posts.clone()), Awaited::Commit(posts.clone())] {
             assert_eq!(Waiting::begin(|| awaited).map(drop), Err(ForItself));
         }
         posts.turn.leave();
         assert!(!posts.writes_here());
-        drop(Waiting::begin(|| Awaited::Turn(posts)).unwrap());
+        drop(Waiting::begin(|| Awaited::WriteGuard(posts)).unwrap());
     }
 
     #[test]
@@ -231,13 +231,13 @@ mod tests {
             })
             .collect();
         threads.iter().for_each(|_| is_ready.recv().unwrap());
-        stores[STORES - 1].solo.take();
+        stores[STORES - 1].commit_directly.take();
         assert!(Waiting::begin(|| Awaited::Commit(stores[0].clone())).is_err());
         for (thread, go) in threads {
             drop(go);
             thread.join().unwrap();
         }
         assert!(Waiting::begin(|| Awaited::Commit(stores[0].clone())).is_ok());
-        stores[STORES - 1].solo.leave();
+        stores[STORES - 1].commit_directly.leave();
     }
 }

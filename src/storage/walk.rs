@@ -3,7 +3,7 @@
 use redb::{AccessGuard, Key, ReadableTable};
 
 use super::rows::Span;
-use super::{look_up, shield};
+use super::{catch_panics, look_up};
 use crate::format::schema::{Tag, Value};
 use crate::model::error::{Damage, StorageError};
 
@@ -20,14 +20,14 @@ pub(super) fn walk<T: ReadableTable<K, Value>, K: Key + 'static>(
     visit: &mut Visit<'_>,
 ) -> Result<bool, StorageError> {
     let is_found = |key: &[u8]| Ok::<_, StorageError>(look_up(table, K::from_bytes(key), |_| ())?.is_some());
-    let mut range = shield(|| table.iter())?;
+    let mut range = catch_panics(|| table.iter())?;
     let (mut span, mut all_found) = (Span::all(tag), true);
     // Held, so that its page cannot give its place in memory to another.
     let mut before: Option<AccessGuard<'_, Value>> = None;
     loop {
         #[cfg(test)]
         super::counted::one();
-        let more = shield(|| {
+        let more = catch_panics(|| {
             let Some((key, value)) = range.next().transpose()? else { return Ok(false) };
             let begins = !before.as_ref().is_some_and(|before| is_behind(value.value(), before.value()));
             if begins && let Some(last) = span.last() {

@@ -7,15 +7,15 @@ use std::time::Duration;
 use redb::backends::InMemoryBackend;
 use redb::{Database, StorageBackend};
 
-use crate::group_commit::GroupCommit;
+use crate::group_commit::GroupCommitOptions;
 use crate::model::error::{InputError, OpenError};
-use crate::model::large::LargeValues;
 use crate::model::lifecycle::Lifecycle;
 use crate::model::limits::LongTexts;
 use crate::model::loss::JournalLoss;
+use crate::model::payload_policy::LargeValues;
 use crate::model::retention::LogRetention;
 use crate::model::time::Clock;
-use crate::storage::context::MissingLinks;
+use crate::storage::settings::MissingLinks;
 use crate::store::options::Options;
 use crate::store::{Store, open};
 
@@ -170,7 +170,7 @@ impl Builder {
         self
     }
 
-    /// What becomes of texts for people that are longer than their limit: messages of executions and events, errors of nodes,
+    /// What becomes of texts for people that are longer than their limit: messages of executions and events, errors of tasks,
     /// previews. Cut by default, with a mark that says how much went. Not recorded in the file.
     ///
     /// ```
@@ -189,8 +189,8 @@ impl Builder {
         self
     }
 
-    /// How the group commit gathers; see [`GroupCommit`] for the defaults.
-    pub fn set_group_commit(&mut self, settings: GroupCommit) -> &mut Self {
+    /// How the group commit gathers; see [`GroupCommitOptions`] for the defaults.
+    pub fn set_group_commit(&mut self, settings: GroupCommitOptions) -> &mut Self {
         self.options.group_commit = settings;
         self
     }

@@ -3,7 +3,7 @@
 use super::Store;
 use crate::group_commit::{Pending, WhenFull};
 use crate::model::error::Error;
-use crate::model::event::NewEvent;
+use crate::model::events::NewEvent;
 use crate::model::execution::{Execution, NewExecution, Update};
 use crate::model::expect::Expect;
 use crate::model::report::Reported;
@@ -28,7 +28,7 @@ use crate::write::Writer;
 impl Store {
     /// Writes in a transaction that it may share with other callers, and returns once that is durable.
     ///
-    /// Waits while the queue is [full](crate::GroupCommit::max_queue). A caller who is alone commits at
+    /// Waits while the queue is [full](crate::GroupCommitOptions::max_queue). A caller who is alone commits at
     /// once, at the price of [`write`](Store::write).
     ///
     /// ```
@@ -95,7 +95,7 @@ impl Store {
     }
 
     /// [`submit`](Self::submit), of a closure that holds about so many bytes: payloads, values, output. Waits also while what is queued
-    /// holds [too much](crate::GroupCommit::max_queue_bytes).
+    /// holds [too much](crate::GroupCommitOptions::max_queue_bytes).
     pub fn submit_sized<T, E, F>(&self, bytes: usize, write: F) -> Result<Pending<T>, Error>
     where
         F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,

@@ -10,7 +10,7 @@ use crate::read::View;
 impl Store {
     /// Updates or deletes whatever a query finds, in bounded transactions. See [`Bulk`].
     pub fn bulk<'p>(&self, query: Query) -> Bulk<'p> {
-        Bulk::new(self.shared.clone(), query)
+        Bulk::new(self.engine.clone(), query)
     }
 
     /// The names of the bulk operations that were begun and are not through.

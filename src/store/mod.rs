@@ -1,11 +1,11 @@
 //! The store: a handle that threads share.
 
-mod beside;
 pub(crate) mod builder;
 mod group;
 mod history;
 pub(crate) mod open;
 pub(crate) mod options;
+mod side_data;
 pub(crate) mod status;
 pub(crate) mod threads;
 mod watching;
@@ -16,21 +16,21 @@ use std::time::Duration;
 
 use redb::{Database, WriteTransaction};
 
+use crate::engine::core::Engine;
 use crate::engine::doorbell::End;
-use crate::engine::shared::Shared;
 use crate::model::error::{BatchError, Error, OpenError, StorageError, WatchError, WriteError};
 use crate::model::id::ChangeSeq;
 use crate::model::lifecycle::Lifecycle;
 use crate::model::touch::EVERYTHING;
 use crate::read::View;
 use crate::readable::Readable;
-use crate::storage::{Live, Tables, has_store, roll_back, shield};
+use crate::storage::{Live, Tables, catch_panics, has_store, roll_back};
 use crate::store::builder::Builder;
 use crate::store::options::Options;
 use crate::store::status::{Health, Status, status};
 use crate::store::threads::Threads;
 use crate::txn::{ReadTxn, WriteTxn};
-use crate::verify::{Report, verify};
+use crate::verify::{VerifyReport, verify};
 use crate::write::{Receipt, Writer, in_use};
 
 /// An execution store. Handles are cheap to clone and can be shared between threads.
@@ -44,7 +44,7 @@ use crate::write::{Receipt, Writer, in_use};
 pub struct Store {
     // Before `shared`: the threads end before the file is closed.
     threads: Arc<Threads>,
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
 }
 
 impl std::fmt::Debug for Store {
@@ -54,11 +54,11 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    pub(crate) fn from_shared(shared: Shared, options: &Options) -> Self {
-        let shared = Arc::new(shared);
-        let maintenance = options.maintenance.filter(|_| !shared.grounds.is_read_only());
-        let threads = Threads::new(shared.clone(), options.group_commit, maintenance, options.stop_limit);
-        Self { threads: Arc::new(threads), shared }
+    pub(crate) fn from_shared(engine: Engine, options: &Options) -> Self {
+        let engine = Arc::new(engine);
+        let maintenance = options.maintenance.filter(|_| !engine.grounds.is_read_only());
+        let threads = Threads::new(engine.clone(), options.group_commit, maintenance, options.stop_limit);
+        Self { threads: Arc::new(threads), engine }
     }
 
     /// Creates a store in a new file, with the default lifecycle. Refuses a path that exists.
@@ -91,12 +91,12 @@ impl Store {
 
     /// Begins a read transaction. Never waits.
     pub fn begin_read(&self) -> Result<ReadTxn, Error> {
-        Ok(ReadTxn::new(self.shared.clone())?)
+        Ok(ReadTxn::new(self.engine.clone())?)
     }
 
     /// Begins a write transaction. Waits until the one before it has ended.
     pub fn begin_write(&self) -> Result<WriteTxn, Error> {
-        WriteTxn::new(self.shared.clone(), "a WriteTxn")
+        WriteTxn::new(self.engine.clone(), "a WriteTxn")
     }
 
     /// Reads in one transaction.
@@ -136,7 +136,7 @@ impl Store {
     where
         Error: From<E>,
     {
-        WriteTxn::new(self.shared.clone(), "a closure of Store::write")?.run(write)
+        WriteTxn::new(self.engine.clone(), "a closure of Store::write")?.run(write)
     }
 
     /// Writes within a transaction that the caller began on [`database`](Store::database), or on the
@@ -164,18 +164,18 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join<'t>(&'t self, txn: &'t WriteTransaction) -> Result<Writer<'t>, WriteError> {
-        self.shared.check_sound()?;
-        self.shared.grounds.process.check_id()?;
-        self.shared.grounds.anchor()?;
+        self.engine.check_sound()?;
+        self.engine.grounds.process.check_id()?;
+        self.engine.grounds.anchor()?;
         let expected = self.id();
         let foreign =
             |found: String| WriteError::ForeignTransaction { expected: expected.to_string(), found };
         if !has_store(|| txn.list_tables())? {
             return Err(foreign("no store".into()));
         }
-        let tables = Tables::new(Live(txn, self.shared.grounds.process.clone()));
+        let tables = Tables::new(Live(txn, self.engine.grounds.process.clone()));
         match tables.meta().map_err(in_use)? {
-            Some(Ok(meta)) if meta.store_id == self.shared.context.store_id => {
+            Some(Ok(meta)) if meta.store_id == self.engine.settings.store_id => {
                 if let Some(found) = self.is_elsewhere(&tables)? {
                     return Err(foreign(format!("{expected} as well, but {found}")));
                 }
@@ -184,13 +184,13 @@ impl Store {
             Some(Err(format)) => return Err(foreign(format!("a store of format {format}"))),
             None => return Err(foreign("no store".into())),
         }
-        Ok(Writer::new(tables, &self.shared.context, None)?.joined(&self.shared.turnstile.posts))
+        Ok(Writer::new(tables, &self.engine.settings, None)?.joined(&self.engine.write_lock.posts))
     }
 
     /// Why a transaction that has this store's id is not one of this store's database, if it is not.
     fn is_elsewhere(&self, tables: &Tables<Live<'_>>) -> Result<Option<&'static str>, WriteError> {
         // redb has one write transaction at a time: if there is room for another, the given one is not ours.
-        match shield(|| Ok::<_, StorageError>(self.shared.db.try_begin_write()))? {
+        match catch_panics(|| Ok::<_, StorageError>(self.engine.db.try_begin_write()))? {
             Err(redb::TransactionError::WouldBlock) => {}
             Err(error) => return Err(StorageError::from(error).into()),
             Ok(probe) => {
@@ -199,7 +199,7 @@ impl Store {
             }
         }
         let (found, committed) =
-            (tables.totals().map_err(in_use)?, ReadTxn::new(self.shared.clone())?.totals()?);
+            (tables.totals().map_err(in_use)?, ReadTxn::new(self.engine.clone())?.totals()?);
         let is_behind = (found.version, found.head) < (committed.version, committed.head);
         Ok(is_behind.then_some("of another time, as a copy of the file is"))
     }
@@ -208,13 +208,13 @@ impl Store {
     /// transaction. Forgetting it delays them until the next commit and loses nothing. A receipt of another
     /// store, or of a transaction that is not committed, is ignored.
     pub fn notify(&self, receipt: Receipt) {
-        if receipt.store_id != self.shared.context.store_id {
+        if receipt.store_id != self.engine.settings.store_id {
             return;
         }
         // It may not be committed yet, or never. What cannot be read wakes nobody: the next commit will.
         if let Ok(totals) = self.begin_read().and_then(|reader| Ok(reader.totals()?)) {
-            self.shared.doorbell.ring(totals.head.min(receipt.head().get()));
-            self.shared.commits.ring(totals.version);
+            self.engine.doorbell.ring(totals.head.min(receipt.head().get()));
+            self.engine.commits.ring(totals.version);
         }
     }
 
@@ -224,13 +224,13 @@ impl Store {
     /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead). On a thread that has a write of this store in hand a wait is
     /// [`BatchError::Reentrant`].
     pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
-        self.shared.grounds.process.check()?;
-        if after.0 > self.shared.doorbell.head() {
+        self.engine.grounds.process.check()?;
+        if after.0 > self.engine.doorbell.head() {
             self.begin_read()?.log().bookmark(after)?;
         }
-        let own = self.shared.turnstile.posts.is_needed_here();
+        let own = self.engine.write_lock.posts.is_needed_here();
         let timeout = if own { Duration::ZERO } else { timeout };
-        let heard = self.shared.doorbell.wait(after.0, &[EVERYTHING].into(), timeout, || false);
+        let heard = self.engine.doorbell.wait(after.0, &[EVERYTHING].into(), timeout, || false);
         if own && heard.head <= after.0 {
             return Err(BatchError::Reentrant.into());
         }
@@ -247,7 +247,7 @@ impl Store {
 
     /// Whether the store takes writes, and if not, why. Never waits.
     pub fn health(&self) -> Health {
-        match (self.shared.check_open(), self.shared.poisoned_by()) {
+        match (self.engine.check_open(), self.engine.poisoned_by()) {
             (Err(_), _) => Health::Closed,
             (Ok(()), Some(reason)) => Health::Poisoned(reason),
             (Ok(()), None) => Health::Sound,
@@ -257,17 +257,17 @@ impl Store {
     /// How the store is doing: what stands still, and what holds it. Costs a few look-ups, and what the trimming by age would look at.
     /// Works while others write, and on a store that stopped writing.
     pub fn status(&self) -> Result<Status, Error> {
-        status(&self.shared, &self.threads, self.health())
+        status(&self.engine, &self.threads, self.health())
     }
 
     /// The id that the store was given when it was created.
     pub fn id(&self) -> uuid::Uuid {
-        uuid::Uuid::from_u128(self.shared.context.store_id)
+        uuid::Uuid::from_u128(self.engine.settings.store_id)
     }
 
     /// The store's lifecycle, as it is recorded in the file.
     pub fn lifecycle(&self) -> &Lifecycle {
-        &self.shared.context.lifecycle
+        &self.engine.settings.lifecycle
     }
 
     /// The database below, for transactions of the caller's own.
@@ -280,10 +280,10 @@ impl Store {
     /// a store with a journal may be much later than the store's own next commit. Of a store that was opened read-only a
     /// durable commit fails, and redb refuses reads from then on as well.
     pub fn database(&self) -> &Database {
-        self.shared.share_database();
+        self.engine.share_database();
         // What the caller commits there is acknowledged by redb. An error comes again with the store's own next write.
-        let _ = self.shared.grounds.anchor();
-        &self.shared.db
+        let _ = self.engine.grounds.anchor();
+        &self.engine.db
     }
 
     /// Closes the store: finishes what the group commit has accepted, stops the consumers and waits until
@@ -304,10 +304,10 @@ impl Store {
     /// [`StorageError::StillRunning`] says what was left to itself then. It ends at its next call, which is refused, and the file
     /// is let go of once it has.
     pub fn close_within(self, longest: Duration) -> Result<(), Error> {
-        self.shared.grounds.process.check()?;
+        self.engine.grounds.process.check()?;
         let stopped = self.threads.stop(longest);
-        self.shared.refuse();
-        let finished = self.shared.finish();
+        self.engine.refuse();
+        let finished = self.engine.finish();
         if !stopped.in_the_way && !stopped.running.is_empty() {
             return Err(StorageError::StillRunning { what: stopped.running.join(", ") }.into());
         }
@@ -331,7 +331,7 @@ impl Store {
     /// Where something is wrong, the tables that do not agree are read once more, with up to about 200 bytes for each execution that
     /// may be concerned: one in 4,096 for each that is, so all of them only in a store that is damaged everywhere. If rows of labels are
     /// wrong, also with each label once.
-    pub fn verify(&self) -> Result<Report, Error> {
+    pub fn verify(&self) -> Result<VerifyReport, Error> {
         Ok(verify(&self.begin_read()?)?)
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::group_commit::GroupCommit;
-use crate::model::large::LargeValues;
+use crate::group_commit::GroupCommitOptions;
 use crate::model::lifecycle::Lifecycle;
 use crate::model::limits::{DEFAULT_MAX_PAYLOAD, LongTexts};
 use crate::model::loss::JournalLoss;
+use crate::model::payload_policy::LargeValues;
 use crate::model::retention::LogRetention;
 use crate::model::time::{Clock, SystemClock};
-use crate::storage::context::MissingLinks;
+use crate::storage::settings::MissingLinks;
 use crate::write::REMOVAL;
 
 /// The default size of the journal: with the head before it two MiB of each file. See docs/benchmarks.md.
@@ -33,7 +33,7 @@ pub(crate) struct Options {
     pub(crate) needs_lock: bool,
     pub(crate) accepted_loss: Option<JournalLoss>,
     pub(crate) reserve: u64,
-    pub(crate) group_commit: GroupCommit,
+    pub(crate) group_commit: GroupCommitOptions,
     pub(crate) retention: LogRetention,
     pub(crate) maintenance: Option<Duration>,
     pub(crate) write_limit: Duration,
@@ -60,7 +60,7 @@ impl Default for Options {
             needs_lock: true,
             accepted_loss: None,
             reserve: DEFAULT_RESERVE,
-            group_commit: GroupCommit::new(),
+            group_commit: GroupCommitOptions::new(),
             retention: LogRetention::new(),
             maintenance: None,
             write_limit: Duration::from_secs(30),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::shared::Shared;
+use crate::engine::core::Engine;
 use crate::feed::consumer::ConsumerStats;
-use crate::feed::maintain::plan;
+use crate::feed::retention::plan;
 use crate::model::error::{Error, StorageError};
 use crate::model::id::ChangeSeq;
 use crate::read::View;
@@ -86,12 +86,12 @@ pub struct CheckpointStatus {
     pub consumer: Option<ConsumerStats>,
 }
 
-pub(crate) fn status(shared: &Arc<Shared>, threads: &Threads, health: Health) -> Result<Status, Error> {
-    let (readers, oldest_reader) = shared.readers();
-    let (taken, writers_waiting) = shared.turnstile.state();
-    let (of_log, of_output) = (shared.doorbell.counts(), shared.commits.counts());
-    let reader = ReadTxn::new(shared.clone())?;
-    let (totals, plan) = (reader.totals()?, plan(&reader, shared.retention)?);
+pub(crate) fn status(engine: &Arc<Engine>, threads: &Threads, health: Health) -> Result<Status, Error> {
+    let (readers, oldest_reader) = engine.readers();
+    let (taken, writers_waiting) = engine.write_lock.state();
+    let (of_log, of_output) = (engine.doorbell.counts(), engine.commits.counts());
+    let reader = ReadTxn::new(engine.clone())?;
+    let (totals, plan) = (reader.totals()?, plan(&reader, engine.retention)?);
     let mut consumers = threads.registry.stats(totals.head);
     let checkpoints = reader.log().checkpoints()?.into_iter();
     Ok(Status {

@@ -5,18 +5,18 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::engine::core::Engine;
 use crate::engine::doorbell::End;
-use crate::engine::shared::Shared;
 use crate::feed::consumer::Registry;
-use crate::feed::maintain::maintain;
-use crate::group_commit::{Batcher, GroupCommit};
+use crate::feed::retention::maintain;
+use crate::group_commit::{Committer, GroupCommitOptions};
 use crate::storage::waits::{Awaited, Post, Waiting};
 use crate::txn::removal;
 
 /// Held by the handles of a store alone, so that the last one to go ends them.
 pub(crate) struct Threads {
-    shared: Arc<Shared>,
-    pub(crate) batcher: Arc<Batcher>,
+    engine: Arc<Engine>,
+    pub(crate) batcher: Arc<Committer>,
     pub(crate) registry: Arc<Registry>,
     maintenance: Mutex<Option<Maintainer>>,
     /// Why the maintenance did not start.
@@ -34,32 +34,32 @@ pub(crate) struct Stopped {
 
 impl Threads {
     pub(crate) fn new(
-        shared: Arc<Shared>,
-        group_commit: GroupCommit,
+        engine: Arc<Engine>,
+        group_commit: GroupCommitOptions,
         maintenance: Option<Duration>,
         stop_limit: Duration,
     ) -> Self {
-        removal::ask_if_waiting(&shared);
+        removal::ask_if_waiting(&engine);
         let (maintenance, no_maintenance) =
-            match maintenance.map(|every| Maintainer::start(shared.clone(), every)) {
+            match maintenance.map(|every| Maintainer::start(engine.clone(), every)) {
                 None => (None, None),
                 Some(Ok(maintenance)) => (Some(maintenance), None),
                 Some(Err(error)) => (None, Some(error)),
             };
         Self {
-            batcher: Batcher::new(shared.clone(), group_commit),
+            batcher: Committer::new(engine.clone(), group_commit),
             registry: Registry::new(stop_limit),
             maintenance: Mutex::new(maintenance),
             no_maintenance,
             stopped: AtomicBool::new(false),
-            shared,
+            engine,
         }
     }
 
     /// Consumers first, which save their positions; then what was accepted is committed; then those who wait
     /// for changes are told. Waits for each of them for so long at most while nothing gets on.
     pub(crate) fn stop(&self, limit: Duration) -> Stopped {
-        if self.shared.grounds.process.is_another() {
+        if self.engine.grounds.process.is_another() {
             // The threads are the parent's, and so is what they may hold.
             return Stopped { in_the_way: true, running: Vec::new() };
         }
@@ -73,16 +73,16 @@ impl Threads {
         if maintenance.is_some_and(|maintenance| !maintenance.stop(deadline())) {
             running.push("the maintenance".to_owned());
         }
-        if !self.shared.sweeping.stop(deadline()) {
+        if !self.engine.sweeping.stop(deadline()) {
             running.push("the removal of what was deleted".to_owned());
         }
-        let consumers = self.registry.stop_all(&self.shared.doorbell, deadline());
+        let consumers = self.registry.stop_all(&self.engine.doorbell, deadline());
         running.extend(consumers.into_iter().map(|name| format!("the handler of the consumer {name:?}")));
         if !self.batcher.close(limit) {
             running.push("the group commit".to_owned());
         }
-        self.shared.doorbell.end(End::Closed);
-        self.shared.commits.end(End::Closed);
+        self.engine.doorbell.end(End::Closed);
+        self.engine.commits.end(End::Closed);
         Stopped { in_the_way, running }
     }
 
@@ -92,14 +92,14 @@ impl Threads {
             return Some(format!("no thread could be started: {error}"));
         }
         let maintenance = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = maintenance.as_ref()?.shared.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = maintenance.as_ref()?.engine.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.clone()
     }
 
     /// This thread commits for the others, or holds the write transaction that they wait for. A transaction
     /// that the caller began on the database itself may be on any thread, so on this one too.
     fn is_in_the_way(&self) -> bool {
-        self.shared.turnstile.posts.is_needed_here() || !self.shared.can_write_soon()
+        self.engine.write_lock.posts.is_needed_here() || !self.engine.can_write_soon()
     }
 }
 
@@ -120,7 +120,7 @@ impl Drop for Threads {
 
 /// Trims the log every now and then.
 struct Maintainer {
-    shared: Arc<Wish>,
+    engine: Arc<Wish>,
     thread: JoinHandle<()>,
 }
 
@@ -152,7 +152,7 @@ impl Drop for Ending {
 
 impl Maintainer {
     /// If the system gives no thread, `maintain` can still be called.
-    fn start(shared: Arc<Shared>, every: Duration) -> std::io::Result<Self> {
+    fn start(engine: Arc<Engine>, every: Duration) -> std::io::Result<Self> {
         let wish: Arc<Wish> = Arc::default();
         let heard = wish.clone();
         let work = move || {
@@ -160,27 +160,27 @@ impl Maintainer {
             let _ending = Ending(heard.clone());
             while !heard.is_stopped() {
                 // An error poisons the store or will come again.
-                let failed = maintain(&shared, || heard.is_stopped()).err().map(|error| error.to_string());
+                let failed = maintain(&engine, || heard.is_stopped()).err().map(|error| error.to_string());
                 *heard.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
                 let stop = heard.stop.lock().unwrap_or_else(PoisonError::into_inner);
                 let _ = heard.bell.wait_timeout_while(stop, every, |(stop, _)| !*stop);
             }
-            drop(shared);
+            drop(engine);
         };
         let thread = thread::Builder::new().name("execstore-maintain".into()).spawn(work)?;
-        Ok(Self { shared: wish, thread })
+        Ok(Self { engine: wish, thread })
     }
 
     /// `false` if it runs still.
     fn stop(self, deadline: Option<Instant>) -> bool {
-        let Self { shared, thread } = self;
-        shared.stop.lock().unwrap_or_else(PoisonError::into_inner).0 = true;
-        shared.bell.notify_all();
+        let Self { engine, thread } = self;
+        engine.stop.lock().unwrap_or_else(PoisonError::into_inner).0 = true;
+        engine.bell.notify_all();
         let Some(deadline) = deadline else { return false };
-        let Ok(_waiting) = Waiting::begin(|| Awaited::End(shared.runs.clone())) else { return false };
-        let stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(_waiting) = Waiting::begin(|| Awaited::End(engine.runs.clone())) else { return false };
+        let stop = engine.stop.lock().unwrap_or_else(PoisonError::into_inner);
         let left = deadline.saturating_duration_since(Instant::now());
-        let waited = shared.bell.wait_timeout_while(stop, left, |(_, ended)| !*ended);
+        let waited = engine.bell.wait_timeout_while(stop, left, |(_, ended)| !*ended);
         let ended = waited.unwrap_or_else(PoisonError::into_inner).0.1;
         if ended {
             let _ = thread.join();

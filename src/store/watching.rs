@@ -2,23 +2,23 @@
 
 use super::Store;
 use crate::feed::consumer::ConsumerBuilder;
-use crate::feed::maintain::{Maintenance, maintain};
-use crate::feed::watch::{Start, Watcher};
+use crate::feed::retention::{MaintenanceReport, maintain};
+use crate::feed::watch::{WatchFrom, Watcher};
 use crate::model::error::{Error, WatchError};
 use crate::model::filter::Filter;
 
 /// # The change feed
 impl Store {
     /// Follows the change log from a start, as far as the filter lets through. See [`Watcher`].
-    pub fn watch(&self, start: Start, filter: Filter) -> Result<Watcher, WatchError> {
-        Watcher::new(self.shared.clone(), &start, filter)
+    pub fn watch(&self, start: WatchFrom, filter: Filter) -> Result<Watcher, WatchError> {
+        Watcher::new(self.engine.clone(), &start, filter)
     }
 
     /// A consumer: a handler that a thread of the store gives the changes to, from where it was
     /// the last time. See [`Consumer`](crate::Consumer). The name is that of its checkpoint, 1 to 256 bytes.
     pub fn consumer(&self, name: impl Into<String>) -> ConsumerBuilder {
         let (batcher, registry) = (self.threads.batcher.clone(), self.threads.registry.clone());
-        ConsumerBuilder::new(self.shared.clone(), batcher, registry, name.into())
+        ConsumerBuilder::new(self.engine.clone(), batcher, registry, name.into())
     }
 
     /// Trims the change log to its [retention](crate::LogRetention), and removes the rows that large deletions and trimmings have
@@ -29,7 +29,7 @@ impl Store {
     /// write transaction: there each later write removes some, and this call all.
     ///
     /// A thread of the store can call it: see [`Builder::set_maintenance`](crate::Builder::set_maintenance).
-    pub fn maintain(&self) -> Result<Maintenance, Error> {
-        maintain(&self.shared, || false)
+    pub fn maintain(&self) -> Result<MaintenanceReport, Error> {
+        maintain(&self.engine, || false)
     }
 }

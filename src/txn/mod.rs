@@ -11,16 +11,16 @@ use std::sync::{Arc, Mutex};
 use redb::{Durability, WriteTransaction};
 
 use crate::engine::commit::commit;
-use crate::engine::shared::Shared;
-use crate::engine::turn::Turn;
+use crate::engine::core::Engine;
+use crate::engine::write_lock::WriteGuard;
 use crate::history::{TableSize, table_sizes};
 use crate::model::error::{CommitError, Error, ReadError, StorageError, WriteError};
 use crate::read::View;
-use crate::storage::context::Context;
 use crate::storage::process::Process;
-use crate::storage::redo::Redo;
+use crate::storage::settings::Settings;
 use crate::storage::waits::Posts;
-use crate::storage::{Live, Snapshot, Tables, roll_back, shield};
+use crate::storage::write_set::WriteSet;
+use crate::storage::{Live, Snapshot, Tables, catch_panics, roll_back};
 use crate::write::Writer;
 
 /// A read transaction: one state of the store, whatever is written meanwhile.
@@ -30,14 +30,14 @@ use crate::write::Writer;
 pub struct ReadTxn {
     // Before `shared`: the snapshot ends before the database can be closed.
     tables: Arc<Tables<Snapshot>>,
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
 }
 
 impl ReadTxn {
-    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, StorageError> {
-        shared.check_open()?;
-        let tables = shared.snapshot()?;
-        Ok(Self { tables, shared })
+    pub(crate) fn new(engine: Arc<Engine>) -> Result<Self, StorageError> {
+        engine.check_open()?;
+        let tables = engine.snapshot()?;
+        Ok(Self { tables, engine })
     }
 }
 
@@ -51,7 +51,7 @@ impl ReadTxn {
 
 impl Drop for ReadTxn {
     fn drop(&mut self) {
-        if self.shared.grounds.process.is_another() {
+        if self.engine.grounds.process.is_another() {
             // The parent's to end: a child that did might wait for locks that nobody in it lets go of.
             std::mem::forget(self.tables.clone());
         }
@@ -65,8 +65,8 @@ impl View for ReadTxn {
         &self.tables
     }
 
-    fn context(&self) -> &Context {
-        &self.shared.context
+    fn settings(&self) -> &Settings {
+        &self.engine.settings
     }
 }
 
@@ -100,13 +100,13 @@ impl View for ReadTxn {
 pub struct WriteTxn {
     // Before `shared`: the transaction ends before the database can be closed.
     txn: Open,
-    redo: Verdict,
+    redo: PoisonOnFailure,
     /// The caller has been inside, where the journal does not see what is written.
-    entered: AtomicBool,
+    caller_wrote: AtomicBool,
     durable: bool,
     // After the transaction: the next one begins when it has ended.
-    turn: Turn,
-    shared: Arc<Shared>,
+    turn: WriteGuard,
+    engine: Arc<Engine>,
     /// Neither sent nor shared.
     here: PhantomData<*const ()>,
 }
@@ -141,26 +141,26 @@ impl Drop for Open {
 
 impl WriteTxn {
     /// `by` says for whom, to those who wait for too long.
-    pub(crate) fn new(shared: Arc<Shared>, by: &'static str) -> Result<Self, Error> {
-        shared.check_sound()?;
-        shared.grounds.process.check_id()?;
-        shared.grounds.anchor()?;
-        let turn = shared.turnstile.enter(by, || shared.check_sound())?;
-        shared.check_sound()?;
-        let txn = shared.begin_write()?;
-        let txn = Open(Some(txn), shared.grounds.process.clone());
+    pub(crate) fn new(engine: Arc<Engine>, by: &'static str) -> Result<Self, Error> {
+        engine.check_sound()?;
+        engine.grounds.process.check_id()?;
+        engine.grounds.anchor()?;
+        let turn = engine.write_lock.enter(by, || engine.check_sound())?;
+        engine.check_sound()?;
+        let txn = engine.begin_write()?;
+        let txn = Open(Some(txn), engine.grounds.process.clone());
         // Another thread may have failed while this one waited for its turn.
-        shared.check_sound()?;
+        engine.check_sound()?;
         Ok(Self {
             txn,
-            redo: Verdict {
-                redo: Mutex::new(Redo::listening(shared.listening.kinds())),
-                shared: shared.clone(),
+            redo: PoisonOnFailure {
+                redo: Mutex::new(WriteSet::listening(engine.listening.kinds())),
+                engine: engine.clone(),
             },
-            entered: AtomicBool::new(false),
+            caller_wrote: AtomicBool::new(false),
             durable: true,
             turn,
-            shared,
+            engine,
             here: PhantomData,
         })
     }
@@ -195,7 +195,7 @@ impl WriteTxn {
                 self.0.inside.leave();
             }
         }
-        let posts = &self.shared.turnstile.posts;
+        let posts = &self.engine.write_lock.posts;
         posts.inside.take();
         let _inside = Inside(posts);
         call()
@@ -205,11 +205,11 @@ impl WriteTxn {
     /// commit.
     pub fn writer(&self) -> Result<Writer<'_>, WriteError> {
         let mut tables = Tables::new(Live(self.txn.get(), self.txn.1.clone()));
-        if self.shared.has_journal() {
+        if self.engine.has_journal() {
             tables = tables.record_redo();
         }
-        let mut writer = Writer::new(tables, &self.shared.context, Some(&self.redo.redo))?;
-        if self.shared.is_lent() {
+        let mut writer = Writer::new(tables, &self.engine.settings, Some(&self.redo.redo))?;
+        if self.engine.is_lent() {
             // Nobody else does it.
             writer.sweep()?;
         }
@@ -221,7 +221,7 @@ impl WriteTxn {
     /// A transaction that was entered here is committed by redb itself, at the price of one of its durable
     /// commits: the store's journal does not know what the caller writes.
     pub fn redb(&self) -> &WriteTransaction {
-        self.entered.store(true, Ordering::Relaxed);
+        self.caller_wrote.store(true, Ordering::Relaxed);
         self.txn.get()
     }
 
@@ -235,7 +235,7 @@ impl WriteTxn {
 
     /// Has the commit write out whatever redb keeps in memory, of the transactions before it too.
     pub(crate) fn write_out(&mut self) {
-        *self.entered.get_mut() = true;
+        *self.caller_wrote.get_mut() = true;
         self.durable = true;
     }
 
@@ -244,38 +244,38 @@ impl WriteTxn {
     /// `Ok` means that it is on the disk. After [`CommitError::RolledBack`] none of it is there; after
     /// [`CommitError::Unknown`] all of it or none of it will be found when the store is opened again.
     pub fn commit(self) -> Result<(), CommitError> {
-        self.shared.grounds.process.check().map_err(CommitError::RolledBack)?;
-        let Self { txn, redo, entered, durable, turn, shared, here: _ } = self;
+        self.engine.grounds.process.check().map_err(CommitError::RolledBack)?;
+        let Self { txn, redo, caller_wrote, durable, turn, engine, here: _ } = self;
         let Some(txn) = txn.take() else { return Ok(()) };
-        let mut redo = std::mem::take(&mut *Redo::lock(&redo.redo));
+        let mut redo = std::mem::take(&mut *WriteSet::lock(&redo.redo));
         let (heads, versions, waits) = (redo.heads, redo.versions.unwrap_or_default(), redo.waits);
         let touched = std::mem::take(&mut redo.touched);
-        commit(&shared, txn, redo, entered.into_inner(), durable)?;
+        commit(&engine, txn, redo, caller_wrote.into_inner(), durable)?;
         // In the order of the commits; but a waker may write, on this very thread.
         // Who names a new kind looks after that: either it saw this commit, or it is seen here.
-        let touched = touched.into_keys(shared.listening.kinds());
+        let touched = touched.into_keys(engine.listening.kinds());
         let touched = touched.as_deref();
-        let of_log = shared.doorbell.mark(heads.0 + 1, heads.1, touched);
-        let of_all = shared.commits.mark(versions.0 + 1, versions.1, touched);
+        let of_log = engine.doorbell.mark(heads.0 + 1, heads.1, touched);
+        let of_all = engine.commits.mark(versions.0 + 1, versions.1, touched);
         drop(turn);
         of_log.call();
         of_all.call();
         if waits {
-            removal::ask(&shared);
+            removal::ask(&engine);
         }
         Ok(())
     }
 
     /// A storage error left an operation half done.
     pub(crate) fn has_failed(&self) -> bool {
-        Redo::lock(&self.redo.redo).failed.is_some()
+        WriteSet::lock(&self.redo.redo).failed.is_some()
     }
 
     /// Rolls the transaction back, as dropping it does, and reports an error in doing so.
     pub fn abort(self) -> Result<(), Error> {
-        self.shared.grounds.process.check()?;
+        self.engine.grounds.process.check()?;
         match self.txn.take() {
-            Some(txn) => Ok(shield(|| txn.abort())?),
+            Some(txn) => Ok(catch_panics(|| txn.abort())?),
             None => Ok(()),
         }
     }
@@ -283,18 +283,18 @@ impl WriteTxn {
 
 /// The redo of a transaction. When the storage failed in the middle of an operation, the store takes no further
 /// writes, however the transaction ends.
-struct Verdict {
-    redo: Mutex<Redo>,
-    shared: Arc<Shared>,
+struct PoisonOnFailure {
+    redo: Mutex<WriteSet>,
+    engine: Arc<Engine>,
 }
 
-impl Drop for Verdict {
+impl Drop for PoisonOnFailure {
     fn drop(&mut self) {
-        if self.shared.grounds.process.is_another() {
+        if self.engine.grounds.process.is_another() {
             return;
         }
-        if let Some(reason) = &Redo::lock(&self.redo).failed {
-            self.shared.poison(reason);
+        if let Some(reason) = &WriteSet::lock(&self.redo).failed {
+            self.engine.poison(reason);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::shared::Shared;
+use crate::engine::core::Engine;
 use crate::model::error::{CommitError, Error, StorageError};
 use crate::txn::WriteTxn;
 
@@ -33,12 +33,12 @@ impl Pace {
     }
 
     /// A transaction of the work has ended: if it is time for that, has redb write out, with a turn of its own.
-    pub(crate) fn step(&mut self, shared: &Arc<Shared>) -> Result<(), Error> {
+    pub(crate) fn step(&mut self, engine: &Arc<Engine>) -> Result<(), Error> {
         self.since += 1;
         if self.full || self.since < self.every {
             return Ok(());
         }
-        let mut txn = WriteTxn::new(shared.clone(), "the writing out of long work")?;
+        let mut txn = WriteTxn::new(engine.clone(), "the writing out of long work")?;
         txn.write_out();
         let start = Instant::now();
         match txn.commit() {
@@ -50,8 +50,8 @@ impl Pace {
     }
 
     /// The same after a durable one. Without a journal redb has written out with it.
-    pub(crate) fn durable_step(&mut self, shared: &Arc<Shared>) -> Result<(), Error> {
-        if shared.has_journal() { self.step(shared) } else { Ok(()) }
+    pub(crate) fn durable_step(&mut self, engine: &Arc<Engine>) -> Result<(), Error> {
+        if engine.has_journal() { self.step(engine) } else { Ok(()) }
     }
 
     fn took(&mut self, time: Duration) {

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::format::{Lasts, block_of};
+use crate::format::{LastChangeBits, block_of};
 
 /// A set of numbers, a bit for each.
 #[derive(Default)]
-pub(super) struct Bits(pub(super) HashMap<u64, Lasts>);
+pub(super) struct Bits(pub(super) HashMap<u64, LastChangeBits>);
 
 impl Bits {
     /// `false` if it is in already.

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::Report;
+use super::VerifyReport;
 use super::bits::Bits;
 use super::indexed::Indexed;
 use super::sums::{Group, Sums};
@@ -20,7 +20,7 @@ pub(super) struct Verifier<'a, S: Source> {
     pub(super) tables: &'a Tables<S>,
     pub(super) lifecycle: &'a Lifecycle,
     pub(super) totals: &'a Totals,
-    pub(super) report: Report,
+    pub(super) report: VerifyReport,
     pub(super) counts: Totals,
     pub(super) sums: Sums,
     pub(super) indexed: Indexed,
@@ -36,8 +36,8 @@ pub(super) struct Verifier<'a, S: Source> {
 }
 
 /// Everything that can be wrong in a snapshot.
-pub(crate) fn verify(txn: &ReadTxn) -> Result<Report, ReadError> {
-    let mut report = Report::default();
+pub(crate) fn verify(txn: &ReadTxn) -> Result<VerifyReport, ReadError> {
+    let mut report = VerifyReport::default();
     let totals = match txn.tables().totals() {
         Ok(totals) => totals,
         Err(ReadError::Damaged(damage)) => {
@@ -46,7 +46,7 @@ pub(crate) fn verify(txn: &ReadTxn) -> Result<Report, ReadError> {
         }
         Err(error) => return Err(error),
     };
-    let mut verifier = Verifier::new(txn.tables(), &txn.context().lifecycle, &totals, report);
+    let mut verifier = Verifier::new(txn.tables(), &txn.settings().lifecycle, &totals, report);
     verifier.everything()?;
     Ok(verifier.report)
 }
@@ -56,7 +56,7 @@ impl<'a, S: Source> Verifier<'a, S> {
         tables: &'a Tables<S>,
         lifecycle: &'a Lifecycle,
         totals: &'a Totals,
-        report: Report,
+        report: VerifyReport,
     ) -> Self {
         Self {
             tables,
@@ -79,7 +79,7 @@ impl<'a, S: Source> Verifier<'a, S> {
     where
         Tables<S>: Sync,
     {
-        self.doomed()?;
+        self.removals()?;
         let (mut other, mut walked) = (self.other(), None);
         let own = std::thread::scope(|scope| {
             let spawned = std::thread::Builder::new()
@@ -103,7 +103,7 @@ impl<'a, S: Source> Verifier<'a, S> {
 
     /// One for the other half.
     pub(super) fn other(&self) -> Self {
-        let mut other = Self::new(self.tables, self.lifecycle, self.totals, Report::default());
+        let mut other = Self::new(self.tables, self.lifecycle, self.totals, VerifyReport::default());
         other.sums = self.sums.other();
         other.waiting = self.waiting.clone();
         other
@@ -142,7 +142,7 @@ impl<'a, S: Source> Verifier<'a, S> {
         self.unmet();
         self.spans()?;
         self.search_events()?;
-        self.lasts()?;
+        self.last_change_bits()?;
         self.search_log()?;
         self.checkpoints()?;
         self.seal()?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::bits::Bits;
 use crate::format::schema::Tag;
-use crate::format::{Span, SpanKind, Totals, block_of};
+use crate::format::{Span, TimeKind, Totals, block_of};
 use crate::model::time::Timestamp;
 
 /// What the records say that the index tables must hold.
@@ -18,7 +18,7 @@ pub(super) struct Indexed {
     /// Links to an id that nobody has had since.
     pub(super) unmet: u64,
     /// The last changes of the executions.
-    pub(super) lasts: Bits,
+    pub(super) last_change_bits: Bits,
 }
 
 impl Indexed {
@@ -29,7 +29,7 @@ impl Indexed {
             current: [totals.created, totals.modified],
             blocks: [block_of(totals.last_number), block_of(totals.head)],
             unmet: 0,
-            lasts: Bits::default(),
+            last_change_bits: Bits::default(),
         }
     }
 
@@ -46,7 +46,7 @@ impl Indexed {
         self.rows.get(&tag).copied().unwrap_or_default()
     }
 
-    pub(super) fn time(&mut self, kind: SpanKind, number: u64, time: Timestamp) {
+    pub(super) fn time(&mut self, kind: TimeKind, number: u64, time: Timestamp) {
         self.spans.entry((kind as u8, block_of(number))).or_default().extend(time);
     }
 }

@@ -7,8 +7,8 @@ use super::checks::{Verifier, hex};
 use super::sums::Group;
 use crate::format::schema::Tag;
 use crate::format::{
-    LinkKind, Reason, Span, SpanKind, completed_row, decode_counts, decode_nothing, decode_number,
-    decode_span, job_row, label_row, link_row, number_at_end, state_of, state_row,
+    LinkKind, Reason, Span, TimeKind, completed_row, decode_counts, decode_nothing, decode_number,
+    decode_time_block, job_row, label_row, link_row, number_at_end, state_of, state_row,
 };
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
@@ -16,7 +16,7 @@ use crate::model::lifecycle::Lifecycle;
 use crate::storage::Source;
 
 pub(super) const INDEXES: [Tag; 6] =
-    [Tag::Jobs, Tag::States, Tag::Labels, Tag::Links, Tag::Completed, Tag::Settled];
+    [Tag::Jobs, Tag::States, Tag::Labels, Tag::Links, Tag::Completions, Tag::LastChanges];
 
 /// Reads the counter in a row: of this table, with this key and value.
 type Decode<C> = fn(u8, &[u8], &[u8]) -> Result<C, Reason>;
@@ -27,7 +27,7 @@ pub(super) fn group_of(tag: Tag) -> Group {
         Tag::States => Group::States,
         Tag::Labels => Group::Labels,
         Tag::Links => Group::Links,
-        Tag::Completed => Group::Completed,
+        Tag::Completions => Group::Completed,
         _ => Group::Settled,
     }
 }
@@ -53,17 +53,17 @@ pub(super) fn rows_of(
         }
     }
     if let Some(at) = header.completed_at {
-        row(Tag::Completed, &completed_row(at, number));
+        row(Tag::Completions, &completed_row(at, number));
     }
     if last_change <= swept {
-        row(Tag::Settled, &last_change.to_be_bytes());
+        row(Tag::LastChanges, &last_change.to_be_bytes());
     }
 }
 
 /// The execution that a row of an index is of.
 pub(super) fn number_of_row(tag: Tag, key: &[u8], value: &[u8]) -> Result<u64, String> {
     match tag {
-        Tag::Settled => decode_number(tag as u8, key, value),
+        Tag::LastChanges => decode_number(tag as u8, key, value),
         _ => decode_nothing(tag as u8, key, value).and_then(|()| number_at_end(key)),
     }
 }
@@ -81,7 +81,7 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     pub(super) fn indexes(&mut self) -> Result<(), StorageError> {
-        for tag in [Tag::Jobs, Tag::States, Tag::Labels, Tag::Completed, Tag::Settled] {
+        for tag in [Tag::Jobs, Tag::States, Tag::Labels, Tag::Completions, Tag::LastChanges] {
             self.walk(tag, |verifier, key, value| {
                 verifier.index_row(tag, key, value);
                 Ok(())
@@ -159,28 +159,30 @@ impl<S: Source> Verifier<'_, S> {
     pub(super) fn spans(&mut self) -> Result<(), ReadError> {
         let mut expected = std::mem::take(&mut self.indexed.spans);
         let (current, blocks) = (self.indexed.current, self.indexed.blocks);
-        let mut check = |verifier: &mut Self, kind: SpanKind, block: u64, span: &Span| {
+        let mut check = |verifier: &mut Self, kind: TimeKind, block: u64, span: &Span| {
             let Some(found) = expected.remove(&(kind as u8, block)) else { return };
             if !span.covers(found.least) || !span.covers(found.greatest) {
-                verifier
-                    .problem(Tag::Spans, format!("{kind:?}, block {block}: a time lies outside its span"));
+                verifier.problem(
+                    Tag::TimeBlocks,
+                    format!("{kind:?}, block {block}: a time lies outside its span"),
+                );
             }
         };
-        let kinds = [SpanKind::Executions, SpanKind::Changes];
+        let kinds = [TimeKind::Executions, TimeKind::Changes];
         for ((kind, span), block) in kinds.into_iter().zip(current).zip(blocks) {
             check(self, kind, block, &span);
         }
-        self.walk(Tag::Spans, |verifier, key, value| {
+        self.walk(Tag::TimeBlocks, |verifier, key, value| {
             let (code, block) = key.try_into().map(state_of).unwrap_or_default();
             let Some(kind) = kinds.into_iter().find(|kind| *kind as u8 == code) else { return Ok(()) };
-            match decode_span(Tag::Spans as u8, key, value) {
+            match decode_time_block(Tag::TimeBlocks as u8, key, value) {
                 Ok(span) => check(verifier, kind, block, &span),
-                Err(reason) => verifier.damaged(Tag::Spans, key, reason),
+                Err(reason) => verifier.damaged(Tag::TimeBlocks, key, reason),
             }
             Ok(())
         })?;
         for (kind, block) in expected.into_keys() {
-            self.problem(Tag::Spans, format!("kind {kind}, block {block}: it has no span"));
+            self.problem(Tag::TimeBlocks, format!("kind {kind}, block {block}: it has no span"));
         }
         Ok(())
     }

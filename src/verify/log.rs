@@ -2,7 +2,7 @@
 //! ended, and the last one ends at the record. And the walk through the payloads that its entries name.
 
 use super::checks::Verifier;
-use super::seal::Chain;
+use super::integrity::Chain;
 use super::sums::Group;
 use crate::format::schema::Tag;
 use crate::format::{Reader, check_frame, decode_change, header_bytes, pair, pair_of};

@@ -1,22 +1,22 @@
 //! Reads everything and compares it: records, index rows, counters, events, payloads and change log.
 
-mod beside;
 mod bits;
 mod checks;
-mod doomed;
 mod events;
 mod indexed;
 mod indexes;
-mod lasts;
+mod integrity;
+mod last_change_bits;
 mod links;
 mod log;
 mod namespaces;
-mod nodes;
 mod records;
-mod seal;
+mod removals;
 mod search;
 mod search_log;
+mod side_data;
 mod sums;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -30,14 +30,14 @@ const MAX_LISTED: usize = 1_000;
 
 /// What is wrong in one place of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct VerifyProblem {
     /// The table that it was found in.
     pub table: &'static str,
     /// What is wrong, with the key or the id that it concerns.
     pub what: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for VerifyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.table, self.what)
     }
@@ -46,7 +46,7 @@ impl fmt::Display for Problem {
 /// What [`Store::verify`](crate::Store::verify) found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Report {
+pub struct VerifyReport {
     /// Executions that were read.
     pub executions: u64,
     /// Events that were read.
@@ -61,24 +61,24 @@ pub struct Report {
     pub attachments: u64,
     /// Output streams that were read.
     pub outputs: u64,
-    /// Nodes within executions that were read.
-    pub nodes: u64,
+    /// Tasks within executions that were read.
+    pub tasks: u64,
     /// Deletions whose rows are not all gone yet: see [`Store::maintain`](crate::Store::maintain).
     pub waiting: u64,
     /// What is wrong: the first thousand problems.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<VerifyProblem>,
     /// How many problems there are.
     pub problem_count: u64,
 }
 
-impl Report {
+impl VerifyReport {
     /// `true` if nothing is wrong.
     pub fn is_clean(&self) -> bool {
         self.problem_count == 0
     }
 
     /// Takes over what another one has, which read other tables.
-    fn join(&mut self, other: Report) {
+    fn join(&mut self, other: VerifyReport) {
         for (sum, more) in [
             (&mut self.executions, other.executions),
             (&mut self.events, other.events),
@@ -87,7 +87,7 @@ impl Report {
             (&mut self.checkpoints, other.checkpoints),
             (&mut self.attachments, other.attachments),
             (&mut self.outputs, other.outputs),
-            (&mut self.nodes, other.nodes),
+            (&mut self.tasks, other.tasks),
             (&mut self.waiting, other.waiting),
             (&mut self.problem_count, other.problem_count),
         ] {
@@ -100,21 +100,29 @@ impl Report {
     fn add(&mut self, table: &'static str, what: impl Into<String>) {
         self.problem_count += 1;
         if self.problems.len() < MAX_LISTED {
-            self.problems.push(Problem { table, what: what.into() });
+            self.problems.push(VerifyProblem { table, what: what.into() });
         }
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for VerifyReport {
     /// One line of counts, then one for each problem.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report {
-            executions, events, changes, payloads, checkpoints, attachments, outputs, nodes, ..
+        let VerifyReport {
+            executions,
+            events,
+            changes,
+            payloads,
+            checkpoints,
+            attachments,
+            outputs,
+            tasks,
+            ..
         } = self;
         write!(
             f,
             "{executions} executions, {events} events, {changes} changes, {payloads} payloads, \
-             {checkpoints} checkpoints, {attachments} attachments, {outputs} outputs, {nodes} nodes, {} problems",
+             {checkpoints} checkpoints, {attachments} attachments, {outputs} outputs, {tasks} tasks, {} problems",
             self.problem_count
         )?;
         self.problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))

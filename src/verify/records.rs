@@ -4,7 +4,7 @@ use super::checks::Verifier;
 use super::indexes::{group_of, rows_of};
 use super::sums::Group;
 use crate::format::schema::Tag;
-use crate::format::{IdKey, PayloadPlace, Record, SpanKind, decode_record, header_bytes, label, pair};
+use crate::format::{IdKey, PayloadPlace, Record, TimeKind, decode_record, header_bytes, label, pair};
 use crate::model::error::StorageError;
 use crate::storage::Source;
 
@@ -38,7 +38,7 @@ impl<S: Source> Verifier<'_, S> {
         let (id, number) = (&header.id, header.incarnation.0);
         self.report.executions += 1;
         if self.waiting.execution(number) {
-            self.problem(Tag::Doomed, format!("{id}: it is there, and its rows wait to be removed"));
+            self.problem(Tag::Removals, format!("{id}: it is there, and its rows wait to be removed"));
         }
         if number > self.totals.last_number {
             self.problem(Tag::Executions, format!("{id}: number {number} was never given"));
@@ -64,14 +64,14 @@ impl<S: Source> Verifier<'_, S> {
             indexed.expect_row(tag);
             sums.expect(group_of(tag), number, &[key, &bytes]);
         });
-        self.indexed.time(SpanKind::Executions, number, header.created_at);
-        self.indexed.time(SpanKind::Changes, record.last_change, header.modified_at);
+        self.indexed.time(TimeKind::Executions, number, header.created_at);
+        self.indexed.time(TimeKind::Changes, record.last_change, header.modified_at);
         if header.event_count > 0 {
             self.sums.expect(Group::Events, number, &[&bytes, &header.event_count.to_be_bytes()]);
         }
         let payload = pair(number, record.payload_version);
         if record.last_change > swept {
-            self.indexed.lasts.set(record.last_change);
+            self.indexed.last_change_bits.set(record.last_change);
             header_bytes(header, self.lifecycle, scratch);
             let left = pair(record.last_change, record.payload_version);
             self.sums.expect(Group::Log, number, &[&bytes, &left, scratch]);

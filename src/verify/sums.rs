@@ -25,9 +25,9 @@ pub(super) enum Group {
     /// What an entry of the log left, and what the next one, or the record, begins with.
     Log,
     Payloads,
-    /// Nodes with their names and places.
+    /// Tasks with their names and places.
     Names,
-    /// Executions with how many nodes are in each state.
+    /// Executions with how many tasks are in each state.
     Progress,
     /// Namespaces, each as often as an execution has one.
     Namespaces,
@@ -61,13 +61,13 @@ impl Group {
             Group::Labels => Tag::Labels,
             Group::LabelCounts => Tag::LabelCounts,
             Group::Links | Group::Ties => Tag::Links,
-            Group::Completed => Tag::Completed,
-            Group::Settled => Tag::Settled,
+            Group::Completed => Tag::Completions,
+            Group::Settled => Tag::LastChanges,
             Group::Events => Tag::Events,
             Group::Log => Tag::Changes,
             Group::Payloads => Tag::Payloads,
-            Group::Names => Tag::NodeNames,
-            Group::Progress => Tag::Progress,
+            Group::Names => Tag::TaskNames,
+            Group::Progress => Tag::TaskCounts,
             Group::Namespaces => Tag::Namespaces,
         }
     }

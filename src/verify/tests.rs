@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase};
 
-use super::Report;
+use super::VerifyReport;
 use super::checks::Verifier;
 use super::sums::Group;
 use crate::format::schema::Tag;
 use crate::format::{FRAME, finish_frame};
 use crate::model::error::Error;
-use crate::model::event::NewEvent;
+use crate::model::events::NewEvent;
 use crate::model::execution::{NewExecution, Update};
 use crate::model::expect::Expect;
 use crate::model::id::ChangeSeq;
-use crate::model::output::OutputCap;
-use crate::model::progress::NodeUpdate;
+use crate::model::outputs::OutputCap;
 use crate::model::query::Query;
+use crate::model::tasks::TaskUpdate;
 use crate::model::time::Timestamp;
 use crate::model::visits::Visits;
 use crate::read::View;
@@ -60,9 +60,9 @@ fn database(sealed: bool) -> Arc<Database> {
                 w.append_output(&id, "o", vec![7; 9_000])?;
                 w.cap_output(&id, "p", OutputCap::Tail(1_000))?;
                 (0..9).try_for_each(|_| w.append_output(&id, "p", vec![7; 5_000]).map(drop))?;
-                w.put_node(&id, NodeUpdate::started("n"))?;
-                w.put_node(&id, NodeUpdate::started("m"))?;
-                w.put_node(&id, NodeUpdate::finished("n"))?;
+                w.put_task(&id, TaskUpdate::started("n"))?;
+                w.put_task(&id, TaskUpdate::started("m"))?;
+                w.put_task(&id, TaskUpdate::finished("n"))?;
                 w.add_visits(&id, Visits { count: 3, last: Timestamp::from_nanos(9) })?;
             }
             w.set_checkpoint("reader", ChangeSeq(900))?;
@@ -82,7 +82,7 @@ fn database(sealed: bool) -> Arc<Database> {
     db
 }
 
-fn check(db: &Arc<Database>) -> Report {
+fn check(db: &Arc<Database>) -> VerifyReport {
     Store::attach(db.clone()).unwrap().verify().unwrap()
 }
 
@@ -123,7 +123,7 @@ fn other_key(tag: Tag, key: &[u8]) -> Vec<u8> {
     let mut other = key.to_vec();
     let is_text = matches!(
         tag,
-        Tag::Ids | Tag::LabelCounts | Tag::Attachments | Tag::Outputs | Tag::NodeNames | Tag::Namespaces
+        Tag::Ids | Tag::LabelCounts | Tag::Attachments | Tag::Outputs | Tag::TaskNames | Tag::Namespaces
     );
     let from_end = if is_text { 1 } else { 8 };
     let at = other.len() - from_end;
@@ -134,13 +134,13 @@ fn other_key(tag: Tag, key: &[u8]) -> Vec<u8> {
 /// In which table the lack of a row shows; nowhere if nothing says that it must be there.
 fn shows_in(tag: Tag) -> Vec<Tag> {
     match tag {
-        Tag::Meta | Tag::Totals | Tag::Checkpoints | Tag::Bulks | Tag::Visits => vec![],
+        Tag::Meta | Tag::Totals | Tag::Checkpoints | Tag::BulkProgress | Tag::Visits => vec![],
         Tag::Executions => vec![Tag::Ids],
         // It is missed by an entry of the log, or where there is none by the record.
         Tag::Payloads => vec![Tag::Changes, Tag::Payloads],
         Tag::Attachments | Tag::Outputs => vec![Tag::Chunks],
-        Tag::Nodes => vec![Tag::NodeNames],
-        Tag::NodeNames => vec![Tag::Nodes],
+        Tag::Tasks => vec![Tag::TaskNames],
+        Tag::TaskNames => vec![Tag::Tasks],
         tag => vec![tag],
     }
 }
@@ -167,7 +167,7 @@ fn every_row_that_is_gone_added_or_altered_is_named() {
                 put(&db, tag, key, None);
                 is_named("gone", &tables);
             }
-            if !matches!(tag, Tag::Spans | Tag::Checkpoints | Tag::Bulks) {
+            if !matches!(tag, Tag::TimeBlocks | Tag::Checkpoints | Tag::BulkProgress) {
                 let other = other_key(tag, key);
                 put(&db, tag, key, Some(value));
                 put(&db, tag, &other, Some(&framed(tag, &other, value.clone())));
@@ -180,12 +180,17 @@ fn every_row_that_is_gone_added_or_altered_is_named() {
             is_named("altered", &[tag]);
             if matches!(
                 tag,
-                Tag::Ids | Tag::Links | Tag::Settled | Tag::NodeNames | Tag::LabelCounts | Tag::Namespaces
+                Tag::Ids
+                    | Tag::Links
+                    | Tag::LastChanges
+                    | Tag::TaskNames
+                    | Tag::LabelCounts
+                    | Tag::Namespaces
             ) {
                 let mut altered = value.clone();
                 *altered.get_mut(FRAME).unwrap() ^= 1;
                 put(&db, tag, key, Some(&framed(tag, key, altered)));
-                is_named("altered, with its checksum right", &[tag, Tag::Nodes]);
+                is_named("altered, with its checksum right", &[tag, Tag::Tasks]);
             }
             put(&db, tag, key, Some(value));
         }
@@ -200,11 +205,11 @@ fn what_is_clean_is_walked_through_once() {
         let store = Store::attach(db.clone()).unwrap();
         let r = store.begin_read().unwrap();
         let totals = r.totals().unwrap();
-        let lifecycle = &r.context().lifecycle;
-        let mut verifier = Verifier::new(r.tables(), lifecycle, &totals, Report::default());
+        let lifecycle = &r.settings().lifecycle;
+        let mut verifier = Verifier::new(r.tables(), lifecycle, &totals, VerifyReport::default());
         let (read, result) = counted::rows(|| {
             // As it does, but on one thread.
-            verifier.doomed()?;
+            verifier.removals()?;
             let mut other = verifier.other();
             verifier.walk_records()?;
             other.walk_history()?;

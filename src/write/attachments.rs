@@ -4,8 +4,8 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::Writer;
-use crate::format::{Doomed, Value};
-use crate::model::attachment::{Attachment, AttachmentKind, NewAttachment, check_own};
+use crate::format::{Removal, Value};
+use crate::model::attachments::{Attachment, AttachmentKind, NewAttachment, check_own};
 use crate::model::error::{ReadError, StorageError, WriteError};
 use crate::model::text::Text;
 use crate::read::View;
@@ -32,7 +32,7 @@ impl Writer<'_> {
     ) -> Result<Attachment, WriteError> {
         let number = self.existing(id.as_ref())?;
         check_own(&new.key)?;
-        let mut attachment = new.build(self.context.clock.now())?;
+        let mut attachment = new.build(self.settings.clock.now())?;
         let before = self.replaced(number, &attachment.key)?;
         self.needs_room()?;
         self.storing(|w| {
@@ -101,7 +101,7 @@ impl Writer<'_> {
             kind: AttachmentKind::Bytes,
             content_type: content_type.into(),
             size: 0,
-            modified_at: self.context.clock.now(),
+            modified_at: self.settings.clock.now(),
             version: 0,
             sha256: None,
         };
@@ -200,6 +200,6 @@ impl Writer<'_> {
 
     /// Removes the chunks of a blob that belongs to nothing any more.
     pub(super) fn remove_blob(&mut self, blob: u64) -> Result<(), StorageError> {
-        self.discard(Doomed::whole_blob(blob))
+        self.discard(Removal::whole_blob(blob))
     }
 }

@@ -54,7 +54,7 @@ impl Writer<'_> {
     fn recounted_namespace(&self, name: &Text, but: u64) -> Result<u64, StorageError> {
         let mut count = 0;
         let keep = |header: &Header| header.namespace == *name;
-        for (_, row) in self.tables.execution_rows_if(0..=u64::MAX, &self.context.lifecycle, keep, false)? {
+        for (_, row) in self.tables.execution_rows_if(0..=u64::MAX, &self.settings.lifecycle, keep, false)? {
             match row {
                 Ok(found) => count += u64::from(found.is_some_and(|found| found.number != but)),
                 Err(ReadError::Storage(error)) => return Err(error),

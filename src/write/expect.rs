@@ -3,11 +3,11 @@
 use sha2::{Digest, Sha256};
 
 use super::{Place, Writer};
-use crate::model::attachment::Attachment;
+use crate::model::attachments::Attachment;
 use crate::model::error::{ReadError, WriteError};
 use crate::model::execution::{Execution, Header};
-use crate::model::expect::{AttachmentIs, Condition, Expect, Mismatch, NodeIs};
-use crate::read::beside::attachment_bytes;
+use crate::model::expect::{AttachmentIs, Condition, Expect, Mismatch, TaskIs};
+use crate::read::side_data::attachment_bytes;
 use crate::read::{View, find, load_to_write};
 
 /// # Conditions
@@ -33,7 +33,7 @@ impl Writer<'_> {
     /// ```
     pub fn expect(&self, id: impl AsRef<str>, expect: &Expect) -> Result<Header, WriteError> {
         let id = id.as_ref();
-        expect.check_names(&self.context.lifecycle)?;
+        expect.check_names(&self.settings.lifecycle)?;
         let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
         self.check(found.number, &found.header, expect)?;
         Ok(*found.header)
@@ -41,7 +41,7 @@ impl Writer<'_> {
 
     /// The record of an id, which must exist and be as expected.
     pub(super) fn expected(&self, id: &str, expect: &Expect) -> Result<(Place, Execution), WriteError> {
-        expect.check_names(&self.context.lifecycle)?;
+        expect.check_names(&self.settings.lifecycle)?;
         let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
         self.check(found.number, &found.header, expect)?;
         Ok((Place::of(&found), load_to_write(self, found)?))
@@ -74,19 +74,19 @@ impl Writer<'_> {
                 let (name, expected) = (name.clone(), *expected);
                 (found != expected).then_some(Mismatch::OutputLength { name, expected, found })
             }
-            Condition::Node(name, expected) => {
-                let found = match self.tables().node_place(number, name)? {
-                    Some(place) => self.tables().node(number, place)?,
+            Condition::Task(name, expected) => {
+                let found = match self.tables().task_place(number, name)? {
+                    Some(place) => self.tables().task(number, place)?,
                     None => None,
                 };
                 let holds = match (expected, &found) {
-                    (NodeIs::Absent, found) => found.is_none(),
-                    (NodeIs::Present, found) => found.is_some(),
-                    (NodeIs::In(state), Some(node)) => node.state == *state,
-                    (NodeIs::Attempt(attempt), Some(node)) => node.attempts == *attempt,
+                    (TaskIs::Absent, found) => found.is_none(),
+                    (TaskIs::Present, found) => found.is_some(),
+                    (TaskIs::In(state), Some(task)) => task.state == *state,
+                    (TaskIs::Attempt(attempt), Some(task)) => task.attempts == *attempt,
                     (_, None) => false,
                 };
-                (!holds).then(|| Mismatch::Node { name: name.clone(), expected: *expected, found })
+                (!holds).then(|| Mismatch::Task { name: name.clone(), expected: *expected, found })
             }
             _ => None,
         })

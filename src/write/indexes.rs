@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::links::Targets;
 use super::{Place, Writer};
 use crate::format::schema::Tag;
-use crate::format::{BLOCK, Lasts, Span, SpanKind, block_of, change_count, label, label_prefix, state_row};
+use crate::format::{
+    BLOCK, LastChangeBits, Span, TimeKind, block_of, change_count, label, label_prefix, state_row,
+};
 use crate::model::change::Change;
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
@@ -43,7 +45,7 @@ impl Writer<'_> {
         self.move_labels(Some(before), Some(after), number)?;
         self.move_links(Some(before), after, number, targets)?;
         match after.completed_at {
-            Some(at) if before.completed_at.is_none() => self.tables.put_completed(at, number),
+            Some(at) if before.completed_at.is_none() => self.tables.put_completion(at, number),
             _ => Ok(()),
         }
     }
@@ -56,7 +58,7 @@ impl Writer<'_> {
         self.move_labels(Some(last), None, number)?;
         self.leave_links(last, number)?;
         match last.completed_at {
-            Some(at) => self.tables.remove_completed(at, number).map(drop),
+            Some(at) => self.tables.remove_completion(at, number).map(drop),
             None => Ok(()),
         }
     }
@@ -74,7 +76,7 @@ impl Writer<'_> {
     }
 
     fn code(&self, header: &Header) -> u8 {
-        self.context.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX)
+        self.settings.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX)
     }
 
     /// The rows of the labels and their counters, from one record of an execution to the next; `None` where there is none.
@@ -112,7 +114,7 @@ impl Writer<'_> {
         if from == to {
             return Ok(());
         }
-        let lifecycle = &self.context.lifecycle;
+        let lifecycle = &self.settings.lifecycle;
         let groups = (from.map(|code| lifecycle.group(code)), to.map(|code| lifecycle.group(code)));
         if groups.0 != groups.1 {
             if let Some(group) = groups.0 {
@@ -145,7 +147,7 @@ impl Writer<'_> {
 
     /// How many executions beside one have a label, by the code of their state. Those whose rows cannot be read count too.
     fn recounted(&self, key: &str, value: &str, but: u64) -> Result<Vec<u64>, StorageError> {
-        let lifecycle = &self.context.lifecycle;
+        let lifecycle = &self.settings.lifecycle;
         let mut counts = Vec::new();
         let mut groups: Vec<u8> =
             (0u8..).zip(lifecycle.states()).map(|(code, _)| lifecycle.group(code)).collect();
@@ -178,16 +180,16 @@ impl Writer<'_> {
     }
 
     /// An execution that changes is not settled any more.
-    pub(super) fn unsettle(&mut self, place: &Place) -> Result<(), StorageError> {
+    pub(super) fn drop_last_change(&mut self, place: &Place) -> Result<(), StorageError> {
         if place.last_change <= self.totals.trimmed {
-            self.tables.remove_settled(place.last_change)?;
+            self.tables.remove_last_change(place.last_change)?;
         }
         Ok(())
     }
 
     /// `true` if the execution was not changed again.
     pub(super) fn is_last_change(&self, change: &Change) -> Result<bool, StorageError> {
-        match self.tables.execution(change.number, &self.context.lifecycle) {
+        match self.tables.execution(change.number, &self.settings.lifecycle) {
             Ok(found) => Ok(found.is_some_and(|found| found.last_change == change.seq.0)),
             Err(ReadError::Storage(error)) => Err(error),
             // Each of its changes may be the last of a record that cannot be read, and lists must come upon it.
@@ -200,7 +202,7 @@ impl Writer<'_> {
         let last = block_of(self.totals.last_number);
         if block_of(number) != last {
             let span = std::mem::take(&mut self.totals.created);
-            self.put_span(SpanKind::Executions, last, &span)?;
+            self.put_time_block(TimeKind::Executions, last, &span)?;
         }
         self.totals.last_number = number;
         self.totals.created.extend(created);
@@ -213,7 +215,7 @@ impl Writer<'_> {
         self.totals.head += 1;
         if block_of(self.totals.head) != last {
             let span = std::mem::take(&mut self.totals.modified);
-            self.put_span(SpanKind::Changes, last, &span)?;
+            self.put_time_block(TimeKind::Changes, last, &span)?;
             self.end_block(last)?;
         }
         self.totals.modified.extend(modified);
@@ -225,8 +227,8 @@ impl Writer<'_> {
     fn end_block(&mut self, block: u64) -> Result<(), StorageError> {
         let swept = self.tables.swept(self.totals.trimmed)?;
         let first = block.saturating_mul(BLOCK);
-        let mut lasts = Lasts::default();
-        (first.max(swept + 1)..first + BLOCK).for_each(|change| lasts.set(change, true));
+        let mut last_change_bits = LastChangeBits::default();
+        (first.max(swept + 1)..first + BLOCK).for_each(|change| last_change_bits.set(change, true));
         let mut before: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
         for row in self.tables.follows_rows(first..=first + BLOCK - 1)? {
             let (change, follows) = match row {
@@ -236,29 +238,29 @@ impl Writer<'_> {
                 Err(_) => continue,
             };
             if follows.is_deleted {
-                lasts.set(change, false);
+                last_change_bits.set(change, false);
             }
             if block_of(follows.follows) == block {
-                lasts.set(follows.follows, false);
+                last_change_bits.set(follows.follows, false);
             } else if follows.follows > swept {
                 before.entry(block_of(follows.follows)).or_default().push(follows.follows);
             }
         }
         for (block, changes) in before {
-            let mut lasts = match self.tables.lasts(block) {
-                Ok(Some(lasts)) => lasts,
+            let mut last_change_bits = match self.tables.last_change_bits(block) {
+                Ok(Some(last_change_bits)) => last_change_bits,
                 Err(ReadError::Storage(error)) => return Err(error),
                 // Damage: `verify` tells of it.
                 Ok(None) | Err(_) => continue,
             };
-            changes.into_iter().for_each(|change| lasts.set(change, false));
-            self.tables.put_lasts(block, &lasts)?;
+            changes.into_iter().for_each(|change| last_change_bits.set(change, false));
+            self.tables.put_last_change_bits(block, &last_change_bits)?;
         }
-        self.tables.put_lasts(block, &lasts)
+        self.tables.put_last_change_bits(block, &last_change_bits)
     }
 
-    fn put_span(&mut self, kind: SpanKind, block: u64, span: &Span) -> Result<(), StorageError> {
-        self.tables.put_span(kind, block, span)
+    fn put_time_block(&mut self, kind: TimeKind, block: u64, span: &Span) -> Result<(), StorageError> {
+        self.tables.put_time_block(kind, block, span)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::format::{LinkKind, LinkTo};
 use crate::model::error::{ReadError, StorageError, WriteError};
 use crate::model::execution::Header;
 use crate::model::id::ExecutionId;
-use crate::storage::context::MissingLinks;
+use crate::storage::settings::MissingLinks;
 
 /// All numbers.
 const ALL: std::ops::RangeInclusive<u64> = 0..=u64::MAX;
@@ -51,7 +51,7 @@ impl Writer<'_> {
                     continue;
                 }
             }
-            if self.context.missing_links == MissingLinks::Refuse && number.is_none() {
+            if self.settings.missing_links == MissingLinks::Refuse && number.is_none() {
                 return Err(WriteError::MissingLink { id: after.id.clone(), missing: target.clone() });
             }
             let linked = match linked {
@@ -85,7 +85,7 @@ impl Writer<'_> {
         let mut todo: Vec<u64> = from.into_iter().collect();
         let mut seen: HashSet<u64> = todo.iter().copied().collect();
         while let Some(number) = todo.pop() {
-            let Some(found) = self.tables.execution(number, &self.context.lifecycle)? else { continue };
+            let Some(found) = self.tables.execution(number, &self.settings.lifecycle)? else { continue };
             for (kind, target) in links(&found.header) {
                 let Some(target) = target else { continue };
                 let leads = self.tables.link(kind, target.as_str(), number)?.target;
@@ -192,7 +192,7 @@ impl Writer<'_> {
         for linked in over {
             self.tables.remove_link(LinkKind::Over, id, linked)?;
             // Its own link names one that was deleted earlier.
-            let found = match self.tables.execution(linked, &self.context.lifecycle) {
+            let found = match self.tables.execution(linked, &self.settings.lifecycle) {
                 Ok(found) => found,
                 Err(ReadError::Storage(error)) => return Err(error),
                 Err(_) => continue,

@@ -9,36 +9,36 @@ mod expect;
 mod indexes;
 mod links;
 mod log;
-mod moved;
-mod nodes;
+mod offload;
 mod outputs;
 mod reports;
 mod rows;
 mod sweep;
+mod tasks;
 mod trim;
 
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
-use crate::format::{BulkPlace, Doomed, Totals};
-use crate::model::attachment::NewAttachment;
+use crate::format::{BulkPlace, Removal, Totals};
+use crate::model::attachments::NewAttachment;
 use crate::model::change::{ChangeKind, Entry, Undo};
 use crate::model::error::{InputError, ReadError, StorageError, WriteError};
-use crate::model::event::NewEvent;
+use crate::model::events::NewEvent;
 use crate::model::execution::{Execution, Header, NewExecution, Update};
 use crate::model::expect::Expect;
 use crate::model::hash::Link;
 use crate::model::id::{ChangeSeq, Incarnation};
 use crate::model::identity::IDENTITY_KEY;
+use crate::model::integrity::{change_hash, content};
 use crate::model::json::Json;
-use crate::model::seal::{change_hash, content};
 use crate::model::time::Timestamp;
 use crate::model::touch::Touched;
 use crate::read::{View, load_to_write};
 use crate::readable::Readable;
-use crate::storage::context::Context;
-use crate::storage::redo::Redo;
+use crate::storage::settings::Settings;
 use crate::storage::waits::Posts;
+use crate::storage::write_set::WriteSet;
 use crate::storage::{Budget, Found, LabelValues, Live, NamespaceCounts, Tables};
 use counted::Counters;
 
@@ -52,11 +52,11 @@ pub(crate) use sweep::REMOVAL;
 /// it keeps what was written: the transaction decides.
 pub struct Writer<'t> {
     tables: Tables<Live<'t>>,
-    context: &'t Context,
+    settings: &'t Settings,
     totals: Totals,
     counters: Counters,
     first_change: u64,
-    redo: Option<&'t Mutex<Redo>>,
+    redo: Option<&'t Mutex<WriteSet>>,
     touched: Touched,
     /// The totals have changed since they were written.
     owes_totals: bool,
@@ -102,30 +102,30 @@ impl Receipt {
 
 /// What [`Writer::create_or_get`] came to.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Created {
+pub enum CreateOutcome {
     /// It was created.
     New(Execution),
     /// There was one of this id.
     Existing(Execution),
 }
 
-impl Created {
+impl CreateOutcome {
     /// `true` if it was created.
     pub fn is_new(&self) -> bool {
-        matches!(self, Created::New(_))
+        matches!(self, CreateOutcome::New(_))
     }
 
     /// The record, whichever it is.
     pub fn execution(&self) -> &Execution {
         match self {
-            Created::New(execution) | Created::Existing(execution) => execution,
+            CreateOutcome::New(execution) | CreateOutcome::Existing(execution) => execution,
         }
     }
 
     /// The same, taken.
     pub fn into_execution(self) -> Execution {
         match self {
-            Created::New(execution) | Created::Existing(execution) => execution,
+            CreateOutcome::New(execution) | CreateOutcome::Existing(execution) => execution,
         }
     }
 }
@@ -133,16 +133,16 @@ impl Created {
 impl<'t> Writer<'t> {
     pub(crate) fn new(
         mut tables: Tables<Live<'t>>,
-        context: &'t Context,
-        redo: Option<&'t Mutex<Redo>>,
+        settings: &'t Settings,
+        redo: Option<&'t Mutex<WriteSet>>,
     ) -> Result<Self, WriteError> {
         let totals = tables.totals().map_err(in_use)?;
         tables.keep_sum(totals.seal.map(|seal| seal.sum));
-        let listens = redo.map_or(0, |redo| Redo::begin(redo, totals.version, totals.head));
+        let listens = redo.map_or(0, |redo| WriteSet::begin(redo, totals.version, totals.head));
         let first_change = totals.head + 1;
         Ok(Self {
             tables,
-            context,
+            settings,
             totals,
             counters: Counters::default(),
             first_change,
@@ -151,7 +151,7 @@ impl<'t> Writer<'t> {
             owes_totals: false,
             blobs: 0,
             may_run_again: false,
-            at_once: Budget::of(context.removal),
+            at_once: Budget::of(settings.removal),
             _joined: None,
         })
     }
@@ -172,16 +172,16 @@ impl<'t> Writer<'t> {
 
     /// Creates an execution, with its first events. Returns the new record.
     pub fn create(&mut self, mut new: NewExecution, events: &[NewEvent]) -> Result<Execution, WriteError> {
-        let now = self.context.clock.now();
-        new.fit_texts(self.context.long_texts);
+        let now = self.settings.clock.now();
+        new.fit_texts(self.settings.long_texts);
         if new.known_id().is_none() {
-            new = new.id(self.context.ids.next(now));
+            new = new.id(self.settings.ids.next(now));
         }
-        let events = &*NewEvent::fit_all(events, self.context.long_texts);
+        let events = &*NewEvent::fit_all(events, self.settings.long_texts);
         let identity = new.identity.clone().map(|document| NewAttachment::json(IDENTITY_KEY, document));
         let identity =
             identity.map(|new| new.build(now).map(|attachment| (attachment, new.value))).transpose()?;
-        let mut execution = new.build(&self.context.lifecycle, self.payload_limit(), now)?;
+        let mut execution = new.build(&self.settings.lifecycle, self.payload_limit(), now)?;
         let moved = self.first_payload(&mut execution, now)?;
         check_events(events)?;
         if self.tables.number(execution.id.as_str())?.is_some() {
@@ -222,14 +222,18 @@ impl<'t> Writer<'t> {
     ///
     /// Ids are those of the whole store. One of another job or in another namespace is not given: that is
     /// [`WriteError::OtherExecution`]. The rest of it may have been updated since it was created, and is not compared.
-    pub fn create_or_get(&mut self, new: NewExecution, events: &[NewEvent]) -> Result<Created, WriteError> {
+    pub fn create_or_get(
+        &mut self,
+        new: NewExecution,
+        events: &[NewEvent],
+    ) -> Result<CreateOutcome, WriteError> {
         if let Some(id) = new.known_id()
             && let Some(existing) = self.get(id)?
         {
             new.check_same(existing.header())?;
-            return Ok(Created::Existing(existing));
+            return Ok(CreateOutcome::Existing(existing));
         }
-        self.create(new, events).map(Created::New)
+        self.create(new, events).map(CreateOutcome::New)
     }
 
     /// Updates an execution, if it is as expected, and appends events. Returns the new record.
@@ -263,13 +267,13 @@ impl<'t> Writer<'t> {
         mut update: Update,
         events: &[NewEvent],
     ) -> Result<Execution, WriteError> {
-        let now = self.context.clock.now();
-        update.fit_texts(self.context.long_texts);
-        let events = &*NewEvent::fit_all(events, self.context.long_texts);
+        let now = self.settings.clock.now();
+        update.fit_texts(self.settings.long_texts);
+        let events = &*NewEvent::fit_all(events, self.settings.long_texts);
         check_events(events)?;
         let edit = update.take_payload();
         let named = update.named_links();
-        let mut after = before.apply(update, &self.context.lifecycle, now)?;
+        let mut after = before.apply(update, &self.settings.lifecycle, now)?;
         let beside = self.next_payload(place.number, &mut after, edit, now)?;
         after.header.event_count += events.len() as u64;
         let targets = self.check_links(&after.header, Some(&before.header), named)?;
@@ -281,7 +285,7 @@ impl<'t> Writer<'t> {
 
         self.storing(|w| {
             w.move_indexes(&before.header, &after.header, place.number, targets)?;
-            w.unsettle(place)?;
+            w.drop_last_change(place)?;
             if new_payload {
                 undo.payload_version = Some(place.payload_version);
                 w.keep_for_log(place, &before.payload)?;
@@ -312,8 +316,8 @@ impl<'t> Writer<'t> {
         expect: &Expect,
         events: &[NewEvent],
     ) -> Result<Execution, WriteError> {
-        let now = self.context.clock.now();
-        let events = &*NewEvent::fit_all(events, self.context.long_texts);
+        let now = self.settings.clock.now();
+        let events = &*NewEvent::fit_all(events, self.settings.long_texts);
         let (place, before) = self.expected(id.as_ref(), expect)?;
         check_events(events)?;
         if events.is_empty() {
@@ -327,7 +331,7 @@ impl<'t> Writer<'t> {
         self.needs_room()?;
 
         self.storing(|w| {
-            w.unsettle(&place)?;
+            w.drop_last_change(&place)?;
             w.put_record(place.number, place.payload_version, &after, false)?;
             w.put_events(place.number, before.event_count, events, now)?;
             let entry = Entry {
@@ -347,7 +351,7 @@ impl<'t> Writer<'t> {
 
     /// Deletes an execution, if it is as expected, with its events and everything beside it. Returns its last record.
     ///
-    /// The change log keeps what it needs to show the execution as it was. Its events, attachments, output and nodes
+    /// The change log keeps what it needs to show the execution as it was. Its events, attachments, output and tasks
     /// are not kept for the log: no reader finds them from the commit on. Up to about a thousand of their rows go at
     /// once; the rest goes afterwards, a few milliseconds at a time, see [`Store::maintain`](crate::Store::maintain). So this costs the
     /// same however much there is.
@@ -365,15 +369,15 @@ impl<'t> Writer<'t> {
     }
 
     fn delete_at(&mut self, place: &Place, last: &Execution) -> Result<(), WriteError> {
-        let now = self.context.clock.now();
+        let now = self.settings.clock.now();
         let mut header = last.header.clone();
         self.doubt(&mut header, now);
         let undo = Undo::between(&last.header, &header);
         self.storing(|w| {
             w.keep_for_log(place, &last.payload)?;
             w.leave_indexes(&last.header, place.number)?;
-            w.unsettle(place)?;
-            w.discard(Doomed::Execution(place.number))?;
+            w.drop_last_change(place)?;
+            w.discard(Removal::Execution(place.number))?;
             w.tables.remove_execution(place.number)?;
             w.tables.remove_id(last.id.as_str())?;
             let entry = Entry {
@@ -411,7 +415,7 @@ impl<'t> Writer<'t> {
     /// Ends the writing within a joined transaction, and says what to notify after the commit.
     pub fn finish(self) -> Receipt {
         Receipt {
-            store_id: self.context.store_id,
+            store_id: self.settings.store_id,
             first: self.first_change,
             head: ChangeSeq(self.totals.head),
         }
@@ -435,9 +439,9 @@ impl<'t> Writer<'t> {
     /// Asks for room on the disk, before an operation writes what did not make any.
     fn needs_room(&self) -> Result<(), WriteError> {
         if let Some(redo) = self.redo {
-            Redo::lock(redo).grows = true;
+            WriteSet::lock(redo).grows = true;
         }
-        match &self.context.space {
+        match &self.settings.space {
             Some(space) => Ok(space.for_more(self.tables.written() as u64)?),
             None => Ok(()),
         }
@@ -450,7 +454,7 @@ impl<'t> Writer<'t> {
     ) -> Result<(), WriteError> {
         writes(self).map_err(|error| {
             if let Some(redo) = self.redo {
-                Redo::fail(redo, &error);
+                WriteSet::fail(redo, &error);
             }
             WriteError::Storage(error)
         })
@@ -470,7 +474,7 @@ impl<'t> Writer<'t> {
             previous: seal.head,
             content: content(events, entry.time, payload.map(Json::as_str)),
         });
-        self.tables.put_change(seq, (entry, link.as_ref()), &self.context.lifecycle)?;
+        self.tables.put_change(seq, (entry, link.as_ref()), &self.settings.lifecycle)?;
         if let (Some(seal), Some(link)) = (&mut self.totals.seal, &link) {
             seal.head = change_hash(seq, entry, link);
         }
@@ -503,8 +507,8 @@ impl<'t> View for Writer<'t> {
         &self.tables
     }
 
-    fn context(&self) -> &Context {
-        self.context
+    fn settings(&self) -> &Settings {
+        self.settings
     }
 
     fn totals(&self) -> Result<Totals, ReadError> {
@@ -542,12 +546,12 @@ impl Drop for Writer<'_> {
             if self.owes_totals
                 && let Err(error) = self.put_counters()
             {
-                Redo::fail(redo, &error);
+                WriteSet::fail(redo, &error);
             }
-            Redo::lock(redo).count(&self.tables);
+            WriteSet::lock(redo).count(&self.tables);
             let waits = self.totals.waiting > 0;
             let ends = (self.totals.version, self.totals.head, waits);
-            Redo::end(redo, ends, std::mem::take(&mut self.touched), self.tables.take_redo());
+            WriteSet::end(redo, ends, std::mem::take(&mut self.touched), self.tables.take_redo());
         }
     }
 }

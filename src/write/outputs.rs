@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use super::Writer;
 use super::attachments::CHUNK;
-use crate::format::{Doomed, OutputRow};
+use crate::format::{OutputRow, Removal};
 use crate::model::error::{ReadError, StorageError, WriteError};
 use crate::model::expect::Expect;
 use crate::model::limits::check_name;
-use crate::model::output::{Output, OutputCap};
+use crate::model::outputs::{Output, OutputCap};
 use crate::model::touch::Kind;
 use crate::read::View;
-use crate::read::beside::read_output;
+use crate::read::side_data::read_output;
 
 /// Bytes join the last chunk while that stays below this.
 const JOINED: u64 = 4 * 1024;
@@ -142,7 +142,7 @@ impl Writer<'_> {
     ) -> Result<Output, WriteError> {
         let number = self.existing(id)?;
         check_name("output name", name)?;
-        let now = self.context.clock.now();
+        let now = self.settings.clock.now();
         let (mut row, is_new) = match self.tables.output(number, name)? {
             Some(row) => (row, false),
             None => {
@@ -179,7 +179,7 @@ impl Writer<'_> {
                     row.last_len = 0;
                 }
                 // Chunks of which nothing is kept.
-                w.discard(Doomed::Blob { blob: row.blob, start: dropped.start, end: dropped.end })?;
+                w.discard(Removal::Blob { blob: row.blob, start: dropped.start, end: dropped.end })?;
             }
             w.tables.put_output(number, &row)?;
             w.put_totals()

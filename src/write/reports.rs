@@ -2,7 +2,7 @@
 
 use super::{Place, Writer};
 use crate::model::error::{ReadError, WriteError};
-use crate::model::event::NewEvent;
+use crate::model::events::NewEvent;
 use crate::model::execution::{Execution, Update};
 use crate::model::expect::Expect;
 use crate::model::id::EventSeq;
@@ -39,8 +39,8 @@ impl Writer<'_> {
     ) -> Result<Reported<Execution>, WriteError> {
         let (place, before) = self.expected(id.as_ref(), expect)?;
         update.reporter = Reporter { reports: true, ..update.reporter };
-        update.fit_texts(self.context.long_texts);
-        let events = &*NewEvent::fit_all(events, self.context.long_texts);
+        update.fit_texts(self.settings.long_texts);
+        let events = &*NewEvent::fit_all(events, self.settings.long_texts);
         let why = match update.reporter.is_overtaken(&before.header) {
             Some(why) => Some(why),
             None if self.repeats(&place, &before, &update, events)? => Some(Late::Repeated),
@@ -62,7 +62,7 @@ impl Writer<'_> {
     ) -> Result<bool, WriteError> {
         let (mut update, mut after) = (update.clone(), before.clone());
         let (edit, reporter) = (update.take_payload(), update.reporter);
-        if !before.repeats(update, &self.context.lifecycle) || !self.ends_with(before, reporter, events)? {
+        if !before.repeats(update, &self.settings.lifecycle) || !self.ends_with(before, reporter, events)? {
             return Ok(false);
         }
         match self.next_payload(place.number, &mut after, edit, before.modified_at) {

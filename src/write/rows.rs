@@ -3,7 +3,7 @@
 use super::{Place, Writer};
 use crate::format::PayloadPlace;
 use crate::model::error::StorageError;
-use crate::model::event::NewEvent;
+use crate::model::events::NewEvent;
 use crate::model::execution::Execution;
 use crate::model::json::Json;
 use crate::model::time::Timestamp;
@@ -30,7 +30,7 @@ impl Writer<'_> {
             }
             PayloadPlace::Apart
         };
-        let (lifecycle, change) = (&self.context.lifecycle, self.totals.head + 1);
+        let (lifecycle, change) = (&self.settings.lifecycle, self.totals.head + 1);
         self.tables.put_execution(number, &execution.header, (payload_version, change), place, lifecycle)
     }
 

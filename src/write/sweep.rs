@@ -1,4 +1,4 @@
-//! What is deleted goes: a bounded part at once, the rest from a row of the table `doomed` in further steps.
+//! What is deleted goes: a bounded part at once, the rest from a row of the table `removals` in further steps.
 //!
 //! A deletion takes away what a reader finds its rows by, so nobody reaches them from its commit on; that is why they
 //! can go in parts. Numbers of executions and blobs are never given again, so nobody else's rows are among them.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Writer;
 use crate::format::schema::Tag;
-use crate::format::{Doomed, Value, decode_attachment, decode_output};
+use crate::format::{Removal, Value, decode_attachment, decode_output};
 use crate::model::error::{ReadError, StorageError, WriteError};
 use crate::storage::Budget;
 
@@ -21,46 +21,46 @@ type Owner = (Vec<u8>, Option<u64>);
 
 impl Writer<'_> {
     /// Removes rows that cannot be reached any more, as many as may go at once, and notes the rest.
-    pub(super) fn discard(&mut self, doomed: Doomed) -> Result<(), StorageError> {
-        let (known, is_new) = match self.tables.doomed(&doomed.row()) {
+    pub(super) fn discard(&mut self, removal: Removal) -> Result<(), StorageError> {
+        let (known, is_new) = match self.tables.removal(&removal.row()) {
             _ if self.totals.waiting == 0 => (None, true),
             Ok(known) => (known, known.is_none()),
             Err(ReadError::Storage(error)) => return Err(error),
             // What it said is lost; `verify` tells of the rows.
             Err(_) => (None, false),
         };
-        let mut rest = Some(known.map_or(doomed, |known| known.and(doomed)));
+        let mut rest = Some(known.map_or(removal, |known| known.and(removal)));
         if is_new {
             let mut budget = std::mem::replace(&mut self.at_once, Budget::of(0));
-            rest = self.sweep_one(doomed, &mut budget)?;
+            rest = self.sweep_one(removal, &mut budget)?;
             self.at_once = budget;
         }
         let Some(rest) = rest else { return Ok(()) };
         self.totals.waiting += u64::from(is_new);
-        self.tables.put_doomed(&rest)
+        self.tables.put_removal(&rest)
     }
 
     /// Removes some of the rows that wait. `false` if there was nothing that could go.
     pub(crate) fn sweep(&mut self) -> Result<bool, WriteError> {
-        let (mut budget, mut after, mut moved) = (Budget::within(self.context.removal, TIME), None, false);
+        let (mut budget, mut after, mut moved) = (Budget::within(self.settings.removal, TIME), None, false);
         if self.totals.waiting == 0 {
             return Ok(false);
         }
         self.storing(|w| {
             while !budget.is_spent()
-                && let Some(doomed) = w.tables.next_doomed(after.as_ref())?
+                && let Some(removal) = w.tables.next_removal(after.as_ref())?
             {
-                after = Some(doomed.row());
+                after = Some(removal.row());
                 let before = w.tables.removed().0;
-                match w.sweep_one(doomed, &mut budget)? {
+                match w.sweep_one(removal, &mut budget)? {
                     // Rows that a walk finds and a look-up does not: damage.
-                    Some(rest) if w.tables.removed().0 == before && rest == doomed => {}
+                    Some(rest) if w.tables.removed().0 == before && rest == removal => {}
                     Some(rest) => {
-                        w.tables.put_doomed(&rest)?;
+                        w.tables.put_removal(&rest)?;
                         moved = true;
                     }
                     None => {
-                        w.tables.remove_doomed(&doomed)?;
+                        w.tables.remove_removal(&removal)?;
                         w.totals.waiting = w.totals.waiting.saturating_sub(1);
                         budget.spend(0);
                         moved = true;
@@ -73,13 +73,13 @@ impl Writer<'_> {
     }
 
     /// Removes rows, and gives what is left once the budget is spent.
-    fn sweep_one(&mut self, doomed: Doomed, budget: &mut Budget) -> Result<Option<Doomed>, StorageError> {
-        let (ended, rest) = match doomed {
-            Doomed::Execution(number) => (self.sweep_execution(number, budget)?, doomed),
-            Doomed::Blob { blob, start, end } => (self.sweep_blob(blob, start..end, budget)?, doomed),
-            Doomed::Log { first, last } => {
+    fn sweep_one(&mut self, removal: Removal, budget: &mut Budget) -> Result<Option<Removal>, StorageError> {
+        let (ended, rest) = match removal {
+            Removal::Execution(number) => (self.sweep_execution(number, budget)?, removal),
+            Removal::Blob { blob, start, end } => (self.sweep_blob(blob, start..end, budget)?, removal),
+            Removal::Log { first, last } => {
                 let first = self.sweep_log(first, last, budget)?;
-                (first > last, Doomed::Log { first, last })
+                (first > last, Removal::Log { first, last })
             }
         };
         Ok((!ended).then_some(rest))
@@ -89,9 +89,9 @@ impl Writer<'_> {
     fn sweep_execution(&mut self, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
         let mut ended = self.sweep_rows(Tag::Events, number, budget)?;
         ended = ended && self.sweep_attachments(number, budget)? && self.sweep_outputs(number, budget)?;
-        if ended && self.tables.has_row(Tag::Progress, &number.to_be_bytes())? {
-            ended = self.sweep_rows(Tag::NodeNames, number, budget)?
-                && self.sweep_rows(Tag::Nodes, number, budget)?;
+        if ended && self.tables.has_row(Tag::TaskCounts, &number.to_be_bytes())? {
+            ended = self.sweep_rows(Tag::TaskNames, number, budget)?
+                && self.sweep_rows(Tag::Tasks, number, budget)?;
             if ended {
                 self.tables.remove_progress(number)?;
             }

@@ -1,11 +1,11 @@
 //! Forgetting the oldest entries of the change log.
 
 use super::Writer;
-use crate::format::{Doomed, block_of};
+use crate::format::{Removal, block_of};
 use crate::model::error::{ReadError, StorageError, WriteError};
 use crate::model::hash::Hash;
 use crate::model::id::ChangeSeq;
-use crate::model::seal::change_hash;
+use crate::model::integrity::change_hash;
 use crate::readable::Readable;
 use crate::storage::Budget;
 
@@ -40,7 +40,7 @@ impl Writer<'_> {
             if let (Some(seal), Some(anchor)) = (&mut w.totals.seal, anchor) {
                 seal.anchor = anchor;
             }
-            w.discard(Doomed::Log { first, last: end })?;
+            w.discard(Removal::Log { first, last: end })?;
             w.put_totals()
         })?;
         Ok(end + 1 - first)
@@ -52,7 +52,7 @@ impl Writer<'_> {
         if seq == self.totals.head {
             return Ok(Some(seal.head));
         }
-        let rows = self.tables.change_rows(seq..=seq + 1, &self.context.lifecycle)?;
+        let rows = self.tables.change_rows(seq..=seq + 1, &self.settings.lifecycle)?;
         for row in rows {
             match row {
                 Ok(change) if change.seq.0 == seq => {
@@ -88,7 +88,7 @@ impl Writer<'_> {
 
     fn forget_entries(&mut self, first: u64, end: u64) -> Result<(), StorageError> {
         let (mut freed, mut settled) = (Vec::new(), Vec::new());
-        for change in self.tables.change_rows(first..=end, &self.context.lifecycle)? {
+        for change in self.tables.change_rows(first..=end, &self.settings.lifecycle)? {
             match change {
                 Ok(change) => {
                     freed.extend(change.last_need());
@@ -100,12 +100,12 @@ impl Writer<'_> {
             }
         }
         for (seq, number) in settled {
-            self.tables.put_settled(seq, number)?;
+            self.tables.put_last_change(seq, number)?;
         }
         for seq in first..=end {
             self.tables.remove_change(seq)?;
             if block_of(seq) != block_of(seq + 1) {
-                self.tables.remove_lasts(block_of(seq))?;
+                self.tables.remove_last_change_bits(block_of(seq))?;
             }
         }
         for (number, version) in freed {

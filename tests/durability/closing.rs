@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use execstore::redb::{Builder, TableDefinition, backends::InMemoryBackend};
 use execstore::{
-    ChangeSeq, CommitError, ConsumerState, Error, Filter, LogRetention, NewExecution, Readable, Start,
-    StorageError, Store, WatchError,
+    ChangeSeq, CommitError, ConsumerState, Error, Filter, LogRetention, NewExecution, Readable, StorageError,
+    Store, WatchError, WatchFrom,
 };
 use support::{TestStore, create};
 
@@ -78,7 +78,7 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     let pending: Vec<_> = (0..50)
         .map(|n| store.submit(move |w| w.create(NewExecution::new("j").id(n.to_string()), &[])).unwrap())
         .collect();
-    let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
     let watching = thread::spawn(move || {
         loop {
             match watcher.next_batch(10, Duration::from_secs(60)) {
@@ -120,7 +120,7 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     assert!(closed(other.maintain().map(drop)));
     assert!(closed(other.verify().map(drop)));
     assert!(closed(other.wait_for_changes(ChangeSeq(0), Duration::ZERO).map(drop)));
-    assert!(matches!(other.watch(Start::Oldest, Filter::any()), Err(WatchError::Closed)));
+    assert!(matches!(other.watch(WatchFrom::Oldest, Filter::any()), Err(WatchError::Closed)));
     assert!(other.consumer("d").run(|_| Ok::<_, Error>(())).is_err());
     drop((consumer, other));
     let folder = store.into_folder();

@@ -90,6 +90,6 @@ fn a_name_that_is_no_text_is_damage_and_not_another_name() {
     let stop = |_: &execstore::BulkReport| std::ops::ControlFlow::Break(());
     store.bulk(Query::new()).name("n").batch(2).on_progress(stop).delete().unwrap();
     assert_eq!(store.bulks().unwrap(), ["n"]);
-    spoil(&store, "execstore/bulks", |_, value| (vec![0xff], value.into()));
+    spoil(&store, "execstore/bulk_progress", |_, value| (vec![0xff], value.into()));
     assert!(store.bulks().is_err());
 }

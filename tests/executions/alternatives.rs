@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use execstore::{
-    Access, ChangeKind, Error, Expect, Filter, InputError, Phase, Query, ReadError, Readable, Start,
-    Timestamp, Update, WriteError,
+    Access, ChangeKind, Error, Expect, Filter, InputError, Phase, Query, ReadError, Readable, Timestamp,
+    Update, WatchFrom, WriteError,
 };
 use support::{TestStore, create};
 
@@ -97,7 +97,7 @@ fn a_filter_with_an_empty_part_lets_nothing_through() {
         Filter::any().job("j").kinds([]),
     ];
     for filter in filters {
-        let mut watcher = store.watch(Start::Oldest, filter.clone()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Oldest, filter.clone()).unwrap();
         assert!(watcher.next_batch(10, Duration::ZERO).unwrap().is_empty(), "{filter:?}");
         assert_eq!(watcher.position().get(), 3);
     }
@@ -109,7 +109,7 @@ fn a_filter_with_an_empty_part_lets_nothing_through() {
         Filter::any().entered_any(["New", "Running"]),
     ];
     for filter in all {
-        let mut watcher = store.watch(Start::Oldest, filter.clone()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Oldest, filter.clone()).unwrap();
         assert_eq!(watcher.next_batch(10, Duration::ZERO).unwrap().len(), 3, "{filter:?}");
     }
 }
@@ -138,7 +138,7 @@ fn a_query_that_names_two_of_what_there_is_one_of_is_refused() {
                 && r.query(&query).explain().is_err()
         );
         assert!(store.bulk(query.clone()).delete().is_err());
-        assert!(store.watch(Start::Oldest, Filter::any().matching(query)).is_err());
+        assert!(store.watch(WatchFrom::Oldest, Filter::any().matching(query)).is_err());
     }
     for query in
         [Query::new().job(""), Query::new().id(""), Query::new().parent(" "), Query::new().previous("")]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use execstore::{
-    BulkReport, Expect, LogRetention, NewAttachment, NewExecution, NodeUpdate, Query, Readable, Store,
+    BulkReport, Expect, LogRetention, NewAttachment, NewExecution, Query, Readable, Store, TaskUpdate,
     Timestamp, Update,
 };
 use support::TestStore;
@@ -130,7 +130,7 @@ fn no_time_is_a_panic_and_ids_are_by_the_clock_of_the_store() {
             last = made.id.to_string();
             let id = &made.id;
             store.update(id, &ANY, Update::to("Completed").attempt(1).reported_at(at(now)), &[]).unwrap();
-            store.put_node(id, NodeUpdate::finished("n")).unwrap();
+            store.put_task(id, TaskUpdate::finished("n")).unwrap();
             store.put_attachment(id, NewAttachment::bytes("k", [1])).unwrap();
             store.append_output(id, "o", "x").unwrap();
             let visits = store.track_visits();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use execstore::{
-    AttachmentIs, ChangeKind, Error, Expect, Filter, InputError, LogRetention, NewExecution, NodeIs,
-    NodeState, OpenError, Query, ReadError, Readable, Start, Store, Update, WatchError, WriteError,
+    AttachmentIs, ChangeKind, Error, Expect, Filter, InputError, LogRetention, NewExecution, OpenError,
+    Query, ReadError, Readable, Store, TaskIs, TaskState, Update, WatchError, WatchFrom, WriteError,
 };
 use support::{TestStore, create};
 
@@ -32,13 +32,13 @@ fn conditions() -> Vec<(&'static str, Ask, Ask)> {
             |e| e.attachment("d", AttachmentIs::Version(1)),
             |e| e.attachment("d", AttachmentIs::Version(2)),
         ),
-        ("no node", |e| e.node("n", NodeIs::Absent), |e| e.node("n", NodeIs::Present)),
+        ("no node", |e| e.task("n", TaskIs::Absent), |e| e.task("n", TaskIs::Present)),
         (
             "node",
-            |e| e.node("m", NodeIs::In(NodeState::Running)),
-            |e| e.node("m", NodeIs::In(NodeState::Failed)),
+            |e| e.task("m", TaskIs::In(TaskState::Running)),
+            |e| e.task("m", TaskIs::In(TaskState::Failed)),
         ),
-        ("node's attempt", |e| e.node("o", NodeIs::Attempt(1)), |e| e.node("o", NodeIs::Attempt(2))),
+        ("node's attempt", |e| e.task("o", TaskIs::Attempt(1)), |e| e.task("o", TaskIs::Attempt(2))),
     ]
 }
 
@@ -102,11 +102,11 @@ fn conditions_on_different_things_can_be_asked_together() {
     }
     // What one attachment or node can be at once, in either order.
     let attachments = [AttachmentIs::Present, AttachmentIs::Size(1), AttachmentIs::Sha256([1; 32])];
-    let nodes = [NodeIs::Present, NodeIs::In(NodeState::Running), NodeIs::Attempt(1)];
+    let nodes = [TaskIs::Present, TaskIs::In(TaskState::Running), TaskIs::Attempt(1)];
     for one in 0..3 {
         for other in 0..3 {
             let expect = Expect::any().attachment("a", attachments[one]).attachment("a", attachments[other]);
-            let expect = expect.node("n", nodes[one]).node("n", nodes[other]);
+            let expect = expect.task("n", nodes[one]).task("n", nodes[other]);
             let found = store.write(|w| w.expect("e", &expect).map(drop));
             assert!(matches!(found, Err(Error::Write(WriteError::Conflict { .. }))), "{found:?}");
         }
@@ -148,7 +148,7 @@ fn a_query_that_nothing_can_match_is_refused_by_all_who_take_one() {
             reader.query(&query).attachment_usage().map(drop).map_err(Error::from),
             reader.query(&query).export(&mut Vec::new()).map(drop),
             store.bulk(query.clone()).delete().map(drop),
-            store.watch(Start::Latest, Filter::any().matching(query.clone())).map(drop).map_err(of_watch),
+            store.watch(WatchFrom::Latest, Filter::any().matching(query.clone())).map(drop).map_err(of_watch),
         ];
         for call in calls {
             assert_eq!(call.as_ref().is_err_and(meaningless), refused, "{query:?}: {call:?}");
@@ -193,7 +193,7 @@ fn a_filter_that_lets_nothing_through_is_refused_unless_a_list_is_empty() {
         (any().matching(new().states([""; 0])).matching(new().live()), false),
     ];
     for (filter, refused) in cases {
-        let watched = store.watch(Start::Latest, filter.clone()).map(drop).map_err(of_watch);
+        let watched = store.watch(WatchFrom::Latest, filter.clone()).map(drop).map_err(of_watch);
         assert_eq!(watched.as_ref().is_err_and(meaningless), refused, "{filter:?}: {watched:?}");
         assert_eq!(watched.is_err(), refused, "{filter:?}");
         let consumer = store.consumer("c").filter(filter.clone()).run(|_| Ok::<_, Error>(()));

@@ -2,7 +2,7 @@
 
 use execstore::{
     Appended, AttachmentIs, ChangeSeq, Error, Expect, Mismatch, NewAttachment, NewEvent, NewExecution,
-    NodeIs, NodeState, NodeUpdate, OutputCap, Query, Readable, Store, Update, WriteError,
+    OutputCap, Query, Readable, Store, TaskIs, TaskState, TaskUpdate, Update, WriteError,
 };
 use support::contents::contents;
 use support::{TestStore, create};
@@ -32,7 +32,7 @@ fn all(store: &Store, expect: &Expect) -> Vec<Result<(), Error>> {
         store.append_output_if("e", expect, "new", "x").map(drop),
         store.cap_output_if("e", expect, "stdout", OutputCap::Head(1)).map(drop),
         store.delete_output_if("e", expect, "stdout").map(drop),
-        store.put_node_if("e", expect, NodeUpdate::started("new")).map(drop),
+        store.put_task_if("e", expect, TaskUpdate::started("new")).map(drop),
         store.write(|w| w.expect("e", expect)).map(drop),
         store.write(|w| {
             w.expect("e", expect)?;
@@ -52,7 +52,7 @@ fn filled() -> TestStore {
     store.update("e", &ANY, Update::new().label("owner", "w1").attempt(3), &[]).unwrap();
     store.put_attachment("e", NewAttachment::bytes("k", "hello")).unwrap();
     store.append_output("e", "stdout", "12345").unwrap();
-    store.put_node("e", NodeUpdate::started("n").attempt(2)).unwrap();
+    store.put_task("e", TaskUpdate::started("n").attempt(2)).unwrap();
     store
 }
 
@@ -76,8 +76,8 @@ fn every_operation_keeps_every_condition() {
         Expect::any().attachment("k", AttachmentIs::Version(version)),
         Expect::any().attachment("k", AttachmentIs::Sha256(HELLO)),
         Expect::any().output_length("stdout", 5).output_length("none", 0),
-        Expect::any().node("n", NodeIs::Present).node("none", NodeIs::Absent),
-        Expect::any().node("n", NodeIs::In(NodeState::Running)).node("n", NodeIs::Attempt(2)),
+        Expect::any().task("n", TaskIs::Present).task("none", TaskIs::Absent),
+        Expect::any().task("n", TaskIs::In(TaskState::Running)).task("n", TaskIs::Attempt(2)),
     ];
     for expect in &holds {
         store.write(|w| w.expect("e", expect)).unwrap();
@@ -98,10 +98,10 @@ fn every_operation_keeps_every_condition() {
         Expect::any().attachment("k", AttachmentIs::Sha256([0; 32])),
         Expect::any().output_length("stdout", 4),
         Expect::any().output_length("none", 1),
-        Expect::any().node("n", NodeIs::Absent),
-        Expect::any().node("none", NodeIs::Attempt(0)),
-        Expect::any().node("n", NodeIs::In(NodeState::Failed)),
-        Expect::any().node("n", NodeIs::Attempt(1)),
+        Expect::any().task("n", TaskIs::Absent),
+        Expect::any().task("none", TaskIs::Attempt(0)),
+        Expect::any().task("n", TaskIs::In(TaskState::Failed)),
+        Expect::any().task("n", TaskIs::Attempt(1)),
     ];
     let before = contents(&store);
     for expect in &fails {
@@ -135,8 +135,8 @@ fn what_was_found_is_told_with_what_was_expected() {
         }
         other => panic!("{other:?}"),
     }
-    match conflict(Expect::any().node("n", NodeIs::Attempt(1))) {
-        Mismatch::Node { found: Some(found), .. } => assert_eq!(found.attempts, 2),
+    match conflict(Expect::any().task("n", TaskIs::Attempt(1))) {
+        Mismatch::Task { found: Some(found), .. } => assert_eq!(found.attempts, 2),
         other => panic!("{other:?}"),
     }
     // Everything that does not hold, not only the first.
@@ -145,9 +145,9 @@ fn what_was_found_is_told_with_what_was_expected() {
     let text = error.to_string();
     assert!(text.contains("expected state Running and 1 events and output \"stdout\" of 1 bytes"), "{text}");
     assert!(text.contains("found state New, revision 2, 2 events, output \"stdout\" of 5 bytes"), "{text}");
-    let unknown = store.write(|w| w.expect("e", &Expect::any().node("", NodeIs::Absent)));
+    let unknown = store.write(|w| w.expect("e", &Expect::any().task("", TaskIs::Absent)));
     assert!(matches!(unknown, Err(Error::Write(WriteError::Input(_)))));
-    let nobody = store.put_node_if("nobody", &ANY, NodeUpdate::started("n"));
+    let nobody = store.put_task_if("nobody", &ANY, TaskUpdate::started("n"));
     assert!(matches!(nobody, Err(Error::Write(WriteError::NotFound { .. }))));
 }
 

@@ -1,7 +1,7 @@
 //! Creating executions: what is kept, what is filled in, what is refused.
 
 use execstore::{
-    DEFAULT_NAMESPACE, Desired, Error, Json, Labels, NewEvent, NewExecution, Readable, Revision, Text,
+    DEFAULT_NAMESPACE, DesiredState, Error, Json, Labels, NewEvent, NewExecution, Readable, Revision, Text,
     Timestamp, WriteError,
 };
 use support::contents::contents;
@@ -18,7 +18,7 @@ fn every_part_is_kept_as_given() {
         .node_id("node-7")
         .state("Running")
         .message("started")
-        .desired(Desired::Running)
+        .desired(DesiredState::Running)
         .parent("p-1")
         .previous("e-0")
         .labels(labels.clone())
@@ -33,7 +33,7 @@ fn every_part_is_kept_as_given() {
         (read.name.as_deref(), read.node_id.as_deref(), read.message.as_deref()),
         (Some("nightly"), Some("node-7"), Some("started"))
     );
-    assert_eq!(read.desired, Desired::Running);
+    assert_eq!(read.desired, DesiredState::Running);
     assert_eq!(read.parent.as_ref().unwrap(), &"p-1");
     assert_eq!(read.previous.as_ref().unwrap(), &"e-0");
     assert_eq!(read.labels.len(), 3);
@@ -53,7 +53,7 @@ fn what_is_left_out_gets_its_default() {
         (&made.name, &made.node_id, &made.message, &made.parent, &made.previous),
         (&None, &None, &None, &None, &None)
     );
-    assert_eq!((made.desired, made.labels.len()), (Desired::Pending, 0));
+    assert_eq!((made.desired, made.labels.len()), (DesiredState::Pending, 0));
     assert!(made.payload_json().is_null());
     let id = made.id.as_str();
     assert_eq!((id.len(), id.as_bytes()[14]), (36, b'7'), "a UUID of version 7");

@@ -6,8 +6,8 @@ use execstore::limits::{MAX_MESSAGE, MAX_NAME};
 use execstore::redb::backends::InMemoryBackend;
 use execstore::redb::{self, Database, ReadableTable, TableDefinition};
 use execstore::{
-    Error, Expect, InputError, LongTexts, MissingLinks, NewAttachment, NewEvent, NewExecution, NodeState,
-    NodeUpdate, Query, ReadError, Readable, Store, Update, WriteError,
+    Error, Expect, InputError, LongTexts, MissingLinks, NewAttachment, NewEvent, NewExecution, Query,
+    ReadError, Readable, Store, TaskState, TaskUpdate, Update, WriteError,
 };
 use support::{TestStore, big_payload, create, json};
 
@@ -55,14 +55,14 @@ fn texts_for_people_are_cut_with_a_mark_that_says_how_much_went() {
     let update = Update::to("Failed").message(long(MAX_MESSAGE)).preview(long(MAX_NAME));
     let event = NewEvent::new("end").message(long(MAX_MESSAGE)).details(json("{\"code\":1}"));
     let ended = store.update("e", &ANY, update, &[NewEvent::new("short").message("m"), event]).unwrap();
-    store.put_node("e", NodeUpdate::failed("n", long(MAX_MESSAGE))).unwrap();
+    store.put_task("e", TaskUpdate::failed("n", long(MAX_MESSAGE))).unwrap();
     let new = NewExecution::new("j").id("f").message(long(MAX_MESSAGE)).preview(long(MAX_NAME));
     store.create_execution(new, &[]).unwrap();
     store.append_events("f", &ANY, &[NewEvent::new("t").message(long(MAX_MESSAGE))]).unwrap();
     store.reopen();
     let r = store.begin_read().unwrap();
     assert_eq!(r.get("e").unwrap().unwrap(), ended);
-    let mut texts = vec![(r.nodes("e").get("n").unwrap().unwrap().error.unwrap(), MAX_MESSAGE)];
+    let mut texts = vec![(r.tasks("e").get("n").unwrap().unwrap().error.unwrap(), MAX_MESSAGE)];
     for id in ["e", "f"] {
         let execution = r.get(id).unwrap().unwrap();
         texts.push((execution.message.clone().unwrap(), MAX_MESSAGE));
@@ -191,7 +191,7 @@ fn damaged_neighbours_stop_no_end_and_no_delete() {
         for id in ["ended", "deleted"] {
             running(&store, id, 10);
             store.append_events(id, &ANY, &[NewEvent::new("t")]).unwrap();
-            store.put_node(id, NodeUpdate::started("n")).unwrap();
+            store.put_task(id, TaskUpdate::started("n")).unwrap();
             store.append_output(id, "stdout", "text").unwrap();
             store.put_attachment(id, NewAttachment::bytes("k", vec![7; 5_000])).unwrap();
         }
@@ -199,7 +199,7 @@ fn damaged_neighbours_stop_no_end_and_no_delete() {
         let end = [NewEvent::new("end")];
         assert_eq!(store.update("ended", &ANY, Update::to("Failed"), &end).unwrap().event_count, 2);
         store.append_output("ended", "stdout", " and more").unwrap();
-        store.put_node("ended", NodeUpdate::finished("another")).unwrap();
+        store.put_task("ended", TaskUpdate::finished("another")).unwrap();
         store.delete("deleted", &ANY).unwrap();
         store.delete("ended", &ANY).unwrap();
         assert!(store.verify().unwrap().is_clean(), "{table}");
@@ -226,18 +226,18 @@ fn damaged_sums_of_nodes_are_counted_again() {
     let store = Store::attach(db.clone()).unwrap();
     create(&store, "e");
     for name in ["a", "b", "c"] {
-        store.put_node("e", NodeUpdate::started(name)).unwrap();
+        store.put_task("e", TaskUpdate::started(name)).unwrap();
     }
-    let progress: TableDefinition<'_, &[u8; 8], &[u8]> = TableDefinition::new("execstore/progress");
+    let progress: TableDefinition<'_, &[u8; 8], &[u8]> = TableDefinition::new("execstore/task_counts");
     let txn = db.begin_write().unwrap();
     txn.open_table(progress).unwrap().insert(&1u64.to_be_bytes(), [7u8; 12].as_slice()).unwrap();
     txn.commit().unwrap();
-    assert!(store.read(|r| r.nodes("e").progress()).is_err());
-    store.put_node("e", NodeUpdate::finished("b")).unwrap();
-    store.put_node("e", NodeUpdate::started("d")).unwrap();
-    let sums = store.read(|r| r.nodes("e").progress()).unwrap();
+    assert!(store.read(|r| r.tasks("e").progress()).is_err());
+    store.put_task("e", TaskUpdate::finished("b")).unwrap();
+    store.put_task("e", TaskUpdate::started("d")).unwrap();
+    let sums = store.read(|r| r.tasks("e").progress()).unwrap();
     assert_eq!((sums.running, sums.finished, sums.total()), (3, 1, 4));
-    assert_eq!(store.read(|r| r.nodes("e").get("b")).unwrap().unwrap().state, NodeState::Finished);
+    assert_eq!(store.read(|r| r.tasks("e").get("b")).unwrap().unwrap().state, TaskState::Finished);
     assert!(store.verify().unwrap().is_clean());
 }
 

@@ -1,8 +1,6 @@
 //! Lifecycles: the default's table, the caller's own, and how they are recorded in the file.
 
-use execstore::{
-    Error, Expect, Lifecycle, NewExecution, Phase, Readable, StateSet, Store, Update, WriteError,
-};
+use execstore::{Error, Expect, Lifecycle, NewExecution, Phase, Readable, States, Store, Update, WriteError};
 use support::TestStore;
 
 #[derive(Debug, PartialEq)]
@@ -22,7 +20,7 @@ impl AsRef<str> for Step {
     }
 }
 
-impl StateSet for Step {
+impl States for Step {
     const ALL: &'static [Step] = &[Step::Done, Step::Working, Step::Queued];
 
     fn phase(&self) -> Phase {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use execstore::redb::Database;
-use execstore::{Created, Error, Expect, NewExecution, Query, Readable, Store, Update, WriteError};
+use execstore::{CreateOutcome, Error, Expect, NewExecution, Query, Readable, Store, Update, WriteError};
 use support::{TestStore, create, json};
 
 #[test]
@@ -31,8 +31,8 @@ fn an_id_of_another_job_or_namespace_is_not_given_in_the_place_of_the_one_asked_
     store.update("e", &Expect::any(), Update::to("Running").payload(json("1")), &[]).unwrap_err();
     store.update("e", &Expect::any(), Update::new().payload(json("1")), &[]).unwrap();
     match store.write(|w| w.create_or_get(new("j", "a"), &[])).unwrap() {
-        Created::Existing(existing) => assert_eq!(existing.payload_json().as_str(), "1"),
-        Created::New(_) => panic!("it was there"),
+        CreateOutcome::Existing(existing) => assert_eq!(existing.payload_json().as_str(), "1"),
+        CreateOutcome::New(_) => panic!("it was there"),
     }
     assert_eq!(store.read(|r| r.query(&Query::new()).count()).unwrap(), 1);
 }

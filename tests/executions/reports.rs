@@ -1,8 +1,8 @@
 //! Reports that come late, twice or out of order: a newer one is never undone, and the outcome says what was ignored.
 
 use execstore::{
-    Error, Execution, Expect, Late, NewEvent, NewExecution, Node, NodeState, NodeUpdate, Query, Readable,
-    Reported, Store, Timestamp, Update, WriteError,
+    Error, Execution, Expect, Late, NewEvent, NewExecution, Query, Readable, Reported, Store, Task,
+    TaskState, TaskUpdate, Timestamp, Update, WriteError,
 };
 use support::contents::contents;
 use support::{TestStore, json};
@@ -173,19 +173,19 @@ fn what_is_no_report_is_refused_as_before_and_conditions_hold() {
     assert_eq!(late.why_ignored(), Some(&Late::OlderAttempt { reported: 2, known: 3 }));
 }
 
-fn put(store: &Store, update: NodeUpdate) -> Node {
-    let reported = store.put_node("e", update).unwrap();
+fn put(store: &Store, update: TaskUpdate) -> Task {
+    let reported = store.put_task("e", update).unwrap();
     assert!(reported.is_applied(), "{reported:?}");
     reported.into_current().unwrap()
 }
 
-fn node_ignored(store: &Store, update: NodeUpdate, expected: &Late) {
-    let before = store.read(|r| Ok::<_, Error>((r.nodes("e").get("n")?, r.nodes("e").progress()?))).unwrap();
-    let reported = store.put_node("e", update).unwrap();
+fn node_ignored(store: &Store, update: TaskUpdate, expected: &Late) {
+    let before = store.read(|r| Ok::<_, Error>((r.tasks("e").get("n")?, r.tasks("e").progress()?))).unwrap();
+    let reported = store.put_task("e", update).unwrap();
     assert_eq!(reported.why_ignored(), Some(expected));
     assert_eq!(reported.into_current(), before.0);
     assert_eq!(
-        store.read(|r| Ok::<_, Error>((r.nodes("e").get("n")?, r.nodes("e").progress()?))).unwrap(),
+        store.read(|r| Ok::<_, Error>((r.tasks("e").get("n")?, r.tasks("e").progress()?))).unwrap(),
         before
     );
 }
@@ -193,23 +193,23 @@ fn node_ignored(store: &Store, update: NodeUpdate, expected: &Late) {
 #[test]
 fn a_report_of_an_older_attempt_of_a_node_is_ignored() {
     let store = store();
-    put(&store, NodeUpdate::started("n").attempt(2));
+    put(&store, TaskUpdate::started("n").attempt(2));
     for late in [
-        NodeUpdate::failed("n", "lost").attempt(1),
-        NodeUpdate::finished("n").attempt(1).at(at(i64::MAX)),
-        NodeUpdate::started("n").attempt(1),
-        NodeUpdate::skipped("n").attempt(0),
+        TaskUpdate::failed("n", "lost").attempt(1),
+        TaskUpdate::finished("n").attempt(1).at(at(i64::MAX)),
+        TaskUpdate::started("n").attempt(1),
+        TaskUpdate::skipped("n").attempt(0),
     ] {
-        let reported = if late == NodeUpdate::skipped("n").attempt(0) { 0 } else { 1 };
+        let reported = if late == TaskUpdate::skipped("n").attempt(0) { 0 } else { 1 };
         node_ignored(&store, late, &Late::OlderAttempt { reported, known: 2 });
     }
     // The end of an attempt whose start is still on its way.
-    let third = put(&store, NodeUpdate::finished("n").attempt(3).at(at(50)));
+    let third = put(&store, TaskUpdate::finished("n").attempt(3).at(at(50)));
     assert_eq!((third.attempts, third.started_at, third.ended_at), (3, at(50), Some(at(50))));
-    node_ignored(&store, NodeUpdate::started("n").attempt(3), &Late::Repeated);
+    node_ignored(&store, TaskUpdate::started("n").attempt(3), &Late::Repeated);
     node_ignored(
         &store,
-        NodeUpdate::started("n").attempt(3).at(at(40)),
+        TaskUpdate::started("n").attempt(3).at(at(40)),
         &Late::OlderTime { reported: at(40), known: at(50) },
     );
 }
@@ -217,14 +217,14 @@ fn a_report_of_an_older_attempt_of_a_node_is_ignored() {
 #[test]
 fn the_first_end_of_an_attempt_of_a_node_stands() {
     for (first, second) in [
-        (NodeUpdate::finished("n"), NodeUpdate::failed("n", "why")),
-        (NodeUpdate::failed("n", "why"), NodeUpdate::finished("n")),
-        (NodeUpdate::failed("n", "why"), NodeUpdate::failed("n", "another")),
-        (NodeUpdate::finished("n").value(json("1")), NodeUpdate::finished("n").value(json("2"))),
-        (NodeUpdate::skipped("n"), NodeUpdate::finished("n")),
+        (TaskUpdate::finished("n"), TaskUpdate::failed("n", "why")),
+        (TaskUpdate::failed("n", "why"), TaskUpdate::finished("n")),
+        (TaskUpdate::failed("n", "why"), TaskUpdate::failed("n", "another")),
+        (TaskUpdate::finished("n").value(json("1")), TaskUpdate::finished("n").value(json("2"))),
+        (TaskUpdate::skipped("n"), TaskUpdate::finished("n")),
     ] {
         let store = store();
-        put(&store, NodeUpdate::started("n").attempt(1));
+        put(&store, TaskUpdate::started("n").attempt(1));
         let ended = put(&store, first.clone());
         let late = Late::Ended { state: ended.state.to_string().into() };
         node_ignored(&store, first.clone(), &Late::Repeated);
@@ -232,38 +232,38 @@ fn the_first_end_of_an_attempt_of_a_node_stands() {
         node_ignored(&store, second.clone(), &late);
         node_ignored(&store, second.attempt(1).at(at(i64::MAX)), &late);
         // A later attempt may.
-        assert_eq!(put(&store, NodeUpdate::started("n").attempt(2)).state, NodeState::Running);
+        assert_eq!(put(&store, TaskUpdate::started("n").attempt(2)).state, TaskState::Running);
     }
 }
 
 #[test]
 fn a_report_of_an_older_time_of_a_node_is_ignored() {
     let store = store();
-    put(&store, NodeUpdate::started("n").at(at(10)));
-    put(&store, NodeUpdate::failed("n", "why").at(at(20)));
-    put(&store, NodeUpdate::started("n").at(at(30)));
+    put(&store, TaskUpdate::started("n").at(at(10)));
+    put(&store, TaskUpdate::failed("n", "why").at(at(20)));
+    put(&store, TaskUpdate::started("n").at(at(30)));
     for (time, update) in [
-        (20, NodeUpdate::failed("n", "why")),
-        (25, NodeUpdate::finished("n")),
-        (10, NodeUpdate::started("n")),
+        (20, TaskUpdate::failed("n", "why")),
+        (25, TaskUpdate::finished("n")),
+        (10, TaskUpdate::started("n")),
     ] {
         node_ignored(&store, update.at(at(time)), &Late::OlderTime { reported: at(time), known: at(30) });
     }
-    node_ignored(&store, NodeUpdate::started("n").at(at(30)), &Late::Repeated);
-    assert_eq!(put(&store, NodeUpdate::finished("n").at(at(30))).attempts, 2);
+    node_ignored(&store, TaskUpdate::started("n").at(at(30)), &Late::Repeated);
+    assert_eq!(put(&store, TaskUpdate::finished("n").at(at(30))).attempts, 2);
 }
 
 #[test]
 fn the_nodes_of_an_execution_that_ended_can_end_but_not_start() {
     let store = store();
-    put(&store, NodeUpdate::started("n"));
+    put(&store, TaskUpdate::started("n"));
     store.update("e", &ANY, Update::to("Cancelled"), &[]).unwrap();
     let ended = Late::ExecutionEnded { state: "Cancelled".into() };
-    let nothing = store.put_node("e", NodeUpdate::started("new")).unwrap();
+    let nothing = store.put_task("e", TaskUpdate::started("new")).unwrap();
     assert_eq!(nothing, Reported::Ignored { why: ended.clone(), current: None });
-    put(&store, NodeUpdate::failed("n", "stopped"));
-    node_ignored(&store, NodeUpdate::started("n"), &ended);
-    put(&store, NodeUpdate::skipped("never"));
-    let sums = store.read(|r| r.nodes("e").progress()).unwrap();
+    put(&store, TaskUpdate::failed("n", "stopped"));
+    node_ignored(&store, TaskUpdate::started("n"), &ended);
+    put(&store, TaskUpdate::skipped("never"));
+    let sums = store.read(|r| r.tasks("e").progress()).unwrap();
     assert_eq!((sums.running, sums.failed, sums.skipped), (0, 1, 1));
 }

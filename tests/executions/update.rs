@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use execstore::{Desired, Execution, Expect, Labels, NewEvent, Readable, Revision, Store, Timestamp, Update};
+use execstore::{
+    DesiredState, Execution, Expect, Labels, NewEvent, Readable, Revision, Store, Timestamp, Update,
+};
 use support::{TestStore, create, full, json, update};
 
 #[test]
@@ -67,7 +69,7 @@ fn every_part_is_set_and_cleared_and_touches_no_other() {
         (
             "desired",
             |e| format!("{:?}", e.desired),
-            Update::new().desired(Desired::Stopped),
+            Update::new().desired(DesiredState::Stopped),
             "Stopped".into(),
             Update::new().clear_desired(),
             "Pending".into(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use execstore::{
     Change, ChangeSeq, Consumer, ConsumerState, Error, Expect, Filter, InputError, NewExecution, OnFailure,
-    Readable, Retry, Start, Store, Update, WatchError,
+    Readable, Retry, Store, Update, WatchError, WatchFrom,
 };
 use support::{TestStore, create};
 
@@ -66,7 +66,7 @@ fn changes_come_in_order_and_the_checkpoint_says_where_to_go_on() {
     store.reopen();
     // The checkpoint wins over the start that is asked for.
     let (tell, told) = channel();
-    let consumer = store.consumer("c").start_at(Start::Oldest).run(telling(tell)).unwrap();
+    let consumer = store.consumer("c").start_at(WatchFrom::Oldest).run(telling(tell)).unwrap();
     assert_eq!(take(&told, 1), [27]);
     drop(consumer);
     assert!(told.try_recv().is_err());
@@ -76,11 +76,11 @@ fn changes_come_in_order_and_the_checkpoint_says_where_to_go_on() {
 fn it_begins_where_it_is_told_to_and_is_registered_at_once() {
     let store = with_changes(5);
     for (start, expected) in [
-        (Start::Oldest, vec![1, 2, 3, 4, 5]),
-        (Start::Latest, vec![]),
-        (Start::At(ChangeSeq(4)), vec![4, 5]),
-        (Start::After(ChangeSeq(4)), vec![5]),
-        (Start::At(ChangeSeq(6)), vec![]),
+        (WatchFrom::Oldest, vec![1, 2, 3, 4, 5]),
+        (WatchFrom::Latest, vec![]),
+        (WatchFrom::At(ChangeSeq(4)), vec![4, 5]),
+        (WatchFrom::After(ChangeSeq(4)), vec![5]),
+        (WatchFrom::At(ChangeSeq(6)), vec![]),
     ] {
         let store = store.crash_copy();
         let (tell, told) = channel();
@@ -102,7 +102,8 @@ fn it_begins_where_it_is_told_to_and_is_registered_at_once() {
         assert_eq!(take(&told, expected.len()), expected, "{start:?}");
         drop(consumer);
     }
-    let missing = store.consumer("c").start_at(Start::Checkpoint("d".into())).run(|_| Ok::<_, Failure>(()));
+    let missing =
+        store.consumer("c").start_at(WatchFrom::Checkpoint("d".into())).run(|_| Ok::<_, Failure>(()));
     assert!(matches!(missing, Err(Error::Watch(WatchError::NoCheckpoint { .. }))));
     assert_eq!(checkpoint(&store, "c"), None, "a refused one leaves no trace");
     for name in ["", &"x".repeat(257)] {
@@ -257,11 +258,11 @@ fn seeking_goes_on_from_elsewhere_and_is_saved() {
     let (tell, told) = channel();
     let consumer = store.consumer("c").run(telling(tell)).unwrap();
     assert_eq!(take(&told, 10).len(), 10);
-    consumer.seek(Start::After(ChangeSeq(7))).unwrap();
+    consumer.seek(WatchFrom::After(ChangeSeq(7))).unwrap();
     assert_eq!(take(&told, 3), [8, 9, 10]);
-    consumer.seek(Start::After(ChangeSeq(2))).unwrap();
+    consumer.seek(WatchFrom::After(ChangeSeq(2))).unwrap();
     assert_eq!(take(&told, 8), (3..=10).collect::<Vec<_>>());
-    consumer.seek(Start::Latest).unwrap();
+    consumer.seek(WatchFrom::Latest).unwrap();
     eventually("the seek is done", || consumer.position().get() == 10);
     drop(consumer);
     assert_eq!(checkpoint(&store, "c"), Some(10));
@@ -299,7 +300,7 @@ fn an_ephemeral_one_saves_nothing() {
     let store = with_changes(3);
     let (tell, told) = channel();
     let consumer =
-        store.consumer("e").ephemeral().start_at(Start::At(ChangeSeq(2))).run(telling(tell)).unwrap();
+        store.consumer("e").ephemeral().start_at(WatchFrom::At(ChangeSeq(2))).run(telling(tell)).unwrap();
     assert_eq!(take(&told, 2), [2, 3]);
     assert_eq!(consumer.stop().checkpoint, None);
     assert_eq!(checkpoint(&store, "e"), None);
@@ -330,7 +331,7 @@ fn one_that_was_trimmed_is_blocked_until_it_seeks() {
     let consumer = store.consumer("c").run(telling(tell)).unwrap();
     eventually("it is blocked", || consumer.stats().state == ConsumerState::Blocked);
     assert!(consumer.stats().last_error.unwrap().contains("oldest entry that is kept is 9"));
-    consumer.seek(Start::Oldest).unwrap();
+    consumer.seek(WatchFrom::Oldest).unwrap();
     assert_eq!(take(&told, 2), [9, 10]);
     drop(consumer);
 }
@@ -360,7 +361,7 @@ fn a_consumer_that_writes_what_it_follows_does_not_wait_for_itself() {
 fn a_table_of_the_callers_own_can_be_written_beside() {
     // The caller's own tables are not the writer's: exactly once there goes through a transaction of one's own.
     let store = with_changes(3);
-    let mut watcher = store.watch(Start::Oldest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Oldest, Filter::any()).unwrap();
     let changes = watcher.next_batch(10, Duration::ZERO).unwrap();
     let txn = store.begin_write().unwrap();
     {
@@ -383,7 +384,7 @@ fn one_that_cannot_start_leaves_nothing_behind() {
     let refused =
         store.consumer("c").filter(Filter::any().entered("NoSuchState")).run(|_| Ok::<_, Failure>(()));
     assert!(refused.is_err());
-    let elsewhere = Start::Checkpoint("nowhere".into());
+    let elsewhere = WatchFrom::Checkpoint("nowhere".into());
     let refused = store.consumer("c").start_at(elsewhere).run(|_| Ok::<_, Failure>(()));
     assert!(matches!(refused, Err(Error::Watch(WatchError::NoCheckpoint { .. }))));
     assert_eq!(checkpoint(&store, "c"), None, "it would hold the log back for ever");
@@ -411,7 +412,7 @@ fn a_seek_right_before_a_stop_is_saved() {
         let (tell, told) = channel();
         let consumer = store.consumer("c").run(telling(tell)).unwrap();
         let _ = told.recv_timeout(Duration::from_secs(20)).unwrap();
-        consumer.seek(Start::After(ChangeSeq(to))).unwrap();
+        consumer.seek(WatchFrom::After(ChangeSeq(to))).unwrap();
         consumer.stop();
         assert_eq!(checkpoint(&store, "c"), Some(to));
     }

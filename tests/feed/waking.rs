@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use execstore::{
     Change, ChangeKind, ChangeSeq, Error, Expect, Filter, NewEvent, NewExecution, OutputCap, Query, Readable,
-    Start, Store, Update, WatchError, Watcher,
+    Store, Update, WatchError, WatchFrom, Watcher,
 };
 use support::{TestStore, create};
 
@@ -90,8 +90,12 @@ fn watchers_are_woken_for_what_their_filters_may_let_through() {
         Filter::any().matching(Query::new().id("other")),
     ];
     let count = Arc::<Count>::default();
-    let mut watchers: Vec<Watcher> =
-        filters.iter().cycle().take(700).map(|f| store.watch(Start::Latest, f.clone()).unwrap()).collect();
+    let mut watchers: Vec<Watcher> = filters
+        .iter()
+        .cycle()
+        .take(700)
+        .map(|f| store.watch(WatchFrom::Latest, f.clone()).unwrap())
+        .collect();
     let wait = |watchers: &mut [Watcher]| {
         watchers.iter_mut().for_each(|watcher| assert!(poll(watcher.next(), &count).is_pending()));
     };
@@ -135,7 +139,7 @@ fn one_poll_looks_at_a_bounded_part_of_the_log() {
             .unwrap();
     }
     create(&store, "last");
-    let mut watcher = store.watch(Start::Oldest, Filter::any().execution("last")).unwrap();
+    let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().execution("last")).unwrap();
     let count = Arc::<Count>::default();
     let mut polls = 0;
     let last: Change = loop {
@@ -188,7 +192,8 @@ fn nothing_is_missed_while_all_come_and_go() {
                 }
             });
             scope.spawn(move || {
-                let mut watcher = store.watch(Start::Oldest, Filter::any().job(format!("j{job}"))).unwrap();
+                let mut watcher =
+                    store.watch(WatchFrom::Oldest, Filter::any().job(format!("j{job}"))).unwrap();
                 let (mut dice, mut seen) = (seed ^ 100 ^ job as u64, 0);
                 while seen < EACH {
                     let most = Duration::from_micros(next(&mut dice) % 2_000);
@@ -198,7 +203,8 @@ fn nothing_is_missed_while_all_come_and_go() {
                 assert_eq!(seen, EACH);
             });
             scope.spawn(move || {
-                let mut watcher = store.watch(Start::Oldest, Filter::any().job(format!("j{job}"))).unwrap();
+                let mut watcher =
+                    store.watch(WatchFrom::Oldest, Filter::any().job(format!("j{job}"))).unwrap();
                 let (mut dice, mut seen) = (seed ^ 200 ^ job as u64, 0);
                 while seen < EACH {
                     // Given up now and then, and begun anew.
@@ -250,7 +256,7 @@ fn block_on_for<T>(mut future: impl Future<Output = T> + Unpin, patience: u64) -
 fn a_joined_commit_wakes_all_of_them_once_it_is_told_of() {
     let store = TestStore::new();
     let count = Arc::<Count>::default();
-    let mut watcher = store.watch(Start::Latest, Filter::any().job("mine")).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::any().job("mine")).unwrap();
     assert!(poll(watcher.next(), &count).is_pending());
     let join = |job: &str| {
         let txn = store.database().begin_write().unwrap();

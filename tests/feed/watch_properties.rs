@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use execstore::{
-    Change, ChangeSeq, Error, Expect, NewEvent, NewExecution, Readable, Start, Store, Update, Writer,
+    Change, ChangeSeq, Error, Expect, NewEvent, NewExecution, Readable, Store, Update, WatchFrom, Writer,
 };
 use support::TestStore;
 use support::dice::Dice;
@@ -59,9 +59,9 @@ fn history(seed: u64) -> (usize, usize) {
     let store = TestStore::new();
     let mut transactions = Vec::new();
     let mut log = BTreeMap::<u64, Change>::new();
-    let mut recorder = store.watch(Start::Oldest, execstore::Filter::any()).unwrap();
+    let mut recorder = store.watch(WatchFrom::Oldest, execstore::Filter::any()).unwrap();
     let mut followers: Vec<_> =
-        wanted().into_iter().map(|w| Follower::new(&store, w, &Start::After(ChangeSeq(0)))).collect();
+        wanted().into_iter().map(|w| Follower::new(&store, w, &WatchFrom::After(ChangeSeq(0)))).collect();
     for _ in 0..120 {
         match dice.roll(10) {
             0..6 => transactions.extend(transaction(&store, &mut dice)),

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use execstore::redb::{TableDefinition, backends::InMemoryBackend};
 use execstore::{
-    Change, ChangeKind, ChangeSeq, Expect, Filter, NewEvent, NewExecution, ReadError, Readable, Start, Store,
-    Update, WatchError, Watcher,
+    Change, ChangeKind, ChangeSeq, Expect, Filter, NewEvent, NewExecution, ReadError, Readable, Store,
+    Update, WatchError, WatchFrom, Watcher,
 };
 use support::{TestStore, create, walk};
 
@@ -20,7 +20,7 @@ fn seqs(changes: &[Change]) -> Vec<u64> {
     changes.iter().map(|change| change.seq().get()).collect()
 }
 
-fn watch(store: &Store, start: Start) -> Watcher {
+fn watch(store: &Store, start: WatchFrom) -> Watcher {
     store.watch(start, Filter::any()).unwrap()
 }
 
@@ -36,15 +36,15 @@ fn every_start_begins_where_it_says() {
     let store = with_changes(5);
     store.write(|w| w.set_checkpoint("c", ChangeSeq(3))).unwrap();
     for (start, expected) in [
-        (Start::Oldest, vec![1, 2, 3, 4, 5, 6]),
-        (Start::Latest, vec![6]),
-        (Start::At(ChangeSeq(4)), vec![4, 5, 6]),
-        (Start::At(ChangeSeq(0)), vec![1, 2, 3, 4, 5, 6]),
-        (Start::After(ChangeSeq(4)), vec![5, 6]),
-        (Start::After(ChangeSeq(0)), vec![1, 2, 3, 4, 5, 6]),
-        (Start::Checkpoint("c".into()), vec![4, 5, 6]),
-        (Start::At(ChangeSeq(6)), vec![6]),
-        (Start::After(ChangeSeq(5)), vec![6]),
+        (WatchFrom::Oldest, vec![1, 2, 3, 4, 5, 6]),
+        (WatchFrom::Latest, vec![6]),
+        (WatchFrom::At(ChangeSeq(4)), vec![4, 5, 6]),
+        (WatchFrom::At(ChangeSeq(0)), vec![1, 2, 3, 4, 5, 6]),
+        (WatchFrom::After(ChangeSeq(4)), vec![5, 6]),
+        (WatchFrom::After(ChangeSeq(0)), vec![1, 2, 3, 4, 5, 6]),
+        (WatchFrom::Checkpoint("c".into()), vec![4, 5, 6]),
+        (WatchFrom::At(ChangeSeq(6)), vec![6]),
+        (WatchFrom::After(ChangeSeq(5)), vec![6]),
     ] {
         let store = store.crash_copy();
         let mut watcher = watch(&store, start.clone());
@@ -52,14 +52,14 @@ fn every_start_begins_where_it_says() {
         assert_eq!(seqs(&watcher.next_batch(100, NOW).unwrap()), expected, "{start:?}");
         assert_eq!(watcher.position().get(), 6);
     }
-    let missing = store.watch(Start::Checkpoint("d".into()), Filter::any());
+    let missing = store.watch(WatchFrom::Checkpoint("d".into()), Filter::any());
     assert!(matches!(missing, Err(WatchError::NoCheckpoint { name }) if name == "d"));
 }
 
 #[test]
 fn a_wait_ends_with_a_change_with_its_time_and_with_the_store() {
     let store = with_changes(1);
-    let mut watcher = watch(&store, Start::Latest);
+    let mut watcher = watch(&store, WatchFrom::Latest);
     assert!(watcher.next_batch(10, Duration::from_millis(30)).unwrap().is_empty());
     let other = Store::clone(&store);
     let waiting = thread::spawn(move || {
@@ -93,7 +93,7 @@ fn a_wait_ends_with_a_change_with_its_time_and_with_the_store() {
 #[test]
 fn a_limit_cuts_and_nothing_is_lost_between_two_calls() {
     let store = with_changes(10);
-    let mut watcher = watch(&store, Start::Oldest);
+    let mut watcher = watch(&store, WatchFrom::Oldest);
     let mut seen = Vec::new();
     for limit in [3, 0, 1, 100] {
         seen.extend(seqs(&watcher.next_batch(limit, NOW).unwrap()));
@@ -137,11 +137,11 @@ fn every_filter_lets_through_what_it_says_and_the_position_moves_past_the_rest()
         (any().label("zone", "2").execution("a").kind(ChangeKind::Deleted), vec![8]),
         (any().execution("b").entered("Running"), vec![]),
     ] {
-        let mut watcher = store.watch(Start::Oldest, filter.clone()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Oldest, filter.clone()).unwrap();
         assert_eq!(seqs(&watcher.next_batch(100, NOW).unwrap()), expected, "{filter:?}");
         assert_eq!(watcher.position().get(), 8, "{filter:?}");
         // One at a time gives the same, and a position that a restart can go on from.
-        let mut watcher = store.watch(Start::Oldest, filter.clone()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Oldest, filter.clone()).unwrap();
         let mut one_by_one = Vec::new();
         loop {
             let changes = watcher.next_batch(1, NOW).unwrap();
@@ -149,11 +149,11 @@ fn every_filter_lets_through_what_it_says_and_the_position_moves_past_the_rest()
                 break;
             }
             one_by_one.extend(seqs(&changes));
-            watcher = store.watch(Start::After(watcher.position()), filter.clone()).unwrap();
+            watcher = store.watch(WatchFrom::After(watcher.position()), filter.clone()).unwrap();
         }
         assert_eq!(one_by_one, expected, "{filter:?}");
     }
-    let unknown = store.watch(Start::Oldest, any().entered("Runing"));
+    let unknown = store.watch(WatchFrom::Oldest, any().entered("Runing"));
     assert!(
         matches!(unknown, Err(WatchError::Read(execstore::ReadError::UnknownState { state })) if state == "Runing")
     );
@@ -162,7 +162,7 @@ fn every_filter_lets_through_what_it_says_and_the_position_moves_past_the_rest()
 #[test]
 fn the_iterator_and_the_future_give_what_the_batches_give() {
     let store = with_changes(150);
-    let mut watcher = watch(&store, Start::Oldest);
+    let mut watcher = watch(&store, WatchFrom::Oldest);
     let first: Vec<_> = watcher.iter().take(70).map(|change| change.unwrap().seq().get()).collect();
     assert_eq!(first, (1..=70).collect::<Vec<_>>());
     assert_eq!(watcher.position().get(), 70);
@@ -194,9 +194,9 @@ fn the_iterator_and_the_future_give_what_the_batches_give() {
 #[test]
 fn a_watcher_that_was_trimmed_is_told_and_can_go_on_from_elsewhere() {
     let store = with_changes(10);
-    let mut behind = watch(&store, Start::After(ChangeSeq(3)));
-    let mut oldest = watch(&store, Start::Oldest);
-    let mut edge = watch(&store, Start::After(ChangeSeq(6)));
+    let mut behind = watch(&store, WatchFrom::After(ChangeSeq(3)));
+    let mut oldest = watch(&store, WatchFrom::Oldest);
+    let mut edge = watch(&store, WatchFrom::After(ChangeSeq(6)));
     store.write(|w| w.trim_changes(ChangeSeq(6))).unwrap();
     for _ in 0..2 {
         let told = behind.next_batch(10, NOW);
@@ -205,7 +205,7 @@ fn a_watcher_that_was_trimmed_is_told_and_can_go_on_from_elsewhere() {
     assert!(matches!(behind.iter().next(), Some(Err(WatchError::Trimmed { .. }))));
     assert_eq!(seqs(&oldest.next_batch(10, NOW).unwrap()), [7, 8, 9, 10], "it asked for what there is");
     assert_eq!(seqs(&edge.next_batch(10, NOW).unwrap()), [7, 8, 9, 10]);
-    behind.seek(&Start::Oldest).unwrap();
+    behind.seek(&WatchFrom::Oldest).unwrap();
     assert_eq!(seqs(&behind.next_batch(10, NOW).unwrap()), [7, 8, 9, 10]);
     // One that began at the oldest and has read something is behind like any other.
     create(&store, "more");
@@ -239,14 +239,14 @@ fn a_watcher_holds_no_transaction_while_it_waits() {
         Box::new(move || drop(reader))
     });
     let waiting = grown(&|store| {
-        let mut watcher = store.watch(Start::Latest, Filter::any().execution("another")).unwrap();
+        let mut watcher = store.watch(WatchFrom::Latest, Filter::any().execution("another")).unwrap();
         let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = thread::spawn(move || {
             while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
                 match watcher.next_batch(10, Duration::from_millis(100)) {
                     Ok(changes) => assert!(changes.is_empty()),
-                    Err(WatchError::Trimmed { .. }) => watcher.seek(&Start::Latest).unwrap(),
+                    Err(WatchError::Trimmed { .. }) => watcher.seek(&WatchFrom::Latest).unwrap(),
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -263,7 +263,7 @@ fn a_watcher_holds_no_transaction_while_it_waits() {
 fn commits_of_a_joined_transaction_wake_by_notify_and_are_found_without_it() {
     let db = Arc::new(execstore::redb::Builder::new().create_with_backend(InMemoryBackend::new()).unwrap());
     let store = Store::attach(db.clone()).unwrap();
-    let mut watcher = watch(&store, Start::Latest);
+    let mut watcher = watch(&store, WatchFrom::Latest);
     let join = |id: &str| {
         let txn = db.begin_write().unwrap();
         let mut writer = store.join(&txn).unwrap();
@@ -303,7 +303,7 @@ fn commits_of_a_joined_transaction_wake_by_notify_and_are_found_without_it() {
 fn before_and_after_are_exact_for_each_change() {
     let store = with_changes(1);
     store.write(|w| w.update("0", &Expect::any(), Update::to("Failed").message("why"), &[])).unwrap();
-    let changes = watch(&store, Start::Oldest).next_batch(10, NOW).unwrap();
+    let changes = watch(&store, WatchFrom::Oldest).next_batch(10, NOW).unwrap();
     assert!(changes[0].before().is_none() && changes[0].kind() == ChangeKind::Created);
     assert_eq!(changes[1].before().as_ref(), changes[0].after());
     assert_eq!(changes[1].after(), store.read(|r| r.get("0")).unwrap().as_ref().map(|e| e.header()));
@@ -313,7 +313,7 @@ fn before_and_after_are_exact_for_each_change() {
 fn notify_before_a_commit_or_without_one_wakes_nobody_for_nothing() {
     let db = Arc::new(execstore::redb::Builder::new().create_with_backend(InMemoryBackend::new()).unwrap());
     let store = Store::attach(db.clone()).unwrap();
-    let mut watcher = watch(&store, Start::Latest);
+    let mut watcher = watch(&store, WatchFrom::Latest);
     let txn = db.begin_write().unwrap();
     let mut writer = store.join(&txn).unwrap();
     writer.create(NewExecution::new("j").id("a"), &[]).unwrap();
@@ -345,7 +345,7 @@ fn entries_that_are_missing_at_the_end_of_the_log_are_an_error_and_no_endless_se
             txn.open_table(changes).unwrap().remove(&seq.to_be_bytes()).unwrap().unwrap();
         }
         txn.commit().unwrap();
-        let mut watcher = watch(&store, Start::Oldest);
+        let mut watcher = watch(&store, WatchFrom::Oldest);
         let before = missing[0] - 1;
         if before > 0 {
             assert_eq!(seqs(&watcher.next_batch(10, LONG).unwrap()), (1..=before).collect::<Vec<_>>());

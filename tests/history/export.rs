@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use execstore::redb::TableDefinition;
 use execstore::{
-    ChangeSeq, Error, Expect, LargeValues, NewAttachment, NewEvent, NewExecution, NodeUpdate, OutputCap,
-    Query, Readable, Store, Timestamp, Update,
+    ChangeSeq, Error, Expect, LargeValues, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Readable,
+    Store, TaskUpdate, Timestamp, Update,
 };
 use serde_json::Value;
 use support::{TestStore, json, ticking_clock};
@@ -56,7 +56,7 @@ fn one_record_is_one_line() {
     let payload = "{\n  \"n\": 1.50,\r\n\t\"big\": 1700000000123456789012,\n  \"s\": \"a\\nb\\ud800\",\n  \"\\u0061\": [\n1,\n2\n]\n}";
     let event = NewEvent::new("t").message("two\nlines").details(json("{\n\"a\":\n1}"));
     store.create_execution(new("a").payload(json(payload)), &[event]).unwrap();
-    store.put_node("a", NodeUpdate::finished("n\n").value(json("[\n1e400]"))).unwrap();
+    store.put_task("a", TaskUpdate::finished("n\n").value(json("[\n1e400]"))).unwrap();
     store.create_execution(new("b").payload(json("[1,\n2]")), &[]).unwrap();
     let mut out = Vec::new();
     let r = store.begin_read().unwrap();
@@ -93,9 +93,9 @@ fn a_line_has_everything_that_belongs_to_an_execution() {
     store.append_output("e1", "ends", &*bytes).unwrap();
     store.cap_output("e1", "none", OutputCap::Head(0)).unwrap();
     store.append_output("e1", "none", b"x").unwrap();
-    store.put_node("e1", NodeUpdate::started("load")).unwrap();
-    store.put_node("e1", NodeUpdate::failed("load", "why")).unwrap();
-    store.put_node("e1", NodeUpdate::skipped("sum").value(json("null"))).unwrap();
+    store.put_task("e1", TaskUpdate::started("load")).unwrap();
+    store.put_task("e1", TaskUpdate::failed("load", "why")).unwrap();
+    store.put_task("e1", TaskUpdate::skipped("sum").value(json("null"))).unwrap();
     let visits = store.track_visits();
     (0..3).for_each(|_| visits.visit("e1"));
     visits.flush().unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use execstore::redb::{TableDefinition, WriteTransaction};
 use execstore::{
     Access, Error, Expect, Filter, InputError, Json, NewEvent, NewExecution, OrderBy, Query, ReadError,
-    Readable, Start, Store, Timestamp, Update,
+    Readable, Store, Timestamp, Update, WatchFrom,
 };
 use support::TestStore;
 
@@ -256,7 +256,7 @@ fn an_export_is_one_line_of_json_for_each_execution() {
 fn a_watcher_can_be_asked_for_what_a_query_asks() {
     let store = TestStore::new();
     let query = Query::new().label_in("zone", ["eu", "us"]).live();
-    let mut watcher = store.watch(Start::Oldest, Filter::any().matching(query)).unwrap();
+    let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().matching(query)).unwrap();
     for (id, zone) in [("a", "eu"), ("b", "asia"), ("c", "us")] {
         store.create_execution(NewExecution::new("j").id(id).label("zone", zone), &[]).unwrap();
         store.update(id, &Expect::any(), Update::to("BidAccepted"), &[]).unwrap();
@@ -265,7 +265,7 @@ fn a_watcher_can_be_asked_for_what_a_query_asks() {
     let seen: Vec<_> = seen.iter().map(|change| change.execution_id().as_str()).collect();
     assert_eq!(seen, ["a", "c"]);
     let bad = Filter::any().matching(Query::new().state("Nowhere"));
-    assert!(store.watch(Start::Oldest, bad).is_err());
+    assert!(store.watch(WatchFrom::Oldest, bad).is_err());
 }
 
 #[test]
@@ -285,14 +285,14 @@ fn verify_finds_what_is_wrong_in_every_index() {
         ("execstore/links", |txn| {
             txn.open_table(Table::new("execstore/links")).unwrap().pop_last().unwrap().unwrap();
         }),
-        ("execstore/completed", |txn| {
-            txn.open_table(Pairs::new("execstore/completed")).unwrap().pop_first().unwrap().unwrap();
+        ("execstore/completions", |txn| {
+            txn.open_table(Pairs::new("execstore/completions")).unwrap().pop_first().unwrap().unwrap();
         }),
-        ("execstore/settled", |txn| {
-            txn.open_table(Numbers::new("execstore/settled")).unwrap().pop_first().unwrap().unwrap();
+        ("execstore/last_changes", |txn| {
+            txn.open_table(Numbers::new("execstore/last_changes")).unwrap().pop_first().unwrap().unwrap();
         }),
-        ("execstore/spans", |txn| {
-            txn.open_table(Spans::new("execstore/spans")).unwrap().pop_first().unwrap().unwrap();
+        ("execstore/time_blocks", |txn| {
+            txn.open_table(Spans::new("execstore/time_blocks")).unwrap().pop_first().unwrap().unwrap();
         }),
         ("execstore/namespaces", |txn| {
             txn.open_table(Table::new("execstore/namespaces")).unwrap().pop_first().unwrap().unwrap();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use execstore::redb::{self, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use execstore::{
-    ChangeSeq, Expect, Json, LogProof, LogProofError, NewAttachment, NewEvent, NewExecution, NodeUpdate,
-    OpenError, OutputCap, Query, Readable, Store, Update,
+    ChangeSeq, Expect, Json, LogProof, LogProofError, NewAttachment, NewEvent, NewExecution, OpenError,
+    OutputCap, Query, Readable, Store, TaskUpdate, Update,
 };
 use support::dice::Dice;
 use support::{TestStore, ticking_clock};
@@ -46,8 +46,8 @@ fn fill(store: &Store) {
             store.update(&id, &any, update, &[NewEvent::new(*to).details(json("{\"d\": [1]}"))]).unwrap();
         }
         store.put_attachment(&id, NewAttachment::bytes("small", vec![1; n as usize])).unwrap();
-        store.put_node(&id, NodeUpdate::started("one")).unwrap();
-        store.put_node(&id, NodeUpdate::finished("two").value(json("[1]"))).unwrap();
+        store.put_task(&id, TaskUpdate::started("one")).unwrap();
+        store.put_task(&id, TaskUpdate::finished("two").value(json("[1]"))).unwrap();
         if n % 7 == 0 {
             store.put_attachment(&id, NewAttachment::bytes("large", vec![2; 70_000])).unwrap();
             store.cap_output(&id, "stdout", OutputCap::Tail(5_000)).unwrap();
@@ -75,7 +75,7 @@ fn fill(store: &Store) {
     store
         .write(|w| {
             w.create(NewExecution::new("j").id("gone"), &events)?;
-            w.put_node("gone", NodeUpdate::started("one"))?;
+            w.put_task("gone", TaskUpdate::started("one"))?;
             w.put_attachment("gone", NewAttachment::bytes("large", vec![2; 70_000]))?;
             w.delete("gone", &Expect::any())?;
             w.put_attachment("e0", NewAttachment::bytes("large", vec![3; 70_000]))?;
@@ -107,7 +107,7 @@ const TABLES: [(&str, usize); 27] = [
     ("outputs", 0),
     ("chunks", 16),
     ("nodes", 16),
-    ("node_names", 0),
+    ("task_names", 0),
     ("progress", 8),
     ("visits", 8),
     ("doomed", 9),
@@ -388,7 +388,7 @@ fn the_fingerprint_changes_with_whatever_is_written() {
         |store| drop(store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap()),
         |store| drop(store.put_attachment("e", NewAttachment::bytes("k", "v")).unwrap()),
         |store| drop(store.append_output("e", "o", "x").unwrap()),
-        |store| drop(store.put_node("e", NodeUpdate::started("n")).unwrap()),
+        |store| drop(store.put_task("e", TaskUpdate::started("n")).unwrap()),
         |store| store.write(|w| w.set_checkpoint("c", ChangeSeq(1))).unwrap(),
         |store| drop(store.delete("e", &Expect::any()).unwrap()),
     ];

@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 
 use execstore::{
-    Change, ChangeKind, ChangeSeq, Desired, EventSeq, Execution, Expect, NewEvent, NewExecution, Readable,
-    Store, Update, WriteError,
+    Change, ChangeKind, ChangeSeq, DesiredState, EventSeq, Execution, Expect, NewEvent, NewExecution,
+    Readable, Store, Update, WriteError,
 };
 use support::{TestStore, big_payload, create, json};
 
@@ -96,7 +96,7 @@ fn every_kind(store: &Store) -> Recorder<'_> {
         all.append(&id, &[event("b"), event("c")]);
         all.update(&id, Update::new(), &[event("d")]);
         all.update(&id, Update::new().name("n").node_id("x").parent("p").previous("q"), &[]);
-        all.update(&id, Update::to("Running").desired(Desired::Running).clear_message(), &[]);
+        all.update(&id, Update::to("Running").desired(DesiredState::Running).clear_message(), &[]);
         all.update(&id, Update::new().merge_payload(json(r#"{"x":1}"#)), &[]);
         all.update(&id, Update::new().clear_name().clear_node_id().clear_parent().clear_previous(), &[]);
         all.update(&id, Update::new().clear_labels().clear_payload(), &[]);

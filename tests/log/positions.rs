@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use execstore::{
-    Bookmark, ChangeSeq, Error, Filter, PositionError, Query, ReadError, Readable, Start, Store, WatchError,
-    WriteError,
+    Bookmark, ChangeSeq, Error, Filter, PositionError, Query, ReadError, Readable, Store, WatchError,
+    WatchFrom, WriteError,
 };
 use support::{TestStore, create};
 
@@ -27,11 +27,11 @@ fn beyond(error: PositionError) -> (u64, u64) {
 fn a_position_beyond_the_head_is_an_error_wherever_one_is_given() {
     let store = with_changes(3);
     for (start, seq) in [
-        (Start::After(ChangeSeq(4)), 4),
-        (Start::After(ChangeSeq(u64::MAX)), u64::MAX),
-        (Start::At(ChangeSeq(5)), 4),
+        (WatchFrom::After(ChangeSeq(4)), 4),
+        (WatchFrom::After(ChangeSeq(u64::MAX)), u64::MAX),
+        (WatchFrom::At(ChangeSeq(5)), 4),
         (
-            Start::Bookmark(Bookmark::new(
+            WatchFrom::Bookmark(Bookmark::new(
                 store.read(|r| Ok::<_, ReadError>(r.incarnation())).unwrap(),
                 9.into(),
             )),
@@ -42,7 +42,7 @@ fn a_position_beyond_the_head_is_an_error_wherever_one_is_given() {
             Err(WatchError::Position(error)) => assert_eq!(beyond(error), (seq, 3)),
             other => panic!("{start:?}: {other:?}"),
         }
-        let mut watcher = store.watch(Start::Oldest, Filter::any()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Oldest, Filter::any()).unwrap();
         assert!(matches!(watcher.seek(&start), Err(WatchError::Position(_))));
         assert_eq!(watcher.position(), ChangeSeq(0), "it is where it was");
         for ephemeral in [false, true] {
@@ -79,8 +79,11 @@ fn a_seek_to_what_is_not_there_says_so_and_changes_nothing() {
     let take =
         |n| -> Vec<u64> { (0..n).map(|_| told.recv_timeout(Duration::from_secs(20)).unwrap()).collect() };
     assert_eq!(take(3), [1, 2, 3]);
-    assert!(matches!(consumer.seek(Start::After(ChangeSeq(4))), Err(WatchError::Position(_))));
-    assert!(matches!(consumer.seek(Start::Checkpoint("no".into())), Err(WatchError::NoCheckpoint { .. })));
+    assert!(matches!(consumer.seek(WatchFrom::After(ChangeSeq(4))), Err(WatchError::Position(_))));
+    assert!(matches!(
+        consumer.seek(WatchFrom::Checkpoint("no".into())),
+        Err(WatchError::NoCheckpoint { .. })
+    ));
     create(&store, "next");
     assert_eq!(take(1), [4]);
     assert_eq!(consumer.stop().last_error, None);
@@ -89,7 +92,7 @@ fn a_seek_to_what_is_not_there_says_so_and_changes_nothing() {
 #[test]
 fn a_bookmark_goes_through_text_and_goes_on_where_it_was_made() {
     let mut store = with_changes(5);
-    let mut watcher = store.watch(Start::Oldest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Oldest, Filter::any()).unwrap();
     assert_eq!(watcher.next_batch(3, Duration::ZERO).unwrap().len(), 3);
     let text = watcher.bookmark().to_string();
     drop(watcher);
@@ -97,7 +100,7 @@ fn a_bookmark_goes_through_text_and_goes_on_where_it_was_made() {
     let bookmark: Bookmark = text.parse().unwrap();
     assert_eq!(store.read(|r| r.log().bookmark(ChangeSeq(3))).unwrap(), bookmark);
     assert_eq!(store.read(|r| r.log().resolve(&bookmark)).unwrap(), ChangeSeq(3));
-    let mut watcher = store.watch(Start::Bookmark(bookmark), Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Bookmark(bookmark), Filter::any()).unwrap();
     let seqs: Vec<_> = watcher.next_batch(9, Duration::ZERO).unwrap().iter().map(|c| c.seq().get()).collect();
     assert_eq!(seqs, [4, 5]);
 }
@@ -130,7 +133,7 @@ fn what_was_kept_before_a_declared_restore_is_refused_after_it() {
         }
         other => panic!("{other}"),
     }
-    let refused = store.watch(Start::Bookmark(bookmark), Filter::any());
+    let refused = store.watch(WatchFrom::Bookmark(bookmark), Filter::any());
     assert!(matches!(refused, Err(WatchError::Position(PositionError::OtherIncarnation { .. }))));
     let refused = r.query(&Query::new().limit(1).after(cursor)).page().unwrap_err();
     assert!(matches!(refused, ReadError::InvalidCursor { .. }), "{refused}");

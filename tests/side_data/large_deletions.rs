@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use execstore::redb::{self, Database};
 use execstore::{
-    ChangeSeq, Expect, NewAttachment, NewEvent, NewExecution, NodeUpdate, OrderBy, OutputCap, Query,
-    Readable, Store, Update,
+    ChangeSeq, Expect, NewAttachment, NewEvent, NewExecution, OrderBy, OutputCap, Query, Readable, Store,
+    TaskUpdate, Update,
 };
 use support::memory::Counted;
 use support::{TestStore, create};
@@ -29,7 +29,7 @@ fn attached(sealed: bool) -> Store {
 /// The rows of each table that a deletion leaves for later.
 fn rows(store: &Store) -> u64 {
     let sizes = store.begin_read().unwrap().table_sizes().unwrap();
-    let later = ["changes", "payloads", "events", "chunks", "attachments", "outputs", "nodes", "node_names"];
+    let later = ["changes", "payloads", "events", "chunks", "attachments", "outputs", "nodes", "task_names"];
     let counts = sizes.iter().filter(|size| later.contains(&size.table.trim_start_matches("execstore/")));
     counts.map(|size| size.rows).sum()
 }
@@ -47,7 +47,7 @@ fn fill(store: &Store, id: &str) {
     store
         .write(|w| {
             for n in 0..120 {
-                w.put_node(id, NodeUpdate::started(format!("node {n}")))?;
+                w.put_task(id, TaskUpdate::started(format!("node {n}")))?;
                 w.put_attachment(id, NewAttachment::bytes(format!("small {n}"), vec![1; 10]))?;
                 w.append_output(id, format!("log {n}"), b"line")?;
             }
@@ -93,16 +93,16 @@ fn an_execution_with_many_rows_is_gone_at_once_and_its_rows_go_in_steps() {
 
         // Another one of the same id has nothing to do with it.
         store.write(|w| w.create(NewExecution::new("j").id("e"), &[NewEvent::new("new")])).unwrap();
-        store.write(|w| w.put_node("e", NodeUpdate::started("node 1"))).unwrap();
+        store.write(|w| w.put_task("e", TaskUpdate::started("node 1"))).unwrap();
         let steps = take_steps(&store);
         assert!(steps > 15, "{steps} steps");
         let now = store.begin_read().unwrap();
         assert_eq!(now.events("e", ..).unwrap().count(), 1);
-        assert_eq!(now.nodes("e").list().unwrap().count(), 1);
+        assert_eq!(now.tasks("e").list().unwrap().count(), 1);
         assert_eq!(reader.events("e", ..).unwrap().count(), 300);
         let left = now.table_sizes().unwrap();
         let left = |table: &str| left.iter().find(|size| size.table.ends_with(table)).unwrap().rows;
-        assert_eq!((left("/events"), left("/nodes"), left("/node_names"), left("/progress")), (1, 1, 1, 1));
+        assert_eq!((left("/events"), left("/nodes"), left("/task_names"), left("/progress")), (1, 1, 1, 1));
         assert_eq!((left("/attachments"), left("/outputs"), left("/chunks")), (0, 0, 0));
         assert_eq!((left("/doomed"), left("/visits")), (0, 0));
     }
@@ -114,11 +114,11 @@ fn what_is_small_goes_with_its_own_transaction() {
     let events: Vec<_> = (0..20).map(|_| NewEvent::new("t")).collect();
     store.write(|w| w.create(NewExecution::new("j").id("e"), &events)).unwrap();
     store.write(|w| w.put_attachment("e", NewAttachment::bytes("a", vec![1; 70_000]))).unwrap();
-    store.write(|w| w.put_node("e", NodeUpdate::started("n"))).unwrap();
+    store.write(|w| w.put_task("e", TaskUpdate::started("n"))).unwrap();
     store.write(|w| w.delete("e", &Expect::any())).unwrap();
     assert_eq!(waiting(&store), 0);
     let sizes = store.begin_read().unwrap().table_sizes().unwrap();
-    for table in ["events", "attachments", "chunks", "nodes", "node_names", "progress", "doomed"] {
+    for table in ["events", "attachments", "chunks", "nodes", "task_names", "progress", "doomed"] {
         let size = sizes.iter().find(|size| size.table == format!("execstore/{table}")).unwrap();
         assert_eq!(size.rows, 0, "{table}");
     }

@@ -3,6 +3,6 @@
 
 mod attachments;
 mod large_deletions;
-mod nodes;
 mod outputs;
+mod tasks;
 mod visits;

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use execstore::{
-    BatchError, Consumer, Error, Filter, NewExecution, OpenError, Readable, Start, StorageError, Store,
+    BatchError, Consumer, Error, Filter, NewExecution, OpenError, Readable, StorageError, Store, WatchFrom,
 };
 use support::TestStore;
 
@@ -116,7 +116,7 @@ fn a_waker_may_hold_the_last_handle() {
     for through in ["submit", "batch", "write"] {
         let folder = tempfile::tempdir().unwrap();
         let (store, consumer) = store(folder.path());
-        let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
         let inside = Store::clone(&store);
         let waker = acting(move || drop(inside));
         assert!(pin!(watcher.next()).poll(&mut Context::from_waker(&waker)).is_pending());
@@ -137,7 +137,7 @@ fn a_waker_may_hold_the_last_handle() {
 fn a_waker_that_writes_is_refused_where_it_would_wait_for_itself() {
     for through in ["batch", "write"] {
         let store = TestStore::new();
-        let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
         let (tell, told) = channel();
         let inside = Store::clone(&store);
         let waker = acting(move || {
@@ -162,7 +162,7 @@ fn a_waker_that_writes_is_refused_where_it_would_wait_for_itself() {
 fn a_waker_that_panics_harms_nobody() {
     let store = TestStore::new();
     let pending = |waker: &Waker| {
-        let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
         assert!(pin!(watcher.next()).poll(&mut Context::from_waker(waker)).is_pending());
         watcher
     };

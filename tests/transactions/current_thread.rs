@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    BatchError, Error, Expect, Filter, NewExecution, OnFailure, OpenError, Readable, Retry, Start,
-    StorageError, Store, Update, WatchError, Writer,
+    BatchError, Error, Expect, Filter, NewExecution, OnFailure, OpenError, Readable, Retry, StorageError,
+    Store, Update, WatchError, WatchFrom, Writer,
 };
 use support::{TestStore, create};
 use tokio::runtime::{Builder, Runtime};
@@ -92,7 +92,7 @@ fn a_handler_awaits_what_it_submits_while_the_runtime_does_other_things() {
         });
         let echo = echo.unwrap();
         runtime.block_on(async {
-            let mut watcher = store.watch(Start::Oldest, Filter::any().job("echoes")).unwrap();
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().job("echoes")).unwrap();
             for n in 0..20 {
                 store.submit(move |w| w.create(new(&n.to_string()), &[])).unwrap().await.unwrap();
                 assert_eq!(watcher.next().await.unwrap().execution_id().as_str(), format!("echo-{n}"));
@@ -165,7 +165,7 @@ fn a_handler_that_awaits_its_own_store_hears_of_its_end() {
         let runtime = runtime();
         let ((entered, enter), (heard, hear)) = (channel(), channel());
         let handle = runtime.handle().clone();
-        let mut watcher = store.watch(Start::Latest, Filter::any().job("never")).unwrap();
+        let mut watcher = store.watch(WatchFrom::Latest, Filter::any().job("never")).unwrap();
         let mut follower = store.follow_output("e", "never", 0).unwrap();
         let handler = move |_: &[execstore::Change]| {
             let _ = entered.send(());
@@ -196,7 +196,7 @@ fn a_write_that_would_wait_for_itself_is_refused_inside_block_on_too() {
         let runtime = runtime();
         let (told, tell) = channel();
         let (handle, inner) = (runtime.handle().clone(), Store::clone(&store));
-        let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
         let handler = move |_: &[execstore::Change], w: &mut Writer<'_>| {
             let submitted = handle.block_on(async { inner.submit(|w| w.create(new("x"), &[]))?.await });
             let written = handle.block_on(async { inner.update("e", &Expect::any(), Update::new(), &[]) });

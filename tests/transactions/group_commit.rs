@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    BatchError, Error, Execution, Expect, GroupCommit, NewEvent, NewExecution, Readable, Store, Update,
-    WriteError, Writer,
+    BatchError, Error, Execution, Expect, GroupCommitOptions, NewEvent, NewExecution, Readable, Store,
+    Update, WriteError, Writer,
 };
 use support::{TestStore, create};
 
@@ -179,8 +179,9 @@ fn the_calls_without_a_closure_do_what_the_writer_does() {
 
 #[test]
 fn a_full_queue_makes_callers_wait_or_tells_them() {
-    let store =
-        TestStore::with(Store::builder().set_group_commit(GroupCommit::new().max_queue(3).max_members(1)));
+    let store = TestStore::with(
+        Store::builder().set_group_commit(GroupCommitOptions::new().max_queue(3).max_members(1)),
+    );
     let held = Held::new(&store);
     // One is taken out of the queue and waits for the writer; three fill it.
     let first = store.submit(|w| w.create(new("first"), &[])).unwrap();
@@ -211,8 +212,8 @@ fn a_full_queue_makes_callers_wait_or_tells_them() {
 
 #[test]
 fn commits_are_bounded_in_members_and_in_bytes() {
-    let members = GroupCommit::new().max_members(4);
-    let bytes = GroupCommit::new().max_bytes(2_000);
+    let members = GroupCommitOptions::new().max_members(4);
+    let bytes = GroupCommitOptions::new().max_bytes(2_000);
     for (settings, most) in [(members, 4), (bytes, 3)] {
         let store = TestStore::with(Store::builder().set_group_commit(settings));
         let held = Held::new(&store);
@@ -258,7 +259,7 @@ fn a_batch_within_a_batch_is_refused_and_the_outer_one_goes_on() {
 #[test]
 fn a_delay_gathers_those_who_come_one_by_one() {
     // It ends early once as many are there as a commit takes.
-    let settings = GroupCommit::new().max_delay(Duration::from_secs(60)).max_members(5);
+    let settings = GroupCommitOptions::new().max_delay(Duration::from_secs(60)).max_members(5);
     let store = TestStore::with(Store::builder().set_group_commit(settings));
     let pending: Vec<_> = (0..5)
         .map(|n| {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use execstore::redb::StorageBackend;
 use execstore::{
-    CommitError, Error, Filter, GroupCommit, NewExecution, Readable, Start, StorageError, Store, WriteError,
+    CommitError, Error, Filter, GroupCommitOptions, NewExecution, Readable, StorageError, Store, WatchFrom,
+    WriteError,
 };
 
 use support::faulty::{Fault, Faulty};
@@ -15,7 +16,7 @@ const MEMBERS: usize = 8;
 
 fn open(disk: impl StorageBackend) -> Store {
     // Several commits: those after a failed one are refused.
-    let group_commit = GroupCommit::new().max_members(3);
+    let group_commit = GroupCommitOptions::new().max_members(3);
     let mut builder = Store::builder();
     builder.set_cache_size(256 * 1024).set_group_commit(group_commit);
     builder.create_file_with_backend(disk).unwrap()
@@ -89,7 +90,7 @@ fn every_member_of_a_failed_commit_is_told_whether_it_is_rolled_back_or_unknown(
             let faulty = Faulty::new(image.clone(), Some(Fault { nth: first + nth, sticky, full: false }));
             let store = open(faulty.disk());
             store.write(|w| w.create(NewExecution::new("j"), &[])).unwrap();
-            let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+            let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
             let results = commit(&store);
             let failed = results.iter().filter(|result| result.is_err()).count();
             if failed > 0 {

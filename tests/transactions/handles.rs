@@ -25,10 +25,10 @@ fn handles_values_and_errors_can_be_shared_between_threads() {
     send_and_sync::<Lifecycle>();
     send_and_sync::<Page<Execution>>();
     send_and_sync::<execstore::Query>();
-    send_and_sync::<execstore::Plan>();
+    send_and_sync::<execstore::QueryPlan>();
     send_and_sync::<Cursor>();
     send_and_sync::<Receipt>();
-    send_and_sync::<Report>();
+    send_and_sync::<VerifyReport>();
     send_and_sync::<Update>();
     send_and_sync::<Expect>();
     error::<Error>();

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use execstore::{
-    Change, ChangeKind, Expect, Filter, Match, NewEvent, NewExecution, Query, Start, Store, Update,
+    Change, ChangeKind, Expect, Filter, Match, NewEvent, NewExecution, Query, Store, Update, WatchFrom,
 };
 use support::TestStore;
 
 fn seen(store: &Store, filter: &Filter) -> Vec<(u64, Option<Match>)> {
     let changes: Vec<Change> =
-        store.watch(Start::Oldest, filter.clone()).unwrap().next_batch(100, Duration::ZERO).unwrap();
+        store.watch(WatchFrom::Oldest, filter.clone()).unwrap().next_batch(100, Duration::ZERO).unwrap();
     changes.iter().map(|change| (change.seq().get(), filter.matched(change))).collect()
 }
 

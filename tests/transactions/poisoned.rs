@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    ChangeSeq, CommitError, ConsumerState, Error, Expect, Filter, Health, NewExecution, Retry, Start,
-    StorageError, Store, WatchError,
+    ChangeSeq, CommitError, ConsumerState, Error, Expect, Filter, Health, NewExecution, Retry, StorageError,
+    Store, WatchError, WatchFrom,
 };
 
 use support::faulty::Faulty;
@@ -69,16 +69,16 @@ fn whoever_waits_is_told_and_sees_first_what_was_committed() {
     type Wait = fn(&Store) -> Result<(), Error>;
     let waits: [Wait; 7] = [
         |store| {
-            let mut watcher = store.watch(Start::Oldest, Filter::any())?;
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any())?;
             assert_eq!(watcher.next_batch(9, LONG)?.len(), 1);
             Ok(watcher.next_batch(9, LONG).map(drop)?)
         },
         |store| {
-            let mut watcher = store.watch(Start::Oldest, Filter::any().job("other"))?;
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().job("other"))?;
             Ok(watcher.next_batch(9, LONG).map(drop)?)
         },
         |store| {
-            let mut watcher = store.watch(Start::Oldest, Filter::any())?;
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any())?;
             let mut changes = watcher.iter();
             changes.next().unwrap()?;
             let error = changes.next().unwrap().map(drop);
@@ -86,7 +86,7 @@ fn whoever_waits_is_told_and_sees_first_what_was_committed() {
             Ok(error?)
         },
         |store| {
-            let mut watcher = store.watch(Start::Oldest, Filter::any())?;
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any())?;
             block_on(watcher.next())?;
             Ok(block_on(watcher.next()).map(drop)?)
         },
@@ -122,7 +122,7 @@ fn consumers_end_and_say_that_the_store_is_poisoned() {
         .run(|_| Err::<(), _>("not today"))
         .unwrap();
     let within =
-        store.consumer("within").start_at(Start::Latest).run_in_transaction(|_, _| Ok::<_, Error>(()));
+        store.consumer("within").start_at(WatchFrom::Latest).run_in_transaction(|_, _| Ok::<_, Error>(()));
     let within = within.unwrap();
     sees.recv().unwrap();
     while backs_off.stats().state != ConsumerState::BackingOff || idle.stats().position.get() != 1 {

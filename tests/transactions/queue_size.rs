@@ -1,12 +1,12 @@
 //! What waits for the group commit is bounded by bytes beside its number.
 
-use execstore::{BatchError, Error, GroupCommit, NewExecution, Readable, Store};
+use execstore::{BatchError, Error, GroupCommitOptions, NewExecution, Readable, Store};
 use support::TestStore;
 
 #[test]
 fn what_waits_holds_no_more_than_the_queue_may() {
     let mut builder = Store::builder();
-    builder.set_group_commit(GroupCommit::new().max_queue_bytes(10_000));
+    builder.set_group_commit(GroupCommitOptions::new().max_queue_bytes(10_000));
     let store = TestStore::with(&builder);
     let held = store.begin_write().unwrap();
     let submit = |bytes: usize| {

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    BatchError, Error, Expect, Filter, GroupCommit, NewEvent, NewExecution, Query, Readable, Start, Store,
-    Update, WatchError,
+    BatchError, Error, Expect, Filter, GroupCommitOptions, NewEvent, NewExecution, Query, Readable, Store,
+    Update, WatchError, WatchFrom,
 };
 use support::{TestStore, create};
 
@@ -26,7 +26,7 @@ type Call = (&'static str, Result<(), Error>);
 fn calls(store: &Store) -> Vec<Call> {
     let visits = store.track_visits();
     visits.visit("e");
-    let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
     let mut follower = store.follow_output("e", "none", 0).unwrap();
     let head = store.read(|r| r.log().head()).unwrap();
     let any = Expect::any();
@@ -126,7 +126,7 @@ fn a_joined_writer_is_a_write_of_its_thread() {
 #[test]
 fn what_was_submitted_cannot_be_waited_for_within_a_write_and_is_committed_after_it() {
     let mut builder = Store::builder();
-    builder.set_group_commit(GroupCommit::new().max_queue(2));
+    builder.set_group_commit(GroupCommitOptions::new().max_queue(2));
     let store = TestStore::with(&builder);
     let held = store.begin_write().unwrap();
     let submit = |id: &'static str| store.submit(move |w| w.create(new().id(id), &[]));
@@ -149,7 +149,7 @@ fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transaction_th
     let store = TestStore::new();
     create(&store, "e");
     let mut context = Context::from_waker(Waker::noop());
-    let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
     let polled = store.write(|_| {
         let mut pending = store.submit(|w| w.create(new().id("queued"), &[])).unwrap();
         let commit = pin!(&mut pending).poll(&mut context).map(|result| result.map(drop));
@@ -160,7 +160,7 @@ fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transaction_th
     assert!(matches!(next, Poll::Ready(Err(WatchError::Reentrant))), "{next:?}");
     // Another task of the same thread may hold a transaction and end it later.
     store.batch(|_| Ok::<_, Error>(())).unwrap();
-    let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
     let held = store.begin_write().unwrap();
     let mut pending = store.submit(|w| w.create(new().id("later"), &[])).unwrap();
     assert!(pin!(&mut pending).poll(&mut context).is_pending());
@@ -243,7 +243,7 @@ fn who_waits_longer_than_the_limit_for_one_transaction_is_told_what_it_is() {
 #[test]
 fn a_thread_that_holds_one_store_may_use_another() {
     let (a, b) = (TestStore::new(), TestStore::new());
-    let mut watcher = b.watch(Start::Oldest, Filter::any()).unwrap();
+    let mut watcher = b.watch(WatchFrom::Oldest, Filter::any()).unwrap();
     a.write(|w| {
         b.create_execution(new().id("e"), &[])?;
         let pending = b.submit(|w| w.create(new(), &[]))?;

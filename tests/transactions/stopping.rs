@@ -106,7 +106,7 @@ fn handlers_that_stop_each_others_store_do_not_wait_for_each_other() {
 #[test]
 fn a_limit_of_its_own_counts_from_the_last_thing_that_was_done() {
     let mut builder = Store::builder();
-    builder.set_group_commit(execstore::GroupCommit::new().max_members(1));
+    builder.set_group_commit(execstore::GroupCommitOptions::new().max_members(1));
     let store = builder.in_memory().unwrap();
     let held = store.begin_write().unwrap();
     let pending: Vec<_> = (0..20)

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::thread;
 use std::time::Duration;
 
-use execstore::{Error, Filter, NewExecution, Readable, Start, Store};
+use execstore::{Error, Filter, NewExecution, Readable, Store, WatchFrom};
 use support::create;
 
 thread_local! {
@@ -45,7 +45,7 @@ fn what_a_thread_local_holds_is_let_go_of_when_the_thread_ends() {
             keep(txn);
         }),
         ("a watcher, a follower and visits", |store| {
-            keep(store.watch(Start::Oldest, Filter::any()).unwrap());
+            keep(store.watch(WatchFrom::Oldest, Filter::any()).unwrap());
             keep(store.follow_output("e", "o", 0).unwrap());
             let visits = store.track_visits();
             visits.visit("e");

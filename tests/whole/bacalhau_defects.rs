@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use execstore::redb::{Database, ReadableTable, TableDefinition};
 use execstore::{
-    ChangeKind, ChangeSeq, Desired, Error, Execution, Expect, NewEvent, NewExecution, Query, ReadError,
+    ChangeKind, ChangeSeq, DesiredState, Error, Execution, Expect, NewEvent, NewExecution, Query, ReadError,
     Readable, Store, Update, WriteError,
 };
 use support::contents::contents;
@@ -171,12 +171,13 @@ fn merge_stale_a_new_state_can_drop_the_message_of_the_old_one() {
 fn merge_zero_every_value_can_be_set_back() {
     let store = TestStore::new();
     let payload = json(r#"{"exit":7,"cached":true,"text":"x","list":[1]}"#);
-    let new = NewExecution::new("j").id("e").message("m").desired(Desired::Running).payload(payload);
+    let new = NewExecution::new("j").id("e").message("m").desired(DesiredState::Running).payload(payload);
     store.write(|w| w.create(new.label("k", "v"), &[])).unwrap();
     let zero = r#"{"exit":0,"cached":false,"text":"","list":[]}"#;
-    let edit = Update::new().message("").desired(Desired::Pending).label("k", "").merge_payload(json(zero));
+    let edit =
+        Update::new().message("").desired(DesiredState::Pending).label("k", "").merge_payload(json(zero));
     let after = store.write(|w| w.update("e", &Expect::any(), edit, &[])).unwrap();
-    assert_eq!((after.message.as_deref(), after.desired), (Some(""), Desired::Pending));
+    assert_eq!((after.message.as_deref(), after.desired), (Some(""), DesiredState::Pending));
     assert_eq!((after.labels["k"].as_str(), after.payload_json().as_str()), ("", zero));
     assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after);
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use execstore::{
-    ChangeSeq, Error, Filter, LogRetention, NewExecution, ReadError, Readable, Start, Store, WatchError,
+    ChangeSeq, Error, Filter, LogRetention, NewExecution, ReadError, Readable, Store, WatchError, WatchFrom,
 };
 use support::{TestStore, create};
 
@@ -27,7 +27,7 @@ fn gc_latest_the_head_survives_a_full_trim_and_a_restart() {
     assert_eq!(head(&store), 7);
     store.reopen();
     assert_eq!(head(&store), 7);
-    let mut latest = store.watch(Start::Latest, Filter::any()).unwrap();
+    let mut latest = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
     create(&store, "e");
     assert_eq!(latest.next_batch(10, Duration::ZERO).unwrap()[0].seq().get(), 8);
 }
@@ -36,7 +36,7 @@ fn gc_latest_the_head_survives_a_full_trim_and_a_restart() {
 fn gc_gap_who_was_overtaken_is_told_and_does_not_get_the_next_entries() {
     let store = keeping(3);
     with_changes(&store, 10);
-    let mut watcher = store.watch(Start::After(ChangeSeq(2)), Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::After(ChangeSeq(2)), Filter::any()).unwrap();
     store.maintain().unwrap();
     let told = watcher.next_batch(10, Duration::ZERO);
     assert!(matches!(told, Err(WatchError::Trimmed { oldest: ChangeSeq(8) })), "{told:?}");
@@ -92,7 +92,7 @@ fn gc_rate_one_run_trims_all_there_is_to_trim() {
 #[test]
 fn ctx_every_wait_has_an_end_that_the_caller_sets() {
     let store = TestStore::new();
-    let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
     let began = Instant::now();
     assert!(watcher.next_batch(1, Duration::from_millis(20)).unwrap().is_empty());
     assert!(store.wait_for_changes(ChangeSeq(0), Duration::from_millis(20)).is_ok());
@@ -131,7 +131,7 @@ fn close_leak_no_thread_outlives_its_store() {
 #[test]
 fn close_poll_a_long_poll_under_way_is_ended() {
     let store = TestStore::new();
-    let mut watcher = store.watch(Start::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
     let polling = std::thread::spawn(move || {
         let began = Instant::now();
         (watcher.next_batch(1, Duration::from_secs(600)), began.elapsed())

@@ -5,8 +5,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use execstore::{
-    ChangeSeq, ConsumerState, Error, LogRetention, NewExecution, Query, Readable, Start, Store, Timestamp,
-    Update, WatchError, WriteError,
+    ChangeSeq, ConsumerState, Error, LogRetention, NewExecution, Query, Readable, Store, Timestamp, Update,
+    WatchError, WatchFrom, WriteError,
 };
 use support::{TestStore, create};
 
@@ -137,9 +137,9 @@ fn a_checkpoint_behind_the_trim_is_refused_and_there_is_a_way_out() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!(consumer.stats().last_error.unwrap().contains("trimmed"));
-    let behind = consumer.seek(Start::After(ChangeSeq(12)));
+    let behind = consumer.seek(WatchFrom::After(ChangeSeq(12)));
     assert!(matches!(behind, Err(WatchError::Trimmed { oldest }) if oldest.get() == 20), "{behind:?}");
-    consumer.seek(Start::Oldest).unwrap();
+    consumer.seek(WatchFrom::Oldest).unwrap();
     assert_eq!(seen.recv().unwrap(), 20);
     while consumer.stats().last_error.is_some() {
         std::thread::sleep(Duration::from_millis(1));

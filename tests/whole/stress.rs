@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use execstore::{
-    Change, ChangeSeq, Error, Expect, Filter, NewEvent, NewExecution, Readable, Start, Store, Update,
+    Change, ChangeSeq, Error, Expect, Filter, NewEvent, NewExecution, Readable, Store, Update, WatchFrom,
     WriteError, Writer,
 };
 use support::TestStore;
@@ -114,7 +114,7 @@ fn all_of_it_at_once_stays_right() {
         let readers: Vec<_> = (0..8).map(|_| scope.spawn(move || read(store, stop))).collect();
         // One who misses nothing: the trimmer stays behind it.
         let recorder = scope.spawn(move || {
-            let mut watcher = store.watch(Start::Oldest, Filter::any()).unwrap();
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any()).unwrap();
             while !ended.load(Ordering::Relaxed)
                 || watcher.position() < store.read(|r| r.log().head()).unwrap()
             {
@@ -130,7 +130,7 @@ fn all_of_it_at_once_stays_right() {
             .map(|(at, wanted)| {
                 scope.spawn(move || {
                     let mut dice = Dice::new(1_000 + at as u64);
-                    let mut follower = Follower::new(store, wanted, &Start::After(ChangeSeq(0)));
+                    let mut follower = Follower::new(store, wanted, &WatchFrom::After(ChangeSeq(0)));
                     while !ended.load(Ordering::Relaxed)
                         || follower.position() < store.read(|r| r.log().head()).unwrap().get()
                     {

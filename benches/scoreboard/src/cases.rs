@@ -1,7 +1,7 @@
 //! The cases in their order, what they count, and what is to be reached.
 
-use crate::beside::Beside;
 use crate::history::Ask;
+use crate::side_data::SideData;
 use crate::workload::Ids;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +40,7 @@ pub enum What {
     /// So many executions, deleted by their label.
     BulkDelete(u64),
     /// What lies beside the executions.
-    Beside(Beside),
+    SideData(SideData),
     /// From an append to its follower, at this part of the samples.
     Follow(f64),
     /// As `Threads`, with tamper evidence.
@@ -66,7 +66,7 @@ pub enum Target {
     /// No more than this, at the full scale.
     AtMost(f64),
     /// No more than this many times our own figure in the other case.
-    Beside(&'static str, f64),
+    SideData(&'static str, f64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -131,11 +131,11 @@ pub const CASES: [Case; 53] = [
     rate("H/trace", "traces/s", V7, What::History(Ask::Trace, 100_000), Sqlite(1.0)),
     rate("H/trace/1M", "traces/s", V7, What::History(Ask::Trace, 1_000_000), Sqlite(1.0)),
     rate("H/delete", "executions/s", V7, What::BulkDelete(100_000), Sqlite(1.0)),
-    rate("B/1MiB/in", "MB/s", V7, What::Beside(Beside::LargeIn), Sqlite(1.0)),
-    rate("B/1MiB/out", "MB/s", V7, What::Beside(Beside::LargeOut), Sqlite(1.0)),
-    rate("B/200", "operations/s", V7, What::Beside(Beside::Small), Sqlite(1.0)),
-    rate("B/append", "operations/s", V7, What::Beside(Beside::Append), Sqlite(3.0)),
-    rate("B/node", "operations/s", V7, What::Beside(Beside::Node), Sqlite(1.0)),
+    rate("B/1MiB/in", "MB/s", V7, What::SideData(SideData::LargeIn), Sqlite(1.0)),
+    rate("B/1MiB/out", "MB/s", V7, What::SideData(SideData::LargeOut), Sqlite(1.0)),
+    rate("B/200", "operations/s", V7, What::SideData(SideData::Small), Sqlite(1.0)),
+    rate("B/append", "operations/s", V7, What::SideData(SideData::Append), Sqlite(3.0)),
+    rate("B/task", "operations/s", V7, What::SideData(SideData::Task), Sqlite(1.0)),
     cost("B/follow/p50", "us", What::Follow(0.5), Target::None),
     cost("B/follow/p99", "us", What::Follow(0.99), Target::None),
     rate("W64/tamper", "operations/s", V7, What::TamperEvident(64), Target::None),
@@ -151,7 +151,7 @@ pub const CASES: [Case; 53] = [
         "S/updated",
         "bytes/execution",
         What::Updated { plain: false },
-        Target::Beside("S/updated/plain", 1.3),
+        Target::SideData("S/updated/plain", 1.3),
     ),
     cost("S/updated/plain", "bytes/execution", What::Updated { plain: true }, Target::None),
     cost("S/deleted", "times", What::Deleted, AtMost(1.5)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use execstore::{
     Change, ChangeKind, Cursor, Execution, Expect, Filter, Json, NewAttachment, NewEvent, NewExecution,
-    NodeUpdate, OutputFollower, Query, Readable, Revision, Start, Store, Timestamp, Update, WriteError,
+    OutputFollower, Query, Readable, Revision, Store, TaskUpdate, Timestamp, Update, WatchFrom, WriteError,
     Writer,
 };
 
@@ -50,9 +50,9 @@ fn new_execution(record: Record) -> NewExecution {
         .namespace(header.namespace)
         .state(header.state.name())
         .desired(match header.desired {
-            Desired::Pending => execstore::Desired::Pending,
-            Desired::Running => execstore::Desired::Running,
-            Desired::Stopped => execstore::Desired::Stopped,
+            Desired::Pending => execstore::DesiredState::Pending,
+            Desired::Running => execstore::DesiredState::Running,
+            Desired::Stopped => execstore::DesiredState::Stopped,
         })
         .labels(header.labels)
         .payload(Json::from_text(&payload).unwrap());
@@ -87,7 +87,7 @@ fn new_events(events: Vec<record::Event>) -> Vec<NewEvent> {
 impl Watched for Execstore {
     fn watch(&self) -> impl FnMut(Duration) -> Vec<String> + Send {
         let created = Filter::any().kind(ChangeKind::Created);
-        let mut watcher = self.0.watch(Start::Latest, created).unwrap();
+        let mut watcher = self.0.watch(WatchFrom::Latest, created).unwrap();
         move |timeout| {
             let changes = watcher.next_batch(1_000, timeout).unwrap();
             changes.iter().map(|change| change.execution_id().to_string()).collect()
@@ -229,7 +229,7 @@ impl Subject for Execstore {
         assert_eq!(self.0.maintain().unwrap().waiting, 0);
     }
 
-    const BESIDE: bool = true;
+    const SIDE_DATA: bool = true;
 
     fn put_value(&self, id: &str, key: &str, value: &[u8]) {
         self.0.write(|w| w.put_attachment(id, NewAttachment::bytes(key, value))).unwrap();
@@ -254,24 +254,24 @@ impl Subject for Execstore {
 
     fn start_nodes(&self, id: &str, names: &[String]) {
         let start = |w: &mut Writer<'_>| {
-            names.iter().try_for_each(|name| w.put_node(id, NodeUpdate::started(name.as_str())).map(drop))
+            names.iter().try_for_each(|name| w.put_task(id, TaskUpdate::started(name.as_str())).map(drop))
         };
         self.0.write(start).unwrap();
     }
 
     fn end_node(&self, id: &str, name: &str, attempt: u64, value: &str) {
-        let end = NodeUpdate::finished(name).attempt(attempt).value(Json::from_text(value).unwrap());
-        let told = self.0.write(|w| w.put_node(id, end)).unwrap();
+        let end = TaskUpdate::finished(name).attempt(attempt).value(Json::from_text(value).unwrap());
+        let told = self.0.write(|w| w.put_task(id, end)).unwrap();
         assert!(told.is_applied(), "{:?}", told.why_ignored());
     }
 
     fn ended_nodes(&self, id: &str) -> u64 {
-        self.0.begin_read().unwrap().nodes(id).progress().unwrap().finished
+        self.0.begin_read().unwrap().tasks(id).progress().unwrap().finished
     }
 
     fn node_attempts(&self, id: &str) -> u64 {
         let reader = self.0.begin_read().unwrap();
-        reader.nodes(id).list().unwrap().map(|node| node.unwrap().attempts).sum()
+        reader.tasks(id).list().unwrap().map(|node| node.unwrap().attempts).sum()
     }
 
     fn open_tamper_evident(folder: &Path) -> Option<Self> {
@@ -334,9 +334,9 @@ fn header(header: &execstore::Header) -> Header {
         name: header.name.clone(),
         node_id: header.node_id.clone(),
         desired: match header.desired {
-            execstore::Desired::Pending => Desired::Pending,
-            execstore::Desired::Running => Desired::Running,
-            execstore::Desired::Stopped => Desired::Stopped,
+            execstore::DesiredState::Pending => Desired::Pending,
+            execstore::DesiredState::Running => Desired::Running,
+            execstore::DesiredState::Stopped => Desired::Stopped,
         },
         state: State::of(header.state.as_str()),
         message: header.message.clone(),

@@ -5,7 +5,6 @@
 //! compared by running them in turn. `M` and `O` are asked for at the full scale; the depth in the name of `R5/50000` is scaled, too. execstore
 //! runs with its defaults, its page cache of 128 MiB included; the peers have 256 MiB.
 
-mod beside;
 mod cases;
 mod checks;
 mod child;
@@ -23,6 +22,7 @@ mod rate;
 mod reads;
 mod record;
 mod redb_bare;
+mod side_data;
 mod sizes;
 mod sql;
 mod sqlite;

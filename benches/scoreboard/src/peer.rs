@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::subject::{Subject, bytes};
 use crate::task::Task;
 use crate::workload::{self, Ids, Op, lifecycle};
-use crate::{beside, crash, history, memory, reads, sizes, threads};
+use crate::{crash, history, memory, reads, side_data, sizes, threads};
 
 /// A column of the table.
 pub trait Side {
@@ -197,7 +197,7 @@ impl<S: Subject> Side for Peer<S> {
             What::BulkDelete(n) if S::QUERIES => {
                 history::bulk_delete::<S>(&self.fresh(), plan.count(n, 2_000))
             }
-            What::Beside(what) if S::BESIDE => beside::rate::<S>(&self.fresh(), what, plan),
+            What::SideData(what) if S::SIDE_DATA => side_data::rate::<S>(&self.fresh(), what, plan),
             What::Follow(part) => {
                 let times = S::open(&self.fresh()).follow(plan.count(2_000, 50))?;
                 times[((times.len() - 1) as f64 * part) as usize]
@@ -208,7 +208,7 @@ impl<S: Subject> Side for Peer<S> {
                 subject.verify();
                 done as f64 / time.as_secs_f64()
             }
-            What::History(..) | What::BulkDelete(_) | What::Beside(_) => return None,
+            What::History(..) | What::BulkDelete(_) | What::SideData(_) => return None,
             What::OpenClean => {
                 let folder = self.closed(case.ids, plan);
                 median((0..5).map(|_| crash::open::<S>(&folder).1).collect())

@@ -44,7 +44,7 @@ pub const SCHEMA: &str = "
         execution INTEGER NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL, state INTEGER NOT NULL,
         attempts INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER, value TEXT, error TEXT,
         PRIMARY KEY (execution, place)) WITHOUT ROWID;
-    CREATE UNIQUE INDEX IF NOT EXISTS node_names ON nodes (execution, name);
+    CREATE UNIQUE INDEX IF NOT EXISTS task_names ON nodes (execution, name);
     CREATE TABLE IF NOT EXISTS progress (
         execution INTEGER PRIMARY KEY, running INTEGER NOT NULL, finished INTEGER NOT NULL,
         failed INTEGER NOT NULL, skipped INTEGER NOT NULL);

@@ -287,7 +287,7 @@ impl Subject for Sqlite {
         run(&self.connection(), "DELETE FROM changes", &[]).unwrap();
     }
 
-    const BESIDE: bool = true;
+    const SIDE_DATA: bool = true;
 
     fn put_value(&self, id: &str, key: &str, value: &[u8]) {
         let db = self.connection();

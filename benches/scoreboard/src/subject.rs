@@ -87,7 +87,7 @@ pub trait Subject: Send + Sync + Sized {
     }
 
     /// The subject keeps values, outputs and nodes beside its executions.
-    const BESIDE: bool = false;
+    const SIDE_DATA: bool = false;
 
     /// Puts a value beside an execution, in a durable transaction.
     fn put_value(&self, _id: &str, _key: &str, _value: &[u8]) {

@@ -48,7 +48,7 @@ impl Line {
                 let ours = self.of(names, "execstore");
                 judge(format!("at most {most}"), !ours.is_empty() && median(ours) <= most);
             }
-            (Target::Beside(name, most), _) => {
+            (Target::SideData(name, most), _) => {
                 let other = lines.iter().find(|line| line.case.name == name);
                 let other = other.map(|line| line.of(names, "execstore")).unwrap_or_default();
                 let ours = self.of(names, "execstore");

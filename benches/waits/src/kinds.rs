@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use execstore::{
-    ChangeSeq, Expect, NewAttachment, NewEvent, NewExecution, NodeUpdate, OutputCap, Query, Store, Update,
+    ChangeSeq, Expect, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Store, TaskUpdate, Update,
     WriteError, Writer,
 };
 
@@ -95,7 +95,7 @@ impl Kind {
                 (first..first + n).map(put).try_for_each(|put| put.map(drop))
             }),
             Kind::Nodes => batches(&store, count(200_000), |w, first, n| {
-                let put = |n| w.put_node(ID, NodeUpdate::started(format!("node {n}")));
+                let put = |n| w.put_task(ID, TaskUpdate::started(format!("node {n}")));
                 (first..first + n).map(put).try_for_each(|put| put.map(drop))
             }),
             Kind::Bulk => batches(&store, count(200_000), |w, first, n| create(w, "bulk", first..first + n)),

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    Error, Execution, ExecutionId, Expect, Filter, NewEvent, Query, Readable, Start, Store, Update,
+    Error, Execution, ExecutionId, Expect, Filter, NewEvent, Query, Readable, Store, Update, WatchFrom,
     WriteError,
 };
 
@@ -30,7 +30,7 @@ pub fn run(store: &Store, workers: usize) -> Result<(), Box<dyn StdError>> {
         .consumer("workers")
         .ephemeral()
         .filter(Filter::any().entered("New"))
-        .start_at(Start::After(now))
+        .start_at(WatchFrom::After(now))
         .run(move |changes| {
             changes.iter().try_for_each(|change| queue.send(change.execution_id().clone()))
         })?;
@@ -59,7 +59,7 @@ pub fn run(store: &Store, workers: usize) -> Result<(), Box<dyn StdError>> {
 
 /// Waits until nothing is pending or live any more, or a worker cannot go on.
 fn until_idle(store: &Store, stop: &AtomicBool) -> Result<(), Error> {
-    let mut ends = store.watch(Start::Latest, Filter::any())?;
+    let mut ends = store.watch(WatchFrom::Latest, Filter::any())?;
     while !stop.load(Ordering::Relaxed) {
         let view = store.begin_read()?;
         if view.counts()?.iter().all(|(state, count)| state.is_terminal() || *count == 0) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use execstore::{Desired, Execution, ReadError, Readable};
+use execstore::{DesiredState, Execution, ReadError, Readable};
 
 use super::record::{Event, Record};
 use super::states;
@@ -49,7 +49,7 @@ impl Found<'_> {
         self.same("node id", actual.node_id.as_deref(), expected.node_id.as_deref());
         self.same("state", actual.state.as_str(), expected.state());
         self.same("message", actual.message.as_deref(), expected.last_message());
-        self.same("desired state", actual.desired, Desired::Pending);
+        self.same("desired state", actual.desired, DesiredState::Pending);
         self.same("parent", link(&actual.parent), expected.parent.clone());
         self.same("previous", link(&actual.previous), expected.previous.clone());
         self.same("labels", &actual.labels, &expected.labels);

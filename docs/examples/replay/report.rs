@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::{Result, Write};
 use std::time::Duration;
 
-use execstore::Report;
+use execstore::VerifyReport;
 
 use super::files::Kind;
 use super::joins::Joins;
@@ -143,7 +143,7 @@ pub fn left_out(plan: &Plan, out: &mut String) -> Result {
 }
 
 /// The end: what was found wrong.
-pub fn verdict(report: &Report, mismatches: &[String], out: &mut String) -> Result {
+pub fn verdict(report: &VerifyReport, mismatches: &[String], out: &mut String) -> Result {
     writeln!(out, "verify: {report}")?;
     writeln!(out, "mismatches {}", mismatches.len())?;
     for mismatch in mismatches.iter().take(NAMED) {

@@ -13,24 +13,24 @@ use super::{Medium, Room};
 pub(crate) struct Image {
     room: Arc<Room>,
     /// Locks that others may have too are enough.
-    shared: bool,
+    engine: bool,
     /// Closing lets go of nothing.
     kept: bool,
 }
 
 impl Image {
     pub(crate) fn new(room: Arc<Room>) -> Self {
-        Self { room, shared: false, kept: false }
+        Self { room, engine: false, kept: false }
     }
 
     /// The same for somebody who will not write, beside others who do not either.
     pub(crate) fn shared(medium: Arc<Medium>, offset: u64) -> Self {
-        Self { room: Room::new(medium, offset, None, 0), shared: true, kept: false }
+        Self { room: Room::new(medium, offset, None, 0), engine: true, kept: false }
     }
 
     /// The same for somebody who comes before another on this medium: the locks stay.
     pub(crate) fn kept(medium: Arc<Medium>, offset: u64) -> Self {
-        Self { room: Room::new(medium, offset, None, 0), shared: false, kept: true }
+        Self { room: Room::new(medium, offset, None, 0), engine: false, kept: true }
     }
 }
 
@@ -63,7 +63,7 @@ impl StorageBackend for Image {
     }
 
     fn try_lock_range(&self, start: Edge, end: Edge) -> Result<bool, BackendError> {
-        self.room.medium().try_lock((start, end), self.shared)
+        self.room.medium().try_lock((start, end), self.engine)
     }
 
     fn try_lock_shared_range(&self, start: Edge, end: Edge) -> Result<bool, BackendError> {
@@ -71,7 +71,7 @@ impl StorageBackend for Image {
     }
 
     fn lock_range(&self, start: Edge, end: Edge) -> Result<(), BackendError> {
-        self.room.medium().lock((start, end), self.shared)
+        self.room.medium().lock((start, end), self.engine)
     }
 
     fn lock_shared_range(&self, start: Edge, end: Edge) -> Result<(), BackendError> {

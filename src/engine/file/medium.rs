@@ -130,17 +130,17 @@ impl Medium {
     pub(super) fn try_lock(
         &self,
         range: (Bound<u64>, Bound<u64>),
-        shared: bool,
+        engine: bool,
     ) -> Result<bool, BackendError> {
-        self.note(match shared {
+        self.note(match engine {
             true => self.storage.try_lock_shared_range(range.0, range.1),
             false => self.storage.try_lock_range(range.0, range.1),
         })
     }
 
     /// Waits for the lock of a range.
-    pub(super) fn lock(&self, range: (Bound<u64>, Bound<u64>), shared: bool) -> Result<(), BackendError> {
-        let locked = match shared {
+    pub(super) fn lock(&self, range: (Bound<u64>, Bound<u64>), engine: bool) -> Result<(), BackendError> {
+        let locked = match engine {
             true => self.storage.lock_shared_range(range.0, range.1),
             false => self.storage.lock_range(range.0, range.1),
         };

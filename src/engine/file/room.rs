@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::Medium;
 use super::overlay::{BLOCK, parts};
 use crate::model::error::{StorageError, is_full};
-use crate::storage::context::Space;
+use crate::storage::settings::Space;
 
 /// The system is asked for its free space at most this often.
 const ASKED: Duration = Duration::from_millis(10);

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::engine::doorbell::Doorbell;
-use crate::feed::watch::Start;
+use crate::feed::watch::WatchFrom;
 use crate::model::id::ChangeSeq;
 use crate::model::time::Timestamp;
 use crate::storage::waits::{Awaited, Post, Waiting};
@@ -65,7 +65,7 @@ pub(super) struct Control {
 pub(super) struct Inner {
     pub(super) stats: ConsumerStats,
     pub(super) stop: bool,
-    pub(super) seek: Option<Start>,
+    pub(super) seek: Option<WatchFrom>,
     thread: Option<JoinHandle<()>>,
     ended: bool,
 }

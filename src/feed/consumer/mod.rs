@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::engine::shared::Shared;
-use crate::feed::watch::{Start, Watcher, position_of};
-use crate::group_commit::Batcher;
+use crate::engine::core::Engine;
+use crate::feed::watch::{WatchFrom, Watcher, position_of};
+use crate::group_commit::Committer;
 use crate::model::bookmark::Bookmark;
 use crate::model::change::Change;
 use crate::model::error::{BatchError, Error, WatchError};
@@ -37,12 +37,12 @@ pub(crate) use registry::Registry;
 /// A consumer to be started; made by [`Store::consumer`](crate::Store::consumer).
 #[must_use = "it does nothing until it is run"]
 pub struct ConsumerBuilder {
-    shared: Arc<Shared>,
-    batcher: Arc<Batcher>,
+    engine: Arc<Engine>,
+    batcher: Arc<Committer>,
     registry: Arc<Registry>,
     name: String,
     filter: Filter,
-    start: Start,
+    start: WatchFrom,
     batch: usize,
     retry: Retry,
     on_failure: OnFailure,
@@ -66,18 +66,18 @@ impl std::fmt::Debug for ConsumerBuilder {
 
 impl ConsumerBuilder {
     pub(crate) fn new(
-        shared: Arc<Shared>,
-        batcher: Arc<Batcher>,
+        engine: Arc<Engine>,
+        batcher: Arc<Committer>,
         registry: Arc<Registry>,
         name: String,
     ) -> Self {
         Self {
-            shared,
+            engine,
             batcher,
             registry,
             name,
             filter: Filter::any(),
-            start: Start::Oldest,
+            start: WatchFrom::Oldest,
             batch: 100,
             retry: Retry::new(),
             on_failure: OnFailure::Block,
@@ -91,8 +91,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Where to begin the first time, [`Start::Oldest`] by default. Later the checkpoint says where.
-    pub fn start_at(mut self, start: Start) -> Self {
+    /// Where to begin the first time, [`WatchFrom::Oldest`] by default. Later the checkpoint says where.
+    pub fn start_at(mut self, start: WatchFrom) -> Self {
         self.start = start;
         self
     }
@@ -157,18 +157,18 @@ impl ConsumerBuilder {
 
     fn start(self, handler: Handler) -> Result<Consumer, Error> {
         check_name("consumer name", &self.name)?;
-        self.filter.check_names(&self.shared.context.lifecycle).map_err(WatchError::from)?;
+        self.filter.check_names(&self.engine.settings.lifecycle).map_err(WatchError::from)?;
         let stop_limit = self.registry.stop_limit;
         let claim = self.registry.claim(&self.name)?;
         let (start, registered) = match self.ephemeral {
             true => (self.start, None),
             false => {
-                let registered = register(&self.shared, &self.name, &self.start)?;
-                (Start::After(registered.position()), Some(registered))
+                let registered = register(&self.engine, &self.name, &self.start)?;
+                (WatchFrom::After(registered.position()), Some(registered))
             }
         };
         let nudge = key(Kind::Nudge, "", &self.name);
-        let watcher = Watcher::new(self.shared.clone(), &start, self.filter)?.also(nudge);
+        let watcher = Watcher::new(self.engine.clone(), &start, self.filter)?.also(nudge);
         // The consumer's own position may have been trimmed: then it is told so, whatever the head is.
         let control = Control::new(watcher.position(), self.ephemeral, nudge);
         claim.runs(&control)?;
@@ -182,7 +182,7 @@ impl ConsumerBuilder {
             handler,
             watcher,
             control: control.clone(),
-            shared: self.shared.clone(),
+            engine: self.engine.clone(),
             batcher: self.batcher,
             _claim: claim,
         };
@@ -197,7 +197,7 @@ impl ConsumerBuilder {
         if let Some(registered) = registered {
             registered.keep();
         }
-        Ok(Consumer { name: self.name, control, shared: self.shared, stop_limit })
+        Ok(Consumer { name: self.name, control, engine: self.engine, stop_limit })
     }
 }
 
@@ -222,7 +222,7 @@ impl ConsumerBuilder {
 pub struct Consumer {
     name: String,
     control: Arc<Control>,
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     stop_limit: Duration,
 }
 
@@ -240,20 +240,20 @@ impl Consumer {
 
     /// How it is doing.
     pub fn stats(&self) -> ConsumerStats {
-        self.control.stats(self.shared.doorbell.head())
+        self.control.stats(self.engine.doorbell.head())
     }
 
     /// Goes on from elsewhere, once the handler's present call has returned. What it failed on is left
     /// behind. A start that there is not (a checkpoint of no such name, a position beyond the head, behind what was trimmed, or of
-    /// another incarnation) is an error, and changes nothing. [`Start::Oldest`] is the way out for one that was left behind.
-    pub fn seek(&self, start: Start) -> Result<(), WatchError> {
-        let reader = ReadTxn::new(self.shared.clone())?;
+    /// another incarnation) is an error, and changes nothing. [`WatchFrom::Oldest`] is the way out for one that was left behind.
+    pub fn seek(&self, start: WatchFrom) -> Result<(), WatchError> {
+        let reader = ReadTxn::new(self.engine.clone())?;
         let (position, trimmed) = (position_of(&reader, &start)?, reader.totals()?.trimmed);
         if position < trimmed {
             return Err(WatchError::Trimmed { oldest: ChangeSeq(trimmed + 1) });
         }
         drop(reader);
-        self.control.wish(&self.shared.doorbell, |inner| inner.seek = Some(start));
+        self.control.wish(&self.engine.doorbell, |inner| inner.seek = Some(start));
         Ok(())
     }
 
@@ -267,14 +267,14 @@ impl Consumer {
     }
 
     fn end(&self) {
-        if self.shared.grounds.process.is_another() {
+        if self.engine.grounds.process.is_another() {
             // Its thread is in the process that opened the store.
             return;
         }
         // One who holds the write transaction that the consumer waits for does not wait for the consumer.
-        let wait = !self.shared.turnstile.posts.is_needed_here();
+        let wait = !self.engine.write_lock.posts.is_needed_here();
         let deadline = Instant::now().checked_add(self.stop_limit).filter(|_| wait);
-        self.control.stop(&self.shared.doorbell, deadline);
+        self.control.stop(&self.engine.doorbell, deadline);
     }
 
     /// The last change that it is done with.
@@ -284,7 +284,7 @@ impl Consumer {
 
     /// The same, to be kept outside the store.
     pub fn bookmark(&self) -> Bookmark {
-        Bookmark::new(self.shared.context.incarnation, self.position())
+        Bookmark::new(self.engine.settings.incarnation, self.position())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::engine::shared::Shared;
-use crate::feed::watch::{Start, position_of};
+use crate::engine::core::Engine;
+use crate::feed::watch::{WatchFrom, position_of};
 use crate::model::error::Error;
 use crate::model::id::ChangeSeq;
 use crate::readable::Readable;
@@ -11,7 +11,7 @@ use crate::txn::WriteTxn;
 
 /// A consumer's checkpoint. One that is new goes again unless the consumer is started.
 pub(super) struct Registration {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     name: String,
     position: ChangeSeq,
     fresh: bool,
@@ -29,7 +29,7 @@ impl Registration {
     }
 
     fn take_back(&self) -> Result<(), Error> {
-        let txn = WriteTxn::new(self.shared.clone(), "the registration of a consumer")?;
+        let txn = WriteTxn::new(self.engine.clone(), "the registration of a consumer")?;
         txn.writer()?.delete_checkpoint(&self.name)?;
         Ok(txn.commit()?)
     }
@@ -45,8 +45,8 @@ impl Drop for Registration {
 }
 
 /// The position that a consumer of this name begins at, saved from now on.
-pub(super) fn register(shared: &Arc<Shared>, name: &str, start: &Start) -> Result<Registration, Error> {
-    let txn = WriteTxn::new(shared.clone(), "the registration of a consumer")?;
+pub(super) fn register(engine: &Arc<Engine>, name: &str, start: &WatchFrom) -> Result<Registration, Error> {
+    let txn = WriteTxn::new(engine.clone(), "the registration of a consumer")?;
     let mut fresh = false;
     let position = {
         let mut writer = txn.writer()?;
@@ -60,5 +60,5 @@ pub(super) fn register(shared: &Arc<Shared>, name: &str, start: &Start) -> Resul
         }
     };
     txn.commit()?;
-    Ok(Registration { shared: shared.clone(), name: name.to_owned(), position, fresh })
+    Ok(Registration { engine: engine.clone(), name: name.to_owned(), position, fresh })
 }

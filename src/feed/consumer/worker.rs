@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::control::{ConsumerState, Control};
 use super::registry::Claim;
 use super::retry::{OnFailure, Retry};
-use crate::engine::shared::Shared;
-use crate::feed::watch::{Start, Watcher};
-use crate::group_commit::{Batcher, WhenFull};
+use crate::engine::core::Engine;
+use crate::feed::watch::{WatchFrom, Watcher};
+use crate::group_commit::{Committer, WhenFull};
 use crate::model::change::Change;
 use crate::model::error::{BatchError, Error, StorageError, WatchError};
 use crate::model::id::ChangeSeq;
@@ -42,8 +42,8 @@ pub(super) struct Worker {
     pub(super) handler: Handler,
     pub(super) watcher: Watcher,
     pub(super) control: Arc<Control>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) batcher: Arc<Batcher>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) batcher: Arc<Committer>,
     pub(super) _claim: Claim,
 }
 
@@ -103,15 +103,15 @@ impl Worker {
 
     /// Only the caller can help.
     fn blocked(&self, error: &impl ToString) -> Next {
-        if let Some(reason) = self.shared.poisoned_by() {
+        if let Some(reason) = self.engine.poisoned_by() {
             return self.poisoned(&reason);
         }
         self.failed(ConsumerState::Blocked, error);
-        self.control.rest(&self.shared.doorbell, IDLE);
+        self.control.rest(&self.engine.doorbell, IDLE);
         Next::GoOn
     }
 
-    fn seek(&mut self, start: &Start) -> Next {
+    fn seek(&mut self, start: &WatchFrom) -> Next {
         match self.watcher.seek(start) {
             Ok(()) => self.pass(),
             Err(WatchError::Closed) => Next::End,
@@ -188,7 +188,7 @@ impl Worker {
     /// Not done with what was read last: it comes again, unless the wish is to be elsewhere.
     fn come_again(&mut self) {
         let before = self.control.lock().stats.position;
-        let _ = self.watcher.seek(&Start::After(before));
+        let _ = self.watcher.seek(&WatchFrom::After(before));
     }
 
     fn one_by_one(&mut self, changes: &[Change], last: ChangeSeq) -> Next {
@@ -258,8 +258,8 @@ impl Worker {
             if self.retry.is_over(failures) && self.on_failure != OnFailure::Block {
                 return Outcome::Failed;
             }
-            self.control.rest(&self.shared.doorbell, self.retry.delay(failures));
-            if let Some(reason) = self.shared.poisoned_by() {
+            self.control.rest(&self.engine.doorbell, self.retry.delay(failures));
+            if let Some(reason) = self.engine.poisoned_by() {
                 self.poisoned(&reason);
                 return Outcome::Ended;
             }
@@ -274,7 +274,7 @@ impl Worker {
                 Ok(self.save(position))
             }
             Handler::InTransaction(handler) => {
-                let txn = WriteTxn::new(self.shared.clone(), "the handler of a consumer")?;
+                let txn = WriteTxn::new(self.engine.clone(), "the handler of a consumer")?;
                 {
                     let mut writer = txn.writer()?;
                     txn.inside(|| guarded(|| handler(changes, &mut writer)))?;

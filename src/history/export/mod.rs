@@ -1,6 +1,6 @@
 //! What a query finds, as lines of JSON: a line for each execution, with everything that belongs to it.
 
-mod beside;
+mod side_data;
 mod values;
 
 use std::io::Write;
@@ -12,9 +12,9 @@ use crate::model::change::Change;
 use crate::model::error::{Damage, Error, ReadError};
 use crate::model::execution::{Header, Labels};
 use crate::model::hash::hex;
+use crate::model::integrity;
 use crate::model::json::{Count, Json, one_line};
 use crate::model::query::Query;
-use crate::model::seal;
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 use crate::read::lookup::event_rows;
@@ -102,10 +102,10 @@ pub(crate) fn export_changes(changes: List<'_, Change>, out: &mut dyn Write) -> 
             Err(error) => return Err(error.into()),
         };
         let entry = change.entry();
-        let document = seal::document(change.seq.0, &entry, change.link.as_ref());
+        let document = integrity::document(change.seq.0, &entry, change.link.as_ref());
         match &change.link {
             Some(link) => {
-                let hash = hex(&seal::change_hash(change.seq.0, &entry, link));
+                let hash = hex(&integrity::change_hash(change.seq.0, &entry, link));
                 lines.raw(&format!("{{\"change\":{document},\"hash\":\"{hash}\"}}"))?;
             }
             None => lines.raw(&format!("{{\"change\":{document}}}"))?,
@@ -158,7 +158,7 @@ fn execution<V: View>(view: &V, found: Found, lines: &mut Lines<'_>) -> Result<(
         })?;
     }
     lines.raw("]")?;
-    beside::write(view, number, &header, lines)?;
+    side_data::write(view, number, &header, lines)?;
     lines.finish_execution()
 }
 

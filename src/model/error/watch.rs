@@ -40,7 +40,7 @@ pub enum WatchError {
         /// The name.
         name: String,
     },
-    /// The log could not be read. After damage, a [`Start::After`](crate::Start::After) the damaged entry goes
+    /// The log could not be read. After damage, a [`WatchFrom::After`](crate::WatchFrom::After) the damaged entry goes
     /// on behind it.
     #[error(transparent)]
     Read(ReadError),

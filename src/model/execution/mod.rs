@@ -33,7 +33,7 @@ pub const DEFAULT_NAMESPACE: &str = "default";
 /// What the owner wants of an execution, as opposed to the [`State`] that it is in. The store keeps it and
 /// draws no conclusion from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Desired {
+pub enum DesiredState {
     /// Not to run yet. The default.
     #[default]
     Pending,
@@ -43,12 +43,12 @@ pub enum Desired {
     Stopped,
 }
 
-impl fmt::Display for Desired {
+impl fmt::Display for DesiredState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Desired::Pending => "pending",
-            Desired::Running => "running",
-            Desired::Stopped => "stopped",
+            DesiredState::Pending => "pending",
+            DesiredState::Running => "running",
+            DesiredState::Stopped => "stopped",
         })
     }
 }
@@ -74,7 +74,7 @@ pub struct Header {
     /// Why it is in that state, for people. An update that does not set it leaves it.
     pub message: Option<Text>,
     /// What its owner wants.
-    pub desired: Desired,
+    pub desired: DesiredState,
     /// The execution that caused this one. It need not exist, unless
     /// [`Builder::set_missing_links`](crate::Builder::set_missing_links) says so. It is the one that had this id when the link was
     /// made, or if nobody had, the first to be created with it; not another that has the id later.

@@ -1,6 +1,6 @@
 //! An execution to be created. Pure.
 
-use super::{DEFAULT_NAMESPACE, Desired, Execution, Header, Labels, check_payload, link};
+use super::{DEFAULT_NAMESPACE, DesiredState, Execution, Header, Labels, check_payload, link};
 use crate::model::error::{InputError, WriteError};
 use crate::model::id::{ExecutionId, IdMaker, Incarnation, JobId, Revision};
 use crate::model::identity::Identity;
@@ -13,12 +13,12 @@ use crate::model::time::Timestamp;
 /// An execution to be created. Of several calls for the same part, or for a label of the same key, the last one counts.
 ///
 /// ```
-/// use execstore::{Desired, ExecutionId, Json, NewExecution};
+/// use execstore::{DesiredState, ExecutionId, Json, NewExecution};
 /// let new = NewExecution::new("job-1")
 ///     .id("e-1")                              // else a new UUID v7
 ///     .namespace("tenant-a")                  // else "default"
 ///     .state("New")                           // else the lifecycle's first pending or live state
-///     .desired(Desired::Running)
+///     .desired(DesiredState::Running)
 ///     .label("kind", "batch")
 ///     .payload(Json::from_text(r#"{"image":"alpine"}"#)?);
 /// # Ok::<(), serde_json::Error>(())
@@ -33,7 +33,7 @@ pub struct NewExecution {
     node_id: Option<Text>,
     state: Option<Text>,
     message: Option<Text>,
-    desired: Desired,
+    desired: DesiredState,
     parent: Option<Text>,
     previous: Option<Text>,
     labels: Labels,
@@ -55,7 +55,7 @@ impl NewExecution {
             node_id: None,
             state: None,
             message: None,
-            desired: Desired::default(),
+            desired: DesiredState::default(),
             parent: None,
             previous: None,
             labels: Labels::new(),
@@ -106,7 +106,7 @@ impl NewExecution {
     }
 
     /// Sets the desired state.
-    pub fn desired(mut self, desired: Desired) -> Self {
+    pub fn desired(mut self, desired: DesiredState) -> Self {
         self.desired = desired;
         self
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Desired, Execution, link};
+use super::{DesiredState, Execution, link};
 use crate::model::error::{InputError, WriteError};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::id::{ExecutionId, Revision};
@@ -58,10 +58,10 @@ pub(crate) enum PayloadEdit {
 /// part the last one counts, those for the payload among them: a merge after a replacement, or after another merge, takes its place.
 ///
 /// ```
-/// use execstore::{Desired, Json, Update};
+/// use execstore::{DesiredState, Json, Update};
 /// let update = Update::to("Completed")
 ///     .message("exit code 0")
-///     .desired(Desired::Stopped)
+///     .desired(DesiredState::Stopped)
 ///     .label("cached", "no")
 ///     .clear_node_id()
 ///     .merge_payload(Json::from_text(r#"{"result":{"exit_code":0},"lease":null}"#)?);
@@ -72,7 +72,7 @@ pub(crate) enum PayloadEdit {
 pub struct Update {
     state: Option<Text>,
     message: Edit<Text>,
-    desired: Option<Desired>,
+    desired: Option<DesiredState>,
     name: Edit<Text>,
     node_id: Edit<Text>,
     parent: Edit<Text>,
@@ -114,14 +114,14 @@ impl Update {
     }
 
     /// Sets the desired state.
-    pub fn desired(mut self, desired: Desired) -> Self {
+    pub fn desired(mut self, desired: DesiredState) -> Self {
         self.desired = Some(desired);
         self
     }
 
-    /// Sets the desired state back to the default, [`Desired::Pending`].
+    /// Sets the desired state back to the default, [`DesiredState::Pending`].
     pub fn clear_desired(self) -> Self {
-        self.desired(Desired::default())
+        self.desired(DesiredState::default())
     }
 
     /// Sets the name.
@@ -413,7 +413,7 @@ mod tests {
             .clear_message()
             .name("n")
             .parent("p")
-            .desired(Desired::Running)
+            .desired(DesiredState::Running)
             .remove_label("a")
             .label("b", "2");
         let set = before.apply(update, &lifecycle, at(20)).unwrap();
@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(set.labels, Labels::from([("b".into(), "2".into())]));
         let update = Update::new().clear_name().clear_parent().clear_desired().clear_labels();
         let cleared = set.apply(update, &lifecycle, at(21)).unwrap();
-        assert_eq!((&cleared.name, &cleared.parent, cleared.desired), (&None, &None, Desired::Pending));
+        assert_eq!((&cleared.name, &cleared.parent, cleared.desired), (&None, &None, DesiredState::Pending));
         assert!(cleared.labels.is_empty());
     }
 

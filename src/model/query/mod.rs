@@ -17,7 +17,7 @@ use crate::model::time::Timestamp;
 pub use order::OrderBy;
 pub(crate) use page::Place;
 pub use page::{Cursor, Page};
-pub use plan::{Access, Plan};
+pub use plan::{Access, QueryPlan};
 
 /// A condition on a label: its key, and its values if any is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -32,7 +32,7 @@ pub enum Access {
 /// How a [`Query`](crate::Query) is answered: see [`Selection::explain`](crate::Selection::explain).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Plan {
+pub struct QueryPlan {
     /// The way that finds the candidates. What else the query asks is checked on each of them.
     pub access: Access,
     /// The label's key, if the way is one by label.
@@ -49,7 +49,7 @@ pub struct Plan {
     pub filters: bool,
 }
 
-impl Plan {
+impl QueryPlan {
     /// `true` if the answer may have to look at executions in number beyond what it gives, whatever the store
     /// holds: no index serves the conditions.
     pub fn is_scan(&self) -> bool {
@@ -57,7 +57,7 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for QueryPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way = match self.access {
             Access::Scan => "a scan of the executions",

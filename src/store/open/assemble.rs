@@ -6,19 +6,19 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase};
 
 use super::meta::{draw_incarnation, read_meta};
+use crate::engine::core::Engine;
+use crate::engine::database::OwnedDatabase;
 use crate::engine::file::{Head, Medium, Room};
 use crate::engine::grounds::Grounds;
-use crate::engine::handle::LastHandle;
 use crate::engine::journal::Journal;
 use crate::engine::journaling::{Journaling, Reached, open_error};
-use crate::engine::shared::Shared;
 use crate::format::{Meta, Totals};
 use crate::model::error::{OpenError, StorageError};
 use crate::model::id::{ChangeSeq, IdMaker, StoreIncarnation};
 use crate::model::lifecycle::{Lifecycle, State};
 use crate::model::loss::JournalLoss;
-use crate::storage::context::{Context, Space};
-use crate::storage::{Live, Snapshot, Tables, roll_back, shield};
+use crate::storage::settings::{Settings, Space};
+use crate::storage::{Live, Snapshot, Tables, catch_panics, roll_back};
 use crate::store::Store;
 use crate::store::options::Options;
 
@@ -46,7 +46,7 @@ pub(super) fn assemble(
     journal: impl FnOnce(&Meta) -> Result<Option<Journal>, OpenError>,
 ) -> Result<Store, OpenError> {
     // From here on an error, too, lets go of the database with care.
-    let last = LastHandle::new(opened.db);
+    let last = OwnedDatabase::new(opened.db);
     let Some(db) = last.db() else { return Err(OpenError::NotAStore) };
     let meta = read_meta(&*db)?;
     if options.tamper_evident && !meta.sealed {
@@ -78,7 +78,7 @@ pub(super) fn assemble(
     };
     let journaling = match journaling {
         Some(journaling) if !options.journal => {
-            journaling.close(shield(|| db.begin_write())?)?;
+            journaling.close(catch_panics(|| db.begin_write())?)?;
             None
         }
         kept => kept,
@@ -89,7 +89,7 @@ pub(super) fn assemble(
         record(&db, &lifecycle, incarnation)?;
     }
     let head = totals_of(&db)?.head;
-    let context = Context {
+    let settings = Settings {
         store_id: meta.store_id,
         incarnation,
         lifecycle,
@@ -103,8 +103,8 @@ pub(super) fn assemble(
         clock: options.clock.clone(),
     };
     let limits = (options.retention, options.write_limit);
-    let shared = Shared::new(db, last, context, journaling, limits, head, grounds);
-    Ok(Store::from_shared(shared, options))
+    let engine = Engine::new(db, last, settings, journaling, limits, head, grounds);
+    Ok(Store::from_shared(engine, options))
 }
 
 /// What would refuse a store. Its database is one that keeps what is written to it in memory.
@@ -163,11 +163,11 @@ impl Accepts<'_> {
 
 /// Does the journal again in a database whose storage keeps it in memory.
 fn redo_in_memory(journal: &Journal, db: &Database, accepts: &Accepts<'_>) -> Result<(), OpenError> {
-    let txn = shield(|| db.begin_write())?;
+    let txn = catch_panics(|| db.begin_write())?;
     let done =
         Journaling::redo(journal, &mut Tables::new(Live::here(&txn)), |hole, why| accepts.hole(hole, why));
     match done {
-        Ok(_) => Ok(shield(|| Ok::<_, StorageError>(txn.commit()?))?),
+        Ok(_) => Ok(catch_panics(|| Ok::<_, StorageError>(txn.commit()?))?),
         Err(error) => {
             roll_back(txn);
             Err(error)
@@ -205,9 +205,9 @@ fn check_unused(
 fn record(db: &Database, lifecycle: &Lifecycle, incarnation: StoreIncarnation) -> Result<(), OpenError> {
     // Read again: applying the journal may have changed the record.
     let meta = Meta { lifecycle: lifecycle.clone(), incarnation, ..read_meta(db)? };
-    let mut txn = shield(|| db.begin_write())?;
+    let mut txn = catch_panics(|| db.begin_write())?;
     Tables::new(Live::here(&txn)).put_meta(&meta)?;
-    Ok(shield(|| {
+    Ok(catch_panics(|| {
         txn.set_quick_repair(meta.journal.is_some());
         txn.commit()
     })?)
@@ -215,5 +215,5 @@ fn record(db: &Database, lifecycle: &Lifecycle, incarnation: StoreIncarnation) -
 
 /// The totals as they were committed last.
 fn totals_of(db: &Database) -> Result<Totals, OpenError> {
-    Tables::new(Snapshot::here(shield(|| db.begin_read())?)).totals().map_err(open_error)
+    Tables::new(Snapshot::here(catch_panics(|| db.begin_read())?)).totals().map_err(open_error)
 }

@@ -7,7 +7,7 @@ use redb::{Database, DatabaseError, StorageBackend};
 
 use crate::engine::file::holder;
 use crate::model::error::{OpenError, StorageError};
-use crate::storage::shield;
+use crate::storage::catch_panics;
 
 /// Opens redb on a storage, with a page cache of so many bytes, and with what it may throw at us caught.
 pub(super) fn open_redb(
@@ -17,7 +17,7 @@ pub(super) fn open_redb(
 ) -> Result<Database, OpenError> {
     let mut redb = redb::Builder::new();
     redb.set_cache_size(cache_size);
-    match shield(|| Ok::<_, StorageError>(redb.create_with_backend(storage))) {
+    match catch_panics(|| Ok::<_, StorageError>(redb.create_with_backend(storage))) {
         Ok(db) => db.map_err(|error| database_error(error, place)),
         Err(error) => Err(damaged("redb could not open it", error)),
     }

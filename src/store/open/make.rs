@@ -10,14 +10,14 @@ use redb::{Database, ReadableDatabase};
 use super::errors::{in_use, io_error, open_redb};
 use super::meta::{draw, draw_incarnation};
 use super::{dangling, look, open};
+use crate::engine::database::drop_quietly;
 use crate::engine::file::{self, Folder, Head, Image, Kind, Medium, Target};
-use crate::engine::handle::let_go;
 use crate::format::schema::FORMAT;
 use crate::format::{JournalPlace, Meta, Totals};
 use crate::model::error::{OpenError, StorageError};
 use crate::model::execution::Labels;
-use crate::model::seal::Seal;
-use crate::storage::{Live, Tables, has_store, shield};
+use crate::model::integrity::Seal;
+use crate::storage::{Live, Tables, catch_panics, has_store};
 use crate::store::Store;
 use crate::store::options::Options;
 
@@ -106,7 +106,7 @@ pub(super) fn make_on(options: &Options, medium: &Arc<Medium>, path: &Path) -> R
     let offset = head.map_or(0, |head| head.image);
     let db = open_redb(path, options.cache_size, Image::kept(medium.clone(), offset))?;
     initialise(&db, options, head.as_ref())?;
-    let_go(db)?;
+    drop_quietly(db)?;
     finish(medium, head.as_ref()).map_err(io_error(path))
 }
 
@@ -140,7 +140,7 @@ fn finish(medium: &Medium, head: Option<&Head>) -> io::Result<()> {
 
 /// Makes an empty store in a database that has none.
 pub(super) fn initialise_if_new(db: &Database, options: &Options) -> Result<(), OpenError> {
-    let txn = shield(|| db.begin_read())?;
+    let txn = catch_panics(|| db.begin_read())?;
     if has_store(|| txn.list_tables())? {
         return Ok(());
     }
@@ -149,7 +149,7 @@ pub(super) fn initialise_if_new(db: &Database, options: &Options) -> Result<(), 
 
 /// Makes an empty store in a database, in one transaction.
 fn initialise(db: &Database, options: &Options, head: Option<&Head>) -> Result<(), OpenError> {
-    let txn = shield(|| db.begin_write())?;
+    let txn = catch_panics(|| db.begin_write())?;
     {
         let mut tables = Tables::new(Live::here(&txn));
         tables.create_all()?;
@@ -166,5 +166,5 @@ fn initialise(db: &Database, options: &Options, head: Option<&Head>) -> Result<(
         let seal = options.tamper_evident.then(|| Seal::new(store_id));
         tables.put_totals(&Totals { seal, ..Totals::default() })?;
     }
-    Ok(shield(|| Ok::<_, StorageError>(txn.commit()?))?)
+    Ok(catch_panics(|| Ok::<_, StorageError>(txn.commit()?))?)
 }

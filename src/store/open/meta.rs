@@ -9,10 +9,10 @@ use crate::format::Meta;
 use crate::format::schema::FORMAT;
 use crate::model::error::OpenError;
 use crate::model::id::StoreIncarnation;
-use crate::storage::{Snapshot, Tables, has_store, shield};
+use crate::storage::{Snapshot, Tables, catch_panics, has_store};
 
 pub(super) fn read_meta(db: &impl ReadableDatabase) -> Result<Meta, OpenError> {
-    let txn = shield(|| db.begin_read())?;
+    let txn = catch_panics(|| db.begin_read())?;
     if !has_store(|| txn.list_tables())
         .map_err(|error| damaged("the list of tables cannot be read", error))?
     {

@@ -13,13 +13,13 @@ use std::sync::Arc;
 
 use redb::{Database, StorageBackend};
 
+use crate::engine::database::drop_quietly;
 use crate::engine::file::{Folder, Head, Image, Kind, Medium, Overlay, Room};
 use crate::engine::grounds::Grounds;
-use crate::engine::handle::let_go;
 use crate::engine::packing::{Effort, make_small};
 use crate::format::schema::FORMAT;
 use crate::model::error::{OpenError, StorageError};
-use crate::storage::shield;
+use crate::storage::catch_panics;
 use crate::store::Store;
 use crate::store::options::Options;
 
@@ -65,7 +65,7 @@ fn peek(options: &Options, medium: &Arc<Medium>, head: Option<&Head>, path: &Pat
         db => db?,
     };
     let found = look_through(options, &db, medium, head, path);
-    let_go(db)?;
+    drop_quietly(db)?;
     found
 }
 
@@ -81,10 +81,10 @@ pub(crate) fn compact(options: &Options, path: &Path) -> Result<bool, OpenError>
     let room = Room::new(medium, offset, Some(probe), 0);
     let mut db = open_redb(path, options.cache_size, Image::new(room.clone()))?;
     let mut gained = make_small(&mut db, 0, Effort::ALL, Some(&*room))?;
-    while shield(|| db.compact().map_err(redb::Error::from))? {
+    while catch_panics(|| db.compact().map_err(redb::Error::from))? {
         gained = true;
     }
-    let_go(db)?;
+    drop_quietly(db)?;
     Ok(gained)
 }
 

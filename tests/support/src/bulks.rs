@@ -2,13 +2,13 @@
 
 use execstore::{ExecutionId, Timestamp, WriteError};
 
-use crate::besides::agreed;
 use crate::dice::Dice;
 use crate::edits::{edit, events, state};
 use crate::model::Model;
 use crate::queries::{Asked, ask};
 use crate::records::Rec;
 use crate::reports::Manner;
+use crate::side_data::agreed;
 use crate::wants::want;
 use crate::writes::Writes;
 

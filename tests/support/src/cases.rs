@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::besides::Act;
 use crate::bulks::Many;
 use crate::ops::Op;
+use crate::side_data::Act;
 
 const OPERATIONS: usize = 50;
 

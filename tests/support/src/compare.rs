@@ -47,7 +47,7 @@ pub fn compare_all(r: &impl Readable, model: &Model, dice: &mut Dice) {
     labels(r, &all);
     namespaces(r, &all);
     links(r, model);
-    crate::besides::compare(r, model);
+    crate::side_data::compare(r, model);
     let checkpoints: Vec<_> =
         r.log().checkpoints().unwrap().into_iter().map(|(name, seq)| (name, seq.get())).collect();
     let expected: Vec<_> = model.checkpoints.iter().map(|(name, seq)| (name.clone(), *seq)).collect();

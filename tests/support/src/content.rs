@@ -37,10 +37,10 @@ fn beside(r: &impl Readable, id: &ExecutionId, hasher: &mut DefaultHasher) -> Re
             at = part.next();
         }
     }
-    for node in r.nodes(id).list()? {
-        format!("{:?}", node?).hash(hasher);
+    for task in r.tasks(id).list()? {
+        format!("{:?}", task?).hash(hasher);
     }
-    format!("{:?}", r.nodes(id).progress()?).hash(hasher);
+    format!("{:?}", r.tasks(id).progress()?).hash(hasher);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What is created and changed in the model test, from small numbers that shrink well.
 
-use execstore::{Desired, Json, NewEvent, NewExecution, Timestamp, Update};
+use execstore::{DesiredState, Json, NewEvent, NewExecution, Timestamp, Update};
 
 use crate::model::{Amend, Apply};
 use crate::records::{Ev, Rec, STATES};
@@ -83,7 +83,7 @@ pub fn creation(id: u8, job: u8, first: u8, parts: u8, kind: u8) -> (NewExecutio
         node_id: None,
         state: "New".into(),
         message: None,
-        desired: Desired::Pending,
+        desired: DesiredState::Pending,
         parent: None,
         previous: None,
         labels: Default::default(),
@@ -121,9 +121,9 @@ pub fn creation(id: u8, job: u8, first: u8, parts: u8, kind: u8) -> (NewExecutio
         (rec.parent, rec.previous) = (Some(parent), Some(previous));
     }
     if bit(3) {
-        new = new.label("k", "v").labels([("l", "w")]).desired(Desired::Running);
+        new = new.label("k", "v").labels([("l", "w")]).desired(DesiredState::Running);
         rec.labels = [("k".into(), "v".into()), ("l".into(), "w".into())].into();
-        rec.desired = Desired::Running;
+        rec.desired = DesiredState::Running;
     }
     if bit(7) {
         new = new.preview("short");
@@ -168,12 +168,12 @@ pub fn edit(bits: u16, kind: u8, to: Option<&'static str>) -> (Update, Amend) {
     }
     match choice(10) {
         1 => {
-            update = update.desired(Desired::Stopped);
-            steps.push(Box::new(|rec| rec.desired = Desired::Stopped));
+            update = update.desired(DesiredState::Stopped);
+            steps.push(Box::new(|rec| rec.desired = DesiredState::Stopped));
         }
         2 => {
             update = update.clear_desired();
-            steps.push(Box::new(|rec| rec.desired = Desired::Pending));
+            steps.push(Box::new(|rec| rec.desired = DesiredState::Pending));
         }
         _ => {}
     }

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use execstore::{Change, ChangeKind, ChangeSeq, Filter, Header, Readable, Start, Store, WatchError, Watcher};
+use execstore::{
+    Change, ChangeKind, ChangeSeq, Filter, Header, Readable, Store, WatchError, WatchFrom, Watcher,
+};
 
 use crate::dice::Dice;
 
@@ -64,7 +66,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    pub fn new(store: &Store, wanted: Wanted, start: &Start) -> Self {
+    pub fn new(store: &Store, wanted: Wanted, start: &WatchFrom) -> Self {
         let watcher = store.watch(start.clone(), wanted.filter.clone()).unwrap();
         let at = watcher.position().get();
         let span = Span { after: at, upto: at, given: Vec::new() };
@@ -91,7 +93,7 @@ impl Follower {
             self.resumes += 1;
         }
         let watcher = self.watcher.get_or_insert_with(|| {
-            store.watch(Start::After(ChangeSeq(span.upto)), self.wanted.filter.clone()).unwrap()
+            store.watch(WatchFrom::After(ChangeSeq(span.upto)), self.wanted.filter.clone()).unwrap()
         });
         match watcher.next_batch(1 + dice.roll(20) as usize, timeout) {
             Ok(changes) => {
@@ -108,7 +110,7 @@ impl Follower {
                 assert!(oldest.get() > span.upto + 1, "nothing was missing: {oldest} after {}", span.upto);
                 self.trims += 1;
                 let at = oldest.get() - 1;
-                watcher.seek(&Start::After(ChangeSeq(at))).unwrap();
+                watcher.seek(&WatchFrom::After(ChangeSeq(at))).unwrap();
                 self.spans.push(Span { after: at, upto: at, given: Vec::new() });
                 true
             }

@@ -3,7 +3,6 @@
 #![allow(clippy::len_without_is_empty, clippy::new_without_default, clippy::should_implement_trait)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-pub mod besides;
 pub mod bulks;
 pub mod cases;
 pub mod children;
@@ -27,6 +26,7 @@ pub mod original;
 pub mod queries;
 pub mod records;
 pub mod reports;
+pub mod side_data;
 pub mod tasks;
 pub mod wants;
 pub mod workload;
@@ -38,8 +38,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use execstore::{
-    Builder, Desired, Execution, Expect, Json, NewEvent, NewExecution, Readable, Store, Timestamp, Update,
-    Writer,
+    Builder, DesiredState, Execution, Expect, Json, NewEvent, NewExecution, Readable, Store, Timestamp,
+    Update, Writer,
 };
 
 /// A store in a folder of its own. When it is dropped the whole file is verified, as it is and once more
@@ -163,7 +163,7 @@ pub fn full(store: &Store) -> Execution {
         .node_id("node")
         .state("Running")
         .message("m")
-        .desired(Desired::Running)
+        .desired(DesiredState::Running)
         .parent("p")
         .previous("q")
         .label("a", "1")

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use execstore::{ChangeKind, ChangeSeq, ExecutionId, InputError, Lifecycle, State, WriteError};
 
-use crate::besides::Beside;
 use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Targets, is_terminal};
 use crate::reports::Reporting;
+use crate::side_data::Beside;
 use crate::wants::{Want, check_name};
 
 /// What changes the parts of a record that an update names.

@@ -4,12 +4,12 @@ use std::fmt::Debug;
 
 use execstore::{ChangeSeq, Execution, WriteError, Writer};
 
-use crate::besides::Act;
 use crate::bulks::Many;
 use crate::edits::{creation, edit, events, state};
 use crate::model::Model;
 use crate::records::{Rec, STATES};
 use crate::reports::Manner;
+use crate::side_data::Act;
 use crate::wants::want;
 use crate::writes::Writes;
 
@@ -164,7 +164,7 @@ pub fn perform(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> Vec
         }
         Op::Beside(act) => {
             let id = pick(model, act.id);
-            crate::besides::act(w, model, &id, act, now);
+            crate::side_data::act(w, model, &id, act, now);
             vec![id]
         }
         Op::Many(many) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use execstore::{ChangeKind, Desired, Execution, Header, Labels};
+use execstore::{ChangeKind, DesiredState, Execution, Header, Labels};
 
 /// The largest payload that the tests' stores take.
 pub const MAX_PAYLOAD: usize = 8 * 1024;
@@ -52,7 +52,7 @@ pub struct Rec {
     pub node_id: Option<String>,
     pub state: String,
     pub message: Option<String>,
-    pub desired: Desired,
+    pub desired: DesiredState,
     pub parent: Option<String>,
     pub previous: Option<String>,
     pub labels: Labels,

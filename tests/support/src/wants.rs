@@ -1,15 +1,15 @@
 //! Conditions, and what a store of plain maps says to them.
 
 use execstore::{
-    AttachmentIs, ExecutionId, Expect, Incarnation, InputError, Mismatch, NodeIs, NodeState, Revision,
+    AttachmentIs, ExecutionId, Expect, Incarnation, InputError, Mismatch, Revision, TaskIs, TaskState,
     WriteError,
 };
 use sha2::{Digest, Sha256};
 
-use crate::besides::{Beside, Value};
 use crate::dice::Dice;
 use crate::model::{Model, known, lifecycle_state};
 use crate::records::{Rec, STATES};
+use crate::side_data::{Beside, Value};
 
 /// A condition.
 #[derive(Clone, Debug, Default)]
@@ -29,10 +29,10 @@ pub enum Part {
     Label(String, Option<String>),
     Attachment(String, AttachmentIs),
     Output(String, u64),
-    Node(String, NodeIs),
+    Task(String, TaskIs),
 }
 
-/// What an attachment or a node is, as far as conditions ask.
+/// What an attachment or a task is, as far as conditions ask.
 type Looks<T> = Option<T>;
 
 impl Part {
@@ -45,7 +45,7 @@ impl Part {
             Part::Label(key, None) => expect.no_label(key),
             Part::Attachment(key, is) => expect.attachment(key, *is),
             Part::Output(name, length) => expect.output_length(name, *length),
-            Part::Node(name, is) => expect.node(name, *is),
+            Part::Task(name, is) => expect.task(name, *is),
         }
     }
 
@@ -54,7 +54,7 @@ impl Part {
         let (what, name) = match self {
             Part::Attachment(key, _) => ("attachment key", key),
             Part::Output(name, _) => ("output name", name),
-            Part::Node(name, _) => ("node name", name),
+            Part::Task(name, _) => ("task name", name),
             _ => return Ok(()),
         };
         check_name(what, name)
@@ -80,10 +80,10 @@ impl Part {
                 }
                 key == same && !possible.iter().any(|so| attached(*one, *so) && attached(*other, *so))
             }
-            (Part::Node(name, one), Part::Node(same, other)) => {
+            (Part::Task(name, one), Part::Task(same, other)) => {
                 let states = [one, other]
-                    .map(|is| if let NodeIs::In(state) = is { *state } else { NodeState::Running });
-                let attempts = [one, other].map(|is| if let NodeIs::Attempt(at) = is { *at } else { 0 });
+                    .map(|is| if let TaskIs::In(state) = is { *state } else { TaskState::Running });
+                let attempts = [one, other].map(|is| if let TaskIs::Attempt(at) = is { *at } else { 0 });
                 let mut possible = vec![None];
                 for at in 0..4 {
                     possible.push(Some((states[at & 1], attempts[at >> 1])));
@@ -131,13 +131,13 @@ impl Part {
                 let found = beside.output_length(name);
                 Mismatch::OutputLength { name: name.as_str().into(), expected: *expected, found }
             }
-            Part::Node(name, expected) => {
-                let found = beside.task(name);
-                if node_is(*expected, found.map(|(task, _)| (task.state, task.attempts))) {
+            Part::Task(name, expected) => {
+                let found = beside.rec(name);
+                if node_is(*expected, found.map(|(rec, _)| (rec.state, rec.attempts))) {
                     return None;
                 }
-                let found = found.map(|(_, node)| node.clone());
-                Mismatch::Node { name: name.as_str().into(), expected: *expected, found }
+                let found = found.map(|(_, task)| task.clone());
+                Mismatch::Task { name: name.as_str().into(), expected: *expected, found }
             }
             _ => return None,
         };
@@ -171,12 +171,12 @@ fn attached(expected: AttachmentIs, found: Looks<(u64, u64, [u8; 32])>) -> bool 
     }
 }
 
-fn node_is(expected: NodeIs, found: Looks<(NodeState, u64)>) -> bool {
+fn node_is(expected: TaskIs, found: Looks<(TaskState, u64)>) -> bool {
     match expected {
-        NodeIs::Absent => found.is_none(),
-        NodeIs::Present => found.is_some(),
-        NodeIs::In(state) => found.is_some_and(|(is, _)| is == state),
-        NodeIs::Attempt(attempt) => found.is_some_and(|(_, is)| is == attempt),
+        TaskIs::Absent => found.is_none(),
+        TaskIs::Present => found.is_some(),
+        TaskIs::In(state) => found.is_some_and(|(is, _)| is == state),
+        TaskIs::Attempt(attempt) => found.is_some_and(|(_, is)| is == attempt),
         _ => panic!("a condition that is new"),
     }
 }
@@ -328,16 +328,16 @@ fn part(model: &Model, id: &str, dice: &mut Dice) -> Part {
         }
         _ => {
             let name = name(dice);
-            let found = beside.task(&name).map(|(task, _)| (task.state, task.attempts));
-            let (state, attempts) = found.unwrap_or((NodeState::Running, 0));
+            let found = beside.rec(&name).map(|(rec, _)| (rec.state, rec.attempts));
+            let (state, attempts) = found.unwrap_or((TaskState::Running, 0));
             let is = match dice.roll(4) {
-                _ if right && found.is_none() => NodeIs::Absent,
-                0 if !right => NodeIs::Absent,
-                0 | 1 => NodeIs::Present,
-                2 => NodeIs::In(if right { state } else { NodeState::Finished }),
-                _ => NodeIs::Attempt(near(attempts, dice)),
+                _ if right && found.is_none() => TaskIs::Absent,
+                0 if !right => TaskIs::Absent,
+                0 | 1 => TaskIs::Present,
+                2 => TaskIs::In(if right { state } else { TaskState::Finished }),
+                _ => TaskIs::Attempt(near(attempts, dice)),
             };
-            Part::Node(name, is)
+            Part::Task(name, is)
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use execstore::redb::Durability;
 use execstore::{
-    ChangeSeq, Error, Expect, Json, NewAttachment, NewEvent, NewExecution, NodeUpdate, OutputCap, Receipt,
-    Store, Update, WriteError, Writer,
+    ChangeSeq, Error, Expect, Json, NewAttachment, NewEvent, NewExecution, OutputCap, Receipt, Store,
+    TaskUpdate, Update, WriteError, Writer,
 };
 
 use crate::content::OWN;
@@ -81,7 +81,7 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
             store.write(|w| {
                 w.put_attachment(&a, NewAttachment::bytes("small", vec![round as u8; 200]))?;
                 w.put_attachment(&a, NewAttachment::bytes("large", vec![1; 70_000]))?;
-                w.put_node(&a, NodeUpdate::started("node"))
+                w.put_task(&a, TaskUpdate::started("task"))
             })?;
         }
         13 => {
@@ -99,7 +99,7 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
         }
         _ => {
             store.write(|w| {
-                w.put_node(&a, NodeUpdate::finished("node"))?;
+                w.put_task(&a, TaskUpdate::finished("task"))?;
                 w.delete_attachment(&a, "small")
             })?;
         }

@@ -132,7 +132,7 @@ fn one(r: &impl Readable, execution: &Execution, text: &mut String) -> Outcome<(
         }
         writeln!(text)?;
     }
-    for node in r.nodes(id).list()? {
+    for node in r.tasks(id).list()? {
         let node = node?;
         writeln!(text, "  node {} {:?}", node.name, node.state)?;
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use execstore::{
-    Expect, Json, NewAttachment, NewEvent, NewExecution, NodeUpdate, Pending, Store, Update, WriteError,
+    Expect, Json, NewAttachment, NewEvent, NewExecution, Pending, Store, TaskUpdate, Update, WriteError,
     Writer,
 };
 
@@ -42,7 +42,7 @@ fn operation(w: &mut Writer<'_>, seed: u64, thread: u64, number: u64) -> Result<
         }
         2 => {
             w.put_attachment(id(round), NewAttachment::bytes("value", bytes()))?;
-            w.put_node(id(round), NodeUpdate::started("node"))?;
+            w.put_task(id(round), TaskUpdate::started("node"))?;
             w.append_events(id(round), &any, &events)?;
         }
         3 => {
@@ -56,7 +56,7 @@ fn operation(w: &mut Writer<'_>, seed: u64, thread: u64, number: u64) -> Result<
         }
         _ => {
             w.update(id(round), &any, Update::to("Completed").message(number.to_string()), &events)?;
-            w.put_node(id(round), NodeUpdate::finished("node"))?;
+            w.put_task(id(round), TaskUpdate::finished("node"))?;
             if round >= 2 {
                 w.delete(id(round - 2), &any)?;
             }

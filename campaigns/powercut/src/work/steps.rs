@@ -2,8 +2,8 @@
 
 use execstore::redb::Durability;
 use execstore::{
-    ChangeSeq, Expect, Json, NewAttachment, NewEvent, NewExecution, NodeUpdate, OutputCap, Query, Readable,
-    Store, Update, Writer,
+    ChangeSeq, Expect, Json, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Readable, Store,
+    TaskUpdate, Update, Writer,
 };
 
 use super::content::OWN;
@@ -97,7 +97,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
         12 => store.write(|w| {
             w.put_attachment(&a, NewAttachment::bytes("small", vec![round as u8; 200]))?;
             w.put_attachment(&a, NewAttachment::bytes("large", vec![1; 70_000]))?;
-            w.put_node(&a, NodeUpdate::started("node")).map(drop)
+            w.put_task(&a, TaskUpdate::started("node")).map(drop)
         })?,
         13 => {
             return lazy(store, |w| {
@@ -111,7 +111,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
             w.append_output(&a, "stdout", vec![4; 6_000]).map(drop)
         })?,
         15 => store.write(|w| {
-            w.put_node(&a, NodeUpdate::finished("node"))?;
+            w.put_task(&a, TaskUpdate::finished("node"))?;
             w.delete_attachment(&a, "small").map(drop)
         })?,
         16 => {

@@ -1,0 +1,319 @@
+//! What the handles and transactions of one store share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redb::{Database, ReadableDatabase, WriteTransaction};
+
+use crate::engine::background::Background;
+use crate::engine::database::{OwnedDatabase, drop_quietly};
+use crate::engine::doorbell::{Doorbell, End};
+use crate::engine::grounds::Grounds;
+use crate::engine::journaling::Journaling;
+use crate::engine::write_lock::WriteLock;
+use crate::model::error::{BatchError, Error, StorageError};
+use crate::model::retention::LogRetention;
+use crate::model::touch::Listening;
+use crate::storage::settings::Settings;
+use crate::storage::{Snapshot, Tables, catch_panics, roll_back};
+
+/// What the handles of one store share. Dropping the last one closes the store.
+pub(crate) struct Engine {
+    pub(crate) db: Arc<Database>,
+    pub(crate) settings: Settings,
+    pub(crate) doorbell: Doorbell,
+    /// The same, rung with the store's version: for what is not in the change log.
+    pub(crate) commits: Doorbell,
+    /// `None` inside once the store was closed.
+    journal: Option<Mutex<Option<Journaling>>>,
+    pub(crate) write_lock: Arc<WriteLock>,
+    pub(crate) retention: LogRetention,
+    /// The removal of what was deleted.
+    pub(crate) sweeping: Background,
+    /// Bytes of redo since the last checkpoint.
+    pub(crate) held_back: AtomicUsize,
+    pub(crate) grounds: Grounds,
+    /// What those who wait for changes have ever named.
+    pub(crate) listening: Listening,
+    /// Bytes of values that were replaced or removed since the store was opened.
+    pub(crate) freed: AtomicU64,
+    poisoned: AtomicBool,
+    /// Why it is.
+    reason: Mutex<Option<StorageError>>,
+    closed: AtomicBool,
+    /// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
+    /// table costs more than a look-up in it.
+    latest: Mutex<Option<Arc<Tables<Snapshot>>>>,
+    /// The snapshots that may still be read, and since when there are.
+    snapshots: Mutex<Vec<(Weak<Tables<Snapshot>>, Instant)>>,
+    /// After everything else: the database goes last.
+    last: OwnedDatabase,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        db: Arc<Database>,
+        last: OwnedDatabase,
+        settings: Settings,
+        journal: Option<Journaling>,
+        (retention, write_limit): (LogRetention, Duration),
+        head: u64,
+        grounds: Grounds,
+    ) -> Self {
+        Self {
+            db,
+            last,
+            settings,
+            doorbell: Doorbell::new(head),
+            commits: Doorbell::new(0),
+            journal: journal.map(|journal| Mutex::new(Some(journal))),
+            write_lock: WriteLock::new(write_limit),
+            retention,
+            sweeping: Background::default(),
+            held_back: AtomicUsize::new(0),
+            grounds,
+            listening: Listening::default(),
+            freed: AtomicU64::new(0),
+            poisoned: AtomicBool::new(false),
+            reason: Mutex::default(),
+            closed: AtomicBool::new(false),
+            latest: Mutex::new(None),
+            snapshots: Mutex::default(),
+        }
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Option<Arc<Tables<Snapshot>>>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is committed now.
+    pub(crate) fn snapshot(&self) -> Result<Arc<Tables<Snapshot>>, StorageError> {
+        // The lock is held while the snapshot is taken, so that no commit comes in between and forgets it
+        // too early.
+        let mut latest = self.latest();
+        if let Some(snapshot) = &*latest {
+            return Ok(snapshot.clone());
+        }
+        let txn = catch_panics(|| ReadableDatabase::begin_read(&*self.db))?;
+        let snapshot = Arc::new(Tables::new(Snapshot(txn, self.grounds.process.clone())));
+        self.note(&snapshot);
+        // A caller who can commit by itself would not be noticed here: then each reader gets its own.
+        if !self.last.is_lent() {
+            *latest = Some(snapshot.clone());
+        }
+        Ok(snapshot)
+    }
+
+    fn note(&self, snapshot: &Arc<Tables<Snapshot>>) {
+        let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        // Once they have doubled: a few look-ups for each that is added.
+        if snapshots.len() == snapshots.capacity() {
+            snapshots.retain(|(snapshot, _)| snapshot.strong_count() > 0);
+        }
+        snapshots.push((Arc::downgrade(snapshot), Instant::now()));
+    }
+
+    /// How many read transactions there are, and the age of the oldest state of the store that one of them reads.
+    pub(crate) fn readers(&self) -> (usize, Option<Duration>) {
+        let latest = self.latest().as_ref().map(Arc::downgrade);
+        let snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut many, mut oldest) = (0, None);
+        for (snapshot, since) in snapshots.iter() {
+            let own = latest.as_ref().is_some_and(|latest| latest.ptr_eq(snapshot));
+            let readers = snapshot.strong_count().saturating_sub(usize::from(own));
+            if readers > 0 {
+                many += readers;
+                oldest = oldest.max(Some(since.elapsed()));
+            }
+        }
+        (many, oldest)
+    }
+
+    /// Before a commit, so that it can reuse the space of what the snapshot held; and after it, so that
+    /// readers see it.
+    pub(crate) fn forget_snapshot(&self) {
+        let forgotten = self.latest().take();
+        drop(forgotten);
+    }
+
+    /// The caller has got hold of the database.
+    pub(crate) fn share_database(&self) {
+        // First, so that no snapshot is kept after the last one was forgotten.
+        self.last.lend();
+        self.forget_snapshot();
+    }
+
+    /// Somebody else may hold a write transaction of the database itself.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.last.is_lent()
+    }
+
+    pub(crate) fn journal(&self) -> Option<MutexGuard<'_, Option<Journaling>>> {
+        let journal = self.journal.as_ref()?;
+        Some(journal.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn has_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// No more writes: what reached the disk is not certain any more. Who waits is told; the first reason stands.
+    pub(crate) fn poison(&self, reason: &StorageError) {
+        let mut first = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = first.get_or_insert_with(|| reason.clone()).clone();
+        drop(first);
+        self.poisoned.store(true, Ordering::Release);
+        self.write_lock.nudge();
+        self.doorbell.end(End::Poisoned(reason.clone()));
+        self.commits.end(End::Poisoned(reason));
+    }
+
+    /// Why it takes no more writes, if it does not.
+    pub(crate) fn poisoned_by(&self) -> Option<StorageError> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether writes can go on.
+    pub(crate) fn check_sound(&self) -> Result<(), StorageError> {
+        self.check_open()?;
+        self.grounds.check_writable()?;
+        if self.is_poisoned() { Err(StorageError::Poisoned) } else { Ok(()) }
+    }
+
+    fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), StorageError> {
+        self.grounds.process.check()?;
+        if self.closed.load(Ordering::Acquire) { Err(StorageError::Closed) } else { Ok(()) }
+    }
+
+    /// No more calls: every later one says closed.
+    pub(crate) fn refuse(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.write_lock.nudge();
+    }
+
+    /// Begins a write transaction of redb's, for the one who has the turn. Only a caller's own on the database can be in the way.
+    pub(crate) fn begin_write(&self) -> Result<WriteTransaction, Error> {
+        if !self.last.is_lent() {
+            return Ok(catch_panics(|| self.db.begin_write())?);
+        }
+        for pause in SHORT {
+            match catch_panics(|| Ok::<_, StorageError>(self.db.try_begin_write()))? {
+                Err(redb::TransactionError::WouldBlock) => thread::sleep(pause),
+                begun => return Ok(begun.map_err(StorageError::from)?),
+            }
+        }
+        // In redb's own line, since who comes again and again would never be let in; on a thread that can be left behind.
+        let (db, begun) = (self.db.clone(), mpsc::sync_channel(0));
+        let send = begun.0;
+        let waiting = thread::Builder::new().name("execstore-wait".into());
+        let waiting = waiting.spawn(move || {
+            if let Err(late) = send.send(catch_panics(|| db.begin_write())) {
+                let _ = late.0.map(roll_back);
+            }
+            let _ = drop_quietly(db);
+        });
+        waiting.map_err(|error| BatchError::Thread(error.into()))?;
+        // If this very thread has joined it, it would wait for itself.
+        let mine = self.write_lock.posts.joined_last.is_mine();
+        let limit = if mine { PATIENCE } else { self.write_lock.limit() };
+        match begun.1.recv_timeout(limit) {
+            Ok(begun) => Ok(begun?),
+            Err(_) => {
+                Err(BatchError::WriterHeld { by: "a transaction on the database itself", held: limit }.into())
+            }
+        }
+    }
+
+    /// `false` if a write transaction that the caller began on the database itself is in the way of the last commit for long. A store that is read has none.
+    pub(crate) fn can_write_soon(&self) -> bool {
+        self.grounds.is_read_only()
+            || !self.last.is_lent()
+            || when_writable(self.db.clone(), |txn| txn.map(roll_back)).is_ok()
+    }
+
+    /// So much was replaced or removed since the store was opened that the file may be far larger than what is in it.
+    fn make_small(&self) {
+        let space = &self.settings.space;
+        let len = self.grounds.file_len().or_else(|| space.as_ref()?.file_len()).unwrap_or(0);
+        let freed = self.freed.load(Ordering::Relaxed);
+        if len >= SMALL && freed > len / 16 {
+            self.last.make_small(len, space.clone());
+        }
+    }
+
+    /// Makes the image whole, so that the journal is not needed any more. After an error, or without room for it, the file is
+    /// left as it is: the next open does what the journal says.
+    pub(crate) fn finish(&self) -> Result<(), StorageError> {
+        self.forget_snapshot();
+        let journal = self.journal().and_then(|mut journal| journal.take());
+        if self.is_poisoned() {
+            return Err(StorageError::Poisoned);
+        }
+        let Some(journal) = journal else { return Ok(()) };
+        if self.settings.space.as_ref().is_some_and(|space| space.to_flush(CLOSING).is_err()) {
+            // The journal has everything, and the next open does it again.
+            return Ok(());
+        }
+        when_writable(self.db.clone(), |txn| journal.close(txn?))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.grounds.process.is_another() {
+            // Whatever is held here is the parent's: not even a lock may be taken or let go of.
+            std::mem::forget(self.latest.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+            std::mem::forget(self.db.clone());
+            return;
+        }
+        // Nobody is left to hear of an error; the next open does what was not done.
+        if self.finish().is_ok() {
+            self.make_small();
+        }
+    }
+}
+
+/// Of a smaller file there is little to gain.
+const SMALL: u64 = 4 << 20;
+
+/// What the commits of a close may take, as far as it has no place on the disk yet.
+const CLOSING: u64 = 8 << 20;
+
+/// How long to wait between the first attempts to begin a write beside a caller's own.
+const SHORT: [Duration; 3] =
+    [Duration::from_micros(50), Duration::from_micros(200), Duration::from_millis(1)];
+
+/// How long closing waits for a write transaction that the caller began on the database itself.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Does something in a write transaction. If another is open, on a thread of its own, since the caller may hold that one on this very
+/// thread: then it is done once that one has ended, and the file stays open until then.
+fn when_writable(
+    db: Arc<Database>,
+    act: impl FnOnce(Result<WriteTransaction, StorageError>) -> Result<(), StorageError> + Send + 'static,
+) -> Result<(), StorageError> {
+    match catch_panics(|| Ok::<_, StorageError>(db.try_begin_write())) {
+        Ok(Err(redb::TransactionError::WouldBlock)) => {}
+        Ok(begun) => return act(begun.map_err(StorageError::from)),
+        Err(panicked) => return act(Err(panicked)),
+    }
+    let (report, progress) = mpsc::channel();
+    let acting = thread::Builder::new().name("execstore-close".into()).spawn(move || {
+        let begun = catch_panics(|| db.begin_write());
+        let _ = report.send(());
+        let done = act(begun);
+        let _ = drop_quietly(db);
+        done
+    });
+    let acting = acting.map_err(|error| StorageError::Thread(error.into()))?;
+    match progress.recv_timeout(PATIENCE) {
+        Ok(()) => acting.join().unwrap_or(Err(StorageError::Poisoned)),
+        Err(_) => Err(StorageError::Busy),
+    }
+}

@@ -1,0 +1,203 @@
+//! Following an output stream while it grows.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::engine::core::Engine;
+use crate::engine::doorbell::End;
+use crate::model::error::{BatchError, Error, StorageError, WatchError};
+use crate::model::limits::check_name;
+use crate::model::outputs::OutputPart;
+use crate::model::touch::{Kind, key};
+use crate::read::View;
+use crate::read::side_data::read_output;
+use crate::txn::ReadTxn;
+
+/// Reads an output stream on as it grows; made by [`Store::follow_output`](crate::Store::follow_output).
+///
+/// Gives every byte that is kept once, in order; where a cap has dropped some before they were read, the next part says how
+/// many. Holds no transaction while it waits, and never makes a writer wait. Only what is appended to its stream, and a change of its
+/// execution's state, wakes it.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use execstore::{Expect, NewExecution, Store, Update};
+/// # let store = Store::in_memory()?;
+/// # store.create_execution(NewExecution::new("j").id("e").state("Running"), &[])?;
+/// let mut stdout = store.follow_output("e", "stdout", 0)?;
+/// store.append_output("e", "stdout", "hello ")?; // from other threads, in life
+/// store.append_output("e", "stdout", "world")?;
+/// store.update("e", &Expect::any(), Update::to("Failed"), &[])?;
+///
+/// let mut seen = Vec::new();
+/// while !stdout.has_ended() {
+///     seen.extend(stdout.next_part(4096, Duration::from_secs(1))?.bytes);
+/// }
+/// assert_eq!(seen, b"hello world");
+/// # Ok::<(), execstore::Error>(())
+/// ```
+pub struct OutputFollower {
+    engine: Arc<Engine>,
+    id: String,
+    name: String,
+    position: u64,
+    /// The execution's number and the stream's blob, once they were seen: others of the same names are not them.
+    number: Option<u64>,
+    blob: Option<u64>,
+    ended: bool,
+    ticket: u64,
+    keys: Arc<[u64]>,
+}
+
+/// Nothing more will be appended.
+fn check_end(end: Option<End>) -> Result<(), Error> {
+    match end {
+        None => Ok(()),
+        Some(End::Closed) => Err(StorageError::Closed.into()),
+        Some(End::Poisoned(reason)) => Err(WatchError::Poisoned(reason).into()),
+    }
+}
+
+impl fmt::Debug for OutputFollower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, name, position, ended, .. } = self;
+        f.debug_struct("OutputFollower")
+            .field("id", id)
+            .field("name", name)
+            .field("position", position)
+            .field("ended", ended)
+            .finish()
+    }
+}
+
+impl OutputFollower {
+    pub(crate) fn new(engine: Arc<Engine>, id: &str, name: &str, from: u64) -> Result<Self, Error> {
+        check_name("output name", name)?;
+        engine.check_open()?;
+        let keys = Arc::from([key(Kind::Output, id, name), key(Kind::Life, id, "")]);
+        engine.listening.add(Kind::Output as u8 | Kind::Life as u8);
+        let (id, name) = (id.to_owned(), name.to_owned());
+        Ok(Self { engine, id, name, position: from, number: None, blob: None, ended: false, ticket: 0, keys })
+    }
+
+    /// The offset of the next byte: where to follow on after a restart.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// `true` once nothing more will come: the execution has ended or was deleted, or its stream was, and everything was read.
+    /// What is appended to an execution after its end is not waited for.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The next bytes, at most so many and at least 1: at once if there are some, else it waits until there are, until the
+    /// execution ends, at most for `timeout`; then the part is empty. An execution or a stream that is not there yet is
+    /// waited for. On a thread that has a write of the same store in hand, a wait is [`BatchError::Reentrant`].
+    pub fn next_part(&mut self, most: usize, timeout: Duration) -> Result<OutputPart, Error> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            let known = self.engine.commits.head();
+            let end = self.engine.commits.ended();
+            let part = self.look(most.max(1))?;
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let over = left.is_some_and(|left| left.is_zero());
+            if !part.bytes.is_empty() || self.ended || over {
+                self.position = part.next();
+                return Ok(part);
+            }
+            if self.engine.write_lock.posts.is_needed_here() {
+                return Err(BatchError::Reentrant.into());
+            }
+            check_end(end)?;
+            let left = left.unwrap_or(Duration::from_secs(3_600));
+            // What it ended with is looked at after what there is.
+            self.engine.commits.wait(known, &self.keys, left, || false);
+        }
+    }
+
+    /// The same for a future, under any async runtime: waits for the next bytes, or until nothing more will come; then the part is
+    /// empty. Dropping it loses nothing.
+    pub fn next(&mut self, most: usize) -> NextPart<'_> {
+        NextPart { follower: self, most: most.max(1) }
+    }
+
+    /// What there is now.
+    fn look(&mut self, most: usize) -> Result<OutputPart, Error> {
+        let nothing = OutputPart { offset: self.position, ..OutputPart::default() };
+        let reader = ReadTxn::new(self.engine.clone())?;
+        let number = reader.tables().number(&self.id)?;
+        if number.is_none() || self.number.is_some_and(|known| Some(known) != number) {
+            self.ended = self.number.is_some();
+            return Ok(nothing);
+        }
+        self.number = number;
+        let number = number.unwrap_or_default();
+        let row = reader.tables().output(number, &self.name)?;
+        let part = match &row {
+            Some(row) if self.blob.is_none_or(|known| known == row.blob) => {
+                self.blob = Some(row.blob);
+                // One that begins beyond the end waits there.
+                match self.position > row.output.length {
+                    true => nothing,
+                    false => read_output(&reader, row, self.position, most)?,
+                }
+            }
+            _ if self.blob.is_some() => {
+                self.ended = true;
+                return Ok(nothing);
+            }
+            _ => nothing,
+        };
+        if part.bytes.is_empty() {
+            let record = reader.tables().execution(number, &reader.settings().lifecycle)?;
+            self.ended = record.is_none_or(|record| record.header.state.is_terminal());
+        }
+        Ok(part)
+    }
+}
+
+impl Drop for OutputFollower {
+    fn drop(&mut self) {
+        if !self.engine.grounds.process.is_another() {
+            self.engine.commits.forget(&mut self.ticket);
+        }
+    }
+}
+
+/// The next bytes of an output stream, to be awaited: see [`OutputFollower::next`].
+#[must_use = "a future does nothing unless it is awaited"]
+#[derive(Debug)]
+pub struct NextPart<'f> {
+    follower: &'f mut OutputFollower,
+    most: usize,
+}
+
+impl Future for NextPart<'_> {
+    type Output = Result<OutputPart, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { follower, most } = &mut *self;
+        loop {
+            let (known, end) = (follower.engine.commits.head(), follower.engine.commits.ended());
+            let part = follower.look(*most)?;
+            if !part.bytes.is_empty() || follower.ended {
+                follower.position = part.next();
+                return Poll::Ready(Ok(part));
+            }
+            check_end(end)?;
+            if follower.engine.write_lock.posts.inside.is_mine() {
+                return Poll::Ready(Err(BatchError::Reentrant.into()));
+            }
+            let OutputFollower { engine, keys, ticket, .. } = &mut **follower;
+            match engine.commits.poll(known, keys, ticket, cx.waker()) {
+                Poll::Ready(_) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! One caller's closure in a group commit.
+
+use std::sync::Arc;
+
+use super::pending::Slot;
+use crate::model::error::{BatchError, CommitError, Error, StorageError, WriteError};
+use crate::model::panics::{caught, dropped};
+use crate::write::Writer;
+
+/// Why a transaction was not committed, for everybody in it.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    Commit(CommitError),
+    Batch(BatchError),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let error = match error {
+            Error::Batch(error) => return Self::Batch(error),
+            Error::Commit(error) => return Self::Commit(error),
+            Error::Storage(error) | Error::Write(WriteError::Storage(error)) => error,
+            other => StorageError::Database(Arc::new(other)),
+        };
+        Self::Commit(CommitError::RolledBack(error))
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Commit(error) => error.into(),
+            Failure::Batch(error) => error.into(),
+        }
+    }
+}
+
+/// A closure that waits for its commit, whatever it returns.
+pub(super) trait Request: Send {
+    /// Runs it, for the first time or again. `false`: it failed, and what it wrote must not stay.
+    fn run(&mut self, writer: &mut Writer<'_>) -> bool;
+
+    /// Tells its caller how it went, after the commit.
+    fn settle(self: Box<Self>, committed: Result<(), Failure>);
+}
+
+pub(super) struct Closure<F, T> {
+    run: Option<F>,
+    outcome: Option<Result<T, Error>>,
+    slot: Arc<Slot<T>>,
+}
+
+impl<F, T> Closure<F, T> {
+    pub(super) fn new(run: F, slot: Arc<Slot<T>>) -> Self {
+        Self { run: Some(run), outcome: None, slot }
+    }
+}
+
+impl<F, T, E> Request for Closure<F, T>
+where
+    F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send,
+    T: Send,
+    Error: From<E>,
+{
+    fn run(&mut self, writer: &mut Writer<'_>) -> bool {
+        let Some(run) = &mut self.run else { return true };
+        let outcome = guarded(|| run(writer));
+        let succeeded = outcome.is_ok();
+        dropped(self.outcome.replace(outcome));
+        succeeded
+    }
+
+    fn settle(mut self: Box<Self>, committed: Result<(), Failure>) {
+        // Before the answer: what the closure holds, a handle of the store perhaps, is gone when its caller
+        // goes on. Whatever that does, the answer is how the commit went.
+        dropped(self.run.take());
+        let outcome = match (self.outcome.take(), committed) {
+            (Some(Err(error)), _) => Err(error),
+            (lost, Err(error)) => {
+                dropped(lost);
+                Err(error.into())
+            }
+            (Some(ok), Ok(())) => ok,
+            (None, Ok(())) => return,
+        };
+        self.slot.answer(outcome);
+    }
+}
+
+impl<F, T> Drop for Closure<F, T> {
+    /// Nobody waits for ever, whatever became of the member.
+    fn drop(&mut self) {
+        self.slot.answer(Err(BatchError::Lost.into()));
+    }
+}
+
+/// Runs a caller's closure: a panic fails it alone, in the conversion of its error too.
+pub(super) fn guarded<T, E>(run: impl FnOnce() -> Result<T, E>) -> Result<T, Error>
+where
+    Error: From<E>,
+{
+    match caught(|| run().map_err(Error::from)) {
+        Ok(result) => result,
+        Err(message) => Err(BatchError::Panicked { message }.into()),
+    }
+}

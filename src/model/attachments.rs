@@ -1,0 +1,176 @@
+//! Named values beside an execution. Pure.
+
+use crate::model::json::Json;
+use crate::model::limits::{InputError, MAX_NAME, MAX_URI, check_len, check_name, check_text};
+use crate::model::text::Text;
+use crate::model::time::Timestamp;
+
+/// What an attachment's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AttachmentKind {
+    /// Bytes, whatever they mean.
+    Bytes,
+    /// A JSON document.
+    Json,
+    /// A URI that says where the value is kept; the size is the caller's word.
+    Uri,
+}
+
+/// An attachment, without its value: see [`Writer::put_attachment`](crate::Writer::put_attachment).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attachment {
+    /// Its name within the execution. Those that begin with `execstore/` are the store's own: they can be read, and not written.
+    pub key: Text,
+    /// What the value is.
+    pub kind: AttachmentKind,
+    /// The content type that the caller gave, such as `image/png`.
+    pub content_type: Text,
+    /// The size of the value in bytes; of a URI, of what it names.
+    pub size: u64,
+    /// When it was put.
+    pub modified_at: Timestamp,
+    /// Which write it is of: a number that is never given again in this store, so that another means another write.
+    pub version: u64,
+    /// The SHA-256 of the value, if the store [moved](crate::LargeValues::Attach) it out of a payload.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// An attachment to be put, with its value in memory. For values that are not, see
+/// [`Writer::put_attachment_from`](crate::Writer::put_attachment_from).
+///
+/// ```
+/// use execstore::{Json, NewAttachment, NewExecution, Readable, Store};
+///
+/// # let store = Store::in_memory()?;
+/// let list = Json::from_text("[1]")?;
+/// store.write(|w| {
+///     w.create(NewExecution::new("j").id("e"), &[])?;
+///     w.put_attachment("e", NewAttachment::bytes("dag.png", vec![0x89, 0x50]).content_type("image/png"))?;
+///     w.put_attachment("e", NewAttachment::json("node/7", list))?;
+///     w.put_attachment("e", NewAttachment::uri("result", "s3://bucket/part-0").size(1 << 30))
+/// })?;
+/// let r = store.begin_read()?;
+/// assert_eq!(r.attachments("e").bytes("dag.png")?.unwrap(), [0x89, 0x50]);
+/// assert_eq!(r.attachments("e").with_prefix("node/")?.count(), 1);
+/// # Ok::<(), execstore::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct NewAttachment {
+    pub(crate) key: Text,
+    pub(crate) kind: AttachmentKind,
+    pub(crate) content_type: Text,
+    pub(crate) value: Vec<u8>,
+    pub(crate) size: Option<u64>,
+}
+
+impl NewAttachment {
+    /// Bytes, of the content type `application/octet-stream`.
+    pub fn bytes(key: impl Into<Text>, value: impl Into<Vec<u8>>) -> Self {
+        Self::new(key.into(), AttachmentKind::Bytes, "application/octet-stream", value.into())
+    }
+
+    /// A JSON document, of the content type `application/json`.
+    pub fn json(key: impl Into<Text>, value: impl Into<Json>) -> Self {
+        let value = value.into().as_str().as_bytes().to_vec();
+        Self::new(key.into(), AttachmentKind::Json, "application/json", value)
+    }
+
+    /// A URI of at most 8 KiB, of the content type `text/uri-list`, that says where the value is kept.
+    pub fn uri(key: impl Into<Text>, uri: impl AsRef<str>) -> Self {
+        Self::new(key.into(), AttachmentKind::Uri, "text/uri-list", uri.as_ref().as_bytes().to_vec())
+    }
+
+    fn new(key: Text, kind: AttachmentKind, content_type: &str, value: Vec<u8>) -> Self {
+        Self { key, kind, content_type: content_type.into(), value, size: None }
+    }
+
+    /// Sets the content type, at most 256 bytes.
+    pub fn content_type(mut self, content_type: impl Into<Text>) -> Self {
+        self.content_type = content_type.into();
+        self
+    }
+
+    /// Sets the size in bytes of what a URI names; 0 otherwise. Of other values it is their length.
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.size = Some(bytes);
+        self
+    }
+
+    /// What is kept of it beside its value.
+    pub(crate) fn build(&self, now: Timestamp) -> Result<Attachment, InputError> {
+        if self.kind == AttachmentKind::Json && self.value.is_empty() {
+            check_text("attachment", &Json::from_stored(""))?;
+        }
+        if self.kind == AttachmentKind::Uri {
+            check_len("URI", &String::from_utf8_lossy(&self.value), MAX_URI)?;
+        }
+        let size = match self.kind {
+            AttachmentKind::Uri => self.size.unwrap_or(0),
+            _ => self.value.len() as u64,
+        };
+        let attachment = Attachment {
+            key: self.key.clone(),
+            kind: self.kind,
+            content_type: self.content_type.clone(),
+            size,
+            modified_at: now,
+            version: 0,
+            sha256: None,
+        };
+        attachment.check()?;
+        Ok(attachment)
+    }
+}
+
+impl Attachment {
+    pub(crate) fn check(&self) -> Result<(), InputError> {
+        check_name("attachment key", &self.key)?;
+        check_len("content type", &self.content_type, MAX_NAME)
+    }
+}
+
+/// Keys that begin so are the store's own.
+const RESERVED: &str = "execstore/";
+
+/// Refuses a key that a caller must not write to.
+pub(crate) fn check_own(key: &str) -> Result<(), InputError> {
+    check_name("attachment key", key)?;
+    if key.starts_with(RESERVED) {
+        let reason = format!(
+            "{key:?} is one of the store's own, which begin with {RESERVED:?}; it goes with what it belongs to"
+        );
+        return Err(InputError::Invalid { what: "attachment key", reason });
+    }
+    Ok(())
+}
+
+/// How much a number of attachments take: see [`Selection::attachment_usage`](crate::Selection::attachment_usage).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttachmentUsage {
+    /// How many attachments there are.
+    pub attachments: u64,
+    /// The sum of their sizes in bytes, as far as they are in the store.
+    pub stored: u64,
+    /// The sum of the sizes in bytes that were stated for what URIs name.
+    pub named: u64,
+}
+
+impl AttachmentUsage {
+    /// Both sums.
+    pub fn bytes(&self) -> u64 {
+        self.stored.saturating_add(self.named)
+    }
+
+    pub(crate) fn add(&mut self, attachment: &Attachment) {
+        self.attachments += 1;
+        let sum = match attachment.kind {
+            AttachmentKind::Uri => &mut self.named,
+            _ => &mut self.stored,
+        };
+        *sum = sum.saturating_add(attachment.size);
+    }
+}

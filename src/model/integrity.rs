@@ -1,0 +1,267 @@
+//! Tamper evidence: what is hashed of an entry of the change log, and what an exported log proves. Pure.
+
+use std::fmt;
+use std::io::BufRead;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::model::change::Entry;
+use crate::model::events::NewEvent;
+use crate::model::execution::Header;
+use crate::model::hash::{Hash, Link, Sum, hex, unhex};
+use crate::model::id::ChangeSeq;
+use crate::model::json::Count;
+use crate::model::time::Timestamp;
+
+/// What the totals of a tamper-evident store carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seal {
+    /// The hash of the last entry of the log.
+    pub(crate) head: Hash,
+    /// The hash of the last entry that was trimmed; before that, one that stands for the store.
+    pub(crate) anchor: Hash,
+    pub(crate) sum: Sum,
+}
+
+impl Seal {
+    /// That of a new store.
+    pub(crate) fn new(store_id: u128) -> Self {
+        let genesis = genesis(store_id);
+        Self { head: genesis, anchor: genesis, sum: Sum::default() }
+    }
+}
+
+/// What stands before the first change.
+pub(crate) fn genesis(store_id: u128) -> Hash {
+    let id = uuid::Uuid::from_u128(store_id);
+    Sha256::digest(format!("execstore change log of {}", id.hyphenated())).into()
+}
+
+/// An event as it is hashed: members in the order of their names, times as texts.
+#[derive(Serialize)]
+struct EventDocument<'a> {
+    details: &'a str,
+    message: &'a str,
+    time: String,
+    topic: &'a str,
+}
+
+/// The digest of what came with a change: the line of each event, then the payload if it is new.
+pub(crate) struct Content(Sha256);
+
+impl Content {
+    pub(crate) fn new() -> Self {
+        Self(Sha256::new())
+    }
+
+    pub(crate) fn event(&mut self, details: &str, message: &str, topic: &str, time: Timestamp) {
+        let event = EventDocument { details, message, time: time.to_string(), topic };
+        // Texts in a flat struct: cannot fail.
+        self.0.update(serde_json::to_string(&event).unwrap_or_default());
+        self.0.update("\n");
+    }
+
+    pub(crate) fn payload(&mut self, text: &str) {
+        self.0.update("payload\n");
+        self.0.update(text);
+    }
+
+    pub(crate) fn finish(self) -> Hash {
+        self.0.finalize().into()
+    }
+}
+
+/// The digest of what comes with a change that is being made.
+pub(crate) fn content(events: &[NewEvent], now: Timestamp, payload: Option<&str>) -> Hash {
+    let mut content = Content::new();
+    for event in events {
+        let details = event.details.as_ref().map_or("{}", |details| details.as_str());
+        content.event(details, &event.message, &event.topic, event.time.unwrap_or(now));
+    }
+    if let Some(payload) = payload {
+        content.payload(payload);
+    }
+    content.finish()
+}
+
+/// An entry of the log as it is hashed and exported: members in the order of their names, times as texts, labels as
+/// pairs, so that the text is the same in every language.
+#[derive(Serialize)]
+struct ChangeDocument<'a> {
+    attempt: Count,
+    completed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    created_at: String,
+    desired: String,
+    events: Count,
+    id: &'a str,
+    job_id: &'a str,
+    kind: String,
+    labels: Vec<(&'a str, &'a str)>,
+    message: Option<&'a str>,
+    modified_at: String,
+    name: Option<&'a str>,
+    namespace: &'a str,
+    new_events: Count,
+    node_id: Option<&'a str>,
+    not_before: Option<String>,
+    number: Count,
+    parent: Option<&'a str>,
+    payload_version: Count,
+    preview: Option<&'a str>,
+    previous: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_hash: Option<String>,
+    reported_at: Option<String>,
+    revision: Count,
+    seq: Count,
+    state: &'a str,
+    time: String,
+}
+
+/// The document of an entry.
+pub(crate) fn document(seq: u64, entry: &Entry<'_>, link: Option<&Link>) -> String {
+    let header: &Header = entry.header;
+    let time = |time: Timestamp| time.to_string();
+    let document = ChangeDocument {
+        attempt: Count(header.attempt),
+        completed_at: header.completed_at.map(time),
+        content: link.map(|link| hex(&link.content)),
+        created_at: time(header.created_at),
+        desired: header.desired.to_string(),
+        events: Count(header.event_count),
+        id: header.id.as_str(),
+        job_id: header.job_id.as_str(),
+        kind: entry.kind.to_string(),
+        labels: header.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+        message: header.message.as_deref(),
+        modified_at: time(header.modified_at),
+        name: header.name.as_deref(),
+        namespace: &header.namespace,
+        new_events: Count(entry.new_events),
+        node_id: header.node_id.as_deref(),
+        not_before: header.not_before.map(time),
+        number: Count(entry.number),
+        parent: header.parent.as_ref().map(|id| id.as_str()),
+        payload_version: Count(entry.payload_version),
+        preview: header.preview.as_deref(),
+        previous: header.previous.as_ref().map(|id| id.as_str()),
+        previous_hash: link.map(|link| hex(&link.previous)),
+        reported_at: header.reported_at.map(time),
+        revision: Count(header.revision.0),
+        seq: Count(seq),
+        state: header.state.as_str(),
+        time: time(entry.time),
+    };
+    serde_json::to_string(&document).unwrap_or_default()
+}
+
+pub(crate) fn change_hash(seq: u64, entry: &Entry<'_>, link: &Link) -> Hash {
+    Sha256::digest(document(seq, entry, Some(link))).into()
+}
+
+/// A place in the chain of a tamper-evident store: an entry of the log and its hash. See
+/// [`Log::chain_head`](crate::Log::chain_head).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChainHead {
+    /// The entry; 0 before the first.
+    pub seq: ChangeSeq,
+    /// Its SHA-256; before the first entry, a hash that stands for the store.
+    pub hash: [u8; 32],
+}
+
+impl fmt::Display for ChainHead {
+    /// The number and the hash in hexadecimal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.seq, hex(&self.hash))
+    }
+}
+
+/// What an exported log proves: that between two places of a chain nothing was altered, reordered or removed.
+///
+/// Compare the ends with what [`Log::chain_anchor`](crate::Log::chain_anchor) and
+/// [`chain_head`](crate::Log::chain_head) gave, now or when you noted them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogProof {
+    /// The place before the first line.
+    pub after: ChainHead,
+    /// The place of the last line.
+    pub head: ChainHead,
+}
+
+/// Why an exported log proves nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogProofError {
+    /// There are no lines.
+    #[error("the log is empty")]
+    Empty,
+    /// A line is not one that was exported by a tamper-evident store, or was altered.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It could not be read.
+    #[error("the log could not be read: {0}")]
+    Io(#[source] std::io::Error),
+}
+
+#[derive(Deserialize)]
+struct ExportedLine<'a> {
+    #[serde(borrow)]
+    change: &'a RawValue,
+    hash: String,
+}
+
+#[derive(Deserialize)]
+struct Chained {
+    seq: ChangeSeq,
+    previous_hash: String,
+}
+
+impl LogProof {
+    /// Checks what [`Log::export`](crate::Log::export) wrote, a line at a time.
+    ///
+    /// The hash of a line is the SHA-256 of the text of its member `change`, in which `previous_hash` is the hash of the
+    /// line before: a few lines in any language.
+    pub fn check(log: impl BufRead) -> Result<LogProof, LogProofError> {
+        let mut proof: Option<LogProof> = None;
+        for (line, text) in (1..).zip(log.lines()) {
+            let text = text.map_err(LogProofError::Io)?;
+            let wrong = |reason: &str| LogProofError::Line { line, reason: reason.to_owned() };
+            let exported: ExportedLine<'_> =
+                serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
+            let Chained { seq: ChangeSeq(seq), previous_hash } =
+                serde_json::from_str(exported.change.get()).map_err(|error| wrong(&error.to_string()))?;
+            let hash: Hash = Sha256::digest(exported.change.get()).into();
+            if exported.hash != hex(&hash) {
+                return Err(wrong("the hash is not that of the change"));
+            }
+            let previous = unhex(&previous_hash).ok_or_else(|| wrong("the previous hash is none"))?;
+            let head = ChainHead { seq: ChangeSeq(seq), hash };
+            match &mut proof {
+                None => {
+                    let before = seq.checked_sub(1).ok_or_else(|| wrong("there is no change 0"))?;
+                    let after = ChainHead { seq: ChangeSeq(before), hash: previous };
+                    proof = Some(LogProof { after, head });
+                }
+                Some(proof) if proof.head.seq.0.checked_add(1) != Some(seq) => {
+                    return Err(wrong(&format!("change {seq} follows {}", proof.head.seq)));
+                }
+                Some(proof) if proof.head.hash != previous => {
+                    return Err(wrong("the previous hash is not that of the line before"));
+                }
+                Some(proof) => proof.head = head,
+            }
+        }
+        proof.ok_or(LogProofError::Empty)
+    }
+}

@@ -1,0 +1,244 @@
+//! The tasks or operators within an execution. Pure.
+
+use crate::model::json::Json;
+use crate::model::limits::{
+    InputError, LongTexts, MAX_EVENT, MAX_MESSAGE, check_len, check_name, check_size, check_text,
+};
+use crate::model::report::Late;
+use crate::model::text::Text;
+use crate::model::time::Timestamp;
+
+/// The state of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It was started.
+    Running,
+    /// It ended well.
+    Finished,
+    /// It ended with an error.
+    Failed,
+    /// It will not run.
+    Skipped,
+}
+
+impl TaskState {
+    pub(crate) const ALL: [TaskState; 4] =
+        [TaskState::Running, TaskState::Finished, TaskState::Failed, TaskState::Skipped];
+}
+
+impl std::fmt::Display for TaskState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            TaskState::Running => "running",
+            TaskState::Finished => "finished",
+            TaskState::Failed => "failed",
+            TaskState::Skipped => "skipped",
+        })
+    }
+}
+
+/// A task within an execution: see [`Writer::put_task`](crate::Writer::put_task).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Task {
+    /// Its name within the execution.
+    pub name: Text,
+    /// How it is.
+    pub state: TaskState,
+    /// How often it was started, or the number of the last attempt if the reports name one; 0 if it never was.
+    pub attempts: u64,
+    /// When it was last started; when it was skipped, if it never was.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// What it gave, or gives so far.
+    pub value: Option<Json>,
+    /// Why it failed.
+    pub error: Option<Text>,
+}
+
+/// An update to a task.
+///
+/// ```
+/// use execstore::{Json, NewExecution, TaskState, TaskUpdate, Readable, Store};
+///
+/// # let store = Store::in_memory()?;
+/// let rows = Json::from_text("{\"rows\": 7}")?;
+/// store.write(|w| {
+///     w.create(NewExecution::new("flow").id("e"), &[])?;
+///     w.put_task("e", TaskUpdate::started("load"))?;
+///     w.put_task("e", TaskUpdate::finished("load").value(rows))?;
+///     w.put_task("e", TaskUpdate::started("sum"))?;
+///     w.put_task("e", TaskUpdate::failed("sum", "not a number"))
+/// })?;
+/// let r = store.begin_read()?;
+/// let progress = r.tasks("e").progress()?;
+/// assert_eq!((progress.finished, progress.failed, progress.running), (1, 1, 0));
+/// for task in r.tasks("e").list()? {
+///     println!("{} {}", task?.name, TaskState::Finished); // in the order in which they came
+/// }
+/// # Ok::<(), execstore::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct TaskUpdate {
+    pub(crate) name: Text,
+    pub(crate) state: TaskState,
+    pub(crate) value: Option<Json>,
+    pub(crate) error: Option<Text>,
+    pub(crate) at: Option<Timestamp>,
+    pub(crate) attempt: Option<u64>,
+}
+
+impl TaskUpdate {
+    /// It was started, perhaps once more. With a [value](Self::value), also what it gives so far: name the attempt, so that it is not
+    /// taken for another start.
+    pub fn started(name: impl Into<Text>) -> Self {
+        Self::new(name.into(), TaskState::Running)
+    }
+
+    /// It ended well.
+    pub fn finished(name: impl Into<Text>) -> Self {
+        Self::new(name.into(), TaskState::Finished)
+    }
+
+    /// It ended with an error, of at most 64 KiB: a longer one is cut, unless the store was opened to
+    /// [refuse](crate::LongTexts::Refuse) it.
+    pub fn failed(name: impl Into<Text>, error: impl Into<Text>) -> Self {
+        Self { error: Some(error.into()), ..Self::new(name.into(), TaskState::Failed) }
+    }
+
+    /// It will not run.
+    pub fn skipped(name: impl Into<Text>) -> Self {
+        Self::new(name.into(), TaskState::Skipped)
+    }
+
+    fn new(name: Text, state: TaskState) -> Self {
+        Self { name, state, value: None, error: None, at: None, attempt: None }
+    }
+
+    /// What it gave, or gives so far: at most 1 MiB, larger ones are [attachments](crate::Writer::put_attachment).
+    pub fn value(mut self, value: impl Into<Json>) -> Self {
+        self.value = Some(value.into());
+        self
+    }
+
+    /// Which attempt it is of, from 1. A report of an attempt before the last known one is ignored, and so is one that says of the last one what is known
+    /// already, or that it ended otherwise than is known. Without a number a start is a new attempt, and all else is of the last one.
+    pub fn attempt(mut self, attempt: u64) -> Self {
+        self.attempt = Some(attempt);
+        self
+    }
+
+    /// When that was, by the reporter's clock; now otherwise. Before the last time that is known of the same attempt, or
+    /// of the task if no attempt is named, the report is late.
+    pub fn at(mut self, time: Timestamp) -> Self {
+        self.at = Some(time);
+        self
+    }
+
+    /// Makes the error fit.
+    pub(crate) fn fit_texts(&mut self, long: LongTexts) {
+        self.error.as_mut().into_iter().for_each(|text| long.fit(text, MAX_MESSAGE));
+    }
+
+    pub(crate) fn check(&self) -> Result<(), InputError> {
+        check_name("task name", &self.name)?;
+        check_len("task error", self.error.as_deref().unwrap_or_default(), MAX_MESSAGE)?;
+        self.value.as_ref().map_or(Ok(()), |value| check_text("task value", value))?;
+        check_size("task value", self.value.as_ref().map_or(0, |value| value.as_str().len()), MAX_EVENT)
+    }
+
+    /// The task as it is then, or why the report is late.
+    pub(crate) fn apply(self, before: Option<&Task>, now: Timestamp) -> Result<Task, Late> {
+        let (starts, time) = (self.state == TaskState::Running, self.at.unwrap_or(now));
+        let first = u64::from(self.state != TaskState::Skipped);
+        let Some(before) = before else {
+            let attempts = self.attempt.unwrap_or(first);
+            return Ok(self.task(attempts, None, time));
+        };
+        let known = before.ended_at.unwrap_or(before.started_at);
+        let attempts = match self.attempt {
+            Some(reported) if reported < before.attempts => {
+                return Err(Late::OlderAttempt { reported, known: before.attempts });
+            }
+            Some(reported) if reported > before.attempts => {
+                return Ok(self.task(reported, None, time));
+            }
+            // A start that is the known one, or that names none, so that it is another.
+            Some(_) => before.attempts,
+            None if starts && self.at != Some(before.started_at) => before.attempts.saturating_add(1),
+            None => before.attempts,
+        };
+        if let Some(reported) = self.at.filter(|at| *at < known && !(starts && *at == before.started_at)) {
+            return Err(Late::OlderTime { reported, known });
+        }
+        if attempts > before.attempts {
+            return Ok(self.task(attempts, None, time));
+        }
+        let says_more = |value: &Json| before.value.as_ref() != Some(value);
+        if starts && before.state == TaskState::Running && self.value.as_ref().is_some_and(says_more) {
+            return Ok(Task { value: self.value, ..before.clone() });
+        }
+        if before.state != TaskState::Running || starts {
+            let same = self.state == before.state && self.error == before.error;
+            return match (starts || same) && !self.value.as_ref().is_some_and(says_more) {
+                true => Err(Late::Repeated),
+                false => Err(Late::Ended { state: before.state.to_string().into() }),
+            };
+        }
+        // The reporter's clock decides; without one an end is not before its start.
+        let at = self.at.unwrap_or_else(|| now.max(before.started_at));
+        Ok(self.task(attempts, Some(before), at))
+    }
+
+    fn task(self, attempts: u64, running: Option<&Task>, at: Timestamp) -> Task {
+        let ended = self.state != TaskState::Running;
+        Task {
+            name: self.name,
+            state: self.state,
+            attempts,
+            started_at: running.map_or(at, |running| running.started_at),
+            ended_at: ended.then_some(at),
+            value: self.value.or_else(|| running.and_then(|running| running.value.clone())),
+            error: self.error,
+        }
+    }
+}
+
+/// How many tasks of an execution are in each state: see [`Tasks::progress`](crate::Tasks::progress).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Tasks that were started and have not ended.
+    pub running: u64,
+    /// Tasks that ended well.
+    pub finished: u64,
+    /// Tasks that ended with an error.
+    pub failed: u64,
+    /// Tasks that will not run.
+    pub skipped: u64,
+}
+
+impl Progress {
+    /// All tasks.
+    pub fn total(&self) -> u64 {
+        TaskState::ALL.into_iter().map(|state| self.of(state)).fold(0, u64::saturating_add)
+    }
+
+    /// How many tasks are in a state.
+    pub fn of(&self, state: TaskState) -> u64 {
+        let mut copy = *self;
+        *copy.slot(state)
+    }
+
+    pub(crate) fn slot(&mut self, state: TaskState) -> &mut u64 {
+        match state {
+            TaskState::Running => &mut self.running,
+            TaskState::Finished => &mut self.finished,
+            TaskState::Failed => &mut self.failed,
+            TaskState::Skipped => &mut self.skipped,
+        }
+    }
+}

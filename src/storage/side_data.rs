@@ -1,0 +1,137 @@
+//! Rows that are to be removed, whatever is in them: a bounded part at a time.
+
+use std::time::{Duration, Instant};
+
+use redb::ReadableTable;
+
+use super::{Live, Rows, Tables, catch_panics, fixed};
+use crate::format::schema::{Bytes, Pair, Tag};
+use crate::format::{name_row, pair, pair_of};
+use crate::model::error::{ReadError, StorageError};
+
+/// Bytes that cost about as much to remove as a row.
+const UNIT: usize = 4 * 1024;
+
+/// How much work may still be done: a row is one, and each 4 KiB of it one more. And until when, if that matters.
+#[derive(Debug)]
+pub(crate) struct Budget(pub(crate) u64, Option<Instant>);
+
+impl Budget {
+    pub(crate) fn of(work: u64) -> Self {
+        Self(work, None)
+    }
+
+    /// So much, and not for longer than that.
+    pub(crate) fn within(work: u64, time: Duration) -> Self {
+        Self(work, Instant::now().checked_add(time))
+    }
+
+    /// Looks at the clock; `true` if it is time to end, and then nothing is left. To be asked when something was done, so that something is
+    /// done however slow it is.
+    pub(crate) fn is_late(&mut self) -> bool {
+        let late = self.1.is_some_and(|end| Instant::now() >= end);
+        if late {
+            self.0 = 0;
+        }
+        late
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Takes the work of a row, or what is left if that is less.
+    pub(crate) fn spend(&mut self, bytes: usize) {
+        self.0 = self.0.saturating_sub(1 + (bytes / UNIT) as u64);
+    }
+}
+
+impl Tables<Live<'_>> {
+    /// The first rows of an execution in the table `events`, `tasks`, `attachments`, `outputs` or `task_names`, damaged ones too; as
+    /// many as the budget allows.
+    pub(crate) fn rows_beside<T>(
+        &self,
+        tag: Tag,
+        number: u64,
+        budget: &mut Budget,
+        row: fn(&[u8], &[u8]) -> T,
+    ) -> Result<Vec<T>, StorageError> {
+        let decode = |key: &[u8], value: &[u8]| Ok((value.len(), row(key, value)));
+        if matches!(tag, Tag::Tasks | Tag::Events) {
+            let (start, end) = (pair(number, 0), pair(number, u64::MAX));
+            let table = if tag == Tag::Tasks { &self.tasks } else { &self.events };
+            let table = table.get(&self.source)?;
+            let range = catch_panics(|| table.range::<&[u8; 16]>(&start..=&end))?;
+            return sound(Rows::<Pair, _>::new(range, tag, &start, Some(&end), decode), budget);
+        }
+        let start = name_row(number, "");
+        let end = [start.as_slice(), &[0xff]].concat();
+        let table = match tag {
+            Tag::Attachments => self.attachments.get(&self.source)?,
+            Tag::Outputs => self.outputs.get(&self.source)?,
+            _ => self.task_names.get(&self.source)?,
+        };
+        let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
+        sound(Rows::<Bytes, _>::new(range, tag, &start, Some(&end), decode), budget)
+    }
+
+    /// Where the first chunks of a blob begin that lie wholly in a range of offsets; as many as the budget allows.
+    pub(crate) fn chunks_within(
+        &self,
+        blob: u64,
+        offsets: std::ops::Range<u64>,
+        budget: &mut Budget,
+    ) -> Result<Vec<u64>, StorageError> {
+        let (start, end) = (pair(blob, offsets.start), pair(blob, offsets.end));
+        let table = self.chunks.get(&self.source)?;
+        let range = catch_panics(|| table.range::<&[u8; 16]>(&start..&end))?;
+        let last = offsets.end;
+        let rows = Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), |key, value| {
+            let (len, offset) = (value.len(), pair_of(fixed(key)?).1);
+            let end = offset.saturating_add(len.saturating_sub(crate::format::FRAME) as u64);
+            Ok((len, (end <= last).then_some(offset)))
+        });
+        Ok(sound(rows, budget)?.into_iter().flatten().collect())
+    }
+}
+
+/// The rows that lie where they should. Those that do not are left where they are: what is read here is to be removed, and
+/// damage must not keep the rest from going.
+fn sound<T>(
+    rows: impl Iterator<Item = Result<(usize, T), ReadError>>,
+    budget: &mut Budget,
+) -> Result<Vec<T>, StorageError> {
+    let mut sound = Vec::new();
+    if budget.is_spent() {
+        return Ok(sound);
+    }
+    for row in rows {
+        match row {
+            Ok((bytes, row)) => {
+                sound.push(row);
+                budget.spend(bytes);
+            }
+            Err(ReadError::Storage(error)) => return Err(error),
+            Err(_) => {}
+        }
+        if budget.is_spent() {
+            break;
+        }
+    }
+    Ok(sound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_late_has_nothing_left_and_who_has_no_time_set_is_never_late() {
+        let mut late = Budget::within(10, Duration::ZERO);
+        assert!(!late.is_spent(), "something is done first");
+        assert!(late.is_late() && late.is_spent());
+        for mut in_time in [Budget::of(10), Budget::within(10, Duration::MAX)] {
+            assert!(!in_time.is_late() && !in_time.is_spent());
+        }
+    }
+}

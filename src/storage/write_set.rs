@@ -1,0 +1,100 @@
+//! What the writers of one transaction wrote, for the journal.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::model::error::StorageError;
+use crate::model::touch::Touched;
+use crate::storage::{Live, MAX_REDO, Tables};
+
+/// What the smallest commit of redb's may write: some pages of each table, and what redb keeps beside them.
+const SMALLEST: u64 = 512 * 1024;
+const PAGE: u64 = 4096;
+/// As much as rows are taken to be scattered over pages.
+const SCATTERED: u64 = 8 * 1024 * 1024;
+
+/// The writes of one transaction, in order.
+#[derive(Debug, Default)]
+pub(crate) struct WriteSet {
+    /// The store's version before the first writer, and after the last one; `None` before any.
+    pub(crate) versions: Option<(u64, u64)>,
+    /// The head of the change log before the first writer, and after the last one.
+    pub(crate) heads: (u64, u64),
+    /// What those who wait for changes go by.
+    pub(crate) touched: Touched,
+    /// Bytes of values that were replaced or removed.
+    pub(crate) freed: usize,
+    /// Bytes of rows that were written, and how many rows were written or removed.
+    pub(crate) written: (usize, u64),
+    /// Rows of what was deleted wait to be removed.
+    pub(crate) waits: bool,
+    /// The writes: see `Tables::redo`.
+    pub(crate) body: Vec<u8>,
+    /// More was written than `body` may hold, so that it holds nothing.
+    pub(crate) overflowed: bool,
+    /// An operation wrote what needs more room than before.
+    pub(crate) grows: bool,
+    /// A storage error left an operation half done.
+    pub(crate) failed: Option<StorageError>,
+}
+
+impl WriteSet {
+    /// Of a transaction that collects these kinds of keys.
+    pub(crate) fn listening(kinds: u8) -> Self {
+        Self { touched: Touched::new(kinds), ..Self::default() }
+    }
+
+    pub(crate) fn lock(redo: &Mutex<WriteSet>) -> MutexGuard<'_, WriteSet> {
+        redo.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A writer begins. Gives which kinds of keys it is to collect.
+    pub(crate) fn begin(redo: &Mutex<WriteSet>, version: u64, head: u64) -> u8 {
+        let mut redo = Self::lock(redo);
+        if redo.versions.is_none() {
+            (redo.versions, redo.heads) = (Some((version, version)), (head, head));
+        }
+        redo.touched.kinds()
+    }
+
+    /// A writer ends: the version and the head after it, and whether rows wait.
+    pub(crate) fn end(
+        redo: &Mutex<WriteSet>,
+        (version, head, waits): (u64, u64, bool),
+        touched: Touched,
+        body: Option<Vec<u8>>,
+    ) {
+        let mut redo = Self::lock(redo);
+        (redo.heads.1, redo.waits) = (head, waits);
+        redo.touched.join(touched);
+        if let Some((_, to)) = &mut redo.versions {
+            *to = version;
+        }
+        match body.filter(|body| !redo.overflowed && redo.body.len() + body.len() <= MAX_REDO) {
+            Some(body) if redo.body.is_empty() => redo.body = body,
+            Some(body) => redo.body.extend_from_slice(&body),
+            None => (redo.overflowed, redo.body) = (true, Vec::new()),
+        }
+    }
+
+    /// Counts what a writer did.
+    pub(crate) fn count(&mut self, tables: &Tables<Live<'_>>) {
+        self.freed += tables.freed();
+        self.written.0 += tables.written();
+        self.written.1 += tables.rows_written();
+    }
+
+    pub(crate) fn fail(redo: &Mutex<WriteSet>, error: &StorageError) {
+        Self::lock(redo).failed.get_or_insert_with(|| error.clone());
+    }
+
+    /// About how much redb writes for it: rows in pages that it copies, one after the other or each in one of its own.
+    pub(crate) fn pages(&self) -> u64 {
+        let (bytes, rows) = self.written;
+        SMALLEST + 2 * bytes as u64 + rows.saturating_mul(PAGE).min(SCATTERED)
+    }
+
+    /// `true` if the transaction wrote nothing to the store.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.versions.is_none_or(|(from, to)| from == to)
+    }
+}

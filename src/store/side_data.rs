@@ -1,0 +1,191 @@
+//! What lies beside the records, through the group commit; and following it.
+
+use std::io::{Read, Seek};
+
+use super::Store;
+use crate::feed::outputs::OutputFollower;
+use crate::feed::visits::VisitTracker;
+use crate::model::attachments::{Attachment, NewAttachment};
+use crate::model::error::{Error, WriteError};
+use crate::model::expect::Expect;
+use crate::model::outputs::{Output, OutputCap};
+use crate::model::report::Reported;
+use crate::model::tasks::{Task, TaskUpdate};
+use crate::model::text::Text;
+use crate::write::{Appended, Writer};
+
+/// How much of a source is held in memory before the transaction begins.
+const IN_MEMORY: usize = 1024 * 1024;
+
+/// # Beside the records
+impl Store {
+    /// [`Writer::put_attachment`](crate::Writer::put_attachment) through the group commit. Large values are better
+    /// streamed in, with [`Writer::put_attachment_from`](crate::Writer::put_attachment_from).
+    pub fn put_attachment(&self, id: impl AsRef<str>, new: NewAttachment) -> Result<Attachment, Error> {
+        let id = id.as_ref().to_owned();
+        self.batch(move |writer| writer.put_attachment(&id, new.clone()))
+    }
+
+    /// Puts bytes that are read from somewhere, to their end: [`Writer::put_attachment_from`](crate::Writer::put_attachment_from) for a
+    /// source that may be slow.
+    ///
+    /// The source is read before the transaction begins, into memory up to 1 MiB and from there on into a file without a name
+    /// in the system's [folder for temporary files](std::env::temp_dir); so other writers wait for a copy on this machine, and not for the
+    /// source. An error of the source, or of that file, is [`WriteError::Source`], and leaves nothing behind.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Readable, Store};
+    /// # let store = Store::in_memory()?;
+    /// # store.create_execution(NewExecution::new("j").id("e"), &[])?;
+    /// let mut download = std::io::repeat(7); // a connection, say
+    /// let put = store.put_attachment_from("e", "model", "application/octet-stream", &mut std::io::Read::take(&mut download, 3_000_000))?;
+    /// assert_eq!(put.size, 3_000_000);
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn put_attachment_from(
+        &self,
+        id: impl AsRef<str>,
+        key: impl Into<Text>,
+        content_type: impl Into<Text>,
+        from: &mut dyn Read,
+    ) -> Result<Attachment, Error> {
+        let mut staged = tempfile::SpooledTempFile::new(IN_MEMORY);
+        let copied = std::io::copy(from, &mut staged).and_then(|_| staged.rewind());
+        copied.map_err(WriteError::Source)?;
+        self.write(|w| w.put_attachment_from(id, key, content_type, &mut staged))
+    }
+
+    /// [`Writer::append_output`](crate::Writer::append_output) through the group commit.
+    pub fn append_output(
+        &self,
+        id: impl AsRef<str>,
+        name: impl AsRef<str>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Result<Output, Error> {
+        let (id, name, bytes) = (id.as_ref().to_owned(), name.as_ref().to_owned(), bytes.into());
+        self.batch(move |writer| writer.append_output(&id, &name, &bytes))
+    }
+
+    /// [`Writer::cap_output`](crate::Writer::cap_output) through the group commit.
+    pub fn cap_output(
+        &self,
+        id: impl AsRef<str>,
+        name: impl AsRef<str>,
+        cap: OutputCap,
+    ) -> Result<Output, Error> {
+        let (id, name) = (id.as_ref().to_owned(), name.as_ref().to_owned());
+        self.batch(move |writer| writer.cap_output(&id, &name, cap))
+    }
+
+    /// [`Writer::put_task`](crate::Writer::put_task) through the group commit.
+    pub fn put_task(&self, id: impl AsRef<str>, update: TaskUpdate) -> Result<Reported<Task>, Error> {
+        let id = id.as_ref().to_owned();
+        self.batch(move |writer| writer.put_task(&id, update.clone()))
+    }
+
+    /// [`put_attachment`](Self::put_attachment), if the execution is as expected.
+    pub fn put_attachment_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        new: NewAttachment,
+    ) -> Result<Attachment, Error> {
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.put_attachment(id, new.clone()))
+    }
+
+    /// [`Writer::delete_attachment`](crate::Writer::delete_attachment) through the group commit, if the execution is as expected.
+    pub fn delete_attachment_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        key: impl AsRef<str>,
+    ) -> Result<bool, Error> {
+        let key = key.as_ref().to_owned();
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.delete_attachment(id, &key))
+    }
+
+    /// [`append_output`](Self::append_output), if the execution is as expected.
+    pub fn append_output_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        name: impl AsRef<str>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Result<Output, Error> {
+        let (name, bytes) = (name.as_ref().to_owned(), bytes.into());
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.append_output(id, &name, &bytes))
+    }
+
+    /// [`Writer::append_output_at`](crate::Writer::append_output_at) through the group commit.
+    pub fn append_output_at(
+        &self,
+        id: impl AsRef<str>,
+        name: impl AsRef<str>,
+        offset: u64,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Result<Appended, Error> {
+        let (id, name, bytes) = (id.as_ref().to_owned(), name.as_ref().to_owned(), bytes.into());
+        self.batch(move |writer| writer.append_output_at(&id, &name, offset, &bytes))
+    }
+
+    /// [`cap_output`](Self::cap_output), if the execution is as expected.
+    pub fn cap_output_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        name: impl AsRef<str>,
+        cap: OutputCap,
+    ) -> Result<Output, Error> {
+        let name = name.as_ref().to_owned();
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.cap_output(id, &name, cap))
+    }
+
+    /// [`Writer::delete_output`](crate::Writer::delete_output) through the group commit, if the execution is as expected.
+    pub fn delete_output_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        name: impl AsRef<str>,
+    ) -> Result<bool, Error> {
+        let name = name.as_ref().to_owned();
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.delete_output(id, &name))
+    }
+
+    /// [`put_task`](Self::put_task), if the execution is as expected.
+    pub fn put_task_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        update: TaskUpdate,
+    ) -> Result<Reported<Task>, Error> {
+        self.batch_if(id.as_ref(), expect, move |writer, id| writer.put_task(id, update.clone()))
+    }
+
+    fn batch_if<T: Send + 'static>(
+        &self,
+        id: &str,
+        expect: &Expect,
+        write: impl Fn(&mut Writer<'_>, &str) -> Result<T, WriteError> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (id, expect) = (id.to_owned(), expect.clone());
+        self.batch(move |writer| {
+            writer.expect(&id, &expect)?;
+            write(writer, &id)
+        })
+    }
+
+    /// Counts who is visited, without a write for each visit. See [`VisitTracker`].
+    pub fn track_visits(&self) -> VisitTracker {
+        VisitTracker::new(self.engine.clone(), self.threads.batcher.clone())
+    }
+
+    /// Follows an output stream from an offset on while it grows. See [`OutputFollower`].
+    pub fn follow_output(
+        &self,
+        id: impl AsRef<str>,
+        name: impl AsRef<str>,
+        from: u64,
+    ) -> Result<OutputFollower, Error> {
+        OutputFollower::new(self.engine.clone(), id.as_ref(), name.as_ref(), from)
+    }
+}
