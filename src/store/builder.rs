@@ -301,6 +301,9 @@ impl Builder {
     /// Nothing is written to the file or beside it, so the file, its folder and its file system may be read-only. After a crash too: what
     /// would be repaired and what only the journal holds is kept in memory, as much as the journal has at most. While such a store is
     /// open nobody can open the file to write, and the other way about.
+    ///
+    /// A file that cannot be opened to write because redb's own tables are damaged ([`OpenError::Damaged`]) can be read all the same where redb needs
+    /// none of the damaged pages for that, and if it was closed; of one that was not, [`open_at_checkpoint`](Self::open_at_checkpoint) reads what its last checkpoint left.
     pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
         self.check()?;
         open::open_read_only(&self.options, path.as_ref(), true)

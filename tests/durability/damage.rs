@@ -19,6 +19,8 @@ const RANGE: &str = "EXECSTORE_DAMAGE_RANGE";
 /// Set, the child prints every panic.
 const LOUD: &str = "EXECSTORE_DAMAGE_LOUD";
 const FILE: &str = "EXECSTORE_DAMAGE_FILE";
+/// Set, what opens is written to as well.
+const WRITES: &str = "EXECSTORE_DAMAGE_WRITES";
 
 fn seed() -> u64 {
     std::env::var("EXECSTORE_SEED").map_or(20_260_103, |text| text.parse().unwrap())
@@ -105,17 +107,43 @@ fn damage(bytes: &mut Vec<u8>, case: u64) -> String {
     }
 }
 
-/// Opens the damaged file and reads all of it. Gives what is wrong with the answers.
-fn examine(original: &Original, path: &Path) -> Result<(), String> {
+/// Writes to what is damaged, several operations to a transaction, whatever each of them says: redb's tables are open while others fail.
+fn write(store: &Store, case: u64) {
+    let any = Expect::any();
+    for round in 0..4 {
+        let _ = store.write(|w| {
+            for step in 0..4 {
+                let id = format!("e{}", (case + 7 * step + round) % 44);
+                let _ = match (case + step + round) % 4 {
+                    0 => {
+                        w.create(NewExecution::new("new").id(&id).label("n", "new").payload(filled(900)), &[])
+                    }
+                    1 => w.update(&id, &any, Update::new().payload(filled(1_500)), &[NewEvent::new("late")]),
+                    2 => w.delete(&id, &any),
+                    _ => w.append_events(&id, &any, &[NewEvent::new("more")]),
+                };
+            }
+            Ok::<_, execstore::WriteError>(())
+        });
+    }
+    let _ = store.write(|w| w.trim_changes(execstore::ChangeSeq(20)));
+}
+
+/// Opens the damaged file, reads all of it, and writes to it if that was asked for. Gives what is wrong with the answers.
+fn examine(original: &Original, path: &Path, case: u64) -> Result<(), String> {
     let Ok(store) = builder().open(path) else {
         return Ok(());
     };
     let Ok(r) = store.begin_read() else { return Ok(()) };
     let found = original.compare(&r);
+    drop(r);
     let noticed = !store.verify().is_ok_and(|report| report.is_clean());
     let changed = !found.missing.is_empty() || !found.stale.is_empty();
     if !found.wrong.is_empty() || (changed && !noticed) {
         return Err(format!("{found:?}, noticed by verify: {noticed}"));
+    }
+    if std::env::var_os(WRITES).is_some() {
+        write(&store, case);
     }
     Ok(())
 }
@@ -157,7 +185,7 @@ fn child_that_reads() {
         out.flush().unwrap();
         drop(out);
         std::fs::write(&path, damaged).unwrap();
-        match catch_unwind(AssertUnwindSafe(|| examine(&original, &path))) {
+        match catch_unwind(AssertUnwindSafe(|| examine(&original, &path, case))) {
             Ok(Ok(())) => {}
             Ok(Err(what)) => println!("\nWRONG {case}: {what}"),
             Err(panic) => {

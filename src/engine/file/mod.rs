@@ -13,7 +13,9 @@ mod head;
 mod image;
 mod medium;
 mod overlay;
+mod own_tables;
 mod place;
+mod redb_pages;
 mod room;
 mod through;
 
@@ -22,5 +24,6 @@ pub(crate) use head::{Head, Kind, SECTOR};
 pub(crate) use image::Image;
 pub(crate) use medium::Medium;
 pub(crate) use overlay::Overlay;
+pub(crate) use own_tables::Fault;
 pub(crate) use place::{Folder, holder};
 pub(crate) use room::Room;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use redb::{Database, DatabaseError, StorageBackend};
 
-use crate::engine::file::holder;
+use crate::engine::file::{Fault, holder};
 use crate::model::error::{OpenError, StorageError};
 use crate::storage::catch_panics;
 
@@ -30,12 +30,32 @@ fn database_error(error: DatabaseError, path: &Path) -> OpenError {
             let reason = format!("its redb format is {version}, which this release of redb does not read");
             OpenError::Damaged { reason, source: Some(Box::new(error)) }
         }
+        DatabaseError::Storage(redb::StorageError::Io(error)) if is_fault(&error) => {
+            OpenError::Damaged { reason: error.to_string(), source: Some(Box::new(error)) }
+        }
         DatabaseError::Storage(redb::StorageError::Io(error))
             if error.kind() != io::ErrorKind::UnexpectedEof && error.kind() != io::ErrorKind::InvalidData =>
         {
             io_error(path)(error)
         }
         other => OpenError::Damaged { reason: other.to_string(), source: Some(Box::new(other)) },
+    }
+}
+
+fn is_fault(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<Fault>())
+}
+
+/// A commit in memory that met a damaged page of redb's own tables.
+pub(super) fn of_fault(error: OpenError) -> OpenError {
+    match error {
+        OpenError::Storage(StorageError::Database(cause)) => match cause.downcast_ref() {
+            Some(redb::Error::Io(error)) if is_fault(error) => {
+                OpenError::Damaged { reason: error.to_string(), source: Some(Box::new(cause)) }
+            }
+            _ => OpenError::Storage(StorageError::Database(cause)),
+        },
+        other => other,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::assemble::{Opened, assemble, journal_of};
-use super::errors::{io_error, open_redb};
+use super::errors::{io_error, of_fault, open_redb};
 use super::{has_image, head_of, look, no_image};
 use crate::engine::file::{Image, Medium, Overlay};
 use crate::engine::grounds::Grounds;
@@ -30,7 +30,8 @@ pub(crate) fn open_read_only(options: &Options, path: &Path, with_journal: bool)
     let grounds = Grounds::new(None, Some(path.to_owned()), true);
     let store = assemble(options, opened, grounds, |meta| {
         Ok(head.filter(|_| with_journal).map(|head| journal_of(&medium, &head, meta)))
-    })?;
+    })
+    .map_err(of_fault)?;
     // What is there in memory is all that there will be: a commit of the caller's own, past the store, is an error and not lost in silence.
     shut.shut();
     Ok(store)

@@ -1,0 +1,217 @@
+//! redb's own tables, looked through before redb commits anything: the lists of the pages that it may free, and the state of its allocator.
+//!
+//! redb takes their pages as they are, unless it opens a file that was left in the middle of a commit. Of a damaged list its next commit panics, and panics
+//! once more in a destructor (`ExtractIf`) while it unwinds, which ends the process; of a damaged state it gives away pages that are in use. The
+//! other tables are not looked through, since they are the rest of the file: redb's panics over those are caught, but for a few that the README
+//! tells of, and every value of the store's has a checksum.
+
+use std::io;
+use std::rc::Rc;
+
+use super::redb_pages::{HEADER, Header, Named, PAGE, Widths, children, tables};
+
+/// A page of redb's own tables that does not hold what redb wrote.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the page of {len} bytes at byte {start} of redb's image, of redb's own table {table}, is not what redb wrote there"
+)]
+pub(crate) struct Fault {
+    table: String,
+    start: u64,
+    len: u64,
+}
+
+impl Fault {
+    /// Whether any of so many bytes from this place on are the page's.
+    pub(super) fn touches(&self, offset: u64, len: u64) -> bool {
+        offset < self.start.saturating_add(self.len) && self.start < offset.saturating_add(len)
+    }
+}
+
+/// A page to be looked at.
+struct Next {
+    page: Named,
+    widths: Widths,
+    /// The table that it is a page of; `None`: of the list of tables.
+    table: Option<Rc<str>>,
+}
+
+/// The damaged pages of redb's own tables in an image of so many bytes; none where redb checks the pages by itself. What a damaged page names is not
+/// followed, so every number that is was written by redb.
+///
+/// One page is in memory at a time, and the names of those to come. An error is one of reading.
+pub(super) fn faults(len: u64, read: impl Fn(u64, &mut [u8]) -> io::Result<()>) -> io::Result<Box<[Fault]>> {
+    let mut found = Vec::new();
+    if len < HEADER as u64 {
+        return Ok(found.into());
+    }
+    let mut first = [0; HEADER];
+    read(0, &mut first)?;
+    let Some(header) = Header::of(&first) else { return Ok(found.into()) };
+    let mut next = vec![Next { page: header.root, widths: Widths::default(), table: None }];
+    let mut bytes = Vec::new();
+    // No page is a page of two trees: so the walk ends, whatever there is.
+    let mut left = len / PAGE;
+    while let Some(Next { page, widths, table }) = next.pop() {
+        let (start, size) = header.place(page).unwrap_or((0, PAGE));
+        let inside = start >= PAGE && start.saturating_add(size) <= len && left > 0;
+        let whole = match usize::try_from(size) {
+            Ok(size) if inside => {
+                left -= 1;
+                bytes.resize(size, 0);
+                read(start, &mut bytes)?;
+                page.is(&bytes, widths)
+            }
+            _ => false,
+        };
+        if !whole {
+            let table = table.as_deref().unwrap_or("of tables").to_owned();
+            found.push(Fault { table, start, len: size });
+            continue;
+        }
+        next.extend(children(&bytes).map(|page| Next { page, widths, table: table.clone() }));
+        if table.is_none() {
+            let roots = tables(&bytes);
+            next.extend(roots.map(|(name, widths, page)| Next { page, widths, table: Some(name.into()) }));
+        }
+    }
+    Ok(found.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redb::{Database, ReadableDatabase, TableDefinition};
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
+
+    fn commit(db: &Database, write: impl FnOnce(&mut redb::Table<'_, u64, &[u8]>)) {
+        let mut txn = db.begin_write().unwrap();
+        write(&mut txn.open_table(ROWS).unwrap());
+        txn.set_quick_repair(true);
+        txn.commit().unwrap();
+    }
+
+    /// A database new, at work, with long lists of what will be free, with a savepoint, and after each close.
+    fn images() -> Vec<(&'static str, Vec<u8>)> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("d");
+        let open = || Database::create(&path).unwrap();
+        let mut images = Vec::new();
+        let mut look = |what| images.push((what, std::fs::read(&path).unwrap()));
+        drop(open());
+        look("new");
+        let db = open();
+        for round in 0..2 {
+            commit(&db, |rows| {
+                for n in 0..3_000 {
+                    rows.insert(n * (round + 1), [round as u8; 300].as_slice()).unwrap();
+                }
+            });
+            look("at work");
+        }
+        let reader = db.begin_read().unwrap();
+        for left in [5, 3, 2] {
+            commit(&db, |rows| rows.retain(|key, _| key % left != 1).unwrap());
+            look("while somebody reads");
+        }
+        drop(reader);
+        let txn = db.begin_write().unwrap();
+        txn.persistent_savepoint().unwrap();
+        txn.commit().unwrap();
+        commit(&db, |rows| drop(rows.insert(1, [7; 9_000].as_slice()).unwrap()));
+        look("with a savepoint");
+        drop(db);
+        look("closed");
+        drop(open());
+        look("closed again");
+        images
+    }
+
+    /// The faults of an image, and the places of the pages that were read.
+    fn walk(bytes: &[u8]) -> (Box<[Fault]>, Vec<(usize, usize)>) {
+        let read = RefCell::new(Vec::new());
+        let found = faults(bytes.len() as u64, |at, out| {
+            read.borrow_mut().push((at as usize, out.len()));
+            out.copy_from_slice(&bytes[at as usize..at as usize + out.len()]);
+            Ok(())
+        });
+        let mut pages = read.into_inner();
+        if bytes.len() >= HEADER {
+            assert_eq!(pages.remove(0), (0, HEADER));
+        }
+        (found.unwrap(), pages)
+    }
+
+    #[test]
+    fn a_sound_database_has_no_faults_whatever_it_is_doing() {
+        let mut branches = 0;
+        for (what, bytes) in images() {
+            let (found, pages) = walk(&bytes);
+            assert!(found.is_empty(), "{what}: {found:?}");
+            assert!(what == "new" || pages.len() > 2, "{what}: {pages:?}");
+            branches += pages.iter().filter(|(start, _)| bytes[*start] == 2).count();
+        }
+        assert!(branches > 0, "every tree was one leaf");
+    }
+
+    #[test]
+    fn each_damaged_page_is_found_and_named() {
+        let mut tables = BTreeSet::new();
+        for (what, mut bytes) in images() {
+            for (start, len) in walk(&bytes).1 {
+                // The smallest has 12 bytes: its kind, how many entries it has, and the entries.
+                for at in 0..12 {
+                    bytes[start + at] ^= 1 << (at % 8);
+                    let found = walk(&bytes).0;
+                    bytes[start + at] ^= 1 << (at % 8);
+                    let [fault] = &*found else { panic!("{what}, {at} of {start}: {found:?}") };
+                    assert_eq!((fault.start, fault.len), (start as u64, len as u64), "{what}, {at}");
+                    assert!(fault.touches(fault.start + fault.len - 1, 1) && fault.touches(0, 1 << 40));
+                    assert!(!fault.touches(fault.start + fault.len, 1) && !fault.touches(0, fault.start));
+                    tables.insert(fault.table.clone());
+                }
+            }
+        }
+        let known = [
+            "allocator_state",
+            "data_pages_allocated",
+            "data_pages_unreachable",
+            "next_savepoint_id",
+            "of tables",
+            "persistent_savepoints",
+            "system_pages_unreachable",
+        ];
+        assert_eq!(tables.into_iter().collect::<Vec<_>>(), known);
+    }
+
+    #[test]
+    fn noise_is_walked_to_its_end() {
+        let mut lot = 88_172_645_463_325_252_u64;
+        let mut roll = |most: usize| {
+            lot ^= lot << 13;
+            lot ^= lot >> 7;
+            lot ^= lot << 17;
+            lot as usize % most
+        };
+        for (what, bytes) in images() {
+            let pages = walk(&bytes).1;
+            for _ in 0..50 {
+                let mut noisy = bytes.clone();
+                let (start, len) = match roll(pages.len() + 1) {
+                    0 => (0, HEADER),
+                    page => pages[page - 1],
+                };
+                for _ in 0..=roll(64) {
+                    noisy[start + roll(len)] = roll(256) as u8;
+                }
+                if roll(4) == 0 {
+                    noisy.truncate(roll(bytes.len()));
+                }
+                assert!(walk(&noisy).1.len() <= pages.len(), "{what}");
+            }
+        }
+    }
+}
