@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use execstore::redb::Durability;
-use execstore::{ChangeSeq, Expect, Json, NewEvent, NewExecution, Query, Readable, Store, Update, WriteTxn};
+use execstore::{ChangeSeq, Json, NewEvent, NewExecution, Query, Readable, Store, Update, WriteTxn};
 
 const EXECUTIONS: usize = 20_000;
 
@@ -28,7 +28,7 @@ fn filled() -> Store {
             for n in batch * 1_000..(batch + 1) * 1_000 {
                 let events: Vec<_> =
                     (0..5).map(|e| NewEvent::new("topic").message(format!("event {e}"))).collect();
-                w.create(new_execution(n), &events)?;
+                w.create(new_execution(n).events(events))?;
             }
             Ok::<_, execstore::WriteError>(())
         });
@@ -83,7 +83,7 @@ fn writes(c: &mut Criterion) {
                 n += 1;
                 (new_execution(n), [NewEvent::new("created").message("by the benchmark")])
             },
-            |(new, events)| writer.create(new, &events).unwrap(),
+            |(new, events)| writer.create(new.events(events)).unwrap(),
             BatchSize::SmallInput,
         );
     });
@@ -95,7 +95,7 @@ fn writes(c: &mut Criterion) {
             n = (n + 1) % EXECUTIONS;
             let update = Update::new().message("updated");
             let events = [NewEvent::new("updated").message("by the benchmark")];
-            writer.update(format!("execution-{n}"), &Expect::any(), update, &events).unwrap()
+            writer.update(format!("execution-{n}"), update.events(events)).unwrap()
         });
     });
     c.bench_function("update, in a transaction of its own, not waiting for the disk", |b| {
@@ -106,7 +106,7 @@ fn writes(c: &mut Criterion) {
             let update = Update::new().message("updated");
             txn.writer()
                 .unwrap()
-                .update(format!("execution-{n}"), &Expect::any(), update, &[NewEvent::new("updated")])
+                .update(format!("execution-{n}"), update.event(NewEvent::new("updated")))
                 .unwrap();
             txn.commit().unwrap();
         });

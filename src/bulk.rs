@@ -9,7 +9,6 @@ use crate::engine::core::Engine;
 use crate::format::{BulkKind, BulkPlace};
 use crate::history::rows;
 use crate::model::error::{Error, InputError, ReadError, WriteError};
-use crate::model::events::NewEvent;
 use crate::model::execution::{Header, Update};
 use crate::model::expect::Expect;
 use crate::model::fingerprint::Fingerprint;
@@ -74,7 +73,7 @@ type Progress<'p> = Box<dyn FnMut(&BulkReport) -> ControlFlow<()> + 'p>;
 /// # use std::ops::ControlFlow;
 /// # use execstore::{NewExecution, Query, Store, Update};
 /// # let store = Store::in_memory()?;
-/// # for n in 0..20 { store.create_execution(NewExecution::new("j").label("batch", "7").id(n.to_string()), &[])?; }
+/// # for n in 0..20 { store.create(NewExecution::new("j").label("batch", "7").id(n.to_string()))?; }
 /// let of_batch = Query::new().label("batch", "7");
 /// assert_eq!(store.bulk(of_batch.clone()).dry_run().delete()?.found, 20);
 /// let report = store
@@ -84,7 +83,7 @@ type Progress<'p> = Box<dyn FnMut(&BulkReport) -> ControlFlow<()> + 'p>;
 ///         println!("{} cancelled", so_far.changed);
 ///         ControlFlow::Continue(())
 ///     })
-///     .update(Update::to("Cancelled"), &[])?;
+///     .update(Update::to("Cancelled"))?;
 /// assert_eq!((report.changed, report.refused), (20, 0));
 /// # Ok::<(), execstore::Error>(())
 /// ```
@@ -110,7 +109,7 @@ impl fmt::Debug for Bulk<'_> {
 /// What to do with each execution.
 #[derive(Debug)]
 enum Act<'a> {
-    Update(&'a Update, &'a [NewEvent]),
+    Update(&'a Update),
     Delete,
 }
 
@@ -133,7 +132,7 @@ impl<'p> Bulk<'p> {
     /// again by this name. 1 to 256 bytes. The name is free again when the operation is through, or
     /// [forgotten](crate::Store::forget_bulk).
     ///
-    /// The name remembers what it was begun for: with another query, another change or other events it is refused with
+    /// The name remembers what it was begun for: with another query, another change, other events or another condition it is refused with
     /// [`WriteError::OtherBulk`], unless [`or_anew`](Bulk::or_anew) says otherwise. The limit, the size of a batch
     /// and the order in which conditions are named may differ. One that runs at the same time is refused.
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -183,9 +182,13 @@ impl<'p> Bulk<'p> {
         self
     }
 
-    /// Updates each execution and appends the events to it.
-    pub fn update(self, update: Update, events: &[NewEvent]) -> Result<BulkReport, Error> {
-        self.run(&Act::Update(&update, events))
+    /// Updates each execution, and appends the update's events to it.
+    ///
+    /// What the update [expects](Update::expect) must hold too, beside what the operation [expects](Bulk::expecting): those of which
+    /// one of the two does not hold are counted as refused.
+    pub fn update(mut self, mut update: Update) -> Result<BulkReport, Error> {
+        self.expect = self.expect.and(std::mem::take(&mut update.expect));
+        self.run(&Act::Update(&update))
     }
 
     /// Deletes each execution.
@@ -396,7 +399,7 @@ fn apply(writer: &mut Writer<'_>, found: Found, act: &Act<'_>, expect: &Expect) 
     writer.check(found.number, &found.header, expect)?;
     match act {
         Act::Delete => writer.delete_found(found),
-        Act::Update(update, events) => writer.update_found(found, Update::clone(update), events).map(drop),
+        Act::Update(update) => writer.update_found(found, Update::clone(update)).map(drop),
     }
 }
 
@@ -405,10 +408,8 @@ fn fingerprint(query: &Query, act: &Act<'_>, expect: &Expect) -> u64 {
     let mut f = Fingerprint::new();
     f.number(query.fingerprint());
     f.text(&expect.to_string());
-    if let Act::Update(update, events) = act {
+    if let Act::Update(update) = act {
         update.fingerprint(&mut f);
-        f.number(events.len() as u64);
-        events.iter().for_each(|event| event.fingerprint(&mut f));
     }
     f.finish()
 }

@@ -9,16 +9,16 @@
 //! ```
 //! use execstore::{Expect, NewEvent, NewExecution, Readable, Store, Update};
 //!
-//! let store = Store::in_memory()?; // or Store::create("node.redb")
+//! let store = Store::in_memory()?; // or Store::open_or_create("node.redb")
 //!
 //! // An execution and its first event, in one durable transaction.
 //! let execution = store.write(|w| {
-//!     w.create(NewExecution::new("job-1").state("BidAccepted"), &[NewEvent::new("accepted")])
+//!     w.create(NewExecution::new("job-1").state("BidAccepted").event(NewEvent::new("accepted")))
 //! })?;
 //!
 //! // Claim it: only one of several workers gets past the condition.
 //! let claim = Expect::any().state("BidAccepted").revision(execution.revision);
-//! store.write(|w| w.update(&execution.id, &claim, Update::to("Running"), &[]))?;
+//! store.update(&execution.id, Update::to("Running").expect(claim))?;
 //!
 //! // What was running, should the node start again.
 //! let reader = store.begin_read()?;

@@ -84,7 +84,7 @@ pub trait Readable: View {
     /// ```
     /// # use execstore::{NewExecution, Query, Readable, Store};
     /// # let store = Store::in_memory()?;
-    /// # store.create_execution(NewExecution::new("j").state("Running"), &[])?;
+    /// # store.create(NewExecution::new("j").state("Running"))?;
     /// let r = store.begin_read()?;
     /// let running = r.query(&Query::new().state("Running").limit(50));
     /// let page = running.page()?; // the newest 50, with a cursor to the next
@@ -130,7 +130,7 @@ pub trait Readable: View {
     /// # use execstore::{NewExecution, Readable, Store};
     /// # let store = Store::in_memory()?;
     /// for tenant in ["acme", "acme", "zoo"] {
-    ///     store.create_execution(NewExecution::new("j").namespace(tenant), &[])?;
+    ///     store.create(NewExecution::new("j").namespace(tenant))?;
     /// }
     /// let r = store.begin_read()?;
     /// let first = r.namespaces().list()?.next().ok_or("none")??;

@@ -18,8 +18,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use execstore::{
-    Change, ChangeKind, ExecutionId, Expect, Filter, NewAttachment, NewEvent, NewExecution, Phase, Query,
-    Readable, Store, Update, WatchError, WatchFrom, WriteError,
+    Change, ChangeKind, ExecutionId, Filter, NewAttachment, NewEvent, NewExecution, Phase, Query, Readable,
+    Store, Update, WatchError, WatchFrom, WriteError,
 };
 
 const USAGE: &str = "follow [--store PATH] [--name NAME] [--job JOB] [--state STATE] [--output STREAM]
@@ -232,9 +232,7 @@ fn say(line: &str) -> io::Result<()> {
 
 /// Jobs that go their way, one after another, and say how far they are.
 fn simulate(store: &Store, jobs: u64, pause: Duration) -> Result<(), execstore::Error> {
-    let step = |id: &str, state: &str| {
-        store.update(id, &Expect::any(), Update::to(state), &[NewEvent::new("moved")])
-    };
+    let step = |id: &str, state: &str| store.update(id, Update::to(state).event(NewEvent::new("moved")));
     // What an earlier run left behind when it was killed has nobody who ends it.
     let left: Vec<_> = {
         let view = store.begin_read()?;
@@ -247,7 +245,7 @@ fn simulate(store: &Store, jobs: u64, pause: Duration) -> Result<(), execstore::
     for n in 0..jobs {
         let id = format!("job-{}/{n}", first + n);
         let new = NewExecution::new(format!("job-{}", first + n)).id(&id).namespace(SIMULATED);
-        store.create_execution(new, &[NewEvent::new("created")])?;
+        store.create(new.event(NewEvent::new("created")))?;
         step(&id, "BidAccepted")?;
         step(&id, "Running")?;
         for part in 1..=3 {

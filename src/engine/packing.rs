@@ -192,7 +192,6 @@ mod tests {
     use crate::format::schema::Tag;
     use crate::model::error::StorageError;
     use crate::model::execution::NewExecution;
-    use crate::model::expect::Expect;
     use crate::storage::settings::Space;
     use crate::storage::{Snapshot, Tables};
     use crate::store::Store;
@@ -206,14 +205,14 @@ mod tests {
             .write(|w| {
                 (0..10_000).try_for_each(|n: u64| {
                     let new = NewExecution::new("j").id(n.to_string()).message("x".repeat(300));
-                    w.create(new, &[]).map(drop)
+                    w.create(new).map(drop)
                 })
             })
             .unwrap();
         store
             .write(|w| {
                 let mut gone = (0..10_000_u64).filter(|n| n % 10 > 0);
-                gone.try_for_each(|n| w.delete(n.to_string(), &Expect::any()).map(drop))
+                gone.try_for_each(|n| w.delete(n.to_string()).map(drop))
             })
             .unwrap();
         store.maintain().unwrap();

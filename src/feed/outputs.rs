@@ -25,13 +25,13 @@ use crate::txn::ReadTxn;
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use execstore::{Expect, NewExecution, Store, Update};
+/// # use execstore::{NewExecution, Store, Update};
 /// # let store = Store::in_memory()?;
-/// # store.create_execution(NewExecution::new("j").id("e").state("Running"), &[])?;
+/// # store.create(NewExecution::new("j").id("e").state("Running"))?;
 /// let mut stdout = store.follow_output("e", "stdout", 0)?;
 /// store.append_output("e", "stdout", "hello ")?; // from other threads, in life
 /// store.append_output("e", "stdout", "world")?;
-/// store.update("e", &Expect::any(), Update::to("Failed"), &[])?;
+/// store.update("e", Update::to("Failed"))?;
 ///
 /// let mut seen = Vec::new();
 /// while !stdout.has_ended() {

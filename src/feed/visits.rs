@@ -28,7 +28,7 @@ const GATHERED: usize = 1_000;
 /// ```
 /// # use execstore::{NewExecution, Readable, Store};
 /// # let store = Store::in_memory()?;
-/// # store.create_execution(NewExecution::new("j").id("snippet"), &[])?;
+/// # store.create(NewExecution::new("j").id("snippet"))?;
 /// let visits = store.track_visits();
 /// for _ in 0..3 {
 ///     visits.visit("snippet");

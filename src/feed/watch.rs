@@ -53,12 +53,12 @@ pub enum WatchFrom {
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use execstore::{Filter, NewExecution, WatchFrom, Store, Update, Expect};
+/// # use execstore::{Filter, NewExecution, WatchFrom, Store, Update};
 /// # let store = Store::in_memory()?;
 /// let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().entered("Running"))?;
-/// store.create_execution(NewExecution::new("job-1").id("e"), &[])?;
-/// store.update("e", &Expect::any(), Update::to("BidAccepted"), &[])?;
-/// store.update("e", &Expect::any(), Update::to("Running"), &[])?;
+/// store.create(NewExecution::new("job-1").id("e"))?;
+/// store.update("e", Update::to("BidAccepted"))?;
+/// store.update("e", Update::to("Running"))?;
 /// let changes = watcher.next_batch(100, Duration::from_secs(1))?;
 /// assert_eq!(changes.len(), 1);
 /// assert_eq!(watcher.position().get(), 3);

@@ -34,7 +34,7 @@ impl<'r, R: View + ?Sized> Lineage<'r, R> {
     /// ```
     /// # use execstore::{NewExecution, Readable, Store};
     /// # let store = Store::in_memory()?;
-    /// store.create_execution(NewExecution::new("j").id("step").parent("flow"), &[])?;
+    /// store.create(NewExecution::new("j").id("step").parent("flow"))?;
     /// let r = store.begin_read()?;
     /// let mut trace = r.lineage("step").trace();
     /// assert_eq!(trace.next().unwrap()?.id, "step");

@@ -137,12 +137,11 @@ fn directed<'r>(
 #[cfg(test)]
 mod tests {
     use crate::storage::counted;
-    use crate::{ChangeSeq, Expect, NewExecution, OrderBy, Query, Readable, Store, Update};
+    use crate::{ChangeSeq, NewExecution, OrderBy, Query, Readable, Store, Update};
 
     fn heartbeats(store: &Store, id: &str, many: u64) {
-        let beat = |w: &mut crate::Writer<'_>, n: u64| {
-            w.update(id, &Expect::any(), Update::new().message(n.to_string()), &[]).map(drop)
-        };
+        let beat =
+            |w: &mut crate::Writer<'_>, n: u64| w.update(id, Update::new().message(n.to_string())).map(drop);
         store.write(|w| (0..many).try_for_each(|n| beat(w, n))).unwrap();
     }
 
@@ -158,8 +157,7 @@ mod tests {
     #[test]
     fn a_page_costs_what_is_on_it_however_often_one_execution_has_changed() {
         let store = Store::in_memory().unwrap();
-        let create =
-            |n: u64| store.create_execution(NewExecution::new("j").id(format!("{n:03}")), &[]).unwrap();
+        let create = |n: u64| store.create(NewExecution::new("j").id(format!("{n:03}"))).unwrap();
         (0..100).for_each(|n| drop(create(n)));
         heartbeats(&store, "050", 9_000);
         (100..110).for_each(|n| drop(create(n)));
@@ -183,9 +181,7 @@ mod tests {
             store.maintain().unwrap();
         }
         // Not a row for each of those that are gone either.
-        store
-            .write(|w| (100..110).try_for_each(|n| w.delete(n.to_string(), &Expect::any()).map(drop)))
-            .unwrap();
+        store.write(|w| (100..110).try_for_each(|n| w.delete(n.to_string()).map(drop))).unwrap();
         heartbeats(&store, "008", 3_000);
         let (rows, found) = ids(&store, &newest);
         assert_eq!(found[..4], ["008", "007", "050", "099"]);

@@ -57,12 +57,12 @@ impl<'r, R: View + ?Sized> Selection<'r, R> {
     /// matter here, and a cursor is refused.
     ///
     /// ```
-    /// # use execstore::{Expect, NewExecution, OrderBy, Query, Readable, Store, Update};
+    /// # use execstore::{NewExecution, OrderBy, Query, Readable, Store, Update};
     /// # let store = Store::in_memory()?;
-    /// # store.create_execution(NewExecution::new("j").id("a").label("workflow", "w-7").state("Running"), &[])?;
-    /// # store.update("a", &Expect::any(), Update::to("Publishing"), &[])?;
-    /// # store.update("a", &Expect::any(), Update::to("Completed"), &[])?;
-    /// # store.create_execution(NewExecution::new("j").id("b").label("workflow", "w-7"), &[])?;
+    /// # store.create(NewExecution::new("j").id("a").label("workflow", "w-7").state("Running"))?;
+    /// # store.update("a", Update::to("Publishing"))?;
+    /// # store.update("a", Update::to("Completed"))?;
+    /// # store.create(NewExecution::new("j").id("b").label("workflow", "w-7"))?;
     /// let of_workflow = Query::new().label("workflow", "w-7");
     /// let r = store.begin_read()?;
     /// assert_eq!(r.query(&of_workflow).latest()?.unwrap().id, "b");

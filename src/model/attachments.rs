@@ -46,7 +46,7 @@ pub struct Attachment {
 /// # let store = Store::in_memory()?;
 /// let list = Json::from_text("[1]")?;
 /// store.write(|w| {
-///     w.create(NewExecution::new("j").id("e"), &[])?;
+///     w.create(NewExecution::new("j").id("e"))?;
 ///     w.put_attachment("e", NewAttachment::bytes("dag.png", vec![0x89, 0x50]).content_type("image/png"))?;
 ///     w.put_attachment("e", NewAttachment::json("node/7", list))?;
 ///     w.put_attachment("e", NewAttachment::uri("result", "s3://bucket/part-0").size(1 << 30))

@@ -18,7 +18,7 @@ use crate::model::limits::InputError;
 /// # use std::time::Duration;
 /// # use execstore::{Bookmark, Filter, NewExecution, WatchFrom, Store};
 /// # let store = Store::in_memory()?;
-/// # store.create_execution(NewExecution::new("j"), &[])?;
+/// # store.create(NewExecution::new("j"))?;
 /// let mut watcher = store.watch(WatchFrom::Oldest, Filter::any())?;
 /// let changes = watcher.next_batch(100, Duration::ZERO)?;
 /// let kept = watcher.bookmark().to_string(); // beside what became of the changes

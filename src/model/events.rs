@@ -1,7 +1,5 @@
 //! The events of one execution's own history. Pure.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 
 use crate::model::fingerprint::Fingerprint;
@@ -90,14 +88,9 @@ impl NewEvent {
             && details == event.details.as_str()
     }
 
-    /// Makes the messages fit. Copies only if one does not.
-    pub(crate) fn fit_all(events: &[NewEvent], long: LongTexts) -> Cow<'_, [NewEvent]> {
-        if !events.iter().any(|event| long.cuts(&event.message, MAX_MESSAGE)) {
-            return Cow::Borrowed(events);
-        }
-        let mut fitted = events.to_vec();
-        fitted.iter_mut().for_each(|event| long.fit(&mut event.message, MAX_MESSAGE));
-        Cow::Owned(fitted)
+    /// Makes the messages fit.
+    pub(crate) fn fit_all(events: &mut [NewEvent], long: LongTexts) {
+        events.iter_mut().for_each(|event| long.fit(&mut event.message, MAX_MESSAGE));
     }
 
     pub(crate) fn check(&self) -> Result<(), InputError> {

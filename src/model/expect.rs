@@ -28,7 +28,8 @@ use crate::model::text::Text;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Expect {
-    states: Option<Vec<String>>,
+    /// Lists of alternatives: the state is in each of them.
+    states: Vec<Vec<String>>,
     not_states: Vec<String>,
     revision: Option<Revision>,
     /// Another revision was named before.
@@ -154,7 +155,7 @@ impl Expect {
     /// No condition, but that the execution exists.
     pub const fn any() -> Self {
         Self {
-            states: None,
+            states: Vec::new(),
             not_states: Vec::new(),
             revision: None,
             other_revision: None,
@@ -163,14 +164,17 @@ impl Expect {
     }
 
     /// The execution is in this state, or in another one that is named so.
-    pub fn state(mut self, state: impl AsRef<str>) -> Self {
-        self.states.get_or_insert_default().push(state.as_ref().to_owned());
-        self
+    pub fn state(self, state: impl AsRef<str>) -> Self {
+        self.states([state])
     }
 
     /// The execution is in one of these states; of an empty list in none, so that the write is refused, unless others are named.
     pub fn states(mut self, states: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        self.states.get_or_insert_default().extend(states.into_iter().map(|state| state.as_ref().to_owned()));
+        let states = states.into_iter().map(|state| state.as_ref().to_owned());
+        match self.states.last_mut() {
+            Some(alternatives) => alternatives.extend(states),
+            None => self.states.push(states.collect()),
+        }
         self
     }
 
@@ -196,46 +200,57 @@ impl Expect {
 
     /// It is this execution, and not another that was made under the same id since: its [`Header::incarnation`].
     pub fn incarnation(self, incarnation: Incarnation) -> Self {
-        self.and(Condition::Incarnation(incarnation))
+        self.with(Condition::Incarnation(incarnation))
     }
 
     /// The execution has so many events: nobody appended one since they were read.
     pub fn event_count(self, events: u64) -> Self {
-        self.and(Condition::EventCount(events))
+        self.with(Condition::EventCount(events))
     }
 
     /// The last attempt that reported is this: its [`Header::attempt`].
     pub fn attempt(self, attempt: u64) -> Self {
-        self.and(Condition::Attempt(attempt))
+        self.with(Condition::Attempt(attempt))
     }
 
     /// The execution has this label, with this value.
     pub fn label(self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
-        self.and(Condition::Label(key.into(), Some(value.into())))
+        self.with(Condition::Label(key.into(), Some(value.into())))
     }
 
     /// The execution has no label of this key.
     pub fn no_label(self, key: impl Into<Text>) -> Self {
-        self.and(Condition::Label(key.into(), None))
+        self.with(Condition::Label(key.into(), None))
     }
 
     /// The attachment of this key is so.
     pub fn attachment(self, key: impl Into<Text>, is: AttachmentIs) -> Self {
-        self.and(Condition::Attachment(key.into(), is))
+        self.with(Condition::Attachment(key.into(), is))
     }
 
     /// So many bytes were ever appended to the output of this name; 0 also if there is none.
     pub fn output_length(self, name: impl Into<Text>, bytes: u64) -> Self {
-        self.and(Condition::OutputLength(name.into(), bytes))
+        self.with(Condition::OutputLength(name.into(), bytes))
     }
 
     /// The task of this name is so.
     pub fn task(self, name: impl Into<Text>, is: TaskIs) -> Self {
-        self.and(Condition::Task(name.into(), is))
+        self.with(Condition::Task(name.into(), is))
     }
 
-    fn and(mut self, condition: Condition) -> Self {
+    fn with(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);
+        self
+    }
+
+    /// What holds if both hold.
+    pub(crate) fn and(mut self, other: Expect) -> Self {
+        self.states.extend(other.states);
+        self.not_states.extend(other.not_states);
+        for revision in [other.other_revision, other.revision].into_iter().flatten() {
+            self = self.revision(revision);
+        }
+        self.conditions.extend(other.conditions);
         self
     }
 
@@ -266,12 +281,12 @@ impl Expect {
 
     /// Why nothing can ever meet it, if that is so. A list of states that is empty is none: the caller's list may be.
     fn contradiction(&self, lifecycle: &Lifecycle) -> Option<String> {
-        let wanted = self.states.as_deref();
         let passes = |state: &State| {
             let is = |name: &String| name == state.as_str();
-            wanted.is_none_or(|names| names.iter().any(is)) && !self.not_states.iter().any(is)
+            self.states.iter().all(|names| names.iter().any(is)) && !self.not_states.iter().any(is)
         };
-        if wanted != Some(&[]) && !lifecycle.states().any(passes) {
+        let may_be_empty = self.states.iter().any(Vec::is_empty);
+        if !may_be_empty && !lifecycle.states().any(passes) {
             return Some(format!("{self}: no state is left"));
         }
         if let Some((one, other)) = self.revision.zip(self.other_revision) {
@@ -288,7 +303,7 @@ impl Expect {
     pub(crate) fn check(&self, found: &Header) -> Vec<Mismatch> {
         let mut unmet = Vec::new();
         let state = found.state.as_str();
-        if self.states.as_ref().is_some_and(|states| !states.iter().any(|expected| expected == state))
+        if self.states.iter().any(|states| !states.iter().any(|expected| expected == state))
             || self.not_states.iter().any(|refused| refused == state)
         {
             unmet.push(Mismatch::State { found: found.state.clone() });
@@ -398,10 +413,11 @@ pub(crate) fn found(state: &State, revision: Revision, mismatches: &[Mismatch]) 
 impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
-        match self.states.as_deref() {
-            Some([]) => parts.push("a state among none".to_owned()),
-            Some(states) => parts.push(format!("state {}", states.join(" or "))),
-            None => {}
+        for states in &self.states {
+            parts.push(match states.as_slice() {
+                [] => "a state among none".to_owned(),
+                states => format!("state {}", states.join(" or ")),
+            });
         }
         if !self.not_states.is_empty() {
             parts.push(format!("state not {}", self.not_states.join(" nor ")));

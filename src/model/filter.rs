@@ -131,13 +131,13 @@ impl Filter {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use execstore::{Expect, NewExecution, Query, WatchFrom, Store, Update};
+    /// # use execstore::{NewExecution, Query, WatchFrom, Store, Update};
     /// use execstore::{Filter, Match};
     /// # let store = Store::in_memory()?;
     /// let filter = Filter::any().matching(Query::new().live()).including_left();
     /// let mut watcher = store.watch(WatchFrom::Latest, filter.clone())?;
-    /// store.create_execution(NewExecution::new("j").id("e").state("Running"), &[])?;
-    /// store.update("e", &Expect::any(), Update::to("Completed"), &[])?;
+    /// store.create(NewExecution::new("j").id("e").state("Running"))?;
+    /// store.update("e", Update::to("Completed"))?;
     /// let changes = watcher.next_batch(100, Duration::from_secs(1))?;
     /// let how: Vec<_> = changes.iter().map(|change| filter.matched(change)).collect();
     /// assert_eq!(how, [Some(Match::Entered), Some(Match::Left)]);

@@ -66,7 +66,7 @@ pub struct Task {
 /// # let store = Store::in_memory()?;
 /// let rows = Json::from_text("{\"rows\": 7}")?;
 /// store.write(|w| {
-///     w.create(NewExecution::new("flow").id("e"), &[])?;
+///     w.create(NewExecution::new("flow").id("e"))?;
 ///     w.put_task("e", TaskUpdate::started("load"))?;
 ///     w.put_task("e", TaskUpdate::finished("load").value(rows))?;
 ///     w.put_task("e", TaskUpdate::started("sum"))?;

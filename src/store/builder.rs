@@ -160,7 +160,7 @@ impl Builder {
     /// # use execstore::{Json, LargeValues, NewExecution, Readable, Store};
     /// let store = Store::builder().set_large_values(LargeValues::Attach(10_240)).in_memory()?;
     /// let payload = Json::from_serialize(&[("log", "x".repeat(20_000))].into_iter().collect::<std::collections::HashMap<_, _>>()).unwrap();
-    /// let made = store.write(|w| w.create(NewExecution::new("j").id("e").payload(payload), &[]))?;
+    /// let made = store.write(|w| w.create(NewExecution::new("j").id("e").payload(payload)))?;
     /// assert!(made.payload_json().as_str().starts_with(r#"{"log":{"$attachment":"execstore/payload/log","bytes":20002,"#));
     /// assert_eq!(store.begin_read()?.attachments("e").get("execstore/payload/log")?.unwrap().size, 20_002);
     /// # Ok::<(), execstore::Error>(())
@@ -174,14 +174,14 @@ impl Builder {
     /// previews. Cut by default, with a mark that says how much went. Not recorded in the file.
     ///
     /// ```
-    /// # use execstore::{Expect, LongTexts, NewExecution, Store, Update};
+    /// # use execstore::{LongTexts, NewExecution, Store, Update};
     /// let store = Store::in_memory()?;
-    /// store.create_execution(NewExecution::new("j").id("e").state("Running"), &[])?;
-    /// let failed = store.update("e", &Expect::any(), Update::to("Failed").message("trace ".repeat(20_000)), &[])?;
+    /// store.create(NewExecution::new("j").id("e").state("Running"))?;
+    /// let failed = store.update("e", Update::to("Failed").message("trace ".repeat(20_000)))?;
     /// assert!(failed.message.as_deref().unwrap().ends_with(" bytes cut]"));
     ///
     /// let strict = Store::builder().set_long_texts(LongTexts::Refuse).in_memory()?;
-    /// assert!(strict.create_execution(NewExecution::new("j").preview("p".repeat(257)), &[]).is_err());
+    /// assert!(strict.create(NewExecution::new("j").preview("p".repeat(257))).is_err());
     /// # Ok::<(), execstore::Error>(())
     /// ```
     pub fn set_long_texts(&mut self, what: LongTexts) -> &mut Self {
@@ -277,8 +277,8 @@ impl Builder {
         Ok(())
     }
 
-    /// Creates a store in a new file; refuses a path that exists. See [`Store::create`].
-    pub fn create(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+    /// Creates a store in a new file; refuses a path that exists. See [`Store::create_new`].
+    pub fn create_new(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
         self.check()?;
         open::create(&self.options, path.as_ref())
     }
@@ -289,7 +289,8 @@ impl Builder {
         open::open(&self.options, path.as_ref())
     }
 
-    /// Opens the store in a file, or creates one if there is no such file, or in one that is empty.
+    /// Opens the store in a file, or creates one if there is no such file, or in one that is empty. See
+    /// [`Store::open_or_create`].
     pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
         self.check()?;
         open::open_or_create(&self.options, path.as_ref())

@@ -7,7 +7,7 @@ use crate::model::events::NewEvent;
 use crate::model::execution::{Execution, NewExecution, Update};
 use crate::model::expect::Expect;
 use crate::model::report::Reported;
-use crate::write::Writer;
+use crate::write::{CreateOutcome, Writer};
 
 /// # The group commit
 ///
@@ -32,12 +32,12 @@ impl Store {
     /// once, at the price of [`write`](Store::write).
     ///
     /// ```
-    /// # use execstore::{Expect, NewEvent, NewExecution, Store, Update};
+    /// # use execstore::{NewExecution, Store, Update};
     /// # let store = Store::in_memory()?;
-    /// # store.create_execution(NewExecution::new("j").id("a").state("Running"), &[])?;
+    /// # store.create(NewExecution::new("j").id("a").state("Running"))?;
     /// let retry = store.batch(|w| {
-    ///     let failed = w.update("a", &Expect::any(), Update::to("Failed"), &[])?;
-    ///     w.create(NewExecution::new(&failed.job_id).previous(&failed.id), &[])
+    ///     let failed = w.update("a", Update::to("Failed"))?;
+    ///     w.create(NewExecution::new(&failed.job_id).previous(&failed.id))
     /// })?;
     /// # assert_eq!(retry.previous.as_ref().unwrap(), &"a");
     /// # Ok::<(), execstore::Error>(())
@@ -68,7 +68,7 @@ impl Store {
     /// # use execstore::{NewExecution, Store};
     /// # let store = Store::in_memory()?;
     /// let pending: Vec<_> = (0..10)
-    ///     .map(|n| store.submit(move |w| w.create(NewExecution::new("job-1").name(n.to_string()), &[])))
+    ///     .map(|n| store.submit(move |w| w.create(NewExecution::new("job-1").name(n.to_string()))))
     ///     .collect::<Result<_, _>>()?;
     /// for created in pending {
     ///     println!("{}", created.wait()?.id);
@@ -117,49 +117,56 @@ impl Store {
     }
 
     /// [`Writer::create`] through the group commit.
-    pub fn create_execution(&self, new: NewExecution, events: &[NewEvent]) -> Result<Execution, Error> {
-        let events = events.to_vec();
-        self.batch(move |writer| writer.create(new.clone(), &events))
+    pub fn create(&self, new: NewExecution) -> Result<Execution, Error> {
+        self.batch(move |writer| writer.create(new.clone()))
+    }
+
+    /// [`Writer::create_or_get`] through the group commit.
+    pub fn create_or_get(&self, new: NewExecution) -> Result<CreateOutcome, Error> {
+        self.batch(move |writer| writer.create_or_get(new.clone()))
     }
 
     /// [`Writer::update`] through the group commit.
-    pub fn update(
-        &self,
-        id: impl AsRef<str>,
-        expect: &Expect,
-        update: Update,
-        events: &[NewEvent],
-    ) -> Result<Execution, Error> {
-        let (id, expect, events) = (id.as_ref().to_owned(), expect.clone(), events.to_vec());
-        self.batch(move |writer| writer.update(&id, &expect, update.clone(), &events))
+    pub fn update(&self, id: impl AsRef<str>, update: Update) -> Result<Execution, Error> {
+        let id = id.as_ref().to_owned();
+        self.batch(move |writer| writer.update(&id, update.clone()))
     }
 
     /// [`Writer::report`] through the group commit.
-    pub fn report(
-        &self,
-        id: impl AsRef<str>,
-        expect: &Expect,
-        update: Update,
-        events: &[NewEvent],
-    ) -> Result<Reported<Execution>, Error> {
-        let (id, expect, events) = (id.as_ref().to_owned(), expect.clone(), events.to_vec());
-        self.batch(move |writer| writer.report(&id, &expect, update.clone(), &events))
+    pub fn report(&self, id: impl AsRef<str>, update: Update) -> Result<Reported<Execution>, Error> {
+        let id = id.as_ref().to_owned();
+        self.batch(move |writer| writer.report(&id, update.clone()))
     }
 
     /// [`Writer::append_events`] through the group commit.
     pub fn append_events(
         &self,
         id: impl AsRef<str>,
-        expect: &Expect,
-        events: &[NewEvent],
+        events: impl IntoIterator<Item = NewEvent>,
     ) -> Result<Execution, Error> {
-        let (id, expect, events) = (id.as_ref().to_owned(), expect.clone(), events.to_vec());
-        self.batch(move |writer| writer.append_events(&id, &expect, &events))
+        self.append_events_if(id, &Expect::any(), events)
+    }
+
+    /// [`Writer::append_events_if`] through the group commit.
+    pub fn append_events_if(
+        &self,
+        id: impl AsRef<str>,
+        expect: &Expect,
+        events: impl IntoIterator<Item = NewEvent>,
+    ) -> Result<Execution, Error> {
+        let (id, expect) = (id.as_ref().to_owned(), expect.clone());
+        let events: Vec<_> = events.into_iter().collect();
+        self.batch(move |writer| writer.append_events_if(&id, &expect, events.clone()))
     }
 
     /// [`Writer::delete`] through the group commit.
-    pub fn delete(&self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, Error> {
+    pub fn delete(&self, id: impl AsRef<str>) -> Result<Execution, Error> {
+        self.delete_if(id, &Expect::any())
+    }
+
+    /// [`Writer::delete_if`] through the group commit.
+    pub fn delete_if(&self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, Error> {
         let (id, expect) = (id.as_ref().to_owned(), expect.clone());
-        self.batch(move |writer| writer.delete(&id, &expect))
+        self.batch(move |writer| writer.delete_if(&id, &expect))
     }
 }

@@ -61,16 +61,31 @@ impl Store {
         Self { threads: Arc::new(threads), engine }
     }
 
-    /// Creates a store in a new file, with the default lifecycle. Refuses a path that exists.
+    /// Creates a store in a new file, with the default lifecycle. The file must not exist: see also
+    /// [`open_or_create`](Self::open_or_create).
     ///
     /// Atomic: a crash at any point leaves no file of that name, or a good one.
-    pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        Self::builder().create(path)
+    pub fn create_new(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder().create_new(path)
     }
 
-    /// Opens the store in a file, with the lifecycle that is recorded there.
+    /// Opens the store in a file, with the lifecycle that is recorded there. The file must exist.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::builder().open(path)
+    }
+
+    /// Opens the store in a file, or creates one if there is no such file, or in one that is empty.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Readable, Store};
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("node.redb");
+    /// Store::open_or_create(&path)?.create(NewExecution::new("job-1").id("e"))?;
+    /// assert!(Store::open_or_create(&path)?.begin_read()?.get("e")?.is_some());
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::builder().open_or_create(path)
     }
 
     /// A store that lives as long as its handles.
@@ -122,12 +137,12 @@ impl Store {
     /// `Box<dyn std::error::Error + Send + Sync>`, which comes back as [`Error::Caller`].
     ///
     /// ```
-    /// # use execstore::{Expect, NewExecution, Store, Update};
+    /// # use execstore::{NewExecution, Store, Update};
     /// # let store = Store::in_memory()?;
-    /// # store.write(|w| w.create(NewExecution::new("j").id("a").state("Running"), &[]))?;
+    /// # store.write(|w| w.create(NewExecution::new("j").id("a").state("Running")))?;
     /// let retry = store.write(|w| {
-    ///     let failed = w.update("a", &Expect::any(), Update::to("Failed"), &[])?;
-    ///     w.create(NewExecution::new(&failed.job_id).previous(&failed.id), &[])
+    ///     let failed = w.update("a", Update::to("Failed"))?;
+    ///     w.create(NewExecution::new(&failed.job_id).previous(&failed.id))
     /// })?;
     /// # assert_eq!(retry.previous.as_ref().unwrap(), &"a");
     /// # Ok::<(), execstore::Error>(())
@@ -156,7 +171,7 @@ impl Store {
     /// let txn = db.begin_write()?;
     /// let receipt = {
     ///     let mut executions = store.join(&txn)?;
-    ///     executions.create(NewExecution::new("job-1"), &[])?;
+    ///     executions.create(NewExecution::new("job-1"))?;
     ///     executions.finish()
     /// };
     /// txn.commit()?;

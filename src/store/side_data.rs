@@ -36,7 +36,7 @@ impl Store {
     /// ```
     /// # use execstore::{NewExecution, Readable, Store};
     /// # let store = Store::in_memory()?;
-    /// # store.create_execution(NewExecution::new("j").id("e"), &[])?;
+    /// # store.create(NewExecution::new("j").id("e"))?;
     /// let mut download = std::io::repeat(7); // a connection, say
     /// let put = store.put_attachment_from("e", "model", "application/octet-stream", &mut std::io::Read::take(&mut download, 3_000_000))?;
     /// assert_eq!(put.size, 3_000_000);

@@ -82,16 +82,16 @@ impl View for ReadTxn {
 /// ```
 ///
 /// ```
-/// # use execstore::{Expect, NewEvent, NewExecution, Readable, Store, Update};
+/// # use execstore::{Expect, NewExecution, Readable, Store, Update};
 /// use execstore::redb::TableDefinition;
 /// const BILLS: TableDefinition<&str, u64> = TableDefinition::new("bills");
 ///
 /// # let store = Store::in_memory()?;
-/// # store.write(|w| w.create(NewExecution::new("j").id("e").state("Running"), &[]))?;
+/// # store.write(|w| w.create(NewExecution::new("j").id("e").state("Running")))?;
 /// let txn = store.begin_write()?;
 /// {
 ///     let mut executions = txn.writer()?;
-///     executions.update("e", &Expect::any().state("Running"), Update::to("Completed"), &[])?;
+///     executions.update("e", Update::to("Completed").expect(Expect::any().state("Running")))?;
 ///     txn.redb().open_table(BILLS)?.insert("e", 12)?;
 /// }
 /// txn.commit()?; // both, or neither

@@ -12,7 +12,6 @@ use crate::format::{FRAME, finish_frame};
 use crate::model::error::Error;
 use crate::model::events::NewEvent;
 use crate::model::execution::{NewExecution, Update};
-use crate::model::expect::Expect;
 use crate::model::id::ChangeSeq;
 use crate::model::outputs::OutputCap;
 use crate::model::query::Query;
@@ -31,7 +30,6 @@ fn database(sealed: bool) -> Arc<Database> {
     let mut builder = Store::builder();
     builder.set_removal_step(20).set_tamper_evident(sealed);
     let store = builder.attach(db.clone()).unwrap();
-    let any = Expect::any();
     let json = |bytes: usize| Json::from_text(&format!("\"{}\"", "x".repeat(bytes))).unwrap();
     store
         .write(|w| {
@@ -44,15 +42,15 @@ fn database(sealed: bool) -> Arc<Database> {
                     new = new.parent(format!("e{}", n - n % 3)).previous(format!("e{}", n - 1));
                     new = new.namespace(format!("n{}", n % 11));
                 }
-                w.create(new, &[NewEvent::new("a"), NewEvent::new("b")])?;
+                w.create(new.event(NewEvent::new("a")).event(NewEvent::new("b")))?;
                 if n % 2 == 0 {
                     let update = Update::to("Failed").payload(json(n as usize * 3));
-                    w.update(&id, &any, update, &[NewEvent::new("c")])?;
+                    w.update(&id, update.event(NewEvent::new("c")))?;
                 }
             }
-            w.create(NewExecution::new("j").id("busy").parent("nobody"), &[])?;
+            w.create(NewExecution::new("j").id("busy").parent("nobody"))?;
             for n in 0..700 {
-                w.update("busy", &any, Update::new().message(n.to_string()), &[])?;
+                w.update("busy", Update::new().message(n.to_string()))?;
             }
             for n in 0..30 {
                 let id = format!("e{}", n * 3);
@@ -69,14 +67,14 @@ fn database(sealed: bool) -> Arc<Database> {
             w.trim_changes(ChangeSeq(250))?;
             // Deleted attempts, over which the next ones are tied.
             for n in [31, 34, 301, 304] {
-                w.delete(format!("e{n}"), &any)?;
+                w.delete(format!("e{n}"))?;
             }
             Ok::<_, Error>(())
         })
         .unwrap();
     store.maintain().unwrap();
     let progress = |_: &_| std::ops::ControlFlow::Break(());
-    store.bulk(Query::new()).name("b").batch(1).on_progress(progress).update(Update::new(), &[]).unwrap();
+    store.bulk(Query::new()).name("b").batch(1).on_progress(progress).update(Update::new()).unwrap();
     // What is left of these waits to be removed.
     store.write(|w| w.trim_changes(ChangeSeq(300))).unwrap();
     db

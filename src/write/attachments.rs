@@ -79,7 +79,7 @@ impl Writer<'_> {
     /// use std::io::Read;
     ///
     /// # let store = Store::in_memory()?;
-    /// # store.create_execution(NewExecution::new("j").id("e"), &[])?;
+    /// # store.create(NewExecution::new("j").id("e"))?;
     /// let mut picture = std::io::repeat(7).take(1_000_000); // a `File`, say
     /// store.write(|w| w.put_attachment_from("e", "dag.png", "image/png", &mut picture))?;
     ///

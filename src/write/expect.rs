@@ -20,7 +20,7 @@ impl Writer<'_> {
     /// ```
     /// # use execstore::{AttachmentIs, Error, Expect, NewAttachment, NewExecution, Store, WriteError};
     /// # let store = Store::in_memory()?;
-    /// # store.create_execution(NewExecution::new("j").id("e"), &[])?;
+    /// # store.create(NewExecution::new("j").id("e"))?;
     /// let first = |text: &'static str| {
     ///     store.write(|w| {
     ///         w.expect("e", &Expect::any().attachment("result", AttachmentIs::Absent))?;

@@ -271,7 +271,7 @@ fn has(header: &Header, key: &Text, value: &Text) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::storage::counted;
-    use crate::{Error, Expect, NewExecution, Query, Readable, Store, Update, Writer};
+    use crate::{Error, NewExecution, Query, Readable, Store, Update, Writer};
 
     /// Executions with so many labels, of three values each.
     fn store(many: u64, labels: u64) -> Store {
@@ -279,7 +279,7 @@ mod tests {
         let create = |w: &mut Writer<'_>, n: u64| {
             let new = NewExecution::new("j").id(n.to_string()).state("BidAccepted");
             let label = |l: u64| (format!("k{l}"), ((n + l) % 3).to_string());
-            w.create(new.labels((0..labels).map(label)), &[]).map(drop)
+            w.create(new.labels((0..labels).map(label))).map(drop)
         };
         store.write(|w| (0..many).try_for_each(|n| create(w, n))).unwrap();
         store
@@ -290,7 +290,7 @@ mod tests {
         let txn = store.begin_write().unwrap();
         let mut writer = txn.writer().unwrap();
         for n in from..to {
-            writer.update(n.to_string(), &Expect::any(), update.clone(), &[]).unwrap();
+            writer.update(n.to_string(), update.clone()).unwrap();
         }
         writer.put_counters().unwrap();
         let rows = writer.rows_written();
@@ -325,13 +325,9 @@ mod tests {
     #[test]
     fn live_ones_with_a_label_are_found_at_the_cost_of_the_page_among_many_that_ended() {
         let store = store(3_000, 1);
-        let fail = |w: &mut Writer<'_>, n: u64| {
-            w.update(n.to_string(), &Expect::any(), Update::to("Failed"), &[]).map(drop)
-        };
+        let fail = |w: &mut Writer<'_>, n: u64| w.update(n.to_string(), Update::to("Failed")).map(drop);
         store.write(|w| (0..2_970).try_for_each(|n| fail(w, n))).unwrap();
-        let run = |w: &mut Writer<'_>, n: u64| {
-            w.update(n.to_string(), &Expect::any(), Update::to("Running"), &[]).map(drop)
-        };
+        let run = |w: &mut Writer<'_>, n: u64| w.update(n.to_string(), Update::to("Running")).map(drop);
         store.write(|w| (2_985..3_000).try_for_each(|n| run(w, n))).unwrap();
         let r = store.begin_read().unwrap();
         let label = Query::new().label("k0", "0");
@@ -361,7 +357,7 @@ mod tests {
         let store = Store::in_memory().unwrap();
         let create = |w: &mut Writer<'_>, n: u64| {
             let new = NewExecution::new("j").id(n.to_string()).label("k", format!("{n:04}"));
-            w.create(new.namespace(format!("n{n:04}")), &[]).map(drop)
+            w.create(new.namespace(format!("n{n:04}"))).map(drop)
         };
         store.write(|w| (0..2_000).try_for_each(|n| create(w, n))).unwrap();
         fn ends(r: &impl Readable) -> [Vec<String>; 6] {
@@ -399,7 +395,7 @@ mod tests {
         store
             .write(|w| {
                 for n in ["0", "1", "2", "1999"] {
-                    w.delete(n, &Expect::any())?;
+                    w.delete(n)?;
                 }
                 create(w, 2_000)?;
                 let (rows, found) = counted::rows(|| ends(w));

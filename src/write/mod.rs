@@ -170,14 +170,14 @@ impl<'t> Writer<'t> {
         self
     }
 
-    /// Creates an execution, with its first events. Returns the new record.
-    pub fn create(&mut self, mut new: NewExecution, events: &[NewEvent]) -> Result<Execution, WriteError> {
+    /// Creates an execution, with its first [events](NewExecution::event). Returns the new record.
+    pub fn create(&mut self, mut new: NewExecution) -> Result<Execution, WriteError> {
         let now = self.settings.clock.now();
         new.fit_texts(self.settings.long_texts);
         if new.known_id().is_none() {
             new = new.id(self.settings.ids.next(now));
         }
-        let events = &*NewEvent::fit_all(events, self.settings.long_texts);
+        let events = &*std::mem::take(&mut new.events);
         let identity = new.identity.clone().map(|document| NewAttachment::json(IDENTITY_KEY, document));
         let identity =
             identity.map(|new| new.build(now).map(|attachment| (attachment, new.value))).transpose()?;
@@ -221,43 +221,39 @@ impl<'t> Writer<'t> {
     /// Creates an execution, or gives the one of this id that there is already, as it is. Says which it was.
     ///
     /// Ids are those of the whole store. One of another job or in another namespace is not given: that is
-    /// [`WriteError::OtherExecution`]. The rest of it may have been updated since it was created, and is not compared.
-    pub fn create_or_get(
-        &mut self,
-        new: NewExecution,
-        events: &[NewEvent],
-    ) -> Result<CreateOutcome, WriteError> {
+    /// [`WriteError::OtherExecution`]. The rest of it may have been updated since it was created, and is not compared; the
+    /// events of `new` are not appended to it.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Store};
+    /// # let store = Store::in_memory()?;
+    /// let message = || NewExecution::new("job-1").id("message-7");
+    /// assert!(store.create_or_get(message())?.is_new());
+    /// assert!(!store.create_or_get(message())?.is_new()); // delivered twice
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn create_or_get(&mut self, new: NewExecution) -> Result<CreateOutcome, WriteError> {
         if let Some(id) = new.known_id()
             && let Some(existing) = self.get(id)?
         {
             new.check_same(existing.header())?;
             return Ok(CreateOutcome::Existing(existing));
         }
-        self.create(new, events).map(CreateOutcome::New)
+        self.create(new).map(CreateOutcome::New)
     }
 
-    /// Updates an execution, if it is as expected, and appends events. Returns the new record.
-    pub fn update(
-        &mut self,
-        id: impl AsRef<str>,
-        expect: &Expect,
-        update: Update,
-        events: &[NewEvent],
-    ) -> Result<Execution, WriteError> {
-        let (place, before) = self.expected(id.as_ref(), expect)?;
-        self.update_at(&place, before, update, events)
+    /// Updates an execution, if it is as the update [expects](Update::expect), and appends the update's events. Returns the new
+    /// record.
+    pub fn update(&mut self, id: impl AsRef<str>, update: Update) -> Result<Execution, WriteError> {
+        let (place, before) = self.expected(id.as_ref(), &update.expect)?;
+        self.update_at(&place, before, update)
     }
 
-    /// Updates an execution that was read in this transaction.
-    pub(crate) fn update_found(
-        &mut self,
-        found: Found,
-        update: Update,
-        events: &[NewEvent],
-    ) -> Result<Execution, WriteError> {
+    /// Updates an execution that was read in this transaction, whatever the update expects.
+    pub(crate) fn update_found(&mut self, found: Found, update: Update) -> Result<Execution, WriteError> {
         let place = Place::of(&found);
         let before = load_to_write(self, found)?;
-        self.update_at(&place, before, update, events)
+        self.update_at(&place, before, update)
     }
 
     fn update_at(
@@ -265,11 +261,10 @@ impl<'t> Writer<'t> {
         place: &Place,
         before: Execution,
         mut update: Update,
-        events: &[NewEvent],
     ) -> Result<Execution, WriteError> {
         let now = self.settings.clock.now();
         update.fit_texts(self.settings.long_texts);
-        let events = &*NewEvent::fit_all(events, self.settings.long_texts);
+        let events = &*std::mem::take(&mut update.events);
         check_events(events)?;
         let edit = update.take_payload();
         let named = update.named_links();
@@ -308,17 +303,44 @@ impl<'t> Writer<'t> {
         Ok(after)
     }
 
-    /// Appends events to an execution, terminal ones included, if it is as expected. Sets the modified time
-    /// and leaves the revision. At least one event. Returns the record as it is then.
+    /// Appends events to an execution, terminal ones included. Sets the modified time and leaves the revision. At least one
+    /// event. Returns the record as it is then.
+    ///
+    /// ```
+    /// # use execstore::{NewEvent, NewExecution, Store};
+    /// # let store = Store::in_memory()?;
+    /// # store.create(NewExecution::new("j").id("e"))?;
+    /// store.append_events("e", [NewEvent::new("progress").message("half way")])?;
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
     pub fn append_events(
         &mut self,
         id: impl AsRef<str>,
+        events: impl IntoIterator<Item = NewEvent>,
+    ) -> Result<Execution, WriteError> {
+        self.append_events_if(id, &Expect::any(), events)
+    }
+
+    /// [`append_events`](Self::append_events), if the execution is as expected.
+    pub fn append_events_if(
+        &mut self,
+        id: impl AsRef<str>,
         expect: &Expect,
-        events: &[NewEvent],
+        events: impl IntoIterator<Item = NewEvent>,
+    ) -> Result<Execution, WriteError> {
+        self.append_all(id.as_ref(), expect, events.into_iter().collect())
+    }
+
+    fn append_all(
+        &mut self,
+        id: &str,
+        expect: &Expect,
+        mut events: Vec<NewEvent>,
     ) -> Result<Execution, WriteError> {
         let now = self.settings.clock.now();
-        let events = &*NewEvent::fit_all(events, self.settings.long_texts);
-        let (place, before) = self.expected(id.as_ref(), expect)?;
+        NewEvent::fit_all(&mut events, self.settings.long_texts);
+        let events = events.as_slice();
+        let (place, before) = self.expected(id, expect)?;
         check_events(events)?;
         if events.is_empty() {
             return Err(InputError::Invalid { what: "events", reason: "there are none".into() }.into());
@@ -349,13 +371,18 @@ impl<'t> Writer<'t> {
         Ok(after)
     }
 
-    /// Deletes an execution, if it is as expected, with its events and everything beside it. Returns its last record.
+    /// Deletes an execution, with its events and everything beside it. Returns its last record.
     ///
     /// The change log keeps what it needs to show the execution as it was. Its events, attachments, output and tasks
     /// are not kept for the log: no reader finds them from the commit on. Up to about a thousand of their rows go at
     /// once; the rest goes afterwards, a few milliseconds at a time, see [`Store::maintain`](crate::Store::maintain). So this costs the
     /// same however much there is.
-    pub fn delete(&mut self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, WriteError> {
+    pub fn delete(&mut self, id: impl AsRef<str>) -> Result<Execution, WriteError> {
+        self.delete_if(id, &Expect::any())
+    }
+
+    /// [`delete`](Self::delete), if the execution is as expected.
+    pub fn delete_if(&mut self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, WriteError> {
         let (place, last) = self.expected(id.as_ref(), expect)?;
         self.delete_at(&place, &last)?;
         Ok(last)

@@ -52,7 +52,7 @@ impl Writer<'_> {
     /// ```
     /// # use execstore::{NewExecution, OutputCap, Readable, Store};
     /// # let store = Store::in_memory()?;
-    /// # store.create_execution(NewExecution::new("j").id("e"), &[])?;
+    /// # store.create(NewExecution::new("j").id("e"))?;
     /// store.write(|w| w.cap_output("e", "stdout", OutputCap::Both { head: 4, tail: 4 }))?;
     /// store.write(|w| w.append_output("e", "stdout", b"first, middle, last"))?;
     ///

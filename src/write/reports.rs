@@ -4,7 +4,6 @@ use super::{Place, Writer};
 use crate::model::error::{ReadError, WriteError};
 use crate::model::events::NewEvent;
 use crate::model::execution::{Execution, Update};
-use crate::model::expect::Expect;
 use crate::model::id::EventSeq;
 use crate::model::report::{Late, Reported, Reporter};
 use crate::readable::Readable;
@@ -19,13 +18,12 @@ impl Writer<'_> {
     /// report that names the state that the execution is in leaves it there. Everything else is as with [`update`](Self::update), its errors too.
     ///
     /// ```
-    /// # use execstore::{Expect, Late, NewExecution, Reported, Store, Update};
+    /// # use execstore::{Late, NewExecution, Reported, Store, Update};
     /// # let store = Store::in_memory()?;
-    /// # let any = Expect::any();
-    /// # store.create_execution(NewExecution::new("j").id("e").state("BidAccepted"), &[])?;
-    /// assert!(store.report("e", &any, Update::to("Running").attempt(2), &[])?.is_applied());
+    /// # store.create(NewExecution::new("j").id("e").state("BidAccepted"))?;
+    /// assert!(store.report("e", Update::to("Running").attempt(2))?.is_applied());
     /// // The first attempt, long given up, fails at last.
-    /// let report = store.report("e", &any, Update::to("Failed").attempt(1), &[])?;
+    /// let report = store.report("e", Update::to("Failed").attempt(1))?;
     /// assert_eq!(report.why_ignored(), Some(&Late::OlderAttempt { reported: 1, known: 2 }));
     /// assert_eq!(report.current().unwrap().state, "Running");
     /// # Ok::<(), execstore::Error>(())
@@ -33,36 +31,28 @@ impl Writer<'_> {
     pub fn report(
         &mut self,
         id: impl AsRef<str>,
-        expect: &Expect,
         mut update: Update,
-        events: &[NewEvent],
     ) -> Result<Reported<Execution>, WriteError> {
-        let (place, before) = self.expected(id.as_ref(), expect)?;
+        let (place, before) = self.expected(id.as_ref(), &update.expect)?;
         update.reporter = Reporter { reports: true, ..update.reporter };
         update.fit_texts(self.settings.long_texts);
-        let events = &*NewEvent::fit_all(events, self.settings.long_texts);
         let why = match update.reporter.is_overtaken(&before.header) {
             Some(why) => Some(why),
-            None if self.repeats(&place, &before, &update, events)? => Some(Late::Repeated),
+            None if self.repeats(&place, &before, &update)? => Some(Late::Repeated),
             None => update.reporter.is_late(&before.header),
         };
         match why {
             Some(why) => Ok(Reported::Ignored { why, current: Some(before) }),
-            None => self.update_at(&place, before, update, events).map(Reported::Applied),
+            None => self.update_at(&place, before, update).map(Reported::Applied),
         }
     }
 
     /// `true` if the report changes nothing. One that is refused does not count.
-    fn repeats(
-        &self,
-        place: &Place,
-        before: &Execution,
-        update: &Update,
-        events: &[NewEvent],
-    ) -> Result<bool, WriteError> {
+    fn repeats(&self, place: &Place, before: &Execution, update: &Update) -> Result<bool, WriteError> {
         let (mut update, mut after) = (update.clone(), before.clone());
         let (edit, reporter) = (update.take_payload(), update.reporter);
-        if !before.repeats(update, &self.settings.lifecycle) || !self.ends_with(before, reporter, events)? {
+        let events = std::mem::take(&mut update.events);
+        if !before.repeats(update, &self.settings.lifecycle) || !self.ends_with(before, reporter, &events)? {
             return Ok(false);
         }
         match self.next_payload(place.number, &mut after, edit, before.modified_at) {

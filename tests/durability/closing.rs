@@ -20,7 +20,7 @@ fn a_close_does_not_wait_for_a_transaction_of_its_own_thread() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");
     let begun = Instant::now();
-    for store in [Store::create(&path).unwrap(), Store::in_memory().unwrap()] {
+    for store in [Store::create_new(&path).unwrap(), Store::in_memory().unwrap()] {
         create(&store, "e");
         let txn = store.database().begin_write().unwrap();
         txn.open_table(BILLS).unwrap().insert("e", 1).unwrap();
@@ -76,7 +76,7 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     let other = Store::clone(&store);
     let held = store.begin_write().unwrap();
     let pending: Vec<_> = (0..50)
-        .map(|n| store.submit(move |w| w.create(NewExecution::new("j").id(n.to_string()), &[])).unwrap())
+        .map(|n| store.submit(move |w| w.create(NewExecution::new("j").id(n.to_string()))).unwrap())
         .collect();
     let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
     let watching = thread::spawn(move || {
@@ -114,9 +114,9 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     let closed = |result: Result<(), Error>| matches!(result, Err(Error::Storage(StorageError::Closed)));
     assert!(closed(other.begin_read().map(drop)));
     assert!(closed(other.begin_write().map(drop)));
-    assert!(closed(other.write(|w| w.create(NewExecution::new("j"), &[])).map(drop)));
-    assert!(closed(other.batch(|w| w.create(NewExecution::new("j"), &[])).map(drop)));
-    assert!(closed(other.submit(|w| w.create(NewExecution::new("j"), &[])).map(drop)));
+    assert!(closed(other.write(|w| w.create(NewExecution::new("j"))).map(drop)));
+    assert!(closed(other.batch(|w| w.create(NewExecution::new("j"))).map(drop)));
+    assert!(closed(other.submit(|w| w.create(NewExecution::new("j"))).map(drop)));
     assert!(closed(other.maintain().map(drop)));
     assert!(closed(other.verify().map(drop)));
     assert!(closed(other.wait_for_changes(ChangeSeq(0), Duration::ZERO).map(drop)));
@@ -134,7 +134,7 @@ fn a_write_transaction_that_is_held_over_a_close_is_refused_at_its_commit() {
     let store = TestStore::new();
     create(&store, "e");
     let txn = store.begin_write().unwrap();
-    txn.writer().unwrap().create(NewExecution::new("j").id("late"), &[]).unwrap();
+    txn.writer().unwrap().create(NewExecution::new("j").id("late")).unwrap();
     let began = Instant::now();
     let busy = Store::clone(&store).close();
     assert!(matches!(busy, Err(Error::Storage(StorageError::Busy))), "{busy:?}");
@@ -172,7 +172,7 @@ fn every_thread_that_the_store_started_ends_with_its_last_handle() {
             Ok::<_, Error>(())
         });
         let consumer = consumer.unwrap();
-        store.submit(|w| w.create(NewExecution::new("j"), &[])).unwrap().wait().unwrap();
+        store.submit(|w| w.create(NewExecution::new("j"))).unwrap().wait().unwrap();
         enter.recv_timeout(Duration::from_secs(20)).unwrap();
         assert_eq!(threads(), 1);
         match way {
@@ -188,11 +188,11 @@ fn every_thread_that_the_store_started_ends_with_its_last_handle() {
 fn the_last_handle_may_go_inside_a_batch() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");
-    let store = Store::create(&path).unwrap();
+    let store = Store::create_new(&path).unwrap();
     let inside = std::sync::Mutex::new(Some(Store::clone(&store)));
     let pending = store
         .submit(move |w| {
-            let created = w.create(NewExecution::new("j").id("e"), &[]);
+            let created = w.create(NewExecution::new("j").id("e"));
             drop(inside.lock().unwrap().take());
             created
         })
@@ -218,7 +218,7 @@ fn a_thread_with_a_write_transaction_does_not_wait_for_those_who_wait_for_it() {
         let mut builder = Store::builder();
         builder.set_journal(journal).set_maintenance(Duration::from_millis(1));
         builder.set_log_retention(LogRetention::new().max_count(0));
-        let store = builder.create(&path).unwrap();
+        let store = builder.create_new(&path).unwrap();
         let (entered, enter) = channel();
         let consumer = store.consumer("c").run(move |_| {
             entered.send(()).ok();
@@ -226,8 +226,8 @@ fn a_thread_with_a_write_transaction_does_not_wait_for_those_who_wait_for_it() {
         });
         let consumer = consumer.unwrap();
         let txn = store.begin_write().unwrap();
-        txn.writer().unwrap().create(NewExecution::new("j").id("held"), &[]).unwrap();
-        let pending = store.submit(|w| w.create(NewExecution::new("j").id("queued"), &[])).unwrap();
+        txn.writer().unwrap().create(NewExecution::new("j").id("held")).unwrap();
+        let pending = store.submit(|w| w.create(NewExecution::new("j").id("queued"))).unwrap();
         drop(store);
         assert!(!pending.is_ready());
         txn.commit().unwrap();
@@ -261,11 +261,11 @@ fn what_waits_behind_a_caller_that_commits_alone_is_finished_too() {
                     entered.send(()).unwrap();
                     released.recv().ok();
                 }
-                w.create(NewExecution::new("j").id("alone"), &[])
+                w.create(NewExecution::new("j").id("alone"))
             })
         });
         enter.recv_timeout(Duration::from_secs(20)).unwrap();
-        let behind = store.submit(|w| w.create(NewExecution::new("j").id("behind"), &[])).unwrap();
+        let behind = store.submit(|w| w.create(NewExecution::new("j").id("behind"))).unwrap();
         let closing = scope.spawn(|| Store::clone(&store).close());
         thread::sleep(Duration::from_millis(100));
         assert!(!closing.is_finished() && !behind.is_ready());
@@ -295,7 +295,7 @@ fn two_that_close_at_once_both_wait_for_everything() {
     create(&store, "e");
     enter.recv_timeout(Duration::from_secs(20)).unwrap();
     let pending: Vec<_> =
-        (0..50).map(|_| store.submit(|w| w.create(NewExecution::new("j"), &[])).unwrap()).collect();
+        (0..50).map(|_| store.submit(|w| w.create(NewExecution::new("j"))).unwrap()).collect();
     thread::scope(|scope| {
         for _ in 0..2 {
             let (mine, handled, pending) = (Store::clone(&store), &handled, &pending);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use execstore::redb::Durability;
-use execstore::{ChangeSeq, Error, Expect, Json, NewExecution, Readable, Store, Timestamp, Update};
+use execstore::{ChangeSeq, Error, Json, NewExecution, Readable, Store, Timestamp, Update};
 
 use support::content::{Digest, digest};
 use support::dice::Dice;
@@ -122,7 +122,7 @@ fn check(allowed: &[Mark], disk: &Recorded, context: &str) -> Digest {
     assert!(report.is_clean(), "{context}: {report}");
     let found = digest(&store).unwrap_or_else(|error| panic!("{context}: {error}"));
     assert!(allowed.iter().any(|mark| mark.digest == found), "{context}: {found:?} is none of {allowed:?}");
-    store.write(|w| w.create(NewExecution::new("after").id("after"), &[])).unwrap();
+    store.write(|w| w.create(NewExecution::new("after").id("after"))).unwrap();
     let after = digest(&store).unwrap();
     drop(store);
     let store = open(disk);
@@ -168,7 +168,7 @@ fn crashes_while_a_close_makes_the_file_small_leave_everything() {
     for some in ids.chunks(500) {
         let payload = Json::from_text(&format!("\"{}\"", "x".repeat(900))).unwrap();
         let new = |id: &String| NewExecution::new("j").id(id).payload(payload.clone()).label("l", id);
-        store.write(|w| some.iter().try_for_each(|id| w.create(new(id), &[]).map(drop))).unwrap();
+        store.write(|w| some.iter().try_for_each(|id| w.create(new(id)).map(drop))).unwrap();
     }
     drop(store);
     let start = disk.image();
@@ -176,7 +176,7 @@ fn crashes_while_a_close_makes_the_file_small_leave_everything() {
     let store = open(&disk);
     for some in ids.chunks(300) {
         let mut gone = some.iter().filter(|id| !id.ends_with('7'));
-        store.write(|w| gone.try_for_each(|id| w.delete(id, &Expect::any()).map(drop))).unwrap();
+        store.write(|w| gone.try_for_each(|id| w.delete(id).map(drop))).unwrap();
     }
     store.maintain().unwrap();
     let ChangeSeq(head) = store.begin_read().unwrap().log().head().unwrap();
@@ -222,10 +222,8 @@ fn lazily(store: &Store, text: &str) -> Result<Sure, Error> {
         let mut w = txn.writer()?;
         let page = w.query(&execstore::Query::new().limit(1)).page()?;
         match page.executions.first() {
-            Some(newest) => {
-                w.update(&newest.id, &Expect::any(), Update::new().message(text), &[]).map(drop)?
-            }
-            None => w.create(NewExecution::new("lazy").id("lazy"), &[]).map(drop)?,
+            Some(newest) => w.update(&newest.id, Update::new().message(text)).map(drop)?,
+            None => w.create(NewExecution::new("lazy").id("lazy")).map(drop)?,
         }
     }
     txn.commit()?;
@@ -261,7 +259,7 @@ fn a_commit_that_a_crash_lost_does_not_come_back_after_the_next_one() {
     let files = disk.image();
     let image = {
         let store = open(&disk);
-        store.write(|w| w.create(NewExecution::new("j").id("e"), &[])).unwrap();
+        store.write(|w| w.create(NewExecution::new("j").id("e"))).unwrap();
         // The first records of the journal: neither is synced.
         let before = disk.acts();
         for text in ["lost", "kept"] {
@@ -279,7 +277,7 @@ fn a_commit_that_a_crash_lost_does_not_come_back_after_the_next_one() {
     let store = open(&disk);
     let found = store.read(|r| r.get("e")).unwrap().unwrap();
     assert_eq!(found.message, None, "a later commit without the earlier one");
-    store.write(|w| w.update("e", &Expect::any(), Update::new().message("anew"), &[])).unwrap();
+    store.write(|w| w.update("e", Update::new().message("anew"))).unwrap();
     let expected = digest(&store).unwrap();
     // A crash now: everything of before is on the disk.
     let again = Recorded::new(disk.image());

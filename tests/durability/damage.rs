@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use execstore::{Builder, Expect, Json, NewEvent, NewExecution, Store, Timestamp, Update};
+use execstore::{Builder, Json, NewEvent, NewExecution, Store, Timestamp, Update};
 
 use support::children::child;
 use support::dice::Dice;
@@ -38,19 +38,18 @@ fn filled(bytes: usize) -> Json {
 
 /// A closed store with everything in it.
 fn make(path: &Path) {
-    let store = builder().create(path).unwrap();
-    let any = Expect::any();
+    let store = builder().create_new(path).unwrap();
     for n in 0..40 {
         let id = format!("e{n}");
         let job = format!("j{}", n / 4);
         let new = NewExecution::new(job).id(&id).label("n", n.to_string()).payload(filled(n * 60));
-        store.write(|w| w.create(new, &[NewEvent::new("created").message(&id)])).unwrap();
+        store.write(|w| w.create(new.event(NewEvent::new("created").message(&id)))).unwrap();
         for state in ["BidAccepted", "Running", "Completed"].iter().take(n % 4) {
             let update = Update::to(state).message(*state).payload(filled(n * 50 + state.len()));
-            store.write(|w| w.update(&id, &any, update, &[NewEvent::new(*state)])).unwrap();
+            store.write(|w| w.update(&id, update.event(NewEvent::new(*state)))).unwrap();
         }
         if n % 10 == 9 {
-            store.write(|w| w.delete(&id, &any)).unwrap();
+            store.write(|w| w.delete(&id)).unwrap();
         }
     }
     store.write(|w| w.set_checkpoint("reader", execstore::ChangeSeq(17))).unwrap();
@@ -109,18 +108,15 @@ fn damage(bytes: &mut Vec<u8>, case: u64) -> String {
 
 /// Writes to what is damaged, several operations to a transaction, whatever each of them says: redb's tables are open while others fail.
 fn write(store: &Store, case: u64) {
-    let any = Expect::any();
     for round in 0..4 {
         let _ = store.write(|w| {
             for step in 0..4 {
                 let id = format!("e{}", (case + 7 * step + round) % 44);
                 let _ = match (case + step + round) % 4 {
-                    0 => {
-                        w.create(NewExecution::new("new").id(&id).label("n", "new").payload(filled(900)), &[])
-                    }
-                    1 => w.update(&id, &any, Update::new().payload(filled(1_500)), &[NewEvent::new("late")]),
-                    2 => w.delete(&id, &any),
-                    _ => w.append_events(&id, &any, &[NewEvent::new("more")]),
+                    0 => w.create(NewExecution::new("new").id(&id).label("n", "new").payload(filled(900))),
+                    1 => w.update(&id, Update::new().payload(filled(1_500)).event(NewEvent::new("late"))),
+                    2 => w.delete(&id),
+                    _ => w.append_events(&id, [NewEvent::new("more")]),
                 };
             }
             Ok::<_, execstore::WriteError>(())

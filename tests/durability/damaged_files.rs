@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use execstore::redb::backends::FileBackend;
-use execstore::{Builder, Expect, NewEvent, NewExecution, OpenError, Readable, Store, Update};
+use execstore::{Builder, NewEvent, NewExecution, OpenError, Readable, Store, Update};
 use support::contents::contents;
 use support::{TestStore, big_payload};
 
@@ -24,10 +24,9 @@ fn filled(builder: &Builder) -> TestStore {
             .write(|w| {
                 let id = n.to_string();
                 w.create(
-                    NewExecution::new("j").id(&id).payload(big_payload(n * 100)),
-                    &[NewEvent::new("t")],
+                    NewExecution::new("j").id(&id).payload(big_payload(n * 100)).event(NewEvent::new("t")),
                 )?;
-                w.update(&id, &Expect::any(), Update::to("Failed"), &[])
+                w.update(&id, Update::to("Failed"))
             })
             .unwrap();
     }
@@ -48,7 +47,7 @@ fn try_open(path: &Path, content: &[u8]) -> bool {
         if let Ok(report) = store.verify() {
             assert!(report.is_clean(), "it opened, and is not sound: {report}");
         }
-        let _ = store.write(|w| w.create(NewExecution::new("j"), &[]));
+        let _ = store.write(|w| w.create(NewExecution::new("j")));
         let _ = store.read(|r| r.live().map(Iterator::count));
         true
     }));
@@ -196,7 +195,7 @@ fn and_of_a_file_that_was_not_closed() {
     let mut store = filled(&Store::builder());
     store.reopen();
     for n in 0..3 {
-        store.write(|w| w.delete(n.to_string(), &Expect::any())).unwrap();
+        store.write(|w| w.delete(n.to_string())).unwrap();
     }
     let crashed = std::fs::read(store.path()).unwrap();
     damage_each_page(&Store::builder(), &crashed, true);

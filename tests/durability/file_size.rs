@@ -1,7 +1,7 @@
 //! How large the file is: what is replaced and deleted is used again, and given back.
 
 use execstore::redb::{Durability, ReadableDatabase, TableDefinition, TableHandle};
-use execstore::{Expect, Json, NewExecution, Readable, Store, Update, WriteError, Writer};
+use execstore::{Json, NewExecution, Readable, Store, Update, WriteError, Writer};
 use support::{TestStore, json};
 
 fn payload(n: u64) -> Json {
@@ -36,7 +36,7 @@ fn created(executions: u64) -> TestStore {
         lazily(&store, |w| {
             (0..1_000).try_for_each(|n| {
                 let n = batch * 1_000 + n;
-                w.create(NewExecution::new("j").id(n.to_string()).payload(payload(n)), &[]).map(drop)
+                w.create(NewExecution::new("j").id(n.to_string()).payload(payload(n))).map(drop)
             })
         });
     }
@@ -49,7 +49,7 @@ fn a_store_that_updates_does_not_keep_a_third_copy() {
     for n in 0..20_000u64 {
         lazily(&store, |w| {
             let id = (n * 7_919 % 10_000).to_string();
-            w.update(id, &Expect::any(), Update::new().payload(payload(n)), &[]).map(drop)
+            w.update(id, Update::new().payload(payload(n))).map(drop)
         });
     }
     let (file, stored) = (file(&store), stored(&store));
@@ -62,7 +62,7 @@ fn a_close_gives_back_what_updates_and_deletions_have_left() {
     for n in 0..10_000u64 {
         lazily(&store, |w| {
             let id = (n * 7_919 % 10_000).to_string();
-            w.update(id, &Expect::any(), Update::new().payload(payload(n)), &[]).map(drop)
+            w.update(id, Update::new().payload(payload(n))).map(drop)
         });
     }
     store.reopen();
@@ -81,7 +81,7 @@ fn thin_out(store: &Store, executions: u64) {
     for batch in 0..executions.div_ceil(1_000) {
         lazily(store, |w| {
             let mut gone = (batch * 1_000..executions.min((batch + 1) * 1_000)).filter(|n| n % 10 > 0);
-            gone.try_for_each(|n| w.delete(n.to_string(), &Expect::any()).map(drop))
+            gone.try_for_each(|n| w.delete(n.to_string()).map(drop))
         });
     }
     store.write(|w| w.trim_changes(head)).unwrap();
@@ -97,7 +97,7 @@ fn a_close_gives_back_what_deletions_have_left_in_a_large_file_too() {
         lazily(&store, |w| {
             (batch * 100..(batch + 1) * 100).try_for_each(|n| {
                 let new = NewExecution::new("j").id(n.to_string()).payload(payload.clone());
-                w.create(new, &[]).map(drop)
+                w.create(new).map(drop)
             })
         });
     }
@@ -154,7 +154,7 @@ fn a_table_that_is_damaged_stays_as_it_is() {
     let head = store.begin_read().unwrap().log().head().unwrap();
     lazily(&store, |w| {
         let mut gone = (0..5_000_u64).filter(|n| n % 10 > 0);
-        gone.try_for_each(|n| w.delete(n.to_string(), &Expect::any()).map(drop))
+        gone.try_for_each(|n| w.delete(n.to_string()).map(drop))
     });
     store.write(|w| w.trim_changes(head)).unwrap();
     store.maintain().unwrap();

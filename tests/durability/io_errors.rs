@@ -89,7 +89,7 @@ fn work(faulty: &Faulty) -> (usize, bool) {
             return (done, false);
         }
         for _ in 0..2 {
-            let later = store.write(|w| w.create(NewExecution::new("j").id("later"), &[]));
+            let later = store.write(|w| w.create(NewExecution::new("j").id("later")));
             let later = later.expect_err("a write after an error");
             assert!(done % STEPS == JOINED || poisoned(&later), "after {error:?} at step {done}: {later:?}");
         }
@@ -114,7 +114,7 @@ fn check(plain: &Plain, image: Vec<u8>, range: std::ops::RangeInclusive<usize>) 
         "{found:?} is no state of {range:?}: {:?}",
         plain.states
     );
-    store.write(|w| w.create(NewExecution::new("j").id("later"), &[])).unwrap();
+    store.write(|w| w.create(NewExecution::new("j").id("later"))).unwrap();
 }
 
 fn run(plain: &Plain, fault: Fault) {

@@ -75,7 +75,7 @@ fn a_users_file_of_any_name_beside_it_is_left_alone() {
     std::fs::write(at("report-journal"), "precious").unwrap();
     symlink(at("target"), at("report.new")).unwrap();
     std::fs::write(at("target"), "precious too").unwrap();
-    let store = Store::create(at("report")).unwrap();
+    let store = Store::create_new(at("report")).unwrap();
     create(&store, "e");
     store.close().unwrap();
     assert_eq!(entries(folder.path()), ["report", "report-journal", "report.new", "target"]);
@@ -99,12 +99,12 @@ fn renames_of_the_file_and_of_its_folder_while_it_is_open_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (old, new) = (folder.path().join("old"), folder.path().join("new"));
     std::fs::create_dir(&old).unwrap();
-    let store = Store::create(old.join("s")).unwrap();
+    let store = Store::create_new(old.join("s")).unwrap();
     create(&store, "e0");
     std::fs::rename(&old, &new).unwrap();
     // Another store at the old place.
     std::fs::create_dir(&old).unwrap();
-    let other = Store::create(old.join("s")).unwrap();
+    let other = Store::create_new(old.join("s")).unwrap();
     create(&other, "x");
     create(&store, "e1");
     std::fs::rename(new.join("s"), new.join("t")).unwrap();
@@ -122,7 +122,7 @@ fn renames_of_the_file_and_of_its_folder_while_it_is_open_lose_nothing() {
 fn a_file_that_was_replaced_while_it_was_open_keeps_both_apart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    let first = Store::create(&path).unwrap();
+    let first = Store::create_new(&path).unwrap();
     create(&first, "e");
     let (bytes, before) = crashed(3);
     std::fs::write(folder.path().join("other"), &bytes).unwrap();
@@ -170,7 +170,7 @@ fn mode_and_owner_are_those_that_were_asked_for_and_stay() {
     let folder = tempfile::tempdir().unwrap();
     for mode in [0o600, 0o640, 0o660] {
         let path = folder.path().join(format!("{mode:o}"));
-        let store = Store::builder().set_mode(mode).create(&path).unwrap();
+        let store = Store::builder().set_mode(mode).create_new(&path).unwrap();
         create(&store, "e");
         let found = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(found(), mode);
@@ -180,7 +180,7 @@ fn mode_and_owner_are_those_that_were_asked_for_and_stay() {
     }
     // Giving away what is one's own to oneself is allowed to everybody.
     let path = folder.path().join("own");
-    drop(Store::builder().set_owner(None, None).create(&path).unwrap());
+    drop(Store::builder().set_owner(None, None).create_new(&path).unwrap());
     assert!(Store::open(&path).is_ok());
 }
 
@@ -231,9 +231,9 @@ fn a_store_whose_making_in_an_empty_file_was_ended_is_made_anew() {
 fn a_new_store_is_small() {
     let folder = tempfile::tempdir().unwrap();
     let len = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len();
-    drop(Store::create(folder.path().join("with")).unwrap());
-    drop(Store::builder().set_journal(false).create(folder.path().join("without")).unwrap());
-    drop(Store::builder().set_journal_size(0).create(folder.path().join("least")).unwrap());
+    drop(Store::create_new(folder.path().join("with")).unwrap());
+    drop(Store::builder().set_journal(false).create_new(folder.path().join("without")).unwrap());
+    drop(Store::builder().set_journal_size(0).create_new(folder.path().join("least")).unwrap());
     assert!(len("with") <= 3 * 1024 * 1024, "{}", len("with"));
     assert!(len("without") < 512 * 1024 && len("least") < 512 * 1024, "{} {}", len("without"), len("least"));
 }
@@ -511,9 +511,9 @@ fn writing_to_a_store_that_is_read_only_says_so() {
     for store in [&one, &two] {
         assert_eq!(contents(store), before);
         assert!(store.verify().unwrap().is_clean());
-        let refused = store.write(|w| w.delete("e0", &execstore::Expect::any())).unwrap_err();
+        let refused = store.write(|w| w.delete("e0")).unwrap_err();
         assert!(matches!(refused, Error::Storage(StorageError::ReadOnly { .. })), "{refused:?}");
-        assert!(store.submit(|w| w.delete("e0", &execstore::Expect::any())).refused());
+        assert!(store.submit(|w| w.delete("e0")).refused());
         assert!(store.maintain().is_err() || store.maintain().is_ok_and(|done| done.trimmed == 0));
     }
     let error = Store::open(&path).unwrap_err();
@@ -592,7 +592,7 @@ fn a_link_that_leads_nowhere_is_called_that() {
     let builder = Store::builder();
     let each = [
         builder.open(&link),
-        builder.create(&link),
+        builder.create_new(&link),
         builder.open_or_create(&link),
         builder.open_read_only(&link),
         builder.open_at_checkpoint(&link),
@@ -603,6 +603,6 @@ fn a_link_that_leads_nowhere_is_called_that() {
     }
     assert!(!target.exists() && builder.compact(&link).is_err());
     // Once there is a store by that name, it is a link like any other.
-    builder.create(&target).unwrap().close().unwrap();
+    builder.create_new(&target).unwrap().close().unwrap();
     builder.open(&link).unwrap().close().unwrap();
 }

@@ -87,7 +87,7 @@ impl Other {
 fn a_file_in_use_by_another_process_is_refused_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    drop(Store::create(&path).unwrap());
+    drop(Store::create_new(&path).unwrap());
     let other = Other::new(&path);
     assert!(other.said.contains("holding"), "{}", other.said);
     let (kind, text) = shown(Store::open(&path));
@@ -142,24 +142,24 @@ fn create_refuses_a_path_that_exists_and_leaves_nothing_behind() {
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("file"), "precious").unwrap();
     std::fs::create_dir(at("folder")).unwrap();
-    drop(Store::create(at("store")).unwrap());
+    drop(Store::create_new(at("store")).unwrap());
     let before = entries(folder.path());
     assert_eq!(before, ["file", "folder", "store"], "no temporary file, no journal");
     for name in ["file", "folder", "store"] {
-        let (kind, text) = shown(Store::create(at(name)));
+        let (kind, text) = shown(Store::create_new(at(name)));
         assert_eq!(kind, "AlreadyExists");
         assert!(text.contains("`Builder::open_or_create` does either"), "{text}");
     }
     assert_eq!(std::fs::read(at("file")).unwrap(), b"precious");
     // A folder that is not there is the operating system's own error, and no folder is made.
-    for result in [Store::create(at("no/such")), Store::builder().open_or_create(at("no/such"))] {
+    for result in [Store::create_new(at("no/such")), Store::builder().open_or_create(at("no/such"))] {
         assert_eq!(shown(result).0, "Io");
     }
     assert_eq!(entries(folder.path()), before);
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(at("nowhere"), at("link")).unwrap();
-        assert_eq!(shown(Store::create(at("link"))).0, "DanglingLink");
+        assert_eq!(shown(Store::create_new(at("link"))).0, "DanglingLink");
         assert!(!at("nowhere").exists());
     }
 }

@@ -1,7 +1,7 @@
 //! Recovery: what is found after a crash at any point, with own and joined commits in every order.
 
 use execstore::redb::{Durability, ReadableDatabase, ReadableTable, TableDefinition};
-use execstore::{ChangeSeq, Expect, NewEvent, NewExecution, Readable, Update};
+use execstore::{ChangeSeq, NewEvent, NewExecution, Readable, Update};
 use support::contents::contents;
 use support::{TestStore, big_payload, create};
 
@@ -13,12 +13,10 @@ fn a_crash_loses_nothing_that_was_committed() {
     for n in 0..120 {
         let id = format!("e{n}");
         let new = NewExecution::new(format!("j{}", n / 4)).id(&id).payload(big_payload(n * 40));
-        store.write(|w| w.create(new, &[NewEvent::new("t")])).unwrap();
+        store.write(|w| w.create(new.event(NewEvent::new("t")))).unwrap();
         for state in ["BidAccepted", "Running", "Publishing", "Completed"] {
             let update = Update::to(state).message(state);
-            store
-                .write(|w| w.update(&id, &Expect::any(), update, &[NewEvent::new(state).message("m")]))
-                .unwrap();
+            store.write(|w| w.update(&id, update.event(NewEvent::new(state).message("m")))).unwrap();
         }
     }
     let before = contents(&store);
@@ -27,7 +25,7 @@ fn a_crash_loses_nothing_that_was_committed() {
     let report = copy.verify().unwrap();
     assert_eq!((report.executions, report.events, report.changes), (120, 600, 600));
     // The copy goes on, crashes again, and is closed.
-    copy.write(|w| w.delete("e7", &Expect::any())).unwrap();
+    copy.write(|w| w.delete("e7")).unwrap();
     let again = copy.crash_copy();
     assert_eq!(contents(&again), contents(&copy));
     let closed = contents(&copy);
@@ -51,7 +49,7 @@ fn a_transaction_that_was_open_at_the_crash_is_gone() {
     create(&store, "e");
     let before = contents(&store);
     let txn = store.begin_write().unwrap();
-    txn.writer().unwrap().create(NewExecution::new("j").payload(big_payload(100_000)), &[]).unwrap();
+    txn.writer().unwrap().create(NewExecution::new("j").payload(big_payload(100_000))).unwrap();
     assert_eq!(contents(&store.crash_copy()), before);
 }
 
@@ -73,7 +71,7 @@ fn own_and_joined_commits_survive_in_every_order() {
                             txn.set_durability(Durability::None).unwrap();
                         }
                         let mut writer = store.join(&txn).unwrap();
-                        writer.create(new, &[NewEvent::new("t")]).unwrap();
+                        writer.create(new.event(NewEvent::new("t"))).unwrap();
                         let receipt = writer.finish();
                         txn.commit().unwrap();
                         store.notify(receipt);
@@ -84,7 +82,7 @@ fn own_and_joined_commits_survive_in_every_order() {
                             txn.set_durability(Durability::None);
                         }
                         let new = if step == 'b' { new.payload(big_payload(1_100_000)) } else { new };
-                        txn.writer().unwrap().create(new, &[NewEvent::new("t")]).unwrap();
+                        txn.writer().unwrap().create(new.event(NewEvent::new("t"))).unwrap();
                         if step == 'e' {
                             txn.redb().open_table(NOTES).unwrap().insert(place as u64, 1).unwrap();
                         }
@@ -111,7 +109,7 @@ fn a_joined_commit_that_was_aborted_does_not_break_the_chain() {
     create(&store, "a");
     create(&store, "b");
     let txn = store.database().begin_write().unwrap();
-    store.join(&txn).unwrap().delete("a", &Expect::any()).unwrap();
+    store.join(&txn).unwrap().delete("a").unwrap();
     txn.abort().unwrap();
     create(&store, "c");
     let copy = store.crash_copy();
@@ -124,7 +122,7 @@ fn more_than_the_journal_holds_is_all_there() {
     let store = TestStore::new();
     for n in 0..24 {
         let new = NewExecution::new("j").id(n.to_string()).payload(big_payload(400_000 + n));
-        store.write(|w| w.create(new, &[])).unwrap();
+        store.write(|w| w.create(new)).unwrap();
         if n % 8 == 7 {
             let copy = store.crash_copy();
             assert_eq!(copy.read(|r| r.log().head()).unwrap().get(), n as u64 + 1);
@@ -146,9 +144,9 @@ fn deletions_and_checkpoints_are_done_again_too() {
             w.set_checkpoint("gone", ChangeSeq(1))
         })
         .unwrap();
-    store.write(|w| w.delete("a", &Expect::any())).unwrap();
+    store.write(|w| w.delete("a")).unwrap();
     store.write(|w| w.delete_checkpoint("gone")).unwrap();
-    store.write(|w| w.append_events("b", &Expect::any(), &[NewEvent::new("t")])).unwrap();
+    store.write(|w| w.append_events("b", [NewEvent::new("t")])).unwrap();
     let copy = store.crash_copy();
     assert_eq!(contents(&copy), contents(&store));
     assert_eq!(copy.read(|r| r.log().checkpoints()).unwrap().len(), 1);

@@ -1,7 +1,7 @@
 //! What cannot be read is never taken for what is not there.
 
 use execstore::redb::TableDefinition;
-use execstore::{ChangeSeq, Expect, NewExecution, OrderBy, Query, ReadError, Readable, Store, Update};
+use execstore::{ChangeSeq, NewExecution, OrderBy, Query, ReadError, Readable, Store, Update};
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -24,16 +24,16 @@ fn a_damaged_counter_of_a_label_hides_nobody() {
     let made = |n: u64| NewExecution::new("j").id(n.to_string()).label("a", "1");
     type Act = fn(&Store);
     let acts: [Act; 4] = [
-        |store| drop(store.create_execution(NewExecution::new("j").id("x").label("a", "1"), &[]).unwrap()),
-        |store| drop(store.update("0", &Expect::any(), Update::to("BidAccepted"), &[]).unwrap()),
-        |store| drop(store.update("0", &Expect::any(), Update::new().remove_label("a"), &[]).unwrap()),
-        |store| drop(store.delete("0", &Expect::any()).unwrap()),
+        |store| drop(store.create(NewExecution::new("j").id("x").label("a", "1")).unwrap()),
+        |store| drop(store.update("0", Update::to("BidAccepted")).unwrap()),
+        |store| drop(store.update("0", Update::new().remove_label("a")).unwrap()),
+        |store| drop(store.delete("0").unwrap()),
     ];
     for act in acts {
         let store = Store::in_memory().unwrap();
-        (0..7).for_each(|n| drop(store.create_execution(made(n), &[]).unwrap()));
+        (0..7).for_each(|n| drop(store.create(made(n)).unwrap()));
         for n in 4..7 {
-            store.update(n.to_string(), &Expect::any(), Update::to("BidAccepted"), &[]).unwrap();
+            store.update(n.to_string(), Update::to("BidAccepted")).unwrap();
         }
         spoil(&store, "execstore/label_counts", |key, value| (key.into(), vec![0; value.len()]));
         let labelled = Query::new().label("a", "1");
@@ -61,7 +61,7 @@ fn a_damaged_counter_of_a_label_hides_nobody() {
 fn a_record_that_cannot_be_read_is_told_of_in_every_order() {
     let store = Store::in_memory().unwrap();
     for id in ["a", "b", "c"] {
-        store.create_execution(NewExecution::new("j").id(id), &[]).unwrap();
+        store.create(NewExecution::new("j").id(id)).unwrap();
     }
     let executions: TableDefinition<'_, &[u8; 8], &[u8]> = TableDefinition::new("execstore/executions");
     let txn = store.database().begin_write().unwrap();
@@ -86,7 +86,7 @@ fn a_record_that_cannot_be_read_is_told_of_in_every_order() {
 #[test]
 fn a_name_that_is_no_text_is_damage_and_not_another_name() {
     let store = Store::in_memory().unwrap();
-    (0..9).for_each(|_| drop(store.create_execution(NewExecution::new("j"), &[]).unwrap()));
+    (0..9).for_each(|_| drop(store.create(NewExecution::new("j")).unwrap()));
     let stop = |_: &execstore::BulkReport| std::ops::ControlFlow::Break(());
     store.bulk(Query::new()).name("n").batch(2).on_progress(stop).delete().unwrap();
     assert_eq!(store.bulks().unwrap(), ["n"]);

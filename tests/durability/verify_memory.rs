@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use execstore::{Builder, Error, Expect, NewEvent, NewExecution, Store, Update};
+use execstore::{Builder, Error, NewEvent, NewExecution, Store, Update};
 use support::children::child;
 
 const EXECUTIONS: u64 = 40_000;
@@ -25,7 +25,7 @@ fn builder() -> Builder {
 
 /// Labels of their own, links, events and an entry of the log for each: whatever would be kept for each execution takes some MiB.
 fn make(path: &Path) {
-    let store = builder().create(path).unwrap();
+    let store = builder().create_new(path).unwrap();
     for first in (0..EXECUTIONS).step_by(4_000) {
         store
             .write(|w| {
@@ -33,9 +33,9 @@ fn make(path: &Path) {
                     let id = format!("e{n}");
                     let new =
                         NewExecution::new("j").id(&id).label("own", n.to_string()).parent(format!("p{n}"));
-                    w.create(new, &[NewEvent::new("created")])?;
+                    w.create(new.event(NewEvent::new("created")))?;
                     if n % 4 == 0 {
-                        w.update(&id, &Expect::any(), Update::to("Failed"), &[])?;
+                        w.update(&id, Update::to("Failed"))?;
                     }
                 }
                 Ok::<_, Error>(())

@@ -54,7 +54,7 @@ fn a_bulk_operation_on_one_of_no_states_does_nothing() {
     let selected: Vec<String> = Vec::new();
     assert_eq!(store.bulk(Query::new().states(&selected)).delete().unwrap().found, 0);
     let update = Update::new().name("n");
-    assert_eq!(store.bulk(Query::new().states(&selected)).update(update, &[]).unwrap().found, 0);
+    assert_eq!(store.bulk(Query::new().states(&selected)).update(update).unwrap().found, 0);
     assert_eq!(store.bulk(Query::new().states(&selected)).dry_run().delete().unwrap().found, 0);
     let mut out = Vec::new();
     store.begin_read().unwrap().query(&Query::new().states(&selected)).export(&mut out).unwrap();
@@ -67,9 +67,9 @@ fn an_expectation_of_one_of_no_states_refuses() {
     let store = three();
     let none = Expect::any().states(NONE);
     for refused in [
-        store.update("a", &none, Update::new().name("n"), &[]).map(drop),
-        store.delete("a", &none).map(drop),
-        store.append_events("a", &none, &[execstore::NewEvent::new("t")]).map(drop),
+        store.update("a", Update::new().name("n").expect(none.clone())).map(drop),
+        store.delete_if("a", &none).map(drop),
+        store.append_events_if("a", &none, [execstore::NewEvent::new("t")]).map(drop),
     ] {
         match refused {
             Err(Error::Write(error @ WriteError::Conflict { .. })) => {
@@ -78,9 +78,9 @@ fn an_expectation_of_one_of_no_states_refuses() {
             other => panic!("{other:?}"),
         }
     }
-    store.update("a", &Expect::any().states(NONE).state("New"), Update::new().name("n"), &[]).unwrap();
+    store.update("a", Update::new().name("n").expect(Expect::any().states(NONE).state("New"))).unwrap();
     // Not in one of none is no condition.
-    store.update("a", &Expect::any().not_states(NONE), Update::new().name("m"), &[]).unwrap();
+    store.update("a", Update::new().name("m").expect(Expect::any().not_states(NONE))).unwrap();
 }
 
 #[test]

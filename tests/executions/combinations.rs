@@ -60,10 +60,10 @@ fn a_condition_that_nothing_can_meet_is_refused_by_all_who_take_one() {
         let expect = other(one(Expect::any()));
         for expect in [expect.clone(), one(other(Expect::any())), expect.state("New")] {
             let calls = [
-                store.update("e", &expect, Update::new().message("m"), &[]).map(drop),
+                store.update("e", Update::new().message("m").expect(expect.clone())).map(drop),
                 // Whether or not there is such an execution: it is the condition that is wrong.
-                store.update("none", &expect, Update::new().message("m"), &[]).map(drop),
-                store.write(|w| w.delete("e", &expect)).map(drop),
+                store.update("none", Update::new().message("m").expect(expect.clone())).map(drop),
+                store.write(|w| w.delete_if("e", &expect)).map(drop),
                 store.write(|w| w.expect("e", &expect).map(drop)),
                 store.bulk(Query::new()).expecting(expect.clone()).delete().map(drop),
                 store.bulk(Query::new().state("Failed")).expecting(expect.clone()).delete().map(drop),
@@ -76,12 +76,12 @@ fn a_condition_that_nothing_can_meet_is_refused_by_all_who_take_one() {
         }
         if *name == "state" {
             // It was not refused: others are named that are left.
-            store.write(|w| w.create(NewExecution::new("j").id("e"), &[]).map(drop)).unwrap();
+            store.write(|w| w.create(NewExecution::new("j").id("e")).map(drop)).unwrap();
         }
     }
     let excluded = store.lifecycle().states().map(|state| state.as_str().to_owned()).collect::<Vec<_>>();
     let none = Expect::any().not_states(&excluded);
-    assert!(meaningless(&store.update("e", &none, Update::new().message("m"), &[]).unwrap_err()));
+    assert!(meaningless(&store.update("e", Update::new().message("m").expect(none.clone())).unwrap_err()));
     assert!(store.read(|r| r.log().head()).unwrap() > head);
 }
 
@@ -208,7 +208,7 @@ fn a_filter_that_lets_nothing_through_is_refused_unless_a_list_is_empty() {
 fn settings_that_cannot_be_are_refused_by_all_that_opens() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    drop(Store::create(&path).unwrap());
+    drop(Store::create_new(&path).unwrap());
     let before = std::fs::read(&path).unwrap();
     let mut builder = Store::builder();
     builder.set_maintenance(Duration::ZERO);
@@ -219,7 +219,7 @@ fn settings_that_cannot_be_are_refused_by_all_that_opens() {
         builder.open_read_only(&path).map(drop),
         builder.open_at_checkpoint(&path).map(drop),
         builder.compact(&path).map(drop),
-        builder.create(&other).map(drop),
+        builder.create_new(&other).map(drop),
         builder.in_memory().map(drop),
     ];
     for (n, call) in calls.iter().enumerate() {
@@ -233,7 +233,7 @@ fn settings_that_cannot_be_are_refused_by_all_that_opens() {
 fn settings_that_have_nothing_to_work_on_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    let store = Store::create(&path).unwrap();
+    let store = Store::create_new(&path).unwrap();
     create(&store, "e");
     store.close().unwrap();
     let before = std::fs::read(&path).unwrap();
@@ -250,7 +250,7 @@ fn settings_that_have_nothing_to_work_on_change_nothing() {
     // A journal of no size is one of the least size; without a journal its size does not matter.
     let sizes = [(true, 0), (true, 64 << 10), (false, 0), (false, 64 << 20)].map(|(journal, size)| {
         let path = folder.path().join(format!("{journal}-{size}"));
-        drop(Store::builder().set_journal(journal).set_journal_size(size).create(&path).unwrap());
+        drop(Store::builder().set_journal(journal).set_journal_size(size).create_new(&path).unwrap());
         std::fs::metadata(&path).unwrap().len()
     });
     assert!(sizes[0] == sizes[1] && sizes[2] == sizes[3] && sizes[0] > sizes[2], "{sizes:?}");

@@ -38,18 +38,18 @@ fn all(store: &Store, expect: &Expect) -> Vec<Result<(), Error>> {
             w.expect("e", expect)?;
             w.put_attachment_from("e", "new", "a/b", &mut b"x".as_slice()).map(drop)
         }),
-        store.update("e", expect, Update::new().label("l", "m"), &[]).map(drop),
-        store.report("e", expect, Update::new().attempt(9), &[]).map(drop),
-        store.append_events("e", expect, &end).map(drop),
-        store.delete("e", expect).map(drop),
+        store.update("e", Update::new().label("l", "m").expect(expect.clone())).map(drop),
+        store.report("e", Update::new().attempt(9).expect(expect.clone())).map(drop),
+        store.append_events_if("e", expect, end).map(drop),
+        store.delete_if("e", expect).map(drop),
     ]
 }
 
 fn filled() -> TestStore {
     let store = TestStore::ticking();
     create(&store, "e");
-    store.append_events("e", &ANY, &[NewEvent::new("a"), NewEvent::new("b")]).unwrap();
-    store.update("e", &ANY, Update::new().label("owner", "w1").attempt(3), &[]).unwrap();
+    store.append_events("e", [NewEvent::new("a"), NewEvent::new("b")]).unwrap();
+    store.update("e", Update::new().label("owner", "w1").attempt(3)).unwrap();
     store.put_attachment("e", NewAttachment::bytes("k", "hello")).unwrap();
     store.append_output("e", "stdout", "12345").unwrap();
     store.put_task("e", TaskUpdate::started("n").attempt(2)).unwrap();
@@ -120,6 +120,39 @@ fn every_operation_keeps_every_condition() {
 }
 
 #[test]
+fn conditions_given_twice_must_both_hold() {
+    let store = filled();
+    let state = |state: &str| Expect::any().state(state);
+    let twice = |one: &Expect, other: &Expect| {
+        let update = Update::new().name("n").expect(one.clone()).expect(other.clone());
+        store.update("e", update)
+    };
+    let running = store.read(|r| r.get("e")).unwrap().unwrap();
+    let (is, is_not) = (state("New"), Expect::any().event_count(7));
+    assert_eq!(running.state, "New");
+    for (one, other) in [(&is, &is_not), (&is_not, &is)] {
+        let found = mismatch(twice(one, other));
+        assert_eq!(found, Mismatch::EventCount { expected: 7, found: 2 });
+    }
+    // The states of the two are no alternatives, those within one of them are.
+    let either = state("Running").state("Failed");
+    assert!(matches!(mismatch(twice(&is.clone().state("Running"), &either)), Mismatch::State { .. }));
+    assert!(matches!(mismatch(twice(&either, &is.clone().state("Running"))), Mismatch::State { .. }));
+    twice(&is.clone().state("Running"), &is.clone().state("Failed")).unwrap();
+    twice(&Expect::any().not_state("Failed"), &is).unwrap();
+    // What nothing can meet is a mistake.
+    for (one, other) in [
+        (is.clone(), state("Running")),
+        (is, Expect::any().not_state("New")),
+        (Expect::any().revision(1), Expect::any().revision(2)),
+        (Expect::any().event_count(1), Expect::any().event_count(2)),
+    ] {
+        let refused = twice(&one, &other).unwrap_err();
+        assert!(matches!(refused, Error::Write(WriteError::Input(_))), "{refused:?}");
+    }
+}
+
+#[test]
 fn what_was_found_is_told_with_what_was_expected() {
     let store = filled();
     let conflict = |expect: Expect| mismatch(store.write(|w| w.expect("e", &expect)));
@@ -155,7 +188,7 @@ fn what_was_found_is_told_with_what_was_expected() {
 fn an_execution_that_was_made_again_is_another() {
     let store = filled();
     let first = store.read(|r| r.get("e")).unwrap().unwrap().incarnation;
-    store.delete("e", &ANY).unwrap();
+    store.delete("e").unwrap();
     let second = create(&store, "e").incarnation;
     assert_ne!(first, second);
     let expect = Expect::any().incarnation(first);
@@ -252,5 +285,5 @@ fn a_checkpoint_is_moved_from_where_it_was_read() {
     store.write(|w| w.delete_checkpoint_if("c", ChangeSeq(5))).unwrap();
     assert_eq!(store.read(|r| r.log().checkpoint("c")).unwrap(), None);
     let new = NewExecution::new("j").id("last");
-    store.create_execution(new, &[]).unwrap();
+    store.create(new).unwrap();
 }

@@ -24,7 +24,7 @@ fn every_part_is_kept_as_given() {
         .labels(labels.clone())
         .label("c", "3")
         .payload(json(r#"{"z":1,"a":[2, 3]}"#));
-    let made = store.write(|w| w.create(new, &[])).unwrap();
+    let made = store.write(|w| w.create(new)).unwrap();
     let read = store.read(|r| r.get("e-1")).unwrap().unwrap();
     assert_eq!(made, read);
     assert_eq!((read.id.as_str(), read.job_id.as_str()), ("e-1", "job-1"));
@@ -47,7 +47,7 @@ fn every_part_is_kept_as_given() {
 #[test]
 fn what_is_left_out_gets_its_default() {
     let store = TestStore::new();
-    let made = store.write(|w| w.create(NewExecution::new("j"), &[])).unwrap();
+    let made = store.write(|w| w.create(NewExecution::new("j"))).unwrap();
     assert_eq!((made.namespace.as_str(), made.state.as_str()), (DEFAULT_NAMESPACE, "New"));
     assert_eq!(
         (&made.name, &made.node_id, &made.message, &made.parent, &made.previous),
@@ -66,7 +66,7 @@ fn generated_ids_are_distinct_and_in_the_order_of_creation() {
     let ids: Vec<_> = store
         .write(|w| {
             (0..200)
-                .map(|_| Ok(w.create(NewExecution::new("j"), &[])?.id.clone()))
+                .map(|_| Ok(w.create(NewExecution::new("j"))?.id.clone()))
                 .collect::<Result<_, WriteError>>()
         })
         .unwrap();
@@ -84,7 +84,7 @@ fn generated_ids_are_distinct_and_in_the_order_of_creation() {
 fn the_first_events_come_with_it() {
     let store = TestStore::ticking();
     let events = [NewEvent::new("a").message("one"), NewEvent::new("b").at(Timestamp::from_nanos(-5))];
-    let made = store.write(|w| w.create(NewExecution::new("j").id("e"), &events)).unwrap();
+    let made = store.write(|w| w.create(NewExecution::new("j").id("e").events(events))).unwrap();
     assert_eq!(made.event_count, 2);
     let reader = store.begin_read().unwrap();
     let read: Vec<_> = reader.events("e", ..).unwrap().map(Result::unwrap).collect();
@@ -114,7 +114,7 @@ fn payloads_of_every_kind_and_size_come_back_exactly() {
     ];
     for (place, text) in texts.iter().enumerate() {
         let new = NewExecution::new("j").id(place.to_string()).payload(Json::from_text(text).unwrap());
-        store.write(|w| w.create(new, &[])).unwrap();
+        store.write(|w| w.create(new)).unwrap();
     }
     let reader = store.begin_read().unwrap();
     for (place, text) in texts.iter().enumerate() {
@@ -126,7 +126,7 @@ fn payloads_of_every_kind_and_size_come_back_exactly() {
 #[test]
 fn a_refused_creation_leaves_no_trace() {
     let store = TestStore::ticking();
-    store.write(|w| w.create(NewExecution::new("j").id("taken"), &[NewEvent::new("t")])).unwrap();
+    store.write(|w| w.create(NewExecution::new("j").id("taken").event(NewEvent::new("t")))).unwrap();
     let before = contents(&store);
     let new = || NewExecution::new("other").id("fresh");
     let bad_event = NewEvent::new("t").details(json("[]"));
@@ -141,7 +141,7 @@ fn a_refused_creation_leaves_no_trace() {
         ("invalid event details", new(), &[bad_event]),
     ];
     for (part, new, events) in cases {
-        let error = store.write(|w| w.create(new, events)).unwrap_err();
+        let error = store.write(|w| w.create(new.events(events.to_vec()))).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
         assert!(matches!(error, Error::Write(_)), "{error:?}");
         assert_eq!(contents(&store), before, "{part}");
@@ -149,8 +149,8 @@ fn a_refused_creation_leaves_no_trace() {
     // Within one transaction, too: what was refused does not come with what was not.
     store
         .write(|w| {
-            assert!(w.create(NewExecution::new("other").id("taken"), &[]).is_err());
-            w.create(NewExecution::new("j").id("second"), &[])
+            assert!(w.create(NewExecution::new("other").id("taken")).is_err());
+            w.create(NewExecution::new("j").id("second"))
         })
         .unwrap();
     let reader = store.begin_read().unwrap();
@@ -163,8 +163,8 @@ fn an_id_that_was_created_in_the_same_transaction_is_taken() {
     let store = TestStore::new();
     store
         .write(|w| {
-            w.create(NewExecution::new("j").id("e"), &[])?;
-            let again = w.create(NewExecution::new("k").id("e"), &[]);
+            w.create(NewExecution::new("j").id("e"))?;
+            let again = w.create(NewExecution::new("k").id("e"));
             assert!(matches!(again, Err(WriteError::AlreadyExists { id }) if id == "e"));
             Ok::<_, WriteError>(())
         })

@@ -32,7 +32,7 @@ fn appending_counts_on_and_leaves_everything_but_the_modified_time() {
     let mut last = before.clone();
     for turn in 1..=3 {
         let events = [NewEvent::new("a"), NewEvent::new("b").message(turn.to_string())];
-        let after = store.write(|w| w.append_events("e", &Expect::any(), &events)).unwrap();
+        let after = store.write(|w| w.append_events("e", events)).unwrap();
         assert_eq!((after.event_count, after.revision), (turn * 2, before.revision));
         assert!(after.modified_at > last.modified_at);
         assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after);
@@ -50,7 +50,7 @@ fn ranges_give_what_they_name_from_both_ends() {
     for id in ["before", "e", "later"] {
         create(&store, id);
         let events: Vec<_> = (0..5).map(|n| NewEvent::new(n.to_string())).collect();
-        store.write(|w| w.append_events(id, &Expect::any(), &events)).unwrap();
+        store.write(|w| w.append_events(id, events)).unwrap();
     }
     let from = |n| Bound::Included(EventSeq(n));
     let beyond = |n| Bound::Excluded(EventSeq(n));
@@ -81,7 +81,7 @@ fn both_ends_of_a_list_meet_in_the_middle() {
     let store = TestStore::new();
     create(&store, "e");
     let events: Vec<_> = (0..5).map(|n| NewEvent::new(n.to_string())).collect();
-    store.write(|w| w.append_events("e", &Expect::any(), &events)).unwrap();
+    store.write(|w| w.append_events("e", events)).unwrap();
     let reader = store.begin_read().unwrap();
     let mut list = reader.events("e", ..).unwrap();
     let taken: Vec<_> = [list.next(), list.next_back(), list.next(), list.next_back(), list.next()]
@@ -102,8 +102,8 @@ fn every_part_of_an_event_is_kept_and_its_time_as_given() {
         .iter()
         .map(|time| NewEvent::new("t").message("m").at(Timestamp::from_nanos(*time)).details(json(details)))
         .collect();
-    store.write(|w| w.append_events("e", &Expect::any(), &events)).unwrap();
-    let plain = store.write(|w| w.append_events("e", &Expect::any(), &[NewEvent::new("")])).unwrap();
+    store.write(|w| w.append_events("e", events)).unwrap();
+    let plain = store.write(|w| w.append_events("e", [NewEvent::new("")])).unwrap();
     let reader = store.begin_read().unwrap();
     let read: Vec<_> = reader.events("e", ..).unwrap().map(Result::unwrap).collect();
     for (event, time) in read.iter().zip(times) {
@@ -120,7 +120,8 @@ fn a_terminal_execution_still_takes_events() {
     let store = TestStore::new();
     create(&store, "e");
     store.write(|w| Ok::<_, WriteError>(walk(w, "e", &["Failed"]))).unwrap();
-    let after = store.write(|w| w.append_events("e", &Expect::any().state("Failed"), &[NewEvent::new("t")]));
+    let after =
+        store.write(|w| w.append_events_if("e", &Expect::any().state("Failed"), [NewEvent::new("t")]));
     assert_eq!(after.unwrap().event_count, 1);
 }
 
@@ -158,7 +159,7 @@ fn refused_events_leave_no_trace() {
         ("not a JSON object", "e", Expect::any(), vec![good().details(json("null"))]),
     ];
     for (part, id, expect, events) in cases {
-        let error = store.write(|w| w.append_events(id, &expect, &events)).unwrap_err();
+        let error = store.write(|w| w.append_events_if(id, &expect, events)).unwrap_err();
         assert!(error.to_string().contains(part), "{error} has no {part:?}");
         assert_eq!(contents(&store), before, "{part}");
     }
@@ -170,7 +171,7 @@ fn the_largest_event_is_accepted_and_comes_back() {
     create(&store, "e");
     let details = json(&format!("{{\"a\":\"{}\"}}", "x".repeat(1_048_576 - 8 - 256 - 65_536)));
     let event = NewEvent::new("t".repeat(256)).message("m".repeat(65_536)).details(details.clone());
-    store.write(|w| w.append_events("e", &Expect::any(), &[event.clone(), event])).unwrap();
+    store.write(|w| w.append_events("e", [event.clone(), event])).unwrap();
     let reader = store.begin_read().unwrap();
     for read in reader.events("e", ..).unwrap() {
         let read = read.unwrap();
@@ -185,7 +186,7 @@ fn a_long_history_is_read_by_its_end() {
     create(&store, "e");
     for chunk in 0..20 {
         let events: Vec<_> = (0..100).map(|n| NewEvent::new((chunk * 100 + n).to_string())).collect();
-        store.write(|w| w.append_events("e", &Expect::any(), &events)).unwrap();
+        store.write(|w| w.append_events("e", events)).unwrap();
     }
     let reader = store.begin_read().unwrap();
     let last: Vec<_> =

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use execstore::redb::{ReadableDatabase, TableDefinition};
 use execstore::{
-    Error, ExecutionId, Expect, Identity, InputError, Json, NewAttachment, NewExecution, Query, ReadError,
-    Readable, Update,
+    Error, ExecutionId, Identity, InputError, Json, NewAttachment, NewExecution, Query, ReadError, Readable,
+    Update,
 };
 use serde::Deserialize;
 use support::TestStore;
@@ -104,7 +104,7 @@ fn an_execution_is_created_once() {
     let store = TestStore::new();
     let identity = identity("{\"n\": 1}").parent("above").label("k", "v");
     let new = NewExecution::identified(&identity).unwrap();
-    let first = store.write(|w| w.create_or_get(new.clone(), &[])).unwrap();
+    let first = store.write(|w| w.create_or_get(new.clone())).unwrap();
     assert!(first.is_new());
     let id = identity.id().unwrap();
     let made = first.into_execution();
@@ -113,19 +113,19 @@ fn an_execution_is_created_once() {
         (id.as_str(), "job", Some("task"))
     );
     assert_eq!((made.parent.as_ref().unwrap().as_str(), made.labels.len()), ("above", 1));
-    let now = store.update(&id, &Expect::any(), Update::new().message("changed"), &[]).unwrap();
-    let second = store.write(|w| w.create_or_get(new.clone(), &[])).unwrap();
+    let now = store.update(&id, Update::new().message("changed")).unwrap();
+    let second = store.write(|w| w.create_or_get(new.clone())).unwrap();
     assert!(!second.is_new());
     assert_eq!(*second.execution(), now, "as it is, not as it would be");
     assert_eq!(store.read(|r| r.query(&Query::new()).count()).unwrap(), 1);
     assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 2);
     // An id of the caller's own does as well; one without an id is always new.
     for expected in [true, false] {
-        let made = store.write(|w| w.create_or_get(NewExecution::new("j").id("mine"), &[])).unwrap();
+        let made = store.write(|w| w.create_or_get(NewExecution::new("j").id("mine"))).unwrap();
         assert_eq!(made.is_new(), expected);
     }
-    assert!(store.write(|w| w.create_or_get(NewExecution::new("j"), &[])).unwrap().is_new());
-    let refused = store.create_execution(new, &[]);
+    assert!(store.write(|w| w.create_or_get(NewExecution::new("j"))).unwrap().is_new());
+    let refused = store.create(new);
     assert!(matches!(refused, Err(Error::Write(execstore::WriteError::AlreadyExists { .. }))));
 }
 
@@ -133,7 +133,7 @@ fn an_execution_is_created_once() {
 fn an_identity_belongs_to_its_id() {
     let store = TestStore::new();
     let new = NewExecution::identified(&identity("1")).unwrap().id("mine");
-    store.create_execution(new, &[]).unwrap();
+    store.create(new).unwrap();
     assert_eq!(store.read(|r| r.verify_identity("mine")).unwrap(), None, "not under another id");
 }
 
@@ -146,7 +146,7 @@ fn private_keys_of_the_json_library_are_ordinary_ones() {
         for value in ["\"1\"", "\"1.0\"", "\"no number\"", "1", "{\"a\":1}"] {
             let identity = identity(&format!("{{\"{key}\":{value}}}"));
             ids.push(identity.id().unwrap());
-            store.create_execution(NewExecution::identified(&identity).unwrap(), &[]).unwrap();
+            store.create(NewExecution::identified(&identity).unwrap()).unwrap();
             assert_eq!(store.read(|r| r.verify_identity(ids.last().unwrap())).unwrap(), Some(identity));
         }
     }
@@ -163,7 +163,7 @@ fn inputs_may_be_deep() {
     let depth = 200_000;
     let identity = identity(&format!("{}{}", "[{\"a\":".repeat(depth) + "1", "}]".repeat(depth)));
     let id = identity.id().unwrap();
-    store.create_execution(NewExecution::identified(&identity).unwrap(), &[]).unwrap();
+    store.create(NewExecution::identified(&identity).unwrap()).unwrap();
     assert_eq!(store.read(|r| r.verify_identity(&id)).unwrap(), Some(identity));
 }
 
@@ -200,7 +200,7 @@ fn an_identity_that_was_altered_is_damage() {
     for identity in [identity("1"), large] {
         let id = identity.id().unwrap();
         let new = NewExecution::identified(&identity).unwrap().label("more", "later");
-        store.create_execution(new, &[]).unwrap();
+        store.create(new).unwrap();
         assert_eq!(store.read(|r| r.verify_identity(&id)).unwrap().unwrap(), identity);
         let before = store.read(|r| r.attachments(&id).bytes("execstore/identity")).unwrap().unwrap();
         let before = String::from_utf8(before).unwrap();
@@ -223,7 +223,7 @@ fn an_identity_that_was_altered_is_damage() {
         store.write(|w| w.delete_attachment(&id, "altered")).unwrap();
         assert!(store.read(|r| r.verify_identity(&id)).is_ok());
     }
-    store.create_execution(NewExecution::new("j").id("plain"), &[]).unwrap();
+    store.create(NewExecution::new("j").id("plain")).unwrap();
     assert_eq!(store.read(|r| r.verify_identity("plain")).unwrap(), None);
     assert_eq!(store.read(|r| r.verify_identity("nobody")).unwrap(), None);
 }

@@ -1,6 +1,6 @@
 //! What carries what it was made for: the incarnation of an execution, and that of the store.
 
-use execstore::{Expect, Incarnation, Query, Readable, Store};
+use execstore::{Incarnation, Query, Readable, Store};
 use support::{TestStore, create};
 
 #[test]
@@ -9,7 +9,7 @@ fn an_id_that_is_made_again_has_another_incarnation() {
     let first = create(&store, "e");
     assert_ne!(first.incarnation, Incarnation(0));
     assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().incarnation, first.incarnation);
-    store.delete("e", &Expect::any()).unwrap();
+    store.delete("e").unwrap();
     let second = create(&store, "e");
     assert!(second.incarnation > first.incarnation);
     store
@@ -36,7 +36,7 @@ fn a_declared_restore_makes_another_incarnation_of_the_store() {
     for evident in [false, true] {
         let mut builder = Store::builder();
         builder.set_tamper_evident(evident);
-        let made = incarnation(&builder.create(&path).unwrap());
+        let made = incarnation(&builder.create_new(&path).unwrap());
         assert_eq!(incarnation(&builder.open(&path).unwrap()), made);
         let restored = builder.clone().declare_restored().open(&path).unwrap();
         let other = incarnation(&restored);

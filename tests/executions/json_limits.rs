@@ -1,8 +1,7 @@
 //! Large payloads, full of what costs most: depth, members, numbers, escapes, white space, marks. What is not linear does not end.
 
 use execstore::{
-    Error, Expect, Identity, InputError, Json, LargeValues, NewExecution, Query, Readable, Store, Update,
-    WriteError,
+    Error, Identity, InputError, Json, LargeValues, NewExecution, Query, Readable, Store, Update, WriteError,
 };
 
 const MOST: usize = 16 * 1024 * 1024;
@@ -78,8 +77,7 @@ fn large_payloads_pass_every_policy() {
         let store = Store::builder().set_large_values(policy).set_max_payload(limit).in_memory().unwrap();
         for (what, text) in documents() {
             let document = Json::from_text(&text).unwrap();
-            let created =
-                store.create_execution(NewExecution::new("j").id(what).payload(document.clone()), &[]);
+            let created = store.create(NewExecution::new("j").id(what).payload(document.clone()));
             match created {
                 Err(error) => assert!(
                     matches!(error, Error::Write(WriteError::Input(InputError::TooLarge { .. })))
@@ -88,10 +86,10 @@ fn large_payloads_pass_every_policy() {
                 ),
                 Ok(_) => {
                     let update = Update::new().merge_payload(Json::from_text("{\"first\":1}").unwrap());
-                    let after = store.update(what, &Expect::any(), update, &[]).unwrap();
+                    let after = store.update(what, update).unwrap();
                     let update = Update::new().payload(after.payload_json().clone()).message("again");
-                    store.update(what, &Expect::any(), update, &[]).unwrap();
-                    store.delete(what, &Expect::any()).unwrap();
+                    store.update(what, update).unwrap();
+                    store.delete(what).unwrap();
                 }
             }
         }
@@ -103,8 +101,7 @@ fn large_payloads_pass_every_policy() {
 fn one_byte_more_than_the_largest_is_refused() {
     let store = Store::in_memory().unwrap();
     let text = |bytes: usize| Json::from_text(&format!("\"{}\"", "x".repeat(bytes - 2))).unwrap();
-    let create =
-        |id: &str, bytes| store.create_execution(NewExecution::new("j").id(id).payload(text(bytes)), &[]);
+    let create = |id: &str, bytes| store.create(NewExecution::new("j").id(id).payload(text(bytes)));
     create("fits", MOST).unwrap();
     let refused = create("more", MOST + 1);
     assert!(
@@ -116,7 +113,7 @@ fn one_byte_more_than_the_largest_is_refused() {
         "{refused:?}"
     );
     // So is a patch, and what comes of one.
-    let patch = |bytes| store.update("fits", &Expect::any(), Update::new().merge_payload(text(bytes)), &[]);
+    let patch = |bytes| store.update("fits", Update::new().merge_payload(text(bytes)));
     assert!(patch(MOST + 1).is_err());
     patch(MOST).unwrap();
 }

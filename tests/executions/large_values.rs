@@ -1,8 +1,6 @@
 //! The policy for large values in payloads: kept, refused, truncated, moved to attachments.
 
-use execstore::{
-    Error, Expect, InputError, Json, LargeValues, NewExecution, Readable, Store, Update, WriteError,
-};
+use execstore::{Error, InputError, Json, LargeValues, NewExecution, Readable, Store, Update, WriteError};
 use support::TestStore;
 
 fn store(what: LargeValues) -> TestStore {
@@ -15,7 +13,7 @@ fn payload(text: &str) -> Json {
 
 fn create(store: &Store, id: &str, json: &str) -> Result<String, Error> {
     let new = NewExecution::new("j").id(id).payload(payload(json));
-    Ok(store.create_execution(new, &[])?.payload_json().as_str().to_owned())
+    Ok(store.create(new)?.payload_json().as_str().to_owned())
 }
 
 fn keys(store: &Store, id: &str) -> Vec<String> {
@@ -46,7 +44,7 @@ fn what_is_refused_leaves_no_trace() {
     );
     create(&store, "e", "{\"a\": 1}").unwrap();
     let patch = Update::new().merge_payload(payload(&format!("{{\"b\": [\"{long}\"]}}")));
-    assert!(store.update("e", &Expect::any(), patch, &[]).is_err());
+    assert!(store.update("e", patch).is_err());
     assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 1);
     // Many small ones are fine.
     let many: Vec<String> = (0..50).map(|n| format!("\"k{n}\": {n}")).collect();
@@ -61,7 +59,7 @@ fn what_is_truncated_says_how_much() {
     assert!(kept.starts_with("{\"a\":\"xxxx") && kept.ends_with(" bytes cut]\",\"n\":1}"), "{kept}");
     assert!(kept.len() < 120, "the largest payload is that after it");
     let patch = Update::new().merge_payload(payload(&format!("{{\"n\": [\"{long}\"]}}")));
-    let after = store.update("e", &Expect::any(), patch, &[]).unwrap();
+    let after = store.update("e", patch).unwrap();
     assert!(after.payload_json().as_str().ends_with("\"n\":\"[2000004 bytes cut]\"}"));
 }
 
@@ -80,7 +78,7 @@ fn what_is_moved_is_beside_and_follows_the_payload() {
     store.put_attachment("e", execstore::NewAttachment::bytes("payload", "the caller's own")).unwrap();
 
     // An update that leaves the payload alone leaves them alone; a patch of one member, the others.
-    let update = |update: Update| store.update("e", &Expect::any(), update, &[]).unwrap();
+    let update = |update: Update| store.update("e", update).unwrap();
     update(Update::new().message("m"));
     update(Update::new().merge_payload(payload(&format!("{{\"a\":{}}}", long('c', 200)))));
     assert_eq!((moved(&store, "e", "a"), moved(&store, "e", "b")), (long('c', 200), long('b', 100_000)));
@@ -99,7 +97,7 @@ fn what_is_moved_is_beside_and_follows_the_payload() {
     assert_eq!(keys(&store, "e"), ["execstore/payload/a", "payload"]);
     update(Update::new().payload(payload("[]")));
     assert_eq!(keys(&store, "e"), ["payload"]);
-    store.delete("e", &Expect::any()).unwrap();
+    store.delete("e").unwrap();
     assert_eq!(store.verify().unwrap().attachments, 0);
 }
 
@@ -111,7 +109,7 @@ fn several_large_values_of_one_operation_do_not_meet() {
     let members: Vec<String> = (0..4).map(|n| format!("\"k{n}\":{}", value(n))).collect();
     let new = NewExecution::identified(&identity).unwrap();
     let new = new.payload(payload(&format!("{{{}}}", members.join(","))));
-    let made = store.create_execution(new, &[]).unwrap();
+    let made = store.create(new).unwrap();
     for n in 0..4 {
         assert_eq!(moved(&store, made.id.as_str(), &format!("k{n}")), value(n));
     }
@@ -133,7 +131,7 @@ fn marks_are_not_moved_again() {
     create(&store, "e", &format!("{{\"{key}\": \"{}\", \"n\": 1}}", "x".repeat(100))).unwrap();
     for n in 2..5 {
         let patch = payload(&format!("{{\"n\": {n}}}"));
-        store.update("e", &Expect::any(), Update::new().merge_payload(patch), &[]).unwrap();
+        store.update("e", Update::new().merge_payload(patch)).unwrap();
         assert_eq!(keys(&store, "e"), [format!("execstore/payload/{key}")]);
         assert_eq!(moved(&store, "e", &key), format!("\"{}\"", "x".repeat(100)));
     }

@@ -75,13 +75,13 @@ fn the_default_allows_its_table_and_nothing_else() {
             store
                 .write(|w| {
                     let way = way(from);
-                    w.create(NewExecution::new("j").id(&id).state(way[0]), &[])?;
+                    w.create(NewExecution::new("j").id(&id).state(way[0]))?;
                     for state in &way[1..] {
-                        w.update(&id, &Expect::any(), Update::to(state), &[])?;
+                        w.update(&id, Update::to(state))?;
                     }
                     let before = w.get(&id)?.unwrap();
                     assert_eq!(before.state, from);
-                    match w.update(&id, &Expect::any(), Update::to(to), &[]) {
+                    match w.update(&id, Update::to(to)) {
                         Ok(after) => {
                             assert!(allowed.contains(&to), "{id} was accepted");
                             assert_eq!(after.completed_at.is_some(), terminal.contains(&to), "{id}");
@@ -109,7 +109,7 @@ fn the_default_allows_its_table_and_nothing_else() {
 fn an_execution_begins_in_any_pending_or_live_state_and_in_no_terminal_one() {
     let store = TestStore::new();
     for state in store.lifecycle().states() {
-        let made = store.write(|w| w.create(NewExecution::new("j").state(state), &[]));
+        let made = store.write(|w| w.create(NewExecution::new("j").state(state)));
         match made {
             Ok(made) => assert!(!state.is_terminal() && made.state == *state),
             Err(Error::Write(WriteError::InitialState { state: refused })) => {
@@ -123,15 +123,14 @@ fn an_execution_begins_in_any_pending_or_live_state_and_in_no_terminal_one() {
 #[test]
 fn a_terminal_execution_never_changes_state_but_takes_other_changes() {
     let store = TestStore::ticking();
-    store.write(|w| w.create(NewExecution::new("j").id("e").state("Running"), &[])).unwrap();
-    let ended = store.write(|w| w.update("e", &Expect::any(), Update::to("Completed"), &[])).unwrap();
+    store.write(|w| w.create(NewExecution::new("j").id("e").state("Running"))).unwrap();
+    let ended = store.write(|w| w.update("e", Update::to("Completed"))).unwrap();
     assert_eq!(ended.completed_at, Some(ended.modified_at));
     for to in ["Completed", "Failed", "Running", "New"] {
-        let error = store.write(|w| w.update("e", &Expect::any(), Update::to(to).message("x"), &[]));
+        let error = store.write(|w| w.update("e", Update::to(to).message("x")));
         assert!(matches!(error, Err(Error::Write(WriteError::Terminal { .. }))), "{to}");
     }
-    let labelled =
-        store.write(|w| w.update("e", &Expect::any(), Update::new().label("a", "b"), &[])).unwrap();
+    let labelled = store.write(|w| w.update("e", Update::new().label("a", "b"))).unwrap();
     assert_eq!((labelled.completed_at, labelled.message.as_ref()), (ended.completed_at, None));
     assert_eq!((labelled.state.as_str(), labelled.revision.get()), ("Completed", 3));
 }
@@ -142,12 +141,12 @@ fn an_enum_is_a_lifecycle() {
     let mut store = TestStore::with(Store::builder().set_lifecycle(lifecycle.clone()));
     store
         .write(|w| {
-            let made = w.create(NewExecution::new("j").id("e"), &[])?;
+            let made = w.create(NewExecution::new("j").id("e"))?;
             assert_eq!(made.state, "working", "the first that is not terminal");
-            w.create(NewExecution::new("j").id("f").state(Step::Queued), &[])?;
-            w.update("e", &Expect::any().state(Step::Working), Update::to(Step::Queued), &[])?;
-            w.update("e", &Expect::any(), Update::to(Step::Working), &[])?;
-            w.update("e", &Expect::any(), Update::to(Step::Done), &[])
+            w.create(NewExecution::new("j").id("f").state(Step::Queued))?;
+            w.update("e", Update::to(Step::Queued).expect(Expect::any().state(Step::Working)))?;
+            w.update("e", Update::to(Step::Working))?;
+            w.update("e", Update::to(Step::Done))
         })
         .unwrap();
     store.reopen();

@@ -2,8 +2,8 @@
 
 use execstore::limits::*;
 use execstore::{
-    Builder, Error, ExecutionId, Expect, InputError, JobId, Json, Lifecycle, LifecycleError, NewEvent,
-    NewExecution, Readable, Store, Update, WriteError,
+    Builder, Error, ExecutionId, InputError, JobId, Json, Lifecycle, LifecycleError, NewEvent, NewExecution,
+    Readable, Store, Update, WriteError,
 };
 use support::contents::contents;
 use support::{TestStore, create, json};
@@ -60,19 +60,19 @@ fn new_executions_are_checked() {
     for (what, limit, make) in cases {
         let store = TestStore::with(strict().set_max_payload(5_000));
         for size in [limit - 1, limit] {
-            let made = store.write(|w| w.create(make(NewExecution::new("j"), size), &[])).unwrap();
+            let made = store.write(|w| w.create(make(NewExecution::new("j"), size))).unwrap();
             assert_eq!(store.read(|r| r.get(&made.id)).unwrap().unwrap(), made, "{what}");
         }
         let before = contents(&store);
         for size in [limit + 1, limit * 2] {
             let new = make(NewExecution::new("j"), size);
-            refused(store.write(|w| w.create(new, &[])), what, size, limit);
+            refused(store.write(|w| w.create(new)), what, size, limit);
         }
         assert_eq!(contents(&store), before, "{what}");
     }
     let store = TestStore::new();
     for (size, fits) in [(1, true), (MAX_ID, true), (MAX_ID + 1, false)] {
-        let made = store.write(|w| w.create(NewExecution::new("j".repeat(size)), &[]));
+        let made = store.write(|w| w.create(NewExecution::new("j".repeat(size))));
         if fits {
             assert_eq!(store.begin_read().unwrap().by_job(&made.unwrap().job_id).unwrap().count(), 1);
         } else {
@@ -101,12 +101,12 @@ fn updates_are_checked() {
         let store = TestStore::with(strict().set_max_payload(5_000));
         create(&store, "e");
         for size in [limit - 1, limit] {
-            let after = store.write(|w| w.update("e", &Expect::any(), make(size), &[])).unwrap();
+            let after = store.write(|w| w.update("e", make(size))).unwrap();
             assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after, "{what}");
         }
         let before = contents(&store);
         let edit = make(limit + 1);
-        refused(store.write(|w| w.update("e", &Expect::any(), edit, &[])), what, limit + 1, limit);
+        refused(store.write(|w| w.update("e", edit)), what, limit + 1, limit);
         assert_eq!(contents(&store), before, "{what}");
     }
 }
@@ -115,19 +115,11 @@ fn updates_are_checked() {
 fn labels_that_were_there_count_with_those_that_come() {
     let store = TestStore::new();
     let new = NewExecution::new("j").id("e").labels(labels(MAX_LABELS));
-    store.write(|w| w.create(new, &[])).unwrap();
+    store.write(|w| w.create(new)).unwrap();
     let one_more = || Update::new().label("more", "");
-    refused(
-        store.write(|w| w.update("e", &Expect::any(), one_more(), &[])),
-        "number of labels",
-        65,
-        MAX_LABELS,
-    );
+    refused(store.write(|w| w.update("e", one_more())), "number of labels", 65, MAX_LABELS);
     let swapped = one_more().remove_label("k0");
-    assert_eq!(
-        store.write(|w| w.update("e", &Expect::any(), swapped, &[])).unwrap().labels.len(),
-        MAX_LABELS
-    );
+    assert_eq!(store.write(|w| w.update("e", swapped)).unwrap().labels.len(), MAX_LABELS);
 }
 
 #[test]
@@ -152,19 +144,24 @@ fn events_are_checked_wherever_they_come_in() {
     ];
     for (what, limit, fits, too_large) in cases {
         let events = [fits];
-        store.write(|w| w.append_events("e", &Expect::any(), &events)).unwrap();
-        store.write(|w| w.update("e", &Expect::any(), Update::new(), &events)).unwrap();
-        store.write(|w| w.create(NewExecution::new("j"), &events)).unwrap();
+        store.write(|w| w.append_events("e", events.to_vec())).unwrap();
+        store.write(|w| w.update("e", Update::new().events(events.to_vec()))).unwrap();
+        store.write(|w| w.create(NewExecution::new("j").events(events.to_vec()))).unwrap();
         let events = [NewEvent::new("good"), too_large];
         let head = store.read(|r| r.log().head()).unwrap();
-        refused(store.write(|w| w.append_events("e", &Expect::any(), &events)), what, limit + 1, limit);
+        refused(store.write(|w| w.append_events("e", events.to_vec())), what, limit + 1, limit);
         refused(
-            store.write(|w| w.update("e", &Expect::any(), Update::new(), &events)),
+            store.write(|w| w.update("e", Update::new().events(events.to_vec()))),
             what,
             limit + 1,
             limit,
         );
-        refused(store.write(|w| w.create(NewExecution::new("j"), &events)), what, limit + 1, limit);
+        refused(
+            store.write(|w| w.create(NewExecution::new("j").events(events.to_vec()))),
+            what,
+            limit + 1,
+            limit,
+        );
         assert_eq!(store.read(|r| r.log().head()).unwrap(), head);
     }
 }
@@ -191,18 +188,18 @@ fn the_largest_payload_is_settable_and_old_ones_stay_readable() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
     let large = payload(20_000);
-    let store = Store::builder().set_max_payload(20_000).create(&path).unwrap();
-    store.write(|w| w.create(NewExecution::new("j").id("e").payload(large.clone()), &[])).unwrap();
+    let store = Store::builder().set_max_payload(20_000).create_new(&path).unwrap();
+    store.write(|w| w.create(NewExecution::new("j").id("e").payload(large.clone()))).unwrap();
     let new = NewExecution::new("j").payload(payload(20_001));
-    refused(store.write(|w| w.create(new, &[])), "payload", 20_001, 20_000);
+    refused(store.write(|w| w.create(new)), "payload", 20_001, 20_000);
     drop(store);
     let store = Store::builder().set_max_payload(100).open(&path).unwrap();
     assert!(store.read(|r| r.get("e")).unwrap().unwrap().payload_json() == &large);
     // The record can be changed; its payload can only become smaller.
-    store.write(|w| w.update("e", &Expect::any(), Update::to("Failed"), &[])).unwrap();
+    store.write(|w| w.update("e", Update::to("Failed"))).unwrap();
     let other = Update::new().payload(payload(101));
-    refused(store.write(|w| w.update("e", &Expect::any(), other, &[])), "payload", 101, 100);
-    store.write(|w| w.update("e", &Expect::any(), Update::new().payload(payload(100)), &[])).unwrap();
+    refused(store.write(|w| w.update("e", other)), "payload", 101, 100);
+    store.write(|w| w.update("e", Update::new().payload(payload(100)))).unwrap();
     assert!(store.verify().unwrap().is_clean());
 }
 
@@ -210,11 +207,11 @@ fn the_largest_payload_is_settable_and_old_ones_stay_readable() {
 fn the_default_payload_limit_is_16_mib() {
     let store = TestStore::new();
     let new = NewExecution::new("j").id("e").payload(payload(DEFAULT_MAX_PAYLOAD));
-    store.write(|w| w.create(new, &[])).unwrap();
+    store.write(|w| w.create(new)).unwrap();
     let read = store.read(|r| r.get("e")).unwrap().unwrap();
     assert_eq!(read.payload_json().as_str().len(), DEFAULT_MAX_PAYLOAD);
     let new = NewExecution::new("j").payload(payload(DEFAULT_MAX_PAYLOAD + 1));
-    refused(store.write(|w| w.create(new, &[])), "payload", DEFAULT_MAX_PAYLOAD + 1, DEFAULT_MAX_PAYLOAD);
+    refused(store.write(|w| w.create(new)), "payload", DEFAULT_MAX_PAYLOAD + 1, DEFAULT_MAX_PAYLOAD);
 }
 
 #[test]

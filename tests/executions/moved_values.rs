@@ -1,7 +1,7 @@
 //! Values that were moved out of payloads: their marks, under whatever is done to them and whatever policy comes later.
 
 use execstore::{
-    Error, Execution, Expect, InputError, LargeValues, NewAttachment, NewExecution, Readable, Store, Update,
+    Error, Execution, InputError, LargeValues, NewAttachment, NewExecution, Readable, Store, Update,
     WriteError,
 };
 use support::{TestStore, json};
@@ -14,7 +14,7 @@ fn long(c: &str) -> String {
 fn store() -> TestStore {
     let store = TestStore::with(Store::builder().set_large_values(LargeValues::Attach(100)));
     let payload = json(&format!("{{\"a\":{},\"b\":{{\"c\":{}}},\"n\":1}}", long("a"), long("c")));
-    store.create_execution(NewExecution::new("j").id("e").payload(payload), &[]).unwrap();
+    store.create(NewExecution::new("j").id("e").payload(payload)).unwrap();
     store
 }
 
@@ -23,7 +23,7 @@ fn text(store: &Store) -> String {
 }
 
 fn update(store: &Store, update: Update) -> Result<Execution, Error> {
-    store.update("e", &Expect::any(), update, &[])
+    store.update("e", update)
 }
 
 fn merge(store: &Store, patch: &str) -> String {
@@ -74,7 +74,7 @@ fn what_only_looks_like_a_mark_is_an_ordinary_object() {
     assert!(merge(&store, r#"{"n":{"note":1}}"#).contains(r#","note":1}"#));
     // One of another execution stands for nothing here.
     let payload = json(&text(&store));
-    let other = store.create_execution(NewExecution::new("j").id("f").payload(payload), &[]).unwrap();
+    let other = store.create(NewExecution::new("j").id("f").payload(payload)).unwrap();
     assert_eq!(*other.payload_json(), json(&text(&store)));
     assert_eq!(store.begin_read().unwrap().attachments("f").list().unwrap().count(), 0);
     // Nor does it get past a policy.
@@ -145,7 +145,7 @@ fn a_policy_is_applied_to_what_is_written() {
     for policy in [LargeValues::Truncate(100), LargeValues::Refuse(100), LargeValues::Attach(100)] {
         let store = TestStore::new();
         let old = format!("{{\"old\": {}, \"o\": {{\"old\":{}}}}}", long("o"), long("p"));
-        store.create_execution(NewExecution::new("j").id("e").payload(json(&old)), &[]).unwrap();
+        store.create(NewExecution::new("j").id("e").payload(json(&old))).unwrap();
         let (store, _folder) = reopened(store, policy);
         let expected = format!("{{\"old\":{},\"o\":{{\"old\":{},\"z\":1}},\"z\":2}}", long("o"), long("p"));
         assert_eq!(merge(&store, r#"{"o":{"z":1},"z":2}"#), expected, "{policy:?}");
@@ -183,7 +183,7 @@ fn deep_documents_pass_under_every_policy() {
         LargeValues::Attach(0),
     ] {
         let store = TestStore::with(Store::builder().set_large_values(policy));
-        store.create_execution(NewExecution::new("j").id("e").payload(json(&deep)), &[]).unwrap();
+        store.create(NewExecution::new("j").id("e").payload(json(&deep))).unwrap();
         let after = merge(&store, &deep.replace('x', "y"));
         let (attach, truncate) =
             (matches!(policy, LargeValues::Attach(_)), matches!(policy, LargeValues::Truncate(_)));
@@ -205,7 +205,7 @@ fn many_values_far_down_are_moved() {
     let leaves: Vec<String> = (0..300).map(|n| format!("\"k{n}\":{value}")).collect();
     let up = format!(",\"l\":{value}}}").repeat(300) + &"}".repeat(depth - 300);
     let deep = format!("{}{{{}}}{up}", "{\"d\":".repeat(depth), leaves.join(","));
-    store.create_execution(NewExecution::new("j").id("e").payload(json(&deep)), &[]).unwrap();
+    store.create(NewExecution::new("j").id("e").payload(json(&deep))).unwrap();
     assert_eq!(moved(&store).len(), 600);
     merge(&store, r#"{"x":1}"#);
     assert_eq!(moved(&store).len(), 600);
@@ -250,7 +250,7 @@ fn names_of_the_store_s_own_are_refused() {
 fn a_lowered_limit_does_not_lock_up_a_payload() {
     let store = TestStore::new();
     let payload = json(&format!("{{\"a\":{},\"n\":1}}", long("a")));
-    store.create_execution(NewExecution::new("j").id("e").payload(payload), &[]).unwrap();
+    store.create(NewExecution::new("j").id("e").payload(payload)).unwrap();
     let folder = store.into_folder();
     let path = folder.path().join("store.redb");
     let store = Store::builder().set_max_payload(100).open(path).unwrap();

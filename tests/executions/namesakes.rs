@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use execstore::redb::Database;
-use execstore::{CreateOutcome, Error, Expect, NewExecution, Query, Readable, Store, Update, WriteError};
+use execstore::{CreateOutcome, Error, NewExecution, Query, Readable, Store, Update, WriteError};
 use support::{TestStore, create, json};
 
 #[test]
@@ -12,9 +12,9 @@ fn an_id_of_another_job_or_namespace_is_not_given_in_the_place_of_the_one_asked_
     let new = |job: &str, namespace: &str| {
         NewExecution::new(job).id("e").namespace(namespace).payload(json(r#"{"of":"the first"}"#))
     };
-    assert!(store.write(|w| w.create_or_get(new("j", "a"), &[])).unwrap().is_new());
+    assert!(store.write(|w| w.create_or_get(new("j", "a"))).unwrap().is_new());
     for (job, namespace) in [("j", "b"), ("k", "a"), ("k", "b"), ("j", "default")] {
-        match store.write(|w| w.create_or_get(new(job, namespace), &[])) {
+        match store.write(|w| w.create_or_get(new(job, namespace))) {
             Err(Error::Write(WriteError::OtherExecution { id, expected, found })) => {
                 assert_eq!((id.as_str(), &*found), ("e", r#"job "j" in namespace "a""#));
                 assert_eq!(expected, format!("job {job:?} in namespace {namespace:?}"));
@@ -22,15 +22,15 @@ fn an_id_of_another_job_or_namespace_is_not_given_in_the_place_of_the_one_asked_
             other => panic!("{other:?}"),
         }
     }
-    let refused = store.write(|w| w.create_or_get(NewExecution::new("j").id("e"), &[]));
+    let refused = store.write(|w| w.create_or_get(NewExecution::new("j").id("e")));
     assert!(
         matches!(refused, Err(Error::Write(WriteError::OtherExecution { .. }))),
         "the default is one, too"
     );
     // Updated since, it is still the one.
-    store.update("e", &Expect::any(), Update::to("Running").payload(json("1")), &[]).unwrap_err();
-    store.update("e", &Expect::any(), Update::new().payload(json("1")), &[]).unwrap();
-    match store.write(|w| w.create_or_get(new("j", "a"), &[])).unwrap() {
+    store.update("e", Update::to("Running").payload(json("1"))).unwrap_err();
+    store.update("e", Update::new().payload(json("1"))).unwrap();
+    match store.write(|w| w.create_or_get(new("j", "a"))).unwrap() {
         CreateOutcome::Existing(existing) => assert_eq!(existing.payload_json().as_str(), "1"),
         CreateOutcome::New(_) => panic!("it was there"),
     }
@@ -67,8 +67,8 @@ fn a_transaction_of_a_copied_file_is_refused() {
         assert_eq!(attached.read(|r| r.log().head()).unwrap(), before);
         // And this store takes its own.
         let txn = store.database().begin_write().unwrap();
-        store.join(&txn).unwrap().create(NewExecution::new("j").id("f"), &[]).unwrap();
-        store.join(&txn).unwrap().create(NewExecution::new("j").id("g"), &[]).unwrap();
+        store.join(&txn).unwrap().create(NewExecution::new("j").id("f")).unwrap();
+        store.join(&txn).unwrap().create(NewExecution::new("j").id("g")).unwrap();
         txn.commit().unwrap();
         assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3);
     }

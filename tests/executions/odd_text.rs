@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use execstore::{
-    Expect, Json, Labels, Lifecycle, NewEvent, NewExecution, Query, Readable, Store, Update, WriteError,
+    Json, Labels, Lifecycle, NewEvent, NewExecution, Query, Readable, Store, Update, WriteError,
 };
 use support::TestStore;
 
@@ -91,15 +91,15 @@ fn every_field_keeps_every_text() {
         let event = NewEvent::new(*text).message(*text);
         let event =
             event.details(Json::from_serialize(&Labels::from([((*text).into(), (*text).into())])).unwrap());
-        store.write(|w| w.create(new, &[event])).unwrap();
+        store.write(|w| w.create(new.event(event))).unwrap();
         // The same through an update of an execution that has none of it.
         let other = format!("u{place}");
         let edit = Update::new().name(*text).node_id(*text).message(*text).parent(id).previous(id);
         let edit = edit.label(*text, *text).label("k", *text).payload(Json::from_serialize(text).unwrap());
         store
             .write(|w| {
-                w.create(NewExecution::new("j").id(&other).namespace(*text), &[])?;
-                w.update(&other, &Expect::any(), edit, &[])
+                w.create(NewExecution::new("j").id(&other).namespace(*text))?;
+                w.update(&other, edit)
             })
             .unwrap();
     }
@@ -134,8 +134,8 @@ fn ids_and_jobs_that_resemble_each_other_stay_apart() {
     for id in ODD_IDS {
         store
             .write(|w| {
-                w.create(NewExecution::new(*id).id(*id), &[NewEvent::new(*id)])?;
-                w.create(NewExecution::new(*id).name(*id), &[])
+                w.create(NewExecution::new(*id).id(*id).event(NewEvent::new(*id)))?;
+                w.create(NewExecution::new(*id).name(*id))
             })
             .unwrap();
     }
@@ -152,7 +152,7 @@ fn ids_and_jobs_that_resemble_each_other_stay_apart() {
     // A deletion takes the one and leaves those that resemble it.
     drop(reader);
     for (place, id) in ODD_IDS.iter().enumerate() {
-        store.write(|w| w.delete(*id, &Expect::any())).unwrap();
+        store.write(|w| w.delete(*id)).unwrap();
         let reader = store.begin_read().unwrap();
         for (other, id) in ODD_IDS.iter().enumerate() {
             assert_eq!(reader.get(id).unwrap().is_some(), other > place, "{id:?}");
@@ -165,7 +165,7 @@ fn ids_and_jobs_that_resemble_each_other_stay_apart() {
 fn the_change_log_names_odd_ids_exactly() {
     let store = TestStore::new();
     for id in ODD_IDS {
-        store.write(|w| w.create(NewExecution::new(*id).id(*id), &[])).unwrap();
+        store.write(|w| w.create(NewExecution::new(*id).id(*id))).unwrap();
     }
     let reader = store.begin_read().unwrap();
     let logged: Vec<_> = reader.log().range(..).unwrap().map(Result::unwrap).collect();
@@ -183,7 +183,7 @@ fn states_and_checkpoints_may_have_odd_names() {
     store
         .write(|w| {
             for name in &names {
-                w.create(NewExecution::new("j").state(name).name(*name), &[])?;
+                w.create(NewExecution::new("j").state(name).name(*name))?;
                 let head = w.log().head()?;
                 w.set_checkpoint(name, head)?;
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use execstore::redb::Database;
 use execstore::redb::backends::InMemoryBackend;
-use execstore::{Expect, Json, LargeValues, NewExecution, Readable, Store, Update};
+use execstore::{Json, LargeValues, NewExecution, Readable, Store, Update};
 use serde_json::Value;
 use support::dice::Dice;
 
@@ -228,7 +228,7 @@ impl Case {
             false => (Update::new().merge_payload(json), merged(self.meant.clone(), &written)),
         };
         let before = self.store.read(|r| r.get("e")).unwrap().unwrap();
-        let result = self.store.update("e", &Expect::any(), update, &[]);
+        let result = self.store.update("e", update);
         let mut new = BTreeMap::new();
         leaves(&written, Vec::new(), &mut new);
         if matches!(self.policy, LargeValues::Refuse(_)) && new.values().any(is_large) {
@@ -263,7 +263,7 @@ fn a_merge_through_the_store_is_one_of_the_document_without_marks() {
         let text = document(&mut dice, 3, false, &[]);
         let written: Value = serde_json::from_str(&text.meant).unwrap();
         let new = NewExecution::new("j").id("e").payload(Json::from_text(&text.written).unwrap());
-        case.store.create_execution(new, &[]).unwrap();
+        case.store.create(new).unwrap();
         case.check(written.clone(), &written, true);
         for _ in 0..10 {
             if dice.roll(2) == 0 {

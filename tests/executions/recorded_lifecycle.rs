@@ -1,6 +1,6 @@
 //! The lifecycle that is recorded in the file, and opening with another one.
 
-use execstore::{Expect, Lifecycle, NewExecution, OpenError, Query, Readable, Store, Update};
+use execstore::{Lifecycle, NewExecution, OpenError, Query, Readable, Store, Update};
 
 fn reviewed() -> Lifecycle {
     let states = Lifecycle::builder().live("Working").pending("Waiting").terminal("Done");
@@ -11,10 +11,10 @@ fn reviewed() -> Lifecycle {
 fn the_lifecycle_is_read_from_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    drop(Store::builder().set_lifecycle(reviewed()).create(&path).unwrap());
+    drop(Store::builder().set_lifecycle(reviewed()).create_new(&path).unwrap());
     let store = Store::open(&path).unwrap();
     assert_eq!(store.lifecycle(), &reviewed());
-    let made = store.write(|w| w.create(NewExecution::new("j"), &[])).unwrap();
+    let made = store.write(|w| w.create(NewExecution::new("j"))).unwrap();
     assert_eq!(made.state, "Working");
     drop(store);
     // The same one in another order of declaration is the same one.
@@ -36,8 +36,8 @@ fn another_lifecycle_is_refused_and_both_are_named() {
     {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
-        let store = Store::builder().set_lifecycle(reviewed()).create(&path).unwrap();
-        store.create_execution(NewExecution::new("j").state("Waiting"), &[]).unwrap();
+        let store = Store::builder().set_lifecycle(reviewed()).create_new(&path).unwrap();
+        store.create(NewExecution::new("j").state("Waiting")).unwrap();
         drop(store);
         let bytes = std::fs::read(&path).unwrap();
         let error = Store::builder().set_lifecycle(other.clone()).open(&path).unwrap_err();
@@ -61,22 +61,22 @@ fn an_earlier_lifecycle_opens_the_file_as_long_as_nobody_is_in_what_was_added() 
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    drop(Store::builder().set_lifecycle(reviewed()).create(&path).unwrap());
+    drop(Store::builder().set_lifecycle(reviewed()).create_new(&path).unwrap());
     let open = |lifecycle| Store::builder().set_lifecycle(lifecycle).open(&path);
     let store = open(later()).unwrap();
-    store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap();
-    store.update("e", &Expect::any(), Update::to("Paused"), &[]).unwrap();
+    store.create(NewExecution::new("j").id("e")).unwrap();
+    store.update("e", Update::to("Paused")).unwrap();
     drop(store);
     // Somebody is there: it is said how many, and where.
     let OpenError::Lifecycle { found, .. } = open(reviewed()).unwrap_err() else { panic!("another error") };
     assert!(found.contains("Paused: 1"), "{found}");
     let store = open(later()).unwrap();
-    store.update("e", &Expect::any(), Update::to("Working"), &[]).unwrap();
+    store.update("e", Update::to("Working")).unwrap();
     drop(store);
     // Nobody any more: what was added stays in the file.
     let store = open(reviewed()).unwrap();
     assert_eq!(store.lifecycle(), &later());
-    store.create_execution(NewExecution::new("j").id("f"), &[]).unwrap();
+    store.create(NewExecution::new("j").id("f")).unwrap();
     assert!(store.verify().unwrap().is_clean());
     drop(store);
     assert_eq!(open(later()).unwrap().lifecycle(), &later());
@@ -98,14 +98,14 @@ fn additions_are_recorded_and_usable_and_old_states_keep_their_executions() {
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    let store = Store::builder().set_lifecycle(reviewed()).create(&path).unwrap();
+    let store = Store::builder().set_lifecycle(reviewed()).create_new(&path).unwrap();
     for (id, state) in [("a", "Working"), ("b", "Waiting"), ("c", "Waiting")] {
-        store.write(|w| w.create(NewExecution::new("j").id(id).state(state), &[])).unwrap();
+        store.write(|w| w.create(NewExecution::new("j").id(id).state(state))).unwrap();
     }
     drop(store);
     let store = Store::builder().set_lifecycle(more()).open(&path).unwrap();
-    store.write(|w| w.update("b", &Expect::any(), Update::to("Stopped"), &[])).unwrap();
-    store.write(|w| w.create(NewExecution::new("j").id("d").state("Early"), &[])).unwrap();
+    store.write(|w| w.update("b", Update::to("Stopped"))).unwrap();
+    store.write(|w| w.create(NewExecution::new("j").id("d").state("Early"))).unwrap();
     drop(store);
     // From now on they are in the file, and the old lifecycle lacks something.
     let error = Store::builder().set_lifecycle(reviewed()).open(&path).unwrap_err();

@@ -35,7 +35,8 @@ fn conditions_hold_or_conflict() {
         let store = TestStore::new();
         full(&store);
         let before = contents(&store);
-        let result = store.write(|w| w.update("e", &expect, Update::to("Failed"), &[NewEvent::new("x")]));
+        let result = store
+            .write(|w| w.update("e", Update::to("Failed").expect(expect.clone()).event(NewEvent::new("x"))));
         if holds {
             let after = result.unwrap();
             assert_eq!((after.state.as_str(), after.revision.get()), ("Failed", 2), "{expect}");
@@ -79,15 +80,16 @@ fn refused_updates_leave_no_trace() {
         ("payload: 2006", "e", Expect::any(), Update::new().merge_payload(big_payload(1_989)), &event),
     ];
     for (part, id, expect, edit, events) in cases {
-        let error = store.write(|w| w.update(id, &expect, edit, events)).unwrap_err();
+        let error =
+            store.write(|w| w.update(id, edit.expect(expect.clone()).events(events.to_vec()))).unwrap_err();
         assert!(error.to_string().contains(part), "{error} has no {part:?}");
         assert_eq!(contents(&store), before, "{part}");
     }
     // A refusal in the middle of a transaction does not spoil the rest of it.
     store
         .write(|w| {
-            w.update("other", &Expect::any(), Update::new().message("kept"), &[])?;
-            assert!(w.update("e", &Expect::any(), Update::to("New"), &event).is_err());
+            w.update("other", Update::new().message("kept"))?;
+            assert!(w.update("e", Update::to("New").events(event.to_vec())).is_err());
             Ok::<_, WriteError>(())
         })
         .unwrap();
@@ -102,7 +104,7 @@ fn refused_updates_leave_no_trace() {
 #[test]
 fn only_one_of_several_workers_claims_an_execution() {
     let store = TestStore::new();
-    store.write(|w| w.create(NewExecution::new("j").id("e").state("BidAccepted"), &[])).unwrap();
+    store.write(|w| w.create(NewExecution::new("j").id("e").state("BidAccepted"))).unwrap();
     let claim = Expect::any().state("BidAccepted").revision(1);
     let won: usize = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..8)
@@ -110,7 +112,7 @@ fn only_one_of_several_workers_claims_an_execution() {
                 let (store, claim) = (store.clone(), &claim);
                 scope.spawn(move || {
                     let edit = Update::to("Running").node_id(n.to_string());
-                    usize::from(store.write(|w| w.update("e", claim, edit, &[])).is_ok())
+                    usize::from(store.write(|w| w.update("e", edit.expect(claim.clone()))).is_ok())
                 })
             })
             .collect();

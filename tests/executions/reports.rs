@@ -7,20 +7,18 @@ use execstore::{
 use support::contents::contents;
 use support::{TestStore, json};
 
-const ANY: Expect = Expect::any();
-
 fn at(nanos: i64) -> Timestamp {
     Timestamp::from_nanos(nanos)
 }
 
 fn store() -> TestStore {
     let store = TestStore::ticking();
-    store.create_execution(NewExecution::new("j").id("e").state("BidAccepted"), &[]).unwrap();
+    store.create(NewExecution::new("j").id("e").state("BidAccepted")).unwrap();
     store
 }
 
 fn report(store: &Store, update: Update) -> Reported<Execution> {
-    store.report("e", &ANY, update, &[]).unwrap()
+    store.report("e", update).unwrap()
 }
 
 /// Must be ignored for this reason, and leave everything as it was.
@@ -31,7 +29,7 @@ fn ignored(store: &Store, update: Update, expected: &Late) {
     assert_eq!(reported.into_current(), store.read(|r| r.get("e")).unwrap());
     // The plain update refuses what says that it is a report.
     if update != Update::to("Failed") {
-        let refused = store.update("e", &ANY, update, &[]);
+        let refused = store.update("e", update);
         match refused {
             Err(Error::Write(WriteError::Late { id, why })) => {
                 assert_eq!((id.as_str(), &why), ("e", expected))
@@ -116,13 +114,13 @@ fn the_events_of_a_report_that_comes_twice_are_appended_once() {
     let store = store();
     let update = Update::to("Running").attempt(1).reported_at(at(5));
     let events = [NewEvent::new("a").at(at(4)), NewEvent::new("b").message("m").details(json("{}"))];
-    assert!(store.report("e", &ANY, update.clone(), &events).unwrap().is_applied());
-    let again = store.report("e", &ANY, update.clone(), &events).unwrap();
+    assert!(store.report("e", update.clone().events(events.to_vec())).unwrap().is_applied());
+    let again = store.report("e", update.clone().events(events.to_vec())).unwrap();
     assert_eq!(again.why_ignored(), Some(&Late::Repeated));
     // Other events at the same time are news, and so are the same ones where no time is named.
-    assert!(store.report("e", &ANY, update, &[NewEvent::new("c")]).unwrap().is_applied());
+    assert!(store.report("e", update.event(NewEvent::new("c"))).unwrap().is_applied());
     for _ in 0..2 {
-        let beat = store.report("e", &ANY, Update::new().attempt(1), &[NewEvent::new("beat")]).unwrap();
+        let beat = store.report("e", Update::new().attempt(1).event(NewEvent::new("beat"))).unwrap();
         assert!(beat.is_applied());
     }
     assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().event_count, 5);
@@ -145,31 +143,31 @@ fn the_first_end_stands() {
         }
         // Also if nobody says which attempt it is.
         assert_eq!(report(&store, Update::to(second)).why_ignored(), Some(&ended));
-        let refused = store.update("e", &ANY, Update::to(second), &[]);
+        let refused = store.update("e", Update::to(second));
         assert!(matches!(refused, Err(Error::Write(WriteError::Terminal { .. }))));
         // The owner can still write what is no report.
-        store.update("e", &ANY, Update::new().label("seen", "yes"), &[]).unwrap();
+        store.update("e", Update::new().label("seen", "yes")).unwrap();
     }
 }
 
 #[test]
 fn what_is_no_report_is_refused_as_before_and_conditions_hold() {
     let store = store();
-    let nobody = store.report("nobody", &ANY, Update::new().attempt(1), &[]);
+    let nobody = store.report("nobody", Update::new().attempt(1));
     assert!(matches!(nobody, Err(Error::Write(WriteError::NotFound { .. }))));
-    let conflict = store.report("e", &Expect::any().state("New"), Update::new().attempt(1), &[]);
+    let conflict = store.report("e", Update::new().attempt(1).expect(Expect::any().state("New")));
     assert!(matches!(conflict, Err(Error::Write(WriteError::Conflict { .. }))));
-    let transition = store.report("e", &ANY, Update::to("Completed").attempt(1), &[]);
+    let transition = store.report("e", Update::to("Completed").attempt(1));
     assert!(matches!(transition, Err(Error::Write(WriteError::Transition { .. }))));
     // By a bulk operation a late one is refused, and counted.
     report(&store, Update::to("Running").attempt(5));
-    let bulk = store.bulk(Query::new()).update(Update::to("Failed").attempt(4), &[]).unwrap();
+    let bulk = store.bulk(Query::new()).update(Update::to("Failed").attempt(4)).unwrap();
     assert_eq!((bulk.changed, bulk.refused), (0, 1));
     assert!(bulk.first_refusal.unwrap().contains("it is of attempt 4, and attempt 5 is known"));
     // An attempt can be named when the execution is created.
     let new = NewExecution::new("j").id("f").attempt(3);
-    assert_eq!(store.create_execution(new, &[]).unwrap().attempt, 3);
-    let late = store.report("f", &ANY, Update::to("Failed").attempt(2), &[]).unwrap();
+    assert_eq!(store.create(new).unwrap().attempt, 3);
+    let late = store.report("f", Update::to("Failed").attempt(2)).unwrap();
     assert_eq!(late.why_ignored(), Some(&Late::OlderAttempt { reported: 2, known: 3 }));
 }
 
@@ -257,7 +255,7 @@ fn a_report_of_an_older_time_of_a_node_is_ignored() {
 fn the_nodes_of_an_execution_that_ended_can_end_but_not_start() {
     let store = store();
     put(&store, TaskUpdate::started("n"));
-    store.update("e", &ANY, Update::to("Cancelled"), &[]).unwrap();
+    store.update("e", Update::to("Cancelled")).unwrap();
     let ended = Late::ExecutionEnded { state: "Cancelled".into() };
     let nothing = store.put_task("e", TaskUpdate::started("new")).unwrap();
     assert_eq!(nothing, Reported::Ignored { why: ended.clone(), current: None });

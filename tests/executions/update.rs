@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use execstore::{
-    DesiredState, Execution, Expect, Labels, NewEvent, Readable, Revision, Store, Timestamp, Update,
-};
+use execstore::{DesiredState, Execution, Labels, NewEvent, Readable, Revision, Store, Timestamp, Update};
 use support::{TestStore, create, full, json, update};
 
 #[test]
@@ -123,7 +121,7 @@ fn events_come_with_an_update() {
     let store = TestStore::ticking();
     full(&store);
     let events = [NewEvent::new("x").message("one"), NewEvent::new("y")];
-    let after = store.write(|w| w.update("e", &Expect::any(), Update::to("Completed"), &events)).unwrap();
+    let after = store.write(|w| w.update("e", Update::to("Completed").events(events))).unwrap();
     assert_eq!(after.event_count, 3);
     let reader = store.begin_read().unwrap();
     let read: Vec<_> = reader.events("e", ..).unwrap().map(Result::unwrap).collect();

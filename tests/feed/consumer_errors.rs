@@ -37,13 +37,13 @@ fn a_checkpoint_that_cannot_be_saved_blocks_and_does_not_count_against_the_handl
                     Ok::<_, Error>(())
                 }),
                 true => consumer.run_in_transaction(move |_, w| {
-                    w.create(NewExecution::new("effect").state("Running"), &[])?;
+                    w.create(NewExecution::new("effect").state("Running"))?;
                     handle();
                     Ok::<_, Error>(())
                 }),
             };
             let consumer = consumer.unwrap();
-            store.write(|w| w.create(NewExecution::new("j").id("e"), &[])).unwrap();
+            store.write(|w| w.create(NewExecution::new("j").id("e"))).unwrap();
             let began = Instant::now();
             while consumer.stats().state != ConsumerState::Poisoned {
                 assert!(began.elapsed() < Duration::from_secs(20), "{:?}", consumer.stats());
@@ -68,14 +68,14 @@ fn a_checkpoint_that_cannot_be_saved_blocks_and_does_not_count_against_the_handl
 
 #[test]
 fn an_operation_that_the_storage_broke_off_poisons_the_store_in_every_kind_of_transaction() {
-    let create = |w: &mut execstore::Writer<'_>| w.create(NewExecution::new("j"), &[]);
+    let create = |w: &mut execstore::Writer<'_>| w.create(NewExecution::new("j"));
     for way in ["batch", "submit", "write", "drop", "abort"] {
         let (faulty, store) = store();
         // More than the cache holds, so that an operation has to read.
         let big = format!("\"{}\"", "x".repeat(40_000));
         for n in 0..40 {
             let big: execstore::Json = execstore::Json::from_text(&big).unwrap();
-            store.write(|w| w.create(NewExecution::new("j").id(n.to_string()).payload(big), &[])).unwrap();
+            store.write(|w| w.create(NewExecution::new("j").id(n.to_string()).payload(big))).unwrap();
         }
         faulty.break_now();
         match way {
@@ -145,7 +145,7 @@ fn an_error_of_a_handler_that_is_odd_is_a_failure_like_any_other() {
     ];
     for (which, fail) in odd.into_iter().enumerate() {
         let store = Store::in_memory().unwrap();
-        store.create_execution(NewExecution::new("j"), &[]).unwrap();
+        store.create(NewExecution::new("j")).unwrap();
         let retry = Retry::new().initial(Duration::from_millis(1)).attempts(2);
         let skipping = store.consumer("c").retry(retry).on_failure(OnFailure::Skip);
         let consumer = skipping.run(move |_| fail()).unwrap();

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use execstore::{
-    Change, ChangeSeq, Consumer, ConsumerState, Error, Expect, Filter, InputError, NewExecution, OnFailure,
-    Readable, Retry, Store, Update, WatchError, WatchFrom,
+    Change, ChangeSeq, Consumer, ConsumerState, Error, Filter, InputError, NewExecution, OnFailure, Readable,
+    Retry, Store, Update, WatchError, WatchFrom,
 };
 use support::{TestStore, create};
 
@@ -243,7 +243,7 @@ fn bill_created(store: &Store, filter: Filter) -> Consumer {
         .run_in_transaction(move |changes, writer| {
             for change in changes {
                 let event = execstore::NewEvent::new("billed");
-                writer.append_events(change.execution_id(), &Expect::any(), &[event])?;
+                writer.append_events(change.execution_id(), [event])?;
             }
             calls += 1;
             // After its writes: they must not stay.
@@ -345,13 +345,13 @@ fn a_consumer_that_writes_what_it_follows_does_not_wait_for_itself() {
         .filter(Filter::any().entered("New"))
         .run(move |changes| {
             for change in changes {
-                inside.update(change.execution_id(), &Expect::any(), Update::to("BidAccepted"), &[])?;
+                inside.update(change.execution_id(), Update::to("BidAccepted"))?;
             }
             Ok::<_, Error>(())
         })
         .unwrap();
     for n in 0..20 {
-        store.batch(move |w| w.create(NewExecution::new("j").id(n.to_string()), &[])).unwrap();
+        store.batch(move |w| w.create(NewExecution::new("j").id(n.to_string()))).unwrap();
     }
     eventually("all are moved", || store.read(|r| r.count("BidAccepted")).unwrap() == 20);
     drop(consumer);

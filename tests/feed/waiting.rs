@@ -36,7 +36,7 @@ fn those_who_wait_for_changes_are_woken_by_a_commit_and_by_notify() {
     let waiter = wait(1);
     let txn = store.database().begin_write().unwrap();
     let mut writer = store.join(&txn).unwrap();
-    writer.create(new("b"), &[]).unwrap();
+    writer.create(new("b")).unwrap();
     let receipt = writer.finish();
     txn.commit().unwrap();
     std::thread::sleep(Duration::from_millis(50));
@@ -47,7 +47,7 @@ fn those_who_wait_for_changes_are_woken_by_a_commit_and_by_notify() {
     let foreign = other.begin_write().unwrap();
     let mut writer = stranger.join(&foreign).unwrap();
     for id in ["a", "b", "c"] {
-        writer.create(new(id), &[]).unwrap();
+        writer.create(new(id)).unwrap();
     }
     store.notify(writer.finish());
     std::thread::sleep(Duration::from_millis(50));
@@ -61,7 +61,7 @@ fn those_who_wait_for_changes_are_woken_by_a_commit_and_by_notify() {
     assert_eq!(store.wait_for_changes(ChangeSeq(2), short).unwrap().get(), 2);
     // A joined commit of which nobody told is found when the time is over.
     let txn = store.database().begin_write().unwrap();
-    store.join(&txn).unwrap().create(new("c"), &[]).unwrap();
+    store.join(&txn).unwrap().create(new("c")).unwrap();
     txn.commit().unwrap();
     assert_eq!(store.wait_for_changes(ChangeSeq(2), short).unwrap().get(), 3);
 }
@@ -70,7 +70,7 @@ fn those_who_wait_for_changes_are_woken_by_a_commit_and_by_notify() {
 fn a_rolled_back_write_wakes_nobody() {
     let store = TestStore::new();
     let txn = store.begin_write().unwrap();
-    txn.writer().unwrap().create(new("a"), &[]).unwrap();
+    txn.writer().unwrap().create(new("a")).unwrap();
     drop(txn);
     let head = store.wait_for_changes(ChangeSeq(0), Duration::from_millis(30)).unwrap();
     assert_eq!(head.get(), 0);

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    Change, ChangeKind, ChangeSeq, Error, Expect, Filter, NewEvent, NewExecution, OutputCap, Query, Readable,
-    Store, Update, WatchError, WatchFrom, Watcher,
+    Change, ChangeKind, ChangeSeq, Error, Filter, NewEvent, NewExecution, OutputCap, Query, Readable, Store,
+    Update, WatchError, WatchFrom, Watcher,
 };
 use support::{TestStore, create};
 
@@ -40,7 +40,7 @@ fn new(id: &str, job: &str) -> NewExecution {
 fn a_thousand_followers_of_other_streams_are_left_alone() {
     let store = TestStore::new();
     for id in ["mine", "other"] {
-        store.create_execution(new(id, "j"), &[]).unwrap();
+        store.create(new(id, "j")).unwrap();
     }
     let count = Arc::<Count>::default();
     let mut followers: Vec<_> = (0..1_000)
@@ -56,20 +56,20 @@ fn a_thousand_followers_of_other_streams_are_left_alone() {
     assert_eq!(store.status().unwrap().waiting, 1_000);
     for _ in 0..100 {
         store.append_output("mine", "o", "x").unwrap();
-        store.append_events("mine", &Expect::any(), &[NewEvent::new("t")]).unwrap();
-        store.update("other", &Expect::any(), Update::new().message("m"), &[]).unwrap();
-        store.create_execution(NewExecution::new("j"), &[]).unwrap();
+        store.append_events("mine", [NewEvent::new("t")]).unwrap();
+        store.update("other", Update::new().message("m")).unwrap();
+        store.create(NewExecution::new("j")).unwrap();
     }
     assert_eq!((woken(&store), count.0.load(Ordering::SeqCst)), (0, 0));
     // One of them is concerned, then all of an execution that ends, and one that begins.
     store.append_output("other", "o0", "y").unwrap();
     assert_eq!(woken(&store), 1);
     assert!(matches!(poll(followers[0].next(10), &count), Poll::Ready(Ok(part)) if part.bytes == b"y"));
-    store.update("other", &Expect::any(), Update::to("Completed"), &[]).unwrap();
+    store.update("other", Update::to("Completed")).unwrap();
     assert_eq!(woken(&store), 1 + 333);
     assert!(matches!(poll(followers[3].next(10), &count), Poll::Ready(Ok(part)) if part.bytes.is_empty()));
     assert!(followers[3].has_ended());
-    store.create_execution(new("nobody", "j"), &[]).unwrap();
+    store.create(new("nobody", "j")).unwrap();
     assert_eq!(woken(&store), 1 + 333 + 333);
     store.write(|w| w.cap_output("nobody", "o1", OutputCap::All)).unwrap();
     drop(followers);
@@ -79,7 +79,7 @@ fn a_thousand_followers_of_other_streams_are_left_alone() {
 #[test]
 fn watchers_are_woken_for_what_their_filters_may_let_through() {
     let store = TestStore::new();
-    store.create_execution(new("e", "j").namespace("n").label("a", "1"), &[]).unwrap();
+    store.create(new("e", "j").namespace("n").label("a", "1")).unwrap();
     let filters = [
         Filter::any().job("other"),
         Filter::any().execution("other").kind(ChangeKind::Deleted),
@@ -101,8 +101,8 @@ fn watchers_are_woken_for_what_their_filters_may_let_through() {
     };
     wait(&mut watchers);
     for _ in 0..50 {
-        store.update("e", &Expect::any(), Update::new().message("m"), &[]).unwrap();
-        store.append_events("e", &Expect::any(), &[NewEvent::new("t")]).unwrap();
+        store.update("e", Update::new().message("m")).unwrap();
+        store.append_events("e", [NewEvent::new("t")]).unwrap();
     }
     assert_eq!(woken(&store), 0);
     // They need not read what did not concern them, and are not behind a trim of it.
@@ -115,13 +115,13 @@ fn watchers_are_woken_for_what_their_filters_may_let_through() {
         (Update::new().remove_label("a"), 200),
         (Update::to("Failed"), 300),
     ] {
-        store.update("e", &Expect::any(), update, &[]).unwrap();
+        store.update("e", update).unwrap();
         assert_eq!(woken(&store), expected);
         for watcher in &mut watchers {
             while poll(watcher.next(), &count).is_ready() {}
         }
     }
-    store.create_execution(new("other", "other").namespace("another"), &[]).unwrap();
+    store.create(new("other", "other").namespace("another")).unwrap();
     assert_eq!(woken(&store), 800);
 }
 
@@ -132,7 +132,7 @@ fn one_poll_looks_at_a_bounded_part_of_the_log() {
         store
             .write(|w| {
                 for m in 0..100 {
-                    w.create(NewExecution::new("j").id(format!("{n}/{m}")), &[])?;
+                    w.create(NewExecution::new("j").id(format!("{n}/{m}")))?;
                 }
                 Ok::<_, Error>(())
             })
@@ -165,7 +165,7 @@ fn nothing_is_missed_while_all_come_and_go() {
     let seed = std::env::var("EXECSTORE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(11_u64);
     println!("EXECSTORE_SEED={seed}");
     let store = TestStore::new();
-    (0..JOBS).for_each(|job| drop(store.create_execution(new(&format!("{job}"), "out"), &[]).unwrap()));
+    (0..JOBS).for_each(|job| drop(store.create(new(&format!("{job}"), "out")).unwrap()));
     let next = |dice: &mut u64| {
         *dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         *dice >> 33
@@ -178,11 +178,11 @@ fn nothing_is_missed_while_all_come_and_go() {
                 for n in 0..EACH {
                     let id = format!("{job}/{n}");
                     match next(&mut dice) % 3 {
-                        0 => drop(store.write(|w| w.create(new(&id, &format!("j{job}")), &[])).unwrap()),
-                        1 => drop(store.create_execution(new(&id, &format!("j{job}")), &[]).unwrap()),
+                        0 => drop(store.write(|w| w.create(new(&id, &format!("j{job}")))).unwrap()),
+                        1 => drop(store.create(new(&id, &format!("j{job}"))).unwrap()),
                         _ => {
                             let txn = store.begin_write().unwrap();
-                            txn.writer().unwrap().create(new(&id, &format!("j{job}")), &[]).unwrap();
+                            txn.writer().unwrap().create(new(&id, &format!("j{job}"))).unwrap();
                             txn.writer().unwrap().append_output(job.to_string(), "o", "-").unwrap();
                             txn.commit().unwrap();
                             continue;
@@ -261,14 +261,14 @@ fn a_joined_commit_wakes_all_of_them_once_it_is_told_of() {
     let join = |job: &str| {
         let txn = store.database().begin_write().unwrap();
         let mut writer = store.join(&txn).unwrap();
-        writer.create(NewExecution::new(job), &[]).unwrap();
+        writer.create(NewExecution::new(job)).unwrap();
         let receipt = writer.finish();
         txn.commit().unwrap();
         receipt
     };
     // Nobody tells of it; the next commit of the store's own finds the gap.
     let _ = join("mine");
-    store.create_execution(NewExecution::new("other"), &[]).unwrap();
+    store.create(NewExecution::new("other")).unwrap();
     assert_eq!(count.0.load(Ordering::SeqCst), 1);
     assert!(matches!(poll(watcher.next(), &count), Poll::Ready(Ok(change)) if change.seq().get() == 1));
     assert!(poll(watcher.next(), &count).is_pending());

@@ -13,17 +13,16 @@ use support::feed::{Follower, validate_log, wanted};
 /// One operation that a random choice makes; refusals are a part of it.
 fn operation(w: &mut Writer<'_>, choice: u64, id: u64) -> Result<(), Error> {
     let name = format!("e{id}");
-    let any = Expect::any();
     let done = match choice {
         0..3 => {
             let new = NewExecution::new(format!("j{}", id % 3)).id(&name).namespace(format!("n{}", id % 2));
-            w.create(new.label("parity", if id % 2 == 1 { "odd" } else { "even" }), &[]).map(drop)
+            w.create(new.label("parity", if id % 2 == 1 { "odd" } else { "even" })).map(drop)
         }
-        3 => w.update(&name, &any.state("New"), Update::to("BidAccepted"), &[]).map(drop),
-        4 => w.update(&name, &any, Update::to("Failed"), &[NewEvent::new("t")]).map(drop),
-        5 => w.update(&name, &any, Update::new().label("parity", "odd").message("m"), &[]).map(drop),
-        6 => w.append_events(&name, &any, &[NewEvent::new("t"), NewEvent::new("u")]).map(drop),
-        _ => w.delete(&name, &any).map(drop),
+        3 => w.update(&name, Update::to("BidAccepted").expect(Expect::any().state("New"))).map(drop),
+        4 => w.update(&name, Update::to("Failed").event(NewEvent::new("t"))).map(drop),
+        5 => w.update(&name, Update::new().label("parity", "odd").message("m")).map(drop),
+        6 => w.append_events(&name, [NewEvent::new("t"), NewEvent::new("u")]).map(drop),
+        _ => w.delete(&name).map(drop),
     };
     match done {
         Ok(()) => Ok(()),

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use execstore::redb::{TableDefinition, backends::InMemoryBackend};
 use execstore::{
-    Change, ChangeKind, ChangeSeq, Expect, Filter, NewEvent, NewExecution, ReadError, Readable, Store,
-    Update, WatchError, WatchFrom, Watcher,
+    Change, ChangeKind, ChangeSeq, Filter, NewEvent, NewExecution, ReadError, Readable, Store, Update,
+    WatchError, WatchFrom, Watcher,
 };
 use support::{TestStore, create, walk};
 
@@ -110,13 +110,13 @@ fn every_filter_lets_through_what_it_says_and_the_position_moves_past_the_rest()
             let new = |id: &str, job: &str, namespace: &str, zone: &str| {
                 NewExecution::new(job).id(id).namespace(namespace).label("zone", zone).label("all", "yes")
             };
-            w.create(new("a", "j", "n", "1"), &[])?; // 1
-            w.create(new("b", "k", "m", "2"), &[])?; // 2
+            w.create(new("a", "j", "n", "1"))?; // 1
+            w.create(new("b", "k", "m", "2"))?; // 2
             walk(w, "a", &["BidAccepted", "Running"]); // 3, 4
-            w.append_events("b", &Expect::any(), &[NewEvent::new("t")])?; // 5
-            w.update("a", &Expect::any(), Update::new().label("zone", "2"), &[])?; // 6
-            w.update("b", &Expect::any(), Update::to("Failed"), &[])?; // 7
-            w.delete("a", &Expect::any()) // 8
+            w.append_events("b", [NewEvent::new("t")])?; // 5
+            w.update("a", Update::new().label("zone", "2"))?; // 6
+            w.update("b", Update::to("Failed"))?; // 7
+            w.delete("a") // 8
         })
         .unwrap();
     let any = Filter::any;
@@ -225,9 +225,7 @@ fn a_watcher_holds_no_transaction_while_it_waits() {
         let held = hold(&store);
         let payload = support::big_payload(4_000);
         for _ in 0..300 {
-            store
-                .write(|w| w.update("e", &Expect::any(), Update::new().payload(payload.clone()), &[]))
-                .unwrap();
+            store.write(|w| w.update("e", Update::new().payload(payload.clone()))).unwrap();
             store.write(|w| w.trim_changes(ChangeSeq(u64::MAX))).unwrap();
         }
         let len = std::fs::metadata(store.path()).unwrap().len();
@@ -267,7 +265,7 @@ fn commits_of_a_joined_transaction_wake_by_notify_and_are_found_without_it() {
     let join = |id: &str| {
         let txn = db.begin_write().unwrap();
         let mut writer = store.join(&txn).unwrap();
-        writer.create(NewExecution::new("j").id(id), &[]).unwrap();
+        writer.create(NewExecution::new("j").id(id)).unwrap();
         let receipt = writer.finish();
         txn.commit().unwrap();
         receipt
@@ -302,7 +300,7 @@ fn commits_of_a_joined_transaction_wake_by_notify_and_are_found_without_it() {
 #[test]
 fn before_and_after_are_exact_for_each_change() {
     let store = with_changes(1);
-    store.write(|w| w.update("0", &Expect::any(), Update::to("Failed").message("why"), &[])).unwrap();
+    store.write(|w| w.update("0", Update::to("Failed").message("why"))).unwrap();
     let changes = watch(&store, WatchFrom::Oldest).next_batch(10, NOW).unwrap();
     assert!(changes[0].before().is_none() && changes[0].kind() == ChangeKind::Created);
     assert_eq!(changes[1].before().as_ref(), changes[0].after());
@@ -316,7 +314,7 @@ fn notify_before_a_commit_or_without_one_wakes_nobody_for_nothing() {
     let mut watcher = watch(&store, WatchFrom::Latest);
     let txn = db.begin_write().unwrap();
     let mut writer = store.join(&txn).unwrap();
-    writer.create(NewExecution::new("j").id("a"), &[]).unwrap();
+    writer.create(NewExecution::new("j").id("a")).unwrap();
     let receipt = writer.finish();
     store.notify(receipt.clone());
     let waited = store.wait_for_changes(ChangeSeq(0), NOW).unwrap();

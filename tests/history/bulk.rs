@@ -15,7 +15,7 @@ fn with(many: usize) -> TestStore {
         .write(|w| {
             for n in 0..many {
                 let new = NewExecution::new("j").id(format!("{n:05}"));
-                w.create(if n % 3 == 0 { new.label("third", "yes") } else { new }, &[])?;
+                w.create(if n % 3 == 0 { new.label("third", "yes") } else { new })?;
             }
             Ok::<_, Error>(())
         })
@@ -45,7 +45,7 @@ fn everything_that_is_found_changes_in_bounded_transactions() {
             seen.push(so_far.changed);
             ControlFlow::Continue(())
         })
-        .update(Update::to("Cancelled").message("in bulk"), &[NewEvent::new("bulk")])
+        .update(Update::to("Cancelled").message("in bulk").event(NewEvent::new("bulk")))
         .unwrap();
     assert_eq!((report.found, report.changed, report.refused, report.stopped), (34, 34, 0, false));
     assert_eq!(seen, [10, 20, 30, 34]);
@@ -58,7 +58,7 @@ fn everything_that_is_found_changes_in_bounded_transactions() {
     }
     drop(reader);
     // An update that makes the condition false, and one that leaves it true, are both done once.
-    let report = store.bulk(thirds()).batch(7).update(Update::new().remove_label("third"), &[]).unwrap();
+    let report = store.bulk(thirds()).batch(7).update(Update::new().remove_label("third")).unwrap();
     assert_eq!((report.changed, count(&store, &thirds())), (34, 0));
     let deleted = store.bulk(Query::new()).batch(9).delete().unwrap();
     assert_eq!((deleted.changed, count(&store, &Query::new())), (100, 0));
@@ -70,8 +70,8 @@ fn everything_that_is_found_changes_in_bounded_transactions() {
 #[test]
 fn what_refuses_is_counted_and_left() {
     let store = with(9);
-    store.update("00003", &Expect::any(), Update::to("Failed"), &[]).unwrap();
-    let report = store.bulk(thirds()).update(Update::to("BidAccepted"), &[]).unwrap();
+    store.update("00003", Update::to("Failed")).unwrap();
+    let report = store.bulk(thirds()).update(Update::to("BidAccepted")).unwrap();
     assert_eq!((report.found, report.changed, report.refused), (3, 2, 1));
     assert!(report.first_refusal.unwrap().contains("00003"));
     assert_eq!(store.read(|r| r.get("00003")).unwrap().unwrap().state, "Failed");
@@ -97,15 +97,15 @@ fn a_named_one_goes_on_after_a_stop_and_after_a_crash() {
             }
         };
         let bulk = store.bulk(thirds()).name("rename").batch(6).on_progress(stop_after(12));
-        let report = bulk.update(update(), &[]).unwrap();
+        let report = bulk.update(update()).unwrap();
         assert_eq!((report.changed, report.stopped), (12, true));
         // Those that come later are not part of it.
-        store.create_execution(NewExecution::new("j").id("later").label("third", "yes"), &[]).unwrap();
+        store.create(NewExecution::new("j").id("later").label("third", "yes")).unwrap();
         let store = if crash { store.crash_copy() } else { store };
         // The name is taken until it is through.
         let other = store.bulk(thirds()).name("rename").delete();
         assert!(matches!(other, Err(Error::Write(WriteError::OtherBulk { .. }))), "{other:?}");
-        let report = store.bulk(thirds()).name("rename").batch(6).update(update(), &[]).unwrap();
+        let report = store.bulk(thirds()).name("rename").batch(6).update(update()).unwrap();
         assert_eq!((report.changed, report.stopped), (20, false), "those before the stop included");
         let reader = store.begin_read().unwrap();
         for execution in reader.query(&thirds()).rows().unwrap() {
@@ -115,9 +115,34 @@ fn a_named_one_goes_on_after_a_stop_and_after_a_crash() {
         }
         drop(reader);
         // Now it begins anew, with the later one.
-        let report = store.bulk(thirds()).name("rename").update(update(), &[]).unwrap();
+        let report = store.bulk(thirds()).name("rename").update(update()).unwrap();
         assert_eq!(report.changed, 21);
     }
+}
+
+#[test]
+fn the_conditions_of_the_operation_and_of_its_update_must_both_hold() {
+    let store = with(6);
+    let state_of = |id: &str| store.read(|r| r.get(id)).unwrap().unwrap().state.clone();
+    store.update("00001", Update::new().label("mark", "yes")).unwrap();
+    store.update("00002", Update::new().label("mark", "yes").label("other", "yes")).unwrap();
+    let update = Update::to("Cancelled").expect(Expect::any().label("mark", "yes")).event(NewEvent::new("t"));
+    let bulk = store.bulk(Query::new()).expecting(Expect::any().no_label("other"));
+    let report = bulk.update(update.clone()).unwrap();
+    assert_eq!((report.changed, report.refused), (1, 5));
+    assert!(state_of("00001") == "Cancelled" && state_of("00002") != "Cancelled");
+    assert_eq!(store.read(|r| r.get("00001")).unwrap().unwrap().event_count, 1);
+    // A name remembers the condition, wherever it was given.
+    let stop = |_: &execstore::BulkReport| ControlFlow::Break(());
+    store.bulk(Query::new()).name("n").batch(1).on_progress(stop).update(update.clone()).unwrap();
+    let other = store.bulk(Query::new()).name("n").update(Update::to("Cancelled").event(NewEvent::new("t")));
+    assert!(matches!(other, Err(Error::Write(WriteError::OtherBulk { .. }))), "{other:?}");
+    let same = store.bulk(Query::new()).name("n").expecting(Expect::any().label("mark", "yes"));
+    same.update(Update::to("Cancelled").event(NewEvent::new("t"))).unwrap();
+    // What nothing can meet is refused before anything is looked at.
+    let bulk = store.bulk(Query::new()).expecting(Expect::any().state("New"));
+    let refused = bulk.update(Update::new().expect(Expect::any().state("Running"))).unwrap_err();
+    assert!(matches!(refused, Error::Write(WriteError::Input(_))), "{refused:?}");
 }
 
 #[test]
@@ -139,7 +164,7 @@ fn others_write_in_between() {
         .bulk(Query::new())
         .batch(50)
         .on_progress(|_| {
-            writing.create_execution(NewExecution::new("new"), &[]).unwrap();
+            writing.create(NewExecution::new("new")).unwrap();
             written += 1;
             ControlFlow::Continue(())
         })
@@ -152,7 +177,7 @@ fn others_write_in_between() {
 #[test]
 fn the_order_of_completion_leaves_out_who_has_not_ended() {
     let store = with(6);
-    store.update("00002", &Expect::any(), Update::to("Failed"), &[]).unwrap();
+    store.update("00002", Update::to("Failed")).unwrap();
     let ended = Query::new().order_by(OrderBy::Completed);
     assert_eq!(store.bulk(ended.clone()).dry_run().delete().unwrap().found, 1);
     assert_eq!(store.bulk(ended).delete().unwrap().changed, 1);
@@ -164,7 +189,7 @@ fn a_name_is_listed_and_can_be_forgotten() {
     let store = with(60);
     let stopped = |name: &str| {
         let bulk = store.bulk(thirds()).name(name).batch(3).on_progress(|_| ControlFlow::Break(()));
-        bulk.update(Update::new().message("m"), &[]).unwrap()
+        bulk.update(Update::new().message("m")).unwrap()
     };
     assert!(stopped("one").stopped && stopped("two").stopped);
     assert_eq!(store.bulks().unwrap(), ["one", "two"]);
@@ -173,9 +198,9 @@ fn a_name_is_listed_and_can_be_forgotten() {
     assert_eq!(store.bulks().unwrap(), ["two"]);
     // A query that names the present time is another one: it begins anew, if that is asked for.
     let now = thirds().created(..=execstore::Timestamp::now());
-    let refused = store.bulk(now.clone()).name("two").update(Update::new().message("m"), &[]);
+    let refused = store.bulk(now.clone()).name("two").update(Update::new().message("m"));
     assert!(matches!(refused, Err(Error::Write(WriteError::OtherBulk { .. }))), "{refused:?}");
-    let report = store.bulk(now).name("two").or_anew().update(Update::new().message("m"), &[]).unwrap();
+    let report = store.bulk(now).name("two").or_anew().update(Update::new().message("m")).unwrap();
     assert_eq!(report.changed, 20);
     assert!(store.bulks().unwrap().is_empty());
 }
@@ -186,13 +211,13 @@ fn a_name_is_refused_to_another_query_another_change_and_other_events() {
     let store = with(60);
     let update = || Update::new().message("m").label("l", "1");
     let stop = |_: &execstore::BulkReport| ControlFlow::Break(());
-    store.bulk(thirds()).name("n").batch(5).on_progress(stop).update(update(), &[]).unwrap();
+    store.bulk(thirds()).name("n").batch(5).on_progress(stop).update(update()).unwrap();
     let event = [NewEvent::new("t")];
     let refused = [
-        store.bulk(Query::new()).name("n").update(update(), &[]),
-        store.bulk(thirds().live()).name("n").update(update(), &[]),
-        store.bulk(thirds()).name("n").update(update().name("x"), &[]),
-        store.bulk(thirds()).name("n").update(update(), &event),
+        store.bulk(Query::new()).name("n").update(update()),
+        store.bulk(thirds().live()).name("n").update(update()),
+        store.bulk(thirds()).name("n").update(update().name("x")),
+        store.bulk(thirds()).name("n").update(update().events(event)),
         store.bulk(thirds()).name("n").delete(),
     ];
     for refused in refused {
@@ -203,7 +228,7 @@ fn a_name_is_refused_to_another_query_another_change_and_other_events() {
     }
     // The same, put together in another order, is the same; so it is with another limit and other batches.
     let same = Update::new().label("l", "1").message("m");
-    let report = store.bulk(thirds().limit(10)).name("n").batch(2).update(same, &[]).unwrap();
+    let report = store.bulk(thirds().limit(10)).name("n").batch(2).update(same).unwrap();
     assert_eq!((report.found, report.changed), (10, 10));
     for execution in store.begin_read().unwrap().query(&thirds().oldest_first().limit(11)).rows().unwrap() {
         let execution = execution.unwrap();
@@ -242,13 +267,13 @@ fn one_of_a_name_runs_at_a_time() {
             steps += 1;
             if steps == 1 {
                 // It takes over, and the first one notices.
-                let taken = other.bulk(thirds()).name("one").batch(5).update(Update::new(), &[]).unwrap();
+                let taken = other.bulk(thirds()).name("one").batch(5).update(Update::new()).unwrap();
                 assert_eq!(taken.changed, 20);
             }
             refused += 1;
             ControlFlow::Continue(())
         })
-        .update(Update::new(), &[]);
+        .update(Update::new());
     assert!(matches!(report, Err(Error::Input(InputError::Invalid { what: "bulk name", .. }))), "{report:?}");
     assert_eq!(refused, 1);
     for execution in store.begin_read().unwrap().query(&thirds()).rows().unwrap() {
@@ -264,16 +289,12 @@ fn an_oldest_part_that_always_refuses_does_not_keep_the_rest_from_its_turn() {
         let state = if n < 20 { "Failed" } else { "Completed" };
         store
             .write(|w| {
-                w.create(NewExecution::new("j").id(n.to_string()).state("Running"), &[])?;
-                if n < 20 {
-                    w.update(n.to_string(), &Expect::any(), Update::to(state), &[]).map(drop)
-                } else {
-                    Ok(())
-                }
+                w.create(NewExecution::new("j").id(n.to_string()).state("Running"))?;
+                if n < 20 { w.update(n.to_string(), Update::to(state)).map(drop) } else { Ok(()) }
             })
             .unwrap();
     }
-    let report = store.bulk(Query::new().limit(5)).batch(4).update(Update::to("Completed"), &[]).unwrap();
+    let report = store.bulk(Query::new().limit(5)).batch(4).update(Update::to("Completed")).unwrap();
     assert_eq!((report.changed, report.refused), (5, 20));
     assert_eq!(report.last.unwrap(), "24");
     assert!(report.first_refusal.is_some());
@@ -283,7 +304,7 @@ fn an_oldest_part_that_always_refuses_does_not_keep_the_rest_from_its_turn() {
 fn a_search_that_finds_nothing_is_no_write() {
     let store = TestStore::new();
     for n in 0..10 {
-        store.create_execution(NewExecution::new("j").id(n.to_string()), &[]).unwrap();
+        store.create(NewExecution::new("j").id(n.to_string())).unwrap();
     }
     // Another one holds the turn to write: nothing here waits for it.
     let (held, hold) = std::sync::mpsc::channel();
@@ -307,14 +328,14 @@ fn a_search_that_finds_nothing_is_no_write() {
 fn what_changes_between_the_search_and_the_write_is_looked_at_again() {
     let store = TestStore::new();
     for n in 0..200 {
-        store.create_execution(NewExecution::new("j").label("keep", "no").id(n.to_string()), &[]).unwrap();
+        store.create(NewExecution::new("j").label("keep", "no").id(n.to_string())).unwrap();
     }
     let changed: u64 = std::thread::scope(|scope| {
         let bulk =
             scope.spawn(|| store.bulk(Query::new().label("keep", "no")).batch(3).delete().unwrap().changed);
         for n in (0..200).rev() {
             // Gone already, or kept from now on.
-            let _ = store.update(n.to_string(), &Expect::any(), Update::new().label("keep", "yes"), &[]);
+            let _ = store.update(n.to_string(), Update::new().label("keep", "yes"));
         }
         bulk.join().unwrap()
     });

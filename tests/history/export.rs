@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use execstore::redb::TableDefinition;
 use execstore::{
-    ChangeSeq, Error, Expect, LargeValues, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Readable,
-    Store, TaskUpdate, Timestamp, Update,
+    ChangeSeq, Error, LargeValues, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Readable, Store,
+    TaskUpdate, Timestamp, Update,
 };
 use serde_json::Value;
 use support::{TestStore, json, ticking_clock};
@@ -55,9 +55,9 @@ fn one_record_is_one_line() {
     let store = TestStore::new();
     let payload = "{\n  \"n\": 1.50,\r\n\t\"big\": 1700000000123456789012,\n  \"s\": \"a\\nb\\ud800\",\n  \"\\u0061\": [\n1,\n2\n]\n}";
     let event = NewEvent::new("t").message("two\nlines").details(json("{\n\"a\":\n1}"));
-    store.create_execution(new("a").payload(json(payload)), &[event]).unwrap();
+    store.create(new("a").payload(json(payload)).event(event)).unwrap();
     store.put_task("a", TaskUpdate::finished("n\n").value(json("[\n1e400]"))).unwrap();
-    store.create_execution(new("b").payload(json("[1,\n2]")), &[]).unwrap();
+    store.create(new("b").payload(json("[1,\n2]"))).unwrap();
     let mut out = Vec::new();
     let r = store.begin_read().unwrap();
     assert_eq!(r.query(&Query::new().oldest_first()).export(&mut out).unwrap(), 2);
@@ -78,8 +78,8 @@ fn one_record_is_one_line() {
 fn a_line_has_everything_that_belongs_to_an_execution() {
     let store = TestStore::ticking();
     let named = |n: usize| NewExecution::new("j").id(format!("e{n}")).label("n", n.to_string());
-    store.create_execution(named(0), &[]).unwrap();
-    store.create_execution(named(1).parent("e0").payload(json("{\"p\":1}")), &[NewEvent::new("t")]).unwrap();
+    store.create(named(0)).unwrap();
+    store.create(named(1).parent("e0").payload(json("{\"p\":1}")).event(NewEvent::new("t"))).unwrap();
     let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n * 7 % 251) as u8).collect();
     store.put_attachment("e1", NewAttachment::bytes("big", bytes.clone())).unwrap();
     for len in 0..5 {
@@ -162,7 +162,7 @@ fn what_is_archived_and_deleted_is_in_the_archive() {
     let result = |n: usize| format!("[\"result {n}\",\n\"{}\"]", "x".repeat(2_000 + 1_000 * n));
     for n in 0..100 {
         let payload = json(&format!("{{\"n\":{n},\"result\":{}}}", result(n)));
-        store.create_execution(new(&format!("e{n}")).payload(payload), &[]).unwrap();
+        store.create(new(&format!("e{n}")).payload(payload)).unwrap();
     }
     let old = Query::new().created(..=Timestamp::now()).oldest_first();
     let lines = exported(&store, &old);
@@ -189,7 +189,7 @@ fn damage_does_not_end_an_export() {
     for n in 1..=10 {
         let payload = json(&format!("\"{}\"", "x".repeat(2_000)));
         let id = format!("e{n}");
-        store.create_execution(new(&id).payload(payload), &[NewEvent::new("a"), NewEvent::new("b")]).unwrap();
+        store.create(new(&id).payload(payload).event(NewEvent::new("a")).event(NewEvent::new("b"))).unwrap();
         let document = json(&format!("\"{}\"", "é".repeat(100_000)));
         store.put_attachment(&id, NewAttachment::json("k", document)).unwrap();
         store.append_output(&id, "o", vec![7; 150_000]).unwrap();
@@ -255,9 +255,9 @@ fn a_writer_exports_what_it_wrote() {
     let store = TestStore::new();
     store
         .write(|w| {
-            w.create(new("e"), &[])?;
+            w.create(new("e"))?;
             w.put_attachment("e", NewAttachment::bytes("k", "value"))?;
-            w.update("e", &Expect::any(), Update::new().message("m"), &[])?;
+            w.update("e", Update::new().message("m"))?;
             let mut out = Vec::new();
             assert_eq!(w.query(&Query::new()).export(&mut out).unwrap(), 1);
             let line: Value = serde_json::from_slice(&out).unwrap();

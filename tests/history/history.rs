@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use execstore::redb::{TableDefinition, WriteTransaction};
 use execstore::{
-    Access, Error, Expect, Filter, InputError, Json, NewEvent, NewExecution, OrderBy, Query, ReadError,
-    Readable, Store, Timestamp, Update, WatchFrom,
+    Access, Error, Filter, InputError, Json, NewEvent, NewExecution, OrderBy, Query, ReadError, Readable,
+    Store, Timestamp, Update, WatchFrom,
 };
 use support::TestStore;
 
@@ -22,7 +22,7 @@ fn busy() -> TestStore {
                 let new = NewExecution::new(format!("j{}", n / 10)).id(format!("{n:04}"));
                 let new = new.label("region", format!("r{}", n % 10)).preview(format!("number {n}"));
                 let new = if n % 10 == 3 { new.state("Running") } else { new };
-                w.create(if n == 500 { new.parent("0001").previous("0002") } else { new }, &[])?;
+                w.create(if n == 500 { new.parent("0001").previous("0002") } else { new })?;
             }
             Ok::<_, Error>(())
         })
@@ -117,19 +117,19 @@ fn a_cursor_of_another_order_is_refused() {
 fn summaries_have_the_preview_and_do_not_read_payloads() {
     let store = TestStore::new();
     let big = Json::from_text(&format!("\"{}\"", "x".repeat(5_000))).unwrap();
-    store.create_execution(NewExecution::new("j").id("e").preview("at first").payload(big), &[]).unwrap();
+    store.create(NewExecution::new("j").id("e").preview("at first").payload(big)).unwrap();
     let preview = |store: &Store| {
         let page = store.read(|r| r.query(&Query::new()).summary_page()).unwrap();
         page.executions[0].preview.as_deref().map(str::to_owned)
     };
     assert_eq!(preview(&store).as_deref(), Some("at first"));
-    store.update("e", &Expect::any(), Update::new().preview("then"), &[]).unwrap();
+    store.update("e", Update::new().preview("then")).unwrap();
     assert_eq!(preview(&store).as_deref(), Some("then"));
     let change = store.begin_read().unwrap().log().range(..).unwrap().nth(1).unwrap().unwrap();
     assert_eq!(change.before().unwrap().preview.as_deref(), Some("at first"));
-    store.update("e", &Expect::any(), Update::new().clear_preview(), &[]).unwrap();
+    store.update("e", Update::new().clear_preview()).unwrap();
     assert_eq!(preview(&store), None);
-    let long = store.update("e", &Expect::any(), Update::new().preview("x".repeat(257)), &[]);
+    let long = store.update("e", Update::new().preview("x".repeat(257)));
     assert!(long.unwrap().preview.clone().unwrap().ends_with(" bytes cut]"));
     // With the payload gone from its table, only who asks for it fails.
     let payloads: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("execstore/payloads");
@@ -187,9 +187,9 @@ fn durations_are_nearest_ranks() {
     for n in 1..=100 {
         let id = n.to_string();
         clock.store(1_000 * n, std::sync::atomic::Ordering::Relaxed);
-        store.create_execution(NewExecution::new("j").id(&id), &[]).unwrap();
+        store.create(NewExecution::new("j").id(&id)).unwrap();
         clock.store(1_000 * n + n, std::sync::atomic::Ordering::Relaxed);
-        store.update(&id, &Expect::any(), Update::to("Failed"), &[]).unwrap();
+        store.update(&id, Update::to("Failed")).unwrap();
     }
     let r = store.begin_read().unwrap();
     let all = r.query(&Query::new()).durations().unwrap();
@@ -225,8 +225,8 @@ fn an_export_is_one_line_of_json_for_each_execution() {
     let new =
         NewExecution::new("j").id("a\"b\"").message("two\nlines").label("k", "v").parent("p").preview("é");
     let payload = Json::from_text("{\"deep\": [1, 2]}").unwrap();
-    store.create_execution(new.payload(payload), &[NewEvent::new("t").message("m").at(at(5))]).unwrap();
-    store.create_execution(NewExecution::new("j").id("plain"), &[]).unwrap();
+    store.create(new.payload(payload).event(NewEvent::new("t").message("m").at(at(5)))).unwrap();
+    store.create(NewExecution::new("j").id("plain")).unwrap();
     let mut out = Vec::new();
     let r = store.begin_read().unwrap();
     assert_eq!(r.query(&Query::new().oldest_first()).export(&mut out).unwrap(), 2);
@@ -258,8 +258,8 @@ fn a_watcher_can_be_asked_for_what_a_query_asks() {
     let query = Query::new().label_in("zone", ["eu", "us"]).live();
     let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().matching(query)).unwrap();
     for (id, zone) in [("a", "eu"), ("b", "asia"), ("c", "us")] {
-        store.create_execution(NewExecution::new("j").id(id).label("zone", zone), &[]).unwrap();
-        store.update(id, &Expect::any(), Update::to("BidAccepted"), &[]).unwrap();
+        store.create(NewExecution::new("j").id(id).label("zone", zone)).unwrap();
+        store.update(id, Update::to("BidAccepted")).unwrap();
     }
     let seen = watcher.next_batch(100, Duration::from_secs(5)).unwrap();
     let seen: Vec<_> = seen.iter().map(|change| change.execution_id().as_str()).collect();
@@ -308,8 +308,8 @@ fn verify_finds_what_is_wrong_in_every_index() {
             .write(|w| {
                 for n in 0..1_100 {
                     let id = n.to_string();
-                    w.create(NewExecution::new("j").id(&id).namespace("n").label("k", "v").parent("p"), &[])?;
-                    w.update(&id, &Expect::any(), Update::to("Failed"), &[])?;
+                    w.create(NewExecution::new("j").id(&id).namespace("n").label("k", "v").parent("p"))?;
+                    w.update(&id, Update::to("Failed"))?;
                 }
                 w.trim_changes(100.into())?;
                 Ok::<_, Error>(())
@@ -329,7 +329,7 @@ fn verify_finds_what_is_wrong_in_every_index() {
 fn one_execution_can_be_asked_for_by_its_id() {
     let store = TestStore::new();
     for id in ["a", "ab", "abc"] {
-        store.create_execution(NewExecution::new("j").id(id), &[]).unwrap();
+        store.create(NewExecution::new("j").id(id)).unwrap();
     }
     let r = store.begin_read().unwrap();
     let found = |query: Query| -> Vec<String> {

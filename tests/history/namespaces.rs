@@ -1,7 +1,7 @@
 //! The namespaces that there are, and how many executions each has.
 
 use execstore::redb::TableDefinition;
-use execstore::{Error, Expect, NewExecution, Query, ReadError, Readable, Store, Update};
+use execstore::{Error, NewExecution, Query, ReadError, Readable, Store, Update};
 
 fn listed(r: &impl Readable) -> Vec<(String, u64)> {
     let plain = |count: Result<execstore::Group, ReadError>| {
@@ -23,7 +23,7 @@ fn listed(r: &impl Readable) -> Vec<(String, u64)> {
 }
 
 fn create(store: &Store, id: &str, namespace: &str) {
-    store.create_execution(NewExecution::new("j").id(id).namespace(namespace), &[]).unwrap();
+    store.create(NewExecution::new("j").id(id).namespace(namespace)).unwrap();
 }
 
 fn named(list: &[(&str, u64)]) -> Vec<(String, u64)> {
@@ -43,16 +43,16 @@ fn they_are_listed_with_their_numbers_of_executions() {
     let all = named(&[("", 1), ("b", 2), ("default", 1), ("defaults", 1), ("é", 1)]);
     assert_eq!(list(), all);
     // What an update does is no matter of theirs; a deletion is, and the last of a namespace takes it along.
-    store.update("1", &Expect::any(), Update::to("Failed"), &[]).unwrap();
+    store.update("1", Update::to("Failed")).unwrap();
     assert_eq!(list(), all);
     // A writer sees its own, before they are written and after.
     let within = store.write(|w| {
         for id in ["1", "2", "5"] {
-            w.delete(id, &Expect::any())?;
+            w.delete(id)?;
         }
-        w.create(NewExecution::new("j").namespace("c"), &[])?;
-        w.create(NewExecution::new("j").namespace("gone").id("gone"), &[])?;
-        w.delete("gone", &Expect::any())?;
+        w.create(NewExecution::new("j").namespace("c"))?;
+        w.create(NewExecution::new("j").namespace("gone").id("gone"))?;
+        w.delete("gone")?;
         Ok::<_, Error>(listed(w))
     });
     let all = named(&[("", 1), ("b", 1), ("c", 1), ("defaults", 1)]);
@@ -85,10 +85,8 @@ fn altered(store: &Store, table: &'static str, alter: impl Fn(&[u8], &[u8]) -> O
 #[test]
 fn a_damaged_counter_is_told_of_and_made_again_by_who_writes() {
     type Act = fn(&Store);
-    let acts: [(Act, u64); 2] = [
-        (|store| create(store, "more", "a"), 4),
-        (|store| drop(store.delete("2", &Expect::any()).unwrap()), 2),
-    ];
+    let acts: [(Act, u64); 2] =
+        [(|store| create(store, "more", "a"), 4), (|store| drop(store.delete("2").unwrap()), 2)];
     for (act, total) in acts {
         let store = Store::in_memory().unwrap();
         for id in ["1", "2", "3"] {

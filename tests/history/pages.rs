@@ -1,7 +1,7 @@
 //! Pages of executions: both orders, cursors through text, and paging while others insert and delete.
 
 use execstore::{
-    Cursor, Error, Expect, InputError, NewExecution, Page, Query, ReadError, Readable, Store, WriteError,
+    Cursor, Error, InputError, NewExecution, Page, Query, ReadError, Readable, Store, WriteError,
 };
 use support::{TestStore, create};
 
@@ -10,7 +10,7 @@ fn filled(count: usize) -> TestStore {
     store
         .write(|w| {
             for n in 0..count {
-                w.create(NewExecution::new("j").id(n.to_string()), &[])?;
+                w.create(NewExecution::new("j").id(n.to_string()))?;
             }
             Ok::<_, WriteError>(())
         })
@@ -85,7 +85,7 @@ fn nothing_that_is_there_throughout_is_missed_or_given_twice() {
         let found = walk(&store, request, 4, |turn| {
             for _ in 0..2 {
                 if let Some(id) = (!doomed.is_empty()).then(|| doomed.remove((turn * 7) % doomed.len())) {
-                    store.write(|w| w.delete(id.to_string(), &Expect::any())).unwrap();
+                    store.write(|w| w.delete(id.to_string())).unwrap();
                 }
             }
             // An end to the walk towards the newest.
@@ -117,14 +117,14 @@ fn a_cursor_outlives_the_execution_that_it_was_made_at() {
     let page = store.read(|r| r.query(&Query::new().oldest_first().limit(3)).page()).unwrap();
     let cursor = page.next.unwrap();
     for id in ["2", "3"] {
-        store.write(|w| w.delete(id, &Expect::any())).unwrap();
+        store.write(|w| w.delete(id)).unwrap();
     }
     store.reopen();
     let page =
         store.read(|r| r.query(&Query::new().oldest_first().limit(3).after(cursor.clone())).page()).unwrap();
     assert_eq!(ids(&page), ["4", "5"]);
     for id in ["0", "1", "4", "5"] {
-        store.write(|w| w.delete(id, &Expect::any())).unwrap();
+        store.write(|w| w.delete(id)).unwrap();
     }
     let page = store.read(|r| r.query(&Query::new().oldest_first().limit(3).after(cursor)).page()).unwrap();
     assert!(page.executions.is_empty() && page.next.is_none());
@@ -133,7 +133,7 @@ fn a_cursor_outlives_the_execution_that_it_was_made_at() {
 #[test]
 fn an_id_that_is_created_again_has_a_new_place() {
     let store = filled(3);
-    store.write(|w| w.delete("0", &Expect::any())).unwrap();
+    store.write(|w| w.delete("0")).unwrap();
     create(&store, "0");
     let page = store.read(|r| r.query(&Query::new().oldest_first().limit(10)).page()).unwrap();
     assert_eq!(ids(&page), ["1", "2", "0"]);
@@ -187,8 +187,8 @@ fn a_writer_pages_over_its_own_writes() {
     let store = filled(2);
     store
         .write(|w| {
-            w.create(NewExecution::new("j").id("new"), &[])?;
-            w.delete("0", &Expect::any())?;
+            w.create(NewExecution::new("j").id("new"))?;
+            w.delete("0")?;
             assert_eq!(ids(&w.query(&Query::new().limit(5)).page()?), ["new", "1"]);
             Ok::<_, WriteError>(())
         })

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use execstore::redb::{self, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use execstore::{
-    ChangeSeq, Expect, Json, LogProof, LogProofError, NewAttachment, NewEvent, NewExecution, OpenError,
-    OutputCap, Query, Readable, Store, TaskUpdate, Update,
+    ChangeSeq, Json, LogProof, LogProofError, NewAttachment, NewEvent, NewExecution, OpenError, OutputCap,
+    Query, Readable, Store, TaskUpdate, Update,
 };
 use support::dice::Dice;
 use support::{TestStore, ticking_clock};
@@ -21,14 +21,11 @@ const TRIMMED: u64 = 2_015;
 
 /// A history with something in every table.
 fn fill(store: &Store) {
-    let any = Expect::any();
     // More changes than one block of times has.
     store
         .write(|w| {
-            w.create(NewExecution::new("busy").id("busy"), &[])?;
-            (0..1_990).try_for_each(|n| {
-                w.update("busy", &Expect::any(), Update::new().message(n.to_string()), &[]).map(drop)
-            })
+            w.create(NewExecution::new("busy").id("busy"))?;
+            (0..1_990).try_for_each(|n| w.update("busy", Update::new().message(n.to_string())).map(drop))
         })
         .unwrap();
     for n in 0..30u64 {
@@ -40,10 +37,12 @@ fn fill(store: &Store) {
             new = new.parent(format!("e{}", n - 1)).previous(format!("e{}", n - n % 3));
             new = new.namespace(format!("n{}", n % 5));
         }
-        store.write(|w| w.create(new, &[NewEvent::new("a").message(&id), NewEvent::new("b")])).unwrap();
+        store
+            .write(|w| w.create(new.event(NewEvent::new("a").message(&id)).event(NewEvent::new("b"))))
+            .unwrap();
         for to in ["BidAccepted", "Running", "Publishing", "Completed"].iter().take(n as usize % 5) {
             let update = Update::to(to).merge_payload(json("{\"to\": 1}")).message(*to);
-            store.update(&id, &any, update, &[NewEvent::new(*to).details(json("{\"d\": [1]}"))]).unwrap();
+            store.update(&id, update.event(NewEvent::new(*to).details(json("{\"d\": [1]}")))).unwrap();
         }
         store.put_attachment(&id, NewAttachment::bytes("small", vec![1; n as usize])).unwrap();
         store.put_task(&id, TaskUpdate::started("one")).unwrap();
@@ -58,7 +57,7 @@ fn fill(store: &Store) {
     (0..30).for_each(|n| visits.visit(format!("e{}", n / 2)));
     visits.flush().unwrap();
     for n in [4, 9, 20] {
-        store.delete(format!("e{n}"), &any).unwrap();
+        store.delete(format!("e{n}")).unwrap();
     }
     store.write(|w| w.set_checkpoint("reader", ChangeSeq(TRIMMED + 25))).unwrap();
     store.write(|w| w.trim_changes(ChangeSeq(TRIMMED - 5))).unwrap();
@@ -68,16 +67,16 @@ fn fill(store: &Store) {
         .name("stopped")
         .batch(1)
         .on_progress(|_| std::ops::ControlFlow::Break(()))
-        .update(Update::new().message("bulk"), &[])
+        .update(Update::new().message("bulk"))
         .unwrap();
     // Rows that wait to be removed, of each kind: nothing is written after them.
     let events: Vec<_> = (0..600).map(|_| NewEvent::new("t")).collect();
     store
         .write(|w| {
-            w.create(NewExecution::new("j").id("gone"), &events)?;
+            w.create(NewExecution::new("j").id("gone").events(events))?;
             w.put_task("gone", TaskUpdate::started("one"))?;
             w.put_attachment("gone", NewAttachment::bytes("large", vec![2; 70_000]))?;
-            w.delete("gone", &Expect::any())?;
+            w.delete("gone")?;
             w.put_attachment("e0", NewAttachment::bytes("large", vec![3; 70_000]))?;
             w.cap_output("e0", "stdout", OutputCap::Tail(10)).map(drop)?;
             w.trim_changes(ChangeSeq(TRIMMED))
@@ -361,7 +360,7 @@ fn the_chain_goes_on_over_trims_and_openings() {
     assert_eq!(r.log().chain_anchor().unwrap(), r.log().chain_head().unwrap());
     assert_eq!(r.log().chain_head().unwrap().unwrap(), before.head);
     drop(r);
-    store.update("e0", &Expect::any(), Update::new().message("on"), &[]).unwrap();
+    store.update("e0", Update::new().message("on")).unwrap();
     store.reopen();
     let after = LogProof::check(exported(&store).as_bytes()).unwrap();
     assert_eq!(after.after, before.head);
@@ -369,7 +368,7 @@ fn the_chain_goes_on_over_trims_and_openings() {
     let folder = store.into_folder();
     let path = folder.path().join("store.redb");
     let plain = folder.path().join("plain.redb");
-    drop(Store::create(&plain).unwrap());
+    drop(Store::create_new(&plain).unwrap());
     let refused = Store::builder().set_tamper_evident(true).open(&plain);
     assert!(matches!(refused, Err(OpenError::NotTamperEvident)));
     let store = Store::builder().set_tamper_evident(false).open(&path).unwrap();
@@ -385,12 +384,12 @@ fn the_fingerprint_changes_with_whatever_is_written() {
         |store: &Store| seen.insert(store.read(|r| r.log().fingerprint()).unwrap().unwrap());
     assert!(fingerprint(&store));
     let steps: [fn(&Store); 6] = [
-        |store| drop(store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap()),
+        |store| drop(store.create(NewExecution::new("j").id("e")).unwrap()),
         |store| drop(store.put_attachment("e", NewAttachment::bytes("k", "v")).unwrap()),
         |store| drop(store.append_output("e", "o", "x").unwrap()),
         |store| drop(store.put_task("e", TaskUpdate::started("n")).unwrap()),
         |store| store.write(|w| w.set_checkpoint("c", ChangeSeq(1))).unwrap(),
-        |store| drop(store.delete("e", &Expect::any()).unwrap()),
+        |store| drop(store.delete("e").unwrap()),
     ];
     for step in steps {
         step(&store);

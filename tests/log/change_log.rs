@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 
 use execstore::{
-    Change, ChangeKind, ChangeSeq, DesiredState, EventSeq, Execution, Expect, NewEvent, NewExecution,
-    Readable, Store, Update, WriteError,
+    Change, ChangeKind, ChangeSeq, DesiredState, EventSeq, Execution, NewEvent, NewExecution, Readable,
+    Store, Update, WriteError,
 };
 use support::{TestStore, big_payload, create, json};
 
@@ -29,26 +29,26 @@ impl Recorder<'_> {
         self.known.push((kind, before, after, events));
     }
 
-    fn create(&mut self, new: NewExecution, events: &[NewEvent]) {
-        let after = self.store.write(|w| w.create(new, events)).unwrap();
+    fn create(&mut self, new: NewExecution) {
+        let after = self.store.write(|w| w.create(new)).unwrap();
         self.note(ChangeKind::Created, None, Some(after));
     }
 
-    fn update(&mut self, id: &str, update: Update, events: &[NewEvent]) {
+    fn update(&mut self, id: &str, update: Update) {
         let before = self.get(id);
-        let after = self.store.write(|w| w.update(id, &Expect::any(), update, events)).unwrap();
+        let after = self.store.write(|w| w.update(id, update)).unwrap();
         self.note(ChangeKind::Updated, before, Some(after));
     }
 
     fn append(&mut self, id: &str, events: &[NewEvent]) {
         let before = self.get(id);
-        let after = self.store.write(|w| w.append_events(id, &Expect::any(), events)).unwrap();
+        let after = self.store.write(|w| w.append_events(id, events.to_vec())).unwrap();
         self.note(ChangeKind::EventsAppended, before, Some(after));
     }
 
     fn delete(&mut self, id: &str) {
         let before = self.get(id);
-        self.store.write(|w| w.delete(id, &Expect::any())).unwrap();
+        self.store.write(|w| w.delete(id)).unwrap();
         self.note(ChangeKind::Deleted, before, None);
     }
 
@@ -90,26 +90,29 @@ fn every_kind(store: &Store) -> Recorder<'_> {
     let event = |topic: &str| NewEvent::new(topic);
     for (n, size) in [0, 900, 1_100, 100_000].into_iter().enumerate() {
         let id = format!("e{n}");
-        all.create(NewExecution::new("j").id(&id), &[]);
-        all.update(&id, Update::new().payload(big_payload(size)), &[event("a")]);
-        all.update(&id, Update::to("BidAccepted").message("m").label("k", "v"), &[]);
+        all.create(NewExecution::new("j").id(&id));
+        all.update(&id, Update::new().payload(big_payload(size)).event(event("a")));
+        all.update(&id, Update::to("BidAccepted").message("m").label("k", "v"));
         all.append(&id, &[event("b"), event("c")]);
-        all.update(&id, Update::new(), &[event("d")]);
-        all.update(&id, Update::new().name("n").node_id("x").parent("p").previous("q"), &[]);
-        all.update(&id, Update::to("Running").desired(DesiredState::Running).clear_message(), &[]);
-        all.update(&id, Update::new().merge_payload(json(r#"{"x":1}"#)), &[]);
-        all.update(&id, Update::new().clear_name().clear_node_id().clear_parent().clear_previous(), &[]);
-        all.update(&id, Update::new().clear_labels().clear_payload(), &[]);
-        all.update(&id, Update::new().payload(big_payload(3_000 - size.min(2_999))), &[]);
-        all.update(&id, Update::to("Completed"), &[event("e"), event("f"), event("g")]);
+        all.update(&id, Update::new().event(event("d")));
+        all.update(&id, Update::new().name("n").node_id("x").parent("p").previous("q"));
+        all.update(&id, Update::to("Running").desired(DesiredState::Running).clear_message());
+        all.update(&id, Update::new().merge_payload(json(r#"{"x":1}"#)));
+        all.update(&id, Update::new().clear_name().clear_node_id().clear_parent().clear_previous());
+        all.update(&id, Update::new().clear_labels().clear_payload());
+        all.update(&id, Update::new().payload(big_payload(3_000 - size.min(2_999))));
+        all.update(&id, Update::to("Completed").event(event("e")).event(event("f")).event(event("g")));
         all.append(&id, &[event("h")]);
         if n % 2 == 1 {
             all.delete(&id);
             all.create(
-                NewExecution::new("again").id(&id).state("Running").payload(big_payload(size)),
-                &[event("a")],
+                NewExecution::new("again")
+                    .id(&id)
+                    .state("Running")
+                    .payload(big_payload(size))
+                    .event(event("a")),
             );
-            all.update(&id, Update::new().payload(json("1")), &[]);
+            all.update(&id, Update::new().payload(json("1")));
             all.delete(&id);
         }
     }
@@ -137,7 +140,7 @@ fn changes_have_the_time_of_the_stores_clock() {
     let store = TestStore::ticking();
     create(&store, "a");
     create(&store, "b");
-    store.write(|w| w.delete("a", &Expect::any())).unwrap();
+    store.write(|w| w.delete("a")).unwrap();
     let reader = store.begin_read().unwrap();
     let times: Vec<_> =
         reader.log().range(..).unwrap().map(|change| change.unwrap().time().as_nanos()).collect();
@@ -148,16 +151,16 @@ fn changes_have_the_time_of_the_stores_clock() {
 fn the_sequence_has_no_gaps_from_refused_or_abandoned_writes() {
     let store = TestStore::new();
     create(&store, "a");
-    assert!(store.write(|w| w.create(NewExecution::new("j").id("a"), &[])).is_err());
+    assert!(store.write(|w| w.create(NewExecution::new("j").id("a"))).is_err());
     let txn = store.begin_write().unwrap();
-    txn.writer().unwrap().create(NewExecution::new("j").id("lost"), &[]).unwrap();
+    txn.writer().unwrap().create(NewExecution::new("j").id("lost")).unwrap();
     drop(txn);
     store
         .write(|w| {
-            w.create(NewExecution::new("j").id("b"), &[])?;
-            assert!(w.update("a", &Expect::any(), Update::to("Gone"), &[]).is_err());
+            w.create(NewExecution::new("j").id("b"))?;
+            assert!(w.update("a", Update::to("Gone")).is_err());
             assert_eq!(w.log().head()?, ChangeSeq(2));
-            w.create(NewExecution::new("j").id("c"), &[])
+            w.create(NewExecution::new("j").id("c"))
         })
         .unwrap();
     let reader = store.begin_read().unwrap();
@@ -210,7 +213,7 @@ fn a_writer_reads_the_changes_that_it_made() {
     create(&store, "e");
     store
         .write(|w| {
-            w.update("e", &Expect::any(), Update::new().payload(json("1")), &[])?;
+            w.update("e", Update::new().payload(json("1")))?;
             let last = w.log().range(ChangeSeq(2)..)?.next().unwrap()?;
             assert_eq!(w.log().payload_before(&last)?.unwrap().as_str(), "null");
             assert_eq!(w.log().payload_after(&last)?.unwrap().as_str(), "1");

@@ -110,7 +110,7 @@ fn a_bookmark_goes_through_text_and_goes_on_where_it_was_made() {
 fn what_was_kept_before_a_declared_restore_is_refused_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let (path, copy) = (folder.path().join("store.redb"), folder.path().join("copy.redb"));
-    let store = Store::create(&path).unwrap();
+    let store = Store::create_new(&path).unwrap();
     create(&store, "a");
     create(&store, "b");
     drop(store);

@@ -5,14 +5,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use execstore::{
-    ChangeSeq, Expect, Json, LogRetention, NewExecution, ReadError, Readable, Store, Timestamp, Update,
-};
+use execstore::{ChangeSeq, Json, LogRetention, NewExecution, ReadError, Readable, Store, Timestamp, Update};
 use support::memory::Counted;
 use support::{TestStore, big_payload, create};
 
 fn with_changes(store: &Store, n: usize) {
-    (0..n).for_each(|_| drop(store.write(|w| w.create(NewExecution::new("j"), &[])).unwrap()));
+    (0..n).for_each(|_| drop(store.write(|w| w.create(NewExecution::new("j"))).unwrap()));
 }
 
 fn kept(store: &Store) -> Vec<u64> {
@@ -92,16 +90,15 @@ fn payloads_that_only_trimmed_entries_needed_are_freed() {
         let store = TestStore::new();
         let payload = |n: usize| Json::from_text(&format!("[{n},{}]", big_payload(size))).unwrap();
         let update = |n: usize| Update::new().payload(payload(n));
-        let any = Expect::any();
         store
             .write(|w| {
-                w.create(NewExecution::new("j").id("e").payload(payload(1)), &[])?; // 1
-                w.update("e", &any, update(2), &[])?; // 2
-                w.update("e", &any, Update::to("BidAccepted"), &[])?; // 3
-                w.update("e", &any, update(3), &[])?; // 4
-                w.create(NewExecution::new("j").id("f").payload(payload(4)), &[])?; // 5
-                w.delete("f", &any)?; // 6
-                w.update("e", &any, update(5), &[]) // 7
+                w.create(NewExecution::new("j").id("e").payload(payload(1)))?; // 1
+                w.update("e", update(2))?; // 2
+                w.update("e", Update::to("BidAccepted"))?; // 3
+                w.update("e", update(3))?; // 4
+                w.create(NewExecution::new("j").id("f").payload(payload(4)))?; // 5
+                w.delete("f")?; // 6
+                w.update("e", update(5)) // 7
             })
             .unwrap();
         let live = u64::from(size > 1_024);
@@ -195,9 +192,7 @@ fn retention_waits_for_consumers_as_long_as_they_do_not_lag_too_much() {
 fn one_call_trims_it_all_in_bounded_transactions_while_others_write() {
     let store = TestStore::with(Store::builder().set_log_retention(LogRetention::new().max_count(10)));
     for _ in 0..5 {
-        store
-            .write(|w| (0..1_000).try_for_each(|_| w.create(NewExecution::new("j"), &[]).map(drop)))
-            .unwrap();
+        store.write(|w| (0..1_000).try_for_each(|_| w.create(NewExecution::new("j")).map(drop))).unwrap();
     }
     thread::scope(|scope| {
         let writing = scope.spawn(|| with_changes(&store, 20));
@@ -210,9 +205,7 @@ fn one_call_trims_it_all_in_bounded_transactions_while_others_write() {
     builder.set_log_retention(LogRetention::new().max_count(10));
     let store = builder.create_file_with_backend(disk.clone()).unwrap();
     for _ in 0..5 {
-        store
-            .write(|w| (0..1_000).try_for_each(|_| w.create(NewExecution::new("j"), &[]).map(drop)))
-            .unwrap();
+        store.write(|w| (0..1_000).try_for_each(|_| w.create(NewExecution::new("j")).map(drop))).unwrap();
     }
     let before = disk.syncs.load(Ordering::SeqCst);
     assert_eq!(store.maintain().unwrap().trimmed, 4_990);

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    CommitError, Error, Expect, Filter, NewExecution, Query, ReadError, Readable, StorageError, Store,
-    Update, WatchFrom, WriteError,
+    CommitError, Error, Filter, NewExecution, Query, ReadError, Readable, StorageError, Store, Update,
+    WatchFrom, WriteError,
 };
 use fork::{Fork, fork};
 use support::forks::{Stop, check_ended};
@@ -38,9 +38,9 @@ fn in_the_child(store: &Store) -> i32 {
     let calls = [
         refused(store.begin_read().map(drop)),
         refused(store.begin_write().map(drop)),
-        refused(store.write(|w| w.create(new(), &[]))),
-        refused(store.batch(|w| w.create(NewExecution::new("j"), &[]))),
-        refused(store.submit(|w| w.create(NewExecution::new("j"), &[])).map(drop)),
+        refused(store.write(|w| w.create(new()))),
+        refused(store.batch(|w| w.create(NewExecution::new("j")))),
+        refused(store.submit(|w| w.create(NewExecution::new("j"))).map(drop)),
         refused(store.read(|r| r.get("e"))),
         refused(store.maintain().map(drop)),
     ];
@@ -97,7 +97,7 @@ fn a_child_that_drops_the_last_handle_it_has_ends() {
     let store = TestStore::new();
     let consumer = store.consumer("c").run(|_| Ok::<_, Error>(())).unwrap();
     let pending: Vec<_> = (0..50)
-        .map(|n| store.submit(move |w| w.create(NewExecution::new("j").id(format!("e{n}")), &[])).unwrap())
+        .map(|n| store.submit(move |w| w.create(NewExecution::new("j").id(format!("e{n}")))).unwrap())
         .collect();
     for _ in 0..10 {
         check_child(Store::clone(&store), |store| {
@@ -108,7 +108,7 @@ fn a_child_that_drops_the_last_handle_it_has_ends() {
     for pending in pending {
         pending.wait().unwrap();
     }
-    store.write(|w| w.update("e1", &Expect::any(), Update::new().message("m"), &[])).unwrap();
+    store.write(|w| w.update("e1", Update::new().message("m"))).unwrap();
     drop(consumer);
     assert!(store.verify().unwrap().is_clean());
 }
@@ -122,7 +122,7 @@ fn transactions_that_were_begun_before_the_fork_are_the_parents() {
     let used = store.begin_read().unwrap();
     assert!(used.get("e").unwrap().is_some());
     let txn = store.begin_write().unwrap();
-    txn.writer().unwrap().create(NewExecution::new("j").id("of-the-parent"), &[]).unwrap();
+    txn.writer().unwrap().create(NewExecution::new("j").id("of-the-parent")).unwrap();
     let mut writer = txn.writer().unwrap();
     match fork().unwrap() {
         Fork::Child => {
@@ -138,8 +138,8 @@ fn transactions_that_were_begun_before_the_fork_are_the_parents() {
                     refused(reader.events("e", ..)),
                 ]);
             }
-            results.push(refused(writer.create(NewExecution::new("j").id("of-the-child"), &[])));
-            results.push(refused(writer.update("e", &Expect::any(), Update::new().message("m"), &[])));
+            results.push(refused(writer.create(NewExecution::new("j").id("of-the-child"))));
+            results.push(refused(writer.update("e", Update::new().message("m"))));
             drop(writer);
             results.push(refused(txn.writer().map(drop)));
             let Err(CommitError::RolledBack(reason)) = txn.commit() else { end(98) };
@@ -148,7 +148,7 @@ fn transactions_that_were_begun_before_the_fork_are_the_parents() {
         }
         Fork::Parent(pid) => check_ended(pid),
     }
-    writer.update("e", &Expect::any(), Update::new().message("m"), &[]).unwrap();
+    writer.update("e", Update::new().message("m")).unwrap();
     drop(writer);
     txn.commit().unwrap();
     assert_eq!((fresh.log().head().unwrap().get(), used.log().head().unwrap().get()), (1, 1));
@@ -172,9 +172,7 @@ fn what_a_child_drops_waits_for_no_lock_of_the_parents() {
                 while !stop.load(Ordering::Relaxed) {
                     match nth {
                         0 => drop(store.begin_read().unwrap()),
-                        1 => {
-                            drop(store.update("e", &Expect::any(), Update::new().message("m"), &[]).unwrap())
-                        }
+                        1 => drop(store.update("e", Update::new().message("m")).unwrap()),
                         _ => drop(watcher.next_batch(1, Duration::from_micros(50)).unwrap()),
                     }
                 }
@@ -201,7 +199,7 @@ fn a_store_opened_after_the_fork_is_the_childs_own() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    drop(Store::create(&path).unwrap());
+    drop(Store::create_new(&path).unwrap());
     match fork().unwrap() {
         Fork::Child => {
             let store = Store::open(&path).unwrap();

@@ -79,7 +79,7 @@ fn what_a_killed_process_acknowledged_is_there() {
     let mut dice = dice();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");
-    drop(builder().create(&path).unwrap());
+    drop(builder().create_new(&path).unwrap());
     // The same operations in memory.
     let mirror = builder().in_memory().unwrap();
     let mut done = 0;
@@ -118,7 +118,7 @@ fn what_a_killed_process_acknowledged_is_there() {
 fn child_that_creates() {
     let Ok(folder) = std::env::var(PATH) else { return };
     for n in 0.. {
-        Store::create(Path::new(&folder).join(format!("{n}.redb"))).unwrap();
+        Store::create_new(Path::new(&folder).join(format!("{n}.redb"))).unwrap();
         acknowledge(n);
     }
 }
@@ -140,7 +140,7 @@ fn a_process_killed_while_it_creates_leaves_no_store_or_a_good_one() {
             }
             let store = Store::open(&path).unwrap_or_else(|error| panic!("kill {turn}, store {n}: {error}"));
             assert!(store.verify().unwrap().is_clean());
-            store.write(|w| w.create(execstore::NewExecution::new("j"), &[])).unwrap();
+            store.write(|w| w.create(execstore::NewExecution::new("j"))).unwrap();
             found += 1;
         }
     }

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use execstore::{
-    BatchError, Error, Expect, NewEvent, NewExecution, Query, Readable, StorageError, Store, Update,
-};
+use execstore::{BatchError, Error, NewEvent, NewExecution, Query, Readable, StorageError, Store, Update};
 use support::children::child;
 
 const FOLDER: &str = "EXECSTORE_TEST_THREADLESS";
@@ -52,13 +50,13 @@ fn all_that_needs_no_thread() {
     let path = path();
     let mut builder = Store::builder();
     builder.set_maintenance(Duration::from_secs(1)).set_removal_step(1);
-    let store = builder.create(&path).unwrap();
-    store.create_execution(new("a"), &[]).unwrap();
-    store.batch(|w| w.create(new("b"), &[]).map(drop)).unwrap();
-    store.create_execution(new("c"), &vec![NewEvent::new("t"); 20]).unwrap();
-    store.delete("c", &Expect::any()).unwrap();
+    let store = builder.create_new(&path).unwrap();
+    store.create(new("a")).unwrap();
+    store.batch(|w| w.create(new("b")).map(drop)).unwrap();
+    store.create(new("c").events(vec![NewEvent::new("t"); 20])).unwrap();
+    store.delete("c").unwrap();
     assert!(store.status().unwrap().maintenance_error.unwrap().contains("no thread"));
-    assert!(is_thread(store.submit(|w| w.create(new("never"), &[]).map(drop)).map(drop)));
+    assert!(is_thread(store.submit(|w| w.create(new("never")).map(drop)).map(drop)));
     assert!(is_thread(store.consumer("c").run(|_| Ok::<_, Error>(())).map(drop)));
     // What was deleted can be removed by the caller.
     assert!(store.status().unwrap().removals > 0);
@@ -67,7 +65,7 @@ fn all_that_needs_no_thread() {
     store.close().unwrap();
     // Once more, by letting go of it.
     let store = Store::open(&path).unwrap();
-    store.update("a", &Expect::any(), Update::new().message("m"), &[]).unwrap();
+    store.update("a", Update::new().message("m")).unwrap();
     drop(store);
     assert_eq!(Store::open(&path).unwrap().read(|r| r.get("a")).unwrap().unwrap().revision.get(), 2);
 }
@@ -84,11 +82,11 @@ fn a_close_that_needs_a_thread_says_so_and_loses_nothing() {
 #[test]
 #[ignore = "run by another test, without threads"]
 fn a_close_beside_a_transaction() {
-    let store = Store::create(path()).unwrap();
-    store.create_execution(new("a"), &[]).unwrap();
+    let store = Store::create_new(path()).unwrap();
+    store.create(new("a")).unwrap();
     let other = store.clone();
     let mine = other.database().begin_write().unwrap();
-    assert!(is_thread(store.create_execution(new("b"), &[])));
+    assert!(is_thread(store.create(new("b"))));
     let closed = store.close();
     assert!(matches!(closed, Err(Error::Storage(StorageError::Thread(_)))), "{closed:?}");
     let text = closed.unwrap_err().to_string();

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{fmt, fs, io, thread};
 
 use execstore::{
-    Builder, CommitError, Error, Expect, Json, NewEvent, NewExecution, OpenError, Readable, StorageError,
-    Store, Update, WriteError, Writer,
+    Builder, CommitError, Error, Json, NewEvent, NewExecution, OpenError, Readable, StorageError, Store,
+    Update, WriteError, Writer,
 };
 use fork::{Fork, fork};
 
@@ -81,13 +81,13 @@ fn operate(store: &Store, writer: u64, nth: u64, rows: &mut Rows) -> Result<(), 
     }
     let work = move |w: &mut Writer<'_>| -> Result<(), WriteError> {
         let payload = Json::from_text(&format!("\"{}\"", "x".repeat(3_000))).unwrap();
-        w.create(NewExecution::new("j").id(&new).payload(payload), &[NewEvent::new("created")])?;
+        w.create(NewExecution::new("j").id(&new).payload(payload).event(NewEvent::new("created")))?;
         if let Some(gone) = &gone {
-            w.delete(gone, &Expect::any())?;
+            w.delete(gone)?;
         }
         if let Some(updated) = &updated {
             let update = Update::new().message("updated");
-            w.update(updated, &Expect::any(), update, &[NewEvent::new("updated")])?;
+            w.update(updated, update.event(NewEvent::new("updated")))?;
         }
         Ok(())
     };
@@ -207,8 +207,8 @@ fn rename_once(place: &mut Place, dice: &mut Dice) {
             // Another store where it was.
             place.file = place.folder.join(name);
             fs::rename(&old, &place.file).unwrap();
-            let other = Store::create(&old).unwrap();
-            other.write(|w| w.create(NewExecution::new("other"), &[])).unwrap();
+            let other = Store::create_new(&old).unwrap();
+            other.write(|w| w.create(NewExecution::new("other"))).unwrap();
             drop(other);
             fs::remove_file(&old).unwrap();
         }
@@ -280,7 +280,7 @@ fn run(round: &Round) {
     }
     let (tmpfs, folder) = (tmpfs.flatten(), tempfile::tempdir().unwrap());
     let mut place = Place::new(tmpfs.as_ref().map_or(folder.path(), Mounted::path));
-    let store = builder.create(&place.file).unwrap();
+    let store = builder.create_new(&place.file).unwrap();
     let told: Vec<Mutex<Told>> = (0..3).map(|_| Mutex::default()).collect();
     let (stop, tried) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {

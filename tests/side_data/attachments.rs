@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use execstore::redb::{self, TableDefinition};
 use execstore::{
-    AttachmentKind, Error, Expect, InputError, Json, LargeValues, NewAttachment, NewExecution, Query,
-    ReadTxn, Readable, Store, Update, WriteError,
+    AttachmentKind, Error, InputError, Json, LargeValues, NewAttachment, NewExecution, Query, ReadTxn,
+    Readable, Store, Update, WriteError,
 };
 use support::TestStore;
 
@@ -29,7 +29,7 @@ const SIZES: [usize; 9] = [0, 1, 1024, 1025, 65_279, 65_280, 65_281, 130_560, 20
 #[test]
 fn values_of_every_size_come_back() {
     let mut store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     for len in SIZES {
         let (put, streamed) = (format!("put/{len}"), format!("streamed/{len}"));
         let attachment = store.put_attachment("e", NewAttachment::bytes(put.as_str(), bytes(len))).unwrap();
@@ -62,7 +62,7 @@ fn values_of_every_size_come_back() {
 #[test]
 fn a_value_is_read_from_any_place() {
     let store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     let whole = bytes(150_000);
     store.put_attachment("e", NewAttachment::bytes("k", whole.clone())).unwrap();
     let r = store.begin_read().unwrap();
@@ -82,13 +82,13 @@ fn a_value_is_read_from_any_place() {
 #[test]
 fn a_value_is_replaced_together_with_an_update_or_not_at_all() {
     let store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     let sizes = [10, 100_000, 70_000, 0, 5_000, 5_000];
     for pair in sizes.windows(2) {
         store.put_attachment("e", NewAttachment::bytes("k", bytes(pair[0]))).unwrap();
         let before = store.begin_read().unwrap();
         let replace = |w: &mut execstore::Writer<'_>| {
-            w.update("e", &Expect::any(), Update::new().message("replaced"), &[])?;
+            w.update("e", Update::new().message("replaced"))?;
             w.put_attachment("e", NewAttachment::bytes("k", vec![9; pair[1]]))
         };
         let failed: Result<(), Error> = store.write(|w| {
@@ -112,8 +112,8 @@ fn a_value_is_replaced_together_with_an_update_or_not_at_all() {
 #[test]
 fn attachments_leave_the_record_and_the_log_alone_and_go_with_their_execution() {
     let store = TestStore::new();
-    let created = store.create_execution(new("e"), &[]).unwrap();
-    store.create_execution(new("f"), &[]).unwrap();
+    let created = store.create(new("e")).unwrap();
+    store.create(new("f")).unwrap();
     for id in ["e", "f"] {
         for len in [10, 100_000] {
             store.put_attachment(id, NewAttachment::bytes(len.to_string(), bytes(len))).unwrap();
@@ -123,12 +123,12 @@ fn attachments_leave_the_record_and_the_log_alone_and_go_with_their_execution() 
     assert_eq!((store.read(|r| r.get("e")).unwrap().unwrap(), head.get()), (created, 2));
     assert!(store.write(|w| w.delete_attachment("f", "100000")).unwrap());
     assert!(!store.write(|w| w.delete_attachment("f", "100000")).unwrap());
-    store.delete("e", &Expect::any()).unwrap();
+    store.delete("e").unwrap();
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.attachments, 1);
     // Another execution of the same id has nothing of the first.
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     assert!(keys(&store.begin_read().unwrap(), "e", "").is_empty());
 }
 
@@ -136,7 +136,7 @@ fn attachments_leave_the_record_and_the_log_alone_and_go_with_their_execution() 
 fn sizes_are_summed_up_over_a_query() {
     let store = TestStore::new();
     for (id, job, owner) in [("a", "j", "ada"), ("b", "j", "bob"), ("c", "k", "ada")] {
-        store.create_execution(NewExecution::new(job).id(id).label("owner", owner), &[]).unwrap();
+        store.create(NewExecution::new(job).id(id).label("owner", owner)).unwrap();
         store.put_attachment(id, NewAttachment::bytes("x", bytes(100_000))).unwrap();
         store.put_attachment(id, NewAttachment::json("y", Json::from_text("[1]").unwrap())).unwrap();
         store.put_attachment(id, NewAttachment::uri("z", "s3://b/k").size(1 << 40)).unwrap();
@@ -167,7 +167,7 @@ fn is_refused(result: Result<impl Sized, Error>, wanted: fn(&WriteError) -> bool
 #[test]
 fn what_breaks_a_limit_is_refused_without_a_trace() {
     let store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     let put = |id: &str, new: NewAttachment| store.put_attachment(id, new);
     let long = "x".repeat(257);
     assert!(is_refused(put("nobody", NewAttachment::bytes("k", "v")), |e| matches!(
@@ -220,7 +220,7 @@ impl Read for Broken {
 #[test]
 fn a_source_that_fails_leaves_nothing_behind() {
     let store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     store.put_attachment("e", NewAttachment::bytes("k", bytes(3))).unwrap();
     for len in [0, 10, 70_000, 500_000] {
         for panics in [false, true] {
@@ -250,7 +250,7 @@ fn a_source_that_fails_leaves_nothing_behind() {
 #[test]
 fn a_source_is_refused_in_the_group_commit() {
     let store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     let mut source = Cursor::new(bytes(100));
     let refused = store.batch(move |w| w.put_attachment_from("e", "k", "a/b", &mut source));
     assert!(is_refused(refused, |e| matches!(e, WriteError::SourceInBatch)));
@@ -269,7 +269,7 @@ fn what_is_damaged_can_be_replaced_and_deleted() {
         Arc::new(redb::Builder::new().create_with_backend(redb::backends::InMemoryBackend::new()).unwrap());
     let store = Store::builder().set_large_values(LargeValues::Attach(100)).attach(db.clone()).unwrap();
     let large = Json::from_text(&format!("{{\"a\": \"{}\"}}", "x".repeat(200))).unwrap();
-    store.create_execution(new("e").payload(large), &[]).unwrap();
+    store.create(new("e").payload(large)).unwrap();
     let spoil = |key: &str| {
         let txn = db.begin_write().unwrap();
         let row = [&1u64.to_be_bytes(), key.as_bytes()].concat();
@@ -294,20 +294,20 @@ fn what_is_damaged_can_be_replaced_and_deleted() {
     // The payload can be updated, and the execution deleted, with a damaged row beside it.
     spoil("execstore/payload/a");
     let patch = Json::from_text("{\"n\": 1}").unwrap();
-    store.update("e", &Expect::any(), Update::new().merge_payload(patch), &[]).unwrap();
-    store.delete("e", &Expect::any()).unwrap();
+    store.update("e", Update::new().merge_payload(patch)).unwrap();
+    store.delete("e").unwrap();
     assert!(store.verify().unwrap().is_clean());
 }
 
 #[test]
 fn a_large_value_goes_through_without_the_journal() {
     let store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     let len = 5_000_000;
     let from = &mut std::io::repeat(7).take(len);
     store.write(|w| w.put_attachment_from("e", "k", "a/b", from)).unwrap();
     // And small ones after it, which the journal takes.
-    store.update("e", &Expect::any(), Update::new().message("after"), &[]).unwrap();
+    store.update("e", Update::new().message("after")).unwrap();
     let copy = store.crash_copy();
     for store in [&store, &copy] as [&Store; 2] {
         let r = store.begin_read().unwrap();
@@ -339,7 +339,7 @@ fn a_slow_source_keeps_no_writer_waiting() {
                 return Ok(0);
             }
             let (store, id) = (self.0.clone(), format!("meanwhile-{}", self.1));
-            let other = std::thread::spawn(move || store.write(|w| w.create(new(&id), &[])));
+            let other = std::thread::spawn(move || store.write(|w| w.create(new(&id))));
             other.join().unwrap().unwrap();
             self.1 += 1;
             out.fill(self.1 as u8);
@@ -351,7 +351,7 @@ fn a_slow_source_keeps_no_writer_waiting() {
     // It would be an error after this, if it waited.
     builder.set_write_limit(std::time::Duration::from_secs(20));
     let store = TestStore::with(&builder);
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     let put = store.put_attachment_from("e", "slow", "x", &mut Slow(Store::clone(&store), 0)).unwrap();
     assert!(put.size > 0);
     assert_eq!(store.read(|r| r.count("New")).unwrap(), 4);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use execstore::redb::{self, Database};
 use execstore::{
-    ChangeSeq, Expect, NewAttachment, NewEvent, NewExecution, OrderBy, OutputCap, Query, Readable, Store,
-    TaskUpdate, Update,
+    ChangeSeq, NewAttachment, NewEvent, NewExecution, OrderBy, OutputCap, Query, Readable, Store, TaskUpdate,
+    Update,
 };
 use support::memory::Counted;
 use support::{TestStore, create};
@@ -43,7 +43,7 @@ fn waiting(store: &Store) -> u64 {
 /// An execution with many rows of every kind.
 fn fill(store: &Store, id: &str) {
     let events: Vec<_> = (0..300).map(|n| NewEvent::new("t").message(n.to_string())).collect();
-    store.write(|w| w.create(NewExecution::new("j").id(id), &events)).unwrap();
+    store.write(|w| w.create(NewExecution::new("j").id(id).events(events))).unwrap();
     store
         .write(|w| {
             for n in 0..120 {
@@ -78,7 +78,7 @@ fn an_execution_with_many_rows_is_gone_at_once_and_its_rows_go_in_steps() {
         fill(&store, "e");
         let (reader, full) = (store.begin_read().unwrap(), rows(&store));
         let last = reader.get("e").unwrap().unwrap();
-        assert_eq!(store.write(|w| w.delete("e", &Expect::any())).unwrap(), last);
+        assert_eq!(store.write(|w| w.delete("e")).unwrap(), last);
         assert!(full - rows(&store) < 2 * STEP, "the deletion itself is bounded");
         assert_eq!(waiting(&store), 1);
 
@@ -92,7 +92,7 @@ fn an_execution_with_many_rows_is_gone_at_once_and_its_rows_go_in_steps() {
         assert_eq!(reader.attachments("e").bytes("large").unwrap().unwrap().len(), 900_000);
 
         // Another one of the same id has nothing to do with it.
-        store.write(|w| w.create(NewExecution::new("j").id("e"), &[NewEvent::new("new")])).unwrap();
+        store.write(|w| w.create(NewExecution::new("j").id("e").event(NewEvent::new("new")))).unwrap();
         store.write(|w| w.put_task("e", TaskUpdate::started("node 1"))).unwrap();
         let steps = take_steps(&store);
         assert!(steps > 15, "{steps} steps");
@@ -112,10 +112,10 @@ fn an_execution_with_many_rows_is_gone_at_once_and_its_rows_go_in_steps() {
 fn what_is_small_goes_with_its_own_transaction() {
     let store = attached(false);
     let events: Vec<_> = (0..20).map(|_| NewEvent::new("t")).collect();
-    store.write(|w| w.create(NewExecution::new("j").id("e"), &events)).unwrap();
+    store.write(|w| w.create(NewExecution::new("j").id("e").events(events))).unwrap();
     store.write(|w| w.put_attachment("e", NewAttachment::bytes("a", vec![1; 70_000]))).unwrap();
     store.write(|w| w.put_task("e", TaskUpdate::started("n"))).unwrap();
-    store.write(|w| w.delete("e", &Expect::any())).unwrap();
+    store.write(|w| w.delete("e")).unwrap();
     assert_eq!(waiting(&store), 0);
     let sizes = store.begin_read().unwrap().table_sizes().unwrap();
     for table in ["events", "attachments", "chunks", "nodes", "task_names", "progress", "doomed"] {
@@ -125,10 +125,10 @@ fn what_is_small_goes_with_its_own_transaction() {
     // But not all of many small ones in one transaction.
     for n in 0..40 {
         let events: Vec<_> = (0..20).map(|_| NewEvent::new("t")).collect();
-        store.write(|w| w.create(NewExecution::new("j").id(n.to_string()), &events)).unwrap();
+        store.write(|w| w.create(NewExecution::new("j").id(n.to_string()).events(events))).unwrap();
     }
     let before = rows(&store);
-    store.write(|w| (0..40).try_for_each(|n| w.delete(n.to_string(), &Expect::any()).map(drop))).unwrap();
+    store.write(|w| (0..40).try_for_each(|n| w.delete(n.to_string()).map(drop))).unwrap();
     // Each deletion adds an entry to the log and its payload.
     assert!(before + 80 - rows(&store) <= 2 * STEP);
     assert!(waiting(&store) > 30);
@@ -209,17 +209,12 @@ fn a_long_log_is_trimmed_at_once_and_its_entries_go_in_steps() {
             .write(|w| {
                 for n in 0..100 {
                     let id = format!("e{n}");
-                    w.create(NewExecution::new("j").id(&id), &[])?;
+                    w.create(NewExecution::new("j").id(&id))?;
                     for turn in 0..3 {
-                        w.update(
-                            &id,
-                            &Expect::any(),
-                            Update::new().payload(support::json(&turn.to_string())),
-                            &[],
-                        )?;
+                        w.update(&id, Update::new().payload(support::json(&turn.to_string())))?;
                     }
                     if n % 3 == 0 {
-                        w.delete(&id, &Expect::any())?;
+                        w.delete(&id)?;
                     }
                 }
                 Ok::<_, execstore::WriteError>(())
@@ -240,8 +235,8 @@ fn a_long_log_is_trimmed_at_once_and_its_entries_go_in_steps() {
         assert_eq!(store.begin_read().unwrap().log().range(..).unwrap().count() as u64, head.get() - 300);
         assert_eq!((waiting(&store), in_order(&store)), (1, order.clone()));
         // An execution among those whose entries wait changes once more, another is deleted, and it is trimmed again.
-        store.write(|w| w.update("e1", &Expect::any(), Update::new().message("m"), &[])).unwrap();
-        store.write(|w| w.delete("e2", &Expect::any())).unwrap();
+        store.write(|w| w.update("e1", Update::new().message("m"))).unwrap();
+        store.write(|w| w.delete("e2")).unwrap();
         assert_eq!(store.write(|w| w.trim_changes(head)).unwrap(), head.get() - 300);
         assert_eq!(waiting(&store), 1);
         let mut expected: Vec<_> =
@@ -272,20 +267,20 @@ fn wait_until_swept(store: &Store) {
 fn the_rows_go_without_a_further_write_and_after_a_crash_too() {
     let mut store = TestStore::with(Store::builder().set_removal_step(20));
     fill(&store, "e");
-    store.write(|w| w.delete("e", &Expect::any())).unwrap();
+    store.write(|w| w.delete("e")).unwrap();
     wait_until_swept(&store);
     assert_eq!(rows(&store), 3, "the log and a payload");
 
     // Closed in the middle of it, it goes on when it is opened.
     fill(&store, "e");
-    store.write(|w| w.delete("e", &Expect::any())).unwrap();
+    store.write(|w| w.delete("e")).unwrap();
     store.reopen();
     wait_until_swept(&store);
     assert_eq!(rows(&store), 6);
 
     // And a call does it on this thread.
     fill(&store, "e");
-    store.write(|w| w.delete("e", &Expect::any())).unwrap();
+    store.write(|w| w.delete("e")).unwrap();
     assert_eq!(store.maintain().unwrap().waiting, 0);
     assert_eq!((waiting(&store), rows(&store)), (0, 9));
 }
@@ -295,9 +290,9 @@ fn a_long_removal_has_little_at_once_for_redb_to_write() {
     let disk = Counted::default();
     let store = Store::builder().set_removal_step(ASKED).create_file_with_backend(disk.clone()).unwrap();
     let events: Vec<_> = (0..5_000).map(|_| NewEvent::new("t")).collect();
-    store.write(|w| w.create(NewExecution::new("j").id("e"), &events)).unwrap();
+    store.write(|w| w.create(NewExecution::new("j").id("e").events(events))).unwrap();
     let before = disk.syncs.load(Ordering::SeqCst);
-    store.write(|w| w.delete("e", &Expect::any())).unwrap();
+    store.write(|w| w.delete("e")).unwrap();
     assert_eq!(store.maintain().unwrap().waiting, 0);
     wait_until_swept(&store);
     // A hundred steps of which nobody waits for the disk, and nothing that would fill the journal: what is synced is written out in between.
@@ -310,7 +305,7 @@ fn a_bulk_deletion_of_executions_with_many_rows_has_bounded_transactions() {
     let store = TestStore::with(Store::builder().set_removal_step(1_000_000));
     let events: Vec<_> = (0..700).map(|_| NewEvent::new("t")).collect();
     for n in 0..40 {
-        store.write(|w| w.create(NewExecution::new("j").id(n.to_string()), &events)).unwrap();
+        store.write(|w| w.create(NewExecution::new("j").id(n.to_string()).events(events.to_vec()))).unwrap();
     }
     let mut most = 0;
     let mut before = 0;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use execstore::{
-    Error, Expect, InputError, NewExecution, OutputCap, Readable, StorageError, Store, Update, WriteError,
+    Error, InputError, NewExecution, OutputCap, Readable, StorageError, Store, Update, WriteError,
 };
 use support::TestStore;
 use support::dice::Dice;
@@ -57,7 +57,7 @@ fn what_is_kept_is_what_the_caps_say() {
     for seed in 1..=cases {
         let mut dice = Dice::new(seed);
         let mut store = TestStore::new();
-        store.create_execution(new("e"), &[]).unwrap();
+        store.create(new("e")).unwrap();
         let mut cap = OutputCap::All;
         // What is kept is a beginning and an end.
         let (mut length, mut head_end, mut tail_start) = (0u64, 0u64, 0u64);
@@ -107,7 +107,7 @@ fn what_is_kept_is_what_the_caps_say() {
 #[test]
 fn what_was_dropped_is_freed() {
     let store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     store.cap_output("e", "o", OutputCap::Both { head: 10_000, tail: 10_000 }).unwrap();
     for n in 0..2_000 {
         store.append_output("e", "o", bytes(n * 1_000, 1_000)).unwrap();
@@ -127,8 +127,8 @@ fn what_was_dropped_is_freed() {
 #[test]
 fn streams_leave_the_record_and_the_log_alone_and_go_with_their_execution() {
     let store = TestStore::new();
-    let created = store.create_execution(new("e"), &[]).unwrap();
-    store.create_execution(new("f"), &[]).unwrap();
+    let created = store.create(new("e")).unwrap();
+    store.create(new("f")).unwrap();
     for (id, name) in [("e", "stdout"), ("e", "stderr"), ("f", "stdout")] {
         store.append_output(id, name, bytes(0, 50_000)).unwrap();
         store.append_output(id, name, "").unwrap();
@@ -148,7 +148,7 @@ fn streams_leave_the_record_and_the_log_alone_and_go_with_their_execution() {
     assert_eq!(r.outputs("f").read("stdin", 0, 10).unwrap(), None);
     assert_eq!(r.outputs("f").read("stdout", u64::MAX, 10).unwrap().unwrap().offset, 50_000);
     drop(r);
-    store.delete("e", &Expect::any()).unwrap();
+    store.delete("e").unwrap();
     assert!(store.write(|w| w.delete_output("f", "stdout")).unwrap());
     assert!(!store.write(|w| w.delete_output("f", "stdout")).unwrap());
     let report = store.verify().unwrap();
@@ -158,7 +158,7 @@ fn streams_leave_the_record_and_the_log_alone_and_go_with_their_execution() {
 #[test]
 fn limits_are_checked_before_anything_is_written() {
     let store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     let nobody = store.append_output("nobody", "o", "x");
     assert!(matches!(nobody, Err(Error::Write(WriteError::NotFound { .. }))));
     for name in ["", &"x".repeat(257)] {
@@ -182,7 +182,7 @@ fn limits_are_checked_before_anything_is_written() {
 #[test]
 fn a_follower_sees_every_byte_once_while_writers_append() {
     let store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     let mut follower = store.follow_output("e", "o", 0).unwrap();
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..4u8)
@@ -214,7 +214,7 @@ fn a_follower_sees_every_byte_once_while_writers_append() {
             seen
         });
         writers.into_iter().for_each(|writer| writer.join().unwrap());
-        store.update("e", &Expect::any(), Update::to("Failed"), &[]).unwrap();
+        store.update("e", Update::to("Failed")).unwrap();
         let seen = reader.join().unwrap();
         let mut rest = seen.as_slice();
         let mut next = [0; 4];
@@ -234,7 +234,7 @@ fn a_follower_sees_every_byte_once_while_writers_append() {
 #[test]
 fn an_append_wakes_its_follower() {
     let store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     let appends: [fn(&Store); 4] = [
         |store| drop(store.append_output("e", "o", "x").unwrap()),
         |store| drop(store.write(|w| w.append_output("e", "o", "x")).unwrap()),
@@ -271,7 +271,7 @@ fn an_append_wakes_its_follower() {
 #[test]
 fn a_follower_is_told_what_a_cap_dropped() {
     let store = TestStore::new();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     store.cap_output("e", "o", OutputCap::Tail(10_000)).unwrap();
     let written = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -281,7 +281,7 @@ fn a_follower_is_told_what_a_cap_dropped() {
                 shared.append_output("e", "o", bytes(n * 777, 777)).unwrap();
                 written.store((n + 1) * 777, Ordering::Release);
             }
-            shared.update("e", &Expect::any(), Update::to("Failed"), &[]).unwrap();
+            shared.update("e", Update::to("Failed")).unwrap();
         });
         let mut follower = shared.follow_output("e", "o", 0).unwrap();
         let (mut seen, mut dropped) = (0, 0);
@@ -308,7 +308,7 @@ fn a_follower_ends_with_its_stream_and_waits_for_one_that_is_to_come() {
     // Neither the execution nor the stream is there yet.
     let mut early = follow("e");
     assert!(early.next_part(10, Duration::from_millis(20)).unwrap().bytes.is_empty() && !early.has_ended());
-    store.create_execution(new("e"), &[]).unwrap();
+    store.create(new("e")).unwrap();
     assert!(early.next_part(10, Duration::from_millis(20)).unwrap().bytes.is_empty() && !early.has_ended());
     store.append_output("e", "o", "abc").unwrap();
     assert_eq!(early.next_part(2, WAIT).unwrap().bytes, b"ab");
@@ -318,8 +318,8 @@ fn a_follower_ends_with_its_stream_and_waits_for_one_that_is_to_come() {
     store.append_output("e", "o", "defg").unwrap();
     assert_eq!(ahead.next_part(10, WAIT).unwrap().bytes, b"fg");
     // The execution is deleted and made again: not the same stream.
-    store.delete("e", &Expect::any()).unwrap();
-    store.create_execution(new("e"), &[]).unwrap();
+    store.delete("e").unwrap();
+    store.create(new("e")).unwrap();
     store.append_output("e", "o", "another").unwrap();
     assert!(early.next_part(10, WAIT).unwrap().bytes.is_empty() && early.has_ended());
     // So is a stream.
@@ -329,11 +329,11 @@ fn a_follower_ends_with_its_stream_and_waits_for_one_that_is_to_come() {
     store.append_output("e", "o", "once more").unwrap();
     assert!(third.next_part(10, WAIT).unwrap().bytes.is_empty() && third.has_ended());
     // An execution whose stream never began, and another of its id that has one.
-    store.create_execution(new("g"), &[]).unwrap();
+    store.create(new("g")).unwrap();
     let mut other = follow("g");
     assert!(other.next_part(10, Duration::from_millis(20)).unwrap().bytes.is_empty());
-    store.delete("g", &Expect::any()).unwrap();
-    store.create_execution(new("g"), &[]).unwrap();
+    store.delete("g").unwrap();
+    store.create(new("g")).unwrap();
     store.append_output("g", "o", "of another").unwrap();
     assert!(other.next_part(10, WAIT).unwrap().bytes.is_empty() && other.has_ended());
     // A close ends the wait.

@@ -1,8 +1,8 @@
 //! The tasks within an execution: their order, states, values and sums.
 
 use execstore::{
-    Error, Expect, InputError, Json, LongTexts, NewExecution, Progress, Readable, Store, TaskState,
-    TaskUpdate, Timestamp, WriteError,
+    Error, InputError, Json, LongTexts, NewExecution, Progress, Readable, Store, TaskState, TaskUpdate,
+    Timestamp, WriteError,
 };
 use support::TestStore;
 
@@ -17,8 +17,8 @@ fn sums(progress: Progress) -> [u64; 4] {
 #[test]
 fn nodes_are_listed_in_the_order_in_which_they_came() {
     let mut store = TestStore::ticking();
-    store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap();
-    store.create_execution(NewExecution::new("j").id("f"), &[]).unwrap();
+    store.create(NewExecution::new("j").id("e")).unwrap();
+    store.create(NewExecution::new("j").id("f")).unwrap();
     let names: Vec<String> = (0..200).rev().map(|n| format!("task {n}")).collect();
     for name in &names {
         store.put_task("e", TaskUpdate::started(name.as_str())).unwrap();
@@ -46,7 +46,7 @@ fn nodes_are_listed_in_the_order_in_which_they_came() {
 #[test]
 fn a_new_attempt_begins_anew_from_every_state_and_the_sums_follow() {
     let store = TestStore::ticking();
-    store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap();
+    store.create(NewExecution::new("j").id("e")).unwrap();
     let ends = [TaskUpdate::finished("n"), TaskUpdate::failed("n", "why"), TaskUpdate::skipped("n")];
     let mut attempts = 0;
     for end in ends {
@@ -79,7 +79,7 @@ fn a_new_attempt_begins_anew_from_every_state_and_the_sums_follow() {
 #[test]
 fn a_value_is_kept_until_the_node_is_started_again() {
     let store = TestStore::ticking();
-    store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap();
+    store.create(NewExecution::new("j").id("e")).unwrap();
     let put = |update: TaskUpdate| {
         let reported = store.put_task("e", update).unwrap();
         assert!(reported.is_applied(), "{reported:?}");
@@ -102,23 +102,23 @@ fn a_value_is_kept_until_the_node_is_started_again() {
 fn nodes_go_with_their_execution() {
     let store = TestStore::ticking();
     for id in ["e", "f"] {
-        store.create_execution(NewExecution::new("j").id(id), &[]).unwrap();
+        store.create(NewExecution::new("j").id(id)).unwrap();
         for n in 0..50 {
             store.put_task(id, TaskUpdate::started(n.to_string())).unwrap();
         }
     }
-    store.delete("e", &Expect::any()).unwrap();
+    store.delete("e").unwrap();
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.tasks, 50);
-    store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap();
+    store.create(NewExecution::new("j").id("e")).unwrap();
     assert_eq!(store.read(|r| r.tasks("e").progress()).unwrap().total(), 0);
 }
 
 #[test]
 fn limits_are_checked_before_anything_is_written() {
     let store = TestStore::with(Store::builder().set_long_texts(LongTexts::Refuse));
-    store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap();
+    store.create(NewExecution::new("j").id("e")).unwrap();
     let invalid = |result: Result<_, Error>| {
         matches!(result, Err(Error::Write(WriteError::Input(InputError::Invalid { what: "task name", .. }))))
     };

@@ -1,6 +1,6 @@
 //! Visits: gathered in memory, written together, asked for.
 
-use execstore::{Error, Expect, NewExecution, Query, Readable, StorageError, Store, Timestamp, Visits};
+use execstore::{Error, NewExecution, Query, Readable, StorageError, Store, Timestamp, Visits};
 use support::TestStore;
 
 fn new(id: &str) -> NewExecution {
@@ -15,7 +15,7 @@ fn visits(store: &Store, id: &str) -> Option<u64> {
 fn visits_are_written_together() {
     let mut store = TestStore::ticking();
     for id in ["a", "b", "c"] {
-        store.create_execution(new(id), &[]).unwrap();
+        store.create(new(id)).unwrap();
     }
     let tracker = store.track_visits();
     for id in ["a", "b", "a", "nobody", "a"] {
@@ -34,8 +34,8 @@ fn visits_are_written_together() {
     store.reopen();
     assert_eq!(store.read(|r| r.visits("a")).unwrap().unwrap().last, last);
     assert_eq!(visits(&store, "a"), Some(4));
-    store.delete("a", &Expect::any()).unwrap();
-    store.create_execution(new("a"), &[]).unwrap();
+    store.delete("a").unwrap();
+    store.create(new("a")).unwrap();
     assert_eq!(visits(&store, "a"), None, "they go with their execution");
 }
 
@@ -43,7 +43,7 @@ fn visits_are_written_together() {
 fn a_thousand_are_written_unasked() {
     let store = TestStore::new();
     let ids: Vec<String> = (0..1_500).map(|n| n.to_string()).collect();
-    store.write(|w| ids.iter().try_for_each(|id| w.create(new(id), &[]).map(drop))).unwrap();
+    store.write(|w| ids.iter().try_for_each(|id| w.create(new(id)).map(drop))).unwrap();
     let tracker = store.track_visits();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -61,9 +61,7 @@ fn a_thousand_are_written_unasked() {
 fn what_was_not_visited_since_is_found() {
     let store = TestStore::ticking();
     for id in ["a", "b", "c", "d"] {
-        store
-            .create_execution(new(id).label("kind", if id == "d" { "example" } else { "snippet" }), &[])
-            .unwrap();
+        store.create(new(id).label("kind", if id == "d" { "example" } else { "snippet" })).unwrap();
     }
     let since = store.read(|r| r.get("c")).unwrap().unwrap().created_at;
     let tracker = store.track_visits();
@@ -92,7 +90,7 @@ fn what_was_not_visited_since_is_found() {
 #[test]
 fn what_could_not_be_written_is_noted_still() {
     let store = TestStore::new();
-    store.create_execution(new("a"), &[]).unwrap();
+    store.create(new("a")).unwrap();
     let tracker = store.track_visits();
     tracker.visit("a");
     let handle: &Store = &store;
@@ -107,14 +105,14 @@ fn what_could_not_be_written_is_noted_still() {
 fn a_visit_counts_for_the_execution_that_was_visited() {
     let store = TestStore::new();
     let tracker = store.track_visits();
-    let first = store.create_execution(new("a"), &[]).unwrap();
-    let other = store.create_execution(new("b"), &[]).unwrap();
+    let first = store.create(new("a")).unwrap();
+    let other = store.create(new("b")).unwrap();
     tracker.visit_execution(&first);
     tracker.visit_execution(&first);
     tracker.visit_execution(&other);
     tracker.visit("a");
-    store.delete("a", &Expect::any()).unwrap();
-    let again = store.create_execution(new("a"), &[]).unwrap();
+    store.delete("a").unwrap();
+    let again = store.create(new("a")).unwrap();
     tracker.visit_execution(&again);
     assert_eq!(tracker.flush().unwrap(), 3, "the first is left out");
     // By the id alone it counts for whoever has it.

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    BatchError, Error, Expect, Filter, NewExecution, OnFailure, OpenError, Readable, Retry, StorageError,
-    Store, Update, WatchError, WatchFrom, Writer,
+    BatchError, Error, Filter, NewExecution, OnFailure, OpenError, Readable, Retry, StorageError, Store,
+    Update, WatchError, WatchFrom, Writer,
 };
 use support::{TestStore, create};
 use tokio::runtime::{Builder, Runtime};
@@ -84,9 +84,7 @@ fn a_handler_awaits_what_it_submits_while_the_runtime_does_other_things() {
             for change in changes {
                 let id = format!("echo-{}", change.execution_id());
                 let echo = NewExecution::new("echoes").id(id);
-                handle.block_on(async {
-                    writer.submit(move |w| w.create(echo.clone(), &[]))?.await.map(drop)
-                })?;
+                handle.block_on(async { writer.submit(move |w| w.create(echo.clone()))?.await.map(drop) })?;
             }
             Ok::<_, Error>(())
         });
@@ -94,7 +92,7 @@ fn a_handler_awaits_what_it_submits_while_the_runtime_does_other_things() {
         runtime.block_on(async {
             let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().job("echoes")).unwrap();
             for n in 0..20 {
-                store.submit(move |w| w.create(new(&n.to_string()), &[])).unwrap().await.unwrap();
+                store.submit(move |w| w.create(new(&n.to_string()))).unwrap().await.unwrap();
                 assert_eq!(watcher.next().await.unwrap().execution_id().as_str(), format!("echo-{n}"));
             }
         });
@@ -121,7 +119,7 @@ fn a_close_in_async_main_says_which_handler_waits_for_the_runtime() {
     bounded(|| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
-        let store = Store::create(&path).unwrap();
+        let store = Store::create_new(&path).unwrap();
         let (runtime, gate) = (runtime(), Gate::default());
         let consumer = waits_for(&gate, &runtime, &store);
         runtime.block_on(async {
@@ -143,7 +141,7 @@ fn the_last_handle_dropped_in_async_main_lets_go_of_the_file_once_the_handler_en
     bounded(|| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
-        let store = Store::builder().set_stop_limit(SHORT).create(&path).unwrap();
+        let store = Store::builder().set_stop_limit(SHORT).create_new(&path).unwrap();
         let (runtime, gate) = (runtime(), Gate::default());
         let consumer = waits_for(&gate, &runtime, &store);
         runtime.block_on(async {
@@ -160,7 +158,7 @@ fn a_handler_that_awaits_its_own_store_hears_of_its_end() {
     bounded(|| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
-        let store = Store::create(&path).unwrap();
+        let store = Store::create_new(&path).unwrap();
         create(&store, "e");
         let runtime = runtime();
         let ((entered, enter), (heard, hear)) = (channel(), channel());
@@ -198,10 +196,10 @@ fn a_write_that_would_wait_for_itself_is_refused_inside_block_on_too() {
         let (handle, inner) = (runtime.handle().clone(), Store::clone(&store));
         let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
         let handler = move |_: &[execstore::Change], w: &mut Writer<'_>| {
-            let submitted = handle.block_on(async { inner.submit(|w| w.create(new("x"), &[]))?.await });
-            let written = handle.block_on(async { inner.update("e", &Expect::any(), Update::new(), &[]) });
+            let submitted = handle.block_on(async { inner.submit(|w| w.create(new("x")))?.await });
+            let written = handle.block_on(async { inner.update("e", Update::new()) });
             let watched = handle.block_on(watcher.next());
-            w.update("e", &Expect::any(), Update::new().message("handled"), &[])?;
+            w.update("e", Update::new().message("handled"))?;
             told.send((submitted.map(drop), written.map(drop), watched.map(drop)))?;
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         };
@@ -231,14 +229,14 @@ fn a_runtime_that_refuses_to_block_in_a_closure_spoils_nothing() {
             let handle = tokio::runtime::Handle::current();
             let panicked = catch_unwind(AssertUnwindSafe(|| {
                 store.write(|w| {
-                    w.update("e", &Expect::any(), Update::new().message("m"), &[])?;
+                    w.update("e", Update::new().message("m"))?;
                     handle.block_on(std::future::ready(()));
                     Ok::<_, Error>(())
                 })
             }));
             assert!(panicked.is_err());
             let submitted = store.submit(move |w| {
-                w.create(new("f"), &[])?;
+                w.create(new("f"))?;
                 // On the store's own thread, which is none of the runtime's, it may.
                 handle.block_on(std::future::ready(()));
                 Ok::<_, Error>(())

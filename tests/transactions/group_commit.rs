@@ -48,16 +48,16 @@ fn act(deed: Deed, n: usize) -> impl FnMut(&mut Writer<'_>) -> Result<usize, Err
             panic!("on purpose: {n}");
         }
         if deed == Deed::Refused {
-            w.update("nobody", &Expect::any(), Update::new(), &[])?;
+            w.update("nobody", Update::new())?;
         }
-        w.create(new(format!("{n}/1")), &[NewEvent::new("t")])?;
+        w.create(new(format!("{n}/1")).event(NewEvent::new("t")))?;
         match deed {
             Deed::HalfDone => return Err(Error::Caller(format!("half done: {n}").into())),
             Deed::PanicsHalfDone => panic!("half done on purpose: {n}"),
             _ => {}
         }
-        w.create(new(format!("{n}/2")), &[])?;
-        w.update(format!("{n}/1"), &Expect::any(), Update::to("BidAccepted"), &[])?;
+        w.create(new(format!("{n}/2")))?;
+        w.update(format!("{n}/1"), Update::to("BidAccepted"))?;
         Ok(n)
     }
 }
@@ -146,7 +146,7 @@ fn many_threads_share_commits_and_all_get_their_own_result() {
                     let made: Execution = store
                         .batch(move |w| {
                             runs.fetch_add(1, Ordering::Relaxed);
-                            w.create(new(format!("{t}/{n}")), &[])
+                            w.create(new(format!("{t}/{n}")))
                         })
                         .unwrap();
                     assert_eq!(made.id, format!("{t}/{n}").as_str());
@@ -163,17 +163,17 @@ fn many_threads_share_commits_and_all_get_their_own_result() {
 #[test]
 fn the_calls_without_a_closure_do_what_the_writer_does() {
     let store = TestStore::new();
-    let made = store.create_execution(new("e"), &[NewEvent::new("a")]).unwrap();
+    let made = store.create(new("e").event(NewEvent::new("a"))).unwrap();
     assert_eq!((made.revision.get(), made.event_count), (1, 1));
-    let moved = store.update("e", &Expect::any().revision(1), Update::to("Failed"), &[]).unwrap();
+    let moved = store.update("e", Update::to("Failed").expect(Expect::any().revision(1))).unwrap();
     assert_eq!(moved.state, "Failed");
     assert!(matches!(
-        store.update("e", &Expect::any().revision(1), Update::new(), &[]),
+        store.update("e", Update::new().expect(Expect::any().revision(1))),
         Err(Error::Write(WriteError::Conflict { .. }))
     ));
-    let more = store.append_events("e", &Expect::any(), &[NewEvent::new("b")]).unwrap();
+    let more = store.append_events("e", [NewEvent::new("b")]).unwrap();
     assert_eq!(more.event_count, 2);
-    assert_eq!(store.delete("e", &Expect::any().state("Failed")).unwrap(), more);
+    assert_eq!(store.delete_if("e", &Expect::any().state("Failed")).unwrap(), more);
     assert!(store.read(|r| r.get("e")).unwrap().is_none());
 }
 
@@ -184,10 +184,10 @@ fn a_full_queue_makes_callers_wait_or_tells_them() {
     );
     let held = Held::new(&store);
     // One is taken out of the queue and waits for the writer; three fill it.
-    let first = store.submit(|w| w.create(new("first"), &[])).unwrap();
+    let first = store.submit(|w| w.create(new("first"))).unwrap();
     let mut queued = Vec::new();
     let full = loop {
-        match store.try_submit(|w| w.create(NewExecution::new("j"), &[])) {
+        match store.try_submit(|w| w.create(NewExecution::new("j"))) {
             Ok(pending) => queued.push(pending),
             Err(error) => break error,
         }
@@ -195,10 +195,10 @@ fn a_full_queue_makes_callers_wait_or_tells_them() {
         thread::sleep(Duration::from_millis(20));
     };
     assert!(matches!(full, Error::Batch(BatchError::QueueFull { maximum: 3 })), "{full}");
-    let again = store.try_batch(|w| w.create(new("refused"), &[]));
+    let again = store.try_batch(|w| w.create(new("refused")));
     assert!(matches!(again, Err(Error::Batch(BatchError::QueueFull { .. }))), "{again:?}");
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| store.submit(|w| w.create(new("late"), &[])).unwrap().wait());
+        let waiting = scope.spawn(|| store.submit(|w| w.create(new("late"))).unwrap().wait());
         thread::sleep(Duration::from_millis(50));
         assert!(!waiting.is_finished());
         held.release();
@@ -207,7 +207,7 @@ fn a_full_queue_makes_callers_wait_or_tells_them() {
     first.wait().unwrap();
     queued.into_iter().for_each(|pending| drop(pending.wait().unwrap()));
     assert!(store.read(|r| r.get("refused")).unwrap().is_none(), "what was refused left no trace");
-    store.batch(|w| w.create(new("after"), &[])).unwrap();
+    store.batch(|w| w.create(new("after"))).unwrap();
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn commits_are_bounded_in_members_and_in_bytes() {
             .map(|n| {
                 let (payload, outside) = (payload.clone(), Store::clone(&store));
                 let run = move |w: &mut Writer<'_>| {
-                    w.create(new(n).payload(payload.clone()), &[])?;
+                    w.create(new(n).payload(payload.clone()))?;
                     // What is committed while this one runs: where its own commit begins.
                     outside.read(|r| r.log().head())
                 };
@@ -244,13 +244,10 @@ fn a_batch_within_a_batch_is_refused_and_the_outer_one_goes_on() {
     let store = TestStore::new();
     let inner = Store::clone(&store);
     let result = store.batch(move |w| {
-        let refused = inner.batch(|w| w.create(new("inner"), &[]));
+        let refused = inner.batch(|w| w.create(new("inner")));
         assert!(matches!(refused, Err(Error::Batch(BatchError::Reentrant))));
-        assert!(matches!(
-            inner.submit(|w| w.create(new("i"), &[])),
-            Err(Error::Batch(BatchError::Reentrant))
-        ));
-        w.create(new("outer"), &[])
+        assert!(matches!(inner.submit(|w| w.create(new("i"))), Err(Error::Batch(BatchError::Reentrant))));
+        w.create(new("outer"))
     });
     result.unwrap();
     assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 1);
@@ -266,7 +263,7 @@ fn a_delay_gathers_those_who_come_one_by_one() {
             thread::sleep(Duration::from_millis(2));
             let outside = Store::clone(&store);
             let run = move |w: &mut Writer<'_>| {
-                w.create(new(n), &[])?;
+                w.create(new(n))?;
                 outside.read(|r| r.log().head())
             };
             store.submit(run).unwrap()
@@ -280,7 +277,7 @@ fn a_delay_gathers_those_who_come_one_by_one() {
 fn the_order_is_the_order_of_submission() {
     let store = TestStore::new();
     let pending: Vec<_> =
-        (0..200).map(|n| store.submit(move |w| w.create(new(format!("{n:03}")), &[])).unwrap()).collect();
+        (0..200).map(|n| store.submit(move |w| w.create(new(format!("{n:03}")))).unwrap()).collect();
     pending.into_iter().for_each(|pending| drop(pending.wait().unwrap()));
     let reader = store.begin_read().unwrap();
     let ids: Vec<_> = reader.by_job("j").unwrap().map(|e| e.unwrap().id.to_string()).collect();
@@ -303,12 +300,12 @@ fn plain_writes_and_batches_take_turns() {
                     // Every kind goes on until each of them has got somewhere: if one starved, this would not end.
                     while !enough() {
                         match kind {
-                            "plain" => drop(store.write(|w| w.create(NewExecution::new("j"), &[])).unwrap()),
-                            "batch" => drop(store.batch(|w| w.create(NewExecution::new("j"), &[])).unwrap()),
+                            "plain" => drop(store.write(|w| w.create(NewExecution::new("j"))).unwrap()),
+                            "batch" => drop(store.batch(|w| w.create(NewExecution::new("j"))).unwrap()),
                             _ => {
                                 let txn = store.database().begin_write().unwrap();
                                 let mut writer = store.join(&txn).unwrap();
-                                writer.create(NewExecution::new("j"), &[]).unwrap();
+                                writer.create(NewExecution::new("j")).unwrap();
                                 let receipt = writer.finish();
                                 txn.commit().unwrap();
                                 store.notify(receipt);
@@ -327,12 +324,11 @@ fn a_result_can_be_awaited_under_tokio() {
     let store = TestStore::new();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let pending: Vec<_> =
-            (0..20).map(|n| store.submit(move |w| w.create(new(n), &[])).unwrap()).collect();
+        let pending: Vec<_> = (0..20).map(|n| store.submit(move |w| w.create(new(n))).unwrap()).collect();
         for (n, pending) in pending.into_iter().enumerate() {
             assert_eq!(pending.await.unwrap().id, n.to_string().as_str());
         }
-        let failed = store.submit(|w| w.create(new(3), &[])).unwrap().await;
+        let failed = store.submit(|w| w.create(new(3))).unwrap().await;
         assert!(matches!(failed, Err(Error::Write(WriteError::AlreadyExists { .. }))));
     });
 }

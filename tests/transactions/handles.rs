@@ -46,7 +46,7 @@ fn handles_values_and_errors_can_be_shared_between_threads() {
 fn clones_are_the_same_store_and_the_last_one_closes_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    let store = Store::create(&path).unwrap();
+    let store = Store::create_new(&path).unwrap();
     let clone = store.clone();
     create(&clone, "e");
     assert_eq!((store.id(), store.read(|r| r.log().head()).unwrap().get()), (clone.id(), 1));
@@ -66,10 +66,10 @@ fn clones_are_the_same_store_and_the_last_one_closes_it() {
 fn a_write_transaction_keeps_the_store_open() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    let store = Store::create(&path).unwrap();
+    let store = Store::create_new(&path).unwrap();
     let txn = store.begin_write().unwrap();
     drop(store);
-    txn.writer().unwrap().create(NewExecution::new("j").id("e"), &[]).unwrap();
+    txn.writer().unwrap().create(NewExecution::new("j").id("e")).unwrap();
     assert!(matches!(Store::open(&path), Err(OpenError::AlreadyOpen { .. })));
     txn.commit().unwrap();
     assert!(Store::open(&path).unwrap().read(|r| r.get("e")).unwrap().is_some());
@@ -80,8 +80,8 @@ fn readers_see_whole_transactions_only() {
     let store = TestStore::new();
     store
         .write(|w| {
-            w.create(NewExecution::new("pair").id("left"), &[])?;
-            w.create(NewExecution::new("pair").id("right"), &[])
+            w.create(NewExecution::new("pair").id("left"))?;
+            w.create(NewExecution::new("pair").id("right"))
         })
         .unwrap();
     let done = AtomicBool::new(false);
@@ -118,17 +118,17 @@ fn readers_see_whole_transactions_only() {
             let edit = || Update::new().message(n.to_string()).payload(support::big_payload(n * 20));
             store
                 .write(|w| {
-                    w.update("left", &Expect::any(), edit(), &[NewEvent::new("t")])?;
+                    w.update("left", edit().event(NewEvent::new("t")))?;
                     for k in 0..3 {
-                        w.create(NewExecution::new("other").id(format!("{n}-{k}")).state("Running"), &[])?;
+                        w.create(NewExecution::new("other").id(format!("{n}-{k}")).state("Running"))?;
                     }
                     if n % 2 == 1 {
                         for k in 0..3 {
-                            w.update(format!("{n}-{k}"), &Expect::any(), Update::to("Failed"), &[])?;
-                            w.delete(format!("{}-{k}", n - 1), &Expect::any())?;
+                            w.update(format!("{n}-{k}"), Update::to("Failed"))?;
+                            w.delete(format!("{}-{k}", n - 1))?;
                         }
                     }
-                    w.update("right", &Expect::any(), edit(), &[])
+                    w.update("right", edit())
                 })
                 .unwrap();
         }
@@ -148,7 +148,7 @@ fn writers_in_several_threads_take_turns() {
             scope.spawn(move || {
                 for n in 0..25 {
                     let event = NewEvent::new(format!("{thread}-{n}"));
-                    store.write(|w| w.update("counter", &Expect::any(), Update::new(), &[event])).unwrap();
+                    store.write(|w| w.update("counter", Update::new().event(event))).unwrap();
                 }
             });
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use execstore::redb::backends::InMemoryBackend;
 use execstore::redb::{Database, ReadableDatabase, TableDefinition, TableHandle, WriteTransaction};
-use execstore::{ChangeSeq, Expect, NewExecution, Readable, Store, Update, WriteError};
+use execstore::{ChangeSeq, NewExecution, Readable, Store, Update, WriteError};
 use support::contents::contents;
 use support::{TestStore, create};
 
@@ -34,7 +34,7 @@ fn the_callers_tables_change_with_ours_or_not_at_all() {
     create(&store, "e");
     for (commit, state, amount) in [(false, "New", None), (true, "BidAccepted", Some(12))] {
         let txn = store.begin_write().unwrap();
-        txn.writer().unwrap().update("e", &Expect::any(), Update::to("BidAccepted"), &[]).unwrap();
+        txn.writer().unwrap().update("e", Update::to("BidAccepted")).unwrap();
         bill(txn.redb(), "e", 12);
         if commit {
             txn.commit().unwrap();
@@ -64,8 +64,8 @@ fn ours_is_written_within_the_callers_transaction() {
         let txn = db.begin_write().unwrap();
         bill(&txn, "a", 1);
         let mut writer = store.join(&txn).unwrap();
-        writer.create(new("a"), &[]).unwrap();
-        writer.create(new("b"), &[]).unwrap();
+        writer.create(new("a")).unwrap();
+        writer.create(new("b")).unwrap();
         let receipt = writer.finish();
         assert_eq!(receipt.changes(), Some(ChangeSeq(1)..=ChangeSeq(2)));
         txn.commit().unwrap();
@@ -74,7 +74,7 @@ fn ours_is_written_within_the_callers_transaction() {
 
         let txn = db.begin_write().unwrap();
         bill(&txn, "lost", 1);
-        store.join(&txn).unwrap().delete("a", &Expect::any()).unwrap();
+        store.join(&txn).unwrap().delete("a").unwrap();
         txn.abort().unwrap();
         assert_eq!(contents(store), before);
         assert_eq!((billed(db, "a"), billed(db, "lost")), (Some(1), None));
@@ -83,7 +83,7 @@ fn ours_is_written_within_the_callers_transaction() {
         let receipt = store.join(&txn).unwrap().finish();
         assert_eq!((receipt.changes(), receipt.head()), (None, ChangeSeq(2)));
         drop(txn);
-        store.write(|w| w.create(new("c"), &[])).unwrap();
+        store.write(|w| w.create(new("c"))).unwrap();
         assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3);
         assert!(store.verify().unwrap().is_clean());
     }
@@ -119,7 +119,7 @@ fn a_transaction_of_another_database_is_refused_without_a_trace() {
         _ => panic!("it was not refused"),
     }
     // The transaction can still be used by its owner.
-    other.join(&txn).unwrap().create(new("f"), &[]).unwrap();
+    other.join(&txn).unwrap().create(new("f")).unwrap();
     txn.commit().unwrap();
     assert_ne!(contents(&other), before);
     assert!(other.verify().unwrap().is_clean());

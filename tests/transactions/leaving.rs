@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use execstore::{
-    Change, ChangeKind, Expect, Filter, Match, NewEvent, NewExecution, Query, Store, Update, WatchFrom,
-};
+use execstore::{Change, ChangeKind, Filter, Match, NewEvent, NewExecution, Query, Store, Update, WatchFrom};
 use support::TestStore;
 
 fn seen(store: &Store, filter: &Filter) -> Vec<(u64, Option<Match>)> {
@@ -16,16 +14,16 @@ fn seen(store: &Store, filter: &Filter) -> Vec<(u64, Option<Match>)> {
 /// In and out of a pool, and of the live states, and deleted at last.
 fn moving() -> TestStore {
     let store = TestStore::new();
-    let update = |update| drop(store.update("e", &Expect::any(), update, &[]).unwrap());
-    store.create_execution(NewExecution::new("j").id("e"), &[]).unwrap(); // 1
+    let update = |update| drop(store.update("e", update).unwrap());
+    store.create(NewExecution::new("j").id("e")).unwrap(); // 1
     update(Update::new().label("pool", "a")); // 2
     update(Update::to("BidAccepted")); // 3
-    store.append_events("e", &Expect::any(), &[NewEvent::new("t")]).unwrap(); // 4
+    store.append_events("e", [NewEvent::new("t")]).unwrap(); // 4
     update(Update::new().label("pool", "b")); // 5
     update(Update::new().label("pool", "a")); // 6
     update(Update::to("Running")); // 7
     update(Update::to("Completed")); // 8
-    store.delete("e", &Expect::any()).unwrap(); // 9
+    store.delete("e").unwrap(); // 9
     store
 }
 

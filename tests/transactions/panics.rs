@@ -10,7 +10,7 @@ const TIMES: usize = 30;
 
 fn big(writer: &mut execstore::Writer<'_>) {
     for _ in 0..20 {
-        writer.create(NewExecution::new("j").payload(big_payload(50_000)), &[]).unwrap();
+        writer.create(NewExecution::new("j").payload(big_payload(50_000))).unwrap();
     }
 }
 
@@ -76,7 +76,7 @@ fn a_panic_rolls_back_and_leaves_no_pages_behind() {
             assert!(panicked.is_err(), "{what}: the panic goes on");
             // The next writer finds the store as it was.
             create(store, "n");
-            store.delete("n", &execstore::Expect::any()).unwrap();
+            store.delete("n").unwrap();
         };
         once(&store);
         let length = |store: &TestStore| std::fs::metadata(store.path()).unwrap().len();
@@ -109,7 +109,7 @@ fn a_panic_between_the_transactions_of_a_bulk_operation_keeps_its_place() {
                 assert!(told < times, "in the callback");
                 ControlFlow::Continue(())
             })
-            .update(Update::to("Cancelled"), &[])
+            .update(Update::to("Cancelled"))
     };
     assert!(catch_unwind(AssertUnwindSafe(|| bulk(2))).is_err());
     assert_eq!(store.read(|r| r.count("Cancelled")).unwrap(), 4);
@@ -138,15 +138,15 @@ fn what_a_closure_holds_says_nothing_about_its_commit_and_spoils_no_other() {
     let held = Explosive;
     let holds = store.submit(move |w| {
         let _ = &held;
-        w.create(NewExecution::new("j").id("holds"), &[]).map(drop)
+        w.create(NewExecution::new("j").id("holds")).map(drop)
     });
     let throws = store.submit(|w| -> Result<(), Error> {
-        w.create(NewExecution::new("j").id("throws"), &[])?;
+        w.create(NewExecution::new("j").id("throws"))?;
         std::panic::panic_any(Explosive)
     });
     // Nobody takes its result.
-    drop(store.submit(|w| w.create(NewExecution::new("j").id("untaken"), &[]).map(|_| Explosive)).unwrap());
-    let plain = store.submit(|w| w.create(NewExecution::new("j").id("plain"), &[]).map(drop));
+    drop(store.submit(|w| w.create(NewExecution::new("j").id("untaken")).map(|_| Explosive)).unwrap());
+    let plain = store.submit(|w| w.create(NewExecution::new("j").id("plain")).map(drop));
     gate.unwrap().wait().unwrap();
     holds.unwrap().wait().unwrap();
     let thrown = throws.unwrap().wait();

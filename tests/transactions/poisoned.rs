@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    ChangeSeq, CommitError, ConsumerState, Error, Expect, Filter, Health, NewExecution, Retry, StorageError,
-    Store, WatchError, WatchFrom,
+    ChangeSeq, CommitError, ConsumerState, Error, Filter, Health, NewExecution, Retry, StorageError, Store,
+    WatchError, WatchFrom,
 };
 
 use support::faulty::Faulty;
@@ -21,14 +21,14 @@ const LONG: Duration = Duration::from_secs(3_600);
 fn store() -> (Faulty, Store) {
     let faulty = Faulty::new(Vec::new(), None);
     let store = Store::builder().create_file_with_backend(faulty.disk()).unwrap();
-    store.write(|w| w.create(NewExecution::new("j").id("e"), &[])).unwrap();
+    store.write(|w| w.create(NewExecution::new("j").id("e"))).unwrap();
     (faulty, store)
 }
 
 /// Breaks the disk; the next write finds out.
 fn poison(faulty: &Faulty, store: &Store) {
     faulty.break_now();
-    let failed = store.write(|w| w.create(NewExecution::new("j"), &[]));
+    let failed = store.write(|w| w.create(NewExecution::new("j")));
     assert!(failed.is_err());
 }
 
@@ -143,9 +143,9 @@ fn consumers_end_and_say_that_the_store_is_poisoned() {
 fn writers_in_the_line_and_in_the_queue_are_told() {
     let (faulty, store) = store();
     let held = store.begin_write().unwrap();
-    held.writer().unwrap().create(NewExecution::new("j"), &[]).unwrap();
+    held.writer().unwrap().create(NewExecution::new("j")).unwrap();
     let queued: Vec<_> =
-        (0..5).map(|_| store.submit(|w| w.create(NewExecution::new("j"), &[])).unwrap()).collect();
+        (0..5).map(|_| store.submit(|w| w.create(NewExecution::new("j"))).unwrap()).collect();
     thread::scope(|scope| {
         let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| store.begin_write().map(drop))).collect();
         faulty.break_now();
@@ -183,7 +183,7 @@ fn an_error_that_is_over_is_not_kept() {
 fn whoever_waits_is_told_of_a_close() {
     let (_, store) = store();
     let other = store.clone();
-    store.update("e", &Expect::any(), execstore::Update::to("BidAccepted"), &[]).unwrap();
+    store.update("e", execstore::Update::to("BidAccepted")).unwrap();
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
             let mut follower = other.follow_output("e", "o", 0).unwrap();

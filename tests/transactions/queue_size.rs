@@ -11,9 +11,7 @@ fn what_waits_holds_no_more_than_the_queue_may() {
     let held = store.begin_write().unwrap();
     let submit = |bytes: usize| {
         let value = vec![7_u8; bytes];
-        store.try_submit_sized(bytes, move |w| {
-            w.create(NewExecution::new("j").name(value.len().to_string()), &[])
-        })
+        store.try_submit_sized(bytes, move |w| w.create(NewExecution::new("j").name(value.len().to_string())))
     };
     let pending: Vec<_> = (0..3).map(|_| submit(3_000).unwrap()).collect();
     for bytes in [3_000, 1_001, 1_000_000] {
@@ -26,11 +24,11 @@ fn what_waits_holds_no_more_than_the_queue_may() {
         assert_eq!(more, bytes);
     }
     // Who would wait for room waits for this thread.
-    let waits = store.submit_sized(3_000, |w| w.create(NewExecution::new("j"), &[]));
+    let waits = store.submit_sized(3_000, |w| w.create(NewExecution::new("j")));
     assert!(matches!(waits, Err(Error::Batch(BatchError::Reentrant))), "{waits:?}");
     let last = submit(1_000).unwrap();
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| store.submit_sized(9_000, |w| w.create(NewExecution::new("j"), &[])));
+        let waits = scope.spawn(|| store.submit_sized(9_000, |w| w.create(NewExecution::new("j"))));
         drop(held);
         waits.join().unwrap().unwrap().wait().unwrap();
     });

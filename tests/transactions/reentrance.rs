@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::{
-    BatchError, Error, Expect, Filter, GroupCommitOptions, NewEvent, NewExecution, Query, Readable, Store,
-    Update, WatchError, WatchFrom,
+    BatchError, Error, Filter, GroupCommitOptions, NewEvent, NewExecution, Query, Readable, Store, Update,
+    WatchError, WatchFrom,
 };
 use support::{TestStore, create};
 
@@ -29,18 +29,17 @@ fn calls(store: &Store) -> Vec<Call> {
     let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
     let mut follower = store.follow_output("e", "none", 0).unwrap();
     let head = store.read(|r| r.log().head()).unwrap();
-    let any = Expect::any();
     vec![
         ("begin_write", store.begin_write().map(drop)),
         ("write", store.write(|_| Ok::<_, Error>(()))),
         ("batch", store.batch(|_| Ok::<_, Error>(()))),
         ("try_batch", store.try_batch(|_| Ok::<_, Error>(()))),
-        ("create", store.create_execution(new(), &[]).map(drop)),
-        ("update", store.update("e", &any, Update::new(), &[]).map(drop)),
-        ("append_events", store.append_events("e", &any, &[NewEvent::new("t")]).map(drop)),
-        ("delete", store.delete("e", &any).map(drop)),
+        ("create", store.create(new()).map(drop)),
+        ("update", store.update("e", Update::new()).map(drop)),
+        ("append_events", store.append_events("e", [NewEvent::new("t")]).map(drop)),
+        ("delete", store.delete("e").map(drop)),
         ("append_output", store.append_output("e", "o", "x").map(drop)),
-        ("bulk", store.bulk(Query::new()).update(Update::new(), &[]).map(drop)),
+        ("bulk", store.bulk(Query::new()).update(Update::new()).map(drop)),
         ("bulk, named", store.bulk(Query::new()).name("n").delete().map(drop)),
         ("forget_bulk", store.forget_bulk("n").map(drop)),
         ("flush", visits.flush().map(drop)),
@@ -129,7 +128,7 @@ fn what_was_submitted_cannot_be_waited_for_within_a_write_and_is_committed_after
     builder.set_group_commit(GroupCommitOptions::new().max_queue(2));
     let store = TestStore::with(&builder);
     let held = store.begin_write().unwrap();
-    let submit = |id: &'static str| store.submit(move |w| w.create(new().id(id), &[]));
+    let submit = |id: &'static str| store.submit(move |w| w.create(new().id(id)));
     let first = submit("first").unwrap();
     let second = submit("second").unwrap();
     assert!(matches!(first.wait(), Err(Error::Batch(BatchError::Reentrant))));
@@ -151,7 +150,7 @@ fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transaction_th
     let mut context = Context::from_waker(Waker::noop());
     let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
     let polled = store.write(|_| {
-        let mut pending = store.submit(|w| w.create(new().id("queued"), &[])).unwrap();
+        let mut pending = store.submit(|w| w.create(new().id("queued"))).unwrap();
         let commit = pin!(&mut pending).poll(&mut context).map(|result| result.map(drop));
         Ok::<_, Error>((commit, pin!(watcher.next()).poll(&mut context)))
     });
@@ -162,7 +161,7 @@ fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transaction_th
     store.batch(|_| Ok::<_, Error>(())).unwrap();
     let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
     let held = store.begin_write().unwrap();
-    let mut pending = store.submit(|w| w.create(new().id("later"), &[])).unwrap();
+    let mut pending = store.submit(|w| w.create(new().id("later"))).unwrap();
     assert!(pin!(&mut pending).poll(&mut context).is_pending());
     assert!(pin!(watcher.next()).poll(&mut context).is_pending());
     drop(held);
@@ -195,7 +194,7 @@ fn stores_that_wait_for_each_other_in_a_circle_are_refused_once() {
     circle(|own, next, all_within| {
         own.write(|_| {
             all_within.wait();
-            next.write(|w| w.create(new(), &[])).map(drop)
+            next.write(|w| w.create(new())).map(drop)
         })
     });
     circle(|own, next, all_within| {
@@ -206,13 +205,13 @@ fn stores_that_wait_for_each_other_in_a_circle_are_refused_once() {
             if std::mem::take(&mut first) {
                 all_within.wait();
             }
-            next.batch(|w| w.create(new(), &[])).map(drop)
+            next.batch(|w| w.create(new())).map(drop)
         })
     });
     circle(|own, next, all_within| {
         let held = own.begin_write()?;
         all_within.wait();
-        let made = next.submit(|w| w.create(new(), &[]))?.wait().map(drop);
+        let made = next.submit(|w| w.create(new()))?.wait().map(drop);
         drop(held);
         made
     });
@@ -227,7 +226,7 @@ fn who_waits_longer_than_the_limit_for_one_transaction_is_told_what_it_is() {
     let other = Store::clone(&store);
     let refused = store.write(|_| {
         let thread = thread::spawn(move || {
-            let queued = other.submit(|w| w.create(new().id("queued"), &[])).unwrap();
+            let queued = other.submit(|w| w.create(new().id("queued"))).unwrap();
             [other.begin_write().map(drop), queued.wait().map(drop)]
         });
         Ok::<_, Error>(thread.join().unwrap())
@@ -245,11 +244,11 @@ fn a_thread_that_holds_one_store_may_use_another() {
     let (a, b) = (TestStore::new(), TestStore::new());
     let mut watcher = b.watch(WatchFrom::Oldest, Filter::any()).unwrap();
     a.write(|w| {
-        b.create_execution(new().id("e"), &[])?;
-        let pending = b.submit(|w| w.create(new(), &[]))?;
+        b.create(new().id("e"))?;
+        let pending = b.submit(|w| w.create(new()))?;
         assert_eq!(watcher.next_batch(1, LONG).unwrap().len(), 1);
         pending.wait()?;
-        w.create(new(), &[]).map_err(Error::from)
+        w.create(new()).map_err(Error::from)
     })
     .unwrap();
     assert_eq!(watcher.next_batch(9, LONG).unwrap().len(), 1);

@@ -38,11 +38,11 @@ fn opens(path: &std::path::Path) -> Store {
 fn a_close_says_which_handlers_run_still_and_everything_else_is_done() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");
-    let store = builder().create(&path).unwrap();
+    let store = builder().create_new(&path).unwrap();
     create(&store, "e");
     let (consumer, entered, go) = hangs(&store, "slow");
     entered.recv().unwrap();
-    let queued = store.submit(|w| w.create(NewExecution::new("j").id("queued"), &[])).unwrap();
+    let queued = store.submit(|w| w.create(NewExecution::new("j").id("queued"))).unwrap();
     let closed = store.close();
     let Err(Error::Storage(StorageError::StillRunning { what })) = closed else { panic!("{closed:?}") };
     assert_eq!(what, r#"the handler of the consumer "slow""#);
@@ -61,7 +61,7 @@ fn a_close_says_which_handlers_run_still_and_everything_else_is_done() {
 fn the_last_handle_goes_although_a_handler_does_not_return() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");
-    let store = builder().create(&path).unwrap();
+    let store = builder().create_new(&path).unwrap();
     create(&store, "e");
     let (consumer, entered, go) = hangs(&store, "slow");
     entered.recv().unwrap();
@@ -78,7 +78,7 @@ fn handlers_that_stop_each_others_store_do_not_wait_for_each_other() {
     builder.set_stop_limit(Duration::MAX);
     let folder = tempfile::tempdir().unwrap();
     let paths = ["a", "b"].map(|name| folder.path().join(name));
-    let stores = paths.clone().map(|path| builder.create(path).unwrap());
+    let stores = paths.clone().map(|path| builder.create_new(path).unwrap());
     stores.iter().for_each(|store| drop(create(store, "e")));
     let (done, all_done) = channel();
     let both = std::sync::Arc::new(std::sync::Barrier::new(2));
@@ -113,7 +113,7 @@ fn a_limit_of_its_own_counts_from_the_last_thing_that_was_done() {
         .map(|_| {
             let slow = |w: &mut execstore::Writer<'_>| {
                 thread::sleep(Duration::from_millis(20));
-                w.create(NewExecution::new("j"), &[])
+                w.create(NewExecution::new("j"))
             };
             store.submit(slow).unwrap()
         })

@@ -21,9 +21,9 @@ struct WritesAtTheEnd(Store);
 
 impl Drop for WritesAtTheEnd {
     fn drop(&mut self) {
-        self.0.write(|w| w.create(NewExecution::new("j").id("write"), &[])).unwrap();
-        self.0.batch(|w| w.create(NewExecution::new("j").id("batch"), &[])).unwrap();
-        self.0.submit(|w| w.create(NewExecution::new("j").id("submit"), &[])).unwrap().wait().unwrap();
+        self.0.write(|w| w.create(NewExecution::new("j").id("write"))).unwrap();
+        self.0.batch(|w| w.create(NewExecution::new("j").id("batch"))).unwrap();
+        self.0.submit(|w| w.create(NewExecution::new("j").id("submit"))).unwrap().wait().unwrap();
         assert!(self.0.begin_read().unwrap().get("submit").unwrap().is_some());
     }
 }
@@ -41,7 +41,7 @@ fn what_a_thread_local_holds_is_let_go_of_when_the_thread_ends() {
         ("a read transaction", |store| keep(store.begin_read().unwrap())),
         ("a write transaction", |store| {
             let txn = store.begin_write().unwrap();
-            txn.writer().unwrap().create(NewExecution::new("j"), &[]).unwrap();
+            txn.writer().unwrap().create(NewExecution::new("j")).unwrap();
             keep(txn);
         }),
         ("a watcher, a follower and visits", |store| {
@@ -56,7 +56,7 @@ fn what_a_thread_local_holds_is_let_go_of_when_the_thread_ends() {
             keep(store);
         }),
         ("something queued", |store| {
-            keep(store.submit(|w| w.create(NewExecution::new("j").id("queued"), &[])).unwrap());
+            keep(store.submit(|w| w.create(NewExecution::new("j").id("queued"))).unwrap());
             keep(store);
         }),
         ("a store that trims itself", |store| keep(store)),
@@ -67,7 +67,7 @@ fn what_a_thread_local_holds_is_let_go_of_when_the_thread_ends() {
         let path = folder.path().join("store.redb");
         let mut builder = Store::builder();
         builder.set_maintenance(Duration::from_millis(1));
-        let store = builder.create(&path).unwrap();
+        let store = builder.create_new(&path).unwrap();
         create(&store, "e");
         // The thread's own things go after what this one registers first.
         thread::spawn(move || case(store)).join().unwrap_or_else(|_| panic!("{what}"));

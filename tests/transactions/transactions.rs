@@ -1,7 +1,7 @@
 //! Transactions: rolled back, seen by themselves and by readers, joined with the caller's own tables.
 
 use execstore::redb::{Database, Durability, ReadableDatabase, TableDefinition, WriteTransaction};
-use execstore::{ChangeSeq, Error, Expect, NewExecution, Readable, Store, Update, WriteError};
+use execstore::{ChangeSeq, Error, NewExecution, Readable, Store, Update, WriteError};
 use support::contents::contents;
 use support::{TestStore, create};
 
@@ -28,8 +28,8 @@ fn what_is_dropped_aborted_or_failed_is_rolled_back() {
     let before = contents(&store);
     let write = |txn: &execstore::WriteTxn| {
         let mut writer = txn.writer().unwrap();
-        writer.create(new("lost"), &[]).unwrap();
-        writer.update("e", &Expect::any(), Update::to("Failed"), &[]).unwrap();
+        writer.create(new("lost")).unwrap();
+        writer.update("e", Update::to("Failed")).unwrap();
         writer.set_checkpoint("w", ChangeSeq(3)).unwrap();
     };
     let txn = store.begin_write().unwrap();
@@ -43,14 +43,14 @@ fn what_is_dropped_aborted_or_failed_is_rolled_back() {
     assert_eq!(contents(&store), before, "aborted");
     assert_eq!(billed(store.database(), "e"), None);
     let failed = store.write(|w| {
-        w.delete("e", &Expect::any())?;
-        w.delete("e", &Expect::any())
+        w.delete("e")?;
+        w.delete("e")
     });
     assert!(matches!(failed, Err(Error::Write(WriteError::NotFound { .. }))));
     assert_eq!(contents(&store), before, "the closure failed");
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         store.write(|w| -> Result<(), WriteError> {
-            w.delete("e", &Expect::any())?;
+            w.delete("e")?;
             panic!("on purpose")
         })
     }));
@@ -67,8 +67,8 @@ fn a_write_is_seen_by_itself_and_by_nobody_else_until_it_is_committed() {
     let early = store.begin_read().unwrap();
     let txn = store.begin_write().unwrap();
     let mut writer = txn.writer().unwrap();
-    writer.update("e", &Expect::any(), Update::to("BidAccepted"), &[]).unwrap();
-    writer.create(new("f"), &[]).unwrap();
+    writer.update("e", Update::to("BidAccepted")).unwrap();
+    writer.create(new("f")).unwrap();
     assert_eq!(writer.get("e").unwrap().unwrap().state, "BidAccepted");
     assert_eq!(writer.by_job("j").unwrap().count(), 2);
     assert_eq!((writer.live().unwrap().count(), writer.count("New").unwrap()), (1, 1));
@@ -92,7 +92,7 @@ fn writers_follow_each_other_in_one_transaction_but_two_at_once_are_refused() {
     let store = TestStore::new();
     let txn = store.begin_write().unwrap();
     let mut first = txn.writer().unwrap();
-    first.create(new("a"), &[]).unwrap();
+    first.create(new("a")).unwrap();
     for second in [txn.writer(), store.join(txn.redb())] {
         match second {
             Err(WriteError::WriterInUse) => {}
@@ -100,14 +100,14 @@ fn writers_follow_each_other_in_one_transaction_but_two_at_once_are_refused() {
             Ok(_) => panic!("two writers at once"),
         }
     }
-    first.create(new("b"), &[]).unwrap();
+    first.create(new("b")).unwrap();
     drop(first);
     let mut joined = store.join(txn.redb()).unwrap();
     assert!(matches!(txn.writer(), Err(WriteError::WriterInUse)));
     assert!(matches!(store.join(txn.redb()), Err(WriteError::WriterInUse)));
-    joined.create(new("c"), &[]).unwrap();
+    joined.create(new("c")).unwrap();
     drop(joined);
-    txn.writer().unwrap().create(new("d"), &[]).unwrap();
+    txn.writer().unwrap().create(new("d")).unwrap();
     txn.commit().unwrap();
     let copy = store.crash_copy();
     for store in [&store, &copy] {
@@ -138,7 +138,7 @@ fn a_commit_that_does_not_wait_is_kept_by_the_next_one_that_does() {
         for id in ["lazy-1", "lazy-2"] {
             let mut txn = store.begin_write().unwrap();
             txn.set_durability(Durability::None);
-            txn.writer().unwrap().create(new(id), &[]).unwrap();
+            txn.writer().unwrap().create(new(id)).unwrap();
             txn.commit().unwrap();
             assert!(store.read(|r| r.get(id)).unwrap().is_some(), "visible at once");
         }

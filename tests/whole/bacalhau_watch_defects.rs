@@ -12,7 +12,7 @@ fn keeping(entries: u64) -> TestStore {
 }
 
 fn with_changes(store: &Store, n: usize) {
-    store.write(|w| (0..n).try_for_each(|_| w.create(NewExecution::new("j"), &[]).map(drop))).unwrap();
+    store.write(|w| (0..n).try_for_each(|_| w.create(NewExecution::new("j")).map(drop))).unwrap();
 }
 
 fn head(store: &Store) -> u64 {
@@ -104,7 +104,7 @@ fn ctx_every_wait_has_an_end_that_the_caller_sets() {
         create(&store, "e");
         assert_eq!(watcher.next().await.unwrap().seq().get(), 1);
     });
-    assert!(store.try_batch(|w| w.create(NewExecution::new("j"), &[])).is_ok());
+    assert!(store.try_batch(|w| w.create(NewExecution::new("j"))).is_ok());
 }
 
 #[cfg(target_os = "linux")]
@@ -115,7 +115,7 @@ fn close_leak_no_thread_outlives_its_store() {
     builder.set_maintenance(Duration::from_secs(600)).set_log_retention(LogRetention::new().max_count(1));
     let open = || {
         let store = builder.in_memory().unwrap();
-        store.submit(|w| w.create(NewExecution::new("j"), &[])).unwrap().wait().unwrap();
+        store.submit(|w| w.create(NewExecution::new("j"))).unwrap().wait().unwrap();
         let consumer = store.consumer("c").run(|_| Ok::<_, Error>(())).unwrap();
         (store, consumer)
     };

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use execstore::{Expect, NewExecution, OutputCap, Query, Readable, Store};
+use execstore::{NewExecution, OutputCap, Query, Readable, Store};
 
 /// The program, which cargo builds before it runs the tests.
 fn follow() -> PathBuf {
@@ -171,13 +171,13 @@ fn output_is_shown_while_its_execution_runs_and_not_again() {
 #[test]
 fn any_bytes_are_shown_and_what_was_dropped_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::create(folder.path().join("follow.redb")).unwrap();
+    let store = Store::create_new(folder.path().join("follow.redb")).unwrap();
     for id in ["e", "deleted"] {
-        store.create_execution(NewExecution::new("j").id(id).state("Running"), &[]).unwrap();
+        store.create(NewExecution::new("j").id(id).state("Running")).unwrap();
         store.cap_output(id, "log", OutputCap::Both { head: 8, tail: 6 }).unwrap();
         store.append_output(id, "log", b"a\xFF\x1B[2Jb\nmuch that is not kept\nlast\n").unwrap();
     }
-    store.delete("deleted", &Expect::any()).unwrap();
+    store.delete("deleted").unwrap();
     store.close().unwrap();
     let args = ["--jobs", "0", "--output", "log"];
     let lines: Vec<_> = run(folder.path(), &args).lines().map(str::to_owned).collect();

@@ -392,7 +392,7 @@ fn a_bad_command_line_shows_the_usage() {
 #[test]
 fn a_store_in_use_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let _store = Store::create(folder.path().join("mine.redb")).unwrap();
+    let _store = Store::create_new(folder.path().join("mine.redb")).unwrap();
     let output = run(folder.path(), &["--store", "mine.redb"]);
     assert_eq!(output.status.code(), Some(1));
     let message = err(&output);

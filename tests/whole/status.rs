@@ -32,8 +32,8 @@ fn readers_writers_queues_and_bulk_operations_are_in_the_report() {
     assert_eq!(store.status().unwrap().readers, 0);
 
     let held = store.begin_write().unwrap();
-    let pending = store.submit(|w| w.create(NewExecution::new("j").id("queued"), &[])).unwrap();
-    let more = store.submit(|w| w.create(NewExecution::new("j").id("queued too"), &[])).unwrap();
+    let pending = store.submit(|w| w.create(NewExecution::new("j").id("queued"))).unwrap();
+    let more = store.submit(|w| w.create(NewExecution::new("j").id("queued too"))).unwrap();
     while store.status().unwrap().writers_waiting == 0 {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -44,7 +44,7 @@ fn readers_writers_queues_and_bulk_operations_are_in_the_report() {
     more.wait().unwrap();
 
     let stop = |_: &execstore::BulkReport| std::ops::ControlFlow::Break(());
-    store.bulk(Query::new()).name("cancel").batch(1).on_progress(stop).update(Update::new(), &[]).unwrap();
+    store.bulk(Query::new()).name("cancel").batch(1).on_progress(stop).update(Update::new()).unwrap();
     assert_eq!(store.status().unwrap().bulks, ["cancel"]);
     store.forget_bulk("cancel").unwrap();
 }

@@ -21,22 +21,23 @@ type Transaction = (u64, u64, usize);
 fn work(w: &mut Writer<'_>, mine: u64, n: u64, choice: u64) -> Result<Transaction, Error> {
     let before = w.log().head()?.get();
     let id = format!("{mine}/{n}");
-    let any = Expect::any();
     let new = NewExecution::new(format!("j{}", n % 3)).id(&id).namespace(format!("n{}", n % 2));
     let parity = if n % 2 == 1 { "odd" } else { "even" };
-    w.create(new.label("parity", parity).payload(support::json(&format!("[{n}]"))), &[NewEvent::new("t")])?;
-    w.update(&id, &any.clone().revision(1), Update::to("BidAccepted"), &[])?;
+    w.create(
+        new.label("parity", parity).payload(support::json(&format!("[{n}]"))).event(NewEvent::new("t")),
+    )?;
+    w.update(&id, Update::to("BidAccepted").expect(Expect::any().revision(1)))?;
     let mut made = 2;
     if choice == 0 {
         // After two writes: nothing of it may stay.
-        w.update("nobody", &any, Update::new(), &[])?;
+        w.update("nobody", Update::new())?;
     }
     if n > 0 {
         let last = format!("{mine}/{}", n - 1);
         match choice {
-            1..4 => drop(w.update(&last, &any, Update::to("Failed").payload(support::json("{}")), &[])?),
-            4 => drop(w.delete(&last, &any)?),
-            _ => drop(w.append_events(&last, &any, &[NewEvent::new("u")])?),
+            1..4 => drop(w.update(&last, Update::to("Failed").payload(support::json("{}")))?),
+            4 => drop(w.delete(&last)?),
+            _ => drop(w.append_events(&last, [NewEvent::new("u")])?),
         }
         made += 1;
     }

@@ -19,15 +19,12 @@ pub struct Execstore(Store);
 
 fn apply(writer: &mut Writer<'_>, op: Op) -> Result<Execution, WriteError> {
     match op {
-        Op::Create(record, events) => writer.create(new_execution(record), &new_events(events)),
+        Op::Create(record, events) => writer.create(new_execution(record).events(new_events(events))),
         Op::Update(step) => {
-            let (expect, update) = (expect(&step), update(&step));
-            writer.update(step.id, &expect, update, &new_events(step.events))
+            let update = update(&step).expect(expect(&step));
+            writer.update(step.id, update.events(new_events(step.events)))
         }
-        Op::Replace(Replacement { id, revision, payload }) => {
-            let (expect, update) = replace(revision, &payload);
-            writer.update(id, &expect, update, &[])
-        }
+        Op::Replace(Replacement { id, revision, payload }) => writer.update(id, replace(revision, &payload)),
     }
 }
 
@@ -39,8 +36,9 @@ fn update(step: &Step) -> Update {
     Update::to(step.to.name()).message(step.message)
 }
 
-fn replace(revision: u64, payload: &str) -> (Expect, Update) {
-    (Expect::any().revision(Revision(revision)), Update::new().payload(Json::from_text(payload).unwrap()))
+fn replace(revision: u64, payload: &str) -> Update {
+    let update = Update::new().payload(Json::from_text(payload).unwrap());
+    update.expect(Expect::any().revision(Revision(revision)))
 }
 
 fn new_execution(record: Record) -> NewExecution {
@@ -128,18 +126,13 @@ impl Subject for Execstore {
 
     fn share(&self, op: Op) {
         let done = match op {
-            Op::Create(record, events) => {
-                let (new, events) = (new_execution(record), new_events(events));
-                self.0.batch(move |w| w.create(new.clone(), &events))
-            }
+            Op::Create(record, events) => self.0.create(new_execution(record).events(new_events(events))),
             Op::Update(step) => {
-                let (expect, update, events) = (expect(&step), update(&step), new_events(step.events));
-                let id = step.id;
-                self.0.batch(move |w| w.update(&id, &expect, update.clone(), &events))
+                let update = update(&step).expect(expect(&step));
+                self.0.update(step.id, update.events(new_events(step.events)))
             }
             Op::Replace(Replacement { id, revision, payload }) => {
-                let (expect, update) = replace(revision, &payload);
-                self.0.batch(move |w| w.update(&id, &expect, update.clone(), &[]))
+                self.0.update(id, replace(revision, &payload))
             }
         };
         done.unwrap();
@@ -218,8 +211,7 @@ impl Subject for Execstore {
     const DELETES: bool = true;
 
     fn delete(&self, ids: Vec<String>) {
-        let delete =
-            |w: &mut Writer<'_>| ids.iter().try_for_each(|id| w.delete(id, &Expect::any()).map(drop));
+        let delete = |w: &mut Writer<'_>| ids.iter().try_for_each(|id| w.delete(id).map(drop));
         self.0.write(delete).unwrap();
     }
 

@@ -9,8 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use execstore::{
-    Expect, Filter, Json, NewExecution, OrderBy, Query, Readable, Store, Update, WatchFrom, WriteError,
-    Writer,
+    Filter, Json, NewExecution, OrderBy, Query, Readable, Store, Update, WatchFrom, WriteError, Writer,
 };
 
 pub fn all(scale: f64) {
@@ -41,7 +40,7 @@ fn in_memory() -> Store {
 fn create(store: &Store, many: u64, new: impl Fn(u64) -> NewExecution) {
     for first in (0..many).step_by(10_000) {
         let create = |w: &mut Writer<'_>| {
-            (first..many.min(first + 10_000)).try_for_each(|n| w.create(new(n), &[]).map(drop))
+            (first..many.min(first + 10_000)).try_for_each(|n| w.create(new(n)).map(drop))
         };
         store.write(create).unwrap();
     }
@@ -108,7 +107,7 @@ fn followers() {
             }
             let (id, mut commits, start) = (many.to_string(), 0, Instant::now());
             while start.elapsed() < Duration::from_secs(2) {
-                store.write(|w| w.update(&id, &Expect::any(), Update::new().message("m"), &[])).unwrap();
+                store.write(|w| w.update(&id, Update::new().message("m"))).unwrap();
                 commits += 1;
             }
             stop.store(true, Ordering::Relaxed);
@@ -178,7 +177,7 @@ fn slow_source() {
 }
 
 fn update(store: &Store, id: &str) {
-    store.write(|w| w.update(id, &Expect::any(), Update::new().message("m"), &[])).unwrap();
+    store.write(|w| w.update(id, Update::new().message("m"))).unwrap();
 }
 
 /// The last modified of a store in which one execution changed this often.
@@ -188,7 +187,7 @@ fn heartbeats(many: u64) {
     for first in (0..many).step_by(10_000) {
         let beat = |w: &mut Writer<'_>| {
             (first..many.min(first + 10_000))
-                .try_for_each(|_| w.update("77", &Expect::any(), Update::new().message("m"), &[]).map(drop))
+                .try_for_each(|_| w.update("77", Update::new().message("m")).map(drop))
         };
         store.write(beat).unwrap();
     }

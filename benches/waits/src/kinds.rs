@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use execstore::{
-    ChangeSeq, Expect, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Store, TaskUpdate, Update,
+    ChangeSeq, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Store, TaskUpdate, Update,
     WriteError, Writer,
 };
 
@@ -74,13 +74,13 @@ impl Kind {
     }
 
     pub fn build(self, file: &Path, scale: f64) {
-        let store = Store::create(file).unwrap();
+        let store = Store::create_new(file).unwrap();
         let count = |full: u64| ((full as f64 * scale) as u64).max(1);
-        store.write(|w| w.create(NewExecution::new("j").id(ID), &[])).unwrap();
+        store.write(|w| w.create(NewExecution::new("j").id(ID))).unwrap();
         match self {
-            Kind::Events => batches(&store, count(1_000_000), |w, _, n| {
-                w.append_events(ID, &Expect::any(), &events(n)).map(drop)
-            }),
+            Kind::Events => {
+                batches(&store, count(1_000_000), |w, _, n| w.append_events(ID, events(n)).map(drop))
+            }
             Kind::Output | Kind::Cap => batches(&store, count(256 * 1_024), |w, first, n| {
                 let bytes = (0..n * 128).flat_map(|n| mix(n + (first << 20)).to_le_bytes());
                 w.append_output(ID, "stdout", bytes.collect::<Vec<_>>()).map(drop)
@@ -101,7 +101,8 @@ impl Kind {
             Kind::Bulk => batches(&store, count(200_000), |w, first, n| create(w, "bulk", first..first + n)),
             Kind::BulkEvents => batches(&store, count(1_000), |w, first, n| {
                 (first..first + n).try_for_each(|n| {
-                    w.create(NewExecution::new("bulk").id(format!("bulk {n}")), &events(1_000)).map(drop)
+                    w.create(NewExecution::new("bulk").id(format!("bulk {n}")).events(events(1_000)))
+                        .map(drop)
                 })
             }),
             Kind::Trim => {
@@ -110,7 +111,7 @@ impl Kind {
                 batches(&store, count(990_000), |w, first, n| {
                     (first..first + n).try_for_each(|n| {
                         let update = Update::new().payload(payload(n));
-                        w.update(format!("bulk {}", n % many), &Expect::any(), update, &[]).map(drop)
+                        w.update(format!("bulk {}", n % many), update).map(drop)
                     })
                 });
             }
@@ -137,13 +138,11 @@ impl Kind {
             Kind::Blocks => {
                 for n in 0..2_048 {
                     let id = format!("bulk {}", n * 1_024);
-                    let result = store.write(|w| {
-                        w.update(&id, &Expect::any(), Update::new().message("first"), &[]).map(drop)
-                    });
+                    let result = store.write(|w| w.update(&id, Update::new().message("first")).map(drop));
                     result.unwrap();
                 }
             }
-            _ => drop(store.write(|w| w.delete(ID, &Expect::any())).unwrap()),
+            _ => drop(store.write(|w| w.delete(ID)).unwrap()),
         }
     }
 }
@@ -158,7 +157,7 @@ fn batches(store: &Store, count: u64, write: impl Fn(&mut Writer<'_>, u64, u64) 
 fn create(w: &mut Writer<'_>, job: &str, numbers: std::ops::Range<u64>) -> Result<(), WriteError> {
     numbers.into_iter().try_for_each(|n| {
         let new = NewExecution::new(job).id(format!("bulk {n}")).payload(payload(n));
-        w.create(new, &[]).map(drop)
+        w.create(new).map(drop)
     })
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use execstore::{Expect, NewExecution, Store, Update};
+use execstore::{NewExecution, Store, Update};
 
 /// Between two operations of one writer.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -65,8 +65,8 @@ pub fn while_writing<T>(store: &Store, act: impl FnOnce() -> T) -> (T, Meanwhile
             go_on(&|n, first| {
                 let id = format!("alone {round} {n}");
                 let result = store.write(|w| match first {
-                    true => w.create(NewExecution::new("others").id(&id), &[]).map(drop),
-                    false => w.update(&id, &Expect::any(), Update::new().message("again"), &[]).map(drop),
+                    true => w.create(NewExecution::new("others").id(&id)).map(drop),
+                    false => w.update(&id, Update::new().message("again")).map(drop),
                 });
                 result.unwrap();
             })
@@ -75,8 +75,8 @@ pub fn while_writing<T>(store: &Store, act: impl FnOnce() -> T) -> (T, Meanwhile
             go_on(&|n, first| {
                 let id = format!("grouped {round} {n}");
                 let result = match first {
-                    true => store.create_execution(NewExecution::new("others").id(&id), &[]).map(drop),
-                    false => store.update(&id, &Expect::any(), Update::new().message("again"), &[]).map(drop),
+                    true => store.create(NewExecution::new("others").id(&id)).map(drop),
+                    false => store.update(&id, Update::new().message("again")).map(drop),
                 };
                 result.unwrap();
             })

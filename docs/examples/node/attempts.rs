@@ -48,7 +48,7 @@ pub fn add_jobs(store: &Store, jobs: &[Job]) -> Result<Added, Box<dyn std::error
         }
         let record = Record { job: job.clone(), result: None };
         let new = attempt(&job.id, 1, Json::from_serialize(&record)?).name(name_of(&job.program));
-        writer.create(new, &[NewEvent::new("created").message("from the list of jobs")])?;
+        writer.create(new.event(NewEvent::new("created").message("from the list of jobs")))?;
         added.new += 1;
     }
     drop(writer);
@@ -66,7 +66,7 @@ pub fn retry(w: &mut Writer<'_>, failed: &Execution) -> Result<Execution, Error>
         new = new.name(name);
     }
     let event = NewEvent::new("created").message(format!("after {}", failed.id));
-    Ok(w.create(new, &[event])?)
+    Ok(w.create(new.event(event))?)
 }
 
 /// How many attempts of a job failed by themselves.

@@ -10,12 +10,14 @@ use crate::report::{Progress, say, warn};
 
 /// Runs a claimed execution.
 pub fn execute(store: &Store, claimed: &Execution) -> Result<(), Error> {
-    let expect = Expect::any().state("BidAccepted").revision(claimed.revision);
+    let update = Update::to("Running")
+        .message("running")
+        .event(NewEvent::new("running"))
+        .expect(Expect::any().state("BidAccepted").revision(claimed.revision));
     // Recorded before the child is there: a child that nobody knows of cannot be.
     let id = claimed.id.clone();
     let (running, progress) = store.batch(move |w| {
-        let update = Update::to("Running").message("running");
-        let running = w.update(&id, &expect, update, &[NewEvent::new("running")])?;
+        let running = w.update(&id, update.clone())?;
         output::begin(w, &id)?;
         Ok::<_, Error>((running, Progress::read(w)?))
     })?;
@@ -53,7 +55,7 @@ fn run_child(store: &Store, running: &Execution, record: &Record) -> Result<Outc
     let details = Json::from(json!({"pid": child.pid()}));
     let event = NewEvent::new("started").message("the child runs").details(details);
     let expect = Expect::any().state("Running").revision(running.revision);
-    store.append_events(&running.id, &expect, &[event])?;
+    store.append_events_if(&running.id, &expect, [event])?;
     child.finish()
 }
 
@@ -65,24 +67,28 @@ fn end(store: &Store, running: &Execution, outcome: &Outcome, max_attempts: usiz
     let exited = NewEvent::new("ended")
         .message(&summary)
         .details(Json::from(json!({"duration_ms": outcome.duration_ms})));
-    let expect = Expect::any().state("Running").revision(running.revision);
+    let still_running = Expect::any().state("Running").revision(running.revision);
 
     let success = outcome.is_success();
     let state = if success { "Completed" } else { "Failed" };
     let (retry, progress) = if success {
         let update = Update::to("Publishing").message("publishing the result");
-        let publishing = store.update(&running.id, &expect, update, &[exited])?;
-        let expect = Expect::any().state("Publishing").revision(publishing.revision);
-        let update = Update::to(state).message(&summary).merge_payload(result);
+        let publishing = store.update(&running.id, update.expect(still_running).event(exited))?;
+        let update = Update::to(state)
+            .message(&summary)
+            .merge_payload(result)
+            .event(NewEvent::new("published"))
+            .expect(Expect::any().state("Publishing").revision(publishing.revision));
         store.batch(move |w| {
-            w.update(&publishing.id, &expect, update.clone(), &[NewEvent::new("published")])?;
+            w.update(&publishing.id, update.clone())?;
             Ok::<_, Error>((None, Progress::read(w)?))
         })?
     } else {
         let update = Update::to(state).message(&summary).merge_payload(result);
+        let update = update.event(exited).expect(still_running);
         let running = running.clone();
         store.batch(move |w| {
-            w.update(&running.id, &expect, update.clone(), std::slice::from_ref(&exited))?;
+            w.update(&running.id, update.clone())?;
             let again = attempts::failures(w, running.job_id.as_str())? < max_attempts;
             let retry = again.then(|| attempts::retry(w, &running)).transpose()?;
             Ok::<_, Error>((retry, Progress::read(w)?))

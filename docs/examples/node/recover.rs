@@ -32,7 +32,7 @@ pub fn recover(store: &Store) -> Result<Vec<Retried>, Error> {
             let event = NewEvent::new("recovery").message(message).details(Json::from(details));
             let expect = Expect::any().state(&lost.state).revision(lost.revision);
             let update = Update::to("Failed").message(message).label(LOST, "yes");
-            w.update(&lost.id, &expect, update, &[event])?;
+            w.update(&lost.id, update.expect(expect).event(event))?;
             let retry = attempts::retry(w, &lost)?;
             done.push(Retried { lost: lost.id.clone(), state: lost.state.clone(), retry: retry.id.clone() });
         }

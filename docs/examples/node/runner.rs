@@ -107,7 +107,7 @@ impl Worker<'_> {
     fn claim(&self, id: &ExecutionId) -> Result<Option<Execution>, Error> {
         let update = Update::to("BidAccepted").node_id(format!("node-{}", std::process::id()));
         let event = NewEvent::new("claimed").message(format!("by worker {}", self.number));
-        match self.store.update(id, &Expect::any().state("New"), update, &[event]) {
+        match self.store.update(id, update.expect(Expect::any().state("New")).event(event)) {
             Ok(claimed) => Ok(Some(claimed)),
             Err(Error::Write(WriteError::Conflict { .. })) => Ok(None),
             Err(error) => Err(error),

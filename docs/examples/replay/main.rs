@@ -129,7 +129,7 @@ type Times = HashMap<Kind, std::time::Duration>;
 
 /// Writes a plan to a new store, kind by kind, and closes it.
 fn fill(path: &Path, plan: &Plan) -> Result<(Vec<String>, Times), Box<dyn Error>> {
-    let store = Store::builder().set_lifecycle(states::lifecycle()?).create(path)?;
+    let store = Store::builder().set_lifecycle(states::lifecycle()?).create_new(path)?;
     let (mut mismatches, mut times) = (Vec::new(), Times::new());
     for kind in Kind::ALL {
         let begun = Instant::now();

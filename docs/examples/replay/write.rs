@@ -92,13 +92,13 @@ fn apply(w: &mut Writer<'_>, op: &Op<'_>) -> Result<(), Wrong> {
     match *op {
         Op::Duplicate { record, taken } => {
             let head = w.log().head()?;
-            match w.create(record.to_new().id(taken), &events(&record.first)) {
+            match w.create(record.to_new().id(taken).events(events(&record.first))) {
                 Err(WriteError::AlreadyExists { id }) if id == *taken && w.log().head()? == head => Ok(()),
                 other => Err(Wrong::Answer(format!("{taken} was not refused as taken: {other:?}"))),
             }
         }
         Op::Create(record) => {
-            w.create(record.to_new(), &events(&record.first))?;
+            w.create(record.to_new().events(events(&record.first)))?;
             Ok(())
         }
         Op::Step { record, step, state, revision } => {
@@ -107,9 +107,9 @@ fn apply(w: &mut Writer<'_>, op: &Op<'_>) -> Result<(), Wrong> {
             match &step.change {
                 Some(change) => {
                     let update = Update::to(change.to).message(&change.message);
-                    w.update(&record.id, &expect, update, &events)?;
+                    w.update(&record.id, update.expect(expect.clone()).events(events.to_vec()))?;
                 }
-                None => drop(w.append_events(&record.id, &expect, &events)?),
+                None => drop(w.append_events_if(&record.id, &expect, events.to_vec())?),
             }
             Ok(())
         }
@@ -121,7 +121,7 @@ fn try_case(w: &mut Writer<'_>, case: &Case) -> Result<(), Wrong> {
     let before = (w.log().head()?, w.log().checkpoint(&case.text)?);
     let result = match case.field {
         Field::Checkpoint => w.set_checkpoint(&case.text, case.nth.into()),
-        _ => w.create(case.record.to_new(), &events(&case.record.first)).map(drop),
+        _ => w.create(case.record.to_new().events(events(&case.record.first))).map(drop),
     };
     match (case.refusal, result) {
         (None, result) => Ok(result?),

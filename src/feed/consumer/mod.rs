@@ -214,7 +214,7 @@ impl ConsumerBuilder {
 ///     .consumer("billing")
 ///     .filter(Filter::any().namespace("tenant-a"))
 ///     .run(move |changes| changes.iter().try_for_each(|change| seen.send(change.execution_id().clone())))?;
-/// store.create_execution(NewExecution::new("job-1").id("e-1").namespace("tenant-a"), &[])?;
+/// store.create(NewExecution::new("job-1").id("e-1").namespace("tenant-a"))?;
 /// assert_eq!(changes.recv()?, "e-1");
 /// consumer.stop();
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -27,7 +27,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// There is no such file.
-    #[error("{} does not exist; `Store::create` makes a new store", .path.display())]
+    #[error("{} does not exist; `Store::create_new` makes a new store", .path.display())]
     NotFound {
         /// The file.
         path: PathBuf,
@@ -41,13 +41,13 @@ pub enum OpenError {
         target: PathBuf,
     },
     /// There is such a file already, so nothing was created.
-    #[error("{} exists already; `Store::open` opens it, `Builder::open_or_create` does either", .path.display())]
+    #[error("{} exists already; `Store::open` opens it, `Store::open_or_create` does either", .path.display())]
     AlreadyExists {
         /// The file.
         path: PathBuf,
     },
     /// The file has no bytes, or the making of a store in it was ended by a crash.
-    #[error("{} is empty: it holds no store; `Builder::open_or_create` makes one in it", .path.display())]
+    #[error("{} is empty: it holds no store; `Store::open_or_create` makes one in it", .path.display())]
     Empty {
         /// The file.
         path: PathBuf,

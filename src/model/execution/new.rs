@@ -2,6 +2,7 @@
 
 use super::{DEFAULT_NAMESPACE, DesiredState, Execution, Header, Labels, check_payload, link};
 use crate::model::error::{InputError, WriteError};
+use crate::model::events::NewEvent;
 use crate::model::id::{ExecutionId, IdMaker, Incarnation, JobId, Revision};
 use crate::model::identity::Identity;
 use crate::model::json::Json;
@@ -10,16 +11,17 @@ use crate::model::limits::{LongTexts, MAX_MESSAGE, MAX_NAME};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
-/// An execution to be created. Of several calls for the same part, or for a label of the same key, the last one counts.
+/// An execution to be created, with its first events. Of several calls for the same part, or for a label of the same key, the last one counts.
 ///
 /// ```
-/// use execstore::{DesiredState, ExecutionId, Json, NewExecution};
+/// use execstore::{DesiredState, Json, NewEvent, NewExecution};
 /// let new = NewExecution::new("job-1")
 ///     .id("e-1")                              // else a new UUID v7
 ///     .namespace("tenant-a")                  // else "default"
 ///     .state("New")                           // else the lifecycle's first pending or live state
 ///     .desired(DesiredState::Running)
 ///     .label("kind", "batch")
+///     .event(NewEvent::new("created"))        // the first of its history
 ///     .payload(Json::from_text(r#"{"image":"alpine"}"#)?);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
@@ -42,6 +44,7 @@ pub struct NewExecution {
     /// The document that the id was computed from.
     pub(crate) identity: Option<Json>,
     pub(crate) payload: Json,
+    pub(crate) events: Vec<NewEvent>,
 }
 
 impl NewExecution {
@@ -63,6 +66,7 @@ impl NewExecution {
             attempt: 0,
             identity: None,
             payload: Json::null(),
+            events: Vec::new(),
         }
     }
 
@@ -153,6 +157,24 @@ impl NewExecution {
         self
     }
 
+    /// Adds an event to those that the execution begins with.
+    pub fn event(mut self, event: NewEvent) -> Self {
+        self.events.push(event);
+        self
+    }
+
+    /// Adds events, in this order.
+    ///
+    /// ```
+    /// use execstore::{NewEvent, NewExecution};
+    /// let stages = ["queued", "scheduled"];
+    /// let new = NewExecution::new("job-1").events(stages.map(NewEvent::new));
+    /// ```
+    pub fn events(mut self, events: impl IntoIterator<Item = NewEvent>) -> Self {
+        self.events.extend(events);
+        self
+    }
+
     /// An error if the execution of this id is one of another job or namespace.
     pub(crate) fn check_same(&self, existing: &Header) -> Result<(), WriteError> {
         let namespace = self.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
@@ -191,6 +213,7 @@ impl NewExecution {
     pub(crate) fn fit_texts(&mut self, long: LongTexts) {
         self.message.as_mut().into_iter().for_each(|text| long.fit(text, MAX_MESSAGE));
         self.preview.as_mut().into_iter().for_each(|text| long.fit(text, MAX_NAME));
+        NewEvent::fit_all(&mut self.events, long);
     }
 
     /// Checks everything and makes the first record.

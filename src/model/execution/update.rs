@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{DesiredState, Execution, link};
 use crate::model::error::{InputError, WriteError};
+use crate::model::events::NewEvent;
+use crate::model::expect::Expect;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::id::{ExecutionId, Revision};
 use crate::model::json::Json;
@@ -54,17 +56,20 @@ pub(crate) enum PayloadEdit {
     Merge(Json),
 }
 
-/// What to change of an execution. Every part is left, set or cleared; nothing is merged by guess. Of several calls for the same
-/// part the last one counts, those for the payload among them: a merge after a replacement, or after another merge, takes its place.
+/// What to change of an execution, on what condition, and which events to append. Every part is left, set or cleared; nothing is merged by
+/// guess. Of several calls for the same part the last one counts, those for the payload among them: a merge after a replacement, or after
+/// another merge, takes its place. Events add up, and conditions must all hold.
 ///
 /// ```
-/// use execstore::{DesiredState, Json, Update};
+/// use execstore::{DesiredState, Expect, Json, NewEvent, Update};
 /// let update = Update::to("Completed")
 ///     .message("exit code 0")
 ///     .desired(DesiredState::Stopped)
 ///     .label("cached", "no")
 ///     .clear_node_id()
-///     .merge_payload(Json::from_text(r#"{"result":{"exit_code":0},"lease":null}"#)?);
+///     .merge_payload(Json::from_text(r#"{"result":{"exit_code":0},"lease":null}"#)?)
+///     .event(NewEvent::new("exited").message("exit code 0"))
+///     .expect(Expect::any().state("Running")); // else nothing happens, and it is a conflict
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +87,8 @@ pub struct Update {
     preview: Edit<Text>,
     payload: PayloadEdit,
     pub(crate) reporter: Reporter,
+    pub(crate) events: Vec<NewEvent>,
+    pub(crate) expect: Expect,
 }
 
 impl Update {
@@ -239,12 +246,45 @@ impl Update {
         self
     }
 
+    /// Appends an event, in the same operation.
+    pub fn event(mut self, event: NewEvent) -> Self {
+        self.events.push(event);
+        self
+    }
+
+    /// Appends events, in this order.
+    pub fn events(mut self, events: impl IntoIterator<Item = NewEvent>) -> Self {
+        self.events.extend(events);
+        self
+    }
+
+    /// Only if the execution is so; else [`WriteError::Conflict`](crate::WriteError::Conflict), and nothing is changed.
+    ///
+    /// Given twice, both conditions must hold: who adds one cannot take away another by mistake. So the states of the two are no
+    /// alternatives; name those within one [`Expect`].
+    ///
+    /// ```
+    /// # use execstore::{Error, Expect, NewExecution, Store, Update, WriteError};
+    /// # let store = Store::in_memory()?;
+    /// let job = store.create(NewExecution::new("job-1").state("New"))?;
+    /// // Of several workers one gets past the condition.
+    /// let claim = || Update::to("BidAccepted").node_id("n-7").expect(Expect::any().revision(job.revision));
+    /// store.update(&job.id, claim())?;
+    /// let lost = store.update(&job.id, claim());
+    /// assert!(matches!(lost, Err(Error::Write(WriteError::Conflict { .. }))));
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn expect(mut self, expect: Expect) -> Self {
+        self.expect = self.expect.and(expect);
+        self
+    }
+
     /// Whether it sets the parent, and the previous attempt.
     pub(crate) fn named_links(&self) -> [bool; 2] {
         [&self.parent, &self.previous].map(|link| matches!(link, Edit::Set(_)))
     }
 
-    /// The same for updates that do the same, however they were put together.
+    /// The same for updates that do the same, however they were put together. Without the condition.
     pub(crate) fn fingerprint(&self, f: &mut Fingerprint) {
         f.optional(self.state.as_deref());
         let texts = [&self.message, &self.name, &self.node_id, &self.parent, &self.previous, &self.preview];
@@ -269,6 +309,8 @@ impl Update {
             f.number(u64::from(part.is_some()));
             f.number(part.unwrap_or_default());
         }
+        f.number(self.events.len() as u64);
+        self.events.iter().for_each(|event| event.fingerprint(f));
     }
 }
 
@@ -284,6 +326,7 @@ impl Update {
                 long.fit(text, maximum);
             }
         }
+        NewEvent::fit_all(&mut self.events, long);
     }
 }
 

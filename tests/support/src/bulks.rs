@@ -51,7 +51,7 @@ pub fn run(w: &mut impl Writes, model: &mut Model, many: &Many, now: i64) {
             let bulk = bulk.batch(1 + dice.roll(4) as usize);
             match many.deletes {
                 true => bulk.delete(),
-                false => bulk.update(update.clone(), &new_events),
+                false => bulk.update(update.clone().events(new_events.to_vec())),
             }
             .map(Some)
         },

@@ -38,8 +38,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use execstore::{
-    Builder, DesiredState, Execution, Expect, Json, NewEvent, NewExecution, Readable, Store, Timestamp,
-    Update, Writer,
+    Builder, DesiredState, Execution, Json, NewEvent, NewExecution, Readable, Store, Timestamp, Update,
+    Writer,
 };
 
 /// A store in a folder of its own. When it is dropped the whole file is verified, as it is and once more
@@ -59,7 +59,7 @@ impl TestStore {
     /// With the settings of a builder.
     pub fn with(builder: &Builder) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = builder.create(folder.path().join("store.redb")).unwrap();
+        let store = builder.create_new(folder.path().join("store.redb")).unwrap();
         Self { store: Some(store), folder: Some(folder), builder: builder.clone() }
     }
 
@@ -142,14 +142,14 @@ pub fn big_payload(bytes: usize) -> Json {
 
 /// Creates an execution of this id in the job `j`, in `New`.
 pub fn create(store: &Store, id: &str) -> Execution {
-    store.write(|w| w.create(NewExecution::new("j").id(id), &[])).unwrap()
+    store.write(|w| w.create(NewExecution::new("j").id(id))).unwrap()
 }
 
 /// Moves an execution through states, without conditions.
 pub fn walk(writer: &mut Writer<'_>, id: &str, states: &[&str]) -> Execution {
     let mut last = None;
     for state in states {
-        last = Some(writer.update(id, &Expect::any(), Update::to(state), &[]).unwrap());
+        last = Some(writer.update(id, Update::to(state)).unwrap());
     }
     last.unwrap()
 }
@@ -169,12 +169,12 @@ pub fn full(store: &Store) -> Execution {
         .label("a", "1")
         .label("b", "2")
         .payload(json(r#"{"k":1}"#));
-    store.write(|w| w.create(new, &[NewEvent::new("t")])).unwrap()
+    store.write(|w| w.create(new.event(NewEvent::new("t")))).unwrap()
 }
 
 /// Updates the execution `e` without conditions, and sees that the store shows what was returned.
 pub fn update(store: &Store, update: Update) -> Execution {
-    let after = store.write(|w| w.update("e", &Expect::any(), update, &[])).unwrap();
+    let after = store.write(|w| w.update("e", update)).unwrap();
     assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after);
     after
 }

@@ -103,8 +103,8 @@ pub fn perform(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> Vec
                 (new, expected.attempt) = (new.attempt((*attempt).into()), (*attempt).into());
             }
             let found = rec(w.act(
-                |w| w.create(new.clone(), &new_events),
-                |store| store.create_execution(new.clone(), &new_events),
+                |w| w.create(new.clone().events(new_events.to_vec())),
+                |store| store.create(new.clone().events(new_events.to_vec())),
             ));
             let expected = match &found {
                 // An id that the store made up.
@@ -124,8 +124,8 @@ pub fn perform(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> Vec
             let want = want(model, &id, *kind);
             let (expect, (evs, new_events)) = (want.expect(), events(*list));
             let found = rec(w.act(
-                |w| w.append_events(&id, &expect, &new_events),
-                |store| store.append_events(&id, &expect, &new_events),
+                |w| w.append_events_if(&id, &expect, new_events.to_vec()),
+                |store| store.append_events_if(&id, &expect, new_events.to_vec()),
             ));
             same(op, found, model.append(&id, &want, &evs, now));
             vec![id]
@@ -134,7 +134,7 @@ pub fn perform(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> Vec
             let id = pick(model, *id);
             let want = want(model, &id, *kind);
             let expect = want.expect();
-            let found = rec(w.act(|w| w.delete(&id, &expect), |store| store.delete(&id, &expect)));
+            let found = rec(w.act(|w| w.delete_if(&id, &expect), |store| store.delete_if(&id, &expect)));
             same(op, found, model.delete(&id, &want, now));
             vec![id]
         }
@@ -207,14 +207,14 @@ fn update(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> String {
     let mut found = match manner.by_report {
         true => w
             .act(
-                |w| w.report(&id, &expect, update.clone(), &new_events),
-                |store| store.report(&id, &expect, update.clone(), &new_events),
+                |w| w.report(&id, update.clone().expect(expect.clone()).events(new_events.to_vec())),
+                |store| store.report(&id, update.clone().expect(expect.clone()).events(new_events.to_vec())),
             )
             .map(|reported| (reported.why_ignored().cloned(), reported.into_current().map(rec).unwrap())),
         false => w
             .act(
-                |w| w.update(&id, &expect, update.clone(), &new_events),
-                |store| store.update(&id, &expect, update.clone(), &new_events),
+                |w| w.update(&id, update.clone().expect(expect.clone()).events(new_events.to_vec())),
+                |store| store.update(&id, update.clone().expect(expect.clone()).events(new_events.to_vec())),
             )
             .map(|execution| (None, rec(execution))),
     };

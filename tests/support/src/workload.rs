@@ -2,8 +2,8 @@
 
 use execstore::redb::Durability;
 use execstore::{
-    ChangeSeq, Error, Expect, Json, NewAttachment, NewEvent, NewExecution, OutputCap, Receipt, Store,
-    TaskUpdate, Update, WriteError, Writer,
+    ChangeSeq, Error, Json, NewAttachment, NewEvent, NewExecution, OutputCap, Receipt, Store, TaskUpdate,
+    Update, WriteError, Writer,
 };
 
 use crate::content::OWN;
@@ -26,28 +26,27 @@ fn filled(bytes: usize) -> Json {
 pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
     let (a, b) = (format!("a{round}"), format!("b{round}"));
     let job = format!("job{}", round / 2);
-    let any = Expect::any();
     let event = |topic: &str| [NewEvent::new(topic).message("what happened")];
     match step {
         0 => {
             let new = NewExecution::new(&job).id(&a).label("k", "v").payload(filled(1_500));
-            store.write(|w| w.create(new, &event("created")))?;
+            store.write(|w| w.create(new.events(event("created"))))?;
         }
         1 => {
-            store.write(|w| w.update(&a, &any, Update::to("BidAccepted").message("m"), &event("bid")))?;
+            store.write(|w| w.update(&a, Update::to("BidAccepted").message("m").events(event("bid"))))?;
         }
         2 => {
-            return lazy(store, |w| w.update(&a, &any, Update::to("Running"), &[]).map(drop));
+            return lazy(store, |w| w.update(&a, Update::to("Running")).map(drop));
         }
-        3 => return lazy(store, |w| w.append_events(&a, &any, &event("log")).map(drop)),
+        3 => return lazy(store, |w| w.append_events(&a, event("log")).map(drop)),
         4 => {
-            store.write(|w| w.update(&a, &any, Update::new().payload(filled(300)), &event("progress")))?;
+            store.write(|w| w.update(&a, Update::new().payload(filled(300)).events(event("progress"))))?;
         }
         5 => {
             let txn = store.begin_write()?;
             {
                 let mut w = txn.writer()?;
-                w.create(NewExecution::new(&job).id(&b).previous(&a), &[])?;
+                w.create(NewExecution::new(&job).id(&b).previous(&a))?;
                 let mut own = txn.redb().open_table(OWN).map_err(storage)?;
                 own.insert(round as u64, 1).map_err(storage)?;
             }
@@ -55,10 +54,10 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
         }
         // The first ones after a commit by redb, so at the journal's beginning.
         6 => {
-            return lazy(store, |w| w.update(&b, &any, Update::new().message("one"), &[]).map(drop));
+            return lazy(store, |w| w.update(&b, Update::new().message("one")).map(drop));
         }
         7 => {
-            return lazy(store, |w| w.update(&b, &any, Update::new().message("two"), &[]).map(drop));
+            return lazy(store, |w| w.update(&b, Update::new().message("two")).map(drop));
         }
         8 => store.write(|w| w.set_checkpoint("reader", ChangeSeq(round as u64)))?,
         9 => {
@@ -67,9 +66,11 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
         }
         10 => {
             store.write(|w| {
-                w.update(&b, &any, Update::to("Cancelled").merge_payload(filled(20)), &[])?;
-                w.create(NewExecution::new(&job).id(format!("c{round}")).state("Running"), &event("retry"))?;
-                w.delete(&b, &any)?;
+                w.update(&b, Update::to("Cancelled").merge_payload(filled(20)))?;
+                w.create(
+                    NewExecution::new(&job).id(format!("c{round}")).state("Running").events(event("retry")),
+                )?;
+                w.delete(&b)?;
                 w.set_checkpoint("other", ChangeSeq(2))
             })?;
         }
@@ -92,7 +93,7 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
         }
         14 => {
             store.write(|w| {
-                w.update(&a, &any, Update::new().message("replaced"), &[])?;
+                w.update(&a, Update::new().message("replaced"))?;
                 w.put_attachment_from(&a, "large", "a/b", &mut vec![3; 150_000].as_slice())?;
                 w.append_output(&a, "stdout", vec![4; 6_000])
             })?;
@@ -119,7 +120,7 @@ fn joined(store: &Store, round: usize, id: &str) -> Result<Receipt, Error> {
     let txn = store.database().begin_write().map_err(storage)?;
     let receipt = {
         let mut w = store.join(&txn)?;
-        w.update(id, &Expect::any(), Update::to("Completed"), &[NewEvent::new("done")])?;
+        w.update(id, Update::to("Completed").event(NewEvent::new("done")))?;
         w.finish()
     };
     txn.open_table(OWN).map_err(storage)?.insert(1_000 + round as u64, 2).map_err(storage)?;
@@ -141,12 +142,12 @@ pub fn large(store: &Store, nth: usize) -> Result<Sure, Error> {
         let value = &mut vec![nth as u8; 2_500_000 - 100_000 * nth];
         store.write(|w| {
             w.put_attachment_from("large0", "value", "a/b", &mut value.as_slice())?;
-            w.update("large0", &Expect::any(), Update::new().message(id), &[])
+            w.update("large0", Update::new().message(id))
         })?;
     } else if nth == 16 {
-        store.write(|w| w.create(new.payload(filled(1_500_000)), &[]))?;
+        store.write(|w| w.create(new.payload(filled(1_500_000))))?;
     } else {
-        store.write(|w| w.create(new, &[NewEvent::new("large")]))?;
+        store.write(|w| w.create(new.event(NewEvent::new("large"))))?;
     }
     Ok(Sure::Durable)
 }

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use execstore::{
-    Expect, Json, NewAttachment, NewEvent, NewExecution, Pending, Store, TaskUpdate, Update, WriteError,
-    Writer,
+    Json, NewAttachment, NewEvent, NewExecution, Pending, Store, TaskUpdate, Update, WriteError, Writer,
 };
 
 use super::content::{Ticks, builder, of_job, verified};
@@ -26,7 +25,7 @@ fn name(thread: u64) -> String {
 
 /// The operation of this number of a thread; all of it in one transaction.
 fn operation(w: &mut Writer<'_>, seed: u64, thread: u64, number: u64) -> Result<(), WriteError> {
-    let (round, any) = (number / 6, Expect::any());
+    let round = number / 6;
     let id = |round: u64| format!("t{thread}-{round}");
     let size = Dice::at(seed, thread << 32 | number).spread(3_000) as usize;
     let events = [NewEvent::new("step").message(number.to_string())];
@@ -35,18 +34,18 @@ fn operation(w: &mut Writer<'_>, seed: u64, thread: u64, number: u64) -> Result<
         0 => {
             let payload = Json::from_text(&format!("{{\"fill\":\"{}\"}}", "x".repeat(size)));
             let new = NewExecution::new(name(thread)).id(id(round)).label("thread", thread.to_string());
-            w.create(new.payload(payload.unwrap_or_default()), &events)?;
+            w.create(new.payload(payload.unwrap_or_default()).events(events))?;
         }
         1 => {
-            w.update(id(round), &any, Update::to("BidAccepted").message("m"), &events)?;
+            w.update(id(round), Update::to("BidAccepted").message("m").events(events))?;
         }
         2 => {
             w.put_attachment(id(round), NewAttachment::bytes("value", bytes()))?;
             w.put_task(id(round), TaskUpdate::started("node"))?;
-            w.append_events(id(round), &any, &events)?;
+            w.append_events(id(round), events)?;
         }
         3 => {
-            w.update(id(round), &any, Update::to("Running"), &events)?;
+            w.update(id(round), Update::to("Running").events(events))?;
             w.append_output(id(round), "stdout", bytes())?;
         }
         4 => {
@@ -55,10 +54,10 @@ fn operation(w: &mut Writer<'_>, seed: u64, thread: u64, number: u64) -> Result<
             w.append_output(id(round), "stdout", bytes())?;
         }
         _ => {
-            w.update(id(round), &any, Update::to("Completed").message(number.to_string()), &events)?;
+            w.update(id(round), Update::to("Completed").message(number.to_string()).events(events))?;
             w.put_task(id(round), TaskUpdate::finished("node"))?;
             if round >= 2 {
-                w.delete(id(round - 2), &any)?;
+                w.delete(id(round - 2))?;
             }
         }
     }
@@ -67,7 +66,7 @@ fn operation(w: &mut Writer<'_>, seed: u64, thread: u64, number: u64) -> Result<
 
 pub fn work(job: &Job, acks: &Acks) -> Outcome<()> {
     acks.begin(0, 1)?;
-    let store = builder(job, &Ticks::default()).create(path(job))?;
+    let store = builder(job, &Ticks::default()).create_new(path(job))?;
     acks.acknowledge(0, 1)?;
     std::thread::scope(|scope| {
         let threads: Vec<_> = (1..=THREADS)

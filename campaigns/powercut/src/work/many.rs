@@ -60,7 +60,7 @@ impl<'a> Nth<'a> {
         }
         if self.job.mode == Mode::Create {
             let made = match self.way {
-                0..4 => builder.create(&self.path),
+                0..4 => builder.create_new(&self.path),
                 4 | 5 => builder.open_or_create(&self.path),
                 // In a file that is there and empty.
                 _ => {
@@ -71,7 +71,7 @@ impl<'a> Nth<'a> {
             return Ok(made?);
         }
         if self.has_older() {
-            builder.create(&self.path)?.close()?;
+            builder.create_new(&self.path)?.close()?;
         }
         let beside = self.path.with_extension("new");
         let elsewhere = self.elsewhere();
@@ -173,7 +173,7 @@ fn prepare(job: &Job, path: &Path) -> Outcome<Store> {
         fs::create_dir_all(folder)?;
     }
     let ticks = Ticks::default();
-    let store = builder(job, &ticks).create(path)?;
+    let store = builder(job, &ticks).create_new(path)?;
     for number in 1..BEFORE {
         ticks.set(number);
         operation(&store, Mode::Single, job.seed, number)?;

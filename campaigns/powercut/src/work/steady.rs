@@ -33,7 +33,7 @@ pub fn work(job: &Job, acks: &Acks, from: u64) -> Outcome<()> {
         ticks.set(number);
         acks.begin(0, number + 1)?;
         let sure = if number == 0 {
-            store = Some(builder.create(path(job))?);
+            store = Some(builder.create_new(path(job))?);
             Sure::Durable
         } else {
             let store = match &mut store {

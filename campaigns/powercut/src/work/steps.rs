@@ -2,8 +2,8 @@
 
 use execstore::redb::Durability;
 use execstore::{
-    ChangeSeq, Expect, Json, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Readable, Store,
-    TaskUpdate, Update, Writer,
+    ChangeSeq, Json, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Readable, Store, TaskUpdate,
+    Update, Writer,
 };
 
 use super::content::OWN;
@@ -41,33 +41,32 @@ fn filled(bytes: u64) -> Outcome<Json> {
 fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
     let (a, b) = (format!("a{round}"), format!("b{round}"));
     let job = format!("job{round}");
-    let any = Expect::any();
     let event = |topic: &str| [NewEvent::new(topic).message("what happened")];
     let size = Dice::at(seed, round * 20 + step).spread(4_000);
     match step {
         0 => {
             let new = NewExecution::new(&job).id(&a).label("k", "v").payload(filled(size)?);
-            store.write(|w| w.create(new, &event("created")))?;
+            store.write(|w| w.create(new.events(event("created"))))?;
         }
         1 => {
-            store.write(|w| w.update(&a, &any, Update::to("BidAccepted").message("m"), &event("bid")))?;
+            store.write(|w| w.update(&a, Update::to("BidAccepted").message("m").events(event("bid"))))?;
         }
-        2 => return lazy(store, |w| Ok(w.update(&a, &any, Update::to("Running"), &[]).map(drop)?)),
-        3 => return lazy(store, |w| Ok(w.append_events(&a, &any, &event("log")).map(drop)?)),
+        2 => return lazy(store, |w| Ok(w.update(&a, Update::to("Running")).map(drop)?)),
+        3 => return lazy(store, |w| Ok(w.append_events(&a, event("log")).map(drop)?)),
         4 => {
             let update = Update::new().payload(filled(size)?);
-            store.write(|w| w.update(&a, &any, update, &event("progress")))?;
+            store.write(|w| w.update(&a, update.events(event("progress"))))?;
         }
         5 => {
             // A table of the caller's own in the same transaction: committed by redb.
             let txn = store.begin_write()?;
-            txn.writer()?.create(NewExecution::new(&job).id(&b).previous(&a), &[])?;
+            txn.writer()?.create(NewExecution::new(&job).id(&b).previous(&a))?;
             txn.redb().open_table(OWN)?.insert(round, 1)?;
             txn.commit()?;
         }
         6 | 7 => {
             let update = Update::new().message(format!("message {step}"));
-            return lazy(store, |w| Ok(w.update(&b, &any, update, &[]).map(drop)?));
+            return lazy(store, |w| Ok(w.update(&b, update).map(drop)?));
         }
         8 => store.write(|w| {
             let head = w.log().head()?.get();
@@ -77,7 +76,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
             let txn = store.database().begin_write()?;
             let receipt = {
                 let mut w = store.join(&txn)?;
-                w.update(&a, &any, Update::new().message("joined"), &event("joined"))?;
+                w.update(&a, Update::new().message("joined").events(event("joined")))?;
                 w.finish()
             };
             txn.open_table(OWN)?.insert(1_000_000 + round, 2)?;
@@ -87,9 +86,9 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
         10 => {
             let (c, merged) = (format!("c{round}"), filled(20)?);
             store.write(|w| {
-                w.update(&b, &any, Update::to("Cancelled").merge_payload(merged), &[])?;
-                w.create(NewExecution::new(&job).id(c).state("Running"), &event("retry"))?;
-                w.delete(&b, &any)?;
+                w.update(&b, Update::to("Cancelled").merge_payload(merged))?;
+                w.create(NewExecution::new(&job).id(c).state("Running").events(event("retry")))?;
+                w.delete(&b)?;
                 w.set_checkpoint("other", ChangeSeq(w.log().head()?.get().saturating_sub(20)))
             })?;
         }
@@ -106,7 +105,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
             });
         }
         14 => store.write(|w| {
-            w.update(&a, &any, Update::new().message("replaced"), &[])?;
+            w.update(&a, Update::new().message("replaced"))?;
             w.put_attachment_from(&a, "large", "a/b", &mut vec![3; 150_000].as_slice())?;
             w.append_output(&a, "stdout", vec![4; 6_000]).map(drop)
         })?,
@@ -117,7 +116,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
         16 => {
             let merged = Json::from_text(r#"{"more":{"n":1}}"#)?;
             let update = Update::new().merge_payload(merged).message("merged");
-            store.write(|w| w.update(&a, &any, update, &event("merged")))?;
+            store.write(|w| w.update(&a, update.events(event("merged"))))?;
         }
         17 => store.write(|w| {
             let head = w.log().head()?.get();
@@ -151,14 +150,14 @@ fn large(store: &Store, number: u64) -> Outcome<Sure> {
         let value = &mut vec![number as u8; 1_500_000];
         store.write(|w| {
             w.put_attachment_from("large1", "value", "a/b", &mut value.as_slice())?;
-            w.update("large1", &Expect::any(), Update::new().message(&id), &[])
+            w.update("large1", Update::new().message(&id))
         })?;
     } else {
         let payload = filled(if number % 12 == 10 { 1_500_000 } else { bytes })?;
         let old = format!("large{}", number.saturating_sub(7));
         store.write(|w| {
             if number > 9 && w.get(&old)?.is_some() {
-                w.delete(&old, &Expect::any())?;
+                w.delete(&old)?;
             }
             if number % 12 == 11 {
                 // The payloads of what was deleted are in the log until then.
@@ -168,7 +167,7 @@ fn large(store: &Store, number: u64) -> Outcome<Sure> {
             let many = if number % 6 == 4 { 1_500 } else { 1 };
             let events: Vec<_> =
                 (0..many).map(|nth| NewEvent::new("large").message(nth.to_string())).collect();
-            w.create(NewExecution::new("large").id(&id).payload(payload), &events)
+            w.create(NewExecution::new("large").id(&id).payload(payload).events(events.to_vec()))
         })?;
     }
     Ok(Sure::Durable)
