@@ -15,7 +15,7 @@ impl<S: Source> Tables<S> {
         key: &str,
     ) -> Result<Option<(Attachment, Value)>, ReadError> {
         let row = name_row(number, key);
-        let table = self.attachments.get(&self.source)?;
+        let table = self.slots.attachments.get(&self.source)?;
         let found = look_up(table, &row, |value| decode_attachment(Tag::Attachments as u8, &row, value))?;
         Ok(found.transpose().map_err(|reason| damaged(Tag::Attachments, &row, reason))?)
     }
@@ -32,7 +32,7 @@ impl<S: Source> Tables<S> {
         let start = name_row(number, prefix);
         // No text has this byte.
         let end = [start.as_slice(), &[0xff]].concat();
-        let table = self.attachments.get(&self.source)?;
+        let table = self.slots.attachments.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, Tag::Attachments, &start, Some(&end), |row, value| {
             decode_attachment(Tag::Attachments as u8, row, value)

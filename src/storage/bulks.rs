@@ -8,7 +8,7 @@ use crate::model::error::{ReadError, StorageError};
 impl<S: Source> Tables<S> {
     pub(crate) fn bulk(&self, name: &str) -> Result<Option<BulkPlace>, ReadError> {
         let key = name.as_bytes();
-        let table = self.bulk_progress.get(&self.source)?;
+        let table = self.slots.bulk_progress.get(&self.source)?;
         let found = look_up(table, key, |value| decode_bulk(Tag::BulkProgress as u8, key, value))?;
         Ok(found.transpose().map_err(|reason| damaged(Tag::BulkProgress, key, reason))?)
     }

@@ -21,7 +21,7 @@ impl<S: Source> Tables<S> {
         lifecycle: &'a Lifecycle,
     ) -> Result<impl DoubleEndedIterator<Item = Result<Change, ReadError>> + use<'a, S>, StorageError> {
         let (start, end) = (seqs.start().to_be_bytes(), seqs.end().to_be_bytes());
-        let table = self.changes.get(&self.source)?;
+        let table = self.slots.changes.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
         Ok(Rows::<Number, _>::new(range, Tag::Changes, &start, Some(&end), |key, value| {
             let seq = ChangeSeq(number_of(fixed(key)?));
@@ -39,7 +39,7 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, Follows), ReadError>> + use<'_, S>, StorageError>
     {
         let (start, end) = (seqs.start().to_be_bytes(), seqs.end().to_be_bytes());
-        let table = self.changes.get(&self.source)?;
+        let table = self.slots.changes.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
         Ok(Rows::<Number, _>::new(
             range,
@@ -56,7 +56,7 @@ impl<S: Source> Tables<S> {
     /// The execution that an entry of the log is about.
     pub(crate) fn changed_number(&self, seq: u64) -> Result<u64, ReadError> {
         let key = seq.to_be_bytes();
-        let table = self.changes.get(&self.source)?;
+        let table = self.slots.changes.get(&self.source)?;
         let found = look_up(table, &key, |value| decode_follows(Tag::Changes as u8, &key, value))?;
         match found.unwrap_or_else(|| Err("the entry is missing".into())) {
             Ok(follows) => Ok(follows.number),

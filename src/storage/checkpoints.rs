@@ -10,7 +10,7 @@ use crate::model::id::ChangeSeq;
 
 impl<S: Source> Tables<S> {
     pub(crate) fn checkpoint(&self, name: &str) -> Result<Option<ChangeSeq>, ReadError> {
-        let table = self.checkpoints.get(&self.source)?;
+        let table = self.slots.checkpoints.get(&self.source)?;
         let key = name.as_bytes();
         let seq = look_up(table, key, |value| decode_number(Tag::Checkpoints as u8, key, value))?.transpose();
         Ok(seq.map_err(|reason| damaged(Tag::Checkpoints, key, reason))?.map(ChangeSeq))
@@ -23,7 +23,7 @@ impl<S: Source> Tables<S> {
         impl DoubleEndedIterator<Item = Result<(String, ChangeSeq), ReadError>> + use<'_, S>,
         StorageError,
     > {
-        let table = self.checkpoints.get(&self.source)?;
+        let table = self.slots.checkpoints.get(&self.source)?;
         let range = catch_panics(|| table.iter())?;
         Ok(Rows::<Bytes, _>::new(range, Tag::Checkpoints, &[], None, |key, value| {
             let name = std::str::from_utf8(key).map_err(|error| error.to_string());

@@ -13,7 +13,7 @@ impl<S: Source> Tables<S> {
     /// The chunk that begins there.
     pub(crate) fn chunk(&self, blob: u64, offset: u64) -> Result<Option<Vec<u8>>, ReadError> {
         let key = pair(blob, offset);
-        let table = self.chunks.get(&self.source)?;
+        let table = self.slots.chunks.get(&self.source)?;
         let found =
             look_up(table, &key, |value| decode_chunk(Tag::Chunks as u8, &key, value).map(<[u8]>::to_vec))?;
         Ok(found.transpose().map_err(|reason| damaged(Tag::Chunks, &key, reason))?)
@@ -22,7 +22,7 @@ impl<S: Source> Tables<S> {
     /// Appends all chunks of a blob to `bytes`, copying each once.
     pub(crate) fn read_blob(&self, blob: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
         let (start, end) = (pair(blob, 0), pair(blob, u64::MAX));
-        let table = self.chunks.get(&self.source)?;
+        let table = self.slots.chunks.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 16]>(&start..=&end))?;
         let rows = Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), |key, value| {
             let wrong = |reason: &str| ReadError::from(damaged(Tag::Chunks, key, reason));
@@ -44,7 +44,7 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, Vec<u8>), ReadError>> + use<'_, S>, StorageError>
     {
         let (start, end) = (pair(blob, offsets.start), pair(blob, offsets.end));
-        let table = self.chunks.get(&self.source)?;
+        let table = self.slots.chunks.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 16]>(&start..&end))?;
         Ok(Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), |key, value| {
             let offset = pair_of(fixed(key)?).1;

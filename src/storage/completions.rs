@@ -19,7 +19,7 @@ impl<S: Source> Tables<S> {
     {
         let key = |place: &(Timestamp, u64)| completed_row(place.0, place.1);
         let (start, end) = (key(places.start()), key(places.end()));
-        let table = self.completions.get(&self.source)?;
+        let table = self.slots.completions.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 16]>(&start..=&end))?;
         Ok(Rows::<Pair, _>::new(
             range,

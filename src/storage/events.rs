@@ -20,7 +20,7 @@ impl<S: Source> Tables<S> {
         seqs: RangeInclusive<u64>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<Event, ReadError>> + use<'_, S>, StorageError> {
         let (start, end) = (pair(number, *seqs.start()), pair(number, *seqs.end()));
-        let table = self.events.get(&self.source)?;
+        let table = self.slots.events.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 16]>(&start..=&end))?;
         Ok(Rows::<Pair, _>::new(range, Tag::Events, &start, Some(&end), |key, value| {
             let seq = EventSeq(pair_of(fixed(key)?).1);

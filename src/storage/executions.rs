@@ -73,7 +73,7 @@ impl Found {
 
 impl<S: Source> Tables<S> {
     pub(crate) fn execution(&self, number: u64, lifecycle: &Lifecycle) -> Result<Option<Found>, ReadError> {
-        let table = self.executions.get(&self.source)?;
+        let table = self.slots.executions.get(&self.source)?;
         let found = look_up(table, &number.to_be_bytes(), |value| decode_whole(number, value, lifecycle))?;
         Ok(found.transpose()?)
     }
@@ -85,7 +85,7 @@ impl<S: Source> Tables<S> {
         lifecycle: &Lifecycle,
         pick: Pick<'_>,
     ) -> Result<Option<Option<Found>>, ReadError> {
-        let table = self.executions.get(&self.source)?;
+        let table = self.slots.executions.get(&self.source)?;
         let key = number.to_be_bytes();
         let found = look_up(table, &key, |value| decode_found(number, value, lifecycle, pick))?;
         Ok(found.transpose()?)
@@ -100,7 +100,7 @@ impl<S: Source> Tables<S> {
         payload: bool,
     ) -> Result<impl DoubleEndedIterator<Item = Picked> + use<'a, S, F>, StorageError> {
         let (start, end) = (numbers.start().to_be_bytes(), numbers.end().to_be_bytes());
-        let table = self.executions.get(&self.source)?;
+        let table = self.slots.executions.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
         let rows = Rows::<Number, _>::new(range, Tag::Executions, &start, Some(&end), move |key, value| {
             let number = number_of(fixed(key)?);

@@ -15,7 +15,7 @@ impl<S: Source> Tables<S> {
 
     /// The same by the id's form as a key.
     pub(crate) fn number_of_key(&self, key: &[u8]) -> Result<Option<u64>, ReadError> {
-        let table = self.ids.get(&self.source)?;
+        let table = self.slots.ids.get(&self.source)?;
         let number = look_up(table, key, |value| decode_number(Tag::Ids as u8, key, value))?.transpose();
         Ok(number.map_err(|reason| damaged(Tag::Ids, key, reason))?)
     }
@@ -27,7 +27,7 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl Iterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
         let mut lists = Vec::new();
         for (start, end) in id_ranges(prefix) {
-            let table = self.ids.get(&self.source)?;
+            let table = self.slots.ids.get(&self.source)?;
             let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
             lists.push(Rows::<Bytes, _>::new(range, Tag::Ids, &start, Some(&end), |key, value| {
                 decode_number(Tag::Ids as u8, key, value)

@@ -20,8 +20,8 @@ impl<S: Source> Tables<S> {
         let key = |number: &u64| [prefix, &number.to_be_bytes()].concat();
         let (start, end) = (key(numbers.start()), key(numbers.end()));
         let table = match tag {
-            Tag::Jobs => self.jobs.get(&self.source)?,
-            _ => self.labels.get(&self.source)?,
+            Tag::Jobs => self.slots.jobs.get(&self.source)?,
+            _ => self.slots.labels.get(&self.source)?,
         };
         let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, tag, &start, Some(&end), move |key, value| {

@@ -18,7 +18,7 @@ impl<S: Source> Tables<S> {
     /// How many executions have a label, by the code of their state.
     pub(crate) fn label_counts(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
         let row = label(key, value);
-        let table = self.label_counts.get(&self.source)?;
+        let table = self.slots.label_counts.get(&self.source)?;
         let counts = look_up(table, &row, |value| decode_counts(Tag::LabelCounts as u8, &row, value))?;
         let counts = counts.transpose().map_err(|reason| damaged(Tag::LabelCounts, &row, reason))?;
         Ok(counts.unwrap_or_default())
@@ -33,7 +33,7 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl DoubleEndedIterator<Item = Result<(Text, Vec<u64>), ReadError>> + use<'_, S>, StorageError>
     {
         let (start, end) = label_values_span(key, after);
-        let table = self.label_counts.get(&self.source)?;
+        let table = self.slots.label_counts.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, Tag::LabelCounts, &start, Some(&end), |key, value| {
             decode_counts(Tag::LabelCounts as u8, key, value)

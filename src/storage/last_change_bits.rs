@@ -19,7 +19,7 @@ impl<S: Source> Tables<S> {
         blocks: RangeInclusive<u64>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<Row, ReadError>> + use<'_, S>, StorageError> {
         let (start, end) = (blocks.start().to_be_bytes(), blocks.end().to_be_bytes());
-        let table = self.last_change_bits.get(&self.source)?;
+        let table = self.slots.last_change_bits.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
         Ok(Rows::<Number, _>::new(range, Tag::LastChangeBits, &start, Some(&end), |key, value| {
             let last_change_bits = decode_last_change_bits(Tag::LastChangeBits as u8, key, value);
@@ -31,7 +31,7 @@ impl<S: Source> Tables<S> {
 
     pub(crate) fn last_change_bits(&self, block: u64) -> Result<Option<LastChangeBits>, ReadError> {
         let key = block.to_be_bytes();
-        let table = self.last_change_bits.get(&self.source)?;
+        let table = self.slots.last_change_bits.get(&self.source)?;
         let found =
             look_up(table, &key, |value| decode_last_change_bits(Tag::LastChangeBits as u8, &key, value))?;
         Ok(found.transpose().map_err(|reason| damaged(Tag::LastChangeBits, &key, reason))?)

@@ -17,7 +17,7 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, u64), ReadError>> + use<'_, S>, StorageError>
     {
         let (start, end) = (changes.start().to_be_bytes(), changes.end().to_be_bytes());
-        let table = self.last_changes.get(&self.source)?;
+        let table = self.slots.last_changes.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
         Ok(Rows::<Number, _>::new(range, Tag::LastChanges, &start, Some(&end), |key, value| {
             match decode_number(Tag::LastChanges as u8, key, value) {

@@ -13,7 +13,7 @@ impl<S: Source> Tables<S> {
     /// Where the link of an execution leads that names this id.
     pub(crate) fn link(&self, kind: LinkKind, id: &str, number: u64) -> Result<LinkTo, ReadError> {
         let key = link_row(kind, id, number);
-        let table = self.links.get(&self.source)?;
+        let table = self.slots.links.get(&self.source)?;
         let found = look_up(table, &*key, |value| decode_link(Tag::Links as u8, &key, value))?;
         let found = found.ok_or_else(|| damaged(Tag::Links, &key, "the row is missing"))?;
         Ok(found.map_err(|reason| damaged(Tag::Links, &key, reason))?)
@@ -30,7 +30,7 @@ impl<S: Source> Tables<S> {
         let prefix = link_prefix(kind, id);
         let key = |number: &u64| [&*prefix, &number.to_be_bytes()].concat();
         let (start, end) = (key(numbers.start()), key(numbers.end()));
-        let table = self.links.get(&self.source)?;
+        let table = self.slots.links.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, Tag::Links, &start, Some(&end), |key, value| {
             decode_link(Tag::Links as u8, key, value)

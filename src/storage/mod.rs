@@ -25,6 +25,8 @@ mod removals;
 mod rows;
 pub(crate) mod settings;
 mod side_data;
+mod slots;
+mod source;
 mod states;
 mod tasks;
 mod time_blocks;
@@ -34,18 +36,13 @@ pub(crate) mod waits;
 mod walk;
 pub(crate) mod write_set;
 
-use std::sync::OnceLock;
-
-use redb::{
-    AccessGuard, Key, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
-    TableStats, WriteTransaction,
-};
+use redb::{AccessGuard, Key, ReadableTable, ReadableTableMetadata, TableStats};
 
 use crate::format::Writer;
-use crate::format::schema::{self, Bytes, Number, Pair, StateRow, Tag, Value};
+use crate::format::schema::{Bytes, Number, Pair, StateRow, Tag, Value, tables};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::{Sum, row_hash};
-use crate::storage::process::Process;
+use slots::{FromBytes, Slot, Slots, choose, on_table};
 
 pub(crate) use executions::{Found, Pick};
 pub(crate) use labels::LabelValues;
@@ -55,6 +52,7 @@ pub(crate) use packing::{SPARE, clear_spare};
 pub(crate) use rows::counted;
 pub(crate) use rows::{Rows, catch_panics, commit_whole, damaged, finish, has_store, look_up, roll_back};
 pub(crate) use side_data::Budget;
+pub use source::{Live, Snapshot, Source};
 pub(crate) use visits::decode_visits;
 pub(crate) use walk::Visit;
 
@@ -62,127 +60,10 @@ pub(crate) use walk::Visit;
 /// scattered pages have become long runs.
 pub(crate) const MAX_REDO: usize = 1024 * 1024;
 
-/// A transaction that tables can be opened in.
-pub trait Source {
-    type Table<K: Key + 'static>: ReadableTable<K, Value>;
-
-    /// The process that began it.
-    fn process(&self) -> &Process;
-
-    fn open<K: Key + 'static>(
-        &self,
-        definition: TableDefinition<'static, K, Value>,
-    ) -> Result<Self::Table<K>, TableError>;
-}
-
-/// A read transaction that is held here.
-pub struct Snapshot(pub(crate) ReadTransaction, pub(crate) Process);
-
-impl Snapshot {
-    /// One that this process has begun just now.
-    pub(crate) fn here(txn: ReadTransaction) -> Self {
-        Self(txn, Process::this())
-    }
-}
-
-impl Source for Snapshot {
-    type Table<K: Key + 'static> = redb::ReadOnlyTable<K, Value>;
-
-    fn process(&self) -> &Process {
-        &self.1
-    }
-
-    fn open<K: Key + 'static>(
-        &self,
-        definition: TableDefinition<'static, K, Value>,
-    ) -> Result<Self::Table<K>, TableError> {
-        self.0.open_table(definition)
-    }
-}
-
-/// Somebody's write transaction.
-pub struct Live<'t>(pub(crate) &'t WriteTransaction, pub(crate) Process);
-
-impl<'t> Live<'t> {
-    /// One that this process has begun just now.
-    pub(crate) fn here(txn: &'t WriteTransaction) -> Self {
-        Self(txn, Process::this())
-    }
-}
-
-impl<'t> Source for Live<'t> {
-    type Table<K: Key + 'static> = redb::Table<'t, K, Value>;
-
-    fn process(&self) -> &Process {
-        &self.1
-    }
-
-    fn open<K: Key + 'static>(
-        &self,
-        definition: TableDefinition<'static, K, Value>,
-    ) -> Result<Self::Table<K>, TableError> {
-        self.0.open_table(definition)
-    }
-}
-
-/// A table, once it is needed.
-struct Slot<S: Source, K: Key + 'static> {
-    definition: TableDefinition<'static, K, Value>,
-    table: OnceLock<S::Table<K>>,
-}
-
-impl<S: Source, K: Key + 'static> Slot<S, K> {
-    fn new(definition: TableDefinition<'static, K, Value>) -> Self {
-        Self { definition, table: OnceLock::new() }
-    }
-
-    /// Everything that is read or written passes here: a transaction of the parent's is none of a child's.
-    fn get(&self, source: &S) -> Result<&S::Table<K>, StorageError> {
-        source.process().check()?;
-        if let Some(table) = self.table.get() {
-            return Ok(table);
-        }
-        let table = catch_panics(|| source.open(self.definition))?;
-        Ok(self.table.get_or_init(|| table))
-    }
-
-    /// The same, to write to it.
-    fn get_mut(&mut self, source: &S) -> Result<&mut S::Table<K>, StorageError> {
-        self.get(source)?;
-        self.table.get_mut().ok_or_else(bad_redo)
-    }
-}
-
 /// The tables of one transaction.
 pub struct Tables<S: Source> {
     source: S,
-    meta: Slot<S, Bytes>,
-    totals: Slot<S, Bytes>,
-    ids: Slot<S, Bytes>,
-    executions: Slot<S, Number>,
-    payloads: Slot<S, Pair>,
-    events: Slot<S, Pair>,
-    jobs: Slot<S, Bytes>,
-    states: Slot<S, StateRow>,
-    changes: Slot<S, Number>,
-    checkpoints: Slot<S, Bytes>,
-    labels: Slot<S, Bytes>,
-    label_counts: Slot<S, Bytes>,
-    links: Slot<S, Bytes>,
-    completions: Slot<S, Pair>,
-    last_changes: Slot<S, Number>,
-    time_blocks: Slot<S, StateRow>,
-    bulk_progress: Slot<S, Bytes>,
-    attachments: Slot<S, Bytes>,
-    outputs: Slot<S, Bytes>,
-    chunks: Slot<S, Pair>,
-    tasks: Slot<S, Pair>,
-    task_names: Slot<S, Bytes>,
-    task_counts: Slot<S, Number>,
-    visits: Slot<S, Number>,
-    removals: Slot<S, StateRow>,
-    last_change_bits: Slot<S, Number>,
-    namespaces: Slot<S, Bytes>,
+    slots: Slots<S>,
     /// What was written, if the journal is to know; up to [`MAX_REDO`].
     redo: Option<Vec<u8>>,
     /// More was written than that.
@@ -201,83 +82,11 @@ pub struct Tables<S: Source> {
     scratch: Vec<u8>,
 }
 
-/// Every table: calls a macro of the place with the table's field, and with the form of its keys.
-macro_rules! on_table {
-    ($tag:expr, $call:ident) => {
-        match $tag {
-            Tag::Meta => $call!(meta, bytes),
-            Tag::Totals => $call!(totals, bytes),
-            Tag::Ids => $call!(ids, bytes),
-            Tag::Executions => $call!(executions, fixed),
-            Tag::Payloads => $call!(payloads, fixed),
-            Tag::Events => $call!(events, fixed),
-            Tag::Jobs => $call!(jobs, bytes),
-            Tag::States => $call!(states, fixed),
-            Tag::Changes => $call!(changes, fixed),
-            Tag::Checkpoints => $call!(checkpoints, bytes),
-            Tag::Labels => $call!(labels, bytes),
-            Tag::LabelCounts => $call!(label_counts, bytes),
-            Tag::Links => $call!(links, bytes),
-            Tag::Completions => $call!(completions, fixed),
-            Tag::LastChanges => $call!(last_changes, fixed),
-            Tag::TimeBlocks => $call!(time_blocks, fixed),
-            Tag::BulkProgress => $call!(bulk_progress, bytes),
-            Tag::Attachments => $call!(attachments, bytes),
-            Tag::Outputs => $call!(outputs, bytes),
-            Tag::Chunks => $call!(chunks, fixed),
-            Tag::Tasks => $call!(tasks, fixed),
-            Tag::TaskNames => $call!(task_names, bytes),
-            Tag::TaskCounts => $call!(task_counts, fixed),
-            Tag::Visits => $call!(visits, fixed),
-            Tag::Removals => $call!(removals, fixed),
-            Tag::LastChangeBits => $call!(last_change_bits, fixed),
-            Tag::Namespaces => $call!(namespaces, bytes),
-        }
-    };
-}
-use on_table;
-
-/// A key in the form that the table has.
-macro_rules! in_form {
-    (bytes, $key:expr) => {
-        $key
-    };
-    (fixed, $key:expr) => {
-        fixed($key)?
-    };
-}
-
 impl<S: Source> Tables<S> {
     pub(crate) fn new(source: S) -> Self {
         Self {
             source,
-            meta: Slot::new(schema::META),
-            totals: Slot::new(schema::TOTALS),
-            ids: Slot::new(schema::IDS),
-            executions: Slot::new(schema::EXECUTIONS),
-            payloads: Slot::new(schema::PAYLOADS),
-            events: Slot::new(schema::EVENTS),
-            jobs: Slot::new(schema::JOBS),
-            states: Slot::new(schema::STATES),
-            changes: Slot::new(schema::CHANGES),
-            checkpoints: Slot::new(schema::CHECKPOINTS),
-            labels: Slot::new(schema::LABELS),
-            label_counts: Slot::new(schema::LABEL_COUNTS),
-            links: Slot::new(schema::LINKS),
-            completions: Slot::new(schema::COMPLETIONS),
-            last_changes: Slot::new(schema::LAST_CHANGES),
-            time_blocks: Slot::new(schema::TIME_BLOCKS),
-            bulk_progress: Slot::new(schema::BULK_PROGRESS),
-            attachments: Slot::new(schema::ATTACHMENTS),
-            outputs: Slot::new(schema::OUTPUTS),
-            chunks: Slot::new(schema::CHUNKS),
-            tasks: Slot::new(schema::TASKS),
-            task_names: Slot::new(schema::TASK_NAMES),
-            task_counts: Slot::new(schema::TASK_COUNTS),
-            visits: Slot::new(schema::VISITS),
-            removals: Slot::new(schema::REMOVALS),
-            last_change_bits: Slot::new(schema::LAST_CHANGE_BITS),
-            namespaces: Slot::new(schema::NAMESPACES),
+            slots: Slots::new(),
             redo: None,
             redo_is_partial: false,
             sum: None,
@@ -300,8 +109,8 @@ impl<S: Source> Tables<S> {
     pub(crate) fn walk(&self, tag: Tag, visit: &mut Visit<'_>) -> Result<bool, StorageError> {
         let source = &self.source;
         macro_rules! walk_through {
-            ($table:ident, $form:ident) => {
-                walk::walk(tag, self.$table.get(source)?, visit)
+            ($table:ident, $key:ident) => {
+                walk::walk(tag, self.slots.$table.get(source)?, visit)
             };
         }
         on_table!(tag, walk_through)
@@ -319,8 +128,8 @@ impl<S: Source> Tables<S> {
         }
         let source = &self.source;
         macro_rules! all_of {
-            ($table:ident, $form:ident) => {
-                all(tag, self.$table.get(source)?)
+            ($table:ident, $key:ident) => {
+                all(tag, self.slots.$table.get(source)?)
             };
         }
         on_table!(tag, all_of)
@@ -336,8 +145,8 @@ impl<S: Source> Tables<S> {
         }
         let source = &self.source;
         macro_rules! has_key {
-            ($table:ident, $form:ident) => {
-                has(self.$table.get(source)?, in_form!($form, key))
+            ($table:ident, $key:ident) => {
+                has(self.slots.$table.get(source)?, $key::of(key)?)
             };
         }
         on_table!(tag, has_key)
@@ -352,8 +161,8 @@ impl Tables<Snapshot> {
         }
         let source = &self.source;
         macro_rules! of_table {
-            ($table:ident, $form:ident) => {
-                of(self.$table.get(source)?)
+            ($table:ident, $key:ident) => {
+                of(self.slots.$table.get(source)?)
             };
         }
         on_table!(tag, of_table)
@@ -408,8 +217,8 @@ impl Tables<Live<'_>> {
         let old = Old { tag, key, sum: sum.as_mut() };
         let source = &self.source;
         macro_rules! insert_into {
-            ($table:ident, $form:ident) => {
-                insert(&mut self.$table, source, in_form!($form, key), value, old)
+            ($table:ident, $key:ident) => {
+                insert(&mut self.slots.$table, source, $key::of(key)?, value, old)
             };
         }
         self.replaced += on_table!(tag, insert_into)?;
@@ -450,8 +259,8 @@ impl Tables<Live<'_>> {
         let old = Old { tag, key, sum: sum.as_mut() };
         let source = &self.source;
         macro_rules! delete_from {
-            ($table:ident, $form:ident) => {
-                delete(&mut self.$table, source, in_form!($form, key), old)
+            ($table:ident, $key:ident) => {
+                delete(&mut self.slots.$table, source, $key::of(key)?, old)
             };
         }
         let found = on_table!(tag, delete_from)?;

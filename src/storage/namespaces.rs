@@ -23,7 +23,7 @@ impl<S: Source> Tables<S> {
     /// How many executions a namespace has; not of the default one.
     pub(crate) fn namespace_count(&self, namespace: &str) -> Result<u64, ReadError> {
         let key = namespace.as_bytes();
-        let table = self.namespaces.get(&self.source)?;
+        let table = self.slots.namespaces.get(&self.source)?;
         let found = look_up(table, key, |value| decode_number(Tag::Namespaces as u8, key, value))?;
         let found = found.transpose().map_err(|reason| damaged(Tag::Namespaces, key, reason))?;
         Ok(found.unwrap_or_default())
@@ -38,7 +38,7 @@ impl<S: Source> Tables<S> {
     {
         let low = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_bytes()));
         let high = before.map_or(Bound::Unbounded, |before| Bound::Excluded(before.as_bytes()));
-        let table = self.namespaces.get(&self.source)?;
+        let table = self.slots.namespaces.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8]>((low, high)))?;
         let (low, high) = (after.unwrap_or_default().as_bytes(), before.map(str::as_bytes));
         Ok(Rows::<Bytes, _>::new(range, Tag::Namespaces, low, high, |key, value| {

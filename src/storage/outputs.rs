@@ -10,7 +10,7 @@ use crate::model::error::{ReadError, StorageError};
 impl<S: Source> Tables<S> {
     pub(crate) fn output(&self, number: u64, name: &str) -> Result<Option<OutputRow>, ReadError> {
         let row = name_row(number, name);
-        let table = self.outputs.get(&self.source)?;
+        let table = self.slots.outputs.get(&self.source)?;
         let found = look_up(table, &row, |value| decode_output(Tag::Outputs as u8, &row, value))?;
         Ok(found.transpose().map_err(|reason| damaged(Tag::Outputs, &row, reason))?)
     }
@@ -23,7 +23,7 @@ impl<S: Source> Tables<S> {
     {
         let start = name_row(number, "");
         let end = [start.as_slice(), &[0xff]].concat();
-        let table = self.outputs.get(&self.source)?;
+        let table = self.slots.outputs.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         Ok(Rows::<Bytes, _>::new(range, Tag::Outputs, &start, Some(&end), |row, value| {
             decode_output(Tag::Outputs as u8, row, value)

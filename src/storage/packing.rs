@@ -8,8 +8,9 @@ use std::sync::OnceLock;
 
 use redb::{Key, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
-use super::{Live, Slot, Tables, catch_panics, on_table};
-use crate::format::schema::{Tag, Value};
+use super::slots::{Slot, choose, on_table};
+use super::{Live, Tables, catch_panics};
+use crate::format::schema::{Tag, Value, tables};
 use crate::model::error::StorageError;
 
 /// Where the rows are while they are copied. It takes the place of the table in the same transaction, so no committed state has it.
@@ -32,8 +33,8 @@ impl Tables<Live<'_>> {
     ) -> Result<bool, StorageError> {
         let txn = self.source.0;
         macro_rules! copy_table {
-            ($table:ident, $form:ident) => {
-                catch_panics(|| write_anew(txn, &mut self.$table, rows, every, goes_on))
+            ($table:ident, $key:ident) => {
+                catch_panics(|| write_anew(txn, &mut self.slots.$table, rows, every, goes_on))
             };
         }
         on_table!(tag, copy_table)

@@ -17,7 +17,7 @@ fn decode_payload(key: &[u8; 16], value: &[u8]) -> Result<Json, Damage> {
 impl<S: Source> Tables<S> {
     pub(crate) fn payload(&self, number: u64, version: u64) -> Result<Option<Json>, ReadError> {
         let key = pair(number, version);
-        let table = self.payloads.get(&self.source)?;
+        let table = self.slots.payloads.get(&self.source)?;
         Ok(look_up(table, &key, |value| decode_payload(&key, value))?.transpose()?)
     }
 }

@@ -12,7 +12,7 @@ use crate::model::error::{ReadError, StorageError};
 impl<S: Source> Tables<S> {
     /// What a row says, `None` if there is none.
     pub(crate) fn removal(&self, row: &[u8; 9]) -> Result<Option<Removal>, ReadError> {
-        let table = self.removals.get(&self.source)?;
+        let table = self.slots.removals.get(&self.source)?;
         let found = look_up(table, row, |value| decode_removal(Tag::Removals as u8, row, value))?;
         Ok(found.transpose().map_err(|reason| damaged(Tag::Removals, row, reason))?)
     }
@@ -32,7 +32,7 @@ impl Tables<Live<'_>> {
     /// The first sound row behind one, or of all. Rows that are damaged are passed over.
     pub(crate) fn next_removal(&self, after: Option<&[u8; 9]>) -> Result<Option<Removal>, StorageError> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let table = self.removals.get(&self.source)?;
+        let table = self.slots.removals.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 9]>((start, Bound::Unbounded)))?;
         let low = after.map(<[u8; 9]>::as_slice).unwrap_or_default();
         let rows = Rows::<StateRow, _>::new(range, Tag::Removals, low, None, |key, value| {

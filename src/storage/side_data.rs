@@ -59,7 +59,7 @@ impl Tables<Live<'_>> {
         let decode = |key: &[u8], value: &[u8]| Ok((value.len(), row(key, value)));
         if matches!(tag, Tag::Tasks | Tag::Events) {
             let (start, end) = (pair(number, 0), pair(number, u64::MAX));
-            let table = if tag == Tag::Tasks { &self.tasks } else { &self.events };
+            let table = if tag == Tag::Tasks { &self.slots.tasks } else { &self.slots.events };
             let table = table.get(&self.source)?;
             let range = catch_panics(|| table.range::<&[u8; 16]>(&start..=&end))?;
             return sound(Rows::<Pair, _>::new(range, tag, &start, Some(&end), decode), budget);
@@ -67,9 +67,9 @@ impl Tables<Live<'_>> {
         let start = name_row(number, "");
         let end = [start.as_slice(), &[0xff]].concat();
         let table = match tag {
-            Tag::Attachments => self.attachments.get(&self.source)?,
-            Tag::Outputs => self.outputs.get(&self.source)?,
-            _ => self.task_names.get(&self.source)?,
+            Tag::Attachments => self.slots.attachments.get(&self.source)?,
+            Tag::Outputs => self.slots.outputs.get(&self.source)?,
+            _ => self.slots.task_names.get(&self.source)?,
         };
         let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
         sound(Rows::<Bytes, _>::new(range, tag, &start, Some(&end), decode), budget)
@@ -83,7 +83,7 @@ impl Tables<Live<'_>> {
         budget: &mut Budget,
     ) -> Result<Vec<u64>, StorageError> {
         let (start, end) = (pair(blob, offsets.start), pair(blob, offsets.end));
-        let table = self.chunks.get(&self.source)?;
+        let table = self.slots.chunks.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 16]>(&start..&end))?;
         let last = offsets.end;
         let rows = Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), |key, value| {

@@ -17,7 +17,7 @@ impl<S: Source> Tables<S> {
         numbers: &RangeInclusive<u64>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
         let (start, end) = (state_row(state, *numbers.start()), state_row(state, *numbers.end()));
-        let table = self.states.get(&self.source)?;
+        let table = self.slots.states.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 9]>(&start..=&end))?;
         Ok(Rows::<StateRow, _>::new(
             range,

@@ -14,14 +14,14 @@ impl<S: Source> Tables<S> {
     /// The place of a task among those of its execution.
     pub(crate) fn task_place(&self, number: u64, name: &str) -> Result<Option<u64>, ReadError> {
         let key = name_row(number, name);
-        let table = self.task_names.get(&self.source)?;
+        let table = self.slots.task_names.get(&self.source)?;
         let found = look_up(table, &key, |value| decode_number(Tag::TaskNames as u8, &key, value))?;
         Ok(found.transpose().map_err(|reason| damaged(Tag::TaskNames, &key, reason))?)
     }
 
     pub(crate) fn task(&self, number: u64, place: u64) -> Result<Option<Task>, ReadError> {
         let key = pair(number, place);
-        let table = self.tasks.get(&self.source)?;
+        let table = self.slots.tasks.get(&self.source)?;
         let found = look_up(table, &key, |value| decode_task(Tag::Tasks as u8, &key, value))?;
         Ok(found.transpose().map_err(|reason| damaged(Tag::Tasks, &key, reason))?)
     }
@@ -32,7 +32,7 @@ impl<S: Source> Tables<S> {
         number: u64,
     ) -> Result<impl DoubleEndedIterator<Item = Result<Task, ReadError>> + use<'_, S>, StorageError> {
         let (start, end) = (pair(number, 0), pair(number, u64::MAX));
-        let table = self.tasks.get(&self.source)?;
+        let table = self.slots.tasks.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 16]>(&start..=&end))?;
         Ok(Rows::<Pair, _>::new(range, Tag::Tasks, &start, Some(&end), |key, value| {
             decode_task(Tag::Tasks as u8, key, value)
@@ -42,7 +42,7 @@ impl<S: Source> Tables<S> {
 
     pub(crate) fn progress(&self, number: u64) -> Result<Option<Progress>, ReadError> {
         let key = number.to_be_bytes();
-        let table = self.task_counts.get(&self.source)?;
+        let table = self.slots.task_counts.get(&self.source)?;
         let found = look_up(table, &key, |value| decode_progress(Tag::TaskCounts as u8, &key, value))?;
         Ok(found.transpose().map_err(|reason| damaged(Tag::TaskCounts, &key, reason))?)
     }

@@ -14,7 +14,7 @@ impl<S: Source> Tables<S> {
         kind: TimeKind,
     ) -> Result<impl Iterator<Item = Result<(u64, Span), ReadError>> + use<'_, S>, StorageError> {
         let (start, end) = (time_block_rows(kind, 0), time_block_rows(kind, u64::MAX));
-        let table = self.time_blocks.get(&self.source)?;
+        let table = self.slots.time_blocks.get(&self.source)?;
         let range = catch_panics(|| table.range::<&[u8; 9]>(&start..=&end))?;
         Ok(Rows::<StateRow, _>::new(range, Tag::TimeBlocks, &start, Some(&end), |key, value| {
             match decode_time_block(Tag::TimeBlocks as u8, key, value) {

@@ -7,7 +7,7 @@ use crate::model::error::{ReadError, StorageError};
 
 impl<S: Source> Tables<S> {
     pub(crate) fn totals(&self) -> Result<Totals, ReadError> {
-        let table = self.totals.get(&self.source)?;
+        let table = self.slots.totals.get(&self.source)?;
         match look_up(table, TOTALS_KEY, |value| decode_totals(Tag::Totals as u8, TOTALS_KEY, value))? {
             Some(totals) => Ok(totals.map_err(|reason| damaged(Tag::Totals, TOTALS_KEY, reason))?),
             None => Err(damaged(Tag::Totals, TOTALS_KEY, "the row is missing").into()),
@@ -16,7 +16,7 @@ impl<S: Source> Tables<S> {
 
     /// The meta record, or its format if that is newer than ours; `None` if there is none.
     pub(crate) fn meta(&self) -> Result<Option<Result<Meta, u32>>, ReadError> {
-        let table = self.meta.get(&self.source)?;
+        let table = self.slots.meta.get(&self.source)?;
         let meta = look_up(table, META_KEY, |value| decode_meta(Tag::Meta as u8, META_KEY, value, FORMAT))?;
         Ok(meta.transpose().map_err(|reason| damaged(Tag::Meta, META_KEY, reason))?)
     }

@@ -17,7 +17,7 @@ pub(crate) fn decode_visits(key: &[u8], value: &[u8]) -> Result<Visits, String> 
 impl<S: Source> Tables<S> {
     pub(crate) fn visits(&self, number: u64) -> Result<Option<Visits>, ReadError> {
         let key = number.to_be_bytes();
-        let table = self.visits.get(&self.source)?;
+        let table = self.slots.visits.get(&self.source)?;
         let found = look_up(table, &key, |value| decode_visits(&key, value))?;
         Ok(found.transpose().map_err(|reason| damaged(Tag::Visits, &key, reason))?)
     }

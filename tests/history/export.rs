@@ -101,7 +101,7 @@ fn a_line_has_everything_that_belongs_to_an_execution() {
     visits.flush().unwrap();
 
     let lines = exported(&store, &Query::new().oldest_first());
-    for key in ["attachments", "outputs", "nodes", "visits", "damaged"] {
+    for key in ["attachments", "outputs", "tasks", "visits", "damaged"] {
         assert_eq!(lines[0].1.get(key), None, "an execution with nothing beside it has nothing of it");
     }
     let line = &lines[1].1;
@@ -136,7 +136,7 @@ fn a_line_has_everything_that_belongs_to_an_execution() {
     assert_eq!(ends["parts"][1]["offset"], 149_998);
     assert_eq!(unbase64(&ends["parts"][1]["base64"]), &bytes[149_998..]);
     assert_eq!(outputs[2]["parts"], Value::Array(vec![]));
-    let nodes = line["nodes"].as_array().unwrap();
+    let nodes = line["tasks"].as_array().unwrap();
     assert_eq!(
         (&nodes[0]["name"], &nodes[0]["state"], &nodes[0]["error"]),
         (&"load".into(), &"failed".into(), &"why".into())

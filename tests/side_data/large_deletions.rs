@@ -29,7 +29,7 @@ fn attached(sealed: bool) -> Store {
 /// The rows of each table that a deletion leaves for later.
 fn rows(store: &Store) -> u64 {
     let sizes = store.begin_read().unwrap().table_sizes().unwrap();
-    let later = ["changes", "payloads", "events", "chunks", "attachments", "outputs", "nodes", "task_names"];
+    let later = ["changes", "payloads", "events", "chunks", "attachments", "outputs", "tasks", "task_names"];
     let counts = sizes.iter().filter(|size| later.contains(&size.table.trim_start_matches("execstore/")));
     counts.map(|size| size.rows).sum()
 }
@@ -102,9 +102,9 @@ fn an_execution_with_many_rows_is_gone_at_once_and_its_rows_go_in_steps() {
         assert_eq!(reader.events("e", ..).unwrap().count(), 300);
         let left = now.table_sizes().unwrap();
         let left = |table: &str| left.iter().find(|size| size.table.ends_with(table)).unwrap().rows;
-        assert_eq!((left("/events"), left("/nodes"), left("/task_names"), left("/progress")), (1, 1, 1, 1));
+        assert_eq!((left("/events"), left("/tasks"), left("/task_names"), left("/task_counts")), (1, 1, 1, 1));
         assert_eq!((left("/attachments"), left("/outputs"), left("/chunks")), (0, 0, 0));
-        assert_eq!((left("/doomed"), left("/visits")), (0, 0));
+        assert_eq!((left("/removals"), left("/visits")), (0, 0));
     }
 }
 
@@ -118,7 +118,7 @@ fn what_is_small_goes_with_its_own_transaction() {
     store.write(|w| w.delete("e")).unwrap();
     assert_eq!(waiting(&store), 0);
     let sizes = store.begin_read().unwrap().table_sizes().unwrap();
-    for table in ["events", "attachments", "chunks", "nodes", "task_names", "progress", "doomed"] {
+    for table in ["events", "attachments", "chunks", "tasks", "task_names", "task_counts", "removals"] {
         let size = sizes.iter().find(|size| size.table == format!("execstore/{table}")).unwrap();
         assert_eq!(size.rows, 0, "{table}");
     }

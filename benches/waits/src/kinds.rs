@@ -21,7 +21,7 @@ pub enum Kind {
     /// An execution with 100,000 attachments of 200 bytes.
     Attachments,
     /// An execution with 200,000 nodes.
-    Nodes,
+    Tasks,
     /// 200,000 executions, found by their job.
     Bulk,
     /// 1,000 executions with 1,000 events each, found by their job.
@@ -43,7 +43,7 @@ impl Kind {
         Kind::Cap,
         Kind::Attachment,
         Kind::Attachments,
-        Kind::Nodes,
+        Kind::Tasks,
         Kind::Bulk,
         Kind::BulkEvents,
         Kind::Trim,
@@ -57,7 +57,7 @@ impl Kind {
             Kind::Cap => "cap",
             Kind::Attachment => "attachment",
             Kind::Attachments => "attachments",
-            Kind::Nodes => "nodes",
+            Kind::Tasks => "tasks",
             Kind::Bulk => "bulk",
             Kind::BulkEvents => "bulk-events",
             Kind::Trim => "trim",
@@ -94,7 +94,7 @@ impl Kind {
                 let put = |n| w.put_attachment(ID, NewAttachment::bytes(format!("a/{n}"), vec![1; 200]));
                 (first..first + n).map(put).try_for_each(|put| put.map(drop))
             }),
-            Kind::Nodes => batches(&store, count(200_000), |w, first, n| {
+            Kind::Tasks => batches(&store, count(200_000), |w, first, n| {
                 let put = |n| w.put_task(ID, TaskUpdate::started(format!("node {n}")));
                 (first..first + n).map(put).try_for_each(|put| put.map(drop))
             }),
