@@ -107,4 +107,15 @@ pub use verify::{VerifyProblem, VerifyReport};
 pub use write::{Appended, CreateOutcome, Receipt, Writer};
 
 #[doc = include_str!("../docs/guide.md")]
-pub mod guide {}
+pub mod guide {
+    #[doc = include_str!("../docs/mapping/bacalhau.md")]
+    pub mod bacalhau {}
+    #[doc = include_str!("../docs/mapping/constellation.md")]
+    pub mod constellation {}
+    #[doc = include_str!("../docs/mapping/texera.md")]
+    pub mod texera {}
+    #[doc = include_str!("../docs/mapping/mesg.md")]
+    pub mod mesg {}
+    #[doc = include_str!("../docs/mapping/beam_playground.md")]
+    pub mod beam_playground {}
+}
