@@ -16,6 +16,6 @@ powercuts:
     cargo build --release -p powercut
     target/release/powercut --cuts 4000
 
-# The measured table of the README.
+# The tables of docs/benchmarks.md.
 scoreboard:
     cargo bench -p scoreboard

@@ -120,7 +120,14 @@ fn the_format_document_lists_the_tables_of_the_schema() {
 #[test]
 fn the_documents_name_files_that_exist() {
     let mut named = 0;
-    for document in ["README.md", "docs/architecture.md", "docs/development.md", "docs/format.md"] {
+    for document in [
+        "README.md",
+        "docs/architecture.md",
+        "docs/benchmarks.md",
+        "docs/development.md",
+        "docs/format.md",
+        "docs/guarantees.md",
+    ] {
         let text = fs::read_to_string(root().join(document)).unwrap();
         let words = text.split('`').skip(1).step_by(2);
         for word in words.filter(|word| word.ends_with(".rs") && !word.contains([' ', '*'])) {
@@ -130,6 +137,28 @@ fn the_documents_name_files_that_exist() {
         }
     }
     assert!(named > 20, "{named} paths");
+}
+
+/// What does not fit goes into a document of its own: `docs/guarantees.md`, `docs/benchmarks.md`, the guide.
+#[test]
+fn the_readme_fits_on_a_page() {
+    let lines = fs::read_to_string(root().join("README.md")).unwrap().lines().count();
+    assert!(lines <= 130, "the README has {lines} lines");
+}
+
+/// The README has a part of the guarantees, and never a test that the whole list does not name.
+#[test]
+fn the_guarantees_of_the_readme_are_in_the_whole_list() {
+    let files = |document: &str| -> Vec<String> {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let words = text.split('`').skip(1).step_by(2);
+        words.filter(|word| word.starts_with("tests/") && word.ends_with(".rs")).map(str::to_owned).collect()
+    };
+    let (whole, part) = (files("docs/guarantees.md"), files("README.md"));
+    assert!(part.len() > 10 && whole.len() > 40, "{} of {}", part.len(), whole.len());
+    for file in part {
+        assert!(whole.contains(&file), "docs/guarantees.md does not name {file}");
+    }
 }
 
 fn snake_case(name: &str) -> String {

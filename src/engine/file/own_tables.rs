@@ -1,9 +1,9 @@
 //! redb's own tables, looked through before redb commits anything: the lists of the pages that it may free, and the state of its allocator.
 //!
-//! redb takes their pages as they are, unless it opens a file that was left in the middle of a commit. Of a damaged list its next commit panics, and panics
-//! once more in a destructor (`ExtractIf`) while it unwinds, which ends the process; of a damaged state it gives away pages that are in use. The
-//! other tables are not looked through, since they are the rest of the file: redb's panics over those are caught, but for a few that the README
-//! tells of, and every value of the store's has a checksum.
+//! Unless it opens a file that was left in the middle of a commit, redb trusts their pages. Its next commit panics over a damaged list, and once
+//! more in a destructor (`ExtractIf`) while that unwinds, which ends the process; with a damaged allocator state it gives away pages that are in
+//! use. The other tables are not checked here, because they are the rest of the file: redb's panics over them are caught, except for a few that
+//! `docs/guarantees.md` describes, and every value of the store has a checksum.
 
 use std::io;
 use std::rc::Rc;
