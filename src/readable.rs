@@ -2,7 +2,6 @@
 
 use std::ops::RangeBounds;
 
-use crate::format::job_prefix;
 use crate::format::schema::Tag;
 use crate::history::{By, Groups, Lineage, Log, Selection};
 use crate::model::error::ReadError;
@@ -47,7 +46,7 @@ pub trait Readable: View {
     /// The executions of a job, oldest first; `rev()` gives the newest first. Empty for an unknown job.
     fn by_job(&self, job_id: impl AsRef<str>) -> Result<List<'_, Execution>, ReadError> {
         let job = job_id.as_ref().to_owned();
-        let rows = self.tables().index_rows(Tag::Jobs, &job_prefix(&job), &(0..=u64::MAX))?;
+        let rows = self.tables().job_rows(&job, &(0..=u64::MAX))?;
         Ok(List::new(rows.map(move |number| {
             let found = indexed(self, number?, Tag::Jobs)?;
             if found.header.job_id != job.as_str() {

@@ -14,7 +14,7 @@ use crate::model::limits::check_name;
 use crate::model::outputs::OutputPart;
 use crate::model::touch::{Kind, key};
 use crate::read::View;
-use crate::read::side_data::read_output;
+use crate::read::side_data::{Chunk, read_output};
 use crate::txn::ReadTxn;
 
 /// Reads an output stream on as it grows; made by [`Store::follow_output`](crate::Store::follow_output).
@@ -48,6 +48,8 @@ pub struct OutputFollower {
     /// The execution's number and the stream's blob, once they were seen: others of the same names are not them.
     number: Option<u64>,
     blob: Option<u64>,
+    /// The chunk that was read last.
+    chunk: Chunk,
     ended: bool,
     ticket: u64,
     keys: Arc<[u64]>,
@@ -81,7 +83,18 @@ impl OutputFollower {
         let keys = Arc::from([key(Kind::Output, id, name), key(Kind::Life, id, "")]);
         engine.listening.add(Kind::Output as u8 | Kind::Life as u8);
         let (id, name) = (id.to_owned(), name.to_owned());
-        Ok(Self { engine, id, name, position: from, number: None, blob: None, ended: false, ticket: 0, keys })
+        Ok(Self {
+            engine,
+            id,
+            name,
+            position: from,
+            number: None,
+            blob: None,
+            chunk: Chunk::default(),
+            ended: false,
+            ticket: 0,
+            keys,
+        })
     }
 
     /// The offset of the next byte: where to follow on after a restart.
@@ -144,7 +157,7 @@ impl OutputFollower {
                 // One that begins beyond the end waits there.
                 match self.position > row.output.length {
                     true => nothing,
-                    false => read_output(&reader, row, self.position, most)?,
+                    false => read_output(&reader, row, self.position, most, &mut self.chunk)?,
                 }
             }
             _ if self.blob.is_some() => {

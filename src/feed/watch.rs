@@ -10,13 +10,17 @@ use std::time::{Duration, Instant};
 
 use crate::engine::core::Engine;
 use crate::engine::doorbell::End;
+use crate::format::Glimpse;
+use crate::format::schema::Tag;
 use crate::model::bookmark::{Bookmark, within};
 use crate::model::change::Change;
 use crate::model::error::{ReadError, StorageError, WatchError};
 use crate::model::filter::Filter;
 use crate::model::id::ChangeSeq;
 use crate::read::View;
+use crate::read::sequence::Gapless;
 use crate::readable::Readable;
+use crate::storage::Noticed;
 use crate::txn::ReadTxn;
 
 /// How many entries one read transaction looks at, so that it ends soon.
@@ -237,16 +241,25 @@ impl Watcher {
         if self.position >= totals.head {
             return Ok((found, totals.head));
         }
-        let end = totals.head.min(self.position + entries);
-        for change in reader.log().range(ChangeSeq(self.position + 1)..=ChangeSeq(end))? {
-            let change = match change {
-                Ok(change) => change,
+        let lifecycle = &reader.settings().lifecycle;
+        let filter = &self.filter;
+        let keep = |glimpse: &Glimpse| {
+            let Glimpse { kind, id, job, state } = glimpse;
+            filter.may_match(*kind, id, job, lifecycle.by_code(*state))
+        };
+        let (first, end) = (self.position + 1, self.position.saturating_add(entries).min(totals.head));
+        let rows = reader
+            .tables()
+            .change_rows_if(first..=end, lifecycle, filter.can_leave_early().then_some(&keep))
+            .map_err(ReadError::from)?;
+        for noticed in Gapless::new(rows, Tag::Changes, Some(first - 1), end.checked_add(1)) {
+            let Noticed { seq, change } = match noticed {
+                Ok(noticed) => noticed,
                 // What came before it is given out first.
                 Err(_) if !found.is_empty() => break,
                 Err(error) => return Err(error.into()),
             };
-            let (seq, matches) = (change.seq.0, self.filter.matches(&change));
-            if matches {
+            if let Some(change) = change.filter(|change| filter.matches(change)) {
                 if found.len() == limit {
                     break;
                 }

@@ -64,6 +64,16 @@ pub(crate) fn encode_change(
     finish_frame(table, key, out);
 }
 
+fn kind_of(byte: u8) -> Result<ChangeKind, Reason> {
+    match byte & !LINKED {
+        1 => Ok(ChangeKind::Created),
+        2 => Ok(ChangeKind::Updated),
+        3 => Ok(ChangeKind::EventsAppended),
+        4 => Ok(ChangeKind::Deleted),
+        other => Err(format!("there is no kind of change number {other}")),
+    }
+}
+
 /// Decodes an entry of the change log.
 pub(crate) fn decode_change(
     table: u8,
@@ -72,16 +82,14 @@ pub(crate) fn decode_change(
     value: &[u8],
     lifecycle: &Lifecycle,
 ) -> Result<Change, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
+    decode_body(seq, check_frame(table, key, value)?, lifecycle)
+}
+
+fn decode_body(seq: ChangeSeq, body: &[u8], lifecycle: &Lifecycle) -> Result<Change, Reason> {
+    let mut r = Reader::new(body);
     let kind = r.byte()?;
     let is_linked = kind & LINKED != 0;
-    let kind = match kind & !LINKED {
-        1 => ChangeKind::Created,
-        2 => ChangeKind::Updated,
-        3 => ChangeKind::EventsAppended,
-        4 => ChangeKind::Deleted,
-        other => return Err(format!("there is no kind of change number {other}")),
-    };
+    let kind = kind_of(kind)?;
     let time = r.time()?;
     let (number, follows) = (r.number()?, r.number()?);
     let (payload_version, new_events) = (r.number()?, r.number()?);
@@ -99,6 +107,47 @@ pub(crate) fn decode_change(
     };
     r.end()?;
     Ok(Change { seq, time, kind, number, follows, header, payload_version, undo, new_events, link })
+}
+
+/// What stands at the beginning of an entry: enough to leave most of those that a filter is not about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Glimpse {
+    pub(crate) kind: ChangeKind,
+    pub(crate) id: Text,
+    pub(crate) job: Text,
+    /// The code of the state after the change.
+    pub(crate) state: u8,
+}
+
+impl Glimpse {
+    fn of(body: &[u8]) -> Result<Self, Reason> {
+        let mut r = Reader::new(body);
+        let kind = kind_of(r.byte()?)?;
+        r.time()?;
+        // The execution, the entry before, the payload's version, the events; and which parts the header has.
+        for _ in 0..5 {
+            r.number()?;
+        }
+        Ok(Self { kind, id: r.id()?, job: r.id()?, state: r.byte()? })
+    }
+}
+
+/// Decodes an entry if it is wanted by what stands at its beginning.
+pub(crate) fn decode_change_if(
+    table: u8,
+    key: &[u8],
+    seq: ChangeSeq,
+    value: &[u8],
+    lifecycle: &Lifecycle,
+    keep: Option<&dyn Fn(&Glimpse) -> bool>,
+) -> Result<Option<Change>, Reason> {
+    let body = check_frame(table, key, value)?;
+    if let Some(keep) = keep
+        && !keep(&Glimpse::of(body)?)
+    {
+        return Ok(None);
+    }
+    decode_body(seq, body, lifecycle).map(Some)
 }
 
 /// What an entry is about, and no more of it.

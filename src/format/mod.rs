@@ -19,7 +19,7 @@ mod totals;
 mod wire;
 
 pub(crate) use bulk::{BulkKind, BulkPlace, decode_bulk, encode_bulk};
-pub(crate) use change::{Follows, decode_change, decode_follows, encode_change};
+pub(crate) use change::{Follows, Glimpse, decode_change, decode_change_if, decode_follows, encode_change};
 pub(crate) use events::{check_event, decode_event, encode_event};
 pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record, header_bytes};
 pub(crate) use frame::{FRAME, check_frame, finish_frame};

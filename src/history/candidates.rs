@@ -1,33 +1,33 @@
 //! The candidates of a query, in the order of creation or of completion.
 
+use std::cell::Cell;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::rc::Rc;
 
+use super::ask::Ask;
 use super::time_blocks::blocks;
-use super::way::Way;
+use super::way::{Candidates, Index};
 use super::{Answer, Row, Steps};
 use crate::format::schema::Tag;
-use crate::format::{LinkKind, TimeKind, job_prefix, label_prefix};
+use crate::format::{LinkKind, TimeKind};
 use crate::model::error::ReadError;
-use crate::model::execution::Header;
-use crate::model::query::{Access, Place, Query};
-use crate::model::text::Text;
+use crate::model::query::Place;
 use crate::model::time::Timestamp;
 use crate::read::View;
 use crate::read::sequence::Merged;
-use crate::storage::{Pick, damaged};
+use crate::storage::{Pick, Seen, damaged};
 
 pub(super) type Numbers<'r> = Box<dyn Iterator<Item = Result<u64, ReadError>> + 'r>;
 
 /// The numbers after a query's cursor.
-fn after(query: &Query) -> RangeInclusive<u64> {
-    match (&query.after, query.newest_first) {
+fn after(ask: &Ask) -> RangeInclusive<u64> {
+    match (ask.after, ask.newest_first) {
         (None, _) => 0..=u64::MAX,
-        (Some(cursor), true) => match cursor.place.number.checked_sub(1) {
+        (Some(place), true) => match place.number.checked_sub(1) {
             Some(last) => 0..=last,
             None => nothing(),
         },
-        (Some(cursor), false) => match cursor.place.number.checked_add(1) {
+        (Some(place), false) => match place.number.checked_add(1) {
             Some(first) => first..=u64::MAX,
             None => nothing(),
         },
@@ -39,41 +39,35 @@ fn nothing() -> RangeInclusive<u64> {
     1..=0
 }
 
-/// The numbers that a way gives, in the query's direction.
+/// The numbers that an index gives, in the direction that is asked for.
 pub(super) fn numbers<'r, V: View + ?Sized>(
     view: &'r V,
-    query: &Query,
-    way: &Way,
+    index: &Index,
     range: RangeInclusive<u64>,
+    newest_first: bool,
 ) -> Result<Numbers<'r>, ReadError> {
     if range.is_empty() {
         return Ok(Box::new(std::iter::empty()));
     }
     let tables = view.tables();
-    let text = |text: &Option<Text>| text.clone().unwrap_or_default();
-    let one = |tag, prefix: &[u8]| -> Result<Numbers<'r>, ReadError> {
-        Ok(directed(tables.index_rows(tag, prefix, &range)?, query.newest_first))
-    };
     let linked = |kind, id: &str| -> Result<Numbers<'r>, ReadError> {
-        let rows = tables.linked_to(kind, id, tables.number(id)?, &range)?;
-        Ok(directed(rows, query.newest_first))
+        Ok(directed(tables.linked_to(kind, id, tables.number(id)?, &range)?, newest_first))
     };
-    match way.plan.access {
-        Access::Job => one(Tag::Jobs, &job_prefix(&text(&query.job))),
-        Access::Parent => linked(LinkKind::Parent, &text(&query.parent)),
-        Access::Previous => linked(LinkKind::Previous, &text(&query.previous)),
-        Access::Label => {
-            let key = way.plan.label.as_deref().unwrap_or_default();
-            let mut lists = Vec::new();
-            for list in &way.lists {
-                let prefix = label_prefix(key, &list.value, list.group);
-                lists.push(tables.index_rows(Tag::Labels, &prefix, &range)?);
-            }
-            Ok(merged(lists, query.newest_first))
+    match index {
+        Index::States(codes) => {
+            let lists = codes.iter().map(|code| tables.state_rows(*code, &range));
+            Ok(merged(lists.collect::<Result<Vec<_>, _>>()?, newest_first))
         }
-        Access::Id => {
+        Index::Job(job) => Ok(directed(tables.job_rows(job, &range)?, newest_first)),
+        Index::Label { key, lists } => {
+            let lists = lists.iter().map(|list| tables.label_rows(key, &list.value, list.group, &range));
+            Ok(merged(lists.collect::<Result<Vec<_>, _>>()?, newest_first))
+        }
+        Index::Parent(id) => linked(LinkKind::Parent, id),
+        Index::Previous(id) => linked(LinkKind::Previous, id),
+        Index::Id(prefix) => {
             let mut found = Vec::new();
-            for number in tables.id_rows(&text(&query.id_prefix))? {
+            for number in tables.id_rows(prefix)? {
                 match number {
                     Ok(number) if !range.contains(&number) => {}
                     Err(ReadError::Storage(error)) => return Err(error.into()),
@@ -82,15 +76,10 @@ pub(super) fn numbers<'r, V: View + ?Sized>(
             }
             // Damaged rows first, the numbers in order.
             found.sort_unstable_by_key(|number| number.as_ref().ok().copied());
-            if query.newest_first {
+            if newest_first {
                 found.reverse();
             }
             Ok(Box::new(found.into_iter()))
-        }
-        _ => {
-            let codes = query.state_codes(&view.settings().lifecycle);
-            let lists = codes.iter().map(|code| tables.state_rows(*code, &range));
-            Ok(merged(lists.collect::<Result<Vec<_>, _>>()?, query.newest_first))
         }
     }
 }
@@ -112,44 +101,50 @@ fn merged<'r>(
     }
 }
 
-/// The matches among a way's candidates, in the order of creation.
-pub(super) fn candidates<'r, V: View + ?Sized>(
+/// What else than the query's conditions decides whether a candidate is taken.
+pub(super) type Wanted<'r> = Rc<dyn Fn(Seen<'_>) -> bool + 'r>;
+
+/// The matches among the candidates, in the order of creation.
+pub(super) fn matches<'r, V: View + ?Sized>(
     view: &'r V,
-    query: Arc<Query>,
-    way: &Way,
+    ask: Ask,
+    candidates: Rc<Candidates>,
+    wanted: Option<Wanted<'r>>,
     payload: bool,
 ) -> Result<Answer<'r>, ReadError> {
-    let range = after(&query);
-    if way.plan.access == Access::Scan {
-        return scan(view, query, range, payload);
-    }
-    let tag = match way.plan.access {
-        Access::Job => Tag::Jobs,
-        Access::Parent | Access::Previous => Tag::Links,
-        Access::Label => Tag::Labels,
-        Access::Id => Tag::Ids,
-        _ => Tag::States,
-    };
-    let numbers = numbers(view, &query, way, range)?;
+    let range = after(&ask);
+    let Candidates::Index(index) = &*candidates else { return scan(view, ask, range, wanted, payload) };
+    let numbers = numbers(view, index, range, ask.newest_first)?;
     Ok(Box::new(numbers.filter_map(move |number| match number {
-        Ok(number) => picked(view, &query, number, tag, payload, Place { time: 0, number }),
+        Ok(number) => {
+            // There is no other kind of candidates here.
+            let Candidates::Index(index) = &*candidates else { return None };
+            let belied = Cell::new(None);
+            let keep = |seen: Seen<'_>| {
+                belied.set(index.belied_by(seen.header, &view.settings().lifecycle));
+                belied.get().is_none()
+                    && ask.matches(seen.header)
+                    && wanted.as_ref().is_none_or(|wanted| wanted(seen))
+            };
+            let place = Place { time: 0, number };
+            let row = picked(view, number, index.table(), Pick { keep: &keep, payload }, place);
+            match belied.get() {
+                None => row,
+                Some(reason) => {
+                    let found = Err(damaged(index.table(), &number.to_be_bytes(), reason).into());
+                    Some(Row { place: Some(place), found })
+                }
+            }
+        }
         Err(error) => Some(Row::error(error)),
     })))
 }
 
-/// The execution that a row of an index names, if the query wants it.
-fn picked<V: View + ?Sized>(
-    view: &V,
-    query: &Query,
-    number: u64,
-    index: Tag,
-    payload: bool,
-    place: Place,
-) -> Option<Row> {
-    let pick = Pick { keep: &|header| query.matches(header), payload };
+/// The execution that a row of an index names, if it is wanted.
+fn picked<V: View + ?Sized>(view: &V, number: u64, table: Tag, pick: Pick<'_>, place: Place) -> Option<Row> {
     let found = match view.tables().execution_if(number, &view.settings().lifecycle, pick) {
         Ok(Some(found)) => Ok(found?),
-        Ok(None) => Err(damaged(index, &number.to_be_bytes(), "the execution of the row is missing").into()),
+        Ok(None) => Err(damaged(table, &number.to_be_bytes(), "the execution of the row is missing").into()),
         Err(error) => Err(error),
     };
     Some(Row { place: Some(place), found })
@@ -158,17 +153,20 @@ fn picked<V: View + ?Sized>(
 /// Every execution, but those in blocks that cannot hold the times that are asked for.
 fn scan<'r, V: View + ?Sized>(
     view: &'r V,
-    query: Arc<Query>,
+    ask: Ask,
     range: RangeInclusive<u64>,
+    wanted: Option<Wanted<'r>>,
     payload: bool,
 ) -> Result<Answer<'r>, ReadError> {
-    let mut ranges = blocks(view, TimeKind::Executions, query.created, range)?;
-    if query.newest_first {
+    let mut ranges = blocks(view, TimeKind::Executions, ask.query.created, range)?;
+    if ask.newest_first {
         ranges.reverse();
     }
     Ok(Box::new(ranges.into_iter().flat_map(move |range| -> Answer<'r> {
-        let (keep, newest_first) = (query.clone(), query.newest_first);
-        let keep = move |header: &Header| keep.matches(header);
+        let (asked, wanted, newest_first) = (ask.clone(), wanted.clone(), ask.newest_first);
+        let keep = move |seen: Seen<'_>| {
+            asked.matches(seen.header) && wanted.as_ref().is_none_or(|wanted| wanted(seen))
+        };
         let rows = match view.tables().execution_rows_if(range, &view.settings().lifecycle, keep, payload) {
             Ok(rows) => rows,
             Err(error) => return Box::new(std::iter::once(Row::error(error))),
@@ -184,17 +182,16 @@ fn scan<'r, V: View + ?Sized>(
 /// The matches in the order of completion.
 pub(super) fn completed<'r, V: View + ?Sized>(
     view: &'r V,
-    query: Arc<Query>,
+    ask: Ask,
     payload: bool,
 ) -> Result<Steps<'r>, ReadError> {
     let (least, greatest) =
-        query.completed.unwrap_or((Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX)));
+        ask.query.completed.unwrap_or((Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX)));
     let (mut start, mut end) = ((least, 0), (greatest, u64::MAX));
-    if let Some(cursor) = &query.after {
-        let Place { time, number } = cursor.place;
+    if let Some(Place { time, number }) = ask.after {
         let time = Timestamp::from_nanos(time);
         // Numbers begin at 1, so there is one before and one after each.
-        match query.newest_first {
+        match ask.newest_first {
             true => end = end.min((time, number.saturating_sub(1))),
             false => start = start.max((time, number.saturating_add(1))),
         }
@@ -202,12 +199,13 @@ pub(super) fn completed<'r, V: View + ?Sized>(
     if start > end {
         return Ok(Box::new(std::iter::empty()));
     }
-    let newest_first = query.newest_first;
+    let newest_first = ask.newest_first;
     let rows = view.tables().completion_rows(start..=end)?;
     let row = move |row: Result<(Timestamp, u64), ReadError>| match row {
         Ok((at, number)) => {
             let place = Place { time: at.as_nanos(), number };
-            picked(view, &query, number, Tag::Completions, payload, place)
+            let pick = Pick { keep: &|seen| ask.matches(seen.header), payload };
+            picked(view, number, Tag::Completions, pick, place)
         }
         Err(error) => Some(Row::error(error)),
     };

@@ -1,9 +1,10 @@
 //! Links between executions: children and retries, the way back to the root, the tree below.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
+use super::Rows;
 use super::plan::ALL;
-use super::{Rows, executions};
 use crate::format::LinkKind;
 use crate::format::schema::Tag;
 use crate::model::error::ReadError;
@@ -11,7 +12,7 @@ use crate::model::execution::{Execution, Header};
 use crate::model::id::ExecutionId;
 use crate::model::query::Query;
 use crate::model::text::Text;
-use crate::read::{View, find};
+use crate::read::{View, find, load};
 use crate::storage::damaged;
 
 /// The executions that are linked to one, up and down: see [`Readable::lineage`](crate::Readable::lineage).
@@ -76,7 +77,7 @@ impl<'r, R: View + ?Sized> Lineage<'r, R> {
 
 /// Those that have a link to an execution, oldest first.
 fn linked<'r, V: View + ?Sized>(view: &'r V, query: Query) -> Result<Rows<'r, Execution>, ReadError> {
-    executions(view, &query.oldest_first())
+    super::finished(view, &Arc::new(query.oldest_first()), true, |found| Some(load(view, found)))
 }
 
 /// An execution by its id and number, be it there or not.

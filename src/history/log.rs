@@ -145,6 +145,6 @@ impl<'r, R: View + ?Sized> Log<'r, R> {
     /// hold the same. Every operation changes it, and so does the removal of what a large deletion left: let
     /// [`Store::maintain`](crate::Store::maintain) end that before it is noted. Constant time.
     pub fn fingerprint(&self) -> Result<Option<[u8; 32]>, ReadError> {
-        Ok(crate::format::fingerprint(&self.reader.totals()?))
+        Ok(crate::format::fingerprint(&*self.reader.totals()?))
     }
 }

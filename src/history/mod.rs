@@ -1,6 +1,9 @@
 //! Answering queries: a plan, candidates in the order that is asked for, pages of them, and counts.
 
+mod ask;
 mod candidates;
+#[cfg(test)]
+mod costs;
 mod export;
 mod groups;
 mod lineage;
@@ -15,27 +18,26 @@ mod time_blocks;
 mod tried;
 mod way;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::format::LinkKind;
 use crate::model::error::{InputError, ReadError};
-use crate::model::execution::{Execution, Header};
+use crate::model::execution::Execution;
 use crate::model::limits::{MAX_PAGE, check_size};
-use crate::model::query::{Access, Cursor, OrderBy, Page, Place, Query, QueryPlan};
+use crate::model::query::{Cursor, OrderBy, Page, Place, Query, QueryPlan};
 use crate::read::{View, load};
 use crate::storage::Found;
+use ask::Ask;
+use way::{AccessPath, Candidates, Index, Way};
 
+pub(crate) use groups::By;
 pub use groups::Groups;
 pub use lineage::{Lineage, Trace, Tree};
 pub use log::Log;
 pub use selection::Selection;
-pub use statistics::{Durations, Group, TableSize};
-
-use export::export;
-pub(crate) use groups::By;
-use side_data::{unvisited, usage};
-use statistics::durations;
 pub(crate) use statistics::table_sizes;
+pub use statistics::{Durations, Group, TableSize};
 
 /// How many executions a page has that names no limit.
 const PAGE: usize = 100;
@@ -82,69 +84,51 @@ type Answer<'r> = Box<dyn Iterator<Item = Row> + 'r>;
 /// The steps of a walk; `None` for what was looked at and left out.
 type Steps<'r> = Box<dyn Iterator<Item = Option<Row>> + 'r>;
 
-/// The place of an execution in an order; `None` if it is not in it.
-fn place_of(order: OrderBy, found: &Found) -> Option<Place> {
-    match order {
-        OrderBy::Created => Some(Place { time: 0, number: found.number }),
-        OrderBy::Modified => Some(Place { time: 0, number: found.last_change }),
-        OrderBy::Completed => {
-            found.header.completed_at.map(|at| Place { time: at.as_nanos(), number: found.number })
+/// What a query finds, in its order, from its cursor on. The limit is not applied.
+fn answer<'r, V: View + ?Sized>(view: &'r V, ask: Ask, payload: bool) -> Result<Answer<'r>, ReadError> {
+    let Way { path, rows } = plan::plan(view, &ask)?;
+    let mut links = Vec::new();
+    for (kind, id) in [(LinkKind::Parent, &ask.query.parent), (LinkKind::Previous, &ask.query.previous)] {
+        // What a walk comes upon, no index has found.
+        let is_answered = matches!(
+            (kind, path.index()),
+            (LinkKind::Parent, Some(Index::Parent(_))) | (LinkKind::Previous, Some(Index::Previous(_)))
+        );
+        if let Some(id) = id.clone().filter(|_| !is_answered)
+            && let Some(target) = view.tables().number(&id)?
+        {
+            links.push((kind, id, target));
         }
     }
+    let mut answer: Answer<'r> = match path {
+        AccessPath::Direct(candidates) => candidates::matches(view, ask, Rc::new(candidates), None, payload)?,
+        AccessPath::Walk => Box::new(steps(view, ask, payload)?.flatten()),
+        AccessPath::Sorted(candidates) => Box::new(sorted::Sorted::new(view, ask, candidates, payload)),
+        AccessPath::Tried(index) => Box::new(tried::Tried::new(view, ask, index, rows, payload)?),
+    };
+    for (kind, id, target) in links {
+        answer = Box::new(answer.filter_map(move |row| led(view, kind, &id, target, row)));
+    }
+    Ok(answer)
 }
 
-/// What a query finds, in its order, from its cursor on. Its limit is not applied.
+/// The same for a query as a caller gave it.
 pub(crate) fn rows<'r, V: View + ?Sized>(
     view: &'r V,
     query: &Query,
     payload: bool,
 ) -> Result<Answer<'r>, ReadError> {
-    query.check(&view.settings().lifecycle)?;
-    if let Some(cursor) = &query.after {
-        if cursor.store != view.settings().incarnation {
-            let reason = "it is of another store, or of this one before an older copy was put back";
-            return Err(ReadError::InvalidCursor { reason });
-        }
-        if (cursor.order, cursor.newest_first) != (query.order, query.newest_first) {
-            return Err(ReadError::InvalidCursor { reason: "it is of another order" });
-        }
-        if cursor.query != query.fingerprint() {
-            return Err(ReadError::InvalidCursor { reason: "it is of another query" });
-        }
-    }
-    let way = plan::plan(view, query)?;
-    let query = Arc::new(query.clone());
-    let access = way.plan.access;
-    // What a walk comes upon, no index has found.
-    let by = (!way.plan.walks).then_some(access);
-    let mut rows: Answer<'r> = match access {
-        _ if way.plan.walks => Box::new(tried::Tried::new(view, query.clone(), way, payload)?),
-        _ if way.plan.sorts => Box::new(sorted::Sorted::new(view, query.clone(), way, payload)),
-        Access::Modified | Access::Completed => Box::new(steps(view, query.clone(), payload)?.flatten()),
-        _ => candidates::candidates(view, query.clone(), &way, payload)?,
-    };
-    for (kind, id, by_it) in [
-        (LinkKind::Parent, &query.parent, Access::Parent),
-        (LinkKind::Previous, &query.previous, Access::Previous),
-    ] {
-        if let Some(id) = id.clone().filter(|_| by != Some(by_it))
-            && let Some(target) = view.tables().number(&id)?
-        {
-            rows = Box::new(rows.filter_map(move |row| led(view, kind, &id, target, row)));
-        }
-    }
-    Ok(rows)
+    let ask = Ask::new(view, &Arc::new(query.clone()))?.check_cursor(view)?;
+    answer(view, ask, payload)
 }
 
 /// The order that a query asks for, from its cursor on.
-fn steps<'r, V: View + ?Sized>(
-    view: &'r V,
-    query: Arc<Query>,
-    payload: bool,
-) -> Result<Steps<'r>, ReadError> {
-    match query.order {
-        OrderBy::Modified => modified::walk(view, query, payload),
-        _ => candidates::completed(view, query, payload),
+fn steps<'r, V: View + ?Sized>(view: &'r V, ask: Ask, payload: bool) -> Result<Steps<'r>, ReadError> {
+    match ask.order {
+        OrderBy::Modified => modified::walk(view, ask, payload),
+        OrderBy::Completed => candidates::completed(view, ask, payload),
+        OrderBy::Created => candidates::matches(view, ask, Rc::new(Candidates::Scan), None, payload)
+            .map(|rows| -> Steps<'r> { Box::new(rows.map(Some)) }),
     }
 }
 
@@ -157,80 +141,59 @@ fn led<V: View + ?Sized>(view: &V, kind: LinkKind, id: &str, target: u64, row: R
     }
 }
 
+/// Finishes each row of a query's answer, up to its limit. Ends after a storage error.
 fn finished<'r, V: View + ?Sized, T: 'r>(
     view: &'r V,
-    query: &Query,
+    query: &Arc<Query>,
     payload: bool,
-    finish: fn(&V, Found) -> Result<T, ReadError>,
+    mut finish: impl FnMut(Found) -> Option<Result<T, ReadError>> + 'r,
 ) -> Result<Rows<'r, T>, ReadError> {
-    let limit = query.limit.unwrap_or(usize::MAX);
-    let rows = rows(view, query, payload)?.take(limit);
+    let mut rows = limited(view, query, payload)?;
     let mut ended = false;
-    Ok(Rows(Box::new(rows.map_while(move |row| {
-        if ended {
-            return None;
+    Ok(Rows::new(std::iter::from_fn(move || {
+        loop {
+            if ended {
+                return None;
+            }
+            let item = match rows.next()?.found {
+                Ok(found) => match finish(found) {
+                    Some(item) => item,
+                    None => continue,
+                },
+                Err(error) => Err(error),
+            };
+            ended = matches!(item, Err(ReadError::Storage(_)));
+            return Some(item);
         }
-        let item = row.found.and_then(|found| finish(view, found));
-        ended = matches!(item, Err(ReadError::Storage(_)));
-        Some(item)
-    }))))
+    })))
 }
 
-/// The rows of a query's answer, up to its limit, without payloads.
-pub(crate) fn limited<'r, V: View + ?Sized>(
+/// The rows of a query's answer, up to its limit; with the payloads that lie in the records, if they are wanted.
+fn limited<'r, V: View + ?Sized>(
     view: &'r V,
-    query: &Query,
+    query: &Arc<Query>,
+    payload: bool,
 ) -> Result<impl Iterator<Item = Row> + use<'r, V>, ReadError> {
-    Ok(rows(view, query, false)?.take(query.limit.unwrap_or(usize::MAX)))
+    let ask = Ask::new(view, query)?.check_cursor(view)?;
+    let most = ask.most();
+    Ok(answer(view, ask, payload)?.take(most))
 }
 
-/// The same with the payloads that lie in the records.
-fn limited_whole<'r, V: View + ?Sized>(
-    view: &'r V,
-    query: &Query,
-) -> Result<impl Iterator<Item = Row> + use<'r, V>, ReadError> {
-    Ok(rows(view, query, true)?.take(query.limit.unwrap_or(usize::MAX)))
-}
-
-fn summary<V: View + ?Sized>(_: &V, found: Found) -> Result<Header, ReadError> {
-    Ok(*found.header)
-}
-
-pub(crate) fn executions<'r, V: View + ?Sized>(
-    view: &'r V,
-    query: &Query,
-) -> Result<Rows<'r, Execution>, ReadError> {
-    finished(view, query, true, load)
-}
-
-pub(crate) fn summaries<'r, V: View + ?Sized>(
-    view: &'r V,
-    query: &Query,
-) -> Result<Rows<'r, Header>, ReadError> {
-    finished(view, query, false, summary)
-}
-
-pub(crate) fn page<V: View + ?Sized>(view: &V, query: &Query) -> Result<Page<Execution>, ReadError> {
-    read_page(view, query, true, load)
-}
-
-pub(crate) fn summary_page<V: View + ?Sized>(view: &V, query: &Query) -> Result<Page<Header>, ReadError> {
-    read_page(view, query, false, summary)
-}
-
-fn read_page<V: View + ?Sized, T>(
+/// A page, each of its rows finished.
+fn page<V: View + ?Sized, T>(
     view: &V,
-    query: &Query,
+    query: &Arc<Query>,
     payload: bool,
     finish: fn(&V, Found) -> Result<T, ReadError>,
 ) -> Result<Page<T>, ReadError> {
-    query.check(&view.settings().lifecycle)?;
-    let limit = query.limit.unwrap_or(PAGE);
+    let mut ask = Ask::new(view, query)?;
+    let limit = ask.limit.unwrap_or(PAGE);
     check_size("page limit", limit, MAX_PAGE)?;
+    // One row more than asked for tells whether there is a next page.
+    ask.limit = Some(limit.saturating_add(1));
     let mut page = Page { executions: Vec::new(), damaged: Vec::new(), next: None };
     let mut last = None;
-    // One row more than asked for tells whether there is a next page.
-    for row in rows(view, &query.clone().limit(limit.saturating_add(1)), payload)? {
+    for row in answer(view, ask.check_cursor(view)?, payload)? {
         if page.executions.len() + page.damaged.len() >= limit
             && let Some(place) = last
         {
@@ -254,42 +217,38 @@ fn read_page<V: View + ?Sized, T>(
 }
 
 /// How many executions a query finds: from the counters where they can tell, else one by one.
-pub(crate) fn count<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, ReadError> {
-    query.check(&view.settings().lifecycle)?;
-    let bare = query.limit.is_none() && query.after.is_none() && query.using.is_none();
-    let counted = if bare && query.order != OrderBy::Completed { plan::counted(view, query)? } else { None };
-    if let Some(count) = counted {
+fn count<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<u64, ReadError> {
+    let mut ask = Ask::new(view, query)?.check_cursor(view)?;
+    let is_whole = ask.limit.is_none() && ask.after.is_none();
+    if is_whole
+        && query.using.is_none()
+        && ask.order != OrderBy::Completed
+        && let Some(count) = plan::counted(view, query)?
+    {
         return Ok(count);
     }
-    let mut query = query.clone();
     // The order does not matter for a number, unless it is of the first ones.
-    if query.limit.is_none() && query.after.is_none() && query.order == OrderBy::Modified {
-        query.order = OrderBy::Created;
+    if is_whole && ask.order == OrderBy::Modified {
+        ask.order = OrderBy::Created;
     }
-    let mut count = 0;
-    for row in limited(view, &query)? {
-        row.found?;
-        count += 1;
-    }
-    Ok(count)
-}
-
-pub(crate) fn explain<V: View + ?Sized>(view: &V, query: &Query) -> Result<QueryPlan, ReadError> {
-    query.check(&view.settings().lifecycle)?;
-    let way = plan::plan(view, query)?;
-    let filters = plan::filters(query, &way);
-    Ok(QueryPlan { filters, ..way.plan })
+    let most = ask.most();
+    answer(view, ask, false)?.take(most).try_fold(0, |count, row| row.found.map(|_| count + 1))
 }
 
 /// The first of a query's answer, from the end of its order.
-pub(crate) fn latest<V: View + ?Sized>(view: &V, query: &Query) -> Result<Option<Execution>, ReadError> {
+fn latest<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<Option<Execution>, ReadError> {
     if query.after.is_some() {
         return Err(ReadError::InvalidCursor {
             reason: "the latest of all is asked for, which no cursor is before",
         });
     }
-    let query = query.clone().newest_first().limit(1);
-    executions(view, &query)?.next().transpose()
+    let ask = Ask { newest_first: true, limit: Some(1), ..Ask::new(view, query)? };
+    let first = answer(view, ask, true)?.next();
+    first.map(|row| row.found.and_then(|found| load(view, found))).transpose()
+}
+
+fn explain<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<QueryPlan, ReadError> {
+    Ok(plan::plan(view, &Ask::new(view, query)?)?.plan(query))
 }
 
 fn invalid(what: &'static str, reason: impl Into<String>) -> ReadError {

@@ -3,13 +3,13 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
+use super::ask::Ask;
 use super::time_blocks::blocks;
 use super::{Row, Steps};
 use crate::format::{BLOCK, LastChangeBits, TimeKind, block_of};
 use crate::model::error::ReadError;
-use crate::model::query::{Place, Query};
+use crate::model::query::Place;
 use crate::read::View;
 use crate::storage::Pick;
 
@@ -18,22 +18,22 @@ type Changed<'r> = Box<dyn Iterator<Item = Result<Option<(u64, u64)>, ReadError>
 
 pub(super) fn walk<'r, V: View + ?Sized>(
     view: &'r V,
-    query: Arc<Query>,
+    ask: Ask,
     payload: bool,
 ) -> Result<Steps<'r>, ReadError> {
     let totals = view.totals()?;
     let (mut first, mut last) = (1, totals.head);
-    if let Some(cursor) = &query.after {
-        match query.newest_first {
-            true => last = last.min(cursor.place.number.saturating_sub(1)),
-            false => first = cursor.place.number.saturating_add(1),
+    if let Some(place) = ask.after {
+        match ask.newest_first {
+            true => last = last.min(place.number.saturating_sub(1)),
+            false => first = place.number.saturating_add(1),
         }
     }
     // Trimmed entries that are still there have no row in `last_changes` yet.
     let swept = view.tables().swept(totals.trimmed)?;
     let current = block_of(totals.head).saturating_mul(BLOCK).max(swept + 1);
     let mut parts = Vec::new();
-    for range in blocks(view, TimeKind::Changes, query.modified, first..=last)? {
+    for range in blocks(view, TimeKind::Changes, ask.query.modified, first..=last)? {
         let (start, end) = range.into_inner();
         for (part, least, most) in [
             (Part::Settled, 0, swept),
@@ -46,7 +46,7 @@ pub(super) fn walk<'r, V: View + ?Sized>(
             }
         }
     }
-    let newest_first = query.newest_first;
+    let newest_first = ask.newest_first;
     if newest_first {
         parts.reverse();
     }
@@ -60,10 +60,10 @@ pub(super) fn walk<'r, V: View + ?Sized>(
             Ok(row) => row?,
             Err(error) => return Some(Row::error(error)),
         };
-        let pick = Pick { keep: &|header| query.matches(header), payload };
+        let pick = Pick { keep: &|seen| seen.last_change == seq && ask.matches(seen.header), payload };
         match view.tables().execution_if(number, &view.settings().lifecycle, pick) {
             Ok(found) => {
-                let found = found.flatten().filter(|found| found.last_change == seq)?;
+                let found = found.flatten()?;
                 Some(Row { place: Some(Place { time: 0, number: seq }), found: Ok(found) })
             }
             Err(error) => damaged.insert(number).then(|| Row::error(error)),

@@ -2,12 +2,13 @@
 
 use std::ops::RangeInclusive;
 
+use super::ask::Ask;
 use super::candidates::numbers;
 use super::sorted::piece;
 use super::statistics::in_namespace;
-use super::way::{LabelList, Way};
+use super::way::{AccessPath, Candidates, Index, LabelList, Way};
 use crate::model::error::ReadError;
-use crate::model::query::{Access, LabelIs, OrderBy, Query, QueryPlan};
+use crate::model::query::{Access, LabelIs, OrderBy, Query};
 use crate::model::text::Text;
 use crate::read::View;
 
@@ -21,32 +22,45 @@ const LISTS: usize = 64;
 /// All numbers.
 pub(super) const ALL: RangeInclusive<u64> = 0..=u64::MAX;
 
-pub(super) fn plan<V: View + ?Sized>(view: &V, query: &Query) -> Result<Way, ReadError> {
-    let total = total(view)?;
-    let mut best = match query.using {
-        Some(Access::Modified) if query.order == OrderBy::Modified => return Ok(walk(query, total)),
-        Some(Access::Completed) if query.order == OrderBy::Completed => return Ok(walk(query, total)),
-        Some(access) => ways(view, query, Some(access))?.into_iter().next().unwrap_or_else(|| scan(total)),
-        None => choose(view, query, total)?,
-    };
-    if query.order != OrderBy::Created {
-        if query.using.is_none() {
-            let cost = best.plan.rows.map(|rows| to_sort(query, rows));
-            if best.plan.access == Access::Scan || cost.is_some_and(|cost| cost >= total) {
-                return Ok(walk(query, total));
-            }
-            // Who gets all of the matches would walk to the end of the order.
-            best.plan.walks = best.plan.rows.is_none_or(|rows| rows > piece(query) as u64);
+/// Candidates, and how many there are at most, as far as that is known.
+type Choice = (Candidates, Option<u64>);
+
+pub(super) fn plan<V: View + ?Sized>(view: &V, ask: &Ask) -> Result<Way, ReadError> {
+    let total = view.totals()?.executions();
+    let walk = || Way { path: AccessPath::Walk, rows: Some(total) };
+    let (best, rows) = match (ask.query.using, ask.order) {
+        (Some(Access::Modified), OrderBy::Modified) | (Some(Access::Completed), OrderBy::Completed) => {
+            return Ok(walk());
         }
-        best.plan.sorts = true;
+        (Some(access), _) => match indexes(view, &ask.query, Some(access))?.into_iter().next() {
+            Some((index, rows)) => (Candidates::Index(index), rows),
+            None => (Candidates::Scan, Some(total)),
+        },
+        (None, _) => choose(view, &ask.query, total)?,
+    };
+    if ask.order == OrderBy::Created {
+        return Ok(Way { path: AccessPath::Direct(best), rows });
     }
-    Ok(best)
+    if ask.query.using.is_some() {
+        return Ok(Way { path: AccessPath::Sorted(best), rows });
+    }
+    let is_dear = rows.is_some_and(|rows| to_sort(ask, rows) >= total);
+    let path = match best {
+        Candidates::Index(_) if is_dear => AccessPath::Walk,
+        Candidates::Scan => AccessPath::Walk,
+        // Who gets all of the matches would walk to the end of the order.
+        Candidates::Index(index) if rows.is_none_or(|rows| rows > piece(ask) as u64) => {
+            AccessPath::Tried(index)
+        }
+        Candidates::Index(index) => AccessPath::Sorted(Candidates::Index(index)),
+    };
+    Ok(if matches!(path, AccessPath::Walk) { walk() } else { Way { path, rows } })
 }
 
 /// How many rows are looked at to find so many candidates in another order: all of them for each piece.
-pub(super) fn to_sort(query: &Query, rows: u64) -> u64 {
-    let given = query.limit.map_or(rows, |limit| rows.min(limit as u64));
-    rows.saturating_mul(given.div_ceil(piece(query).max(1) as u64).max(1))
+pub(super) fn to_sort(ask: &Ask, rows: u64) -> u64 {
+    let given = ask.limit.map_or(rows, |limit| rows.min(limit as u64));
+    rows.saturating_mul(given.div_ceil(piece(ask).max(1) as u64).max(1))
 }
 
 /// The number of executions that a query finds, if a counter tells it.
@@ -67,90 +81,63 @@ pub(super) fn counted<V: View + ?Sized>(view: &V, query: &Query) -> Result<Optio
     }
 }
 
-fn total<V: View + ?Sized>(view: &V) -> Result<u64, ReadError> {
-    Ok(view.totals()?.executions())
-}
-
-fn way(access: Access, rows: Option<u64>) -> Way {
-    let plan = QueryPlan { access, label: None, rows, walks: false, sorts: false, filters: false };
-    Way { plan, lists: Vec::new() }
-}
-
-fn scan(total: u64) -> Way {
-    way(Access::Scan, Some(total))
-}
-
-/// In the order that is asked for.
-fn walk(query: &Query, total: u64) -> Way {
-    match query.order {
-        OrderBy::Modified => way(Access::Modified, Some(total)),
-        _ => way(Access::Completed, Some(total)),
-    }
-}
-
-/// The way with the fewest candidates.
-fn choose<V: View + ?Sized>(view: &V, query: &Query, total: u64) -> Result<Way, ReadError> {
-    let mut best: Option<Way> = None;
-    for way in ways(view, query, None)? {
-        let better = match (&best, way.plan.rows) {
+/// The fewest candidates.
+fn choose<V: View + ?Sized>(view: &V, query: &Query, total: u64) -> Result<Choice, ReadError> {
+    let mut best: Option<(Index, Option<u64>)> = None;
+    for (index, rows) in indexes(view, query, None)? {
+        let better = match (&best, rows) {
             (None, _) => true,
-            (Some(best), Some(rows)) => best.plan.rows.is_none_or(|known| rows < known),
+            (Some((_, known)), Some(rows)) => known.is_none_or(|known| rows < known),
             // Too many to be counted in passing: but for a job of many thousands that is still the fewest.
-            (Some(best), None) => best.plan.rows.is_some_and(|known| known > MANY),
+            (Some((_, known)), None) => known.is_some_and(|known| known > MANY),
         };
         if better {
-            best = Some(way);
+            best = Some((index, rows));
         }
     }
-    Ok(best.unwrap_or_else(|| scan(total)))
+    Ok(best.map_or((Candidates::Scan, Some(total)), |(index, rows)| (Candidates::Index(index), rows)))
 }
 
-/// The ways that the query's conditions offer, or that of one kind.
-fn ways<V: View + ?Sized>(view: &V, query: &Query, only: Option<Access>) -> Result<Vec<Way>, ReadError> {
+/// The indexes that the query's conditions offer, or that of one kind, with how many rows each has.
+fn indexes<V: View + ?Sized>(
+    view: &V,
+    query: &Query,
+    only: Option<Access>,
+) -> Result<Vec<(Index, Option<u64>)>, ReadError> {
     let wanted = |access: Access| only.is_none_or(|only| only == access);
-    let mut ways = Vec::new();
+    let mut found: Vec<(Index, Option<u64>)> = Vec::new();
     if wanted(Access::Label) {
         for label in &query.labels {
             if let Some(lists) = label_lists(view, query, label)? {
-                let mut way = way(Access::Label, Some(lists.iter().map(|list| list.rows).sum()));
-                (way.plan.label, way.lists) = (Some(label.key.clone()), lists);
-                ways.push(way);
+                let rows = lists.iter().map(|list| list.rows).sum();
+                found.push((Index::Label { key: label.key.clone(), lists }, Some(rows)));
             }
         }
         // The value with the fewest comes first, also if it is the only way that is wanted.
-        ways.sort_by_key(|way| way.plan.rows);
+        found.sort_by_key(|(_, rows)| *rows);
     }
     if wanted(Access::States) && query.names_states {
-        ways.push(way(Access::States, Some(in_states(view, query)?)));
+        let codes = query.state_codes(&view.settings().lifecycle);
+        found.push((Index::States(codes), Some(in_states(view, query)?)));
     }
-    for (access, asked) in [
-        (Access::Job, query.job.is_some()),
-        (Access::Parent, query.parent.is_some()),
-        (Access::Previous, query.previous.is_some()),
-        (Access::Id, query.id_prefix.is_some()),
-    ] {
-        if asked && wanted(access) {
-            let mut way = way(access, None);
-            if access == Access::Id {
-                // Ids do not come in the order of creation: their numbers are collected, if they are few.
-                let prefix = query.id_prefix.as_deref().unwrap_or_default();
-                let rows = view.tables().id_rows(prefix)?.take(MANY as usize + 1).count() as u64;
-                if rows <= MANY || only.is_some() {
-                    way.plan.rows = (rows <= MANY).then_some(rows);
-                    ways.push(way);
-                }
-                continue;
-            }
-            let most =
-                ways.iter().filter_map(|way| way.plan.rows).min().map_or(COUNTED, |rows| rows.min(COUNTED));
-            let rows = numbers(view, query, &way, ALL)?.take(most as usize).count() as u64;
-            if rows < most || most == 0 {
-                way.plan.rows = Some(rows);
-            }
-            ways.push(way);
+    let links = [
+        query.job.clone().filter(|_| wanted(Access::Job)).map(Index::Job),
+        query.parent.clone().filter(|_| wanted(Access::Parent)).map(Index::Parent),
+        query.previous.clone().filter(|_| wanted(Access::Previous)).map(Index::Previous),
+    ];
+    for index in links.into_iter().flatten() {
+        let most = found.iter().filter_map(|(_, rows)| *rows).min().map_or(COUNTED, |rows| rows.min(COUNTED));
+        let rows = numbers(view, &index, ALL, query.newest_first)?.take(most as usize).count() as u64;
+        found.push((index, (rows < most || most == 0).then_some(rows)));
+    }
+    if let Some(prefix) = query.id_prefix.as_ref().filter(|_| wanted(Access::Id)) {
+        // Ids do not come in the order of creation: their numbers are collected, if they are few.
+        let rows = view.tables().id_rows(prefix)?.take(MANY as usize + 1).count() as u64;
+        if rows <= MANY || only.is_some() {
+            found.push((Index::Id(prefix.clone()), (rows <= MANY).then_some(rows)));
         }
     }
-    Ok(ways)
+    Ok(found)
 }
 
 /// How many executions are in the states that are asked for.
@@ -205,29 +192,4 @@ pub(super) fn label_lists<V: View + ?Sized>(
         }
     }
     Ok(Some(lists))
-}
-
-/// `true` if the query has conditions that the way leaves to be checked.
-pub(super) fn filters(query: &Query, way: &Way) -> bool {
-    let plan = &way.plan;
-    let mut rest = query.clone();
-    (rest.order, rest.newest_first, rest.limit) = (OrderBy::Created, true, None);
-    (rest.after, rest.using) = (None, None);
-    match plan.access {
-        Access::Scan => rest.created = None,
-        Access::Modified => rest.modified = None,
-        Access::Completed => rest.completed = None,
-        Access::States => (rest.states, rest.phases, rest.names_states) = (Vec::new(), Vec::new(), false),
-        Access::Label => {
-            if way.lists.iter().all(|list| list.rows == list.wanted) {
-                (rest.states, rest.phases, rest.names_states) = (Vec::new(), Vec::new(), false);
-            }
-            rest.labels.retain(|label| Some(&label.key) != plan.label.as_ref());
-        }
-        Access::Job => rest.job = None,
-        Access::Parent => rest.parent = None,
-        Access::Previous => rest.previous = None,
-        Access::Id => rest.id_prefix = None,
-    }
-    rest != Query::new()
 }

@@ -3,13 +3,16 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use super::export::export;
+use super::side_data::{unvisited, usage};
+use super::statistics::durations;
 use super::{Durations, Rows};
 use crate::model::attachments::AttachmentUsage;
 use crate::model::error::{Error, ReadError};
 use crate::model::execution::{Execution, Header};
 use crate::model::query::{Page, Query, QueryPlan};
 use crate::model::time::Timestamp;
-use crate::read::View;
+use crate::read::{View, load};
 
 /// The executions that a query finds, to be listed, counted, summed up or exported: see [`Readable::query`](crate::Readable::query).
 ///
@@ -33,23 +36,24 @@ impl<'r, R: View + ?Sized> Selection<'r, R> {
 
     /// The executions, in the order of the query. Lazy: costs as much as is taken, if an index answers the query.
     pub fn rows(&self) -> Result<Rows<'r, Execution>, ReadError> {
-        super::executions(self.reader, &self.query)
+        let reader = self.reader;
+        super::finished(reader, &self.query, true, |found| Some(load(reader, found)))
     }
 
     /// The same without the payloads, which are not read: the rows of a list, with the
     /// [preview](Header::preview) that the caller chose.
     pub fn summaries(&self) -> Result<Rows<'r, Header>, ReadError> {
-        super::summaries(self.reader, &self.query)
+        super::finished(self.reader, &self.query, false, |found| Some(Ok(*found.header)))
     }
 
     /// A page: 1 to 10,000 executions, 100 without a limit. Its cost does not depend on how deep in the list it is.
     pub fn page(&self) -> Result<Page<Execution>, ReadError> {
-        super::page(self.reader, &self.query)
+        super::page(self.reader, &self.query, true, load)
     }
 
     /// A page without the payloads.
     pub fn summary_page(&self) -> Result<Page<Header>, ReadError> {
-        super::summary_page(self.reader, &self.query)
+        super::page(self.reader, &self.query, false, |_, found| Ok(*found.header))
     }
 
     /// The newest execution in the order of the query: the last one of a job or a label, for example, or with
@@ -83,20 +87,20 @@ impl<'r, R: View + ?Sized> Selection<'r, R> {
     /// How long the executions took, from creation to completion; those that have not ended are left out. Looks at each
     /// execution, and holds eight bytes for each.
     pub fn durations(&self) -> Result<Durations, ReadError> {
-        super::durations(self.reader, &self.query)
+        durations(self.reader, &self.query)
     }
 
     /// How much the attachments of these executions take: of one execution ([`Query::id`]), of a job, of a label's value. A
     /// quota can be built on it. Looks at each execution and at each of its attachments, not at their values.
     pub fn attachment_usage(&self) -> Result<AttachmentUsage, ReadError> {
-        super::usage(self.reader, &self.query)
+        usage(self.reader, &self.query)
     }
 
     /// Those of the executions that were not visited since a time: their last visit, or their creation if there was none, is
     /// before it. The query's limit applies to the executions that are looked at, not to those that are left. Costs one more
     /// look-up for each execution.
     pub fn unvisited(&self, since: Timestamp) -> Result<Rows<'r, Header>, ReadError> {
-        super::unvisited(self.reader, &self.query, since)
+        unvisited(self.reader, &self.query, since)
     }
 
     /// How the query would be answered now.
@@ -116,6 +120,6 @@ impl<'r, R: View + ?Sized> Selection<'r, R> {
     where
         R: Sized,
     {
-        super::export(self.reader, &self.query, out)
+        export(self.reader, &self.query, out)
     }
 }

@@ -1,6 +1,8 @@
 //! What lies beside the executions that a query finds: the size of their attachments, their visits.
 
-use super::{Rows, limited};
+use std::sync::Arc;
+
+use super::{Rows, finished, limited};
 use crate::model::attachments::AttachmentUsage;
 use crate::model::error::ReadError;
 use crate::model::execution::Header;
@@ -9,9 +11,9 @@ use crate::model::time::Timestamp;
 use crate::read::View;
 
 /// What the attachments take of all executions that a query finds.
-pub(crate) fn usage<V: View + ?Sized>(view: &V, query: &Query) -> Result<AttachmentUsage, ReadError> {
+pub(crate) fn usage<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<AttachmentUsage, ReadError> {
     let mut usage = AttachmentUsage::default();
-    for row in limited(view, query)? {
+    for row in limited(view, query, false)? {
         let number = row.found?.number;
         for attachment in view.tables().attachment_rows(number, "")? {
             usage.add(&attachment?.0);
@@ -22,20 +24,14 @@ pub(crate) fn usage<V: View + ?Sized>(view: &V, query: &Query) -> Result<Attachm
 
 pub(crate) fn unvisited<'r, V: View + ?Sized>(
     view: &'r V,
-    query: &Query,
+    query: &Arc<Query>,
     since: Timestamp,
 ) -> Result<Rows<'r, Header>, ReadError> {
-    Ok(Rows::new(limited(view, query)?.filter_map(move |row| {
-        let found = match row.found {
-            Ok(found) => found,
-            Err(error) => return Some(Err(error)),
-        };
-        match view.tables().visits(found.number) {
-            Ok(visits) => {
-                let last = visits.map_or(found.header.created_at, |visits| visits.last);
-                (last < since).then(|| Ok(*found.header))
-            }
-            Err(error) => Some(Err(error)),
+    finished(view, query, false, move |found| match view.tables().visits(found.number) {
+        Ok(visits) => {
+            let last = visits.map_or(found.header.created_at, |visits| visits.last);
+            (last < since).then_some(Ok(*found.header))
         }
-    })))
+        Err(error) => Some(Err(error)),
+    })
 }

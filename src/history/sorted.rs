@@ -1,31 +1,35 @@
 //! Candidates that do not come in the order that is asked for, sorted a piece at a time.
 
+use std::cell::Cell;
+use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::rc::Rc;
 
-use super::candidates::candidates;
-use super::way::Way;
-use super::{Row, place_of};
+use super::Row;
+use super::ask::Ask;
+use super::candidates::{Wanted, matches};
+use super::way::Candidates;
 use crate::model::error::{Damage, ReadError};
-use crate::model::query::{OrderBy, Place, Query};
+use crate::model::limits::MAX_PAGE;
+use crate::model::query::Place;
 use crate::read::View;
-use crate::storage::Pick;
+use crate::storage::{Found, Seen};
 
-/// The most places that are held at once. A list that is longer looks at all candidates again for the next
-/// piece.
+/// How many executions of a list without a limit are held at once. It looks at all candidates again for the next piece.
 const PIECE: usize = 1_024;
 
-/// How many places are held for a query: what is wanted of them, and one more to tell whether there are more.
-pub(super) fn piece(query: &Query) -> usize {
-    query.limit.map_or(PIECE, |limit| limit.saturating_add(1).min(PIECE))
+/// How many executions are held for a query: what is wanted of them, and one more to tell whether there are more; no more than
+/// the longest page has.
+pub(super) fn piece(ask: &Ask) -> usize {
+    ask.limit.map_or(PIECE, |limit| limit.min(MAX_PAGE).saturating_add(1))
 }
 
 pub(super) struct Sorted<'r, V: ?Sized> {
     view: &'r V,
-    query: Arc<Query>,
-    way: Way,
+    ask: Ask,
+    candidates: Rc<Candidates>,
     payload: bool,
-    piece: VecDeque<Piece>,
+    piece: VecDeque<Row>,
     /// The last place of the piece before.
     after: Option<Place>,
     /// The damage that was told of already; `None` if no more is.
@@ -33,21 +37,66 @@ pub(super) struct Sorted<'r, V: ?Sized> {
     ended: bool,
 }
 
-enum Piece {
-    Error(ReadError),
-    Found(Place, u64),
+/// An execution and its place as the order and direction have it: the first is the least.
+struct Ranked(Place, Found);
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
 }
 
-/// A place as its order and direction have it: the first is the least.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Rank(Place, u64);
+impl Eq for Ranked {}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+/// Which ranks are in the piece, as far as it is known: a record that is not is left before it is copied.
+struct Window {
+    after: Option<Place>,
+    /// The last rank of a piece that is full.
+    last: Cell<Option<Place>>,
+    /// Some came after the piece.
+    left: Cell<bool>,
+}
+
+impl Window {
+    fn takes(&self, rank: Place) -> bool {
+        if self.after.is_some_and(|after| rank <= after) {
+            return false;
+        }
+        let is_late = self.last.get().is_some_and(|last| rank > last);
+        if is_late {
+            self.left.set(true);
+        }
+        !is_late
+    }
+}
+
+/// The rank of a place, and the other way about: reversed where the last comes first.
+fn turned(newest_first: bool, place: Place) -> Place {
+    match newest_first {
+        true => Place { time: !place.time, number: !place.number },
+        false => place,
+    }
+}
 
 impl<'r, V: View + ?Sized> Sorted<'r, V> {
-    pub(super) fn new(view: &'r V, query: Arc<Query>, way: Way, payload: bool) -> Self {
-        let after = query.after.as_ref().map(|cursor| cursor.place);
+    pub(super) fn new(view: &'r V, ask: Ask, candidates: Candidates, payload: bool) -> Self {
+        let after = ask.after;
         // The place of what is damaged is not known: it is told of once, at the beginning.
         let told = after.is_none().then(HashSet::new);
-        Self { view, query, way, payload, piece: VecDeque::new(), after, told, ended: false }
+        let candidates = Rc::new(candidates);
+        Self { view, ask, candidates, payload, piece: VecDeque::new(), after, told, ended: false }
     }
 
     /// What comes after a place, and the damage that was not told of.
@@ -55,54 +104,46 @@ impl<'r, V: View + ?Sized> Sorted<'r, V> {
         Self { after: after.or(self.after), told: Some(told), ..self }
     }
 
-    /// The place of a rank, and the other way about: reversed where the last comes first.
-    fn turned(&self, place: Place) -> Place {
-        match self.query.newest_first {
-            true => Place { time: !place.time, number: !place.number },
-            false => place,
-        }
-    }
-
     /// Looks at all candidates for those that come next.
     fn next_piece(&mut self) -> Result<(), ReadError> {
-        let mut by_creation = (*self.query).clone();
-        (by_creation.after, by_creation.limit) = (None, None);
-        let order = by_creation.order;
-        // The order of completion leaves out what has not ended, which is not a matter of order here.
-        if order == OrderBy::Modified {
-            by_creation.order = OrderBy::Created;
-        }
-        let most = piece(&self.query);
-        let after = self.after.map(|place| self.turned(place));
+        let newest_first = self.ask.newest_first;
+        let most = piece(&self.ask);
+        let after = self.after.map(|place| turned(newest_first, place));
+        let window = Rc::new(Window { after, last: Cell::new(None), left: Cell::new(false) });
+        let (in_window, ask) = (window.clone(), self.ask.clone());
+        let wanted: Wanted<'r> = Rc::new(move |seen: Seen<'_>| {
+            let place = ask.place_of(seen.number, seen.header, seen.last_change);
+            place.is_some_and(|place| in_window.takes(turned(newest_first, place)))
+        });
+        let all = Ask { limit: None, after: None, ..self.ask.clone() };
         let mut next = BinaryHeap::with_capacity(most + 1);
-        let mut left = false;
-        for row in candidates(self.view, Arc::new(by_creation), &self.way, false)? {
+        for row in matches(self.view, all, self.candidates.clone(), Some(wanted), self.payload)? {
             let found = match row.found {
                 Ok(found) => found,
                 Err(error @ ReadError::Storage(_)) => return Err(error),
                 Err(error) => {
                     let knows = |damage| self.told.as_ref().is_none_or(|told| told.contains(damage));
                     if !matches!(&error, ReadError::Damaged(damage) if knows(damage)) {
-                        self.piece.push_back(Piece::Error(error));
+                        self.piece.push_back(Row::error(error));
                     }
                     continue;
                 }
             };
-            let Some(place) = place_of(order, &found) else { continue };
-            let rank = Rank(self.turned(place), found.number);
-            if after.is_none_or(|after| rank.0 > after) {
-                next.push(rank);
-                if next.len() > most {
-                    next.pop();
-                    left = true;
-                }
+            let place = self.ask.place_of(found.number, &found.header, found.last_change);
+            let Some(place) = place else { continue };
+            next.push(Ranked(turned(newest_first, place), found));
+            if next.len() > most {
+                next.pop();
+                window.left.set(true);
+            }
+            if next.len() == most {
+                window.last.set(next.peek().map(|last| last.0));
             }
         }
-        (self.told, self.ended) = (None, !left);
-        for Rank(place, number) in next.into_sorted_vec() {
-            let place = self.turned(place);
-            self.after = Some(place);
-            self.piece.push_back(Piece::Found(place, number));
+        (self.told, self.ended) = (None, !window.left.get());
+        for Ranked(rank, found) in next.into_sorted_vec() {
+            self.after = Some(turned(newest_first, rank));
+            self.piece.push_back(Row { place: self.after, found: Ok(found) });
         }
         Ok(())
     }
@@ -118,15 +159,6 @@ impl<V: View + ?Sized> Iterator for Sorted<'_, V> {
                 return Some(Row::error(error));
             }
         }
-        match self.piece.pop_front()? {
-            Piece::Error(error) => Some(Row::error(error)),
-            Piece::Found(place, number) => {
-                let pick = Pick { keep: &|_| true, payload: self.payload };
-                let lifecycle = &self.view.settings().lifecycle;
-                let found = self.view.tables().execution_if(number, lifecycle, pick);
-                let found = found.map(Option::flatten).transpose()?;
-                Some(Row { place: Some(place), found })
-            }
-        }
+        self.piece.pop_front()
     }
 }

@@ -1,5 +1,6 @@
 //! Numbers about the history.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::limited;
@@ -43,9 +44,9 @@ impl Durations {
     }
 }
 
-pub(crate) fn durations<V: View + ?Sized>(view: &V, query: &Query) -> Result<Durations, ReadError> {
+pub(super) fn durations<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<Durations, ReadError> {
     let mut sorted = Vec::new();
-    for row in limited(view, query)? {
+    for row in limited(view, query, false)? {
         let header = row.found?.header;
         if let Some(completed) = header.completed_at {
             // The clock may have gone back between the two: then it took no time.

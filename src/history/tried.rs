@@ -5,20 +5,20 @@
 //! most twice what the better of them does alone.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
+use super::ask::Ask;
 use super::candidates::numbers;
 use super::plan::{ALL, COUNTED, to_sort};
 use super::sorted::Sorted;
-use super::way::Way;
+use super::way::{Candidates, Index};
 use super::{Row, Steps, steps};
 use crate::model::error::{Damage, ReadError};
-use crate::model::query::{Place, Query};
+use crate::model::query::Place;
 use crate::read::View;
 
 pub(super) struct Tried<'r, V: ?Sized> {
     view: &'r V,
-    query: Arc<Query>,
+    ask: Ask,
     payload: bool,
     walk: Steps<'r>,
     looked: u64,
@@ -27,35 +27,41 @@ pub(super) struct Tried<'r, V: ?Sized> {
     /// The place of the last row that was given, and the damage that was told of.
     after: Option<Place>,
     told: HashSet<Damage>,
-    /// The other way, until it is taken.
-    other: Option<Way>,
+    /// The index of the other way, until it is taken, and how many rows it has, if that is known.
+    other: Option<(Index, Option<u64>)>,
     sorted: Option<Sorted<'r, V>>,
 }
 
 impl<'r, V: View + ?Sized> Tried<'r, V> {
-    pub(super) fn new(view: &'r V, query: Arc<Query>, other: Way, payload: bool) -> Result<Self, ReadError> {
-        let walk = steps(view, query.clone(), payload)?;
-        let most = other.plan.rows.map_or(COUNTED, |rows| to_sort(&query, rows));
-        let (told, other) = (HashSet::new(), Some(other));
-        Ok(Self { view, query, payload, walk, looked: 0, most, after: None, told, other, sorted: None })
+    pub(super) fn new(
+        view: &'r V,
+        ask: Ask,
+        index: Index,
+        rows: Option<u64>,
+        payload: bool,
+    ) -> Result<Self, ReadError> {
+        let walk = steps(view, ask.clone(), payload)?;
+        let most = rows.map_or(COUNTED, |rows| to_sort(&ask, rows));
+        let (told, other) = (HashSet::new(), Some((index, rows)));
+        Ok(Self { view, ask, payload, walk, looked: 0, most, after: None, told, other, sorted: None })
     }
 
     /// Takes the other way, unless it turns out to be the longer one.
     fn turn(&mut self) -> Result<(), ReadError> {
-        let Some(mut other) = self.other.take() else { return Ok(()) };
-        if other.plan.rows.is_none() {
+        let Some((index, mut rows)) = self.other.take() else { return Ok(()) };
+        if rows.is_none() {
             // So many rows of an index are counted in a small part of the time that the walk took.
             let most = self.looked.saturating_mul(2);
-            let rows = numbers(self.view, &self.query, &other, ALL)?;
-            let rows = rows.take(usize::try_from(most).unwrap_or(usize::MAX)).count() as u64;
-            other.plan.rows = (rows < most).then_some(rows);
-            self.most = other.plan.rows.map_or(most, |rows| to_sort(&self.query, rows));
+            let counted = numbers(self.view, &index, ALL, self.ask.newest_first)?;
+            let counted = counted.take(usize::try_from(most).unwrap_or(usize::MAX)).count() as u64;
+            rows = (counted < most).then_some(counted);
+            self.most = rows.map_or(most, |rows| to_sort(&self.ask, rows));
         }
         if self.looked < self.most {
-            self.other = Some(other);
+            self.other = Some((index, rows));
             return Ok(());
         }
-        let sorted = Sorted::new(self.view, self.query.clone(), other, self.payload);
+        let sorted = Sorted::new(self.view, self.ask.clone(), Candidates::Index(index), self.payload);
         self.sorted = Some(sorted.going_on(self.after, std::mem::take(&mut self.told)));
         Ok(())
     }

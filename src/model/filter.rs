@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::model::change::{Change, ChangeKind};
 use crate::model::error::{InputError, ReadError};
 use crate::model::execution::Header;
-use crate::model::lifecycle::Lifecycle;
+use crate::model::lifecycle::{Lifecycle, State};
 use crate::model::query::{LabelIs, Query, disjoint};
 use crate::model::text::Text;
 use crate::model::touch::{EVERYTHING, Kind, key};
@@ -188,6 +188,26 @@ impl Filter {
         self.is_of_kind(change)
             && (self.holds(&change.header)
                 || (self.left && change.before().is_some_and(|before| self.holds(&before))))
+    }
+
+    /// `true` if [`may_match`](Self::may_match) can say no.
+    pub(crate) fn can_leave_early(&self) -> bool {
+        let Self { kinds, jobs, executions, entered, queries, .. } = self;
+        kinds.is_some() || jobs.is_some() || executions.is_some() || entered.is_some() || !queries.is_empty()
+    }
+
+    /// `false` if the filter lets no change of this kind, execution, job and state after it through. All of them stand at the
+    /// beginning of an entry; of these the execution and its job are the same before the change.
+    pub(crate) fn may_match(&self, kind: ChangeKind, id: &str, job: &str, state: Option<&State>) -> bool {
+        let among =
+            |set: &Option<HashSet<Text>>, value: &str| set.as_ref().is_none_or(|set| set.contains(value));
+        let has_come =
+            |states: &Vec<Text>| state.is_none_or(|state| states.iter().any(|name| *name == *state.as_str()));
+        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+            && self.entered.as_ref().is_none_or(has_come)
+            && among(&self.jobs, job)
+            && among(&self.executions, id)
+            && self.queries.iter().all(|query| query.may_match(id, job, state.filter(|_| !self.left)))
     }
 
     /// How the execution stands to the conditions on the record, before and after the change: `None` if they hold neither

@@ -9,6 +9,7 @@ pub(crate) mod view;
 use crate::model::change::Change;
 use crate::model::events::Event;
 use crate::read::sequence::Numbered;
+use crate::storage::Noticed;
 
 pub use list::List;
 pub(crate) use lookup::{find, load, load_to_write};
@@ -17,6 +18,12 @@ pub(crate) use view::View;
 impl Numbered for Event {
     fn number(&self) -> u64 {
         self.seq.0
+    }
+}
+
+impl Numbered for Noticed {
+    fn number(&self) -> u64 {
+        self.seq
     }
 }
 

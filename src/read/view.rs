@@ -1,5 +1,7 @@
 //! What a transaction shows to its reads.
 
+use std::borrow::Cow;
+
 use crate::format::Totals;
 use crate::model::error::ReadError;
 use crate::storage::settings::Settings;
@@ -13,8 +15,8 @@ pub trait View {
 
     fn settings(&self) -> &Settings;
 
-    fn totals(&self) -> Result<Totals, ReadError> {
-        self.tables().totals()
+    fn totals(&self) -> Result<Cow<'_, Totals>, ReadError> {
+        self.tables().totals_seen()
     }
 
     /// How many executions have a label, by the code of their state.

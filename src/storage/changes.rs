@@ -6,7 +6,9 @@ use redb::ReadableTable;
 
 use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed, look_up};
 use crate::format::schema::{Number, Tag};
-use crate::format::{Follows, decode_change, decode_follows, encode_change, number_of};
+use crate::format::{
+    Follows, Glimpse, decode_change, decode_change_if, decode_follows, encode_change, number_of,
+};
 use crate::model::change::{Change, Entry};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::Link;
@@ -29,6 +31,30 @@ impl<S: Source> Tables<S> {
                 .map_err(|reason| damaged(Tag::Changes, key, reason).into())
         }))
     }
+
+    /// The same, but those that are not wanted by what stands at their beginning are not decoded further.
+    pub(crate) fn change_rows_if<'a>(
+        &'a self,
+        seqs: RangeInclusive<u64>,
+        lifecycle: &'a Lifecycle,
+        keep: Option<&'a dyn Fn(&Glimpse) -> bool>,
+    ) -> Result<impl Iterator<Item = Result<Noticed, ReadError>> + use<'a, S>, StorageError> {
+        let (start, end) = (seqs.start().to_be_bytes(), seqs.end().to_be_bytes());
+        let table = self.slots.changes.get(&self.source)?;
+        let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
+        Ok(Rows::<Number, _>::new(range, Tag::Changes, &start, Some(&end), move |key, value| {
+            let (table, seq) = (Tag::Changes as u8, number_of(fixed(key)?));
+            let noticed = decode_change_if(table, key, ChangeSeq(seq), value, lifecycle, keep)
+                .map(|change| Noticed { seq, change });
+            noticed.map_err(|reason| damaged(Tag::Changes, key, reason).into())
+        }))
+    }
+}
+
+/// An entry of the log, decoded if it was wanted.
+pub(crate) struct Noticed {
+    pub(crate) seq: u64,
+    pub(crate) change: Option<Change>,
 }
 
 impl<S: Source> Tables<S> {

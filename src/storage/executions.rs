@@ -27,10 +27,18 @@ pub(crate) struct Found {
 /// A record of a walk if it is wanted, and its number where that is known.
 pub(crate) type Picked = (Option<u64>, Result<Option<Found>, ReadError>);
 
+/// A record as it is looked at before it is taken.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) number: u64,
+    pub(crate) header: &'a Header,
+    pub(crate) last_change: u64,
+}
+
 /// Which records are wanted, and whether with their payloads, which cost a copy.
 #[derive(Clone, Copy)]
 pub(crate) struct Pick<'a> {
-    pub(crate) keep: &'a dyn Fn(&Header) -> bool,
+    pub(crate) keep: &'a dyn Fn(Seen<'_>) -> bool,
     pub(crate) payload: bool,
 }
 
@@ -44,7 +52,7 @@ fn decode_found(
     let key = number.to_be_bytes();
     let record = decode_record(Tag::Executions as u8, &key, value, lifecycle)
         .map_err(|reason| damaged(Tag::Executions, &key, reason))?;
-    if !(pick.keep)(&record.header) {
+    if !(pick.keep)(Seen { number, header: &record.header, last_change: record.last_change }) {
         return Ok(None);
     }
     Ok(Some(Found::of(number, record, pick.payload)))
@@ -92,7 +100,7 @@ impl<S: Source> Tables<S> {
     }
 
     /// The records of a range of numbers, with their numbers where they are known.
-    pub(crate) fn execution_rows_if<'a, F: Fn(&Header) -> bool + 'a>(
+    pub(crate) fn execution_rows_if<'a, F: Fn(Seen<'_>) -> bool + 'a>(
         &'a self,
         numbers: RangeInclusive<u64>,
         lifecycle: &'a Lifecycle,

@@ -36,15 +36,18 @@ pub(crate) mod waits;
 mod walk;
 pub(crate) mod write_set;
 
+use std::sync::OnceLock;
+
 use redb::{AccessGuard, Key, ReadableTable, ReadableTableMetadata, TableStats};
 
-use crate::format::Writer;
 use crate::format::schema::{Bytes, Number, Pair, StateRow, Tag, Value, tables};
+use crate::format::{Totals, Writer};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::{Sum, row_hash};
 use slots::{FromBytes, Slot, Slots, choose, on_table};
 
-pub(crate) use executions::{Found, Pick};
+pub(crate) use changes::Noticed;
+pub(crate) use executions::{Found, Pick, Seen};
 pub(crate) use labels::LabelValues;
 pub(crate) use namespaces::NamespaceCounts;
 pub(crate) use packing::{SPARE, clear_spare};
@@ -64,6 +67,8 @@ pub(crate) const MAX_REDO: usize = 1024 * 1024;
 pub struct Tables<S: Source> {
     source: S,
     slots: Slots<S>,
+    /// The totals of a source that stands still, once they were asked for.
+    seen_totals: OnceLock<Box<Totals>>,
     /// What was written, if the journal is to know; up to [`MAX_REDO`].
     redo: Option<Vec<u8>>,
     /// More was written than that.
@@ -87,6 +92,7 @@ impl<S: Source> Tables<S> {
         Self {
             source,
             slots: Slots::new(),
+            seen_totals: OnceLock::new(),
             redo: None,
             redo_is_partial: false,
             sum: None,

@@ -7,6 +7,9 @@ use crate::format::schema::Value;
 
 /// A transaction that tables can be opened in.
 pub trait Source {
+    /// What it shows never changes.
+    const STANDS_STILL: bool;
+
     type Table<K: Key + 'static>: ReadableTable<K, Value>;
 
     /// The process that began it.
@@ -29,6 +32,8 @@ impl Snapshot {
 }
 
 impl Source for Snapshot {
+    const STANDS_STILL: bool = true;
+
     type Table<K: Key + 'static> = redb::ReadOnlyTable<K, Value>;
 
     fn process(&self) -> &Process {
@@ -54,6 +59,8 @@ impl<'t> Live<'t> {
 }
 
 impl<'t> Source for Live<'t> {
+    const STANDS_STILL: bool = false;
+
     type Table<K: Key + 'static> = redb::Table<'t, K, Value>;
 
     fn process(&self) -> &Process {

@@ -214,7 +214,7 @@ impl Store {
             }
         }
         let (found, committed) =
-            (tables.totals().map_err(in_use)?, ReadTxn::new(self.engine.clone())?.totals()?);
+            (tables.totals().map_err(in_use)?, ReadTxn::new(self.engine.clone())?.totals()?.into_owned());
         let is_behind = (found.version, found.head) < (committed.version, committed.head);
         Ok(is_behind.then_some("of another time, as a copy of the file is"))
     }
@@ -227,9 +227,13 @@ impl Store {
             return;
         }
         // It may not be committed yet, or never. What cannot be read wakes nobody: the next commit will.
-        if let Ok(totals) = self.begin_read().and_then(|reader| Ok(reader.totals()?)) {
-            self.engine.doorbell.ring(totals.head.min(receipt.head().get()));
-            self.engine.commits.ring(totals.version);
+        let now = self.begin_read().and_then(|reader| {
+            let totals = reader.totals()?;
+            Ok((totals.head, totals.version))
+        });
+        if let Ok((head, version)) = now {
+            self.engine.doorbell.ring(head.min(receipt.head().get()));
+            self.engine.commits.ring(version);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::{DEFAULT_NAMESPACE, Header};
 use crate::model::text::Text;
 use crate::read::sequence::Ends;
-use crate::storage::{LabelValues, NamespaceCounts};
+use crate::storage::{LabelValues, NamespaceCounts, Seen};
 
 /// What was changed since it was written, by its row.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl Writer<'_> {
     /// How many executions beside one have a namespace. Looks at all that there are.
     fn recounted_namespace(&self, name: &Text, but: u64) -> Result<u64, StorageError> {
         let mut count = 0;
-        let keep = |header: &Header| header.namespace == *name;
+        let keep = |seen: Seen<'_>| seen.header.namespace == *name;
         for (_, row) in self.tables.execution_rows_if(0..=u64::MAX, &self.settings.lifecycle, keep, false)? {
             match row {
                 Ok(found) => count += u64::from(found.is_some_and(|found| found.number != but)),

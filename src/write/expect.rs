@@ -106,7 +106,7 @@ impl Writer<'_> {
             AttachmentIs::Size(size) => (found.size == size, None),
             AttachmentIs::Version(version) => (found.version == version, None),
             AttachmentIs::Sha256(expected) => {
-                let bytes = attachment_bytes(self, header.id.as_str(), &found.key)?.unwrap_or_default();
+                let bytes = attachment_bytes(self, header.incarnation.0, &found.key)?.unwrap_or_default();
                 let hash: [u8; 32] = Sha256::digest(bytes).into();
                 (hash == expected, Some(hash))
             }

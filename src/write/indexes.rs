@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use super::links::Targets;
 use super::{Place, Writer};
 use crate::format::schema::Tag;
-use crate::format::{
-    BLOCK, LastChangeBits, Span, TimeKind, block_of, change_count, label, label_prefix, state_row,
-};
+use crate::format::{BLOCK, LastChangeBits, Span, TimeKind, block_of, change_count, label, state_row};
 use crate::model::change::Change;
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
@@ -155,8 +153,7 @@ impl Writer<'_> {
         groups.dedup();
         for group in groups {
             let codes = lifecycle.codes_in_group(group);
-            let rows =
-                self.tables.index_rows(Tag::Labels, &label_prefix(key, value, group), &(0..=u64::MAX))?;
+            let rows = self.tables.label_rows(key, value, group, &(0..=u64::MAX))?;
             for row in rows {
                 // Its state by the index of states: the record may be what is damaged.
                 let mut found = None;
@@ -409,5 +406,32 @@ mod tests {
             })
             .unwrap();
         assert!(store.verify().unwrap().is_clean());
+    }
+
+    #[test]
+    fn a_query_tells_of_a_row_of_an_index_that_is_not_so() {
+        let store = store(3, 1);
+        store
+            .write(|w| {
+                // Rows alone are no operation.
+                w.update("0", Update::new().message("m"))?;
+                let number = w.tables.number("1")?.unwrap();
+                w.tables.put_job("other", number)?;
+                w.tables.put_state(w.settings.lifecycle.code("Running").unwrap(), number)?;
+                w.tables.put_label("k0", "9", w.settings.lifecycle.group(0), number)?;
+                let row = crate::format::label("k0", "9");
+                w.tables.put_label_counts(&row, &[1]).map_err(crate::Error::from)
+            })
+            .unwrap();
+        let reader = store.begin_read().unwrap();
+        for query in [
+            Query::new().job("other"),
+            Query::new().job("other").order_by(crate::OrderBy::Modified),
+            Query::new().state("Running").using(crate::Access::States),
+            Query::new().label("k0", "9"),
+        ] {
+            let page = reader.query(&query).page().unwrap();
+            assert_eq!((page.executions.len(), page.damaged.len()), (0, 1), "{query:?}");
+        }
     }
 }

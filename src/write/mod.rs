@@ -17,6 +17,7 @@ mod sweep;
 mod tasks;
 mod trim;
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
@@ -41,6 +42,7 @@ use crate::storage::waits::Posts;
 use crate::storage::write_set::WriteSet;
 use crate::storage::{Budget, Found, LabelValues, Live, NamespaceCounts, Tables};
 use counted::Counters;
+use rows::check_events;
 
 pub use outputs::Appended;
 pub(crate) use sweep::REMOVAL;
@@ -538,10 +540,10 @@ impl<'t> View for Writer<'t> {
         self.settings
     }
 
-    fn totals(&self) -> Result<Totals, ReadError> {
-        let mut totals = self.totals.clone();
-        if let (Some(seal), Some(sum)) = (&mut totals.seal, self.tables.sum()) {
-            seal.sum = sum;
+    fn totals(&self) -> Result<Cow<'_, Totals>, ReadError> {
+        let mut totals = Cow::Borrowed(&self.totals);
+        if let Some(sum) = self.tables.sum() {
+            totals.to_mut().seal.iter_mut().for_each(|seal| seal.sum = sum);
         }
         Ok(totals)
     }
@@ -613,8 +615,4 @@ impl Place {
             inline: found.payload.is_some(),
         }
     }
-}
-
-fn check_events(events: &[NewEvent]) -> Result<(), InputError> {
-    events.iter().try_for_each(NewEvent::check)
 }

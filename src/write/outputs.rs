@@ -11,7 +11,7 @@ use crate::model::limits::check_name;
 use crate::model::outputs::{Output, OutputCap};
 use crate::model::touch::Kind;
 use crate::read::View;
-use crate::read::side_data::read_output;
+use crate::read::side_data::{Chunk, read_output};
 
 /// Bytes join the last chunk while that stays below this.
 const JOINED: u64 = 4 * 1024;
@@ -90,7 +90,7 @@ impl Writer<'_> {
             && !bytes.is_empty()
             && row.output.length >= offset.saturating_add(bytes.len() as u64)
         {
-            let known = read_output(self, &row, offset, bytes.len());
+            let known = read_output(self, &row, offset, bytes.len(), &mut Chunk::default());
             if known.is_ok_and(|known| known.offset == offset && known.bytes == bytes) {
                 return Ok(Appended::Repeated(row.output));
             }

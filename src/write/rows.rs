@@ -2,7 +2,7 @@
 
 use super::{Place, Writer};
 use crate::format::PayloadPlace;
-use crate::model::error::StorageError;
+use crate::model::error::{InputError, StorageError};
 use crate::model::events::NewEvent;
 use crate::model::execution::Execution;
 use crate::model::json::Json;
@@ -54,4 +54,8 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+pub(super) fn check_events(events: &[NewEvent]) -> Result<(), InputError> {
+    events.iter().try_for_each(NewEvent::check)
 }

@@ -102,7 +102,10 @@ fn an_execution_with_many_rows_is_gone_at_once_and_its_rows_go_in_steps() {
         assert_eq!(reader.events("e", ..).unwrap().count(), 300);
         let left = now.table_sizes().unwrap();
         let left = |table: &str| left.iter().find(|size| size.table.ends_with(table)).unwrap().rows;
-        assert_eq!((left("/events"), left("/tasks"), left("/task_names"), left("/task_counts")), (1, 1, 1, 1));
+        assert_eq!(
+            (left("/events"), left("/tasks"), left("/task_names"), left("/task_counts")),
+            (1, 1, 1, 1)
+        );
         assert_eq!((left("/attachments"), left("/outputs"), left("/chunks")), (0, 0, 0));
         assert_eq!((left("/removals"), left("/visits")), (0, 0));
     }

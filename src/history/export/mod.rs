@@ -4,10 +4,11 @@ mod side_data;
 mod values;
 
 use std::io::Write;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::limited_whole;
+use super::limited;
 use crate::model::change::Change;
 use crate::model::error::{Damage, Error, ReadError};
 use crate::model::execution::{Header, Labels};
@@ -115,9 +116,9 @@ pub(crate) fn export_changes(changes: List<'_, Change>, out: &mut dyn Write) -> 
     lines.finish()
 }
 
-pub(crate) fn export<V: View>(view: &V, query: &Query, out: &mut dyn Write) -> Result<u64, Error> {
+pub(crate) fn export<V: View>(view: &V, query: &Arc<Query>, out: &mut dyn Write) -> Result<u64, Error> {
     let mut lines = Lines::new(out);
-    for row in limited_whole(view, query)? {
+    for row in limited(view, query, true)? {
         match row.found {
             Ok(found) => execution(view, found, &mut lines)?,
             Err(ReadError::Damaged(damage)) => lines.damaged(damage)?,
@@ -128,8 +129,8 @@ pub(crate) fn export<V: View>(view: &V, query: &Query, out: &mut dyn Write) -> R
 }
 
 fn execution<V: View>(view: &V, found: Found, lines: &mut Lines<'_>) -> Result<(), Error> {
-    let (number, header) = (found.number, found.header.clone());
-    let text = Lines::text(&head(&header))?;
+    let number = found.number;
+    let text = Lines::text(&head(&found.header))?;
     lines.raw(text.strip_suffix('}').unwrap_or_default())?;
     match load(view, found) {
         Ok(execution) => {
@@ -158,7 +159,7 @@ fn execution<V: View>(view: &V, found: Found, lines: &mut Lines<'_>) -> Result<(
         })?;
     }
     lines.raw("]")?;
-    side_data::write(view, number, &header, lines)?;
+    side_data::write(view, number, lines)?;
     lines.finish_execution()
 }
 

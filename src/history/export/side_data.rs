@@ -4,10 +4,9 @@ use serde::Serialize;
 
 use super::values::{Encoding, Piece};
 use super::{Commas, Lines};
-use crate::format::OutputRow;
+use crate::format::{OutputRow, Value};
 use crate::model::attachments::{Attachment, AttachmentKind};
 use crate::model::error::{Error, ReadError};
-use crate::model::execution::Header;
 use crate::model::hash::hex;
 use crate::model::json::{Count, Json, one_line};
 use crate::model::outputs::OutputCap;
@@ -15,7 +14,7 @@ use crate::model::tasks::Task;
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 use crate::read::View;
-use crate::read::side_data::{open_attachment, read_output};
+use crate::read::side_data::{AttachmentReader, Chunk, read_output};
 
 #[derive(Serialize)]
 struct AttachmentLine<'a> {
@@ -60,15 +59,9 @@ struct VisitsLine {
 }
 
 /// Writes the members for what there is; an execution without anything beside it has none of them.
-pub(super) fn write<V: View>(
-    view: &V,
-    number: u64,
-    header: &Header,
-    lines: &mut Lines<'_>,
-) -> Result<(), Error> {
-    let id = header.id.as_str();
+pub(super) fn write<V: View>(view: &V, number: u64, lines: &mut Lines<'_>) -> Result<(), Error> {
     let rows = view.tables().attachment_rows(number, "").map_err(ReadError::from)?;
-    list("attachments", rows, lines, |(found, _), lines| attachment(view, id, &found, lines))?;
+    list("attachments", rows, lines, |(found, value), lines| attachment(view, found, value, lines))?;
     let rows = view.tables().output_rows(number).map_err(ReadError::from)?;
     list("outputs", rows, lines, |row, lines| output(view, &row, lines))?;
     list("tasks", view.tables().task_rows(number)?, lines, |found, lines| task(&found, lines))?;
@@ -113,7 +106,12 @@ fn begin(line: &impl Serialize, lines: &mut Lines<'_>) -> Result<(), Error> {
     lines.raw(text.strip_suffix('}').unwrap_or_default())
 }
 
-fn attachment<V: View>(view: &V, id: &str, found: &Attachment, lines: &mut Lines<'_>) -> Result<(), Error> {
+fn attachment<V: View>(
+    view: &V,
+    found: Attachment,
+    value: Value,
+    lines: &mut Lines<'_>,
+) -> Result<(), Error> {
     let (kind, encoding) = match found.kind {
         AttachmentKind::Bytes => ("bytes", Encoding::Base64),
         AttachmentKind::Json => ("json", Encoding::Text),
@@ -129,11 +127,7 @@ fn attachment<V: View>(view: &V, id: &str, found: &Attachment, lines: &mut Lines
     };
     begin(&line, lines)?;
     let mut piece = Piece::begin(encoding, lines)?;
-    match open_attachment(view, id, &found.key) {
-        Ok(Some(mut from)) => piece.copy(&mut from, lines)?,
-        Ok(None) => {}
-        Err(error) => piece.damaged(error, lines)?,
-    }
+    piece.copy(&mut AttachmentReader::new(view, found, value), lines)?;
     piece.end(lines)?;
     lines.raw("}")
 }
@@ -165,9 +159,9 @@ fn output<V: View>(view: &V, row: &OutputRow, lines: &mut Lines<'_>) -> Result<(
         commas.next(lines)?;
         begin(&serde_json::json!({ "offset": Count(kept.start) }), lines)?;
         let mut piece = Piece::begin(Encoding::Base64, lines)?;
-        let mut at = kept.start;
+        let (mut at, mut chunk) = (kept.start, Chunk::default());
         while at < kept.end {
-            match read_output(view, row, at, Piece::MOST) {
+            match read_output(view, row, at, Piece::MOST, &mut chunk) {
                 Ok(part) if !part.bytes.is_empty() => {
                     at = part.next();
                     piece.put(&part.bytes, lines)?;

@@ -9,7 +9,7 @@ use std::ops::{Bound, RangeBounds};
 use crate::model::error::{InputError, ReadError};
 use crate::model::execution::Header;
 use crate::model::fingerprint::Fingerprint;
-use crate::model::lifecycle::{Lifecycle, Phase};
+use crate::model::lifecycle::{Lifecycle, Phase, State};
 use crate::model::limits::{MAX_ID, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_NAME, check_id, check_len};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
@@ -288,6 +288,14 @@ impl Query {
         self.order_by(OrderBy::Created).oldest_first()
     }
 
+    /// Its conditions alone, without order, direction, limit, cursor and way.
+    pub(crate) fn conditions(&self) -> Self {
+        let mut rest = self.clone();
+        (rest.order, rest.newest_first, rest.limit) = (OrderBy::Created, true, None);
+        (rest.after, rest.using) = (None, None);
+        rest
+    }
+
     /// `true` if the conditions hold for an execution; that it has ended is one, in the order of completion. Direction, limit and
     /// cursor do not matter.
     pub fn matches(&self, header: &Header) -> bool {
@@ -297,7 +305,7 @@ impl Query {
         };
         let ended = self.completed.is_some() || self.order == OrderBy::Completed;
         self.twice.is_none()
-            && self.has_state(header)
+            && self.has_state(&header.state)
             && is(&self.job, header.job_id.as_str())
             && is(&self.namespace, &header.namespace)
             && self.parent.as_ref().is_none_or(|id| header.parent.as_ref().is_some_and(|p| *p == id.as_str()))
@@ -308,28 +316,35 @@ impl Query {
             && within(&self.created, header.created_at)
             && within(&self.modified, header.modified_at)
             && header.completed_at.map_or(!ended, |at| within(&self.completed, at))
-            && self.id_prefix.as_ref().is_none_or(|prefix| match self.whole_id {
-                true => header.id == prefix.as_str(),
-                false => header.id.as_str().starts_with(prefix.as_str()),
-            })
+            && self.has_id(header.id.as_str())
             && self.labels.iter().all(|label| label.holds(header))
     }
 
-    fn has_state(&self, header: &Header) -> bool {
+    /// `false` if the conditions hold for no execution of this id, job and state, as far as those are known.
+    pub(crate) fn may_match(&self, id: &str, job: &str, state: Option<&State>) -> bool {
+        self.job.as_ref().is_none_or(|wanted| *wanted == *job)
+            && state.is_none_or(|state| self.has_state(state))
+            && self.has_id(id)
+    }
+
+    fn has_id(&self, id: &str) -> bool {
+        self.id_prefix.as_ref().is_none_or(|prefix| match self.whole_id {
+            true => *prefix == *id,
+            false => id.starts_with(prefix.as_str()),
+        })
+    }
+
+    fn has_state(&self, state: &State) -> bool {
         !self.names_states
-            || self.phases.contains(&header.state.phase())
-            || self.states.iter().any(|state| *state == *header.state.as_str())
+            || self.phases.contains(&state.phase())
+            || self.states.iter().any(|name| *name == *state.as_str())
     }
 
     /// The codes of the states that are asked for.
     pub(crate) fn state_codes(&self, lifecycle: &Lifecycle) -> Vec<u8> {
         (0u8..)
             .zip(lifecycle.states())
-            .filter(|(_, state)| {
-                !self.names_states
-                    || self.phases.contains(&state.phase())
-                    || self.states.iter().any(|name| *name == *state.as_str())
-            })
+            .filter(|(_, state)| self.has_state(state))
             .map(|(code, _)| code)
             .collect()
     }

@@ -39,7 +39,10 @@ impl<'r, R: View + ?Sized> Attachments<'r, R> {
 
     /// The value of an attachment, whole, in memory. The value of a URI is its text.
     pub fn bytes(&self, key: impl AsRef<str>) -> Result<Option<Vec<u8>>, ReadError> {
-        super::attachment_bytes(self.reader, &self.id, key.as_ref())
+        match self.reader.tables().number(&self.id)? {
+            Some(number) => super::attachment_bytes(self.reader, number, key.as_ref()),
+            None => Ok(None),
+        }
     }
 
     /// The value of an attachment, to be read 64 KiB at a time, from any place.
@@ -84,7 +87,8 @@ impl<'r, R: View + ?Sized> Outputs<'r, R> {
         most: usize,
     ) -> Result<Option<OutputPart>, ReadError> {
         let row = super::output(self.reader, &self.id, name.as_ref())?;
-        row.map(|row| super::read_output(self.reader, &row, from, most)).transpose()
+        row.map(|row| super::read_output(self.reader, &row, from, most, &mut super::Chunk::default()))
+            .transpose()
     }
 }
 

@@ -30,10 +30,10 @@ pub(crate) fn attachment<V: View + ?Sized>(
 /// The whole value.
 pub(crate) fn attachment_bytes<V: View + ?Sized>(
     view: &V,
-    id: &str,
+    number: u64,
     key: &str,
 ) -> Result<Option<Vec<u8>>, ReadError> {
-    let Some((attachment, value)) = attachment(view, id, key)? else { return Ok(None) };
+    let Some((attachment, value)) = view.tables().attachment(number, key)? else { return Ok(None) };
     let blob = match value {
         Value::Inline(bytes) => return Ok(Some(bytes)),
         Value::Blob(blob) => blob,
@@ -48,7 +48,7 @@ pub(crate) fn attachment_bytes<V: View + ?Sized>(
 
 pub(crate) fn verify_identity<V: View + ?Sized>(view: &V, id: &str) -> Result<Option<Identity>, ReadError> {
     let Some(found) = find(view, id)? else { return Ok(None) };
-    let Some(document) = attachment_bytes(view, id, IDENTITY_KEY)? else { return Ok(None) };
+    let Some(document) = attachment_bytes(view, found.number, IDENTITY_KEY)? else { return Ok(None) };
     let wrong = |reason: &str| {
         ReadError::from(damaged(Tag::Attachments, &name_row(found.number, IDENTITY_KEY), reason))
     };
@@ -82,12 +82,13 @@ pub(crate) fn output<V: View + ?Sized>(
     }
 }
 
-/// The bytes from an offset on, as many as follow each other.
+/// The bytes from an offset on, as many as follow each other. Who reads on keeps the chunk that was read last.
 pub(crate) fn read_output<V: View + ?Sized>(
     view: &V,
     row: &OutputRow,
     from: u64,
     most: usize,
+    chunk: &mut Chunk,
 ) -> Result<OutputPart, ReadError> {
     let output = &row.output;
     let from = from.min(output.length);
@@ -100,14 +101,37 @@ pub(crate) fn read_output<V: View + ?Sized>(
     let mut bytes = Vec::new();
     let mut reached = offset;
     while reached < end {
-        let (start, chunk) = chunk_around(view, row.blob, reached)?;
-        let skip = usize::try_from(reached - start).unwrap_or(usize::MAX);
-        let rest = chunk.get(skip..).unwrap_or_default();
+        let rest = chunk.at(view, row.blob, reached)?;
         let most = usize::try_from(end - reached).unwrap_or(usize::MAX).min(rest.len());
         bytes.extend_from_slice(rest.get(..most).unwrap_or_default());
         reached += most as u64;
     }
     Ok(OutputPart { offset, dropped: offset - from, bytes })
+}
+
+/// A chunk of a blob that was read. The bytes at an offset of a blob never change, so it can be kept for as long as anybody
+/// likes; more of them may come.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    blob: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Chunk {
+    /// The bytes from an offset of a blob on that are in one chunk. At least one.
+    fn at<V: View + ?Sized>(&mut self, view: &V, blob: u64, offset: u64) -> Result<&[u8], ReadError> {
+        if self.blob != blob || self.rest(offset).is_empty() {
+            let (start, bytes) = chunk_around(view, blob, offset)?;
+            *self = Self { blob, start, bytes };
+        }
+        Ok(self.rest(offset))
+    }
+
+    fn rest(&self, offset: u64) -> &[u8] {
+        let skip = offset.checked_sub(self.start).and_then(|skip| usize::try_from(skip).ok());
+        skip.and_then(|skip| self.bytes.get(skip..)).unwrap_or_default()
+    }
 }
 
 /// The chunk that holds the byte at an offset, and where it begins.

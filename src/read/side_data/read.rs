@@ -37,7 +37,7 @@ impl fmt::Debug for AttachmentReader<'_> {
 }
 
 impl<'r> AttachmentReader<'r> {
-    pub(super) fn new<V: View + ?Sized>(view: &'r V, attachment: Attachment, value: Value) -> Self {
+    pub(crate) fn new<V: View + ?Sized>(view: &'r V, attachment: Attachment, value: Value) -> Self {
         let (len, chunk, chunks): (u64, Vec<u8>, Chunks<'r>) = match value {
             Value::Inline(bytes) => {
                 // Never asked: the only chunk is there.

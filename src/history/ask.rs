@@ -1,0 +1,67 @@
+//! A query that was checked, as it is carried through its answer.
+
+use std::sync::Arc;
+
+use crate::model::error::ReadError;
+use crate::model::execution::Header;
+use crate::model::query::{OrderBy, Place, Query};
+use crate::read::View;
+
+/// A query that was checked, with what of it an answer may have otherwise: cheap to copy.
+#[derive(Clone)]
+pub(super) struct Ask {
+    /// Its conditions.
+    pub(super) query: Arc<Query>,
+    pub(super) order: OrderBy,
+    pub(super) newest_first: bool,
+    pub(super) limit: Option<usize>,
+    /// Where the page before ended.
+    pub(super) after: Option<Place>,
+}
+
+impl Ask {
+    pub(super) fn new<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<Self, ReadError> {
+        query.check(&view.settings().lifecycle)?;
+        Ok(Self {
+            query: query.clone(),
+            order: query.order,
+            newest_first: query.newest_first,
+            limit: query.limit,
+            after: query.after.as_ref().map(|cursor| cursor.place),
+        })
+    }
+
+    /// The same, if the query's cursor is one of this query and of this store.
+    pub(super) fn check_cursor<V: View + ?Sized>(self, view: &V) -> Result<Self, ReadError> {
+        let Some(cursor) = &self.query.after else { return Ok(self) };
+        if cursor.store != view.settings().incarnation {
+            let reason = "it is of another store, or of this one before an older copy was put back";
+            return Err(ReadError::InvalidCursor { reason });
+        }
+        if (cursor.order, cursor.newest_first) != (self.query.order, self.query.newest_first) {
+            return Err(ReadError::InvalidCursor { reason: "it is of another order" });
+        }
+        if cursor.query != self.query.fingerprint() {
+            return Err(ReadError::InvalidCursor { reason: "it is of another query" });
+        }
+        Ok(self)
+    }
+
+    pub(super) fn matches(&self, header: &Header) -> bool {
+        self.query.matches(header)
+    }
+
+    /// The limit, or as many as there are.
+    pub(super) fn most(&self) -> usize {
+        self.limit.unwrap_or(usize::MAX)
+    }
+
+    /// The place of an execution in the order; `None` if it is not in it.
+    pub(super) fn place_of(&self, number: u64, header: &Header, last_change: u64) -> Option<Place> {
+        match self.order {
+            OrderBy::Created => Some(Place { time: 0, number }),
+            OrderBy::Modified => Some(Place { time: 0, number: last_change }),
+            OrderBy::Completed => header.completed_at.map(|at| Place { time: at.as_nanos(), number }),
+        }
+    }
+}
