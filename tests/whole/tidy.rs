@@ -146,6 +146,28 @@ fn the_readme_fits_on_a_page() {
     assert!(lines <= 130, "the README has {lines} lines");
 }
 
+/// Prose is wrapped at 120 columns, so that a change of a sentence shows as one. Tables and code have their own width.
+#[test]
+fn the_prose_of_the_documents_is_wrapped() {
+    let mut documents = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    for folder in ["docs", "docs/mapping"] {
+        let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        documents.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    }
+    assert!(documents.len() > 10);
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        let mut code = false;
+        for (number, line) in text.lines().enumerate() {
+            code ^= line.trim_start().starts_with("```");
+            let prose = !code && !line.starts_with('|');
+            let columns = line.chars().count();
+            assert!(!prose || columns <= 120, "{}:{}: {columns} columns", document.display(), number + 1);
+        }
+        assert!(!code, "{}: a block of code has no end", document.display());
+    }
+}
+
 /// The README has a part of the guarantees, and never a test that the whole list does not name.
 #[test]
 fn the_guarantees_of_the_readme_are_in_the_whole_list() {
