@@ -49,7 +49,7 @@ pub struct BulkReport {
     pub damaged: Option<String>,
     /// The last execution that it came to, in this run: it is through with those that were created before.
     pub last: Option<ExecutionId>,
-    /// The progress callback stopped it. A [named](Bulk::name) operation goes on when it is run again.
+    /// The progress callback stopped it. A [named](Bulk::name) operation continues when it is run again.
     pub stopped: bool,
 }
 
@@ -78,7 +78,7 @@ type Progress<'p> = Box<dyn FnMut(&BulkReport) -> ControlFlow<()> + 'p>;
 /// assert_eq!(store.bulk(of_batch.clone()).dry_run().delete()?.found, 20);
 /// let report = store
 ///     .bulk(of_batch.state("New"))
-///     .name("cancel batch 7")       // goes on where it was, should the process die
+///     .name("cancel batch 7")       // resumes where it was if the process dies
 ///     .on_progress(|so_far| {
 ///         println!("{} cancelled", so_far.changed);
 ///         ControlFlow::Continue(())

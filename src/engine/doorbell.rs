@@ -1,12 +1,12 @@
-//! Who waits for a change is woken here. The doorbell carries no data: the change log is the truth.
+//! Wakes threads and futures that wait for a change. The doorbell carries no data: the change log is the truth.
 //!
-//! Everybody waits under keys, and a commit looks at those alone who wait under what it has touched, or for everything. Nobody
-//! is in a list that is walked: what others wait for costs a commit nothing.
+//! Every waiter waits under keys, and a commit looks only at waiters under the keys that it has touched, or for everything. There
+//! is no list to walk: what others wait for costs a commit nothing.
 //!
 //! Invariants:
-//! - Commits are marked in their order, while they have the turn to write; the calls come after it.
-//! - Whoever waits was concerned by nothing up to the head that is marked, so that it need not look there.
-//! - What is not known, as after a commit of the caller's own, concerns everybody.
+//! - Commits are marked in order, while they hold the write lock; waiters are called after it is released.
+//! - Nothing up to the marked head concerned a waiter that is still waiting, so it need not look there.
+//! - Unknown effects, as of a commit of the caller's own, concern every waiter.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -17,9 +17,9 @@ use crate::read::View;
 use crate::read::side_data::{Chunk, read_output};
 use crate::txn::ReadTxn;
 
-/// Reads an output stream on as it grows; made by [`Store::follow_output`](crate::Store::follow_output).
+/// Keeps reading an output stream while it grows; made by [`Store::follow_output`](crate::Store::follow_output).
 ///
-/// Gives every byte that is kept once, in order; where a cap has dropped some before they were read, the next part says how
+/// Returns every kept byte once, in order; if a cap has dropped some before they were read, the next part says how
 /// many. Holds no transaction while it waits, and never makes a writer wait. Only what is appended to its stream, and a change of its
 /// execution's state, wakes it.
 ///
@@ -29,7 +29,7 @@ use crate::txn::ReadTxn;
 /// # let store = Store::in_memory()?;
 /// # store.create(NewExecution::new("j").id("e").state("Running"))?;
 /// let mut stdout = store.follow_output("e", "stdout", 0)?;
-/// store.append_output("e", "stdout", "hello ")?; // from other threads, in life
+/// store.append_output("e", "stdout", "hello ")?; // usually from other threads
 /// store.append_output("e", "stdout", "world")?;
 /// store.update("e", Update::to("Failed"))?;
 ///
@@ -97,7 +97,7 @@ impl OutputFollower {
         })
     }
 
-    /// The offset of the next byte: where to follow on after a restart.
+    /// The offset of the next byte: where to continue after a restart.
     pub fn position(&self) -> u64 {
         self.position
     }
@@ -108,9 +108,9 @@ impl OutputFollower {
         self.ended
     }
 
-    /// The next bytes, at most so many and at least 1: at once if there are some, else it waits until there are, until the
-    /// execution ends, at most for `timeout`; then the part is empty. An execution or a stream that is not there yet is
-    /// waited for. On a thread that has a write of the same store in hand, a wait is [`BatchError::Reentrant`].
+    /// Returns the next bytes, at most `most`. If there are none, it waits until there are some or the execution ends, at most
+    /// for `timeout`; after that the part is empty. It also waits for an execution or a stream that does not exist yet. A `most`
+    /// of 0 counts as 1. On a thread that has a write of the same store in hand, a wait is [`BatchError::Reentrant`].
     pub fn next_part(&mut self, most: usize, timeout: Duration) -> Result<OutputPart, Error> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
@@ -182,7 +182,7 @@ impl Drop for OutputFollower {
     }
 }
 
-/// The next bytes of an output stream, to be awaited: see [`OutputFollower::next`].
+/// A future for the next bytes of an output stream: see [`OutputFollower::next`].
 #[must_use = "a future does nothing unless it is awaited"]
 #[derive(Debug)]
 pub struct NextPart<'f> {

@@ -19,7 +19,7 @@ type Visit = (Visited, Visits);
 /// How many executions are gathered before they are written unasked.
 const GATHERED: usize = 1_000;
 
-/// Counts who is visited; made by [`Store::track_visits`](crate::Store::track_visits).
+/// Counts visits of executions; made by [`Store::track_visits`](crate::Store::track_visits).
 ///
 /// A visit is noted in memory and costs no write. What was noted is written in one transaction by
 /// [`flush`](VisitTracker::flush), or without waiting once a thousand executions were visited. What was not written yet is

@@ -1,4 +1,4 @@
-//! Following the change log: a watcher keeps a position, waits at the doorbell, and reads the log anew.
+//! Following the change log: a watcher keeps a position, waits at the doorbell, and reads the log again.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -37,10 +37,10 @@ pub enum WatchFrom {
     Oldest,
     /// After what is there now: only what is still to come.
     Latest,
-    /// At this entry, which is the first to be seen. One beyond the head is the next to come; anything further is
+    /// At this entry, which is the first to be seen. One beyond the head means the next entry; anything further is
     /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead).
     At(ChangeSeq),
-    /// After this entry, which the log has come to, be it kept or trimmed.
+    /// After this entry, which must not be beyond the head; it may have been trimmed.
     After(ChangeSeq),
     /// After the position that was kept outside the store. One of another store, or of before a
     /// [restore](crate::Builder::declare_restored), is [`PositionError::OtherIncarnation`](crate::PositionError::OtherIncarnation).
@@ -53,7 +53,7 @@ pub enum WatchFrom {
 ///
 /// Sees each change that its filter lets through once, in order, without gaps. Nothing is queued for it: it
 /// reads the log when it is asked, holds no transaction while it waits, and never makes a writer wait. One that falls
-/// behind a trim is told with [`WatchError::Trimmed`]; [`seek`](Watcher::seek) goes on from elsewhere.
+/// behind a trim gets [`WatchError::Trimmed`]; [`seek`](Watcher::seek) continues from another position.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -116,7 +116,7 @@ impl Watcher {
         self
     }
 
-    /// Goes on from elsewhere. A start that there is not is an error, and leaves the watcher where it was.
+    /// Continues from another position. One that does not exist is an error and leaves the watcher where it was.
     pub fn seek(&mut self, start: &WatchFrom) -> Result<(), WatchError> {
         let position = position_of(&self.begin_read()?, start)?;
         self.engine.doorbell.forget(&mut self.ticket);
@@ -126,20 +126,20 @@ impl Watcher {
         Ok(())
     }
 
-    /// The last change that was given out, or that the filter dropped after it: where to go on
+    /// The last change that was returned, or that the filter left out after it: where to continue
     /// after a restart, with [`WatchFrom::After`].
     pub fn position(&self) -> ChangeSeq {
         ChangeSeq(if self.ahead.is_empty() { self.position } else { self.given })
     }
 
-    /// The [position](Watcher::position) to be kept outside the store: where to go on after a restart, with
+    /// The [position](Watcher::position), to be kept outside the store: where to continue after a restart, with
     /// [`WatchFrom::Bookmark`], and nowhere else.
     pub fn bookmark(&self) -> Bookmark {
         Bookmark::new(self.engine.settings.incarnation, self.position())
     }
 
-    /// Gives the next changes, at most `limit` of them and at least 1: at once if there are some, else it waits until
-    /// there are, at most for `timeout`; then the list is empty.
+    /// Returns the next changes, at most `limit` of them. If there are none, it waits for some, at most for `timeout`; after that
+    /// the list is empty. A `limit` of 0 counts as 1.
     ///
     /// After an error the position is where it was.
     pub fn next_batch(&mut self, limit: usize, timeout: Duration) -> Result<Vec<Change>, WatchError> {
@@ -180,7 +180,7 @@ impl Watcher {
         }
     }
 
-    /// Waits for the next change, which it gives. To be awaited under any async runtime. The log is read in place, at most 512
+    /// Waits for the next change and returns it. Can be awaited under any async runtime. The log is read in place, at most 512
     /// entries a poll: a millisecond or two, where the filter drops them all.
     #[allow(clippy::should_implement_trait, reason = "the name that streams have; the iterator is `iter`")]
     pub fn next(&mut self) -> Next<'_> {
@@ -309,7 +309,7 @@ impl From<StorageError> for WatchError {
     }
 }
 
-/// The next change, to be awaited. Dropping it loses nothing.
+/// A future for the next change. Dropping it loses nothing.
 #[must_use = "a future does nothing unless it is awaited"]
 #[derive(Debug)]
 pub struct Next<'w>(&'w mut Watcher);

@@ -1,4 +1,4 @@
-//! Where a member's result waits for its caller.
+//! Where the result of a request waits for its caller.
 
 use std::fmt;
 use std::future::Future;
@@ -13,7 +13,7 @@ use crate::storage::waits::Posts;
 ///
 /// Wait for it on this thread, or `await` it under any async runtime. Dropping it does not take the
 /// closure back.
-#[must_use = "`Ok` out of it is what says that the writes are durable"]
+#[must_use = "the writes are durable only once this returns `Ok`"]
 pub struct Pending<T>(Arc<Slot<T>>);
 
 impl<T> fmt::Debug for Pending<T> {

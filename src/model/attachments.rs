@@ -1,4 +1,4 @@
-//! Named values beside an execution. Pure.
+//! Named values that belong to an execution, outside its record. Pure.
 
 use crate::model::json::Json;
 use crate::model::limits::{InputError, MAX_NAME, MAX_URI, check_len, check_name, check_text};
@@ -13,7 +13,7 @@ pub enum AttachmentKind {
     Bytes,
     /// A JSON document.
     Json,
-    /// A URI that says where the value is kept; the size is the caller's word.
+    /// A URI that says where the value is kept; the size is what the caller stated.
     Uri,
 }
 
@@ -29,9 +29,9 @@ pub struct Attachment {
     pub content_type: Text,
     /// The size of the value in bytes; of a URI, of what it names.
     pub size: u64,
-    /// When it was put.
+    /// When it was written.
     pub modified_at: Timestamp,
-    /// Which write it is of: a number that is never given again in this store, so that another means another write.
+    /// Identifies the write: a number that this store never reuses, so a different one means a different write.
     pub version: u64,
     /// The SHA-256 of the value, if the store [moved](crate::LargeValues::Attach) it out of a payload.
     pub sha256: Option<[u8; 32]>,
@@ -93,13 +93,13 @@ impl NewAttachment {
         self
     }
 
-    /// Sets the size in bytes of what a URI names; 0 otherwise. Of other values it is their length.
+    /// Sets the size in bytes of what a URI names; 0 by default. The size of other values is their length.
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);
         self
     }
 
-    /// What is kept of it beside its value.
+    /// Everything kept of it except its value.
     pub(crate) fn build(&self, now: Timestamp) -> Result<Attachment, InputError> {
         if self.kind == AttachmentKind::Json && self.value.is_empty() {
             check_text("attachment", &Json::from_stored(""))?;

@@ -53,13 +53,13 @@ pub(crate) enum Condition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AttachmentIs {
-    /// There is none of the key.
+    /// There is no attachment with this key.
     Absent,
     /// There is one, whatever it is.
     Present,
     /// Its size in bytes.
     Size(u64),
-    /// Its [version](Attachment::version): it was not put anew since it was read.
+    /// Its [version](Attachment::version): it was not replaced since it was read.
     Version(u64),
     /// The SHA-256 of its value. Costs reading the value.
     Sha256([u8; 32]),
@@ -81,7 +81,7 @@ impl fmt::Display for AttachmentIs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskIs {
-    /// There is none of the name.
+    /// There is no task with this name.
     Absent,
     /// There is one, whatever it is.
     Present,
@@ -107,23 +107,23 @@ impl fmt::Display for TaskIs {
 #[non_exhaustive]
 #[allow(missing_docs)] // always `expected` and `found`
 pub enum Mismatch {
-    /// The state is none of those that were expected, or one that was not.
+    /// The state is not one of those expected, or is an excluded one.
     State { found: State },
-    /// The revision is another.
+    /// The revision is different.
     Revision { expected: Revision, found: Revision },
-    /// It is another execution of the same id.
+    /// It is a different execution with the same id.
     Incarnation { expected: Incarnation, found: Incarnation },
     /// There are more events, or fewer.
     EventCount { expected: u64, found: u64 },
-    /// The last attempt is another.
+    /// The last attempt is different.
     Attempt { expected: u64, found: u64 },
     /// The label has another value, or none.
     Label { key: Text, expected: Option<Text>, found: Option<Text> },
-    /// The attachment is another; with the SHA-256 of its value if that was asked for.
+    /// The attachment is different; with the SHA-256 of its value if that was asked for.
     Attachment { key: Text, expected: AttachmentIs, found: Option<Attachment>, sha256: Option<[u8; 32]> },
-    /// The output has another length; 0 if there is none.
+    /// The output has a different length; 0 if there is no output.
     OutputLength { name: Text, expected: u64, found: u64 },
-    /// The task is another.
+    /// The task is different.
     Task { name: Text, expected: TaskIs, found: Option<Task> },
 }
 
@@ -152,7 +152,7 @@ impl fmt::Display for Mismatch {
 }
 
 impl Expect {
-    /// No condition, but that the execution exists.
+    /// Requires only that the execution exists.
     pub const fn any() -> Self {
         Self {
             states: Vec::new(),
@@ -163,12 +163,12 @@ impl Expect {
         }
     }
 
-    /// The execution is in this state, or in another one that is named so.
+    /// The execution is in this state. Repeat it to allow any of several.
     pub fn state(self, state: impl AsRef<str>) -> Self {
         self.states([state])
     }
 
-    /// The execution is in one of these states; of an empty list in none, so that the write is refused, unless others are named.
+    /// The execution is in one of these states. An empty list allows none, so the write is refused unless other states are named.
     pub fn states(mut self, states: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let states = states.into_iter().map(|state| state.as_ref().to_owned());
         match self.states.last_mut() {
@@ -198,12 +198,12 @@ impl Expect {
         self
     }
 
-    /// It is this execution, and not another that was made under the same id since: its [`Header::incarnation`].
+    /// It is this execution, not a later one with the same id: its [`Header::incarnation`].
     pub fn incarnation(self, incarnation: Incarnation) -> Self {
         self.with(Condition::Incarnation(incarnation))
     }
 
-    /// The execution has so many events: nobody appended one since they were read.
+    /// The execution has this number of events: none was appended since they were read.
     pub fn event_count(self, events: u64) -> Self {
         self.with(Condition::EventCount(events))
     }
@@ -223,17 +223,17 @@ impl Expect {
         self.with(Condition::Label(key.into(), None))
     }
 
-    /// The attachment of this key is so.
+    /// The attachment with this key is as described.
     pub fn attachment(self, key: impl Into<Text>, is: AttachmentIs) -> Self {
         self.with(Condition::Attachment(key.into(), is))
     }
 
-    /// So many bytes were ever appended to the output of this name; 0 also if there is none.
+    /// This number of bytes was ever appended to the output with this name; 0 also if there is no such output.
     pub fn output_length(self, name: impl Into<Text>, bytes: u64) -> Self {
         self.with(Condition::OutputLength(name.into(), bytes))
     }
 
-    /// The task of this name is so.
+    /// The task with this name is as described.
     pub fn task(self, name: impl Into<Text>, is: TaskIs) -> Self {
         self.with(Condition::Task(name.into(), is))
     }

@@ -227,8 +227,8 @@ macro_rules! counter {
 }
 
 counter! {
-    /// Tells an execution from others of the same id: the number that the store gave it at its creation, from 1 and never given
-    /// again. An id that is deleted and created anew has another. 0 is none. It means nothing in another store.
+    /// Distinguishes an execution from others with the same id: a number that the store assigned when it was created, from 1 and
+    /// never reused. An id that is deleted and created again gets another. 0 means none. It has no meaning in another store.
     Incarnation
 }
 counter! {
@@ -238,7 +238,7 @@ counter! {
     StoreIncarnation
 }
 counter! {
-    /// Counts the updates of one execution: 1 when created, one more with each update. The optimistic lock.
+    /// Counts the updates of one execution: 1 when created, one more with each update. Used for optimistic locking.
     Revision
 }
 counter! {

@@ -1,4 +1,4 @@
-//! Append-only streams of bytes beside an execution: what is kept of them under a cap. Pure.
+//! Append-only streams of bytes of an execution: what is kept of them under a cap. Pure.
 
 use std::ops::Range;
 
@@ -8,14 +8,14 @@ use crate::model::time::Timestamp;
 /// How much of an output stream is kept: see [`Writer::cap_output`](crate::Writer::cap_output).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OutputCap {
-    /// All of it. The default.
+    /// Keep everything. The default.
     #[default]
     All,
-    /// The first so many bytes.
+    /// Keep the first N bytes.
     Head(u64),
-    /// The last so many bytes.
+    /// Keep the last N bytes.
     Tail(u64),
-    /// The first so many and the last so many bytes.
+    /// Keep a number of bytes at each end.
     Both {
         /// How many of the first bytes are kept.
         head: u64,
@@ -38,7 +38,7 @@ impl OutputCap {
 
 /// An output stream of an execution, without its bytes.
 ///
-/// Offsets count every byte that was ever appended, dropped ones too, so an offset means the same for ever.
+/// Offsets count every byte that was ever appended, including dropped ones, so an offset keeps its meaning forever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Output {
@@ -98,7 +98,7 @@ pub struct OutputPart {
 }
 
 impl OutputPart {
-    /// Where to read on.
+    /// The offset at which to continue reading.
     pub fn next(&self) -> u64 {
         self.offset + self.bytes.len() as u64
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How much of the change log [`Store::maintain`](crate::Store::maintain) keeps. Without any bound it keeps
 /// everything.
 ///
-/// An entry goes when it is beyond one of the bounds and every checkpoint is at it or after it. A checkpoint
+/// An entry is trimmed when it is beyond one of the bounds and every checkpoint is at it or after it. A checkpoint
 /// holds the log back from the moment it is set, at 0 included; delete it if its consumer will not come back,
 /// or set [`max_lag`](Self::max_lag).
 ///
@@ -50,7 +50,7 @@ impl LogRetention {
 
     /// A checkpoint that is more than this many entries behind the head does not hold the log back any more.
     /// Its consumer finds out with [`WatchError::Trimmed`](crate::WatchError::Trimmed). Without it, a
-    /// checkpoint holds the log back for ever.
+    /// checkpoint holds the log back forever.
     pub const fn max_lag(mut self, entries: u64) -> Self {
         self.max_lag = Some(entries);
         self

@@ -12,9 +12,9 @@ use crate::model::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskState {
-    /// It was started.
+    /// It has been started.
     Running,
-    /// It ended well.
+    /// It ended successfully.
     Finished,
     /// It ended with an error.
     Failed,
@@ -44,7 +44,7 @@ impl std::fmt::Display for TaskState {
 pub struct Task {
     /// Its name within the execution.
     pub name: Text,
-    /// How it is.
+    /// Its state.
     pub state: TaskState,
     /// How often it was started, or the number of the last attempt if the reports name one; 0 if it never was.
     pub attempts: u64,
@@ -52,7 +52,7 @@ pub struct Task {
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// What it gave, or gives so far.
+    /// Its result so far.
     pub value: Option<Json>,
     /// Why it failed.
     pub error: Option<Text>,
@@ -76,7 +76,7 @@ pub struct Task {
 /// let progress = r.tasks("e").progress()?;
 /// assert_eq!((progress.finished, progress.failed, progress.running), (1, 1, 0));
 /// for task in r.tasks("e").list()? {
-///     println!("{} {}", task?.name, TaskState::Finished); // in the order in which they came
+///     println!("{} {}", task?.name, TaskState::Finished); // in the order of their first start
 /// }
 /// # Ok::<(), execstore::Error>(())
 /// ```
@@ -92,13 +92,13 @@ pub struct TaskUpdate {
 }
 
 impl TaskUpdate {
-    /// It was started, perhaps once more. With a [value](Self::value), also what it gives so far: name the attempt, so that it is not
-    /// taken for another start.
+    /// It was started, possibly again. With a [value](Self::value) it also reports progress: name the attempt then, so that it
+    /// does not count as another start.
     pub fn started(name: impl Into<Text>) -> Self {
         Self::new(name.into(), TaskState::Running)
     }
 
-    /// It ended well.
+    /// It ended successfully.
     pub fn finished(name: impl Into<Text>) -> Self {
         Self::new(name.into(), TaskState::Finished)
     }
@@ -118,21 +118,22 @@ impl TaskUpdate {
         Self { name, state, value: None, error: None, at: None, attempt: None }
     }
 
-    /// What it gave, or gives so far: at most 1 MiB, larger ones are [attachments](crate::Writer::put_attachment).
+    /// Its result so far, at most 1 MiB. Store larger ones as [attachments](crate::Writer::put_attachment).
     pub fn value(mut self, value: impl Into<Json>) -> Self {
         self.value = Some(value.into());
         self
     }
 
-    /// Which attempt it is of, from 1. A report of an attempt before the last known one is ignored, and so is one that says of the last one what is known
-    /// already, or that it ended otherwise than is known. Without a number a start is a new attempt, and all else is of the last one.
+    /// The attempt that reports, from 1. A report from an attempt before the last known one is ignored. So is one from the last
+    /// attempt that says what is already known, or that contradicts its known end. Without a number, a start is a new attempt, and
+    /// everything else belongs to the last one.
     pub fn attempt(mut self, attempt: u64) -> Self {
         self.attempt = Some(attempt);
         self
     }
 
-    /// When that was, by the reporter's clock; now otherwise. Before the last time that is known of the same attempt, or
-    /// of the task if no attempt is named, the report is late.
+    /// When it happened, by the reporter's clock; now by default. A time before the last one known for the same attempt, or for
+    /// the task if no attempt is named, makes the report late.
     pub fn at(mut self, time: Timestamp) -> Self {
         self.at = Some(time);
         self
@@ -213,7 +214,7 @@ impl TaskUpdate {
 pub struct Progress {
     /// Tasks that were started and have not ended.
     pub running: u64,
-    /// Tasks that ended well.
+    /// Tasks that ended successfully.
     pub finished: u64,
     /// Tasks that ended with an error.
     pub failed: u64,

@@ -20,7 +20,7 @@ pub enum ConsumerState {
     Handling,
     /// Its handler failed, and it waits to try again.
     BackingOff,
-    /// It cannot go on by itself: what it needs was trimmed or cannot be read. Seek, or stop it.
+    /// It cannot continue by itself: what it needs was trimmed or cannot be read. Seek, or stop it.
     Blocked,
     /// The store stopped writing, so that it can neither save its position nor be given anything more; `last_error` says why. Its
     /// thread has ended. Open the store again.

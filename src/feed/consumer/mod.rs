@@ -1,4 +1,4 @@
-//! Consumers: a handler in a thread of its own that is given the changes of a watcher, at least once and in
+//! Consumers: a handler on its own thread that receives the changes of a watcher, at least once and in
 //! order, with its position saved in the store.
 
 mod control;
@@ -85,13 +85,13 @@ impl ConsumerBuilder {
         }
     }
 
-    /// Which changes to be given; all by default.
+    /// The changes to receive; all by default.
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// Where to begin the first time, [`WatchFrom::Oldest`] by default. Later the checkpoint says where.
+    /// Where to begin the first time, [`WatchFrom::Oldest`] by default. Later the checkpoint decides.
     pub fn start_at(mut self, start: WatchFrom) -> Self {
         self.start = start;
         self
@@ -115,7 +115,7 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Saves no checkpoint, and holds nothing back from being trimmed.
+    /// Saves no checkpoint, and keeps nothing from being trimmed.
     pub fn ephemeral(mut self) -> Self {
         self.ephemeral = true;
         self
@@ -141,7 +141,7 @@ impl ConsumerBuilder {
     /// Starts a thread that gives the changes to a handler with effects in this store.
     ///
     /// What the handler writes and the checkpoint are committed together, so that its effects happen *exactly
-    /// once*. It holds the write transaction meanwhile: let it be quick.
+    /// once*. The handler holds the write transaction: keep it short.
     pub fn run_in_transaction<E>(
         self,
         mut handler: impl FnMut(&[Change], &mut Writer<'_>) -> Result<(), E> + Send + 'static,
@@ -238,13 +238,13 @@ impl Consumer {
         &self.name
     }
 
-    /// How it is doing.
+    /// Its statistics.
     pub fn stats(&self) -> ConsumerStats {
         self.control.stats(self.engine.doorbell.head())
     }
 
-    /// Goes on from elsewhere, once the handler's present call has returned. What it failed on is left
-    /// behind. A start that there is not (a checkpoint of no such name, a position beyond the head, behind what was trimmed, or of
+    /// Continues from another position, once the handler's current call has returned. What it failed on is left
+    /// behind. A start that does not exist (a checkpoint of no such name, a position beyond the head, behind what was trimmed, or of
     /// another incarnation) is an error, and changes nothing. [`WatchFrom::Oldest`] is the way out for one that was left behind.
     pub fn seek(&self, start: WatchFrom) -> Result<(), WatchError> {
         let reader = ReadTxn::new(self.engine.clone())?;

@@ -52,7 +52,7 @@ impl Retry {
         self.attempts.is_some_and(|attempts| failures >= attempts)
     }
 
-    /// The delay after so many failures: a random part of it between a half and the whole, so that consumers that
+    /// The delay after this number of failures: a random part of it between a half and the whole, so that consumers that
     /// failed together do not come back together.
     pub(super) fn delay(&self, failures: u32) -> Duration {
         let doubled = self.initial.saturating_mul(1 << failures.saturating_sub(1).min(20));

@@ -81,7 +81,7 @@ pub enum OpenError {
         /// The lifecycle in the file.
         found: String,
     },
-    /// A tamper-evident store was asked for, and this one is none: it was created without.
+    /// A tamper-evident store was asked for, but this one was created without tamper evidence.
     #[error("the store is not tamper-evident; that is chosen when a store is created")]
     NotTamperEvident,
     /// A database that was to be attached is the inside of a store's file, and the journal before it was not done again.

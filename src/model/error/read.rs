@@ -45,7 +45,7 @@ pub enum ReadError {
         /// The oldest entry that is kept; one beyond the head if none is.
         oldest: u64,
     },
-    /// The position is none in this store's change log.
+    /// The position does not exist in this store's change log.
     #[error(transparent)]
     Position(#[from] PositionError),
     /// The request breaks a limit.

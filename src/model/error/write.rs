@@ -10,8 +10,8 @@ use crate::model::limits::InputError;
 use crate::model::report::Late;
 use crate::model::time::Timestamp;
 
-/// Why something was not written. But for [`Storage`](WriteError::Storage), nothing was changed and the
-/// transaction can go on.
+/// Why something was not written. Except for [`Storage`](WriteError::Storage), nothing was changed and the
+/// transaction can continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -21,7 +21,7 @@ pub enum WriteError {
         /// The id that was asked for.
         id: String,
     },
-    /// There is an execution of this id already. Ids are those of the whole store: another job or namespace does not matter.
+    /// An execution with this id already exists. Ids are unique in the whole store, whatever the job or namespace.
     #[error("there is an execution {id:?} already")]
     AlreadyExists {
         /// The id.
@@ -39,7 +39,7 @@ pub enum WriteError {
         /// Those of the execution that there is.
         found: String,
     },
-    /// The execution is not as the caller expected it: read it again and decide anew.
+    /// The execution is not as the caller expected: read it again and decide again.
     #[error(
         "execution {id:?} is not as expected: expected {expected}, found {}",
         crate::model::expect::found(.actual_state, *.actual_revision, .mismatches)
@@ -56,7 +56,7 @@ pub enum WriteError {
         /// What does not hold, each with what was expected and what was found. At least one.
         mismatches: Vec<Mismatch>,
     },
-    /// The checkpoint is not where the caller expected it: somebody else moved it.
+    /// The checkpoint is not where the caller expected: somebody else moved it.
     #[error("the checkpoint {name:?} is not as expected: expected {expected:?}, found {found:?}")]
     CheckpointMoved {
         /// Its name.
@@ -142,7 +142,7 @@ pub enum WriteError {
     /// [`Store::write`](crate::Store::write).
     #[error("a source cannot be read in the group commit, whose closures may run again; use `Store::write`")]
     SourceInBatch,
-    /// What an attachment was to be read from failed.
+    /// The source of an attachment failed.
     #[error("the value of the attachment could not be read: {0}")]
     Source(#[source] std::io::Error),
     /// The bulk operation of this name was begun with another query or another change, and is not through: run it with those,
@@ -162,7 +162,7 @@ pub enum WriteError {
         /// The head of the change log.
         head: u64,
     },
-    /// The position is none in this store's change log.
+    /// The position does not exist in this store's change log.
     #[error(transparent)]
     Position(#[from] PositionError),
     /// What comes after the position was trimmed in part, so that a consumer could not go on from there. The position before the oldest
@@ -182,7 +182,7 @@ pub enum WriteError {
         /// The id of the store in the transaction's database, or what is there instead.
         found: String,
     },
-    /// The transaction has a writer already: drop that one first.
+    /// The transaction already has a writer: drop that one first.
     #[error("the transaction has another writer, or the caller holds one of the store's tables open")]
     WriterInUse,
     /// A row that the operation needs is damaged.

@@ -15,7 +15,7 @@ use mark::{Mark, Pointer};
 /// What to do about a value in a payload that is larger than a size; see
 /// [`Builder::set_large_values`](crate::Builder::set_large_values).
 ///
-/// A value is whatever stands in a payload and is no object, however deep in objects it stands, or the payload itself: a large
+/// A value is any non-object value in a payload, at any depth of objects, or the payload itself: a large
 /// text, number or list. Its size is that of its JSON text. A policy is applied to the values that an operation writes: to all
 /// of a payload that is given whole, and to those in a merge patch. What a patch does not name stays as it is, whatever the policy was when it
 /// was written.
