@@ -1,10 +1,10 @@
 //! An embedded, single-file store for executions, on [redb].
 //!
-//! A node (a compute node, a workflow engine, a job runner, an agent runtime) links it in and keeps there
-//! what it is running and has run: executions, the sequenced events of each, indexes by job and by state,
-//! a store-wide change log, and checkpoints. Everything that belongs together changes in one write
-//! transaction, and a caller may pass in its own. Many threads share one durable commit; watchers and
-//! consumers follow the change log, and survive restarts.
+//! A compute node, a workflow engine, a job runner or an agent runtime links it in to record what it is
+//! running and what it has run: executions, the events of each, a change log over the whole store, and
+//! checkpoints. Everything that belongs together changes in one write transaction, the store's own or one
+//! that you pass in. Many threads share one durable commit. Watchers and consumers follow the change log and
+//! resume after a restart. The history can be queried by state, job, label, link and time.
 //!
 //! ```
 //! use execstore::{Expect, NewEvent, NewExecution, Readable, Store, Update};
@@ -12,15 +12,14 @@
 //! let store = Store::in_memory()?; // or Store::open_or_create("node.redb")
 //!
 //! // An execution and its first event, in one durable transaction.
-//! let execution = store.write(|w| {
-//!     w.create(NewExecution::new("job-1").state("BidAccepted").event(NewEvent::new("accepted")))
-//! })?;
+//! let new = NewExecution::new("job-1").state("BidAccepted").event(NewEvent::new("accepted"));
+//! let execution = store.create(new)?;
 //!
 //! // Claim it: only one of several workers gets past the condition.
 //! let claim = Expect::any().state("BidAccepted").revision(execution.revision);
 //! store.update(&execution.id, Update::to("Running").expect(claim))?;
 //!
-//! // What was running, should the node start again.
+//! // What was running, for when the node starts again.
 //! let reader = store.begin_read()?;
 //! for execution in reader.live()? {
 //!     let execution = execution?;
@@ -31,12 +30,13 @@
 //! # Ok::<(), execstore::Error>(())
 //! ```
 //!
-//! Beside the records lie attachments, output streams that are followed while they grow, and the progress of tasks.
+//! Outside its record an execution can have attachments, output streams that are followed while they grow, and
+//! tasks with their progress.
 //!
-//! What it is not: a queue with delivery, a server, a file system. One process has the
-//! file open at a time, or several that only read, and one write transaction runs at a time.
+//! It is not a queue with delivery, a server or a file system. One process opens the file for writing, or
+//! several open it read-only, and there is one write transaction at a time.
 //!
-//! The [guide] goes through everything in order.
+//! The [guide] explains everything in order, with examples.
 
 #![deny(missing_docs)]
 
