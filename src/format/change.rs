@@ -1,7 +1,7 @@
 //! The encoding of change log entries: the header after the change, and what was different before.
 
 use super::execution::{
-    decode_header, decode_labels, desired, desired_code, encode_header, encode_labels, state, state_code,
+    decode_header, decode_labels, desired, desired_code, encode_header, encode_labels, state,
 };
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
 use crate::model::change::{Change, ChangeKind, Entry, Undo};
@@ -39,7 +39,6 @@ pub(crate) fn encode_change(
     table: u8,
     key: &[u8],
     (change, link): (&Entry<'_>, Option<&Link>),
-    lifecycle: &Lifecycle,
     out: &mut Vec<u8>,
 ) {
     let mut w = Writer::frame(out);
@@ -55,8 +54,8 @@ pub(crate) fn encode_change(
     w.number(change.follows);
     w.number(change.payload_version);
     w.number(change.new_events);
-    encode_header(change.header, lifecycle, &mut w);
-    encode_undo(change.undo, lifecycle, &mut w);
+    encode_header(change.header, &mut w);
+    encode_undo(change.undo, &mut w);
     if let Some(link) = link {
         w.rest(&link.previous);
         w.rest(&link.content);
@@ -168,7 +167,7 @@ pub(crate) fn decode_follows(table: u8, key: &[u8], value: &[u8]) -> Result<Foll
     Ok(Follows { number: r.number()?, follows: r.number()?, is_deleted })
 }
 
-fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
+fn encode_undo(undo: &Undo, w: &mut Writer<'_>) {
     let mut parts = 0;
     for (part, differs) in [
         (NAME, undo.name.is_some()),
@@ -205,7 +204,7 @@ fn encode_undo(undo: &Undo, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
     text(&undo.name, w);
     text(&undo.node_id, w);
     if let Some(old) = &undo.state {
-        w.byte(state_code(old, lifecycle));
+        w.byte(old.code());
     }
     text(&undo.message, w);
     if let Some(old) = undo.desired {
@@ -355,7 +354,7 @@ mod tests {
                 for link in [None, Some(Link { previous: [7; 32], content: [9; 32] })] {
                     change.link = link;
                     let mut out = Vec::new();
-                    encode_change(5, b"k", (&change.entry(), link.as_ref()), &lifecycle, &mut out);
+                    encode_change(5, b"k", (&change.entry(), link.as_ref()), &mut out);
                     assert_eq!(decode_change(5, b"k", ChangeSeq(8), &out, &lifecycle).unwrap(), change);
                     let is_deleted = kind == ChangeKind::Deleted;
                     let follows = Follows { number: 300, follows: 7, is_deleted };

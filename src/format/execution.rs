@@ -49,11 +49,10 @@ pub(crate) fn encode_record(
     header: &Header,
     (payload_version, last_change): (u64, u64),
     payload: PayloadPlace<'_>,
-    lifecycle: &Lifecycle,
     out: &mut Vec<u8>,
 ) {
     let mut w = Writer::frame(out);
-    encode_header(header, lifecycle, &mut w);
+    encode_header(header, &mut w);
     w.number(payload_version);
     w.number(last_change);
     match payload {
@@ -88,12 +87,12 @@ pub(crate) fn decode_record<'a>(
 }
 
 /// A header as its record holds it, without a frame: equal if and only if the headers are.
-pub(crate) fn header_bytes(header: &Header, lifecycle: &Lifecycle, out: &mut Vec<u8>) {
+pub(crate) fn header_bytes(header: &Header, out: &mut Vec<u8>) {
     out.clear();
-    encode_header(header, lifecycle, &mut Writer::append(out));
+    encode_header(header, &mut Writer::append(out));
 }
 
-pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writer<'_>) {
+pub(super) fn encode_header(header: &Header, w: &mut Writer<'_>) {
     let mut parts = 0;
     for (part, present) in [
         (NAMESPACE, header.namespace != DEFAULT_NAMESPACE),
@@ -114,7 +113,7 @@ pub(super) fn encode_header(header: &Header, lifecycle: &Lifecycle, w: &mut Writ
     w.number(parts);
     w.id(header.id.as_str());
     w.id(header.job_id.as_str());
-    w.byte(state_code(&header.state, lifecycle));
+    w.byte(header.state.code());
     w.byte(desired_code(header.desired));
     w.number(header.revision.0);
     w.number(header.event_count);
@@ -221,11 +220,6 @@ pub(super) fn decode_labels(r: &mut Reader<'_>) -> Result<Labels, Reason> {
     Ok(labels)
 }
 
-/// Every state of a record is one of the store's lifecycle, so the code is always found.
-pub(super) fn state_code(state: &State, lifecycle: &Lifecycle) -> u8 {
-    lifecycle.code(state.as_str()).unwrap_or(u8::MAX)
-}
-
 pub(super) fn state(code: u8, lifecycle: &Lifecycle) -> Result<State, Reason> {
     lifecycle.by_code(code).cloned().ok_or_else(|| format!("the lifecycle has no state number {code}"))
 }
@@ -283,7 +277,7 @@ pub(super) mod tests {
         for header in [full(), bare.into_header()] {
             for payload in [PayloadPlace::Apart, PayloadPlace::Inline("{\"a\":1}")] {
                 let mut out = Vec::new();
-                encode_record(1, b"k", &header, (9, 300), payload.clone(), &lifecycle, &mut out);
+                encode_record(1, b"k", &header, (9, 300), payload.clone(), &mut out);
                 let record = decode_record(1, b"k", &out, &lifecycle).unwrap();
                 assert_eq!(
                     record,

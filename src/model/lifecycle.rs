@@ -82,6 +82,8 @@ impl fmt::Display for Phase {
 pub struct State {
     name: Arc<str>,
     phase: Phase,
+    /// The number by which the file knows it: its place in the declaration of the lifecycle that made it.
+    code: u8,
 }
 
 impl State {
@@ -93,6 +95,10 @@ impl State {
     /// Whether the state is pending, live or terminal.
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        self.code
     }
 
     /// `true` for a state that holds resources.
@@ -320,11 +326,13 @@ impl Lifecycle {
     /// `true` if an execution in `from` may go to `to`. Unknown names are never allowed.
     pub fn allows(&self, from: impl AsRef<str>, to: impl AsRef<str>) -> bool {
         match (self.code(from.as_ref()), self.code(to.as_ref())) {
-            (Some(from), Some(to)) => {
-                self.nodes.get(from as usize).is_some_and(|node| node.successors.contains(&to))
-            }
+            (Some(from), Some(to)) => self.allows_codes(from, to),
             _ => false,
         }
+    }
+
+    pub(crate) fn allows_codes(&self, from: u8, to: u8) -> bool {
+        self.successor_codes(from).contains(&to)
     }
 
     /// The states that may follow the state of this name.
@@ -335,7 +343,7 @@ impl Lifecycle {
 
     /// The number by which the file knows a state: its place in the declaration.
     pub(crate) fn code(&self, name: &str) -> Option<u8> {
-        self.nodes.iter().position(|node| node.state == name).and_then(|place| u8::try_from(place).ok())
+        self.state(name).map(State::code)
     }
 
     /// Among which executions those of a state lie in the index of labels: each terminal state by itself, which none of
@@ -350,7 +358,7 @@ impl Lifecycle {
 
     /// The codes of the states of such a group.
     pub(crate) fn codes_in_group(&self, group: u8) -> Vec<u8> {
-        (0u8..).zip(&self.nodes).map(|(code, _)| code).filter(|code| self.group(*code) == group).collect()
+        self.states().map(State::code).filter(|code| self.group(*code) == group).collect()
     }
 
     pub(crate) fn by_code(&self, code: u8) -> Option<&State> {
@@ -358,7 +366,7 @@ impl Lifecycle {
     }
 
     pub(crate) fn codes_in(&self, phase: Phase) -> Vec<u8> {
-        (0u8..).zip(&self.nodes).filter(|(_, node)| node.state.phase == phase).map(|(code, _)| code).collect()
+        self.states().filter(|state| state.phase == phase).map(State::code).collect()
     }
 
     pub(crate) fn successor_codes(&self, code: u8) -> &[u8] {
@@ -465,14 +473,14 @@ impl LifecycleBuilder {
             return Err(LifecycleError::TooManyStates { actual: self.states.len(), maximum: MAX_STATES });
         }
         let mut nodes: Vec<Node> = Vec::with_capacity(self.states.len());
-        for (name, phase) in self.states {
+        for ((name, phase), code) in self.states.into_iter().zip(0u8..) {
             if name.is_empty() || name.len() > MAX_STATE_NAME {
                 return Err(LifecycleError::Name { actual: name.len(), maximum: MAX_STATE_NAME, name });
             }
             if nodes.iter().any(|node| node.state == name.as_str()) {
                 return Err(LifecycleError::Duplicate { name });
             }
-            nodes.push(Node { state: State { name: name.into(), phase }, successors: Vec::new() });
+            nodes.push(Node { state: State { name: name.into(), phase, code }, successors: Vec::new() });
         }
         if nodes.iter().all(|node| node.state.is_terminal()) {
             return Err(LifecycleError::NoInitialState);

@@ -108,8 +108,7 @@ pub(crate) fn in_states<V: View + ?Sized>(
         .collect::<Result<Vec<_>, _>>()?;
     Ok(List::new(Merged::new(lists).map(move |number| {
         let found = indexed(view, number?, Tag::States)?;
-        let code = view.settings().lifecycle.code(found.header.state.as_str());
-        if !code.is_some_and(|code| codes.contains(&code)) {
+        if !codes.contains(&found.header.state.code()) {
             let key = found.number.to_be_bytes();
             return Err(damaged(Tag::States, &key, "the execution is in another state").into());
         }

@@ -100,10 +100,9 @@ impl Tables<Live<'_>> {
         &mut self,
         seq: u64,
         change: (&Entry<'_>, Option<&Link>),
-        lifecycle: &Lifecycle,
     ) -> Result<(), StorageError> {
         self.put(Tag::Changes, &seq.to_be_bytes(), |table, key, out| {
-            encode_change(table, key, change, lifecycle, out);
+            encode_change(table, key, change, out);
         })
     }
 }

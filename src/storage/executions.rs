@@ -129,10 +129,9 @@ impl Tables<Live<'_>> {
         header: &Header,
         versions: (u64, u64),
         payload: PayloadPlace<'_>,
-        lifecycle: &Lifecycle,
     ) -> Result<(), StorageError> {
         self.put(Tag::Executions, &number.to_be_bytes(), |table, key, out| {
-            encode_record(table, key, header, versions, payload, lifecycle, out);
+            encode_record(table, key, header, versions, payload, out);
         })
     }
 

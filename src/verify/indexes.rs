@@ -40,7 +40,7 @@ pub(super) fn rows_of(
     row: &mut dyn FnMut(Tag, &[u8]),
 ) {
     let number = header.incarnation.0;
-    let code = lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX);
+    let code = header.state.code();
     let group = lifecycle.group(code);
     row(Tag::Jobs, &job_row(header.job_id.as_str(), number));
     row(Tag::States, &state_row(code, number));

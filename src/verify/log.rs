@@ -52,7 +52,7 @@ impl<S: Source> Verifier<'_, S> {
         let (version, version_before) = (change.payload_version, change.payload_version_before());
         let bytes = number.to_be_bytes();
         if change.kind != ChangeKind::Deleted {
-            header_bytes(&change.header, self.lifecycle, scratch);
+            header_bytes(&change.header, scratch);
             self.sums.find(Group::Log, number, &[&bytes, &pair(seq, version), scratch]);
         }
         // Each payload is named once: by the first entry, and by the one that it came with.
@@ -63,7 +63,7 @@ impl<S: Source> Verifier<'_, S> {
             self.sums.expect(Group::Payloads, number, &[&pair(number, version_before)]);
             self.begin(number);
         } else if let Some(before) = change.into_before() {
-            header_bytes(&before, self.lifecycle, scratch);
+            header_bytes(&before, scratch);
             self.sums.expect(Group::Log, number, &[&bytes, &pair(follows, version_before), scratch]);
         } else {
             self.sums.doubt(Group::Log, number);

@@ -49,7 +49,7 @@ impl<S: Source> Verifier<'_, S> {
         if header.completed_at.is_some() != header.state.is_terminal() {
             self.problem(Tag::Executions, format!("{id}: the completed time does not fit its state"));
         }
-        let code = self.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX);
+        let code = header.state.code();
         self.counts.set_count(code, self.counts.count(code) + 1);
 
         for (key, value) in &header.labels {
@@ -72,7 +72,7 @@ impl<S: Source> Verifier<'_, S> {
         let payload = pair(number, record.payload_version);
         if record.last_change > swept {
             self.indexed.last_change_bits.set(record.last_change);
-            header_bytes(header, self.lifecycle, scratch);
+            header_bytes(header, scratch);
             let left = pair(record.last_change, record.payload_version);
             self.sums.expect(Group::Log, number, &[&bytes, &left, scratch]);
         } else {

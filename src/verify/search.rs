@@ -116,7 +116,7 @@ impl<S: Source> Verifier<'_, S> {
     fn search_label_counts(&mut self) -> Result<(), StorageError> {
         let mut counted: HashMap<Vec<u8>, Vec<u64>> = HashMap::new();
         self.records_again(|verifier, record| {
-            let code = verifier.lifecycle.code(record.header.state.as_str()).unwrap_or(u8::MAX);
+            let code = record.header.state.code();
             for (key, value) in &record.header.labels {
                 let label = label(key, value);
                 if verifier.is_counter_in_question(Group::LabelCounts, &label) {

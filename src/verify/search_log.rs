@@ -65,7 +65,7 @@ impl<S: Source> Verifier<'_, S> {
 
     fn hash(&self, header: &Header) -> u64 {
         let mut bytes = Vec::new();
-        header_bytes(header, self.lifecycle, &mut bytes);
+        header_bytes(header, &mut bytes);
         xxhash_rust::xxh3::xxh3_64(&bytes)
     }
 

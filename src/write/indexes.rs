@@ -62,19 +62,15 @@ impl Writer<'_> {
     }
 
     fn enter_state(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
-        let code = self.code(header);
+        let code = header.state.code();
         self.totals.set_count(code, self.totals.count(code) + 1);
         self.tables.put_state(code, number)
     }
 
     fn leave_state(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
-        let code = self.code(header);
+        let code = header.state.code();
         self.totals.set_count(code, self.totals.count(code).saturating_sub(1));
         self.tables.remove_state(code, number).map(drop)
-    }
-
-    fn code(&self, header: &Header) -> u8 {
-        self.settings.lifecycle.code(header.state.as_str()).unwrap_or(u8::MAX)
     }
 
     /// The rows of the labels and their counters, from one record of an execution to the next; `None` where there is none.
@@ -84,8 +80,8 @@ impl Writer<'_> {
         after: Option<&Header>,
         number: u64,
     ) -> Result<(), StorageError> {
-        let from = before.map(|header| self.code(header));
-        let to = after.map(|header| self.code(header));
+        let from = before.map(|header| header.state.code());
+        let to = after.map(|header| header.state.code());
         if let (Some(before), Some(from)) = (before, from) {
             for (key, value) in &before.labels {
                 let to = to.filter(|_| after.is_some_and(|after| has(after, key, value)));

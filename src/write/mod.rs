@@ -503,7 +503,7 @@ impl<'t> Writer<'t> {
             previous: seal.head,
             content: content(events, entry.time, payload.map(Json::as_str)),
         });
-        self.tables.put_change(seq, (entry, link.as_ref()), &self.settings.lifecycle)?;
+        self.tables.put_change(seq, (entry, link.as_ref()))?;
         if let (Some(seal), Some(link)) = (&mut self.totals.seal, &link) {
             seal.head = change_hash(seq, entry, link);
         }

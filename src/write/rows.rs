@@ -30,8 +30,8 @@ impl Writer<'_> {
             }
             PayloadPlace::Apart
         };
-        let (lifecycle, change) = (&self.settings.lifecycle, self.totals.head + 1);
-        self.tables.put_execution(number, &execution.header, (payload_version, change), place, lifecycle)
+        let change = self.totals.head + 1;
+        self.tables.put_execution(number, &execution.header, (payload_version, change), place)
     }
 
     /// A payload that its record is about to give up stays readable for the change log.

@@ -399,7 +399,7 @@ impl Execution {
                 to: next.clone(),
             });
         }
-        if !lifecycle.allows(&self.state, next) {
+        if !lifecycle.allows_codes(self.state.code(), next.code()) {
             return Err(WriteError::Transition {
                 id: self.id.clone(),
                 from: self.state.clone(),
