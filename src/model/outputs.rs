@@ -73,14 +73,16 @@ impl Output {
     /// The part that is dropped once the stream has this length under this cap: it only grows.
     pub(crate) fn grown(&self, length: u64, cap: OutputCap) -> Self {
         let (head, tail) = cap.ends();
-        let tail_start = length.saturating_sub(tail).max(self.tail_start);
-        // What was dropped stays so, whatever the cap was.
-        let head_end = match self.dropped() {
-            Some(dropped) => head.min(dropped.start),
-            None => head.min(length),
+        // Empty if the ends meet: then the cap drops nothing.
+        let beyond = head..length.saturating_sub(tail);
+        let (head_end, tail_start) = match self.dropped() {
+            Some(dropped) if beyond.is_empty() => (dropped.start, dropped.end),
+            // What was dropped stays so, and nothing is kept between two dropped parts.
+            Some(dropped) => (dropped.start.min(beyond.start), dropped.end.max(beyond.end)),
+            // Nothing was ever dropped: 0 and 0.
+            None if beyond.is_empty() => (0, 0),
+            None => (beyond.start, beyond.end),
         };
-        // Nothing was ever dropped: 0 and 0.
-        let (head_end, tail_start) = if head_end >= tail_start { (0, 0) } else { (head_end, tail_start) };
         Self { length, cap, head_end, tail_start, ..self.clone() }
     }
 }
@@ -117,6 +119,9 @@ mod tests {
             OutputCap::Tail(5),
             OutputCap::Tail(0),
             OutputCap::Both { head: 3, tail: 4 },
+            // Wider than what is there when it comes.
+            OutputCap::Head(20),
+            OutputCap::Both { head: 9, tail: 9 },
         ];
         for first in caps {
             for second in caps {

@@ -101,7 +101,8 @@ impl Writer<'_> {
 
     /// Says how much of an output stream is kept, from now on; makes the stream if there is none of the name.
     ///
-    /// What is beyond the cap is dropped at once. What was dropped does not come back.
+    /// What is beyond the cap is dropped at once, with what lies between it and bytes that were dropped before. What was dropped does
+    /// not come back; a cap that has room for the whole stream drops nothing more.
     pub fn cap_output(
         &mut self,
         id: impl AsRef<str>,

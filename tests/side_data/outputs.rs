@@ -78,11 +78,12 @@ fn what_is_kept_is_what_the_caps_say() {
                 store.cap_output("e", "o", cap).unwrap();
             }
             let (head, tail) = ends(cap);
-            let was_whole = head_end >= tail_start;
-            head_end = if was_whole { head.min(length) } else { head.min(head_end) };
-            tail_start = tail_start.max(length.saturating_sub(tail));
-            if head_end >= tail_start {
-                (head_end, tail_start) = (0, 0);
+            // The bytes between the two ends go, and with them what lies between them and those that went before.
+            let beyond = head..length.saturating_sub(tail);
+            if !beyond.is_empty() {
+                let was_whole = head_end >= tail_start;
+                head_end = if was_whole { beyond.start } else { beyond.start.min(head_end) };
+                tail_start = tail_start.max(beyond.end);
             }
             let kept = |offset: &u64| *offset < head_end || *offset >= tail_start;
             let r = store.begin_read().unwrap();
@@ -101,6 +102,34 @@ fn what_is_kept_is_what_the_caps_say() {
         }
         store.reopen();
         assert_eq!(store.read(|r| r.outputs("e").get("o")).unwrap().unwrap().length, length);
+    }
+}
+
+/// After a narrow cap, one that has room for all that is there drops nothing more, and none of what is appended within it.
+#[test]
+fn a_wider_cap_drops_nothing() {
+    let (head, tail) = (OutputCap::Head, OutputCap::Tail);
+    let both = |head, tail| OutputCap::Both { head, tail };
+    let cases = [
+        (tail(50), head(5_000), 0..50),
+        (tail(50), both(90, 20), 0..50),
+        (tail(50), OutputCap::All, 0..50),
+        (head(50), head(5_000), 50..100),
+        (head(50), both(70, 70), 50..100),
+        (both(30, 30), head(5_000), 30..70),
+        (both(30, 30), both(60, 60), 30..70),
+    ];
+    for (narrow, wide, dropped) in cases {
+        let store = TestStore::new();
+        store.create(new("e")).unwrap();
+        store.append_output("e", "o", bytes(0, 100)).unwrap();
+        store.cap_output("e", "o", narrow).unwrap();
+        let output = store.cap_output("e", "o", wide).unwrap();
+        assert_eq!(output.dropped(), Some(dropped.clone()), "{narrow:?}, then {wide:?}");
+        let output = store.append_output("e", "o", bytes(100, 10)).unwrap();
+        assert_eq!(output.dropped(), Some(dropped.clone()), "{narrow:?}, then {wide:?}, and more");
+        let kept: Vec<u64> = (0..110).filter(|offset| !dropped.contains(offset)).collect();
+        assert_eq!(read_all(&store.begin_read().unwrap(), "e", "o", 0, 1_000), kept);
     }
 }
 
