@@ -168,25 +168,44 @@ pub(crate) fn decode_follows(table: u8, key: &[u8], value: &[u8]) -> Result<Foll
 }
 
 fn encode_undo(undo: &Undo, w: &mut Writer<'_>) {
+    let Undo {
+        name,
+        node_id,
+        state,
+        message,
+        desired,
+        parent,
+        previous,
+        labels,
+        revision,
+        modified_at,
+        completed_at,
+        event_count,
+        payload_version,
+        preview,
+        attempt,
+        reported_at,
+        not_before,
+    } = undo;
     let mut parts = 0;
     for (part, differs) in [
-        (NAME, undo.name.is_some()),
-        (NODE, undo.node_id.is_some()),
-        (STATE, undo.state.is_some()),
-        (MESSAGE, undo.message.is_some()),
-        (DESIRED, undo.desired.is_some()),
-        (PARENT, undo.parent.is_some()),
-        (PREVIOUS, undo.previous.is_some()),
-        (LABELS, undo.labels.is_some()),
-        (REVISION, undo.revision.is_some()),
-        (MODIFIED, undo.modified_at.is_some()),
-        (COMPLETED, undo.completed_at.is_some()),
-        (EVENTS, undo.event_count.is_some()),
-        (PAYLOAD, undo.payload_version.is_some()),
-        (PREVIEW, undo.preview.is_some()),
-        (ATTEMPT, undo.attempt.is_some()),
-        (REPORTED, undo.reported_at.is_some()),
-        (NOT_BEFORE, undo.not_before.is_some()),
+        (NAME, name.is_some()),
+        (NODE, node_id.is_some()),
+        (STATE, state.is_some()),
+        (MESSAGE, message.is_some()),
+        (DESIRED, desired.is_some()),
+        (PARENT, parent.is_some()),
+        (PREVIOUS, previous.is_some()),
+        (LABELS, labels.is_some()),
+        (REVISION, revision.is_some()),
+        (MODIFIED, modified_at.is_some()),
+        (COMPLETED, completed_at.is_some()),
+        (EVENTS, event_count.is_some()),
+        (PAYLOAD, payload_version.is_some()),
+        (PREVIEW, preview.is_some()),
+        (ATTEMPT, attempt.is_some()),
+        (REPORTED, reported_at.is_some()),
+        (NOT_BEFORE, not_before.is_some()),
     ] {
         parts |= if differs { part } else { 0 };
     }
@@ -201,25 +220,25 @@ fn encode_undo(undo: &Undo, w: &mut Writer<'_>) {
             optional(old.as_ref().map(ExecutionId::as_str), w);
         }
     };
-    text(&undo.name, w);
-    text(&undo.node_id, w);
-    if let Some(old) = &undo.state {
+    text(name, w);
+    text(node_id, w);
+    if let Some(old) = state {
         w.byte(old.code());
     }
-    text(&undo.message, w);
-    if let Some(old) = undo.desired {
-        w.byte(desired_code(old));
+    text(message, w);
+    if let Some(old) = desired {
+        w.byte(desired_code(*old));
     }
-    link(&undo.parent, w);
-    link(&undo.previous, w);
-    if let Some(old) = &undo.labels {
+    link(parent, w);
+    link(previous, w);
+    if let Some(old) = labels {
         encode_labels(old, w);
     }
-    if let Some(old) = undo.revision {
+    if let Some(old) = revision {
         w.number(old.0);
     }
-    if let Some(old) = undo.modified_at {
-        w.time(old);
+    if let Some(old) = modified_at {
+        w.time(*old);
     }
     let time = |old: Option<Option<Timestamp>>, w: &mut Writer<'_>| {
         if let Some(old) = old {
@@ -227,14 +246,14 @@ fn encode_undo(undo: &Undo, w: &mut Writer<'_>) {
             w.time(old.unwrap_or_default());
         }
     };
-    time(undo.completed_at, w);
-    for old in [undo.event_count, undo.payload_version].into_iter().flatten() {
-        w.number(old);
+    time(*completed_at, w);
+    for old in [event_count, payload_version].into_iter().flatten() {
+        w.number(*old);
     }
-    text(&undo.preview, w);
-    undo.attempt.into_iter().for_each(|old| w.number(old));
-    time(undo.reported_at, w);
-    time(undo.not_before, w);
+    text(preview, w);
+    attempt.iter().for_each(|old| w.number(*old));
+    time(*reported_at, w);
+    time(*not_before, w);
 }
 
 fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Box<Undo>, Reason> {

@@ -93,57 +93,80 @@ pub(crate) fn header_bytes(header: &Header, out: &mut Vec<u8>) {
 }
 
 pub(super) fn encode_header(header: &Header, w: &mut Writer<'_>) {
+    let Header {
+        id,
+        incarnation: _,
+        job_id,
+        namespace,
+        name,
+        node_id,
+        state,
+        message,
+        desired,
+        parent,
+        previous,
+        labels,
+        revision,
+        created_at,
+        modified_at,
+        completed_at,
+        not_before,
+        attempt,
+        reported_at,
+        event_count,
+        preview,
+    } = header;
     let mut parts = 0;
     for (part, present) in [
-        (NAMESPACE, header.namespace != DEFAULT_NAMESPACE),
-        (NAME, header.name.is_some()),
-        (NODE, header.node_id.is_some()),
-        (MESSAGE, header.message.is_some()),
-        (PARENT, header.parent.is_some()),
-        (PREVIOUS, header.previous.is_some()),
-        (LABELS, !header.labels.is_empty()),
-        (COMPLETED, header.completed_at.is_some()),
-        (PREVIEW, header.preview.is_some()),
-        (ATTEMPT, header.attempt != 0),
-        (REPORTED, header.reported_at.is_some()),
-        (NOT_BEFORE, header.not_before.is_some()),
+        (NAMESPACE, *namespace != DEFAULT_NAMESPACE),
+        (NAME, name.is_some()),
+        (NODE, node_id.is_some()),
+        (MESSAGE, message.is_some()),
+        (PARENT, parent.is_some()),
+        (PREVIOUS, previous.is_some()),
+        (LABELS, !labels.is_empty()),
+        (COMPLETED, completed_at.is_some()),
+        (PREVIEW, preview.is_some()),
+        (ATTEMPT, *attempt != 0),
+        (REPORTED, reported_at.is_some()),
+        (NOT_BEFORE, not_before.is_some()),
     ] {
         parts |= if present { part } else { 0 };
     }
     w.number(parts);
-    w.id(header.id.as_str());
-    w.id(header.job_id.as_str());
-    w.byte(header.state.code());
-    w.byte(desired_code(header.desired));
-    w.number(header.revision.0);
-    w.number(header.event_count);
-    let created = header.created_at.as_nanos();
+    w.id(id.as_str());
+    w.id(job_id.as_str());
+    w.byte(state.code());
+    w.byte(desired_code(*desired));
+    w.number(revision.0);
+    w.number(*event_count);
+    let created = created_at.as_nanos();
     w.fixed(created.cast_unsigned());
     // Both are at or after the creation, so the differences are small and not negative.
-    w.number(header.modified_at.as_nanos().wrapping_sub(created).cast_unsigned());
+    w.number(modified_at.as_nanos().wrapping_sub(created).cast_unsigned());
     if parts & NAMESPACE != 0 {
-        w.text(&header.namespace);
+        w.text(namespace);
     }
-    for text in [&header.name, &header.node_id, &header.message].into_iter().flatten() {
+    for text in [name, node_id, message].into_iter().flatten() {
         w.id(text);
     }
-    for link in [&header.parent, &header.previous].into_iter().flatten() {
+    for link in [parent, previous].into_iter().flatten() {
         w.id(link.as_str());
     }
     if parts & LABELS != 0 {
-        encode_labels(&header.labels, w);
+        encode_labels(labels, w);
     }
-    if let Some(completed) = header.completed_at {
+    if let Some(completed) = completed_at {
         w.number(completed.as_nanos().wrapping_sub(created).cast_unsigned());
     }
-    if let Some(preview) = &header.preview {
+    if let Some(preview) = preview {
         w.text(preview);
     }
     if parts & ATTEMPT != 0 {
-        w.number(header.attempt);
+        w.number(*attempt);
     }
-    for time in [header.reported_at, header.not_before].into_iter().flatten() {
-        w.time(time);
+    for time in [reported_at, not_before].into_iter().flatten() {
+        w.time(*time);
     }
 }
 

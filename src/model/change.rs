@@ -208,24 +208,48 @@ impl Undo {
         fn old<T: Clone + PartialEq>(before: &T, after: &T) -> Option<T> {
             (before != after).then(|| before.clone())
         }
+        // Each part by its name, so that a new one does not compile until it is here.
+        let Header {
+            id: _,
+            incarnation: _,
+            job_id: _,
+            namespace: _,
+            name,
+            node_id,
+            state,
+            message,
+            desired,
+            parent,
+            previous,
+            labels,
+            revision,
+            created_at: _,
+            modified_at,
+            completed_at,
+            not_before,
+            attempt,
+            reported_at,
+            event_count,
+            preview,
+        } = after;
         Self {
-            name: old(&before.name, &after.name),
-            node_id: old(&before.node_id, &after.node_id),
-            state: old(&before.state, &after.state),
-            message: old(&before.message, &after.message),
-            desired: old(&before.desired, &after.desired),
-            parent: old(&before.parent, &after.parent),
-            previous: old(&before.previous, &after.previous),
-            labels: old(&before.labels, &after.labels),
-            revision: old(&before.revision, &after.revision),
-            modified_at: old(&before.modified_at, &after.modified_at),
-            completed_at: old(&before.completed_at, &after.completed_at),
-            event_count: old(&before.event_count, &after.event_count),
+            name: old(&before.name, name),
+            node_id: old(&before.node_id, node_id),
+            state: old(&before.state, state),
+            message: old(&before.message, message),
+            desired: old(&before.desired, desired),
+            parent: old(&before.parent, parent),
+            previous: old(&before.previous, previous),
+            labels: old(&before.labels, labels),
+            revision: old(&before.revision, revision),
+            modified_at: old(&before.modified_at, modified_at),
+            completed_at: old(&before.completed_at, completed_at),
+            event_count: old(&before.event_count, event_count),
             payload_version: None,
-            preview: old(&before.preview, &after.preview),
-            attempt: old(&before.attempt, &after.attempt),
-            reported_at: old(&before.reported_at, &after.reported_at),
-            not_before: old(&before.not_before, &after.not_before),
+            preview: old(&before.preview, preview),
+            attempt: old(&before.attempt, attempt),
+            reported_at: old(&before.reported_at, reported_at),
+            not_before: old(&before.not_before, not_before),
         }
     }
 
@@ -235,22 +259,41 @@ impl Undo {
                 part.clone_from(old);
             }
         }
-        restore(&self.name, &mut header.name);
-        restore(&self.node_id, &mut header.node_id);
-        restore(&self.state, &mut header.state);
-        restore(&self.message, &mut header.message);
-        restore(&self.desired, &mut header.desired);
-        restore(&self.parent, &mut header.parent);
-        restore(&self.previous, &mut header.previous);
-        restore(&self.labels, &mut header.labels);
-        restore(&self.revision, &mut header.revision);
-        restore(&self.modified_at, &mut header.modified_at);
-        restore(&self.completed_at, &mut header.completed_at);
-        restore(&self.event_count, &mut header.event_count);
-        restore(&self.preview, &mut header.preview);
-        restore(&self.attempt, &mut header.attempt);
-        restore(&self.reported_at, &mut header.reported_at);
-        restore(&self.not_before, &mut header.not_before);
+        let Self {
+            name,
+            node_id,
+            state,
+            message,
+            desired,
+            parent,
+            previous,
+            labels,
+            revision,
+            modified_at,
+            completed_at,
+            event_count,
+            payload_version: _,
+            preview,
+            attempt,
+            reported_at,
+            not_before,
+        } = self;
+        restore(name, &mut header.name);
+        restore(node_id, &mut header.node_id);
+        restore(state, &mut header.state);
+        restore(message, &mut header.message);
+        restore(desired, &mut header.desired);
+        restore(parent, &mut header.parent);
+        restore(previous, &mut header.previous);
+        restore(labels, &mut header.labels);
+        restore(revision, &mut header.revision);
+        restore(modified_at, &mut header.modified_at);
+        restore(completed_at, &mut header.completed_at);
+        restore(event_count, &mut header.event_count);
+        restore(preview, &mut header.preview);
+        restore(attempt, &mut header.attempt);
+        restore(reported_at, &mut header.reported_at);
+        restore(not_before, &mut header.not_before);
         header
     }
 }
