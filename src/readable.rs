@@ -122,7 +122,29 @@ pub trait Readable: View {
         Tasks::new(self, id.as_ref())
     }
 
-    /// The namespaces that have executions, with how many each has, in the order of their bytes;
+    /// The jobs that have executions, with how many each has in each state: those whose ids are UUIDs first, otherwise in the
+    /// order of their bytes.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Readable, Store};
+    /// # let store = Store::in_memory()?;
+    /// for job in ["etl", "etl", "report"] {
+    ///     store.create_execution(NewExecution::new(job).state("Running"), &[])?;
+    /// }
+    /// let r = store.begin_read()?;
+    /// for job in r.jobs().list()?.take(50) {
+    ///     let job = job?;
+    ///     println!("{}: {} executions, {:?}", job.value, job.total, job.states);
+    /// }
+    /// assert_eq!(r.jobs().get("etl")?.map(|job| job.total), Some(2));
+    /// assert_eq!(r.jobs().after("etl")?.count(), 1);
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    fn jobs(&self) -> Groups<'_, Self> {
+        Groups::new(self, By::Job)
+    }
+
+    /// The namespaces that have executions, with how many each has in each state, in the order of their bytes;
     /// [`DEFAULT_NAMESPACE`](crate::DEFAULT_NAMESPACE) among them.
     ///
     /// ```

@@ -2,9 +2,12 @@
 
 use std::ops::Deref;
 
+use uuid::Uuid;
+
 use super::Reason;
 use super::wire::canonical_uuid;
 use crate::model::limits::MAX_ID;
+use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
 /// A key on the stack: an id's form, with a byte before it and a number behind it at most.
@@ -88,6 +91,26 @@ pub(crate) fn job_prefix(job: &str) -> IdKey {
     let mut key = IdKey::empty();
     key.push_ended(job);
     key
+}
+
+/// The row of a job's counters, before those of its executions: their numbers begin at 1.
+pub(crate) fn job_counts_row(job: &str) -> IdKey {
+    job_row(job, 0)
+}
+
+/// The job that a row of the table `jobs` is of, and what all of its rows begin with.
+pub(crate) fn job_of_row(key: &[u8]) -> Result<(Text, &[u8]), Reason> {
+    let prefix = key.len().checked_sub(8).and_then(|len| key.get(..len)).unwrap_or_default();
+    let job = match prefix {
+        [1, uuid @ ..] => {
+            let uuid = Uuid::from_slice(uuid).map_err(|e| e.to_string())?;
+            let mut text = [0; 36];
+            Text::from(&*uuid.hyphenated().encode_lower(&mut text))
+        }
+        [2, text @ .., 0] => Text::from(std::str::from_utf8(text).map_err(|e| e.to_string())?),
+        _ => return Err("it has no job".into()),
+    };
+    Ok((job, prefix))
 }
 
 /// The row of an execution under its job.

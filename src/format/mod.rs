@@ -24,9 +24,9 @@ pub(crate) use events::{check_event, decode_event, encode_event};
 pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record, header_bytes};
 pub(crate) use frame::{FRAME, check_frame, finish_frame};
 pub(crate) use keys::{
-    IdKey, LinkKind, completed_of, completed_row, id_ranges, job_prefix, job_row, label, label_prefix,
-    label_row, label_value, label_values_span, link_prefix, link_row, linked_id, number_at_end, number_of,
-    pair, pair_of, state_of, state_row,
+    IdKey, LinkKind, completed_of, completed_row, id_ranges, job_counts_row, job_of_row, job_prefix, job_row,
+    label, label_prefix, label_row, label_value, label_values_span, link_prefix, link_row, linked_id,
+    number_at_end, number_of, pair, pair_of, state_of, state_row,
 };
 pub(crate) use last_change_bits::{LastChangeBits, decode_last_change_bits, encode_last_change_bits};
 pub(crate) use link::{LinkTo, decode_link, encode_link};
@@ -41,6 +41,7 @@ pub(crate) use time_blocks::{
 };
 pub(crate) use totals::{
     Totals, change_count, decode_counts, decode_totals, encode_counts, encode_totals, fingerprint,
+    without_zeros,
 };
 pub(crate) use wire::{Reader, Writer};
 

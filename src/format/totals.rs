@@ -18,8 +18,8 @@ pub struct Totals {
     pub(crate) last_number: u64,
     /// How many executions are in each state, by the state's code.
     pub(crate) counts: Vec<u64>,
-    /// How many of them are in another namespace than the default one.
-    pub(crate) named: u64,
+    /// How many of them are in another namespace than the default one, by the state's code.
+    pub(crate) named: Vec<u64>,
     /// The times of creation in the block of the last number.
     pub(crate) created: Span,
     /// The times of modification in the block of the head.
@@ -60,6 +60,12 @@ pub(crate) fn change_count(counts: &mut Vec<u64>, state: u8, change: impl FnOnce
     }
 }
 
+/// The counts up to the last that is not 0.
+pub(crate) fn without_zeros(counts: &[u64]) -> &[u64] {
+    let len = counts.iter().rposition(|count| *count != 0).map_or(0, |last| last + 1);
+    counts.get(..len).unwrap_or_default()
+}
+
 /// Encodes the totals.
 pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Vec<u8>) {
     let mut w = Writer::frame(out);
@@ -68,7 +74,7 @@ pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Ve
     w.number(totals.trimmed);
     w.number(totals.last_number);
     counts_to(&totals.counts, &mut w);
-    w.number(totals.named);
+    counts_to(&totals.named, &mut w);
     totals.created.encode(&mut w);
     totals.modified.encode(&mut w);
     w.number(totals.unmet);
@@ -104,7 +110,7 @@ pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Total
     let mut r = Reader::new(body);
     let (version, head, trimmed, last_number) = (r.number()?, r.number()?, r.number()?, r.number()?);
     let counts = counts_from(&mut r)?;
-    let named = r.number()?;
+    let named = counts_from(&mut r)?;
     let (created, modified) = (Span::decode(&mut r)?, Span::decode(&mut r)?);
     let (unmet, waiting) = (r.number()?, r.number()?);
     let latest = if r.byte()? == 0 { None } else { Some(r.time()?) };

@@ -121,7 +121,7 @@ pub(super) fn matches<'r, V: View + ?Sized>(
             let Candidates::Index(index) = &*candidates else { return None };
             let belied = Cell::new(None);
             let keep = |seen: Seen<'_>| {
-                belied.set(index.belied_by(seen.header, &view.settings().lifecycle));
+                belied.set(index.belied_by(seen.header));
                 belied.get().is_none()
                     && ask.matches(seen.header)
                     && wanted.as_ref().is_none_or(|wanted| wanted(seen))

@@ -51,6 +51,49 @@ fn totals_are_read_once_a_snapshot() {
 }
 
 #[test]
+fn jobs_and_namespaces_cost_what_is_taken_of_them() {
+    let rows = |many: u32| {
+        let store = Builder::new().in_memory().unwrap();
+        store
+            .write(|w| {
+                for n in 0..many * 10 {
+                    let new = NewExecution::new(format!("job-{:03}", n % 10)).id(n.to_string());
+                    w.create(new.namespace(format!("n{}", n % 10)).state("Running"))?;
+                }
+                Ok::<_, crate::WriteError>(())
+            })
+            .unwrap();
+        let reader = store.begin_read().unwrap();
+        reader.log().head().unwrap();
+        let count = |query: &Query| {
+            let (rows, found) = counted::rows(|| reader.query(query).count().unwrap());
+            assert_eq!(found, u64::from(many));
+            rows
+        };
+        let page = || {
+            let jobs: Vec<_> = reader.jobs().after("job-004").unwrap().take(3).map(Result::unwrap).collect();
+            assert!(jobs.iter().all(|job| job.total == u64::from(many)));
+            assert_eq!(jobs.first().unwrap().states.first().unwrap().1, u64::from(many));
+            assert_eq!(reader.jobs().list().unwrap().rev().take(2).count(), 2);
+            assert_eq!(reader.namespaces().after("n4").unwrap().take(3).count(), 3);
+        };
+        [
+            counted::rows(page).0,
+            count(&Query::new().job("job-003").state("Running")),
+            count(&Query::new().job("job-003")),
+            count(&Query::new().namespace("n3").live()),
+            counted::rows(|| reader.jobs().get("job-003").unwrap()).0,
+            counted::rows(|| reader.query(&Query::new().job("job-003").limit(1)).summary_page().unwrap()).0,
+        ]
+    };
+    let few = rows(3);
+    assert_eq!(rows(1_000), few);
+    // Of a job its first or last row and its counters; a count is a look-up; a page looks up the counters to plan.
+    assert!(few[0] <= 3 * 2 + 2 * 2 + 3 + 1, "{few:?}");
+    assert_eq!(few[1..], [1, 1, 1, 1, 1 + 2 * 2]);
+}
+
+#[test]
 fn an_export_goes_by_the_numbers_that_it_has() {
     let store = Store::in_memory().unwrap();
     store

@@ -65,19 +65,22 @@ pub(super) fn to_sort(ask: &Ask, rows: u64) -> u64 {
 
 /// The number of executions that a query finds, if a counter tells it.
 pub(super) fn counted<V: View + ?Sized>(view: &V, query: &Query) -> Result<Option<u64>, ReadError> {
-    let bare = query.job.is_none()
-        && query.parent.is_none()
-        && query.previous.is_none()
-        && query.id_prefix.is_none()
-        && (query.created, query.modified, query.completed) == (None, None, None);
-    if !bare {
+    let mut rest = query.conditions();
+    (rest.states, rest.phases, rest.names_states) = (Vec::new(), Vec::new(), false);
+    (rest.job, rest.namespace, rest.labels) = (None, None, Vec::new());
+    if rest != Query::new() {
         return Ok(None);
     }
-    match (query.labels.as_slice(), &query.namespace) {
-        ([], None) => in_states(view, query).map(Some),
-        ([], Some(namespace)) if !query.names_states => in_namespace(view, namespace).map(Some),
-        ([label], None) if label.values.is_some() => with_label(view, query, label),
-        _ => Ok(None),
+    let wanted = |counts: &[u64]| {
+        let codes = query.state_codes(&view.settings().lifecycle);
+        codes.iter().filter_map(|code| counts.get(usize::from(*code))).sum()
+    };
+    match (query.labels.as_slice(), &query.namespace, &query.job) {
+        ([], None, None) => in_states(view, query).map(Some),
+        ([], Some(namespace), None) => Ok(Some(wanted(&in_namespace(view, namespace)?))),
+        ([], None, Some(job)) => Ok(Some(wanted(&view.counts_of_job(job)?))),
+        ([label], None, None) if label.values.is_some() => with_label(view, query, label),
+        (_, _, _) => Ok(None),
     }
 }
 
@@ -120,8 +123,16 @@ fn indexes<V: View + ?Sized>(
         let codes = query.state_codes(&view.settings().lifecycle);
         found.push((Index::States(codes), Some(in_states(view, query)?)));
     }
+    if let Some(job) = query.job.as_ref().filter(|_| wanted(Access::Job)) {
+        // Without its counters the job can be found all the same.
+        let rows = match view.counts_of_job(job) {
+            Ok(counts) => Some(counts.iter().sum()),
+            Err(ReadError::Storage(error)) => return Err(error.into()),
+            Err(_) => None,
+        };
+        found.push((Index::Job(job.clone()), rows));
+    }
     let links = [
-        query.job.clone().filter(|_| wanted(Access::Job)).map(Index::Job),
         query.parent.clone().filter(|_| wanted(Access::Parent)).map(Index::Parent),
         query.previous.clone().filter(|_| wanted(Access::Previous)).map(Index::Previous),
     ];

@@ -7,7 +7,7 @@ use super::limited;
 use crate::format::schema::Tag;
 use crate::model::error::ReadError;
 use crate::model::execution::DEFAULT_NAMESPACE;
-use crate::model::lifecycle::State;
+use crate::model::lifecycle::{Lifecycle, State};
 use crate::model::query::Query;
 use crate::model::text::Text;
 use crate::read::{List, View};
@@ -58,11 +58,11 @@ pub(super) fn durations<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Resul
     Ok(Durations { sorted })
 }
 
-/// The executions of one namespace, or with one value of a label, counted: see [`Groups`](crate::Groups).
+/// The executions of one job, of one namespace, or with one value of a label, counted: see [`Groups`](crate::Groups).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Group {
-    /// The namespace, or the label's value.
+    /// The job, the namespace, or the label's value.
     pub value: Text,
     /// How many executions are in the group.
     pub total: u64,
@@ -70,46 +70,65 @@ pub struct Group {
     pub states: Vec<(State, u64)>,
 }
 
-pub(crate) fn label_values<'r, V: View + ?Sized>(
+fn group(lifecycle: &Lifecycle, value: Text, counts: &[u64]) -> Group {
+    let states = lifecycle.states().zip(counts).filter(|(_, count)| **count > 0);
+    let states = states.map(|(state, count)| (state.clone(), *count)).collect();
+    Group { value, total: counts.iter().sum(), states }
+}
+
+/// A group, if it has executions.
+pub(super) fn group_of<V: View + ?Sized>(view: &V, value: &str, counts: &[u64]) -> Option<Group> {
+    let group = group(&view.settings().lifecycle, value.into(), counts);
+    (group.total > 0).then_some(group)
+}
+
+fn groups<'r, V: View + ?Sized>(
+    view: &'r V,
+    rows: impl DoubleEndedIterator<Item = Result<(Text, Vec<u64>), ReadError>> + 'r,
+) -> List<'r, Group> {
+    let lifecycle = &view.settings().lifecycle;
+    List::new(rows.map(move |row| row.map(|(value, counts)| group(lifecycle, value, &counts))))
+}
+
+pub(super) fn label_values<'r, V: View + ?Sized>(
     view: &'r V,
     key: &str,
     after: Option<&str>,
 ) -> Result<List<'r, Group>, ReadError> {
-    let lifecycle = &view.settings().lifecycle;
-    Ok(List::new(view.counts_of_labels(key, after)?.map(move |row| {
-        let (value, counts) = row?;
-        let states = lifecycle.states().zip(&counts).filter(|(_, count)| **count > 0);
-        let states = states.map(|(state, count)| (state.clone(), *count)).collect();
-        Ok(Group { value, total: counts.iter().sum(), states })
-    })))
+    Ok(groups(view, view.counts_of_labels(key, after)?))
+}
+
+pub(super) fn jobs<'r, V: View + ?Sized>(
+    view: &'r V,
+    after: Option<&str>,
+) -> Result<List<'r, Group>, ReadError> {
+    Ok(groups(view, view.counts_of_jobs(after)?))
 }
 
 /// The default namespace, which has no row, comes where it belongs in the order of the others.
-pub(crate) fn namespaces<'r, V: View + ?Sized>(
+pub(super) fn namespaces<'r, V: View + ?Sized>(
     view: &'r V,
     after: Option<&str>,
 ) -> Result<List<'r, Group>, ReadError> {
     let default = in_default(view)?;
-    let row = |row: Result<(Text, u64), ReadError>| {
-        row.map(|(value, total)| Group { value, total, states: Vec::new() })
-    };
-    if default == 0 || after.is_some_and(|after| after >= DEFAULT_NAMESPACE) {
-        return Ok(List::new(view.counts_of_namespaces(after, None)?.map(row)));
+    if default.iter().all(|count| *count == 0) || after.is_some_and(|after| after >= DEFAULT_NAMESPACE) {
+        return Ok(groups(view, view.counts_of_namespaces(after, None)?));
     }
     let before = view.counts_of_namespaces(after, Some(DEFAULT_NAMESPACE))?;
     let behind = view.counts_of_namespaces(Some(DEFAULT_NAMESPACE), None)?;
     let default = std::iter::once(Ok((Text::from(DEFAULT_NAMESPACE), default)));
-    Ok(List::new(before.chain(default).chain(behind).map(row)))
+    Ok(groups(view, before.chain(default).chain(behind)))
 }
 
-/// How many executions a namespace has.
-pub(crate) fn in_namespace<V: View + ?Sized>(view: &V, namespace: &str) -> Result<u64, ReadError> {
+/// How many executions a namespace has, by the code of their state.
+pub(super) fn in_namespace<V: View + ?Sized>(view: &V, namespace: &str) -> Result<Vec<u64>, ReadError> {
     if namespace == DEFAULT_NAMESPACE { in_default(view) } else { view.count_of_namespace(namespace) }
 }
 
-fn in_default<V: View + ?Sized>(view: &V) -> Result<u64, ReadError> {
+fn in_default<V: View + ?Sized>(view: &V) -> Result<Vec<u64>, ReadError> {
     let totals = view.totals()?;
-    Ok(totals.executions().saturating_sub(totals.named))
+    let named = totals.named.iter().chain(std::iter::repeat(&0));
+    Ok(totals.counts.iter().zip(named).map(|(all, named)| all.saturating_sub(*named)).collect())
 }
 
 /// What one table of the file takes: see [`ReadTxn::table_sizes`](crate::ReadTxn::table_sizes).

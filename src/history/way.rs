@@ -2,7 +2,6 @@
 
 use crate::format::schema::Tag;
 use crate::model::execution::Header;
-use crate::model::lifecycle::Lifecycle;
 use crate::model::query::{Access, OrderBy, Query, QueryPlan};
 use crate::model::text::Text;
 
@@ -79,11 +78,10 @@ impl Index {
     }
 
     /// What a row says of its execution and is not so: then the index is damaged.
-    pub(super) fn belied_by(&self, header: &Header, lifecycle: &Lifecycle) -> Option<&'static str> {
+    pub(super) fn belied_by(&self, header: &Header) -> Option<&'static str> {
         let (holds, reason) = match self {
             Index::States(codes) => {
-                let code = lifecycle.code(header.state.as_str());
-                (code.is_some_and(|code| codes.contains(&code)), "the execution is in another state")
+                (codes.contains(&header.state.code()), "the execution is in another state")
             }
             Index::Job(job) => (header.job_id == job.as_str(), "the execution is of another job"),
             Index::Label { key, lists } => {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::format::Totals;
 use crate::model::error::ReadError;
 use crate::storage::settings::Settings;
-use crate::storage::{LabelValues, NamespaceCounts, Source, Tables};
+use crate::storage::{LabelValues, NamespaceCounts, Source, Tables, counted_job};
 
 /// The tables and the settings behind a read. The types are public in name only: none can be named outside.
 pub trait View {
@@ -29,8 +29,19 @@ pub trait View {
         Ok(Box::new(self.tables().label_values(key, after)?))
     }
 
-    /// How many executions a namespace has; not of the default one.
-    fn count_of_namespace(&self, namespace: &str) -> Result<u64, ReadError> {
+    /// How many executions a job has, by the code of their state.
+    fn counts_of_job(&self, job: &str) -> Result<Vec<u64>, ReadError> {
+        self.tables().job_counts(job)
+    }
+
+    /// The same for each job behind one.
+    fn counts_of_jobs(&self, after: Option<&str>) -> Result<LabelValues<'_>, ReadError> {
+        let rows = self.tables().jobs_after(after);
+        Ok(Box::new(rows.map(|row| row.and_then(|(_, counts)| counted_job(counts)))))
+    }
+
+    /// How many executions a namespace has, by the code of their state; not of the default one.
+    fn count_of_namespace(&self, namespace: &str) -> Result<Vec<u64>, ReadError> {
         self.tables().namespace_count(namespace)
     }
 

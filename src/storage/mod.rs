@@ -48,6 +48,7 @@ use slots::{FromBytes, Slot, Slots, choose, on_table};
 
 pub(crate) use changes::Noticed;
 pub(crate) use executions::{Found, Pick, Seen};
+pub(crate) use index::counted_job;
 pub(crate) use labels::LabelValues;
 pub(crate) use namespaces::NamespaceCounts;
 pub(crate) use packing::{SPARE, clear_spare};

@@ -6,25 +6,25 @@ use redb::ReadableTable;
 
 use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
 use crate::format::schema::{Bytes, Tag};
-use crate::format::{Reason, decode_number, encode_number};
+use crate::format::{Reason, decode_counts, encode_counts};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::text::Text;
 
-/// Namespaces, each with how many executions it has.
+/// Namespaces, each with how many executions it has, by the code of their state.
 pub(crate) type NamespaceCounts<'r> =
-    Box<dyn DoubleEndedIterator<Item = Result<(Text, u64), ReadError>> + 'r>;
+    Box<dyn DoubleEndedIterator<Item = Result<(Text, Vec<u64>), ReadError>> + 'r>;
 
-fn decode(key: &[u8], value: &[u8]) -> Result<(Text, u64), Reason> {
+fn decode(key: &[u8], value: &[u8]) -> Result<(Text, Vec<u64>), Reason> {
     let namespace = std::str::from_utf8(key).map_err(|e| format!("a namespace is not UTF-8: {e}"))?;
-    Ok((Text::from(namespace), decode_number(Tag::Namespaces as u8, key, value)?))
+    Ok((Text::from(namespace), decode_counts(Tag::Namespaces as u8, key, value)?))
 }
 
 impl<S: Source> Tables<S> {
-    /// How many executions a namespace has; not of the default one.
-    pub(crate) fn namespace_count(&self, namespace: &str) -> Result<u64, ReadError> {
+    /// How many executions a namespace has, by the code of their state; not of the default one.
+    pub(crate) fn namespace_count(&self, namespace: &str) -> Result<Vec<u64>, ReadError> {
         let key = namespace.as_bytes();
         let table = self.slots.namespaces.get(&self.source)?;
-        let found = look_up(table, key, |value| decode_number(Tag::Namespaces as u8, key, value))?;
+        let found = look_up(table, key, |value| decode_counts(Tag::Namespaces as u8, key, value))?;
         let found = found.transpose().map_err(|reason| damaged(Tag::Namespaces, key, reason))?;
         Ok(found.unwrap_or_default())
     }
@@ -34,7 +34,7 @@ impl<S: Source> Tables<S> {
         &self,
         after: Option<&str>,
         before: Option<&str>,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<(Text, u64), ReadError>> + use<'_, S>, StorageError>
+    ) -> Result<impl DoubleEndedIterator<Item = Result<(Text, Vec<u64>), ReadError>> + use<'_, S>, StorageError>
     {
         let low = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_bytes()));
         let high = before.map_or(Bound::Unbounded, |before| Bound::Excluded(before.as_bytes()));
@@ -48,12 +48,16 @@ impl<S: Source> Tables<S> {
 }
 
 impl Tables<Live<'_>> {
-    /// A row of 0 is no row.
-    pub(crate) fn put_namespace_count(&mut self, namespace: &str, count: u64) -> Result<(), StorageError> {
+    /// A row of zeros is no row.
+    pub(crate) fn put_namespace_count(
+        &mut self,
+        namespace: &str,
+        counts: &[u64],
+    ) -> Result<(), StorageError> {
         let key = namespace.as_bytes();
-        match count {
-            0 => self.remove(Tag::Namespaces, key).map(drop),
-            _ => self.put(Tag::Namespaces, key, |table, key, out| encode_number(table, key, count, out)),
+        if counts.iter().all(|count| *count == 0) {
+            return self.remove(Tag::Namespaces, key).map(drop);
         }
+        self.put(Tag::Namespaces, key, |table, key, out| encode_counts(table, key, counts, out))
     }
 }

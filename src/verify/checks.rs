@@ -8,7 +8,7 @@ use super::indexed::Indexed;
 use super::sums::{Group, Sums};
 use super::waiting::Waiting;
 use crate::format::schema::Tag;
-use crate::format::{Totals, decode_number};
+use crate::format::{Totals, decode_number, without_zeros};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::{Sum, row_hash};
 use crate::model::lifecycle::Lifecycle;
@@ -247,10 +247,11 @@ impl<'a, S: Source> Verifier<'a, S> {
     }
 
     fn counters(&mut self) {
-        let (counted, kept) = (self.counts.named, self.totals.named);
+        let (counted, kept) = (without_zeros(&self.counts.named), without_zeros(&self.totals.named));
         if counted != kept {
-            let what =
-                format!("{kept} executions have another namespace than the default one, not {counted}");
+            let what = format!(
+                "by state, {kept:?} executions have another namespace than the default one, not {counted:?}"
+            );
             self.problem(Tag::Totals, what);
         }
         for (code, state) in (0u8..).zip(self.lifecycle.states()) {

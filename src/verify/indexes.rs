@@ -92,6 +92,9 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     fn index_row(&mut self, tag: Tag, key: &[u8], value: &[u8]) {
+        if tag == Tag::Jobs && number_at_end(key) == Ok(0) {
+            return self.counters_of(Group::JobCounts, key, value);
+        }
         self.indexed.find_row(tag);
         match number_of_row(tag, key, value) {
             Ok(number) => self.sums.find(group_of(tag), number, &[key, &number.to_be_bytes()]),
@@ -186,9 +189,4 @@ impl<S: Source> Verifier<'_, S> {
         }
         Ok(())
     }
-}
-
-pub(super) fn without_zeros(counts: &[u64]) -> &[u64] {
-    let len = counts.iter().rposition(|count| *count != 0).map_or(0, |last| last + 1);
-    counts.get(..len).unwrap_or_default()
 }

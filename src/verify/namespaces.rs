@@ -1,48 +1,76 @@
-//! The counters of the namespaces are those of the records.
+//! The counters of the jobs and of the namespaces are those of the records.
 
 use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::format::decode_number;
 use crate::format::schema::Tag;
+use crate::format::{change_count, decode_counts, job_counts_row, without_zeros};
 use crate::model::error::StorageError;
-use crate::model::execution::DEFAULT_NAMESPACE;
+use crate::model::execution::{DEFAULT_NAMESPACE, Header};
 use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
-    /// An execution is in a namespace. The default one has no counter.
-    pub(super) fn namespace(&mut self, name: &str) {
+    /// An execution is in a namespace, in a state. The default one has no counter.
+    pub(super) fn namespace(&mut self, name: &str, code: u8) {
         if name != DEFAULT_NAMESPACE {
-            self.counts.named += 1;
-            self.sums.expect(Group::Namespaces, self.sums.of_text(name.as_bytes()), &[name.as_bytes()]);
+            change_count(&mut self.counts.named, code, |count| count + 1);
+            let of = self.sums.of_text(name.as_bytes());
+            self.sums.expect(Group::Namespaces, of, &[name.as_bytes(), &[code]]);
         }
     }
 
     pub(super) fn namespaces(&mut self) -> Result<(), StorageError> {
         let tag = Tag::Namespaces;
         self.walk(tag, |verifier, key, value| {
-            match decode_number(tag as u8, key, value) {
-                Ok(0) => verifier.problem(tag, format!("key {}: it counts none", hex(key))),
-                Ok(count) => verifier.counter(Group::Namespaces, key, &[key], count),
-                Err(reason) => verifier.problem(tag, format!("key {}: {reason}", hex(key))),
-            }
+            verifier.counters_of(Group::Namespaces, key, value);
             Ok(())
         })?;
-        if self.sums.agree(Group::Namespaces) { Ok(()) } else { self.search_namespaces() }
+        if !self.sums.agree(Group::Namespaces) {
+            self.search_counts_by_state(Group::Namespaces, |header| match &*header.namespace {
+                DEFAULT_NAMESPACE => None,
+                name => Some(name.as_bytes().to_vec()),
+            })?;
+        }
+        if !self.sums.agree(Group::JobCounts) {
+            self.search_counts_by_state(Group::JobCounts, |header| {
+                Some(job_counts_row(header.job_id.as_str()).to_vec())
+            })?;
+        }
+        Ok(())
     }
 
-    fn search_namespaces(&mut self) -> Result<(), StorageError> {
-        let mut counted: HashMap<Vec<u8>, u64> = HashMap::new();
+    /// A row of counters by state.
+    pub(super) fn counters_of(&mut self, group: Group, key: &[u8], value: &[u8]) {
+        let tag = group.tag();
+        match decode_counts(tag as u8, key, value) {
+            Ok(kept) if kept.iter().all(|count| *count == 0) => {
+                self.problem(tag, format!("key {}: it counts none", hex(key)));
+            }
+            Ok(kept) => {
+                for (code, count) in (0u8..).zip(kept) {
+                    self.counter(group, key, &[key, &[code]], count);
+                }
+            }
+            Err(reason) => self.problem(tag, format!("key {}: {reason}", hex(key))),
+        }
+    }
+
+    /// Which counters are not what the records say; `key`: the row in which an execution is counted.
+    fn search_counts_by_state(
+        &mut self,
+        group: Group,
+        key: fn(&Header) -> Option<Vec<u8>>,
+    ) -> Result<(), StorageError> {
+        let mut counted: HashMap<Vec<u8>, Vec<u64>> = HashMap::new();
         self.records_again(|verifier, record| {
-            let name = record.header.namespace.as_bytes();
-            if name != DEFAULT_NAMESPACE.as_bytes()
-                && verifier.is_counter_in_question(Group::Namespaces, name)
-            {
-                *counted.entry(name.into()).or_default() += 1;
+            let code = record.header.state.code();
+            if let Some(key) = key(&record.header).filter(|key| verifier.is_counter_in_question(group, key)) {
+                change_count(counted.entry(key).or_default(), code, |count| count + 1);
             }
             Ok(())
         })?;
-        self.search_counters(Group::Namespaces, counted, decode_number, u64::eq)
+        let agree = |kept: &Vec<u64>, counted: &Vec<u64>| without_zeros(kept) == without_zeros(counted);
+        self.search_counters(group, counted, decode_counts, agree)
     }
 }

@@ -4,7 +4,9 @@ use super::checks::Verifier;
 use super::indexes::{group_of, rows_of};
 use super::sums::Group;
 use crate::format::schema::Tag;
-use crate::format::{IdKey, PayloadPlace, Record, TimeKind, decode_record, header_bytes, label, pair};
+use crate::format::{
+    IdKey, PayloadPlace, Record, TimeKind, decode_record, header_bytes, job_counts_row, label, pair,
+};
 use crate::model::error::StorageError;
 use crate::storage::Source;
 
@@ -56,7 +58,9 @@ impl<S: Source> Verifier<'_, S> {
             let label = label(key, value);
             self.sums.expect(Group::LabelCounts, self.sums.of_text(&label), &[&label, &[code]]);
         }
-        self.namespace(&header.namespace);
+        let job = job_counts_row(header.job_id.as_str());
+        self.sums.expect(Group::JobCounts, self.sums.of_text(&job), &[&job, &[code]]);
+        self.namespace(&header.namespace, code);
         let bytes = number.to_be_bytes();
         self.sums.expect(Group::Ids, number, &[&IdKey::of(id.as_str()), &bytes]);
         let (sums, indexed) = (&mut self.sums, &mut self.indexed);

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
-use super::indexes::{INDEXES, group_of, number_of_row, rows_of, without_zeros};
+use super::indexes::{INDEXES, group_of, number_of_row, rows_of};
 use super::sums::Group;
 use crate::format::schema::Tag;
 use crate::format::{
     IdKey, Record, change_count, decode_counts, decode_link, decode_number, label, number_at_end,
+    without_zeros,
 };
 use crate::model::error::StorageError;
 use crate::storage::Source;

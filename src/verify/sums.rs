@@ -15,6 +15,8 @@ pub(super) enum Group {
     Labels,
     /// Labels and states, each as often as an execution has them.
     LabelCounts,
+    /// Jobs and states, each as often as an execution has them.
+    JobCounts,
     Links,
     /// The rows that tie an attempt over those that were deleted.
     Ties,
@@ -29,17 +31,18 @@ pub(super) enum Group {
     Names,
     /// Executions with how many tasks are in each state.
     Progress,
-    /// Namespaces, each as often as an execution has one.
+    /// Namespaces and states, each as often as an execution has them.
     Namespaces,
 }
 
 impl Group {
-    pub(super) const ALL: [Group; 15] = [
+    pub(super) const ALL: [Group; 16] = [
         Group::Ids,
         Group::Jobs,
         Group::States,
         Group::Labels,
         Group::LabelCounts,
+        Group::JobCounts,
         Group::Links,
         Group::Ties,
         Group::Completed,
@@ -56,7 +59,7 @@ impl Group {
     pub(super) fn tag(self) -> Tag {
         match self {
             Group::Ids => Tag::Ids,
-            Group::Jobs => Tag::Jobs,
+            Group::Jobs | Group::JobCounts => Tag::Jobs,
             Group::States => Tag::States,
             Group::Labels => Tag::Labels,
             Group::LabelCounts => Tag::LabelCounts,

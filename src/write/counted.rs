@@ -6,72 +6,150 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::Writer;
-use crate::format::{label, label_value, label_values_span};
+use crate::format::{change_count, job_prefix, label, label_value, label_values_span};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::{DEFAULT_NAMESPACE, Header};
 use crate::model::text::Text;
 use crate::read::sequence::Ends;
-use crate::storage::{LabelValues, NamespaceCounts, Seen};
+use crate::storage::{LabelValues, NamespaceCounts, Seen, counted_job};
 
 /// What was changed since it was written, by its row.
 #[derive(Default)]
 pub(super) struct Counters {
     /// The counts of labels, by the code of their state.
     pub(super) labels: BTreeMap<Vec<u8>, Vec<u64>>,
-    namespaces: BTreeMap<Text, u64>,
+    /// Those of jobs, by what all rows of a job begin with.
+    jobs: BTreeMap<Vec<u8>, (Text, Vec<u64>)>,
+    namespaces: BTreeMap<Text, Vec<u64>>,
+}
+
+/// An execution leaves a state, and enters one; `None` before its creation and after its end.
+#[derive(Clone, Copy)]
+pub(super) struct Move {
+    pub(super) from: Option<u8>,
+    pub(super) to: Option<u8>,
+}
+
+impl Move {
+    fn count(self, counts: &mut Vec<u64>) {
+        self.from.into_iter().for_each(|code| change_count(counts, code, |count| count.saturating_sub(1)));
+        self.to.into_iter().for_each(|code| change_count(counts, code, |count| count + 1));
+    }
 }
 
 impl Writer<'_> {
-    /// An execution enters its namespace, or leaves it.
-    pub(super) fn count_namespace(
+    /// An execution of a job and a namespace changes its state, comes or goes.
+    pub(super) fn count_move(
         &mut self,
         header: &Header,
         number: u64,
-        enters: bool,
+        change: Move,
     ) -> Result<(), StorageError> {
-        let name = &header.namespace;
+        self.count_job(header.job_id.as_str(), number, change)?;
+        self.count_namespace(&header.namespace, number, change)
+    }
+
+    fn count_job(&mut self, job: &str, number: u64, change: Move) -> Result<(), StorageError> {
+        let prefix = job_prefix(job);
+        if let Some((_, counts)) = self.counters.jobs.get_mut(&*prefix) {
+            change.count(counts);
+            return Ok(());
+        }
+        let counts = match self.tables.job_counts(job) {
+            Ok(mut counts) => {
+                change.count(&mut counts);
+                counts
+            }
+            Err(ReadError::Storage(error)) => return Err(error),
+            // A damaged counter does not keep its executions from being written: it is made again from the others.
+            Err(_) => {
+                let mut counts = Vec::new();
+                for other in self.tables.job_rows(job, &(0..=u64::MAX))? {
+                    self.recount(other, number, &mut counts)?;
+                }
+                Move { from: None, to: change.to }.count(&mut counts);
+                counts
+            }
+        };
+        self.counters.jobs.insert(prefix.to_vec(), (job.into(), counts));
+        Ok(())
+    }
+
+    /// Counts the execution of a row, unless it is the one that is being written.
+    fn recount(
+        &self,
+        row: Result<u64, ReadError>,
+        but: u64,
+        counts: &mut Vec<u64>,
+    ) -> Result<(), StorageError> {
+        let lifecycle = &self.settings.lifecycle;
+        match row.and_then(|other| self.tables.execution(other, lifecycle)) {
+            Ok(Some(found)) if found.number != but => {
+                let code = Some(found.header.state.code());
+                code.into_iter().for_each(|code| change_count(counts, code, |count| count + 1));
+            }
+            Err(ReadError::Storage(error)) => return Err(error),
+            // Nobody knows the state of one that cannot be read.
+            Ok(_) | Err(_) => {}
+        }
+        Ok(())
+    }
+
+    fn count_namespace(&mut self, name: &Text, number: u64, change: Move) -> Result<(), StorageError> {
         // All others are in the default one.
         if *name == DEFAULT_NAMESPACE {
             return Ok(());
         }
+        change.count(&mut self.totals.named);
         let kept = match self.counters.namespaces.remove(name) {
-            Some(count) => Ok(count),
+            Some(counts) => Ok(counts),
             None => self.tables.namespace_count(name),
         };
-        let change = |count: u64| if enters { count + 1 } else { count.saturating_sub(1) };
-        let count = match kept {
-            Ok(count) => change(count),
+        let counts = match kept {
+            Ok(mut counts) => {
+                change.count(&mut counts);
+                counts
+            }
             Err(ReadError::Storage(error)) => return Err(error),
-            // A damaged counter does not keep its executions from being written: it is made again from the others.
-            Err(_) => self.recounted_namespace(name, number)? + u64::from(enters),
+            Err(_) => {
+                let mut counts = self.recounted_namespace(name, number)?;
+                Move { from: None, to: change.to }.count(&mut counts);
+                counts
+            }
         };
-        self.totals.named = change(self.totals.named);
-        self.counters.namespaces.insert(name.clone(), count);
+        self.counters.namespaces.insert(name.clone(), counts);
         Ok(())
     }
 
-    /// How many executions beside one have a namespace. Looks at all that there are.
-    fn recounted_namespace(&self, name: &Text, but: u64) -> Result<u64, StorageError> {
-        let mut count = 0;
-        let keep = |seen: Seen<'_>| seen.header.namespace == *name;
-        for (_, row) in self.tables.execution_rows_if(0..=u64::MAX, &self.settings.lifecycle, keep, false)? {
+    /// How many executions beside one have a namespace, by the code of their state. Looks at all that there are.
+    fn recounted_namespace(&self, name: &Text, but: u64) -> Result<Vec<u64>, StorageError> {
+        let mut counts = Vec::new();
+        let lifecycle = &self.settings.lifecycle;
+        let keep = |seen: Seen<'_>| seen.header.namespace == *name && seen.number != but;
+        for (_, row) in self.tables.execution_rows_if(0..=u64::MAX, lifecycle, keep, false)? {
             match row {
-                Ok(found) => count += u64::from(found.is_some_and(|found| found.number != but)),
+                Ok(found) => {
+                    let code = found.map(|found| found.header.state.code());
+                    code.into_iter().for_each(|code| change_count(&mut counts, code, |count| count + 1));
+                }
                 Err(ReadError::Storage(error)) => return Err(error),
                 // Nobody knows its namespace.
                 Err(_) => {}
             }
         }
-        Ok(count)
+        Ok(counts)
     }
 
     pub(super) fn put_changed_counters(&mut self) -> Result<(), StorageError> {
-        let Counters { labels, namespaces } = std::mem::take(&mut self.counters);
+        let Counters { labels, jobs, namespaces } = std::mem::take(&mut self.counters);
+        for (job, counts) in jobs.into_values() {
+            self.tables.put_job_counts(&job, &counts)?;
+        }
         for (row, counts) in labels {
             self.tables.put_label_counts(&row, &counts)?;
         }
-        for (name, count) in namespaces {
-            self.tables.put_namespace_count(&name, count)?;
+        for (name, counts) in namespaces {
+            self.tables.put_namespace_count(&name, &counts)?;
         }
         Ok(())
     }
@@ -101,9 +179,26 @@ impl Writer<'_> {
         Ok(Box::new(all.map(|row| row.map(|((_, value), counts)| (value, counts)))))
     }
 
-    pub(super) fn namespace_count_now(&self, name: &str) -> Result<u64, ReadError> {
+    pub(super) fn job_counts_now(&self, job: &str) -> Result<Vec<u64>, ReadError> {
+        match self.counters.jobs.get(&*job_prefix(job)) {
+            Some((_, counts)) => Ok(counts.clone()),
+            None => self.tables.job_counts(job),
+        }
+    }
+
+    /// Like the rows themselves, in the order of the keys.
+    pub(super) fn jobs_now(&self, after: Option<&str>) -> Result<LabelValues<'_>, ReadError> {
+        let low = after.map_or(Bound::Unbounded, |after| Bound::Excluded(job_prefix(after).to_vec()));
+        let changed = self.counters.jobs.range((low, Bound::Unbounded));
+        let changed = changed.map(|(prefix, counts)| Ok((prefix.clone(), counts.clone())));
+        let is_gone = |(_, counts): &(Text, Vec<u64>)| counts.iter().all(|count| *count == 0);
+        let all = Overlaid::new(self.tables.jobs_after(after), changed, is_gone);
+        Ok(Box::new(all.map(|row| row.and_then(|(_, counts)| counted_job(counts)))))
+    }
+
+    pub(super) fn namespace_count_now(&self, name: &str) -> Result<Vec<u64>, ReadError> {
         match self.counters.namespaces.get(name) {
-            Some(count) => Ok(*count),
+            Some(counts) => Ok(counts.clone()),
             None => self.tables.namespace_count(name),
         }
     }
@@ -117,8 +212,9 @@ impl Writer<'_> {
         let low = after.map_or(Bound::Unbounded, Bound::Excluded);
         let high = before.map_or(Bound::Unbounded, Bound::Excluded);
         let changed = self.counters.namespaces.range::<str, _>((low, high));
-        let changed = changed.map(|(name, count)| Ok((name.clone(), *count)));
-        Ok(Box::new(Overlaid::new(rows, changed, |count| *count == 0)))
+        let changed = changed.map(|(name, counts)| Ok((name.clone(), counts.clone())));
+        let is_gone = |counts: &Vec<u64>| counts.iter().all(|count| *count == 0);
+        Ok(Box::new(Overlaid::new(rows, changed, is_gone)))
     }
 }
 

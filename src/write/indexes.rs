@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::counted::Move;
 use super::links::Targets;
 use super::{Place, Writer};
 use crate::format::schema::Tag;
@@ -22,7 +23,7 @@ impl Writer<'_> {
     ) -> Result<(), StorageError> {
         self.tables.put_job(header.job_id.as_str(), number)?;
         self.enter_state(header, number)?;
-        self.count_namespace(header, number, true)?;
+        self.count_move(header, number, Move { from: None, to: Some(header.state.code()) })?;
         self.move_labels(None, Some(header), number)?;
         self.meet_links(&header.id, number)?;
         self.move_links(None, header, number, targets)
@@ -39,6 +40,8 @@ impl Writer<'_> {
         if before.state != after.state {
             self.leave_state(before, number)?;
             self.enter_state(after, number)?;
+            let change = Move { from: Some(before.state.code()), to: Some(after.state.code()) };
+            self.count_move(after, number, change)?;
         }
         self.move_labels(Some(before), Some(after), number)?;
         self.move_links(Some(before), after, number, targets)?;
@@ -52,7 +55,7 @@ impl Writer<'_> {
     pub(super) fn leave_indexes(&mut self, last: &Header, number: u64) -> Result<(), StorageError> {
         self.tables.remove_job(last.job_id.as_str(), number)?;
         self.leave_state(last, number)?;
-        self.count_namespace(last, number, false)?;
+        self.count_move(last, number, Move { from: Some(last.state.code()), to: None })?;
         self.move_labels(Some(last), None, number)?;
         self.leave_links(last, number)?;
         match last.completed_at {

@@ -16,8 +16,8 @@ mod rows;
 mod sweep;
 mod tasks;
 mod trim;
+mod view;
 
-use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
@@ -35,12 +35,12 @@ use crate::model::integrity::{change_hash, content};
 use crate::model::json::Json;
 use crate::model::time::Timestamp;
 use crate::model::touch::Touched;
-use crate::read::{View, load_to_write};
+use crate::read::load_to_write;
 use crate::readable::Readable;
 use crate::storage::settings::Settings;
 use crate::storage::waits::Posts;
 use crate::storage::write_set::WriteSet;
-use crate::storage::{Budget, Found, LabelValues, Live, NamespaceCounts, Tables};
+use crate::storage::{Budget, Found, Live, Tables};
 use counted::Counters;
 use rows::check_events;
 
@@ -526,46 +526,6 @@ impl<'t> Writer<'t> {
             seal.sum = sum;
         }
         self.tables.put_totals(&self.totals)
-    }
-}
-
-impl<'t> View for Writer<'t> {
-    type Source = Live<'t>;
-
-    fn tables(&self) -> &Tables<Self::Source> {
-        &self.tables
-    }
-
-    fn settings(&self) -> &Settings {
-        self.settings
-    }
-
-    fn totals(&self) -> Result<Cow<'_, Totals>, ReadError> {
-        let mut totals = Cow::Borrowed(&self.totals);
-        if let Some(sum) = self.tables.sum() {
-            totals.to_mut().seal.iter_mut().for_each(|seal| seal.sum = sum);
-        }
-        Ok(totals)
-    }
-
-    fn counts_of_label(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
-        self.label_counts_now(key, value)
-    }
-
-    fn counts_of_labels(&self, key: &str, after: Option<&str>) -> Result<LabelValues<'_>, ReadError> {
-        self.label_values_now(key, after)
-    }
-
-    fn count_of_namespace(&self, namespace: &str) -> Result<u64, ReadError> {
-        self.namespace_count_now(namespace)
-    }
-
-    fn counts_of_namespaces(
-        &self,
-        after: Option<&str>,
-        before: Option<&str>,
-    ) -> Result<NamespaceCounts<'_>, ReadError> {
-        self.namespace_counts_now(after, before)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a caller asks of the history: which executions, and in which order. Pure.
 
+mod fields;
 mod order;
 mod page;
 mod plan;
@@ -7,13 +8,14 @@ mod plan;
 use std::ops::{Bound, RangeBounds};
 
 use crate::model::error::{InputError, ReadError};
-use crate::model::execution::Header;
+use crate::model::execution::{DesiredState, Header};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::lifecycle::{Lifecycle, Phase, State};
 use crate::model::limits::{MAX_ID, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_NAME, check_id, check_len};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
+use fields::{Contained, Fields};
 pub use order::OrderBy;
 pub(crate) use page::Place;
 pub use page::{Cursor, Page};
@@ -32,7 +34,7 @@ pub(crate) type Times = Option<(Timestamp, Timestamp)>;
 /// Which executions, in which order, how many: the one value for lists, pages, counts, exports, bulk operations and
 /// watch filters.
 ///
-/// Every condition that is named must hold. States and phases that are named several times are alternatives, and an alternative
+/// Every condition that is named must hold. States and phases, and nodes, names and desired states, that are named several times are alternatives, and an alternative
 /// among none holds for nothing: [`states`](Query::states) of an empty list finds no execution. Without conditions it is all
 /// executions, the newest first.
 ///
@@ -65,6 +67,7 @@ pub struct Query {
     pub(crate) job: Option<Text>,
     pub(crate) namespace: Option<Text>,
     pub(crate) labels: Vec<LabelIs>,
+    pub(crate) fields: Fields,
     pub(crate) parent: Option<Text>,
     pub(crate) previous: Option<Text>,
     pub(crate) created: Times,
@@ -97,6 +100,7 @@ impl Query {
             job: None,
             namespace: None,
             labels: Vec::new(),
+            fields: Fields::new(),
             parent: None,
             previous: None,
             created: None,
@@ -182,6 +186,59 @@ impl Query {
     /// With a label of this key, whatever its value.
     pub fn has_label(mut self, key: impl Into<Text>) -> Self {
         self.labels.push(LabelIs { key: key.into(), values: None });
+        self
+    }
+
+    /// On this node, or on another that is named so. No index has nodes: see [`id_contains`](Query::id_contains) for what that costs.
+    pub fn node_id(mut self, node_id: impl Into<Text>) -> Self {
+        self.fields.nodes.push(node_id.into());
+        self
+    }
+
+    /// Of this name, or of another that is named so. Names have no index, either.
+    pub fn name(mut self, name: impl Into<Text>) -> Self {
+        self.fields.names.push(name.into());
+        self
+    }
+
+    /// With this desired state, or with another that is named so. It has no index, either.
+    pub fn desired(mut self, desired: DesiredState) -> Self {
+        self.fields.desired.push(desired);
+        self
+    }
+
+    /// With an id that has this text somewhere in it. Upper and lower case differ. Texts that are named several times must all be
+    /// there.
+    ///
+    /// This is a filter, and no index serves it: it looks at every candidate that the other conditions leave, and without any at
+    /// every execution. [`explain`](crate::Selection::explain) says so, and [`Plan::rows`](crate::Plan::rows) how many those are.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Query, Readable, Store};
+    /// # let store = Store::in_memory()?;
+    /// # store.create(NewExecution::new("etl").id("nightly-7"))?;
+    /// let r = store.begin_read()?;
+    /// let search = Query::new().job("etl").id_contains("ight");
+    /// assert_eq!(r.query(&search).count()?, 1);
+    /// let plan = r.query(&search).explain()?;
+    /// assert!(plan.filters && !plan.is_scan()); // the executions of the job
+    /// assert!(r.query(&Query::new().id_contains("ight")).explain()?.is_scan()); // all of them
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn id_contains(mut self, text: impl Into<Text>) -> Self {
+        self.fields.contained.push(Contained::Id(text.into()));
+        self
+    }
+
+    /// Of a job whose id has this text somewhere in it: a filter like [`id_contains`](Query::id_contains).
+    pub fn job_contains(mut self, text: impl Into<Text>) -> Self {
+        self.fields.contained.push(Contained::Job(text.into()));
+        self
+    }
+
+    /// With a label of this key whose value has this text somewhere in it: a filter like [`id_contains`](Query::id_contains).
+    pub fn label_contains(mut self, key: impl Into<Text>, text: impl Into<Text>) -> Self {
+        self.fields.contained.push(Contained::Label(key.into(), text.into()));
         self
     }
 
@@ -318,6 +375,7 @@ impl Query {
             && header.completed_at.map_or(!ended, |at| within(&self.completed, at))
             && self.has_id(header.id.as_str())
             && self.labels.iter().all(|label| label.holds(header))
+            && self.fields.hold(header)
     }
 
     /// `false` if the conditions hold for no execution of this id, job and state, as far as those are known.
@@ -365,6 +423,7 @@ impl Query {
         }
         check_len("namespace", self.namespace.as_deref().unwrap_or_default(), MAX_NAME)?;
         check_len("id prefix", self.id_prefix.as_deref().unwrap_or_default(), MAX_ID)?;
+        self.fields.check()?;
         for label in &self.labels {
             check_len("label key", &label.key, MAX_LABEL_KEY)?;
             for value in label.values.iter().flatten() {
@@ -409,6 +468,7 @@ impl Query {
         }
         f.number(self.order as u64);
         f.number(u64::from(self.newest_first));
+        self.fields.fingerprint(&mut f);
         f.finish()
     }
 }
@@ -502,6 +562,13 @@ mod tests {
             query.clone().terminal(),
             query.clone().label("c", "1"),
             query.clone().has_label("a"),
+            query.clone().node_id("n"),
+            query.clone().name("n"),
+            query.clone().desired(DesiredState::Stopped),
+            query.clone().id_contains("n"),
+            query.clone().job_contains("n"),
+            query.clone().label_contains("n", ""),
+            query.clone().label_contains("", "n"),
             query.clone().namespace("j"),
             query.clone().id("e"),
             query.clone().id_prefix("e"),

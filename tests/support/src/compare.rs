@@ -45,7 +45,7 @@ pub fn compare_all(r: &impl Readable, model: &Model, dice: &mut Dice) {
         compare_query(r, model, dice);
     }
     labels(r, &all);
-    namespaces(r, &all);
+    groups(r, &all);
     links(r, model);
     crate::side_data::compare(r, model);
     let checkpoints: Vec<_> =
@@ -115,24 +115,63 @@ fn labels(r: &impl Readable, all: &[Rec]) {
     }
 }
 
-fn namespaces(r: &impl Readable, all: &[Rec]) {
-    let mut expected = std::collections::BTreeMap::<String, u64>::new();
+/// A value that executions are grouped by, and how many are in each state, in the lifecycle's order.
+type Counted = (String, Vec<(String, u64)>);
+
+fn counted_by(all: &[Rec], value: fn(&Rec) -> &str) -> Vec<Counted> {
+    let mut groups = std::collections::BTreeMap::<&str, Vec<u64>>::new();
     for rec in all {
-        *expected.entry(rec.namespace.clone()).or_default() += 1;
+        let place = STATES.iter().position(|(state, ..)| *state == rec.state).unwrap();
+        groups.entry(value(rec)).or_insert_with(|| vec![0; STATES.len()])[place] += 1;
     }
-    let plain = |count: Result<execstore::Group, ReadError>| {
-        let count = count.unwrap();
-        (count.value.to_string(), count.total)
+    let named = |counts: Vec<u64>| {
+        let states = STATES.iter().map(|row| row.0.to_owned()).zip(counts);
+        states.filter(|(_, count)| *count > 0).collect()
     };
-    let wanted: Vec<_> = expected.clone().into_iter().collect();
-    assert_eq!(r.namespaces().list().unwrap().map(plain).collect::<Vec<_>>(), wanted);
-    for after in ["", "b", "default", "tenant"] {
-        let mut found: Vec<_> = r.namespaces().after(after).unwrap().rev().map(plain).collect();
-        found.reverse();
-        let wanted: Vec<_> = wanted.iter().filter(|(name, _)| name.as_str() > after).cloned().collect();
-        assert_eq!(found, wanted, "after {after}");
-        let total = expected.get(after).copied().unwrap_or(0);
-        assert_eq!(r.query(&Query::new().namespace(after)).count().unwrap(), total, "of {after}");
+    groups.into_iter().map(|(value, counts)| (value.to_owned(), named(counts))).collect()
+}
+
+fn plain(group: Result<execstore::Group, ReadError>) -> Counted {
+    let group = group.unwrap();
+    let states: Vec<_> = group.states.iter().map(|(state, count)| (state.to_string(), *count)).collect();
+    assert_eq!(group.total, states.iter().map(|(_, count)| count).sum::<u64>());
+    (group.value.to_string(), states)
+}
+
+/// The jobs and the namespaces that there are, whole, from behind any, from either end and one by one, and what queries count.
+fn groups(r: &impl Readable, all: &[Rec]) {
+    let jobs = counted_by(all, |rec| &rec.job);
+    let namespaces = counted_by(all, |rec| &rec.namespace);
+    assert_eq!(r.jobs().list().unwrap().map(plain).collect::<Vec<_>>(), jobs);
+    assert_eq!(r.namespaces().list().unwrap().map(plain).collect::<Vec<_>>(), namespaces);
+    for after in ["", "b", "default", "tenant", "j", "j0", "j1", "j2"] {
+        for (expected, found, one) in [
+            (&jobs, r.jobs().after(after).unwrap(), r.jobs().get(after).unwrap()),
+            (&namespaces, r.namespaces().after(after).unwrap(), r.namespaces().get(after).unwrap()),
+        ] {
+            let mut found: Vec<_> = found.rev().map(plain).collect();
+            found.reverse();
+            let wanted: Vec<_> = expected.iter().filter(|(name, _)| name.as_str() > after).cloned().collect();
+            assert_eq!(found, wanted, "after {after}");
+            let wanted = expected.iter().find(|(name, _)| name == after).cloned();
+            assert_eq!(one.map(|group| plain(Ok(group))), wanted, "{after}");
+        }
+        let count = |query: &Query| r.query(query).count().unwrap();
+        let those = |keep: &dyn Fn(&Rec) -> bool| all.iter().filter(|rec| keep(rec)).count() as u64;
+        let of_namespace = Query::new().namespace(after);
+        assert_eq!(count(&of_namespace), those(&|rec| rec.namespace == after), "of {after}");
+        for (state, ..) in STATES {
+            let found = count(&of_namespace.clone().state(state));
+            assert_eq!(
+                found,
+                those(&|rec| rec.namespace == after && rec.state == state),
+                "{state} of {after}"
+            );
+            if !after.is_empty() {
+                let found = count(&Query::new().job(after).state(state));
+                assert_eq!(found, those(&|rec| rec.job == after && rec.state == state), "{state} of {after}");
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Random queries, and what they must find in the model.
 
-use execstore::{Access, OrderBy, Phase, Query, ReadError, Readable, Timestamp};
+use execstore::{Access, DesiredState, OrderBy, Phase, Query, ReadError, Readable, Timestamp};
 
 use crate::dice::Dice;
 use crate::model::Model;
@@ -136,6 +136,42 @@ pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
         let prefix = id[..dice.roll(id.len() as u64 + 1) as usize].to_owned();
         query = query.id_prefix(&prefix);
         conditions.push(Box::new(move |rec| rec.id.starts_with(&prefix)));
+    }
+    if dice.roll(7) == 0 {
+        let known = some(dice).and_then(|rec| rec.node_id).unwrap_or("nowhere".to_owned());
+        query = query.node_id("elsewhere").node_id(&*known);
+        conditions.push(Box::new(move |rec| rec.node_id.as_ref() == Some(&known)));
+    }
+    if dice.roll(7) == 0 {
+        let known = some(dice).and_then(|rec| rec.name).unwrap_or("nameless".to_owned());
+        query = query.name(&*known);
+        conditions.push(Box::new(move |rec| rec.name.as_ref() == Some(&known)));
+    }
+    if dice.roll(7) == 0 {
+        let one = DesiredState::Stopped;
+        let other = [DesiredState::Pending, DesiredState::Running][dice.roll(2) as usize];
+        query = query.desired(one).desired(other);
+        conditions.push(Box::new(move |rec| rec.desired == one || rec.desired == other));
+    }
+    match dice.roll(12) {
+        0 => {
+            let id = some(dice).map_or("e".to_owned(), |rec| rec.id);
+            let text = id[dice.roll(id.len() as u64) as usize..].to_owned();
+            query = query.id_contains(&*text);
+            conditions.push(Box::new(move |rec| rec.id.contains(&text)));
+        }
+        1 => {
+            let text = ["", "0", "1", "j", "?"][dice.roll(5) as usize];
+            query = query.job_contains(text);
+            conditions.push(Box::new(move |rec| rec.job.contains(text)));
+        }
+        2 => {
+            let (key, text) =
+                [("k", ""), ("k", "e"), ("l", "w"), ("z", "ep"), ("m", "?")][dice.roll(5) as usize];
+            query = query.label_contains(key, text);
+            conditions.push(Box::new(move |rec| rec.labels.get(key).is_some_and(|v| v.contains(text))));
+        }
+        _ => {}
     }
     let mut latest = [None; 3];
     for (which, latest) in latest.iter_mut().enumerate() {
