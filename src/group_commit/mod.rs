@@ -84,26 +84,30 @@ impl Committer {
     }
 
     /// Runs a closure in a commit that it may share with others, and waits for it.
-    pub(crate) fn batch<T, E, F>(self: &Arc<Self>, mut run: F, full: WhenFull) -> Result<T, Error>
+    pub(crate) fn batch<T, E, F>(self: &Arc<Self>, run: F, full: WhenFull) -> Result<T, Error>
     where
         F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         Error: From<E>,
     {
         match self.alone(full)? {
-            Some(turn) => {
-                let result = self.commit_directly(&mut run);
-                drop(turn);
-                result
-            }
-            None => {
-                // Before it is queued: what is queued is not taken back.
-                let _waiting = self.waiting()?;
-                let slot = Slot::new(self.posts().clone());
-                self.enqueue(Box::new(Closure::new(run, slot.clone())), full)?;
-                slot.wait()
-            }
+            Some(direct) => direct.commit(run),
+            None => self.queue_up(run, full),
         }
+    }
+
+    /// Queues a closure and waits for it.
+    pub(crate) fn queue_up<T, E, F>(self: &Arc<Self>, run: F, full: WhenFull) -> Result<T, Error>
+    where
+        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        Error: From<E>,
+    {
+        // Before it is queued: what is queued is not taken back.
+        let _waiting = self.waiting()?;
+        let slot = Slot::new(self.posts().clone());
+        self.enqueue(Box::new(Closure::new(run, slot.clone())), full)?;
+        slot.wait()
     }
 
     /// Queues a closure without waiting for its commit.
@@ -181,8 +185,8 @@ impl Committer {
         &self.engine.write_lock.posts
     }
 
-    /// Nobody is there: the caller may commit by itself.
-    fn alone(&self, full: WhenFull) -> Result<Option<DirectCommit<'_>>, Error> {
+    /// Nobody is there: the caller may commit by itself, and runs what it writes once.
+    pub(crate) fn alone(&self, full: WhenFull) -> Result<Option<DirectCommit<'_>>, Error> {
         self.engine.grounds.process.check()?;
         if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
@@ -203,19 +207,6 @@ impl Committer {
         queue.busy = true;
         self.posts().commit_directly.take();
         Ok(Some(DirectCommit { batcher: self }))
-    }
-
-    fn commit_directly<T, E>(&self, run: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
-    where
-        Error: From<E>,
-    {
-        let txn = WriteTxn::new(self.engine.clone(), "the group commit")?;
-        let value = {
-            let mut writer = txn.writer()?.may_run_again();
-            txn.inside(|| guarded(|| run(&mut writer)))?
-        };
-        txn.commit()?;
-        Ok(value)
     }
 
     fn enqueue(self: &Arc<Self>, member: Box<dyn Request>, full: WhenFull) -> Result<(), Error> {
@@ -414,8 +405,23 @@ impl Drop for ReentrancyGuard<'_> {
 }
 
 /// A caller that commits by itself. Lets the others go on when it is done, even if it panics.
-struct DirectCommit<'a> {
+pub(crate) struct DirectCommit<'a> {
     batcher: &'a Committer,
+}
+
+impl DirectCommit<'_> {
+    pub(crate) fn commit<T, E>(self, run: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let txn = WriteTxn::new(self.batcher.engine.clone(), "the group commit")?;
+        let value = {
+            let mut writer = txn.writer()?.may_run_again();
+            txn.inside(|| guarded(|| run(&mut writer)))?
+        };
+        txn.commit()?;
+        Ok(value)
+    }
 }
 
 impl Drop for DirectCommit<'_> {

@@ -3,11 +3,7 @@
 use super::Store;
 use crate::group_commit::{Pending, WhenFull};
 use crate::model::error::Error;
-use crate::model::events::NewEvent;
-use crate::model::execution::{Execution, NewExecution, Update};
-use crate::model::expect::Expect;
-use crate::model::report::Reported;
-use crate::write::{CreateOutcome, Writer};
+use crate::write::Writer;
 
 /// # The group commit
 ///
@@ -114,59 +110,5 @@ impl Store {
         Error: From<E>,
     {
         self.threads.batcher.submit_sized(bytes, write, WhenFull::Refuse)
-    }
-
-    /// [`Writer::create`] through the group commit.
-    pub fn create(&self, new: NewExecution) -> Result<Execution, Error> {
-        self.batch(move |writer| writer.create(new.clone()))
-    }
-
-    /// [`Writer::create_or_get`] through the group commit.
-    pub fn create_or_get(&self, new: NewExecution) -> Result<CreateOutcome, Error> {
-        self.batch(move |writer| writer.create_or_get(new.clone()))
-    }
-
-    /// [`Writer::update`] through the group commit.
-    pub fn update(&self, id: impl AsRef<str>, update: Update) -> Result<Execution, Error> {
-        let id = id.as_ref().to_owned();
-        self.batch(move |writer| writer.update(&id, update.clone()))
-    }
-
-    /// [`Writer::report`] through the group commit.
-    pub fn report(&self, id: impl AsRef<str>, update: Update) -> Result<Reported<Execution>, Error> {
-        let id = id.as_ref().to_owned();
-        self.batch(move |writer| writer.report(&id, update.clone()))
-    }
-
-    /// [`Writer::append_events`] through the group commit.
-    pub fn append_events(
-        &self,
-        id: impl AsRef<str>,
-        events: impl IntoIterator<Item = NewEvent>,
-    ) -> Result<Execution, Error> {
-        self.append_events_if(id, &Expect::any(), events)
-    }
-
-    /// [`Writer::append_events_if`] through the group commit.
-    pub fn append_events_if(
-        &self,
-        id: impl AsRef<str>,
-        expect: &Expect,
-        events: impl IntoIterator<Item = NewEvent>,
-    ) -> Result<Execution, Error> {
-        let (id, expect) = (id.as_ref().to_owned(), expect.clone());
-        let events: Vec<_> = events.into_iter().collect();
-        self.batch(move |writer| writer.append_events_if(&id, &expect, events.clone()))
-    }
-
-    /// [`Writer::delete`] through the group commit.
-    pub fn delete(&self, id: impl AsRef<str>) -> Result<Execution, Error> {
-        self.delete_if(id, &Expect::any())
-    }
-
-    /// [`Writer::delete_if`] through the group commit.
-    pub fn delete_if(&self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, Error> {
-        let (id, expect) = (id.as_ref().to_owned(), expect.clone());
-        self.batch(move |writer| writer.delete_if(&id, &expect))
     }
 }

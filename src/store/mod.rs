@@ -4,6 +4,7 @@ pub(crate) mod builder;
 mod group;
 mod history;
 pub(crate) mod open;
+mod operations;
 pub(crate) mod options;
 mod side_data;
 pub(crate) mod status;

@@ -1,8 +1,9 @@
-//! What lies beside the records, through the group commit; and following it.
+//! The operations on side data, each as a transaction of its own; and following it.
 
 use std::io::{Read, Seek};
 
 use super::Store;
+use super::operations::operation;
 use crate::feed::outputs::OutputFollower;
 use crate::feed::visits::VisitTracker;
 use crate::model::attachments::{Attachment, NewAttachment};
@@ -12,18 +13,18 @@ use crate::model::outputs::{Output, OutputCap};
 use crate::model::report::Reported;
 use crate::model::tasks::{Task, TaskUpdate};
 use crate::model::text::Text;
-use crate::write::{Appended, Writer};
+use crate::write::Appended;
 
 /// How much of a source is held in memory before the transaction begins.
 const IN_MEMORY: usize = 1024 * 1024;
 
 /// # Beside the records
 impl Store {
-    /// [`Writer::put_attachment`](crate::Writer::put_attachment) through the group commit. Large values are better
+    /// [`Writer::put_attachment`](crate::Writer::put_attachment) in a transaction of its own. Large values are better
     /// streamed in, with [`Writer::put_attachment_from`](crate::Writer::put_attachment_from).
     pub fn put_attachment(&self, id: impl AsRef<str>, new: NewAttachment) -> Result<Attachment, Error> {
-        let id = id.as_ref().to_owned();
-        self.batch(move |writer| writer.put_attachment(&id, new.clone()))
+        let id = id.as_ref();
+        operation!(self, |w| w.put_attachment(id, new), lend id, hand new)
     }
 
     /// Puts bytes that are read from somewhere, to their end: [`Writer::put_attachment_from`](crate::Writer::put_attachment_from) for a
@@ -55,53 +56,54 @@ impl Store {
         self.write(|w| w.put_attachment_from(id, key, content_type, &mut staged))
     }
 
-    /// [`Writer::append_output`](crate::Writer::append_output) through the group commit.
-    pub fn append_output(
-        &self,
-        id: impl AsRef<str>,
-        name: impl AsRef<str>,
-        bytes: impl Into<Vec<u8>>,
-    ) -> Result<Output, Error> {
-        let (id, name, bytes) = (id.as_ref().to_owned(), name.as_ref().to_owned(), bytes.into());
-        self.batch(move |writer| writer.append_output(&id, &name, &bytes))
-    }
-
-    /// [`Writer::cap_output`](crate::Writer::cap_output) through the group commit.
-    pub fn cap_output(
-        &self,
-        id: impl AsRef<str>,
-        name: impl AsRef<str>,
-        cap: OutputCap,
-    ) -> Result<Output, Error> {
-        let (id, name) = (id.as_ref().to_owned(), name.as_ref().to_owned());
-        self.batch(move |writer| writer.cap_output(&id, &name, cap))
-    }
-
-    /// [`Writer::put_task`](crate::Writer::put_task) through the group commit.
-    pub fn put_task(&self, id: impl AsRef<str>, update: TaskUpdate) -> Result<Reported<Task>, Error> {
-        let id = id.as_ref().to_owned();
-        self.batch(move |writer| writer.put_task(&id, update.clone()))
-    }
-
     /// [`put_attachment`](Self::put_attachment), if the execution is as expected.
+    ///
+    /// ```
+    /// # use execstore::{AttachmentIs, Error, Expect, NewAttachment, NewExecution, Store, WriteError};
+    /// # let store = Store::in_memory()?;
+    /// # store.create(NewExecution::new("j").id("e"))?;
+    /// let first = Expect::any().attachment("result", AttachmentIs::Absent);
+    /// store.put_attachment_if("e", &first, NewAttachment::bytes("result", "one"))?;
+    /// let second = store.put_attachment_if("e", &first, NewAttachment::bytes("result", "two"));
+    /// assert!(matches!(second, Err(Error::Write(WriteError::Conflict { .. }))));
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
     pub fn put_attachment_if(
         &self,
         id: impl AsRef<str>,
         expect: &Expect,
         new: NewAttachment,
     ) -> Result<Attachment, Error> {
-        self.batch_if(id.as_ref(), expect, move |writer, id| writer.put_attachment(id, new.clone()))
+        let id = id.as_ref();
+        operation!(self, |w| w.expect(id, expect).and_then(|_| w.put_attachment(id, new)), lend id expect, hand new)
     }
 
-    /// [`Writer::delete_attachment`](crate::Writer::delete_attachment) through the group commit, if the execution is as expected.
+    /// [`Writer::delete_attachment`](crate::Writer::delete_attachment) in a transaction of its own.
+    pub fn delete_attachment(&self, id: impl AsRef<str>, key: impl AsRef<str>) -> Result<bool, Error> {
+        let (id, key) = (id.as_ref(), key.as_ref());
+        operation!(self, |w| w.delete_attachment(id, key), lend id key)
+    }
+
+    /// [`delete_attachment`](Self::delete_attachment), if the execution is as expected.
     pub fn delete_attachment_if(
         &self,
         id: impl AsRef<str>,
         expect: &Expect,
         key: impl AsRef<str>,
     ) -> Result<bool, Error> {
-        let key = key.as_ref().to_owned();
-        self.batch_if(id.as_ref(), expect, move |writer, id| writer.delete_attachment(id, &key))
+        let (id, key) = (id.as_ref(), key.as_ref());
+        operation!(self, |w| w.expect(id, expect).and_then(|_| w.delete_attachment(id, key)), lend id expect key)
+    }
+
+    /// [`Writer::append_output`](crate::Writer::append_output) in a transaction of its own.
+    pub fn append_output(
+        &self,
+        id: impl AsRef<str>,
+        name: impl AsRef<str>,
+        bytes: impl AsRef<[u8]>,
+    ) -> Result<Output, Error> {
+        let (id, name, bytes) = (id.as_ref(), name.as_ref(), bytes.as_ref());
+        operation!(self, |w| w.append_output(id, name, bytes), lend id name bytes)
     }
 
     /// [`append_output`](Self::append_output), if the execution is as expected.
@@ -110,22 +112,37 @@ impl Store {
         id: impl AsRef<str>,
         expect: &Expect,
         name: impl AsRef<str>,
-        bytes: impl Into<Vec<u8>>,
+        bytes: impl AsRef<[u8]>,
     ) -> Result<Output, Error> {
-        let (name, bytes) = (name.as_ref().to_owned(), bytes.into());
-        self.batch_if(id.as_ref(), expect, move |writer, id| writer.append_output(id, &name, &bytes))
+        let (id, name, bytes) = (id.as_ref(), name.as_ref(), bytes.as_ref());
+        operation!(
+            self,
+            |w| w.expect(id, expect).and_then(|_| w.append_output(id, name, bytes)),
+            lend id expect name bytes
+        )
     }
 
-    /// [`Writer::append_output_at`](crate::Writer::append_output_at) through the group commit.
+    /// [`Writer::append_output_at`](crate::Writer::append_output_at) in a transaction of its own.
     pub fn append_output_at(
         &self,
         id: impl AsRef<str>,
         name: impl AsRef<str>,
         offset: u64,
-        bytes: impl Into<Vec<u8>>,
+        bytes: impl AsRef<[u8]>,
     ) -> Result<Appended, Error> {
-        let (id, name, bytes) = (id.as_ref().to_owned(), name.as_ref().to_owned(), bytes.into());
-        self.batch(move |writer| writer.append_output_at(&id, &name, offset, &bytes))
+        let (id, name, bytes) = (id.as_ref(), name.as_ref(), bytes.as_ref());
+        operation!(self, |w| w.append_output_at(id, name, offset, bytes), lend id name bytes)
+    }
+
+    /// [`Writer::cap_output`](crate::Writer::cap_output) in a transaction of its own.
+    pub fn cap_output(
+        &self,
+        id: impl AsRef<str>,
+        name: impl AsRef<str>,
+        cap: OutputCap,
+    ) -> Result<Output, Error> {
+        let (id, name) = (id.as_ref(), name.as_ref());
+        operation!(self, |w| w.cap_output(id, name, cap), lend id name)
     }
 
     /// [`cap_output`](Self::cap_output), if the execution is as expected.
@@ -136,19 +153,31 @@ impl Store {
         name: impl AsRef<str>,
         cap: OutputCap,
     ) -> Result<Output, Error> {
-        let name = name.as_ref().to_owned();
-        self.batch_if(id.as_ref(), expect, move |writer, id| writer.cap_output(id, &name, cap))
+        let (id, name) = (id.as_ref(), name.as_ref());
+        operation!(self, |w| w.expect(id, expect).and_then(|_| w.cap_output(id, name, cap)), lend id expect name)
     }
 
-    /// [`Writer::delete_output`](crate::Writer::delete_output) through the group commit, if the execution is as expected.
+    /// [`Writer::delete_output`](crate::Writer::delete_output) in a transaction of its own.
+    pub fn delete_output(&self, id: impl AsRef<str>, name: impl AsRef<str>) -> Result<bool, Error> {
+        let (id, name) = (id.as_ref(), name.as_ref());
+        operation!(self, |w| w.delete_output(id, name), lend id name)
+    }
+
+    /// [`delete_output`](Self::delete_output), if the execution is as expected.
     pub fn delete_output_if(
         &self,
         id: impl AsRef<str>,
         expect: &Expect,
         name: impl AsRef<str>,
     ) -> Result<bool, Error> {
-        let name = name.as_ref().to_owned();
-        self.batch_if(id.as_ref(), expect, move |writer, id| writer.delete_output(id, &name))
+        let (id, name) = (id.as_ref(), name.as_ref());
+        operation!(self, |w| w.expect(id, expect).and_then(|_| w.delete_output(id, name)), lend id expect name)
+    }
+
+    /// [`Writer::put_task`](crate::Writer::put_task) in a transaction of its own.
+    pub fn put_task(&self, id: impl AsRef<str>, update: TaskUpdate) -> Result<Reported<Task>, Error> {
+        let id = id.as_ref();
+        operation!(self, |w| w.put_task(id, update), lend id, hand update)
     }
 
     /// [`put_task`](Self::put_task), if the execution is as expected.
@@ -158,20 +187,8 @@ impl Store {
         expect: &Expect,
         update: TaskUpdate,
     ) -> Result<Reported<Task>, Error> {
-        self.batch_if(id.as_ref(), expect, move |writer, id| writer.put_task(id, update.clone()))
-    }
-
-    fn batch_if<T: Send + 'static>(
-        &self,
-        id: &str,
-        expect: &Expect,
-        write: impl Fn(&mut Writer<'_>, &str) -> Result<T, WriteError> + Send + 'static,
-    ) -> Result<T, Error> {
-        let (id, expect) = (id.to_owned(), expect.clone());
-        self.batch(move |writer| {
-            writer.expect(&id, &expect)?;
-            write(writer, &id)
-        })
+        let id = id.as_ref();
+        operation!(self, |w| w.expect(id, expect).and_then(|_| w.put_task(id, update)), lend id expect, hand update)
     }
 
     /// Counts who is visited, without a write for each visit. See [`VisitTracker`].

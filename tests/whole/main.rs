@@ -5,6 +5,7 @@ mod bacalhau_defects;
 mod bacalhau_watch_defects;
 #[cfg(unix)]
 mod follow_example;
+mod forms;
 mod imports;
 mod model;
 #[cfg(unix)]
