@@ -117,8 +117,8 @@ fn what_is_no_store_is_told_apart() {
     txn.commit().unwrap();
     drop(db);
     let mut cases = vec![
-        ("missing", "NotFound", "`Store::create` makes a new store"),
-        ("empty", "Empty", "`Builder::open_or_create` makes one in it"),
+        ("missing", "NotFound", "`Store::create_new` makes a new store"),
+        ("empty", "Empty", "`Store::open_or_create` makes one in it"),
         ("byte", "NotADatabase", "check the path"),
         ("text", "NotADatabase", "check the path"),
         ("folder", "NotADatabase", "check the path"),
@@ -148,7 +148,7 @@ fn create_refuses_a_path_that_exists_and_leaves_nothing_behind() {
     for name in ["file", "folder", "store"] {
         let (kind, text) = shown(Store::create_new(at(name)));
         assert_eq!(kind, "AlreadyExists");
-        assert!(text.contains("`Builder::open_or_create` does either"), "{text}");
+        assert!(text.contains("`Store::open_or_create` does either"), "{text}");
     }
     assert_eq!(std::fs::read(at("file")).unwrap(), b"precious");
     // A folder that is not there is the operating system's own error, and no folder is made.

@@ -211,7 +211,7 @@ impl Query {
     /// there.
     ///
     /// This is a filter, and no index serves it: it looks at every candidate that the other conditions leave, and without any at
-    /// every execution. [`explain`](crate::Selection::explain) says so, and [`Plan::rows`](crate::Plan::rows) how many those are.
+    /// every execution. [`explain`](crate::Selection::explain) says so, and [`QueryPlan::rows`](crate::QueryPlan::rows) how many those are.
     ///
     /// ```
     /// # use execstore::{NewExecution, Query, Readable, Store};
