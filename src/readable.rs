@@ -129,7 +129,7 @@ pub trait Readable: View {
     /// # use execstore::{NewExecution, Readable, Store};
     /// # let store = Store::in_memory()?;
     /// for job in ["etl", "etl", "report"] {
-    ///     store.create_execution(NewExecution::new(job).state("Running"), &[])?;
+    ///     store.create(NewExecution::new(job).state("Running"))?;
     /// }
     /// let r = store.begin_read()?;
     /// for job in r.jobs().list()?.take(50) {
