@@ -65,23 +65,29 @@ pub(super) fn to_sort(ask: &Ask, rows: u64) -> u64 {
 
 /// The number of executions that a query finds, if a counter tells it.
 pub(super) fn counted<V: View + ?Sized>(view: &V, query: &Query) -> Result<Option<u64>, ReadError> {
-    let mut rest = query.conditions();
-    (rest.states, rest.phases, rest.names_states) = (Vec::new(), Vec::new(), false);
-    (rest.job, rest.namespace, rest.labels) = (None, None, Vec::new());
-    if rest != Query::new() {
+    if query.asks_what_has_no_counter() {
         return Ok(None);
     }
-    let wanted = |counts: &[u64]| {
-        let codes = query.state_codes(&view.settings().lifecycle);
-        codes.iter().filter_map(|code| counts.get(usize::from(*code))).sum()
+    let counts = match (query.labels.as_slice(), &query.namespace, &query.job) {
+        ([], None, None) => return in_states(view, query).map(Some),
+        ([], Some(namespace), None) => in_namespace(view, namespace)?,
+        ([], None, Some(job)) => view.counts_of_job(job)?,
+        ([LabelIs { key, values: Some(values) }], None, None) => {
+            let mut sum = 0;
+            for value in values {
+                sum += wanted(view, query, &view.counts_of_label(key, value)?);
+            }
+            return Ok(Some(sum));
+        }
+        (_, _, _) => return Ok(None),
     };
-    match (query.labels.as_slice(), &query.namespace, &query.job) {
-        ([], None, None) => in_states(view, query).map(Some),
-        ([], Some(namespace), None) => Ok(Some(wanted(&in_namespace(view, namespace)?))),
-        ([], None, Some(job)) => Ok(Some(wanted(&view.counts_of_job(job)?))),
-        ([label], None, None) if label.values.is_some() => with_label(view, query, label),
-        (_, _, _) => Ok(None),
-    }
+    Ok(Some(wanted(view, query, &counts)))
+}
+
+/// How many of those that were counted by state are in the states that are asked for.
+fn wanted<V: View + ?Sized>(view: &V, query: &Query, counts: &[u64]) -> u64 {
+    let states = view.settings().lifecycle.states();
+    states.zip(counts).filter(|(state, _)| query.has_state(state)).map(|(_, count)| count).sum()
 }
 
 /// The fewest candidates.
@@ -153,14 +159,7 @@ fn indexes<V: View + ?Sized>(
 
 /// How many executions are in the states that are asked for.
 fn in_states<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, ReadError> {
-    let totals = view.totals()?;
-    Ok(query.state_codes(&view.settings().lifecycle).iter().map(|code| totals.count(*code)).sum())
-}
-
-/// How many executions have a label, in the states that are asked for; `None` if its values are too many.
-fn with_label<V: View + ?Sized>(view: &V, query: &Query, label: &LabelIs) -> Result<Option<u64>, ReadError> {
-    let lists = label_lists(view, query, label)?;
-    Ok(lists.map(|lists| lists.iter().map(|list| list.wanted).sum()))
+    Ok(wanted(view, query, &view.totals()?.counts))
 }
 
 /// Where the rows of a label lie, lists without any that is wanted left out; `None` if there are too many to be merged.

@@ -353,6 +353,42 @@ impl Query {
         rest
     }
 
+    /// `true` if it has conditions on more than states, the job, the namespace and labels. Each part by its name, so that a new one does
+    /// not compile until it is here.
+    pub(crate) fn asks_what_has_no_counter(&self) -> bool {
+        let Self {
+            states: _,
+            phases: _,
+            names_states: _,
+            job: _,
+            namespace: _,
+            labels: _,
+            order: _,
+            newest_first: _,
+            limit: _,
+            after: _,
+            using: _,
+            twice,
+            fields,
+            parent,
+            previous,
+            created,
+            modified,
+            completed,
+            id_prefix,
+            whole_id,
+        } = self;
+        twice.is_some()
+            || *fields != Fields::new()
+            || parent.is_some()
+            || previous.is_some()
+            || created.is_some()
+            || modified.is_some()
+            || completed.is_some()
+            || id_prefix.is_some()
+            || *whole_id
+    }
+
     /// `true` if the conditions hold for an execution; that it has ended is one, in the order of completion. Direction, limit and
     /// cursor do not matter.
     pub fn matches(&self, header: &Header) -> bool {
@@ -392,7 +428,7 @@ impl Query {
         })
     }
 
-    fn has_state(&self, state: &State) -> bool {
+    pub(crate) fn has_state(&self, state: &State) -> bool {
         !self.names_states
             || self.phases.contains(&state.phase())
             || self.states.iter().any(|name| *name == *state.as_str())
