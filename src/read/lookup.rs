@@ -27,24 +27,28 @@ pub(crate) fn find<V: View + ?Sized>(view: &V, id: &str) -> Result<Option<Found>
 
 /// A record with its payload.
 pub(crate) fn load<V: View + ?Sized>(view: &V, found: Found) -> Result<Execution, ReadError> {
-    let payload = match found.payload {
-        Some(payload) => payload,
-        None => stored_payload(view, found.number, found.payload_version)?,
-    };
-    Ok(Execution { header: found.header, payload, damage: None })
+    let (header, payload) = apart(view, found);
+    Ok(Execution { header, payload: payload?, damage: None })
 }
 
 /// A record that is about to be written. A damaged payload keeps nobody from ending or deleting it.
 pub(crate) fn load_to_write<V: View + ?Sized>(view: &V, found: Found) -> Result<Execution, ReadError> {
-    let (payload, damage) = match found.payload {
-        Some(payload) => (payload, None),
-        None => match stored_payload(view, found.number, found.payload_version) {
-            Ok(payload) => (payload, None),
-            Err(ReadError::Damaged(damage)) => (Json::from_stored(""), Some(Box::new(damage))),
-            Err(error) => return Err(error),
-        },
+    let (header, payload) = apart(view, found);
+    let (payload, damage) = match payload {
+        Ok(payload) => (payload, None),
+        Err(ReadError::Damaged(damage)) => (Json::from_stored(""), Some(Box::new(damage))),
+        Err(error) => return Err(error),
     };
-    Ok(Execution { header: found.header, payload, damage })
+    Ok(Execution { header, payload, damage })
+}
+
+/// The header, and the payload from wherever it is.
+fn apart<V: View + ?Sized>(view: &V, found: Found) -> (Box<Header>, Result<Json, ReadError>) {
+    let payload = match found.payload {
+        Some(payload) => Ok(payload),
+        None => stored_payload(view, found.number, found.payload_version),
+    };
+    (found.header, payload)
 }
 
 pub(crate) fn stored_payload<V: View + ?Sized>(
