@@ -115,10 +115,10 @@ fn answer<'r, V: View + ?Sized>(view: &'r V, ask: Ask, payload: bool) -> Result<
 /// The same for a query as a caller gave it.
 pub(crate) fn rows<'r, V: View + ?Sized>(
     view: &'r V,
-    query: &Query,
+    query: Query,
     payload: bool,
 ) -> Result<Answer<'r>, ReadError> {
-    let ask = Ask::new(view, &Arc::new(query.clone()))?.check_cursor(view)?;
+    let ask = Ask::new(view, &Arc::new(query))?.check_cursor(view)?;
     answer(view, ask, payload)
 }
 
