@@ -40,7 +40,7 @@ pub(crate) use time_blocks::{
     BLOCK, Span, TimeKind, block_of, decode_time_block, encode_time_block, time_block_rows,
 };
 pub(crate) use totals::{
-    Totals, change_count, decode_counts, decode_totals, encode_counts, encode_totals, fingerprint,
+    Totals, all_zero, change_count, decode_counts, decode_totals, encode_counts, encode_totals, fingerprint,
     without_zeros,
 };
 pub(crate) use wire::{Reader, Writer};

@@ -60,6 +60,11 @@ pub(crate) fn change_count(counts: &mut Vec<u64>, state: u8, change: impl FnOnce
     }
 }
 
+/// `true` if nothing is counted.
+pub(crate) fn all_zero(counts: &[u64]) -> bool {
+    counts.iter().all(|count| *count == 0)
+}
+
 /// The counts up to the last that is not 0.
 pub(crate) fn without_zeros(counts: &[u64]) -> &[u64] {
     let len = counts.iter().rposition(|count| *count != 0).map_or(0, |last| last + 1);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::limited;
+use crate::format::all_zero;
 use crate::format::schema::Tag;
 use crate::model::error::ReadError;
 use crate::model::execution::DEFAULT_NAMESPACE;
@@ -111,7 +112,7 @@ pub(super) fn namespaces<'r, V: View + ?Sized>(
     after: Option<&str>,
 ) -> Result<List<'r, Group>, ReadError> {
     let default = in_default(view)?;
-    if default.iter().all(|count| *count == 0) || after.is_some_and(|after| after >= DEFAULT_NAMESPACE) {
+    if all_zero(&default) || after.is_some_and(|after| after >= DEFAULT_NAMESPACE) {
         return Ok(groups(view, view.counts_of_namespaces(after, None)?));
     }
     let before = view.counts_of_namespaces(after, Some(DEFAULT_NAMESPACE))?;

@@ -4,11 +4,12 @@ use std::ops::{Bound, RangeInclusive};
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
+use super::counts::counts_in;
+use super::{Live, Rows, Source, Tables, catch_panics, damaged};
 use crate::format::schema::{Bytes, Tag, Value};
 use crate::format::{
-    decode_counts, decode_nothing, encode_counts, encode_nothing, job_counts_row, job_of_row, job_prefix,
-    job_row, label_prefix, number_at_end,
+    decode_nothing, encode_nothing, job_counts_row, job_of_row, job_prefix, job_row, label_prefix,
+    number_at_end,
 };
 use crate::model::error::{ReadError, StorageError};
 use crate::model::text::Text;
@@ -27,11 +28,7 @@ impl<S: Source> Tables<S> {
 
     /// How many executions a job has, by the code of their state.
     pub(crate) fn job_counts(&self, job: &str) -> Result<Vec<u64>, ReadError> {
-        let row = job_counts_row(job);
-        let table = self.slots.jobs.get(&self.source)?;
-        let counts = look_up(table, &row, |value| decode_counts(Tag::Jobs as u8, &row, value))?;
-        let counts = counts.transpose().map_err(|reason| damaged(Tag::Jobs, &row, reason))?;
-        Ok(counts.unwrap_or_default())
+        counts_in(&self.slots.jobs, &self.source, Tag::Jobs, &job_counts_row(job))
     }
 
     /// The jobs behind one, in the order of their keys, with how many executions each has.
@@ -152,13 +149,8 @@ fn rows_of<'a, T: ReadableTable<Bytes, Value>>(
 }
 
 impl Tables<Live<'_>> {
-    /// A row of zeros is no row.
     pub(crate) fn put_job_counts(&mut self, job: &str, counts: &[u64]) -> Result<(), StorageError> {
-        let row = job_counts_row(job);
-        if counts.iter().all(|count| *count == 0) {
-            return self.remove(Tag::Jobs, &row).map(drop);
-        }
-        self.put(Tag::Jobs, &row, |table, key, out| encode_counts(table, key, counts, out))
+        self.put_counts(Tag::Jobs, &job_counts_row(job), counts)
     }
 
     pub(crate) fn put_job(&mut self, job: &str, number: u64) -> Result<(), StorageError> {

@@ -2,11 +2,10 @@
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
+use super::counts::counts_in;
+use super::{Live, Rows, Source, Tables, catch_panics, damaged};
 use crate::format::schema::{Bytes, Tag};
-use crate::format::{
-    decode_counts, encode_counts, encode_nothing, label, label_row, label_value, label_values_span,
-};
+use crate::format::{decode_counts, encode_nothing, label, label_row, label_value, label_values_span};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::text::Text;
 
@@ -17,11 +16,7 @@ pub(crate) type LabelValues<'r> =
 impl<S: Source> Tables<S> {
     /// How many executions have a label, by the code of their state.
     pub(crate) fn label_counts(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
-        let row = label(key, value);
-        let table = self.slots.label_counts.get(&self.source)?;
-        let counts = look_up(table, &row, |value| decode_counts(Tag::LabelCounts as u8, &row, value))?;
-        let counts = counts.transpose().map_err(|reason| damaged(Tag::LabelCounts, &row, reason))?;
-        Ok(counts.unwrap_or_default())
+        counts_in(&self.slots.label_counts, &self.source, Tag::LabelCounts, &label(key, value))
     }
 
     /// The values of a label's key, with how many executions have each, by the code of their state. Shorter
@@ -66,9 +61,6 @@ impl Tables<Live<'_>> {
 
     /// The row as `codec::label` gives it. A row of zeros is no row.
     pub(crate) fn put_label_counts(&mut self, row: &[u8], counts: &[u64]) -> Result<(), StorageError> {
-        if counts.iter().all(|count| *count == 0) {
-            return self.remove(Tag::LabelCounts, row).map(drop);
-        }
-        self.put(Tag::LabelCounts, row, |table, key, out| encode_counts(table, key, counts, out))
+        self.put_counts(Tag::LabelCounts, row, counts)
     }
 }

@@ -7,6 +7,7 @@ mod changes;
 mod checkpoints;
 mod chunks;
 mod completions;
+mod counts;
 mod events;
 mod executions;
 mod failures;

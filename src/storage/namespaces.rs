@@ -4,9 +4,10 @@ use std::ops::Bound;
 
 use redb::ReadableTable;
 
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
+use super::counts::counts_in;
+use super::{Live, Rows, Source, Tables, catch_panics, damaged};
 use crate::format::schema::{Bytes, Tag};
-use crate::format::{Reason, decode_counts, encode_counts};
+use crate::format::{Reason, decode_counts};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::text::Text;
 
@@ -22,11 +23,7 @@ fn decode(key: &[u8], value: &[u8]) -> Result<(Text, Vec<u64>), Reason> {
 impl<S: Source> Tables<S> {
     /// How many executions a namespace has, by the code of their state; not of the default one.
     pub(crate) fn namespace_count(&self, namespace: &str) -> Result<Vec<u64>, ReadError> {
-        let key = namespace.as_bytes();
-        let table = self.slots.namespaces.get(&self.source)?;
-        let found = look_up(table, key, |value| decode_counts(Tag::Namespaces as u8, key, value))?;
-        let found = found.transpose().map_err(|reason| damaged(Tag::Namespaces, key, reason))?;
-        Ok(found.unwrap_or_default())
+        counts_in(&self.slots.namespaces, &self.source, Tag::Namespaces, namespace.as_bytes())
     }
 
     /// The namespaces behind one, and before another.
@@ -48,16 +45,11 @@ impl<S: Source> Tables<S> {
 }
 
 impl Tables<Live<'_>> {
-    /// A row of zeros is no row.
     pub(crate) fn put_namespace_count(
         &mut self,
         namespace: &str,
         counts: &[u64],
     ) -> Result<(), StorageError> {
-        let key = namespace.as_bytes();
-        if counts.iter().all(|count| *count == 0) {
-            return self.remove(Tag::Namespaces, key).map(drop);
-        }
-        self.put(Tag::Namespaces, key, |table, key, out| encode_counts(table, key, counts, out))
+        self.put_counts(Tag::Namespaces, namespace.as_bytes(), counts)
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::Writer;
-use crate::format::{change_count, job_prefix, label, label_value, label_values_span};
+use crate::format::{all_zero, change_count, job_prefix, label, label_value, label_values_span};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::{DEFAULT_NAMESPACE, Header};
 use crate::model::text::Text;
@@ -33,8 +33,33 @@ pub(super) struct Move {
 impl Move {
     fn count(self, counts: &mut Vec<u64>) {
         self.from.into_iter().for_each(|code| change_count(counts, code, |count| count.saturating_sub(1)));
-        self.to.into_iter().for_each(|code| change_count(counts, code, |count| count + 1));
+        count_one(self.to, counts);
     }
+
+    /// The counters after it. Damaged ones do not keep their executions from being written: they are made again from the others.
+    pub(super) fn counted(
+        self,
+        kept: Result<Vec<u64>, ReadError>,
+        recount: impl FnOnce() -> Result<Vec<u64>, StorageError>,
+    ) -> Result<Vec<u64>, StorageError> {
+        match kept {
+            Ok(mut counts) => {
+                self.count(&mut counts);
+                Ok(counts)
+            }
+            Err(ReadError::Storage(error)) => Err(error),
+            Err(_) => {
+                let mut counts = recount()?;
+                count_one(self.to, &mut counts);
+                Ok(counts)
+            }
+        }
+    }
+}
+
+/// One more in a state, if there is one.
+pub(super) fn count_one(code: Option<u8>, counts: &mut Vec<u64>) {
+    code.into_iter().for_each(|code| change_count(counts, code, |count| count + 1));
 }
 
 impl Writer<'_> {
@@ -55,44 +80,25 @@ impl Writer<'_> {
             change.count(counts);
             return Ok(());
         }
-        let counts = match self.tables.job_counts(job) {
-            Ok(mut counts) => {
-                change.count(&mut counts);
-                counts
-            }
-            Err(ReadError::Storage(error)) => return Err(error),
-            // A damaged counter does not keep its executions from being written: it is made again from the others.
-            Err(_) => {
-                let mut counts = Vec::new();
-                for other in self.tables.job_rows(job, &(0..=u64::MAX))? {
-                    self.recount(other, number, &mut counts)?;
-                }
-                Move { from: None, to: change.to }.count(&mut counts);
-                counts
-            }
-        };
+        let counts = change.counted(self.tables.job_counts(job), || self.recounted_job(job, number))?;
         self.counters.jobs.insert(prefix.to_vec(), (job.into(), counts));
         Ok(())
     }
 
-    /// Counts the execution of a row, unless it is the one that is being written.
-    fn recount(
-        &self,
-        row: Result<u64, ReadError>,
-        but: u64,
-        counts: &mut Vec<u64>,
-    ) -> Result<(), StorageError> {
-        let lifecycle = &self.settings.lifecycle;
-        match row.and_then(|other| self.tables.execution(other, lifecycle)) {
-            Ok(Some(found)) if found.number != but => {
-                let code = Some(found.header.state.code());
-                code.into_iter().for_each(|code| change_count(counts, code, |count| count + 1));
+    /// How many executions beside one a job has, by the code of their state.
+    fn recounted_job(&self, job: &str, but: u64) -> Result<Vec<u64>, StorageError> {
+        let mut counts = Vec::new();
+        for row in self.tables.job_rows(job, &(0..=u64::MAX))? {
+            match row.and_then(|number| self.tables.execution(number, &self.settings.lifecycle)) {
+                Ok(Some(found)) if found.number != but => {
+                    count_one(Some(found.header.state.code()), &mut counts);
+                }
+                Err(ReadError::Storage(error)) => return Err(error),
+                // Nobody knows the state of one that cannot be read.
+                Ok(_) | Err(_) => {}
             }
-            Err(ReadError::Storage(error)) => return Err(error),
-            // Nobody knows the state of one that cannot be read.
-            Ok(_) | Err(_) => {}
         }
-        Ok(())
+        Ok(counts)
     }
 
     fn count_namespace(&mut self, name: &Text, number: u64, change: Move) -> Result<(), StorageError> {
@@ -105,18 +111,7 @@ impl Writer<'_> {
             Some(counts) => Ok(counts),
             None => self.tables.namespace_count(name),
         };
-        let counts = match kept {
-            Ok(mut counts) => {
-                change.count(&mut counts);
-                counts
-            }
-            Err(ReadError::Storage(error)) => return Err(error),
-            Err(_) => {
-                let mut counts = self.recounted_namespace(name, number)?;
-                Move { from: None, to: change.to }.count(&mut counts);
-                counts
-            }
-        };
+        let counts = change.counted(kept, || self.recounted_namespace(name, number))?;
         self.counters.namespaces.insert(name.clone(), counts);
         Ok(())
     }
@@ -128,10 +123,7 @@ impl Writer<'_> {
         let keep = |seen: Seen<'_>| seen.header.namespace == *name && seen.number != but;
         for (_, row) in self.tables.execution_rows_if(0..=u64::MAX, lifecycle, keep, false)? {
             match row {
-                Ok(found) => {
-                    let code = found.map(|found| found.header.state.code());
-                    code.into_iter().for_each(|code| change_count(&mut counts, code, |count| count + 1));
-                }
+                Ok(found) => count_one(found.map(|found| found.header.state.code()), &mut counts),
                 Err(ReadError::Storage(error)) => return Err(error),
                 // Nobody knows its namespace.
                 Err(_) => {}
@@ -174,7 +166,7 @@ impl Writer<'_> {
             let value = Text::from(label_value(row).ok()?);
             Some(Ok(((value.len(), value), counts.clone())))
         });
-        let is_gone = |counts: &Vec<u64>| counts.iter().all(|count| *count == 0);
+        let is_gone = |counts: &Vec<u64>| all_zero(counts);
         let all = Overlaid::new(rows, changed, is_gone);
         Ok(Box::new(all.map(|row| row.map(|((_, value), counts)| (value, counts)))))
     }
@@ -191,7 +183,7 @@ impl Writer<'_> {
         let low = after.map_or(Bound::Unbounded, |after| Bound::Excluded(job_prefix(after).to_vec()));
         let changed = self.counters.jobs.range((low, Bound::Unbounded));
         let changed = changed.map(|(prefix, counts)| Ok((prefix.clone(), counts.clone())));
-        let is_gone = |(_, counts): &(Text, Vec<u64>)| counts.iter().all(|count| *count == 0);
+        let is_gone = |(_, counts): &(Text, Vec<u64>)| all_zero(counts);
         let all = Overlaid::new(self.tables.jobs_after(after), changed, is_gone);
         Ok(Box::new(all.map(|row| row.and_then(|(_, counts)| counted_job(counts)))))
     }
@@ -213,7 +205,7 @@ impl Writer<'_> {
         let high = before.map_or(Bound::Unbounded, Bound::Excluded);
         let changed = self.counters.namespaces.range::<str, _>((low, high));
         let changed = changed.map(|(name, counts)| Ok((name.clone(), counts.clone())));
-        let is_gone = |counts: &Vec<u64>| counts.iter().all(|count| *count == 0);
+        let is_gone = |counts: &Vec<u64>| all_zero(counts);
         Ok(Box::new(Overlaid::new(rows, changed, is_gone)))
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::counted::Move;
+use super::counted::{Move, count_one};
 use super::links::Targets;
 use super::{Place, Writer};
 use crate::format::schema::Tag;
-use crate::format::{BLOCK, LastChangeBits, Span, TimeKind, block_of, change_count, label, state_row};
+use crate::format::{BLOCK, LastChangeBits, Span, TimeKind, block_of, label, state_row};
 use crate::model::change::Change;
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
@@ -126,18 +126,8 @@ impl Writer<'_> {
             Some(counts) => Ok(counts),
             None => self.tables.label_counts(key, value),
         };
-        let mut counts = match kept {
-            Ok(mut counts) => {
-                from.into_iter()
-                    .for_each(|code| change_count(&mut counts, code, |count| count.saturating_sub(1)));
-                counts
-            }
-            Err(ReadError::Storage(error)) => return Err(error),
-            // A damaged counter does not keep its executions from being written, and it is what says which of them a query
-            // looks at: it is made again from the rows of the others.
-            Err(_) => self.recounted(key, value, number)?,
-        };
-        to.into_iter().for_each(|code| change_count(&mut counts, code, |count| count + 1));
+        // A counter says which of its executions a query looks at.
+        let counts = Move { from, to }.counted(kept, || self.recounted(key, value, number))?;
         self.counters.labels.insert(row, counts);
         Ok(())
     }
@@ -169,7 +159,7 @@ impl Writer<'_> {
                     Err(_) => {}
                 }
                 let code = found.or(codes.first().copied());
-                code.into_iter().for_each(|code| change_count(&mut counts, code, |count| count + 1));
+                count_one(code, &mut counts);
             }
         }
         Ok(counts)
