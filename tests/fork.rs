@@ -1,4 +1,9 @@
 //! A store that was opened before a `fork` belongs to the parent: the child is told at each call, and changes nothing.
+//!
+//! A program of its own: a child of a fork has whatever locks other threads hold at that moment, those that the standard library
+//! takes where a thread begins or ends among them, and no other test may begin or end one.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

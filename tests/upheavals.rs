@@ -1,5 +1,10 @@
 //! A store under load, whose process forks, whose file and folder get other names, whose disk is full and has room again: what was
 //! acknowledged is there, and nothing else.
+//!
+//! A program of its own: a child of a fork has whatever locks other threads hold at that moment, those that the standard library
+//! takes where a thread begins or ends among them, and no other test may begin or end one.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
