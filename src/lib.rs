@@ -40,7 +40,7 @@
 
 #![deny(missing_docs)]
 
-mod bulk;
+pub mod bulk;
 mod engine;
 mod feed;
 mod format;
@@ -55,56 +55,137 @@ mod txn;
 mod verify;
 mod write;
 
-pub use bulk::{Bulk, BulkReport};
-pub use feed::consumer::{Consumer, ConsumerBuilder, ConsumerState, ConsumerStats, OnFailure, Retry};
-pub use feed::outputs::{NextPart, OutputFollower};
-pub use feed::retention::MaintenanceReport;
-pub use feed::visits::VisitTracker;
-pub use feed::watch::{Changes, Next, WatchFrom, Watcher};
-pub use group_commit::{GroupCommitOptions, Pending};
-pub use history::{Durations, Group, Groups, Lineage, Log, Rows, Selection, TableSize, Trace, Tree};
-pub use model::attachments::{Attachment, AttachmentKind, AttachmentUsage, NewAttachment};
-pub use model::bookmark::{Bookmark, PositionError};
+pub use group_commit::Pending;
 pub use model::change::{Change, ChangeKind};
-pub use model::error::{
-    BatchError, CommitError, Damage, Error, InputError, LifecycleError, OpenError, ReadError, StorageError,
-    WatchError, WriteError,
-};
+pub use model::error::Error;
 pub use model::events::{Event, NewEvent};
 pub use model::execution::{
     DEFAULT_NAMESPACE, DesiredState, Execution, Header, Labels, NewExecution, Update,
 };
-pub use model::expect::{AttachmentIs, Expect, Mismatch, TaskIs};
-pub use model::filter::{Filter, Match};
+pub use model::expect::Expect;
+pub use model::filter::Filter;
 pub use model::id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision, StoreIncarnation};
-pub use model::identity::Identity;
-pub use model::integrity::{ChainHead, LogProof, LogProofError};
 pub use model::json::Json;
-pub use model::lifecycle::{Lifecycle, LifecycleBuilder, Phase, State, States};
 pub use model::limits;
-pub use model::limits::LongTexts;
-pub use model::loss::JournalLoss;
-pub use model::outputs::{Output, OutputCap, OutputPart};
-pub use model::payload_policy::LargeValues;
-pub use model::query::{Access, Cursor, OrderBy, Page, Query, QueryPlan};
+pub use model::query::{OrderBy, Page, Query};
 pub use model::report::{Late, Reported};
-pub use model::retention::LogRetention;
-pub use model::sampling::Sampling;
-pub use model::tasks::{Progress, Task, TaskState, TaskUpdate};
 pub use model::text::Text;
-pub use model::time::{Clock, SystemClock, Timestamp};
-pub use model::visits::Visits;
+pub use model::time::Timestamp;
 pub use read::List;
-pub use read::side_data::{AttachmentReader, Attachments, Outputs, Tasks};
 pub use readable::Readable;
 pub use redb;
-pub use storage::settings::MissingLinks;
 pub use store::Store;
 pub use store::builder::Builder;
-pub use store::status::{CheckpointStatus, Health, Status};
 pub use txn::{ReadTxn, WriteTxn};
-pub use verify::{VerifyProblem, VerifyReport};
-pub use write::{Appended, CreateOutcome, Receipt, Writer};
+pub use write::{CreateOutcome, Receipt, Writer};
+
+/// Errors of each kind of call; [`Error`] has all of them.
+pub mod error {
+    pub use crate::model::bookmark::PositionError;
+    pub use crate::model::error::{
+        BatchError, CommitError, Damage, InputError, LifecycleError, OpenError, ReadError, StorageError,
+        WatchError, WriteError,
+    };
+    pub use crate::model::expect::Mismatch;
+    pub use crate::model::integrity::LogProofError;
+}
+
+/// The states of a store and the transitions between them.
+pub mod lifecycle {
+    pub use crate::model::lifecycle::{Lifecycle, LifecycleBuilder, Phase, State, States};
+}
+
+/// What a [`Builder`] can be given.
+pub mod options {
+    pub use crate::group_commit::GroupCommitOptions;
+    pub use crate::model::limits::LongTexts;
+    pub use crate::model::payload_policy::LargeValues;
+    pub use crate::model::retention::LogRetention;
+    pub use crate::model::time::{Clock, SystemClock};
+    pub use crate::storage::settings::MissingLinks;
+}
+
+/// How a store is doing, and what its maintenance did.
+pub mod status {
+    pub use crate::feed::retention::MaintenanceReport;
+    pub use crate::history::TableSize;
+    pub use crate::model::loss::JournalLoss;
+    pub use crate::store::status::{CheckpointStatus, Health, Status};
+}
+
+/// What a [`Query`] finds: rows, pages, counts, groups and plans.
+pub mod query {
+    pub use crate::history::{Durations, Group, Groups, Rows, Selection};
+    pub use crate::model::filter::Match;
+    pub use crate::model::query::{Access, Cursor, QueryPlan};
+}
+
+/// What belongs to an execution, and its earlier and later attempts.
+pub mod lineage {
+    pub use crate::history::{Lineage, Trace, Tree};
+}
+
+/// Reading the change log, and positions in it that are kept outside the store.
+pub mod log {
+    pub use crate::history::Log;
+    pub use crate::model::bookmark::Bookmark;
+}
+
+/// Following the change log from a position.
+pub mod watch {
+    pub use crate::feed::watch::{Changes, Next, WatchFrom, Watcher};
+}
+
+/// Watchers with a handler, a thread and a saved position.
+pub mod consumer {
+    pub use crate::feed::consumer::{
+        Consumer, ConsumerBuilder, ConsumerState, ConsumerStats, OnFailure, Retry,
+    };
+}
+
+/// Named values stored with an execution but outside its record: bytes, JSON or a URI.
+pub mod attachments {
+    pub use crate::model::attachments::{Attachment, AttachmentKind, AttachmentUsage, NewAttachment};
+    pub use crate::model::expect::AttachmentIs;
+    pub use crate::read::side_data::{AttachmentReader, Attachments};
+}
+
+/// Append-only streams of bytes that belong to an execution and can be followed while they grow.
+pub mod outputs {
+    pub use crate::feed::outputs::{NextPart, OutputFollower};
+    pub use crate::model::outputs::{Output, OutputCap, OutputPart};
+    pub use crate::read::side_data::Outputs;
+    pub use crate::write::Appended;
+}
+
+/// Steps within an execution, with their progress.
+pub mod tasks {
+    pub use crate::model::expect::TaskIs;
+    pub use crate::model::tasks::{Progress, Task, TaskState, TaskUpdate};
+    pub use crate::read::side_data::Tasks;
+}
+
+/// Counted looks at an execution.
+pub mod visits {
+    pub use crate::feed::visits::VisitTracker;
+    pub use crate::model::visits::Visits;
+}
+
+/// Ids computed from what an execution runs.
+pub mod identity {
+    pub use crate::model::identity::Identity;
+}
+
+/// Which executions are worth keeping, decided by their ids.
+pub mod sampling {
+    pub use crate::model::sampling::Sampling;
+}
+
+/// Comparing everything in a store, and proofs of what its change log contains.
+pub mod integrity {
+    pub use crate::model::integrity::{ChainHead, LogProof};
+    pub use crate::verify::{VerifyProblem, VerifyReport};
+}
 
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {

@@ -170,7 +170,7 @@ pub trait Readable: View {
         Groups::new(self, By::Label(key.as_ref().into()))
     }
 
-    /// How often an execution was visited, as far as that was [written](crate::VisitTracker::flush); `None` if never.
+    /// How often an execution was visited, as far as that was [written](crate::visits::VisitTracker::flush); `None` if never.
     fn visits(&self, id: impl AsRef<str>) -> Result<Option<Visits>, ReadError> {
         match self.tables().number(id.as_ref())? {
             Some(number) => self.tables().visits(number),

@@ -10,10 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use execstore::{
-    CommitError, Error, Filter, NewExecution, Query, ReadError, Readable, StorageError, Store, Update,
-    WatchFrom, WriteError,
-};
+use execstore::error::{CommitError, ReadError, StorageError, WriteError};
+use execstore::watch::WatchFrom;
+use execstore::{Error, Filter, NewExecution, Query, Readable, Store, Update};
 use fork::{Fork, fork};
 use support::forks::{Stop, check_ended};
 use support::{TestStore, create};

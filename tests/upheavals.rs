@@ -13,10 +13,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{fmt, fs, io, thread};
 
-use execstore::{
-    Builder, CommitError, Error, Json, NewEvent, NewExecution, OpenError, Readable, StorageError, Store,
-    Update, WriteError, Writer,
-};
+use execstore::error::{CommitError, OpenError, StorageError, WriteError};
+use execstore::{Builder, Error, Json, NewEvent, NewExecution, Readable, Store, Update, Writer};
 use fork::{Fork, fork};
 
 use support::dice::Dice;

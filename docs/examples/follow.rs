@@ -17,9 +17,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use execstore::attachments::NewAttachment;
+use execstore::error::{WatchError, WriteError};
+use execstore::lifecycle::Phase;
+use execstore::watch::WatchFrom;
 use execstore::{
-    Change, ChangeKind, ExecutionId, Filter, NewAttachment, NewEvent, NewExecution, Phase, Query, Readable,
-    Store, Update, WatchError, WatchFrom, WriteError,
+    Change, ChangeKind, ExecutionId, Filter, NewEvent, NewExecution, Query, Readable, Store, Update,
 };
 
 const USAGE: &str = "follow [--store PATH] [--name NAME] [--job JOB] [--state STATE] [--output STREAM]

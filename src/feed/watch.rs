@@ -38,12 +38,12 @@ pub enum WatchFrom {
     /// After what is there now: only what is still to come.
     Latest,
     /// At this entry, which is the first to be seen. One beyond the head means the next entry; anything further is
-    /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead).
+    /// [`PositionError::BeyondHead`](crate::error::PositionError::BeyondHead).
     At(ChangeSeq),
     /// After this entry, which must not be beyond the head; it may have been trimmed.
     After(ChangeSeq),
     /// After the position that was kept outside the store. One of another store, or of before a
-    /// [restore](crate::Builder::declare_restored), is [`PositionError::OtherIncarnation`](crate::PositionError::OtherIncarnation).
+    /// [restore](crate::Builder::declare_restored), is [`PositionError::OtherIncarnation`](crate::error::PositionError::OtherIncarnation).
     Bookmark(Bookmark),
     /// After the position that is saved under this name.
     Checkpoint(String),
@@ -57,7 +57,8 @@ pub enum WatchFrom {
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use execstore::{Filter, NewExecution, WatchFrom, Store, Update};
+/// # use execstore::watch::WatchFrom;
+/// # use execstore::{Filter, NewExecution, Store, Update};
 /// # let store = Store::in_memory()?;
 /// let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().entered("Running"))?;
 /// store.create(NewExecution::new("job-1").id("e"))?;

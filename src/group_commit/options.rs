@@ -7,7 +7,8 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use execstore::{GroupCommitOptions, Store};
+/// use execstore::Store;
+/// use execstore::options::GroupCommitOptions;
 /// let store = Store::builder()
 ///     .set_group_commit(GroupCommitOptions::new().max_queue(256).max_delay(Duration::from_micros(200)))
 ///     .in_memory()?;

@@ -29,7 +29,7 @@ impl<T> Pending<T> {
 
     /// Waits until the commit is durable, or has failed.
     ///
-    /// [`BatchError::Reentrant`](crate::BatchError::Reentrant) on a thread that the commit waits for: one that holds a
+    /// [`BatchError::Reentrant`](crate::error::BatchError::Reentrant) on a thread that the commit waits for: one that holds a
     /// [`WriteTxn`](crate::WriteTxn), or within a closure that writes. The closure stays in the queue and is committed later.
     pub fn wait(self) -> Result<T, Error> {
         if self.is_ready() {

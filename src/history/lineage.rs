@@ -125,7 +125,7 @@ fn at<V: View + ?Sized>(view: &V, (id, number): &Place) -> Result<Option<Box<Hea
     Ok(Some(found.header))
 }
 
-/// The way from an execution back to the one that began it: see [`Lineage::trace`](crate::Lineage::trace).
+/// The way from an execution back to the one that began it: see [`Lineage::trace`](crate::lineage::Lineage::trace).
 pub struct Trace<'r> {
     step: Box<Step<'r>>,
     next: Option<Result<Place, ReadError>>,
@@ -253,7 +253,7 @@ struct Level {
     last_child: u64,
 }
 
-/// A tree of executions, from the top down: see [`Lineage::tree`](crate::Lineage::tree).
+/// A tree of executions, from the top down: see [`Lineage::tree`](crate::lineage::Lineage::tree).
 pub struct Tree<'r> {
     next_child: Box<NextChild<'r>>,
     root: Option<(u64, Header)>,

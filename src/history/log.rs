@@ -69,7 +69,7 @@ impl<'r, R: View + ?Sized> Log<'r, R> {
     }
 
     /// A position to be kept outside the store, which [`resolve`](Log::resolve) and
-    /// [`WatchFrom::Bookmark`](crate::WatchFrom::Bookmark) take back. One beyond the head is [`ReadError::Position`].
+    /// [`WatchFrom::Bookmark`](crate::watch::WatchFrom::Bookmark) take back. One beyond the head is [`ReadError::Position`].
     pub fn bookmark(&self, after: ChangeSeq) -> Result<Bookmark, ReadError> {
         let incarnation = self.reader.settings().incarnation;
         let seq = within(after.0, incarnation, self.reader.totals()?.head)?;
@@ -120,7 +120,7 @@ impl<'r, R: View + ?Sized> Log<'r, R> {
         self.reader.tables().checkpoint_rows()?.collect()
     }
 
-    /// Writes the entries of a range as lines of JSON, with what [`LogProof::check`](crate::LogProof::check) needs if the
+    /// Writes the entries of a range as lines of JSON, with what [`LogProof::check`](crate::integrity::LogProof::check) needs if the
     /// store is tamper-evident: `{"change": {..}, "hash": ".."}`. Returns the number of lines. A damaged entry is a line
     /// that says so, `{"damaged": [..]}`; the others follow, and the call ends with [`Error::Incomplete`]. An error of
     /// `out` comes back as [`Error::Caller`].

@@ -113,7 +113,7 @@ impl<'r, R: View + ?Sized> Selection<'r, R> {
     ///
     /// Line breaks in payloads, details and values of nodes become blanks; their text is kept otherwise. Times are RFC 3339.
     /// Values of attachments and outputs are texts, in Base64 if they are bytes, of any size: 48 KiB are in memory at a time,
-    /// as is a payload. Values that were [moved](crate::LargeValues::Attach) are among the attachments. `docs/format.md` has
+    /// as is a payload. Values that were [moved](crate::options::LargeValues::Attach) are among the attachments. `docs/format.md` has
     /// every member. Damage does not end the export: the other executions follow, the line says what is missing, and the
     /// call ends with [`Error::Incomplete`]. An error of `out` comes back as [`Error::Caller`].
     pub fn export(&self, out: &mut dyn Write) -> Result<u64, Error>

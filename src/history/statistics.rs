@@ -15,7 +15,7 @@ use crate::read::{List, View};
 use crate::storage::{Snapshot, Tables};
 
 /// How long executions took, from creation to completion: see
-/// [`Selection::durations`](crate::Selection::durations).
+/// [`Selection::durations`](crate::query::Selection::durations).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Durations {
@@ -59,7 +59,7 @@ pub(super) fn durations<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Resul
     Ok(Durations { sorted })
 }
 
-/// The executions of one job, of one namespace, or with one value of a label, counted: see [`Groups`](crate::Groups).
+/// The executions of one job, of one namespace, or with one value of a label, counted: see [`Groups`](crate::query::Groups).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Group {

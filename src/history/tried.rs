@@ -99,14 +99,15 @@ impl<V: View + ?Sized> Iterator for Tried<'_, V> {
 
 #[cfg(test)]
 mod tests {
+    use crate::query::Access;
     use crate::storage::counted;
-    use crate::{Access, Builder, NewExecution, OrderBy, Query, Readable, Store, Update, Writer};
+    use crate::{Builder, NewExecution, OrderBy, Query, Readable, Store, Update, Writer};
 
     const OLD: u64 = 4_200;
     const ALL: u64 = 26_000;
 
     /// Below many others, the job `old`; above them `new`; among them `few`; the rest is `most`.
-    fn create(w: &mut Writer<'_>, n: u64) -> Result<(), crate::WriteError> {
+    fn create(w: &mut Writer<'_>, n: u64) -> Result<(), crate::error::WriteError> {
         let job = match n {
             0..OLD => "old",
             _ if n >= ALL - 3_000 => "new",

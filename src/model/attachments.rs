@@ -33,7 +33,7 @@ pub struct Attachment {
     pub modified_at: Timestamp,
     /// Identifies the write: a number that this store never reuses, so a different one means a different write.
     pub version: u64,
-    /// The SHA-256 of the value, if the store [moved](crate::LargeValues::Attach) it out of a payload.
+    /// The SHA-256 of the value, if the store [moved](crate::options::LargeValues::Attach) it out of a payload.
     pub sha256: Option<[u8; 32]>,
 }
 
@@ -41,7 +41,8 @@ pub struct Attachment {
 /// [`Writer::put_attachment_from`](crate::Writer::put_attachment_from).
 ///
 /// ```
-/// use execstore::{Json, NewAttachment, NewExecution, Readable, Store};
+/// use execstore::attachments::NewAttachment;
+/// use execstore::{Json, NewExecution, Readable, Store};
 ///
 /// # let store = Store::in_memory()?;
 /// let list = Json::from_text("[1]")?;
@@ -147,7 +148,7 @@ pub(crate) fn check_own(key: &str) -> Result<(), InputError> {
     Ok(())
 }
 
-/// How much a number of attachments take: see [`Selection::attachment_usage`](crate::Selection::attachment_usage).
+/// How much a number of attachments take: see [`Selection::attachment_usage`](crate::query::Selection::attachment_usage).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttachmentUsage {

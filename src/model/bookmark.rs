@@ -16,7 +16,9 @@ use crate::model::limits::InputError;
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use execstore::{Bookmark, Filter, NewExecution, WatchFrom, Store};
+/// # use execstore::log::Bookmark;
+/// # use execstore::watch::WatchFrom;
+/// # use execstore::{Filter, NewExecution, Store};
 /// # let store = Store::in_memory()?;
 /// # store.create(NewExecution::new("j"))?;
 /// let mut watcher = store.watch(WatchFrom::Oldest, Filter::any())?;
@@ -38,8 +40,8 @@ pub struct Bookmark {
 }
 
 impl Bookmark {
-    /// Puts one together from its parts, as they were kept. [`Watcher::bookmark`](crate::Watcher::bookmark) and
-    /// [`Log::bookmark`](crate::Log::bookmark) make those of a store.
+    /// Puts one together from its parts, as they were kept. [`Watcher::bookmark`](crate::watch::Watcher::bookmark) and
+    /// [`Log::bookmark`](crate::log::Log::bookmark) make those of a store.
     pub const fn new(incarnation: StoreIncarnation, seq: ChangeSeq) -> Self {
         Self { incarnation, seq }
     }

@@ -38,8 +38,8 @@ impl fmt::Display for ChangeKind {
 /// One entry of the change log.
 ///
 /// It carries the execution's header right after and right before the change. The payloads stay in the
-/// store: [`Log::payload_after`](crate::Log::payload_after) and
-/// [`payload_before`](crate::Log::payload_before) read them for as long as the entry is kept, also when the
+/// store: [`Log::payload_after`](crate::log::Log::payload_after) and
+/// [`payload_before`](crate::log::Log::payload_before) read them for as long as the entry is kept, also when the
 /// execution has been deleted since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {

@@ -28,7 +28,7 @@ pub struct Event {
 /// An event to be appended.
 ///
 /// At most 256 bytes of topic, 64 KiB of message, and 1 MiB together with the details. A longer message is cut, unless the
-/// store was opened to [refuse](crate::LongTexts::Refuse) it.
+/// store was opened to [refuse](crate::options::LongTexts::Refuse) it.
 ///
 /// ```
 /// use execstore::{Json, NewEvent, Timestamp};

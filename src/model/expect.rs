@@ -23,7 +23,7 @@ use crate::model::text::Text;
 /// ```
 ///
 /// All that is named must hold; only the states are alternatives. A condition that nothing can meet, one that names two revisions or that excludes each
-/// state it asks for, is a mistake and no conflict: it is refused with [`InputError::Invalid`](crate::InputError::Invalid) before anything is looked at. What is not a part of the record, attachments, outputs and tasks, costs a look-up
+/// state it asks for, is a mistake and no conflict: it is refused with [`InputError::Invalid`](crate::error::InputError::Invalid) before anything is looked at. What is not a part of the record, attachments, outputs and tasks, costs a look-up
 /// for each condition. [`Writer::expect`](crate::Writer::expect) checks one before any operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]

@@ -17,7 +17,7 @@ const MAX_KEYS: usize = 256;
 ///
 /// A part that is named several times lets through what any of its values does, but for labels, all of which
 /// must be there. A part of which an empty list was named lets nothing through. Parts that exclude each other, two values of a label or a job that a
-/// query is not about, are a mistake: they are refused where the filter is used, with [`InputError::Invalid`](crate::InputError::Invalid). Conditions on the record look at it as it was right after the change, and for a deleted
+/// query is not about, are a mistake: they are refused where the filter is used, with [`InputError::Invalid`](crate::error::InputError::Invalid). Conditions on the record look at it as it was right after the change, and for a deleted
 /// execution at the last one; [`including_left`](Filter::including_left) has them look at the record before as well.
 ///
 /// ```
@@ -131,8 +131,10 @@ impl Filter {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use execstore::{NewExecution, Query, WatchFrom, Store, Update};
-    /// use execstore::{Filter, Match};
+    /// # use execstore::watch::WatchFrom;
+    /// # use execstore::{NewExecution, Query, Store, Update};
+    /// use execstore::Filter;
+    /// use execstore::query::Match;
     /// # let store = Store::in_memory()?;
     /// let filter = Filter::any().matching(Query::new().live()).including_left();
     /// let mut watcher = store.watch(WatchFrom::Latest, filter.clone())?;

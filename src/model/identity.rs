@@ -27,7 +27,8 @@ pub(crate) const IDENTITY_KEY: &str = "execstore/identity";
 /// of a surrogate pair, numbers so small that a `f64` has 0 for them, and numbers beyond 2^53 - 1 either way, which are better given as texts.
 ///
 /// ```
-/// use execstore::{Identity, Json, NewExecution, Readable, Store};
+/// use execstore::identity::Identity;
+/// use execstore::{Json, NewExecution, Readable, Store};
 ///
 /// # let store = Store::in_memory()?;
 /// let identity = Identity::new("build", "compile").inputs(Json::from_text(r#"{"rev": "a1b2", "opt": 3}"#).unwrap());

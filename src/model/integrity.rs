@@ -186,7 +186,7 @@ pub(crate) fn change_hash(seq: u64, entry: &Entry<'_>, link: &Link) -> Hash {
 }
 
 /// A place in the chain of a tamper-evident store: an entry of the log and its hash. See
-/// [`Log::chain_head`](crate::Log::chain_head).
+/// [`Log::chain_head`](crate::log::Log::chain_head).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChainHead {
@@ -205,8 +205,8 @@ impl fmt::Display for ChainHead {
 
 /// What an exported log proves: that between two places of a chain nothing was altered, reordered or removed.
 ///
-/// Compare the ends with what [`Log::chain_anchor`](crate::Log::chain_anchor) and
-/// [`chain_head`](crate::Log::chain_head) gave, now or when you noted them.
+/// Compare the ends with what [`Log::chain_anchor`](crate::log::Log::chain_anchor) and
+/// [`chain_head`](crate::log::Log::chain_head) gave, now or when you noted them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogProof {
@@ -250,7 +250,7 @@ struct Chained {
 }
 
 impl LogProof {
-    /// Checks what [`Log::export`](crate::Log::export) wrote, a line at a time.
+    /// Checks what [`Log::export`](crate::log::Log::export) wrote, a line at a time.
     ///
     /// The hash of a line is the SHA-256 of the text of its member `change`, in which `previous_hash` is the hash of the
     /// line before: a few lines in any language.

@@ -209,7 +209,7 @@ struct Node {
 /// # Example
 ///
 /// ```
-/// use execstore::Lifecycle;
+/// use execstore::lifecycle::Lifecycle;
 ///
 /// let lifecycle = Lifecycle::builder()
 ///     .pending("Queued")
@@ -223,7 +223,7 @@ struct Node {
 ///     .build()?;
 /// assert!(lifecycle.allows("Paused", "Running"));
 /// assert!(!lifecycle.allows("Queued", "Completed"));
-/// # Ok::<(), execstore::LifecycleError>(())
+/// # Ok::<(), execstore::error::LifecycleError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lifecycle {
@@ -277,7 +277,7 @@ impl Lifecycle {
     /// The lifecycle that the caller's own enum describes.
     ///
     /// ```
-    /// use execstore::{Lifecycle, Phase, States};
+    /// use execstore::lifecycle::{Lifecycle, Phase, States};
     ///
     /// #[derive(PartialEq)]
     /// enum Step { Running, Completed, Failed }
@@ -300,7 +300,7 @@ impl Lifecycle {
     ///
     /// let lifecycle = Lifecycle::of::<Step>()?;
     /// assert!(lifecycle.allows(Step::Running, Step::Failed));
-    /// # Ok::<(), execstore::LifecycleError>(())
+    /// # Ok::<(), execstore::error::LifecycleError>(())
     /// ```
     pub fn of<S: States>() -> Result<Self, LifecycleError> {
         let mut builder = Self::builder();

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::model::id::ChangeSeq;
 use crate::model::limits::InputError;
 
-/// The loss that [`OpenError::JournalDamaged`](crate::OpenError::JournalDamaged) tells of: everything that was acknowledged after a point,
+/// The loss that [`OpenError::JournalDamaged`](crate::error::OpenError::JournalDamaged) tells of: everything that was acknowledged after a point,
 /// and that the damaged journal alone had.
 ///
 /// It names this very loss of this very file, and goes through text, so that a person can read it in a log and pass it to

@@ -87,7 +87,7 @@ impl Output {
     }
 }
 
-/// A piece of an output stream: see [`Outputs::read`](crate::Outputs::read).
+/// A piece of an output stream: see [`Outputs::read`](crate::outputs::Outputs::read).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputPart {

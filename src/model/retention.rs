@@ -11,7 +11,8 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use execstore::{LogRetention, Store};
+/// use execstore::Store;
+/// use execstore::options::LogRetention;
 /// let keep = LogRetention::new().max_age(Duration::from_secs(7 * 86_400)).max_count(1_000_000);
 /// let store = Store::builder().set_log_retention(keep.max_lag(5_000_000)).in_memory()?;
 /// let done = store.maintain()?;
@@ -49,7 +50,7 @@ impl LogRetention {
     }
 
     /// A checkpoint that is more than this many entries behind the head does not hold the log back any more.
-    /// Its consumer finds out with [`WatchError::Trimmed`](crate::WatchError::Trimmed). Without it, a
+    /// Its consumer finds out with [`WatchError::Trimmed`](crate::error::WatchError::Trimmed). Without it, a
     /// checkpoint holds the log back forever.
     pub const fn max_lag(mut self, entries: u64) -> Self {
         self.max_lag = Some(entries);

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// share from 10 to 20 percent keeps the first ten.
 ///
 /// ```
-/// use execstore::Sampling;
+/// use execstore::sampling::Sampling;
 /// let sampling = Sampling::share(0.1).source("editor", 1.0).source("health-check", 0.0);
 /// assert!(sampling.keeps("editor", "e-1"));
 /// assert!(!sampling.keeps("health-check", "e-1"));

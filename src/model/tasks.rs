@@ -61,7 +61,8 @@ pub struct Task {
 /// An update to a task.
 ///
 /// ```
-/// use execstore::{Json, NewExecution, TaskState, TaskUpdate, Readable, Store};
+/// use execstore::tasks::{TaskState, TaskUpdate};
+/// use execstore::{Json, NewExecution, Readable, Store};
 ///
 /// # let store = Store::in_memory()?;
 /// let rows = Json::from_text("{\"rows\": 7}")?;
@@ -104,7 +105,7 @@ impl TaskUpdate {
     }
 
     /// It ended with an error, of at most 64 KiB: a longer one is cut, unless the store was opened to
-    /// [refuse](crate::LongTexts::Refuse) it.
+    /// [refuse](crate::options::LongTexts::Refuse) it.
     pub fn failed(name: impl Into<Text>, error: impl Into<Text>) -> Self {
         Self { error: Some(error.into()), ..Self::new(name.into(), TaskState::Failed) }
     }
@@ -208,7 +209,7 @@ impl TaskUpdate {
     }
 }
 
-/// How many tasks of an execution are in each state: see [`Tasks::progress`](crate::Tasks::progress).
+/// How many tasks of an execution are in each state: see [`Tasks::progress`](crate::tasks::Tasks::progress).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {

@@ -2,7 +2,7 @@
 
 use crate::model::time::Timestamp;
 
-/// How often an execution was visited, and when last: see [`VisitTracker`](crate::VisitTracker).
+/// How often an execution was visited, and when last: see [`VisitTracker`](crate::visits::VisitTracker).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Visits {

@@ -50,7 +50,7 @@ pub enum MissingLinks {
     /// Keep the link: the execution may be in another store, may still come, or have been deleted. The default.
     #[default]
     Allow,
-    /// Refuse the write with [`WriteError::MissingLink`](crate::WriteError::MissingLink). An execution that others
+    /// Refuse the write with [`WriteError::MissingLink`](crate::error::WriteError::MissingLink). An execution that others
     /// have links to can still be deleted.
     Refuse,
 }

@@ -22,7 +22,8 @@ use crate::store::{Store, open};
 /// Opens a store with other settings than the defaults; made by [`Store::builder`].
 ///
 /// ```
-/// # use execstore::{Lifecycle, Store};
+/// # use execstore::Store;
+/// # use execstore::lifecycle::Lifecycle;
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("node.redb");
 /// let store = Store::builder()
@@ -130,11 +131,11 @@ impl Builder {
 
     /// How many bytes are to stay free on the disk; 64 MiB by default, 0 for no reserve. Without one a full disk is an error of the
     /// transaction alone as well, but what would make room may find none to work with; and where somebody else takes the last of the disk during
-    /// a commit, the answer is [`CommitError::Unknown`](crate::CommitError::Unknown), and the store has to be opened again. Have more in reserve than
+    /// a commit, the answer is [`CommitError::Unknown`](crate::error::CommitError::Unknown), and the store has to be opened again. Have more in reserve than
     /// others write to this disk within a few milliseconds.
     ///
     /// While less is free, what needs more room than before (creations, updates, appends, attachments) is refused with
-    /// [`StorageError::OutOfSpace`](crate::StorageError::OutOfSpace) before anything is written; deletes, trims, checkpoints, closing and opening go on, and
+    /// [`StorageError::OutOfSpace`](crate::error::StorageError::OutOfSpace) before anything is written; deletes, trims, checkpoints, closing and opening go on, and
     /// have the reserve to work with. The free space is looked at before each of these operations, at most every 10 ms. Stores on a caller's
     /// own storage and attached databases have no reserve.
     pub fn set_reserve(&mut self, bytes: u64) -> &mut Self {
@@ -157,7 +158,8 @@ impl Builder {
     /// default. Not recorded in the file. The largest payload is that after it.
     ///
     /// ```
-    /// # use execstore::{Json, LargeValues, NewExecution, Readable, Store};
+    /// # use execstore::options::LargeValues;
+    /// # use execstore::{Json, NewExecution, Readable, Store};
     /// let store = Store::builder().set_large_values(LargeValues::Attach(10_240)).in_memory()?;
     /// let payload = Json::from_serialize(&[("log", "x".repeat(20_000))].into_iter().collect::<std::collections::HashMap<_, _>>()).unwrap();
     /// let made = store.write(|w| w.create(NewExecution::new("j").id("e").payload(payload)))?;
@@ -174,7 +176,8 @@ impl Builder {
     /// previews. Cut by default, with a mark that says how much went. Not recorded in the file.
     ///
     /// ```
-    /// # use execstore::{LongTexts, NewExecution, Store, Update};
+    /// # use execstore::options::LongTexts;
+    /// # use execstore::{NewExecution, Store, Update};
     /// let store = Store::in_memory()?;
     /// store.create(NewExecution::new("j").id("e").state("Running"))?;
     /// let failed = store.update("e", Update::to("Failed").message("trace ".repeat(20_000)))?;
@@ -218,9 +221,9 @@ impl Builder {
     }
 
     /// How long one write transaction may hold up the others, 30 seconds by default. Whoever waits for it longer is refused with
-    /// [`BatchError::WriterHeld`](crate::BatchError::WriterHeld), which says what it is; the transaction itself goes on.
+    /// [`BatchError::WriterHeld`](crate::error::BatchError::WriterHeld), which says what it is; the transaction itself goes on.
     ///
-    /// A wait of a thread for itself is refused at once, with [`BatchError::Reentrant`](crate::BatchError::Reentrant); so is the
+    /// A wait of a thread for itself is refused at once, with [`BatchError::Reentrant`](crate::error::BatchError::Reentrant); so is the
     /// last of several threads that would wait for each other, in the closures of several stores for instance. This is for what
     /// the store cannot see, such as a closure that waits for another thread by other means. `Duration::MAX` waits for ever.
     pub fn set_write_limit(&mut self, longest: Duration) -> &mut Self {
@@ -245,9 +248,9 @@ impl Builder {
     ///
     /// Each entry of its change log then carries the hash of the one before it, and the store keeps a sum of the hashes of all rows:
     /// [`Store::verify`] finds whatever was altered, reordered or removed, checksums put right or not, and
-    /// [`LogProof::check`](crate::LogProof::check) does so for an [exported](crate::Log::export) log. Somebody who
-    /// makes the sums and hashes anew as well is found by comparing the [`fingerprint`](crate::Log::fingerprint) with one that
-    /// was noted elsewhere, and for the log alone its [`chain_head`](crate::Log::chain_head). The sum is one of SHA-256s
+    /// [`LogProof::check`](crate::integrity::LogProof::check) does so for an [exported](crate::log::Log::export) log. Somebody who
+    /// makes the sums and hashes anew as well is found by comparing the [`fingerprint`](crate::log::Log::fingerprint) with one that
+    /// was noted elsewhere, and for the log alone its [`chain_head`](crate::log::Log::chain_head). The sum is one of SHA-256s
     /// modulo 2^256: it is no defence against somebody who can choose what is written and has the means to search for
     /// collisions of such sums. Costs a few microseconds for each operation. A store that is none is not opened with this.
     pub fn set_tamper_evident(&mut self, yes: bool) -> &mut Self {
@@ -259,7 +262,7 @@ impl Builder {
     /// [incarnation](crate::Readable::incarnation) of the store, once each time it is opened with this.
     ///
     /// An older copy gives numbers again that were given before, in the change log and to executions. Whoever kept one
-    /// outside, a [`Bookmark`](crate::Bookmark) or a [`Cursor`](crate::Cursor), is then told that it is of another incarnation; without the declaration only a
+    /// outside, a [`Bookmark`](crate::log::Bookmark) or a [`Cursor`](crate::query::Cursor), is then told that it is of another incarnation; without the declaration only a
     /// position beyond the head can be noticed. What is in the file, its checkpoints among it, is as old as the copy and goes on.
     /// What was sent elsewhere as bare numbers cannot be told apart by anybody. Has no effect on a store that is created; a file that is opened
     /// read-only stays as it is, and is another incarnation as long as it is open.
@@ -297,7 +300,7 @@ impl Builder {
     }
 
     /// Opens the store in a file to read it, beside others who read it. Writes are refused with
-    /// [`StorageError::ReadOnly`](crate::StorageError::ReadOnly).
+    /// [`StorageError::ReadOnly`](crate::error::StorageError::ReadOnly).
     ///
     /// Nothing is written to the file or beside it, so the file, its folder and its file system may be read-only. After a crash too: what
     /// would be repaired and what only the journal holds is kept in memory, as much as the journal has at most. While such a store is

@@ -11,20 +11,20 @@ use crate::write::Writer;
 ///
 /// - `Ok` means durable.
 /// - A closure that returns an error leaves nothing behind and spoils no other; its error comes back to its
-///   own caller alone. So does a panic, as [`BatchError::Panicked`](crate::BatchError::Panicked).
+///   own caller alone. So does a panic, as [`BatchError::Panicked`](crate::error::BatchError::Panicked).
 /// - A closure may run more than once: it must have no other effects than its writes and its result.
 /// - The operations of one closure are next to each other in the change log, and closures come in the
 ///   order in which they were accepted.
-/// - If the commit fails, every closure in it gets the same [`CommitError`](crate::CommitError), which tells
+/// - If the commit fails, every closure in it gets the same [`CommitError`](crate::error::CommitError), which tells
 ///   rolled back from unknown, and the store takes no further writes.
 ///
 /// The closures run on a thread of the store, so they own what they use. Within a batch use the writer that it is given: any other
 /// write there, and any batch on a thread that holds a [`WriteTxn`](crate::WriteTxn), is refused with
-/// [`BatchError::Reentrant`](crate::BatchError::Reentrant).
+/// [`BatchError::Reentrant`](crate::error::BatchError::Reentrant).
 impl Store {
     /// Writes in a transaction that it may share with other callers, and returns once that is durable.
     ///
-    /// Waits while the queue is [full](crate::GroupCommitOptions::max_queue). A caller who is alone commits at
+    /// Waits while the queue is [full](crate::options::GroupCommitOptions::max_queue). A caller who is alone commits at
     /// once, at the price of [`write`](Store::write).
     ///
     /// ```
@@ -47,7 +47,7 @@ impl Store {
         self.threads.batcher.batch(write, WhenFull::Wait)
     }
 
-    /// The same, but a full queue is [`BatchError::QueueFull`](crate::BatchError::QueueFull) at once.
+    /// The same, but a full queue is [`BatchError::QueueFull`](crate::error::BatchError::QueueFull) at once.
     pub fn try_batch<T, E, F>(&self, write: F) -> Result<T, Error>
     where
         F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
@@ -80,7 +80,7 @@ impl Store {
         self.threads.batcher.submit(write, WhenFull::Wait)
     }
 
-    /// The same, but a full queue is [`BatchError::QueueFull`](crate::BatchError::QueueFull) at once.
+    /// The same, but a full queue is [`BatchError::QueueFull`](crate::error::BatchError::QueueFull) at once.
     pub fn try_submit<T, E, F>(&self, write: F) -> Result<Pending<T>, Error>
     where
         F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
@@ -91,7 +91,7 @@ impl Store {
     }
 
     /// [`submit`](Self::submit), of a closure that holds about so many bytes: payloads, values, output. Waits also while what is queued
-    /// holds [too much](crate::GroupCommitOptions::max_queue_bytes).
+    /// holds [too much](crate::options::GroupCommitOptions::max_queue_bytes).
     pub fn submit_sized<T, E, F>(&self, bytes: usize, write: F) -> Result<Pending<T>, Error>
     where
         F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
@@ -101,8 +101,8 @@ impl Store {
         self.threads.batcher.submit_sized(bytes, write, WhenFull::Wait)
     }
 
-    /// The same, but too much is [`BatchError::QueueTooLarge`](crate::BatchError::QueueTooLarge) at once, and a full queue
-    /// [`BatchError::QueueFull`](crate::BatchError::QueueFull).
+    /// The same, but too much is [`BatchError::QueueTooLarge`](crate::error::BatchError::QueueTooLarge) at once, and a full queue
+    /// [`BatchError::QueueFull`](crate::error::BatchError::QueueFull).
     pub fn try_submit_sized<T, E, F>(&self, bytes: usize, write: F) -> Result<Pending<T>, Error>
     where
         F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,

@@ -118,7 +118,8 @@ impl Store {
     /// Reads in one transaction.
     ///
     /// ```
-    /// # use execstore::{Readable, ReadError, Store};
+    /// # use execstore::error::ReadError;
+    /// # use execstore::{Readable, Store};
     /// # let store = Store::in_memory()?;
     /// let (live, head) = store.read(|r| Ok::<_, ReadError>((r.live()?.count(), r.log().head()?)))?;
     /// # assert_eq!(live, 0);
@@ -241,7 +242,7 @@ impl Store {
     /// Waits until the change log has gone beyond `after`, at most for `timeout`, and gives its head.
     ///
     /// Costs nothing while it waits, and holds no transaction. A position beyond the head, which is none of this store's, is
-    /// [`PositionError::BeyondHead`](crate::PositionError::BeyondHead). On a thread that has a write of this store in hand a wait is
+    /// [`PositionError::BeyondHead`](crate::error::PositionError::BeyondHead). On a thread that has a write of this store in hand a wait is
     /// [`BatchError::Reentrant`].
     pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
         self.engine.grounds.process.check()?;
@@ -309,8 +310,8 @@ impl Store {
     /// Closes the store: finishes what the group commit has accepted, stops the consumers and waits until
     /// their handlers have returned, at most for the [stop limit](Builder::set_stop_limit), ends every wait for changes, and makes the file whole.
     ///
-    /// After it every call through another handle says [`StorageError::Closed`](crate::StorageError::Closed). The file itself is let go of
-    /// with the last handle and the last transaction. [`StorageError::Busy`](crate::StorageError::Busy): a write transaction is still
+    /// After it every call through another handle says [`StorageError::Closed`](crate::error::StorageError::Closed). The file itself is let go of
+    /// with the last handle and the last transaction. [`StorageError::Busy`](crate::error::StorageError::Busy): a write transaction is still
     /// open, or this very thread is committing for others; the file is made whole once that ends, and what the
     /// group commit has accepted but not begun is refused. Dropping the last handle does the same, without reporting errors.
     pub fn close(self) -> Result<(), Error> {

@@ -161,7 +161,7 @@ impl Store {
     }
 
     /// [`Writer::trim_changes`](crate::Writer::trim_changes) in a transaction of its own. A store that is to trim its log by itself has
-    /// a [retention](crate::LogRetention).
+    /// a [retention](crate::options::LogRetention).
     pub fn trim_changes(&self, up_to: ChangeSeq) -> Result<u64, Error> {
         operation!(self, |w| w.trim_changes(up_to))
     }

@@ -59,7 +59,9 @@ impl Store {
     /// [`put_attachment`](Self::put_attachment), if the execution is as expected.
     ///
     /// ```
-    /// # use execstore::{AttachmentIs, Error, Expect, NewAttachment, NewExecution, Store, WriteError};
+    /// # use execstore::attachments::{AttachmentIs, NewAttachment};
+    /// # use execstore::error::WriteError;
+    /// # use execstore::{Error, Expect, NewExecution, Store};
     /// # let store = Store::in_memory()?;
     /// # store.create(NewExecution::new("j").id("e"))?;
     /// let first = Expect::any().attachment("result", AttachmentIs::Absent);

@@ -15,13 +15,13 @@ impl Store {
     }
 
     /// A consumer: a handler that a thread of the store gives the changes to, from where it was
-    /// the last time. See [`Consumer`](crate::Consumer). The name is that of its checkpoint, 1 to 256 bytes.
+    /// the last time. See [`Consumer`](crate::consumer::Consumer). The name is that of its checkpoint, 1 to 256 bytes.
     pub fn consumer(&self, name: impl Into<String>) -> ConsumerBuilder {
         let (batcher, registry) = (self.threads.batcher.clone(), self.threads.registry.clone());
         ConsumerBuilder::new(self.engine.clone(), batcher, registry, name.into())
     }
 
-    /// Trims the change log to its [retention](crate::LogRetention), and removes the rows that large deletions and trimmings have
+    /// Trims the change log to its [retention](crate::options::LogRetention), and removes the rows that large deletions and trimmings have
     /// left, until there is nothing more to do: in transactions of a few milliseconds, between which others write.
     ///
     /// Rows that are left are removed in the background without this call; it returns when they are gone. In an attached

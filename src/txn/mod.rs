@@ -73,7 +73,7 @@ impl View for ReadTxn {
 /// A write transaction. There is one at a time; dropping it rolls it back, in a panic too.
 ///
 /// It stays on the thread that began it, so that a call on that thread which would wait for its end can be refused with
-/// [`BatchError::Reentrant`](crate::BatchError::Reentrant) instead of waiting for ever. Another thread cannot have it:
+/// [`BatchError::Reentrant`](crate::error::BatchError::Reentrant) instead of waiting for ever. Another thread cannot have it:
 ///
 /// ```compile_fail,E0277
 /// # let store = execstore::Store::in_memory().unwrap();

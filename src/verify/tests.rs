@@ -7,6 +7,8 @@ use redb::{Database, ReadableDatabase};
 use super::VerifyReport;
 use super::checks::Verifier;
 use super::sums::Group;
+use crate::Json;
+use crate::attachments::NewAttachment;
 use crate::format::schema::Tag;
 use crate::format::{FRAME, finish_frame};
 use crate::model::error::Error;
@@ -21,7 +23,6 @@ use crate::model::visits::Visits;
 use crate::read::View;
 use crate::storage::{Live, Snapshot, Tables, counted};
 use crate::store::Store;
-use crate::{Json, NewAttachment};
 
 /// A store with rows in every table, many of which have more pages than one.
 fn database(sealed: bool) -> Arc<Database> {

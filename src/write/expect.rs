@@ -18,7 +18,9 @@ impl Writer<'_> {
     /// take none themselves. If it does not hold: [`WriteError::Conflict`], with what was expected and what was found.
     ///
     /// ```
-    /// # use execstore::{AttachmentIs, Error, Expect, NewAttachment, NewExecution, Store, WriteError};
+    /// # use execstore::attachments::{AttachmentIs, NewAttachment};
+    /// # use execstore::error::WriteError;
+    /// # use execstore::{Error, Expect, NewExecution, Store};
     /// # let store = Store::in_memory()?;
     /// # store.create(NewExecution::new("j").id("e"))?;
     /// let first = |text: &'static str| {

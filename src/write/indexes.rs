@@ -347,12 +347,14 @@ mod tests {
         };
         store.write(|w| (0..2_000).try_for_each(|n| create(w, n))).unwrap();
         fn ends(r: &impl Readable) -> [Vec<String>; 6] {
-            let values = |all: crate::List<'_, crate::Group>, back: bool| -> Vec<String> {
-                let value = |row: Result<crate::Group, _>| row.map(|row| row.value.to_string()).unwrap();
+            let values = |all: crate::List<'_, crate::query::Group>, back: bool| -> Vec<String> {
+                let value =
+                    |row: Result<crate::query::Group, _>| row.map(|row| row.value.to_string()).unwrap();
                 if back { all.rev().take(3).map(value).collect() } else { all.take(3).map(value).collect() }
             };
-            let names = |all: crate::List<'_, crate::Group>, back: bool| -> Vec<String> {
-                let name = |row: Result<crate::Group, _>| row.map(|row| row.value.to_string()).unwrap();
+            let names = |all: crate::List<'_, crate::query::Group>, back: bool| -> Vec<String> {
+                let name =
+                    |row: Result<crate::query::Group, _>| row.map(|row| row.value.to_string()).unwrap();
                 if back { all.rev().take(3).map(name).collect() } else { all.take(3).map(name).collect() }
             };
             [
@@ -416,7 +418,7 @@ mod tests {
         for query in [
             Query::new().job("other"),
             Query::new().job("other").order_by(crate::OrderBy::Modified),
-            Query::new().state("Running").using(crate::Access::States),
+            Query::new().state("Running").using(crate::query::Access::States),
             Query::new().label("k0", "9"),
         ] {
             let page = reader.query(&query).page().unwrap();

@@ -50,7 +50,8 @@ impl Writer<'_> {
     /// appends share a commit.
     ///
     /// ```
-    /// # use execstore::{NewExecution, OutputCap, Readable, Store};
+    /// # use execstore::outputs::OutputCap;
+    /// # use execstore::{NewExecution, Readable, Store};
     /// # let store = Store::in_memory()?;
     /// # store.create(NewExecution::new("j").id("e"))?;
     /// store.write(|w| w.cap_output("e", "stdout", OutputCap::Both { head: 4, tail: 4 }))?;

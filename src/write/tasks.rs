@@ -97,7 +97,7 @@ impl Writer<'_> {
     }
 
     /// Adds to the visits of an execution; `false` if it is not there, or if its visits cannot be read: what is damaged stays as it
-    /// is, for [`Store::verify`](crate::Store::verify) to tell. See [`VisitTracker`](crate::VisitTracker), which
+    /// is, for [`Store::verify`](crate::Store::verify) to tell. See [`VisitTracker`](crate::visits::VisitTracker), which
     /// gathers them.
     pub fn add_visits(&mut self, id: impl AsRef<str>, more: Visits) -> Result<bool, WriteError> {
         self.add_visits_of(id.as_ref(), None, more)

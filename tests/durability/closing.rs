@@ -6,11 +6,12 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use execstore::consumer::ConsumerState;
+use execstore::error::{CommitError, StorageError, WatchError};
+use execstore::options::LogRetention;
 use execstore::redb::{Builder, TableDefinition, backends::InMemoryBackend};
-use execstore::{
-    ChangeSeq, CommitError, ConsumerState, Error, Filter, LogRetention, NewExecution, Readable, StorageError,
-    Store, WatchError, WatchFrom,
-};
+use execstore::watch::WatchFrom;
+use execstore::{ChangeSeq, Error, Filter, NewExecution, Readable, Store};
 use support::{TestStore, create};
 
 const BILLS: TableDefinition<&str, u64> = TableDefinition::new("bills");
@@ -32,7 +33,9 @@ fn a_close_does_not_wait_for_a_transaction_of_its_own_thread() {
     let store = loop {
         match Store::open(&path) {
             Ok(store) => break store,
-            Err(execstore::OpenError::AlreadyOpen { .. }) => std::thread::sleep(Duration::from_millis(5)),
+            Err(execstore::error::OpenError::AlreadyOpen { .. }) => {
+                std::thread::sleep(Duration::from_millis(5))
+            }
             Err(error) => panic!("{error}"),
         }
     };
@@ -146,7 +149,7 @@ fn a_write_transaction_that_is_held_over_a_close_is_refused_at_its_commit() {
     let store = loop {
         match Store::open(&path) {
             Ok(store) => break store,
-            Err(execstore::OpenError::AlreadyOpen { .. }) => thread::sleep(Duration::from_millis(5)),
+            Err(execstore::error::OpenError::AlreadyOpen { .. }) => thread::sleep(Duration::from_millis(5)),
             Err(error) => panic!("{error}"),
         }
     };
@@ -203,7 +206,8 @@ fn the_last_handle_may_go_inside_a_batch() {
     let store = loop {
         match Store::open(&path) {
             Ok(store) => break store,
-            Err(execstore::OpenError::AlreadyOpen { .. }) if began.elapsed() < Duration::from_secs(20) => {}
+            Err(execstore::error::OpenError::AlreadyOpen { .. })
+                if began.elapsed() < Duration::from_secs(20) => {}
             Err(error) => panic!("{error}"),
         }
     };
@@ -238,7 +242,7 @@ fn a_thread_with_a_write_transaction_does_not_wait_for_those_who_wait_for_it() {
         let store = loop {
             match Store::open(&path) {
                 Ok(store) => break store,
-                Err(execstore::OpenError::AlreadyOpen { .. })
+                Err(execstore::error::OpenError::AlreadyOpen { .. })
                     if began.elapsed() < Duration::from_secs(20) => {}
                 Err(error) => panic!("{error}"),
             }

@@ -119,7 +119,7 @@ fn write(store: &Store, case: u64) {
                     _ => w.append_events(&id, [NewEvent::new("more")]),
                 };
             }
-            Ok::<_, execstore::WriteError>(())
+            Ok::<_, execstore::error::WriteError>(())
         });
     }
     let _ = store.write(|w| w.trim_changes(execstore::ChangeSeq(20)));

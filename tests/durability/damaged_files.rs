@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use execstore::error::OpenError;
 use execstore::redb::backends::FileBackend;
-use execstore::{Builder, NewEvent, NewExecution, OpenError, Readable, Store, Update};
+use execstore::{Builder, NewEvent, NewExecution, Readable, Store, Update};
 use support::contents::contents;
 use support::{TestStore, big_payload};
 

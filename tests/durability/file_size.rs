@@ -1,7 +1,8 @@
 //! How large the file is: what is replaced and deleted is used again, and given back.
 
+use execstore::error::WriteError;
 use execstore::redb::{Durability, ReadableDatabase, TableDefinition, TableHandle};
-use execstore::{Json, NewExecution, Readable, Store, Update, WriteError, Writer};
+use execstore::{Json, NewExecution, Readable, Store, Update, Writer};
 use support::{TestStore, json};
 
 fn payload(n: u64) -> Json {

@@ -5,8 +5,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use execstore::options::LogRetention;
 use execstore::redb::StorageBackend;
-use execstore::{Json, LogRetention, NewExecution, Readable, Store};
+use execstore::{Json, NewExecution, Readable, Store};
 
 use support::memory::Memory;
 use support::mounted::{Mounted, is_full};

@@ -2,10 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use execstore::error::{CommitError, OpenError, StorageError, WriteError};
 use execstore::redb::StorageBackend;
-use execstore::{
-    CommitError, Error, NewExecution, OpenError, Readable, StorageError, Store, Timestamp, WriteError,
-};
+use execstore::{Error, NewExecution, Readable, Store, Timestamp};
 
 use support::content::{Digest, digest};
 use support::faulty::{Fault, Faulty};

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use support::image;
 
+use execstore::error::{OpenError, StorageError};
 use execstore::redb::{Database, TableDefinition};
-use execstore::{Builder, Error, JournalLoss, OpenError, Readable, StorageError, Store};
+use execstore::status::JournalLoss;
+use execstore::{Builder, Error, Readable, Store};
 use support::contents::contents;
 use support::image::{RECORDS, REGION, SECTOR, image_offset, written};
 use support::{TestStore, create};

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
+use execstore::error::OpenError;
+use execstore::lifecycle::Lifecycle;
 use execstore::redb::{Database, ReadableTable, TableDefinition};
-use execstore::{Lifecycle, OpenError, Readable, Store};
+use execstore::{Readable, Store};
 use support::children::child;
 use support::{TestStore, create};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};

@@ -1,7 +1,8 @@
 //! What cannot be read is never taken for what is not there.
 
+use execstore::error::ReadError;
 use execstore::redb::TableDefinition;
-use execstore::{ChangeSeq, NewExecution, OrderBy, Query, ReadError, Readable, Store, Update};
+use execstore::{ChangeSeq, NewExecution, OrderBy, Query, Readable, Store, Update};
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -46,7 +47,7 @@ fn a_damaged_counter_of_a_label_hides_nobody() {
             let found = |query: &Query| {
                 r.query(query).summaries().unwrap().map(|h| h.unwrap().id).collect::<Vec<_>>()
             };
-            let all = found(&query.clone().using(execstore::Access::Scan));
+            let all = found(&query.clone().using(execstore::query::Access::Scan));
             assert_eq!(found(&query), all);
             assert_eq!(r.query(&query).count().unwrap(), all.len() as u64);
             assert!(all.len() >= 3);
@@ -87,7 +88,7 @@ fn a_record_that_cannot_be_read_is_told_of_in_every_order() {
 fn a_name_that_is_no_text_is_damage_and_not_another_name() {
     let store = Store::in_memory().unwrap();
     (0..9).for_each(|_| drop(store.create(NewExecution::new("j")).unwrap()));
-    let stop = |_: &execstore::BulkReport| std::ops::ControlFlow::Break(());
+    let stop = |_: &execstore::bulk::BulkReport| std::ops::ControlFlow::Break(());
     store.bulk(Query::new()).name("n").batch(2).on_progress(stop).delete().unwrap();
     assert_eq!(store.bulks().unwrap(), ["n"]);
     spoil(&store, "execstore/bulk_progress", |_, value| (vec![0xff], value.into()));

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use execstore::{
-    Access, ChangeKind, Error, Expect, Filter, InputError, Phase, Query, ReadError, Readable, Timestamp,
-    Update, WatchFrom, WriteError,
-};
+use execstore::error::{InputError, ReadError, WriteError};
+use execstore::lifecycle::Phase;
+use execstore::query::Access;
+use execstore::watch::WatchFrom;
+use execstore::{ChangeKind, Error, Expect, Filter, Query, Readable, Timestamp, Update};
 use support::{TestStore, create};
 
 const NONE: [&str; 0] = [];
@@ -184,7 +185,7 @@ fn a_cursor_goes_on_with_its_own_query_alone() {
     let r = store.begin_read().unwrap();
     let query = Query::new().job("j").state("New").states(["Running"]);
     let text = r.query(&query.clone().limit(1)).page().unwrap().next.unwrap().to_string();
-    let cursor = || text.parse::<execstore::Cursor>().unwrap();
+    let cursor = || text.parse::<execstore::query::Cursor>().unwrap();
     let same = Query::new().states(["Running", "New"]).job("j").limit(5).after(cursor());
     assert_eq!(r.query(&same).page().unwrap().executions.len(), 2);
     for other in [

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use execstore::{
-    BulkReport, LogRetention, NewAttachment, NewExecution, Query, Readable, Store, TaskUpdate, Timestamp,
-    Update,
-};
+use execstore::attachments::NewAttachment;
+use execstore::bulk::BulkReport;
+use execstore::options::LogRetention;
+use execstore::tasks::TaskUpdate;
+use execstore::{NewExecution, Query, Readable, Store, Timestamp, Update};
 use support::TestStore;
 const MINUTE: i64 = 60_000_000_000;
 const DAY: i64 = 24 * 60 * MINUTE;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use execstore::{
-    AttachmentIs, ChangeKind, Error, Expect, Filter, InputError, LogRetention, NewExecution, OpenError,
-    Query, ReadError, Readable, Store, TaskIs, TaskState, Update, WatchError, WatchFrom, WriteError,
-};
+use execstore::attachments::AttachmentIs;
+use execstore::error::{InputError, OpenError, ReadError, WatchError, WriteError};
+use execstore::options::LogRetention;
+use execstore::tasks::{TaskIs, TaskState};
+use execstore::watch::WatchFrom;
+use execstore::{ChangeKind, Error, Expect, Filter, NewExecution, Query, Readable, Store, Update};
 use support::{TestStore, create};
 
 type Ask = fn(Expect) -> Expect;

@@ -1,9 +1,10 @@
 //! Conditions on everything that is written: of two writers of the same thing the second is refused, and told what it found.
 
-use execstore::{
-    Appended, AttachmentIs, ChangeSeq, Error, Expect, Mismatch, NewAttachment, NewEvent, NewExecution,
-    OutputCap, Query, Readable, Store, TaskIs, TaskState, TaskUpdate, Update, WriteError,
-};
+use execstore::attachments::{AttachmentIs, NewAttachment};
+use execstore::error::{Mismatch, WriteError};
+use execstore::outputs::{Appended, OutputCap};
+use execstore::tasks::{TaskIs, TaskState, TaskUpdate};
+use execstore::{ChangeSeq, Error, Expect, NewEvent, NewExecution, Query, Readable, Store, Update};
 use support::contents::contents;
 use support::{TestStore, create};
 

@@ -1,8 +1,9 @@
 //! Creating executions: what is kept, what is filled in, what is refused.
 
+use execstore::error::WriteError;
 use execstore::{
     DEFAULT_NAMESPACE, DesiredState, Error, Json, Labels, NewEvent, NewExecution, Readable, Revision, Text,
-    Timestamp, WriteError,
+    Timestamp,
 };
 use support::contents::contents;
 use support::{TestStore, json};

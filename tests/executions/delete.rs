@@ -1,7 +1,8 @@
 //! Deleting executions: the condition, what goes, and what the change log keeps.
 
+use execstore::error::WriteError;
 use execstore::redb::{ReadableDatabase, ReadableTableMetadata, TableHandle};
-use execstore::{ChangeKind, Error, Expect, NewEvent, NewExecution, Readable, Update, WriteError};
+use execstore::{ChangeKind, Error, Expect, NewEvent, NewExecution, Readable, Update};
 use support::contents::contents;
 use support::{TestStore, big_payload, create, json};
 

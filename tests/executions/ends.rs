@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use execstore::attachments::NewAttachment;
+use execstore::error::{InputError, ReadError, WriteError};
 use execstore::limits::{MAX_MESSAGE, MAX_NAME};
+use execstore::options::{LongTexts, MissingLinks};
 use execstore::redb::backends::InMemoryBackend;
 use execstore::redb::{self, Database, ReadableTable, TableDefinition};
-use execstore::{
-    Error, InputError, LongTexts, MissingLinks, NewAttachment, NewEvent, NewExecution, Query, ReadError,
-    Readable, Store, TaskState, TaskUpdate, Update, WriteError,
-};
+use execstore::tasks::{TaskState, TaskUpdate};
+use execstore::{Error, NewEvent, NewExecution, Query, Readable, Store, Update};
 use support::{TestStore, big_payload, create, json};
 type Pairs = TableDefinition<'static, &'static [u8; 16], &'static [u8]>;
 

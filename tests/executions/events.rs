@@ -2,7 +2,9 @@
 
 use std::ops::Bound;
 
-use execstore::{EventSeq, Expect, LongTexts, NewEvent, Readable, Store, Timestamp, WriteError};
+use execstore::error::WriteError;
+use execstore::options::LongTexts;
+use execstore::{EventSeq, Expect, NewEvent, Readable, Store, Timestamp};
 use support::contents::contents;
 use support::{TestStore, create, json, walk};
 

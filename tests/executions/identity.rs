@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use execstore::attachments::NewAttachment;
+use execstore::error::{InputError, ReadError};
+use execstore::identity::Identity;
 use execstore::redb::{ReadableDatabase, TableDefinition};
-use execstore::{
-    Error, ExecutionId, Identity, InputError, Json, NewAttachment, NewExecution, Query, ReadError, Readable,
-    Update,
-};
+use execstore::{Error, ExecutionId, Json, NewExecution, Query, Readable, Update};
 use serde::Deserialize;
 use support::TestStore;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -126,7 +126,7 @@ fn an_execution_is_created_once() {
     }
     assert!(store.write(|w| w.create_or_get(NewExecution::new("j"))).unwrap().is_new());
     let refused = store.create(new);
-    assert!(matches!(refused, Err(Error::Write(execstore::WriteError::AlreadyExists { .. }))));
+    assert!(matches!(refused, Err(Error::Write(execstore::error::WriteError::AlreadyExists { .. }))));
 }
 
 #[test]

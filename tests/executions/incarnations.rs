@@ -23,7 +23,7 @@ fn an_id_that_is_made_again_has_another_incarnation() {
             for found in r.query(&Query::new()).summaries()? {
                 assert_eq!(found?.incarnation, second.incarnation);
             }
-            Ok::<_, execstore::ReadError>(())
+            Ok::<_, execstore::error::ReadError>(())
         })
         .unwrap();
 }
@@ -32,7 +32,8 @@ fn an_id_that_is_made_again_has_another_incarnation() {
 fn a_declared_restore_makes_another_incarnation_of_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");
-    let incarnation = |store: &Store| store.read(|r| Ok::<_, execstore::ReadError>(r.incarnation())).unwrap();
+    let incarnation =
+        |store: &Store| store.read(|r| Ok::<_, execstore::error::ReadError>(r.incarnation())).unwrap();
     for evident in [false, true] {
         let mut builder = Store::builder();
         builder.set_tamper_evident(evident);

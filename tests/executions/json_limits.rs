@@ -1,8 +1,9 @@
 //! Large payloads, full of what costs most: depth, members, numbers, escapes, white space, marks. What is not linear does not end.
 
-use execstore::{
-    Error, Identity, InputError, Json, LargeValues, NewExecution, Query, Readable, Store, Update, WriteError,
-};
+use execstore::error::{InputError, WriteError};
+use execstore::identity::Identity;
+use execstore::options::LargeValues;
+use execstore::{Error, Json, NewExecution, Query, Readable, Store, Update};
 
 const MOST: usize = 16 * 1024 * 1024;
 /// How large the documents are; measured once with the largest. With room for a member more.

@@ -1,6 +1,8 @@
 //! The policy for large values in payloads: kept, refused, truncated, moved to attachments.
 
-use execstore::{Error, InputError, Json, LargeValues, NewExecution, Readable, Store, Update, WriteError};
+use execstore::error::{InputError, WriteError};
+use execstore::options::LargeValues;
+use execstore::{Error, Json, NewExecution, Readable, Store, Update};
 use support::TestStore;
 
 fn store(what: LargeValues) -> TestStore {
@@ -75,7 +77,9 @@ fn what_is_moved_is_beside_and_follows_the_payload() {
     );
     assert!(kept.contains("\"b\":{\"$attachment\":\"execstore/payload/b\",\"bytes\":100002,"), "{kept}");
     assert_eq!((moved(&store, "e", "a"), moved(&store, "e", "b")), (long('a', 200), long('b', 100_000)));
-    store.put_attachment("e", execstore::NewAttachment::bytes("payload", "the caller's own")).unwrap();
+    store
+        .put_attachment("e", execstore::attachments::NewAttachment::bytes("payload", "the caller's own"))
+        .unwrap();
 
     // An update that leaves the payload alone leaves them alone; a patch of one member, the others.
     let update = |update: Update| store.update("e", update).unwrap();
@@ -104,7 +108,8 @@ fn what_is_moved_is_beside_and_follows_the_payload() {
 #[test]
 fn several_large_values_of_one_operation_do_not_meet() {
     let store = store(LargeValues::Attach(100));
-    let identity = execstore::Identity::new("j", "t").inputs(payload(&format!("\"{}\"", "i".repeat(70_000))));
+    let identity =
+        execstore::identity::Identity::new("j", "t").inputs(payload(&format!("\"{}\"", "i".repeat(70_000))));
     let value = |n: usize| format!("\"{}\"", ["a", "b", "c", "d"][n].repeat(60_000 + 10_000 * n));
     let members: Vec<String> = (0..4).map(|n| format!("\"k{n}\":{}", value(n))).collect();
     let new = NewExecution::identified(&identity).unwrap();
@@ -119,7 +124,8 @@ fn several_large_values_of_one_operation_do_not_meet() {
     assert!(report.is_clean(), "{report}");
     // And the next operation's are others again.
     let copy = store.crash_copy();
-    copy.put_attachment(&made.id, execstore::NewAttachment::bytes("more", vec![1; 200_000])).unwrap();
+    copy.put_attachment(&made.id, execstore::attachments::NewAttachment::bytes("more", vec![1; 200_000]))
+        .unwrap();
     assert_eq!(moved(&copy, made.id.as_str(), "k3"), value(3));
 }
 

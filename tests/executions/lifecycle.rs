@@ -1,6 +1,8 @@
 //! Lifecycles: the default's table, the caller's own, and how they are recorded in the file.
 
-use execstore::{Error, Expect, Lifecycle, NewExecution, Phase, Readable, States, Store, Update, WriteError};
+use execstore::error::WriteError;
+use execstore::lifecycle::{Lifecycle, Phase, States};
+use execstore::{Error, Expect, NewExecution, Readable, Store, Update};
 use support::TestStore;
 
 #[derive(Debug, PartialEq)]

@@ -1,10 +1,9 @@
 //! Every documented limit, at it and above it; the errors say how large and how large at most.
 
+use execstore::error::{InputError, LifecycleError, WriteError};
+use execstore::lifecycle::Lifecycle;
 use execstore::limits::*;
-use execstore::{
-    Builder, Error, ExecutionId, InputError, JobId, Json, Lifecycle, LifecycleError, NewEvent, NewExecution,
-    Readable, Store, Update, WriteError,
-};
+use execstore::{Builder, Error, ExecutionId, JobId, Json, NewEvent, NewExecution, Readable, Store, Update};
 use support::contents::contents;
 use support::{TestStore, create, json};
 

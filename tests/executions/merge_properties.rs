@@ -1,6 +1,7 @@
 //! Merges of random texts against the algorithm of RFC 7396 as it is written there, and what a merge leaves as it is.
 
-use execstore::{Identity, Json};
+use execstore::Json;
+use execstore::identity::Identity;
 use serde_json::Value;
 use support::dice::Dice;
 

@@ -1,9 +1,9 @@
 //! Values that were moved out of payloads: their marks, under whatever is done to them and whatever policy comes later.
 
-use execstore::{
-    Error, Execution, InputError, LargeValues, NewAttachment, NewExecution, Readable, Store, Update,
-    WriteError,
-};
+use execstore::attachments::NewAttachment;
+use execstore::error::{InputError, WriteError};
+use execstore::options::LargeValues;
+use execstore::{Error, Execution, NewExecution, Readable, Store, Update};
 use support::{TestStore, json};
 
 fn long(c: &str) -> String {

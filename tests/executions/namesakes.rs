@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use execstore::error::WriteError;
 use execstore::redb::Database;
-use execstore::{CreateOutcome, Error, NewExecution, Query, Readable, Store, Update, WriteError};
+use execstore::{CreateOutcome, Error, NewExecution, Query, Readable, Store, Update};
 use support::{TestStore, create, json};
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use execstore::{
-    Json, Labels, Lifecycle, NewEvent, NewExecution, Query, Readable, Store, Update, WriteError,
-};
+use execstore::error::WriteError;
+use execstore::lifecycle::Lifecycle;
+use execstore::{Json, Labels, NewEvent, NewExecution, Query, Readable, Store, Update};
 use support::TestStore;
 
 /// Odd, and without what ids refuse: control characters, and white space at the ends.

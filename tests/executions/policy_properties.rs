@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use execstore::options::LargeValues;
 use execstore::redb::Database;
 use execstore::redb::backends::InMemoryBackend;
-use execstore::{Json, LargeValues, NewExecution, Readable, Store, Update};
+use execstore::{Json, NewExecution, Readable, Store, Update};
 use serde_json::Value;
 use support::dice::Dice;
 

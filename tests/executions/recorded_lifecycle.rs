@@ -1,6 +1,8 @@
 //! The lifecycle that is recorded in the file, and opening with another one.
 
-use execstore::{Lifecycle, NewExecution, OpenError, Query, Readable, Store, Update};
+use execstore::error::OpenError;
+use execstore::lifecycle::Lifecycle;
+use execstore::{NewExecution, Query, Readable, Store, Update};
 
 fn reviewed() -> Lifecycle {
     let states = Lifecycle::builder().live("Working").pending("Waiting").terminal("Done");

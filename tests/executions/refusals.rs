@@ -1,8 +1,8 @@
 //! Refused updates, which leave no trace, and conditions between several workers.
 
-use execstore::{
-    Error, Expect, LongTexts, NewEvent, NewExecution, Readable, Revision, Store, Update, WriteError,
-};
+use execstore::error::WriteError;
+use execstore::options::LongTexts;
+use execstore::{Error, Expect, NewEvent, NewExecution, Readable, Revision, Store, Update};
 use support::contents::contents;
 use support::{TestStore, big_payload, create, full, json};
 

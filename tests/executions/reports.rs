@@ -1,8 +1,10 @@
 //! Reports that come late, twice or out of order: a newer one is never undone, and the outcome says what was ignored.
 
+use execstore::error::WriteError;
+use execstore::tasks::{Task, TaskState, TaskUpdate};
 use execstore::{
-    Error, Execution, Expect, Late, NewEvent, NewExecution, Query, Readable, Reported, Store, Task,
-    TaskState, TaskUpdate, Timestamp, Update, WriteError,
+    Error, Execution, Expect, Late, NewEvent, NewExecution, Query, Readable, Reported, Store, Timestamp,
+    Update,
 };
 use support::contents::contents;
 use support::{TestStore, json};

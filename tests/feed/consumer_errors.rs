@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use execstore::{
-    CommitError, ConsumerState, Error, NewExecution, OnFailure, Readable, Retry, StorageError, Store,
-};
+use execstore::consumer::{ConsumerState, OnFailure, Retry};
+use execstore::error::{CommitError, StorageError};
+use execstore::{Error, NewExecution, Readable, Store};
 
 use support::faulty::Faulty;
 use support::memory::Memory;

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use execstore::consumer::{Consumer, ConsumerState, OnFailure, Retry};
+use execstore::error::{InputError, WatchError};
 use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
-use execstore::{
-    Change, ChangeSeq, Consumer, ConsumerState, Error, Filter, InputError, NewExecution, OnFailure, Readable,
-    Retry, Store, Update, WatchError, WatchFrom,
-};
+use execstore::watch::WatchFrom;
+use execstore::{Change, ChangeSeq, Error, Filter, NewExecution, Readable, Store, Update};
 use support::{TestStore, create};
 
 fn quick() -> Retry {
@@ -320,8 +320,9 @@ fn the_position_moves_and_is_saved_past_what_the_filter_drops() {
 
 #[test]
 fn one_that_was_trimmed_is_blocked_until_it_seeks() {
-    let builder =
-        Store::builder().set_log_retention(execstore::LogRetention::new().max_count(2).max_lag(4)).clone();
+    let builder = Store::builder()
+        .set_log_retention(execstore::options::LogRetention::new().max_count(2).max_lag(4))
+        .clone();
     let store = TestStore::with(&builder);
     let consumer = store.consumer("c").run(|_| Ok::<_, Failure>(())).unwrap();
     drop(consumer);

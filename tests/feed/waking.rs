@@ -8,9 +8,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use execstore::error::WatchError;
+use execstore::outputs::OutputCap;
+use execstore::watch::{WatchFrom, Watcher};
 use execstore::{
-    Change, ChangeKind, ChangeSeq, Error, Filter, NewEvent, NewExecution, OutputCap, Query, Readable, Store,
-    Update, WatchError, WatchFrom, Watcher,
+    Change, ChangeKind, ChangeSeq, Error, Filter, NewEvent, NewExecution, Query, Readable, Store, Update,
 };
 use support::{TestStore, create};
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use execstore::{
-    Change, ChangeSeq, Error, Expect, NewEvent, NewExecution, Readable, Store, Update, WatchFrom, Writer,
-};
+use execstore::watch::WatchFrom;
+use execstore::{Change, ChangeSeq, Error, Expect, NewEvent, NewExecution, Readable, Store, Update, Writer};
 use support::TestStore;
 use support::dice::Dice;
 use support::feed::{Follower, validate_log, wanted};
@@ -26,7 +25,7 @@ fn operation(w: &mut Writer<'_>, choice: u64, id: u64) -> Result<(), Error> {
     };
     match done {
         Ok(()) => Ok(()),
-        Err(execstore::WriteError::Storage(error)) => Err(error.into()),
+        Err(execstore::error::WriteError::Storage(error)) => Err(error.into()),
         // Nothing was written: the history goes on without it.
         Err(_) => Ok(()),
     }

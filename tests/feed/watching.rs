@@ -6,11 +6,10 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use execstore::error::{ReadError, WatchError};
 use execstore::redb::{TableDefinition, backends::InMemoryBackend};
-use execstore::{
-    Change, ChangeKind, ChangeSeq, Filter, NewEvent, NewExecution, ReadError, Readable, Store, Update,
-    WatchError, WatchFrom, Watcher,
-};
+use execstore::watch::{WatchFrom, Watcher};
+use execstore::{Change, ChangeKind, ChangeSeq, Filter, NewEvent, NewExecution, Readable, Store, Update};
 use support::{TestStore, create, walk};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -155,7 +154,7 @@ fn every_filter_lets_through_what_it_says_and_the_position_moves_past_the_rest()
     }
     let unknown = store.watch(WatchFrom::Oldest, any().entered("Runing"));
     assert!(
-        matches!(unknown, Err(WatchError::Read(execstore::ReadError::UnknownState { state })) if state == "Runing")
+        matches!(unknown, Err(WatchError::Read(execstore::error::ReadError::UnknownState { state })) if state == "Runing")
     );
 }
 

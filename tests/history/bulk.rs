@@ -2,10 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use execstore::{
-    ChangeKind, Error, Expect, InputError, NewEvent, NewExecution, OrderBy, Query, Readable, Store, Update,
-    WriteError,
-};
+use execstore::error::{InputError, WriteError};
+use execstore::{ChangeKind, Error, Expect, NewEvent, NewExecution, OrderBy, Query, Readable, Store, Update};
 use support::TestStore;
 
 /// `many` executions of which every third one has a label.
@@ -92,7 +90,7 @@ fn a_named_one_goes_on_after_a_stop_and_after_a_crash() {
         let store = with(60);
         let update = || Update::new().name("again");
         let stop_after = |n: u64| {
-            move |so_far: &execstore::BulkReport| {
+            move |so_far: &execstore::bulk::BulkReport| {
                 if so_far.changed >= n { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             }
         };
@@ -133,7 +131,7 @@ fn the_conditions_of_the_operation_and_of_its_update_must_both_hold() {
     assert!(state_of("00001") == "Cancelled" && state_of("00002") != "Cancelled");
     assert_eq!(store.read(|r| r.get("00001")).unwrap().unwrap().event_count, 1);
     // A name remembers the condition, wherever it was given.
-    let stop = |_: &execstore::BulkReport| ControlFlow::Break(());
+    let stop = |_: &execstore::bulk::BulkReport| ControlFlow::Break(());
     store.bulk(Query::new()).name("n").batch(1).on_progress(stop).update(update.clone()).unwrap();
     let other = store.bulk(Query::new()).name("n").update(Update::to("Cancelled").event(NewEvent::new("t")));
     assert!(matches!(other, Err(Error::Write(WriteError::OtherBulk { .. }))), "{other:?}");
@@ -210,7 +208,7 @@ fn a_name_is_listed_and_can_be_forgotten() {
 fn a_name_is_refused_to_another_query_another_change_and_other_events() {
     let store = with(60);
     let update = || Update::new().message("m").label("l", "1");
-    let stop = |_: &execstore::BulkReport| ControlFlow::Break(());
+    let stop = |_: &execstore::bulk::BulkReport| ControlFlow::Break(());
     store.bulk(thirds()).name("n").batch(5).on_progress(stop).update(update()).unwrap();
     let event = [NewEvent::new("t")];
     let refused = [

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use execstore::attachments::NewAttachment;
+use execstore::options::LargeValues;
+use execstore::outputs::OutputCap;
 use execstore::redb::TableDefinition;
-use execstore::{
-    ChangeSeq, Error, LargeValues, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Readable, Store,
-    TaskUpdate, Timestamp, Update,
-};
+use execstore::tasks::TaskUpdate;
+use execstore::{ChangeSeq, Error, NewEvent, NewExecution, Query, Readable, Store, Timestamp, Update};
 use serde_json::Value;
 use support::{TestStore, json, ticking_clock};
 

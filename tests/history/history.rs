@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use execstore::error::{InputError, ReadError};
+use execstore::query::Access;
 use execstore::redb::{TableDefinition, WriteTransaction};
+use execstore::watch::WatchFrom;
 use execstore::{
-    Access, Error, Filter, InputError, Json, NewEvent, NewExecution, OrderBy, Query, ReadError, Readable,
-    Store, Timestamp, Update, WatchFrom,
+    Error, Filter, Json, NewEvent, NewExecution, OrderBy, Query, Readable, Store, Timestamp, Update,
 };
 use support::TestStore;
 
@@ -165,7 +167,7 @@ fn counters_tell_what_they_can() {
         r.label_values("region").list().unwrap().rev().take(3).map(|v| v.unwrap().value).collect();
     assert_eq!(last, all.iter().rev().take(3).cloned().collect::<Vec<_>>());
     for (place, value) in all.iter().enumerate() {
-        let after = |r: Vec<Result<execstore::Group, ReadError>>| -> Vec<_> {
+        let after = |r: Vec<Result<execstore::query::Group, ReadError>>| -> Vec<_> {
             r.into_iter().map(|count| count.unwrap().value).collect()
         };
         assert_eq!(after(r.label_values("region").after(value).unwrap().collect()), all[place + 1..]);
@@ -336,7 +338,7 @@ fn one_execution_can_be_asked_for_by_its_id() {
         r.query(&query).rows().unwrap().map(|execution| execution.unwrap().id.to_string()).collect()
     };
     assert_eq!(found(Query::new().id("ab")), ["ab"]);
-    assert_eq!(found(Query::new().id("ab").using(execstore::Access::Scan)), ["ab"]);
+    assert_eq!(found(Query::new().id("ab").using(execstore::query::Access::Scan)), ["ab"]);
     assert!(found(Query::new().id("b")).is_empty());
     assert_eq!(found(Query::new().id_prefix("ab")), ["abc", "ab"]);
     assert!(!r.query(&Query::new().id("ab")).explain().unwrap().is_scan());

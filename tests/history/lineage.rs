@@ -1,9 +1,10 @@
 //! Links between executions: what is refused, the way back, the tree, the attempts.
 
+use execstore::error::WriteError;
+use execstore::options::MissingLinks;
+use execstore::query::Access;
 use execstore::redb::TableDefinition;
-use execstore::{
-    Access, Error, MissingLinks, NewExecution, OrderBy, Query, Readable, Store, Update, WriteError,
-};
+use execstore::{Error, NewExecution, OrderBy, Query, Readable, Store, Update};
 use support::TestStore;
 
 fn new(id: &str) -> NewExecution {
@@ -201,7 +202,7 @@ fn what_cannot_be_read_in_a_tree_hides_what_is_below_it_alone() {
 }
 
 /// The ids of a list.
-fn ids(found: execstore::Rows<'_, execstore::Execution>) -> Vec<String> {
+fn ids(found: execstore::query::Rows<'_, execstore::Execution>) -> Vec<String> {
     found.map(|execution| execution.unwrap().id.to_string()).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Listing executions by job, by state, and live ones; the counters.
 
-use execstore::{Error, Execution, NewExecution, Query, ReadError, Readable, Update, WriteError};
+use execstore::error::{ReadError, WriteError};
+use execstore::{Error, Execution, NewExecution, Query, Readable, Update};
 use support::{TestStore, create};
 
 fn ids(list: impl Iterator<Item = Result<Execution, ReadError>>) -> Vec<String> {

@@ -1,10 +1,11 @@
 //! The namespaces that there are, and how many executions each has.
 
+use execstore::error::ReadError;
 use execstore::redb::TableDefinition;
-use execstore::{Error, NewExecution, Query, ReadError, Readable, Store, Update};
+use execstore::{Error, NewExecution, Query, Readable, Store, Update};
 
 fn listed(r: &impl Readable) -> Vec<(String, u64)> {
-    let plain = |count: Result<execstore::Group, ReadError>| {
+    let plain = |count: Result<execstore::query::Group, ReadError>| {
         let count = count.unwrap();
         (count.value.to_string(), count.total)
     };

@@ -1,8 +1,8 @@
 //! Pages of executions: both orders, cursors through text, and paging while others insert and delete.
 
-use execstore::{
-    Cursor, Error, InputError, NewExecution, Page, Query, ReadError, Readable, Store, WriteError,
-};
+use execstore::error::{InputError, ReadError, WriteError};
+use execstore::query::Cursor;
+use execstore::{Error, NewExecution, Page, Query, Readable, Store};
 use support::{TestStore, create};
 
 fn filled(count: usize) -> TestStore {

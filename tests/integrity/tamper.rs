@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use execstore::attachments::NewAttachment;
+use execstore::error::{LogProofError, OpenError};
+use execstore::integrity::LogProof;
+use execstore::outputs::OutputCap;
 use execstore::redb::{self, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
-use execstore::{
-    ChangeSeq, Json, LogProof, LogProofError, NewAttachment, NewEvent, NewExecution, OpenError, OutputCap,
-    Query, Readable, Store, TaskUpdate, Update,
-};
+use execstore::tasks::TaskUpdate;
+use execstore::{ChangeSeq, Json, NewEvent, NewExecution, Query, Readable, Store, Update};
 use support::dice::Dice;
 use support::{TestStore, ticking_clock};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};

@@ -2,9 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+use execstore::error::WriteError;
 use execstore::{
     Change, ChangeKind, ChangeSeq, DesiredState, EventSeq, Execution, NewEvent, NewExecution, Readable,
-    Store, Update, WriteError,
+    Store, Update,
 };
 use support::{TestStore, big_payload, create, json};
 

@@ -1,6 +1,7 @@
 //! Checkpoints: named positions in the change log.
 
-use execstore::{ChangeSeq, Error, InputError, Readable, WriteError};
+use execstore::error::{InputError, WriteError};
+use execstore::{ChangeSeq, Error, Readable};
 use support::contents::contents;
 use support::{TestStore, create};
 

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use execstore::{
-    Bookmark, ChangeSeq, Error, Filter, PositionError, Query, ReadError, Readable, Store, WatchError,
-    WatchFrom, WriteError,
-};
+use execstore::error::{PositionError, ReadError, WatchError, WriteError};
+use execstore::log::Bookmark;
+use execstore::watch::WatchFrom;
+use execstore::{ChangeSeq, Error, Filter, Query, Readable, Store};
 use support::{TestStore, create};
 
 /// A store with the changes 1 to `n`.

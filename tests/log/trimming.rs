@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use execstore::{ChangeSeq, Json, LogRetention, NewExecution, ReadError, Readable, Store, Timestamp, Update};
+use execstore::error::ReadError;
+use execstore::options::LogRetention;
+use execstore::{ChangeSeq, Json, NewExecution, Readable, Store, Timestamp, Update};
 use support::memory::Counted;
 use support::{TestStore, big_payload, create};
 

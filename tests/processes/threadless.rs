@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use execstore::{BatchError, Error, NewEvent, NewExecution, Query, Readable, StorageError, Store, Update};
+use execstore::error::{BatchError, StorageError};
+use execstore::{Error, NewEvent, NewExecution, Query, Readable, Store, Update};
 use support::children::child;
 
 const FOLDER: &str = "EXECSTORE_TEST_THREADLESS";

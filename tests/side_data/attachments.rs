@@ -4,11 +4,11 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use execstore::attachments::{AttachmentKind, NewAttachment};
+use execstore::error::{InputError, WriteError};
+use execstore::options::LargeValues;
 use execstore::redb::{self, TableDefinition};
-use execstore::{
-    AttachmentKind, Error, InputError, Json, LargeValues, NewAttachment, NewExecution, Query, ReadTxn,
-    Readable, Store, Update, WriteError,
-};
+use execstore::{Error, Json, NewExecution, Query, ReadTxn, Readable, Store, Update};
 use support::TestStore;
 
 fn bytes(len: usize) -> Vec<u8> {

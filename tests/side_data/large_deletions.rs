@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use execstore::attachments::NewAttachment;
+use execstore::outputs::OutputCap;
 use execstore::redb::{self, Database};
-use execstore::{
-    ChangeSeq, NewAttachment, NewEvent, NewExecution, OrderBy, OutputCap, Query, Readable, Store, TaskUpdate,
-    Update,
-};
+use execstore::tasks::TaskUpdate;
+use execstore::{ChangeSeq, NewEvent, NewExecution, OrderBy, Query, Readable, Store, Update};
 use support::memory::Counted;
 use support::{TestStore, create};
 
@@ -155,7 +155,7 @@ fn attachments_that_are_replaced_or_deleted_go_in_steps() {
     let mut failing = std::io::Read::chain(std::io::Read::take(std::io::repeat(7), 2_000_000), Fails);
     let failed = store.write(|w| {
         let error = w.put_attachment_from("e", "a", "a/b", &mut failing).unwrap_err();
-        assert!(matches!(error, execstore::WriteError::Source(_)));
+        assert!(matches!(error, execstore::error::WriteError::Source(_)));
         Ok::<_, execstore::Error>(())
     });
     failed.unwrap();
@@ -220,7 +220,7 @@ fn a_long_log_is_trimmed_at_once_and_its_entries_go_in_steps() {
                         w.delete(&id)?;
                     }
                 }
-                Ok::<_, execstore::WriteError>(())
+                Ok::<_, execstore::error::WriteError>(())
             })
             .unwrap();
         let in_order = |store: &Store| -> Vec<String> {

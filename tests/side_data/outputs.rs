@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use execstore::{
-    Error, InputError, NewExecution, OutputCap, Readable, StorageError, Store, Update, WriteError,
-};
+use execstore::error::{InputError, StorageError, WriteError};
+use execstore::outputs::OutputCap;
+use execstore::{Error, NewExecution, Readable, Store, Update};
 use support::TestStore;
 use support::dice::Dice;
 

@@ -1,9 +1,9 @@
 //! The tasks within an execution: their order, states, values and sums.
 
-use execstore::{
-    Error, InputError, Json, LongTexts, NewExecution, Progress, Readable, Store, TaskState, TaskUpdate,
-    Timestamp, WriteError,
-};
+use execstore::error::{InputError, WriteError};
+use execstore::options::LongTexts;
+use execstore::tasks::{Progress, TaskState, TaskUpdate};
+use execstore::{Error, Json, NewExecution, Readable, Store, Timestamp};
 use support::TestStore;
 
 fn json(text: &str) -> Json {

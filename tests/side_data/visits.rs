@@ -1,6 +1,8 @@
 //! Visits: gathered in memory, written together, asked for.
 
-use execstore::{Error, NewExecution, Query, Readable, StorageError, Store, Timestamp, Visits};
+use execstore::error::StorageError;
+use execstore::visits::Visits;
+use execstore::{Error, NewExecution, Query, Readable, Store, Timestamp};
 use support::TestStore;
 
 fn new(id: &str) -> NewExecution {

@@ -9,9 +9,10 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use execstore::{
-    BatchError, Consumer, Error, Filter, NewExecution, OpenError, Readable, StorageError, Store, WatchFrom,
-};
+use execstore::consumer::Consumer;
+use execstore::error::{BatchError, OpenError, StorageError};
+use execstore::watch::WatchFrom;
+use execstore::{Error, Filter, NewExecution, Readable, Store};
 use support::TestStore;
 
 /// A store with a consumer whose thread commits through the group commit too.

@@ -8,10 +8,10 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use execstore::{
-    BatchError, Error, Filter, NewExecution, OnFailure, OpenError, Readable, Retry, StorageError, Store,
-    Update, WatchError, WatchFrom, Writer,
-};
+use execstore::consumer::{OnFailure, Retry};
+use execstore::error::{BatchError, OpenError, StorageError, WatchError};
+use execstore::watch::WatchFrom;
+use execstore::{Error, Filter, NewExecution, Readable, Store, Update, Writer};
 use support::{TestStore, create};
 use tokio::runtime::{Builder, Runtime};
 
@@ -101,7 +101,7 @@ fn a_handler_awaits_what_it_submits_while_the_runtime_does_other_things() {
 }
 
 /// What a handler can wait for that its own store's end does not bring about.
-fn waits_for(gate: &Gate, runtime: &Runtime, store: &Store) -> execstore::Consumer {
+fn waits_for(gate: &Gate, runtime: &Runtime, store: &Store) -> execstore::consumer::Consumer {
     let (handle, gate, (entered, enter)) = (runtime.handle().clone(), gate.clone(), channel());
     let handler = move |_: &[execstore::Change]| {
         let _ = entered.send(());

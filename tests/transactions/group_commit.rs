@@ -6,10 +6,9 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use execstore::{
-    BatchError, Error, Execution, Expect, GroupCommitOptions, NewEvent, NewExecution, Readable, Store,
-    Update, WriteError, Writer,
-};
+use execstore::error::{BatchError, WriteError};
+use execstore::options::GroupCommitOptions;
+use execstore::{Error, Execution, Expect, NewEvent, NewExecution, Readable, Store, Update, Writer};
 use support::{TestStore, create};
 
 fn new(id: impl std::fmt::Display) -> NewExecution {

@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
+use execstore::error::{CommitError, StorageError, WriteError};
+use execstore::options::GroupCommitOptions;
 use execstore::redb::StorageBackend;
-use execstore::{
-    CommitError, Error, Filter, GroupCommitOptions, NewExecution, Readable, StorageError, Store, WatchFrom,
-    WriteError,
-};
+use execstore::watch::WatchFrom;
+use execstore::{Error, Filter, NewExecution, Readable, Store};
 
 use support::faulty::{Fault, Faulty};
 use support::memory::Memory;

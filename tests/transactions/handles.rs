@@ -2,6 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use execstore::consumer::Consumer;
+use execstore::error::*;
+use execstore::integrity::VerifyReport;
+use execstore::lifecycle::Lifecycle;
+use execstore::outputs::OutputFollower;
+use execstore::query::{Cursor, QueryPlan};
+use execstore::watch::Watcher;
 use execstore::*;
 use support::{TestStore, create};
 
@@ -24,8 +31,8 @@ fn handles_values_and_errors_can_be_shared_between_threads() {
     send_and_sync::<Json>();
     send_and_sync::<Lifecycle>();
     send_and_sync::<Page<Execution>>();
-    send_and_sync::<execstore::Query>();
-    send_and_sync::<execstore::QueryPlan>();
+    send_and_sync::<Query>();
+    send_and_sync::<QueryPlan>();
     send_and_sync::<Cursor>();
     send_and_sync::<Receipt>();
     send_and_sync::<VerifyReport>();

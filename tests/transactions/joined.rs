@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use execstore::error::WriteError;
 use execstore::redb::backends::InMemoryBackend;
 use execstore::redb::{Database, ReadableDatabase, TableDefinition, TableHandle, WriteTransaction};
-use execstore::{ChangeSeq, NewExecution, Readable, Store, Update, WriteError};
+use execstore::{ChangeSeq, NewExecution, Readable, Store, Update};
 use support::contents::contents;
 use support::{TestStore, create};
 

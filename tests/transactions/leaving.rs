@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use execstore::{Change, ChangeKind, Filter, Match, NewEvent, NewExecution, Query, Store, Update, WatchFrom};
+use execstore::query::Match;
+use execstore::watch::WatchFrom;
+use execstore::{Change, ChangeKind, Filter, NewEvent, NewExecution, Query, Store, Update};
 use support::TestStore;
 
 fn seen(store: &Store, filter: &Filter) -> Vec<(u64, Option<Match>)> {

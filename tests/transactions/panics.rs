@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use execstore::{BatchError, Error, NewExecution, Query, Readable, Store, Update};
+use execstore::error::BatchError;
+use execstore::{Error, NewExecution, Query, Readable, Store, Update};
 use support::{TestStore, big_payload, create};
 
 const TIMES: usize = 30;

@@ -8,10 +8,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use execstore::{
-    ChangeSeq, CommitError, ConsumerState, Error, Filter, Health, NewExecution, Retry, StorageError, Store,
-    WatchError, WatchFrom,
-};
+use execstore::consumer::{ConsumerState, Retry};
+use execstore::error::{CommitError, StorageError, WatchError};
+use execstore::status::Health;
+use execstore::watch::WatchFrom;
+use execstore::{ChangeSeq, Error, Filter, NewExecution, Store};
 
 use support::faulty::Faulty;
 

@@ -1,6 +1,8 @@
 //! What waits for the group commit is bounded by bytes beside its number.
 
-use execstore::{BatchError, Error, GroupCommitOptions, NewExecution, Readable, Store};
+use execstore::error::BatchError;
+use execstore::options::GroupCommitOptions;
+use execstore::{Error, NewExecution, Readable, Store};
 use support::TestStore;
 
 #[test]

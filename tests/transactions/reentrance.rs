@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use execstore::{
-    BatchError, Error, Filter, GroupCommitOptions, NewEvent, NewExecution, Query, Readable, Store, Update,
-    WatchError, WatchFrom,
-};
+use execstore::error::{BatchError, WatchError};
+use execstore::options::GroupCommitOptions;
+use execstore::watch::WatchFrom;
+use execstore::{Error, Filter, NewEvent, NewExecution, Query, Readable, Store, Update};
 use support::{TestStore, create};
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -65,7 +65,7 @@ fn all_refused(place: &str, calls: Vec<Call>) {
 
 fn retention() -> execstore::Builder {
     let mut builder = Store::builder();
-    builder.set_log_retention(execstore::LogRetention::new().max_count(0));
+    builder.set_log_retention(execstore::options::LogRetention::new().max_count(0));
     builder
 }
 

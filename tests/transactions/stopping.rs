@@ -4,7 +4,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use execstore::{Builder, ConsumerState, Error, NewExecution, OpenError, Readable, StorageError, Store};
+use execstore::consumer::ConsumerState;
+use execstore::error::{OpenError, StorageError};
+use execstore::{Builder, Error, NewExecution, Readable, Store};
 use support::create;
 
 /// A store on a file, with a stop limit so short that only what never ends runs into it.
@@ -15,7 +17,7 @@ fn builder() -> Builder {
 }
 
 /// A consumer whose handler waits until it is told to go on.
-fn hangs(store: &Store, name: &str) -> (execstore::Consumer, Receiver<()>, Sender<()>) {
+fn hangs(store: &Store, name: &str) -> (execstore::consumer::Consumer, Receiver<()>, Sender<()>) {
     let ((entered, enter), (go, gone)) = (channel(), channel::<()>());
     let handler = move |_: &[execstore::Change]| {
         let _ = entered.send(());
@@ -106,7 +108,7 @@ fn handlers_that_stop_each_others_store_do_not_wait_for_each_other() {
 #[test]
 fn a_limit_of_its_own_counts_from_the_last_thing_that_was_done() {
     let mut builder = Store::builder();
-    builder.set_group_commit(execstore::GroupCommitOptions::new().max_members(1));
+    builder.set_group_commit(execstore::options::GroupCommitOptions::new().max_members(1));
     let store = builder.in_memory().unwrap();
     let held = store.begin_write().unwrap();
     let pending: Vec<_> = (0..20)

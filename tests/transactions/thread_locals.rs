@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::thread;
 use std::time::Duration;
 
-use execstore::{Error, Filter, NewExecution, Readable, Store, WatchFrom};
+use execstore::watch::WatchFrom;
+use execstore::{Error, Filter, NewExecution, Readable, Store};
 use support::create;
 
 thread_local! {
@@ -73,7 +74,9 @@ fn what_a_thread_local_holds_is_let_go_of_when_the_thread_ends() {
         thread::spawn(move || case(store)).join().unwrap_or_else(|_| panic!("{what}"));
         let store = loop {
             match Store::open(&path) {
-                Err(execstore::OpenError::AlreadyOpen { .. }) => thread::sleep(Duration::from_millis(2)),
+                Err(execstore::error::OpenError::AlreadyOpen { .. }) => {
+                    thread::sleep(Duration::from_millis(2))
+                }
                 opened => break opened.unwrap(),
             }
         };

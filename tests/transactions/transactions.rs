@@ -1,7 +1,8 @@
 //! Transactions: rolled back, seen by themselves and by readers, joined with the caller's own tables.
 
+use execstore::error::WriteError;
 use execstore::redb::{Database, Durability, ReadableDatabase, TableDefinition, WriteTransaction};
-use execstore::{ChangeSeq, Error, NewExecution, Readable, Store, Update, WriteError};
+use execstore::{ChangeSeq, Error, NewExecution, Readable, Store, Update};
 use support::contents::contents;
 use support::{TestStore, create};
 

@@ -3,10 +3,11 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use execstore::error::{ReadError, WriteError};
 use execstore::redb::{Database, ReadableTable, TableDefinition};
 use execstore::{
-    ChangeKind, ChangeSeq, DesiredState, Error, Execution, Expect, NewEvent, NewExecution, Query, ReadError,
-    Readable, Store, Update, WriteError,
+    ChangeKind, ChangeSeq, DesiredState, Error, Execution, Expect, NewEvent, NewExecution, Query, Readable,
+    Store, Update,
 };
 use support::contents::contents;
 use support::{TestStore, big_payload, create, json};

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use execstore::{
-    ChangeSeq, Error, Filter, LogRetention, NewExecution, ReadError, Readable, Store, WatchError, WatchFrom,
-};
+use execstore::error::{ReadError, WatchError};
+use execstore::options::LogRetention;
+use execstore::watch::WatchFrom;
+use execstore::{ChangeSeq, Error, Filter, NewExecution, Readable, Store};
 use support::{TestStore, create};
 
 fn keeping(entries: u64) -> TestStore {

@@ -8,7 +8,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use execstore::{NewExecution, OutputCap, Query, Readable, Store};
+use execstore::outputs::OutputCap;
+use execstore::{NewExecution, Query, Readable, Store};
 
 /// The program, which cargo builds before it runs the tests.
 fn follow() -> PathBuf {

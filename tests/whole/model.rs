@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use execstore::error::WriteError;
 use execstore::redb::{Durability, ReadableDatabase, TableDefinition, WriteTransaction};
-use execstore::{Builder, Error, Readable, Store, Timestamp, WriteError, Writer};
+use execstore::{Builder, Error, Readable, Store, Timestamp, Writer};
 use proptest::test_runner::{Config, TestRunner};
 
 use support::cases::{Case, End, How, Step, cases};

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use execstore::{
-    ChangeSeq, ConsumerState, Error, LogRetention, NewExecution, Query, Readable, Store, Timestamp, Update,
-    WatchError, WatchFrom, WriteError,
-};
+use execstore::consumer::ConsumerState;
+use execstore::error::{WatchError, WriteError};
+use execstore::options::LogRetention;
+use execstore::watch::WatchFrom;
+use execstore::{ChangeSeq, Error, NewExecution, Query, Readable, Store, Timestamp, Update};
 use support::{TestStore, create};
 
 #[test]
@@ -43,7 +44,7 @@ fn readers_writers_queues_and_bulk_operations_are_in_the_report() {
     pending.wait().unwrap();
     more.wait().unwrap();
 
-    let stop = |_: &execstore::BulkReport| std::ops::ControlFlow::Break(());
+    let stop = |_: &execstore::bulk::BulkReport| std::ops::ControlFlow::Break(());
     store.bulk(Query::new()).name("cancel").batch(1).on_progress(stop).update(Update::new()).unwrap();
     assert_eq!(store.status().unwrap().bulks, ["cancel"]);
     store.forget_bulk("cancel").unwrap();
@@ -151,7 +152,7 @@ fn a_checkpoint_behind_the_trim_is_refused_and_there_is_a_way_out() {
 #[test]
 fn a_maintenance_that_would_never_rest_is_refused() {
     let zero = Store::builder().set_maintenance(Duration::ZERO).in_memory();
-    assert!(matches!(zero, Err(execstore::OpenError::Input(_))), "{zero:?}");
+    assert!(matches!(zero, Err(execstore::error::OpenError::Input(_))), "{zero:?}");
     assert!(
         Store::builder()
             .set_maintenance(None)

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use execstore::error::WriteError;
+use execstore::watch::WatchFrom;
 use execstore::{
-    Change, ChangeSeq, Error, Expect, Filter, NewEvent, NewExecution, Readable, Store, Update, WatchFrom,
-    WriteError, Writer,
+    Change, ChangeSeq, Error, Expect, Filter, NewEvent, NewExecution, Readable, Store, Update, Writer,
 };
 use support::TestStore;
 use support::dice::Dice;

@@ -139,6 +139,55 @@ fn the_documents_name_files_that_exist() {
     assert!(named > 20, "{named} paths");
 }
 
+/// The names of a block of `pub use` and `pub mod`, as a caller sees them.
+fn public_names(block: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for item in block.split([';', '{', '}']).map(str::trim) {
+        names.extend(item.lines().last().and_then(|line| line.trim().strip_prefix("pub mod ")));
+    }
+    for used in block.split("pub use ").skip(1) {
+        let path = used.split(';').next().unwrap();
+        let leaves = path.split_once('{').map_or(path, |(_, leaves)| leaves.trim_end_matches('}'));
+        let leaves = leaves.split(',').map(str::trim).filter(|leaf| !leaf.is_empty());
+        names.extend(leaves.map(|leaf| leaf.rsplit([':', ' ']).next().unwrap()));
+    }
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// What a first program needs is at the root; the rest is in the module of its subject, and nothing in two places.
+#[test]
+fn the_root_of_the_crate_fits_on_one_screen() {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let code: String = lib
+        .lines()
+        .filter(|line| !line.trim_start().starts_with(['/', '#']))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    // A module begins and ends at the margin.
+    let (mut at_root, mut inside, mut depth) = (String::new(), Vec::new(), 0);
+    for line in code.lines() {
+        if line.starts_with("pub mod ") && line.ends_with(" {") {
+            at_root += &format!("{};\n", line.trim_end_matches(" {"));
+            inside.push(String::new());
+            depth = 1;
+        } else if line == "}" {
+            depth = 0;
+        } else {
+            let block = if depth == 1 { inside.last_mut().unwrap() } else { &mut at_root };
+            *block += &format!("{line}\n");
+        }
+    }
+    let names = public_names(&at_root);
+    assert!(names.len() > 40 && names.len() <= 60, "{} names at the root: {names:?}", names.len());
+    assert!(
+        ["Store", "Readable", "redb", "error", "bulk"].iter().all(|name| names.iter().any(|n| n == name))
+    );
+    let mut all: Vec<String> = inside.iter().flat_map(|block| public_names(block)).chain(names).collect();
+    all.sort_unstable();
+    let twice: Vec<_> = all.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();
+    assert!(twice.is_empty() && all.len() > 110, "{} names, twice: {twice:?}", all.len());
+}
+
 /// What does not fit goes into a document of its own: `docs/guarantees.md`, `docs/benchmarks.md`, the guide.
 #[test]
 fn the_readme_fits_on_a_page() {

@@ -3,10 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
+use execstore::attachments::NewAttachment;
+use execstore::error::WriteError;
+use execstore::outputs::OutputFollower;
+use execstore::query::Cursor;
+use execstore::tasks::TaskUpdate;
+use execstore::watch::WatchFrom;
 use execstore::{
-    Change, ChangeKind, Cursor, Execution, Expect, Filter, Json, NewAttachment, NewEvent, NewExecution,
-    OutputFollower, Query, Readable, Revision, Store, TaskUpdate, Timestamp, Update, WatchFrom, WriteError,
-    Writer,
+    Change, ChangeKind, Execution, Expect, Filter, Json, NewEvent, NewExecution, Query, Readable, Revision,
+    Store, Timestamp, Update, Writer,
 };
 
 use crate::history::KEY;

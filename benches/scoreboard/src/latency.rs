@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use execstore::OutputFollower;
+use execstore::outputs::OutputFollower;
 
 use crate::subject::Subject;
 use crate::workload::{Ids, lifecycle};

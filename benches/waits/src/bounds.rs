@@ -8,9 +8,9 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use execstore::{
-    Filter, Json, NewExecution, OrderBy, Query, Readable, Store, Update, WatchFrom, WriteError, Writer,
-};
+use execstore::error::WriteError;
+use execstore::watch::WatchFrom;
+use execstore::{Filter, Json, NewExecution, OrderBy, Query, Readable, Store, Update, Writer};
 
 pub fn all(scale: f64) {
     let million = (1_000_000.0 * scale) as u64;

@@ -3,10 +3,11 @@
 use std::io::Read;
 use std::path::Path;
 
-use execstore::{
-    ChangeSeq, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Store, TaskUpdate, Update,
-    WriteError, Writer,
-};
+use execstore::attachments::NewAttachment;
+use execstore::error::WriteError;
+use execstore::outputs::OutputCap;
+use execstore::tasks::TaskUpdate;
+use execstore::{ChangeSeq, NewEvent, NewExecution, Query, Store, Update, Writer};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {

@@ -17,7 +17,8 @@ mod runner;
 use std::error::Error;
 use std::process::ExitCode;
 
-use execstore::{Lifecycle, Store};
+use execstore::Store;
+use execstore::lifecycle::Lifecycle;
 
 use options::{Options, USAGE};
 use report::{say, warn};

@@ -5,7 +5,9 @@ use std::mem;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use execstore::{Error, ExecutionId, OutputCap, ReadError, Readable, Store, WriteError, Writer};
+use execstore::error::{ReadError, WriteError};
+use execstore::outputs::OutputCap;
+use execstore::{Error, ExecutionId, Readable, Store, Writer};
 use serde::{Deserialize, Serialize};
 
 use crate::capture::{Capture, NAMES};

@@ -3,7 +3,8 @@
 //! Its child may still be running, an orphan. This node does not look for it: the number of its process is
 //! in the events, but may belong to another process by now.
 
-use execstore::{Error, Execution, ExecutionId, Expect, Json, NewEvent, Readable, State, Store, Update};
+use execstore::lifecycle::State;
+use execstore::{Error, Execution, ExecutionId, Expect, Json, NewEvent, Readable, Store, Update};
 
 use crate::attempts::{self, LOST};
 use crate::output;

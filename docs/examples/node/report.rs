@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use execstore::{Error, Execution, Phase, Query, ReadError, Readable, Store};
+use execstore::error::ReadError;
+use execstore::lifecycle::Phase;
+use execstore::{Error, Execution, Query, Readable, Store};
 
 use crate::attempts::{ATTEMPT, LOST, Record};
 use crate::child::Outcome;

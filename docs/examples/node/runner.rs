@@ -8,10 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use execstore::{
-    Error, Execution, ExecutionId, Expect, Filter, NewEvent, Query, Readable, Store, Update, WatchFrom,
-    WriteError,
-};
+use execstore::error::WriteError;
+use execstore::watch::WatchFrom;
+use execstore::{Error, Execution, ExecutionId, Expect, Filter, NewEvent, Query, Readable, Store, Update};
 
 use crate::execute;
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 
-use execstore::{DesiredState, Execution, ReadError, Readable};
+use execstore::error::ReadError;
+use execstore::{DesiredState, Execution, Readable};
 
 use super::record::{Event, Record};
 use super::states;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use execstore::{ChangeSeq, Execution, Query, ReadError, Readable};
+use execstore::error::ReadError;
+use execstore::{ChangeSeq, Execution, Query, Readable};
 
 use super::record::Record;
 use super::states::RUNNING;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::fs;
 
-use execstore::{Group, Query, ReadError, Readable};
+use execstore::error::ReadError;
+use execstore::query::Group;
+use execstore::{Query, Readable};
 
 use super::again::wfformat::{Task, tasks};
 use super::plan::Source;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use execstore::{Execution, ExecutionId, Header, ReadError, Readable};
+use execstore::error::ReadError;
+use execstore::{Execution, ExecutionId, Header, Readable};
 
 use super::again::{Again, Told};
 use super::files::Kind;

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use execstore::{ChangeKind, ChangeSeq, Header, ReadError, Readable, Revision};
+use execstore::error::ReadError;
+use execstore::{ChangeKind, ChangeSeq, Header, Readable, Revision};
 
 use super::record::{Event, Record};
 use super::states::SCHEDULED;

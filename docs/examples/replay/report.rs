@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::{Result, Write};
 use std::time::Duration;
 
-use execstore::VerifyReport;
+use execstore::integrity::VerifyReport;
 
 use super::files::Kind;
 use super::joins::Joins;

@@ -1,7 +1,8 @@
 //! The lifecycle of a recorded run: accepted, running, and the ways in which a workflow closes; and the words that
 //! other systems have for these.
 
-use execstore::{Lifecycle, LifecycleError};
+use execstore::error::LifecycleError;
+use execstore::lifecycle::Lifecycle;
 
 /// Accepted and not begun.
 pub const SCHEDULED: &str = "Scheduled";

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use execstore::{InputError, Json, WriteError, limits};
+use execstore::error::{InputError, WriteError};
+use execstore::{Json, limits};
 
 use super::record::{Event, Record};
 

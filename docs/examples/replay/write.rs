@@ -1,6 +1,7 @@
 //! Writes a plan through the store's operations, some hundred to a transaction.
 
-use execstore::{Error, Expect, Readable, Store, Update, WriteError, Writer};
+use execstore::error::WriteError;
+use execstore::{Error, Expect, Readable, Store, Update, Writer};
 
 use super::plan::Source;
 use super::record::{Event, Record, Step};

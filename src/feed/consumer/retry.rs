@@ -7,7 +7,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use execstore::Retry;
+/// use execstore::consumer::Retry;
 /// let retry = Retry::new().initial(Duration::from_millis(50)).ceiling(Duration::from_secs(10)).attempts(5);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::model::id::ChangeSeq;
 #[non_exhaustive]
 pub enum WatchError {
     /// The log was trimmed beyond the watcher's position, so changes are missing. Read the present records
-    /// and go on with [`Watcher::seek`](crate::Watcher::seek).
+    /// and go on with [`Watcher::seek`](crate::watch::Watcher::seek).
     #[error("the change log was trimmed beyond this position; the oldest entry that is kept is {oldest}")]
     Trimmed {
         /// The oldest entry that is kept; one beyond the head if none is.
@@ -40,7 +40,7 @@ pub enum WatchError {
         /// The name.
         name: String,
     },
-    /// The log could not be read. After damage, a [`WatchFrom::After`](crate::WatchFrom::After) the damaged entry goes
+    /// The log could not be read. After damage, a [`WatchFrom::After`](crate::watch::WatchFrom::After) the damaged entry goes
     /// on behind it.
     #[error(transparent)]
     Read(ReadError),

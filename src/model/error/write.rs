@@ -85,7 +85,7 @@ pub enum WriteError {
         why: Late,
     },
     /// A bulk operation found the execution by a time that cannot be right, so that it may not be old at all: see
-    /// [`Bulk::trust_times`](crate::Bulk::trust_times).
+    /// [`Bulk::trust_times`](crate::bulk::Bulk::trust_times).
     #[error(
         "execution {id:?} may not be old: the clock was wrong when it noted {time} as the time at which it was {what}"
     )]
@@ -146,7 +146,7 @@ pub enum WriteError {
     #[error("the value of the attachment could not be read: {0}")]
     Source(#[source] std::io::Error),
     /// The bulk operation of this name was begun with another query or another change, and is not through: run it with those,
-    /// give it up with [`Store::forget_bulk`](crate::Store::forget_bulk), or begin with [`Bulk::or_anew`](crate::Bulk::or_anew).
+    /// give it up with [`Store::forget_bulk`](crate::Store::forget_bulk), or begin with [`Bulk::or_anew`](crate::bulk::Bulk::or_anew).
     #[error(
         "the bulk operation {name:?} was begun with another query or another change, and is not through; run it with those, or give it up with `Store::forget_bulk`"
     )]

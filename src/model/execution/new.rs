@@ -139,7 +139,7 @@ impl NewExecution {
         self
     }
 
-    /// Sets a short text for lists, at most 256 bytes: see [`Selection::summaries`](crate::Selection::summaries).
+    /// Sets a short text for lists, at most 256 bytes: see [`Selection::summaries`](crate::query::Selection::summaries).
     pub fn preview(mut self, preview: impl Into<Text>) -> Self {
         self.preview = Some(preview.into());
         self

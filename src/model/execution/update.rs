@@ -222,7 +222,7 @@ impl Update {
 
     /// Says that this is a report of an attempt, by its number. A report of an attempt before the last one that reported, or of an
     /// execution that has ended, is late: [`Writer::report`](crate::Writer::report) ignores it and says so, [`Writer::update`](crate::Writer::update)
-    /// refuses it with [`WriteError::Late`](crate::WriteError::Late). The number is kept in the record.
+    /// refuses it with [`WriteError::Late`](crate::error::WriteError::Late). The number is kept in the record.
     ///
     /// A report that names the state that the execution is in leaves it there, as if it named none.
     pub fn attempt(mut self, attempt: u64) -> Self {
@@ -258,13 +258,14 @@ impl Update {
         self
     }
 
-    /// Only if the execution is so; else [`WriteError::Conflict`](crate::WriteError::Conflict), and nothing is changed.
+    /// Only if the execution is so; else [`WriteError::Conflict`](crate::error::WriteError::Conflict), and nothing is changed.
     ///
     /// Given twice, both conditions must hold: who adds one cannot take away another by mistake. So the states of the two are no
     /// alternatives; name those within one [`Expect`].
     ///
     /// ```
-    /// # use execstore::{Error, Expect, NewExecution, Store, Update, WriteError};
+    /// # use execstore::error::WriteError;
+    /// # use execstore::{Error, Expect, NewExecution, Store, Update};
     /// # let store = Store::in_memory()?;
     /// let job = store.create(NewExecution::new("job-1").state("New"))?;
     /// // Of several workers one gets past the condition.

@@ -39,7 +39,7 @@ pub(crate) type Times = Option<(Timestamp, Timestamp)>;
 /// executions, the newest first.
 ///
 /// An execution has one job, one namespace, one parent, one previous attempt, one id, and one value of a label: a query that names two of them is refused
-/// where it is used, with [`InputError::Invalid`](crate::InputError::Invalid). Times that are named twice must both hold; an empty range, or one whose end is before
+/// where it is used, with [`InputError::Invalid`](crate::error::InputError::Invalid). Times that are named twice must both hold; an empty range, or one whose end is before
 /// its start, holds for nothing. Order, direction, limit, cursor and way are settings: the last call counts.
 ///
 /// ```
@@ -211,7 +211,7 @@ impl Query {
     /// there.
     ///
     /// This is a filter, and no index serves it: it looks at every candidate that the other conditions leave, and without any at
-    /// every execution. [`explain`](crate::Selection::explain) says so, and [`QueryPlan::rows`](crate::QueryPlan::rows) how many those are.
+    /// every execution. [`explain`](crate::query::Selection::explain) says so, and [`QueryPlan::rows`](crate::query::QueryPlan::rows) how many those are.
     ///
     /// ```
     /// # use execstore::{NewExecution, Query, Readable, Store};
@@ -312,7 +312,7 @@ impl Query {
     }
 
     /// At most so many, and at least 1. A page without a limit has 100 executions, a list all of them. What counts or sums up
-    /// ([`count`](crate::Selection::count), [`durations`](crate::Selection::durations) and the like) looks at no
+    /// ([`count`](crate::query::Selection::count), [`durations`](crate::query::Selection::durations) and the like) looks at no
     /// more than these either, so that "more than 1,000?" is asked at the price of 1,001: the total of a list that is shown in
     /// pages is the count of its query without the limit.
     pub fn limit(mut self, limit: usize) -> Self {
@@ -322,7 +322,7 @@ impl Query {
 
     /// Goes on where the page that gave this cursor ended. Conditions, order and direction must be the same, in whatever
     /// sequence they are named; limit and way need not be. Anything else is
-    /// [`ReadError::InvalidCursor`](crate::ReadError::InvalidCursor).
+    /// [`ReadError::InvalidCursor`](crate::error::ReadError::InvalidCursor).
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
         self

@@ -29,7 +29,7 @@ pub enum Access {
     Completed,
 }
 
-/// How a [`Query`](crate::Query) is answered: see [`Selection::explain`](crate::Selection::explain).
+/// How a [`Query`](crate::Query) is answered: see [`Selection::explain`](crate::query::Selection::explain).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueryPlan {

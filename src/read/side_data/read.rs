@@ -12,7 +12,7 @@ use crate::read::View;
 type Chunks<'r> = Box<dyn Fn(u64) -> Result<(u64, Vec<u8>), ReadError> + 'r>;
 
 /// Reads the value of an attachment, holding 64 KiB of it: see
-/// [`Attachments::open`](crate::Attachments::open).
+/// [`Attachments::open`](crate::attachments::Attachments::open).
 ///
 /// Damage is an [`io::Error`] with the [`ReadError`] inside.
 pub struct AttachmentReader<'r> {

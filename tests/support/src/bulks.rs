@@ -1,6 +1,7 @@
 //! Operations on whatever a query finds, and what a store of plain maps makes of them.
 
-use execstore::{ExecutionId, Timestamp, WriteError};
+use execstore::error::WriteError;
+use execstore::{ExecutionId, Timestamp};
 
 use crate::dice::Dice;
 use crate::edits::{edit, events, state};

@@ -2,7 +2,9 @@
 
 use std::ops::Bound;
 
-use execstore::{ChangeSeq, Event, EventSeq, Execution, Query, ReadError, Readable, State};
+use execstore::error::ReadError;
+use execstore::lifecycle::State;
+use execstore::{ChangeSeq, Event, EventSeq, Execution, Query, Readable};
 
 use crate::dice::Dice;
 use crate::model::Model;
@@ -131,7 +133,7 @@ fn counted_by(all: &[Rec], value: fn(&Rec) -> &str) -> Vec<Counted> {
     groups.into_iter().map(|(value, counts)| (value.to_owned(), named(counts))).collect()
 }
 
-fn plain(group: Result<execstore::Group, ReadError>) -> Counted {
+fn plain(group: Result<execstore::query::Group, ReadError>) -> Counted {
     let group = group.unwrap();
     let states: Vec<_> = group.states.iter().map(|(state, count)| (state.to_string(), *count)).collect();
     assert_eq!(group.total, states.iter().map(|(_, count)| count).sum::<u64>());
@@ -184,7 +186,7 @@ fn links(r: &impl Readable, model: &Model) {
         model.records.values().filter(|rec| leads(rec.links()[place])).map(|rec| rec.id.clone()).collect()
     };
     for id in model.records.values().map(|rec| rec.id.as_str()).chain(["nobody"]) {
-        let ids = |found: execstore::Rows<'_, Execution>| -> Vec<String> {
+        let ids = |found: execstore::query::Rows<'_, Execution>| -> Vec<String> {
             found.map(|execution| execution.unwrap().id.to_string()).collect()
         };
         assert_eq!(ids(r.lineage(id).children().unwrap()), linked(0, id));

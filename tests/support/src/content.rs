@@ -2,8 +2,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use execstore::error::ReadError;
 use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
-use execstore::{Execution, ExecutionId, Query, ReadError, Readable, Store};
+use execstore::{Execution, ExecutionId, Query, Readable, Store};
 
 /// A table of the caller's own.
 pub const OWN: TableDefinition<'_, u64, u64> = TableDefinition::new("the caller's own");

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use execstore::{
-    Change, ChangeKind, ChangeSeq, Filter, Header, Readable, Store, WatchError, WatchFrom, Watcher,
-};
+use execstore::error::WatchError;
+use execstore::watch::{WatchFrom, Watcher};
+use execstore::{Change, ChangeKind, ChangeSeq, Filter, Header, Readable, Store};
 
 use crate::dice::Dice;
 

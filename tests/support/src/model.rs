@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use execstore::{ChangeKind, ChangeSeq, ExecutionId, InputError, Lifecycle, State, WriteError};
+use execstore::error::{InputError, WriteError};
+use execstore::lifecycle::{Lifecycle, State};
+use execstore::{ChangeKind, ChangeSeq, ExecutionId};
 
 use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Targets, is_terminal};
 use crate::reports::Reporting;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use execstore::{CommitError, Error, StorageError, WriteError};
+use execstore::Error;
+use execstore::error::{CommitError, StorageError, WriteError};
 
 /// A small file system of its own, for as long as this lives.
 pub struct Mounted(PathBuf, #[allow(dead_code)] tempfile::TempDir);

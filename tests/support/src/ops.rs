@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 
-use execstore::{ChangeSeq, Execution, WriteError, Writer};
+use execstore::error::WriteError;
+use execstore::{ChangeSeq, Execution, Writer};
 
 use crate::bulks::Many;
 use crate::edits::{creation, edit, events, state};

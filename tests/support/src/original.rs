@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use execstore::{Execution, Query, ReadError, Readable, Store};
+use execstore::error::ReadError;
+use execstore::{Execution, Query, Readable, Store};
 
 /// Everything, by its own name.
 pub struct Original {

@@ -1,6 +1,9 @@
 //! Random queries, and what they must find in the model.
 
-use execstore::{Access, DesiredState, OrderBy, Phase, Query, ReadError, Readable, Timestamp};
+use execstore::error::ReadError;
+use execstore::lifecycle::Phase;
+use execstore::query::Access;
+use execstore::{DesiredState, OrderBy, Query, Readable, Timestamp};
 
 use crate::dice::Dice;
 use crate::model::Model;

@@ -1,6 +1,7 @@
 //! Reports of executions that may come late, and what a store of plain maps makes of them.
 
-use execstore::{Late, Timestamp, Update, WriteError};
+use execstore::error::WriteError;
+use execstore::{Late, Timestamp, Update};
 
 use crate::model::{Amend, Model};
 use crate::records::{Ev, Rec, is_terminal};

@@ -6,10 +6,11 @@ use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
-use execstore::{
-    Appended, Attachment, AttachmentKind, Expect, Json, NewAttachment, Output, OutputCap, Query, Readable,
-    Task, WriteError,
-};
+use execstore::attachments::{Attachment, AttachmentKind, NewAttachment};
+use execstore::error::WriteError;
+use execstore::outputs::{Appended, Output, OutputCap};
+use execstore::tasks::Task;
+use execstore::{Expect, Json, Query, Readable};
 
 use crate::model::Model;
 use crate::tasks::{TASK_STATES, TaskRec};

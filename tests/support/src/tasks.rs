@@ -1,6 +1,7 @@
 //! The tasks of executions as plain values, and the reports of them that may come late.
 
-use execstore::{Json, Late, Reported, Task, TaskState, TaskUpdate, Timestamp};
+use execstore::tasks::{Task, TaskState, TaskUpdate};
+use execstore::{Json, Late, Reported, Timestamp};
 
 use crate::model::Model;
 use crate::records::is_terminal;

@@ -1,9 +1,9 @@
 //! Conditions, and what a store of plain maps says to them.
 
-use execstore::{
-    AttachmentIs, ExecutionId, Expect, Incarnation, InputError, Mismatch, Revision, TaskIs, TaskState,
-    WriteError,
-};
+use execstore::attachments::AttachmentIs;
+use execstore::error::{InputError, Mismatch, WriteError};
+use execstore::tasks::{TaskIs, TaskState};
+use execstore::{ExecutionId, Expect, Incarnation, Revision};
 use sha2::{Digest, Sha256};
 
 use crate::dice::Dice;

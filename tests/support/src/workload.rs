@@ -1,10 +1,11 @@
 //! Work for a store that uses every operation and every kind of transaction, one small commit after another.
 
+use execstore::attachments::NewAttachment;
+use execstore::error::WriteError;
+use execstore::outputs::OutputCap;
 use execstore::redb::Durability;
-use execstore::{
-    ChangeSeq, Error, Json, NewAttachment, NewEvent, NewExecution, OutputCap, Receipt, Store, TaskUpdate,
-    Update, WriteError, Writer,
-};
+use execstore::tasks::TaskUpdate;
+use execstore::{ChangeSeq, Error, Json, NewEvent, NewExecution, Receipt, Store, Update, Writer};
 
 use crate::content::OWN;
 
@@ -124,11 +125,11 @@ fn joined(store: &Store, round: usize, id: &str) -> Result<Receipt, Error> {
         w.finish()
     };
     txn.open_table(OWN).map_err(storage)?.insert(1_000 + round as u64, 2).map_err(storage)?;
-    txn.commit().map_err(|error| execstore::CommitError::Unknown(error.into()))?;
+    txn.commit().map_err(|error| execstore::error::CommitError::Unknown(error.into()))?;
     Ok(receipt)
 }
 
-fn storage(error: impl Into<execstore::StorageError>) -> Error {
+fn storage(error: impl Into<execstore::error::StorageError>) -> Error {
     Error::Storage(error.into())
 }
 

@@ -1,6 +1,7 @@
 //! Who writes: a writer within a transaction, or the store, each of whose own methods is a transaction.
 
-use execstore::{Error, Store, WriteError, Writer};
+use execstore::error::WriteError;
+use execstore::{Error, Store, Writer};
 
 pub trait Writes {
     /// Does the first within a transaction, or the second, which is the same, by a method of the store.

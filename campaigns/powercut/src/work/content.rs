@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use execstore::options::{LargeValues, LogRetention};
 use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
-use execstore::{Builder, Execution, LargeValues, LogRetention, Query, Readable, Store, Timestamp};
+use execstore::{Builder, Execution, Query, Readable, Store, Timestamp};
 
 use super::{Job, Outcome};
 

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use execstore::{
-    Json, NewAttachment, NewEvent, NewExecution, Pending, Store, TaskUpdate, Update, WriteError, Writer,
-};
+use execstore::attachments::NewAttachment;
+use execstore::error::WriteError;
+use execstore::tasks::TaskUpdate;
+use execstore::{Json, NewEvent, NewExecution, Pending, Store, Update, Writer};
 
 use super::content::{Ticks, builder, of_job, verified};
 use super::{Found, Job, Outcome, leftovers};

@@ -3,8 +3,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use execstore::Store;
+use execstore::attachments::NewAttachment;
 use execstore::redb::TableDefinition;
-use execstore::{NewAttachment, Store};
 
 use super::content::{Ticks, builder, verified, whole};
 use super::steady::equal;

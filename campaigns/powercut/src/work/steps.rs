@@ -1,10 +1,10 @@
 //! One commit after another, of every kind, each determined by its number.
 
+use execstore::attachments::NewAttachment;
+use execstore::outputs::OutputCap;
 use execstore::redb::Durability;
-use execstore::{
-    ChangeSeq, Json, NewAttachment, NewEvent, NewExecution, OutputCap, Query, Readable, Store, TaskUpdate,
-    Update, Writer,
-};
+use execstore::tasks::TaskUpdate;
+use execstore::{ChangeSeq, Json, NewEvent, NewExecution, Query, Readable, Store, Update, Writer};
 
 use super::content::OWN;
 use super::{Mode, Outcome};
