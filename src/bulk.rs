@@ -122,7 +122,7 @@ impl<'p> Bulk<'p> {
             batch: None,
             dry_run: false,
             trusted: false,
-            expect: Expect::any(),
+            expect: Expect::new(),
             anew: false,
             progress: None,
         }

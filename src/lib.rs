@@ -16,7 +16,7 @@
 //! let execution = store.create(new)?;
 //!
 //! // Claim it: only one of several workers gets past the condition.
-//! let claim = Expect::any().state("BidAccepted").revision(execution.revision);
+//! let claim = Expect::new().state("BidAccepted").revision(execution.revision);
 //! store.update(&execution.id, Update::to("Running").expect(claim))?;
 //!
 //! // What was running, for when the node starts again.

@@ -76,7 +76,7 @@ fn each_call_in_a_child_is_refused_and_its_end_changes_nothing() {
     for n in 0..20 {
         check_child(Store::clone(&store), |store| in_the_child(&store));
         // Handles, transactions and watchers that the child drops.
-        let watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+        let watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
         let reader = store.begin_read().unwrap();
         match fork().unwrap() {
             Fork::Child => {
@@ -172,7 +172,7 @@ fn what_a_child_drops_waits_for_no_lock_of_the_parents() {
         for nth in 0..3 {
             let (store, stop) = (&store, &stop);
             scope.spawn(move || {
-                let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+                let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
                 while !stop.load(Ordering::Relaxed) {
                     match nth {
                         0 => drop(store.begin_read().unwrap()),
@@ -185,7 +185,7 @@ fn what_a_child_drops_waits_for_no_lock_of_the_parents() {
         for _ in 0..1000 {
             // As the last hold on its state, and as one of several.
             let (first, second) = (store.begin_read().unwrap(), store.begin_read().unwrap());
-            let watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+            let watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
             let follower = store.follow_output("e", "stdout", 0).unwrap();
             match fork().unwrap() {
                 Fork::Child => {

@@ -54,7 +54,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>,
     let mut options = Options {
         store: "follow.redb".into(),
         name: "follow".into(),
-        filter: Filter::any(),
+        filter: Filter::new(),
         output: "stdout".into(),
         jobs: 20,
         pause: Duration::from_millis(1),

@@ -60,7 +60,7 @@ pub enum WatchFrom {
 /// # use execstore::watch::WatchFrom;
 /// # use execstore::{Filter, NewExecution, Store, Update};
 /// # let store = Store::in_memory()?;
-/// let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().entered("Running"))?;
+/// let mut watcher = store.watch(WatchFrom::Oldest, Filter::new().entered("Running"))?;
 /// store.create(NewExecution::new("job-1").id("e"))?;
 /// store.update("e", Update::to("BidAccepted"))?;
 /// store.update("e", Update::to("Running"))?;

@@ -21,15 +21,15 @@ use crate::model::limits::InputError;
 /// # use execstore::{Filter, NewExecution, Store};
 /// # let store = Store::in_memory()?;
 /// # store.create(NewExecution::new("j"))?;
-/// let mut watcher = store.watch(WatchFrom::Oldest, Filter::any())?;
+/// let mut watcher = store.watch(WatchFrom::Oldest, Filter::new())?;
 /// let changes = watcher.next_batch(100, Duration::ZERO)?;
 /// let kept = watcher.bookmark().to_string(); // beside what became of the changes
 ///
 /// let bookmark: Bookmark = kept.parse()?;
-/// let mut watcher = store.watch(WatchFrom::Bookmark(bookmark), Filter::any())?;
+/// let mut watcher = store.watch(WatchFrom::Bookmark(bookmark), Filter::new())?;
 /// # assert_eq!((changes.len(), watcher.next_batch(100, Duration::ZERO)?.len()), (1, 0));
 /// # let other = Store::in_memory()?;
-/// # assert!(other.watch(WatchFrom::Bookmark(bookmark), Filter::any()).is_err());
+/// # assert!(other.watch(WatchFrom::Bookmark(bookmark), Filter::new()).is_err());
 /// # Ok::<(), execstore::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -16,10 +16,10 @@ use crate::model::text::Text;
 ///
 /// ```
 /// use execstore::{Expect, Revision};
-/// let unclaimed = Expect::any().state("New").state("AskForBid");
-/// let exactly = Expect::any().state("Running").revision(Revision(3));
-/// let not_ended = Expect::any().not_states(["Completed", "Failed", "Cancelled"]);
-/// let nobody_was_faster = Expect::any().event_count(3).output_length("stdout", 0);
+/// let unclaimed = Expect::new().state("New").state("AskForBid");
+/// let exactly = Expect::new().state("Running").revision(Revision(3));
+/// let not_ended = Expect::new().not_states(["Completed", "Failed", "Cancelled"]);
+/// let nobody_was_faster = Expect::new().event_count(3).output_length("stdout", 0);
 /// ```
 ///
 /// All that is named must hold; only the states are alternatives. A condition that nothing can meet, one that names two revisions or that excludes each
@@ -153,7 +153,7 @@ impl fmt::Display for Mismatch {
 
 impl Expect {
     /// Requires only that the execution exists.
-    pub const fn any() -> Self {
+    pub const fn new() -> Self {
         Self {
             states: Vec::new(),
             not_states: Vec::new(),

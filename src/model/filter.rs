@@ -22,8 +22,8 @@ const MAX_KEYS: usize = 256;
 ///
 /// ```
 /// use execstore::{ChangeKind, Filter};
-/// let ended = Filter::any().entered("Completed").entered("Failed");
-/// let mine = Filter::any().job("job-1").label("zone", "eu-1").kind(ChangeKind::Updated);
+/// let ended = Filter::new().entered("Completed").entered("Failed");
+/// let mine = Filter::new().job("job-1").label("zone", "eu-1").kind(ChangeKind::Updated);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
@@ -51,7 +51,7 @@ pub enum Match {
 
 impl Filter {
     /// Every change.
-    pub fn any() -> Self {
+    pub fn new() -> Self {
         Self::default()
     }
 
@@ -136,7 +136,7 @@ impl Filter {
     /// use execstore::Filter;
     /// use execstore::query::Match;
     /// # let store = Store::in_memory()?;
-    /// let filter = Filter::any().matching(Query::new().live()).including_left();
+    /// let filter = Filter::new().matching(Query::new().live()).including_left();
     /// let mut watcher = store.watch(WatchFrom::Latest, filter.clone())?;
     /// store.create(NewExecution::new("j").id("e").state("Running"))?;
     /// store.update("e", Update::to("Completed"))?;

@@ -1,7 +1,8 @@
 //! Timestamps and the clock they come from. Pure, but for [`SystemClock`].
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::ops::{Add, AddAssign, Sub, SubAssign};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,22 @@ use crate::model::limits::InputError;
 /// assert_eq!("2024-02-29T01:00:00.123456789+01:00".parse(), Ok(time));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
+///
+/// A [`Duration`] can be added and subtracted, and [`SystemTime`] converted both ways. What 64 bits of nanoseconds cannot hold
+/// becomes the first or the last timestamp there is, also with `+` and `-`: a duration may come from a configuration, and
+/// "older than a thousand years" is nothing rather than a panic. [`checked_add`](Timestamp::checked_add) and
+/// [`checked_sub`](Timestamp::checked_sub) say so instead.
+///
+/// ```
+/// use std::time::Duration;
+/// use execstore::{Query, Readable, Store, Timestamp};
+/// const DAY: Duration = Duration::from_secs(86_400);
+///
+/// # let store = Store::in_memory()?;
+/// let older_than_7_days = Query::new().completed(..Timestamp::now() - 7 * DAY);
+/// # assert_eq!(store.begin_read()?.query(&older_than_7_days).count()?, 0);
+/// # Ok::<(), execstore::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
@@ -35,9 +52,45 @@ impl Timestamp {
         self.0
     }
 
-    /// The system's time now. Times that an `i64` of nanoseconds cannot hold become its ends.
+    /// The first that there is, in the year 1677.
+    pub const MIN: Self = Self(i64::MIN);
+
+    /// The last that there is, in the year 2262.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// The system's time now.
     pub fn now() -> Self {
         Self::from(SystemTime::now())
+    }
+
+    /// This much later; `None` after [`MAX`](Self::MAX).
+    pub fn checked_add(self, duration: Duration) -> Option<Self> {
+        self.0.checked_add_unsigned(u64::try_from(duration.as_nanos()).ok()?).map(Self)
+    }
+
+    /// This much earlier; `None` before [`MIN`](Self::MIN).
+    pub fn checked_sub(self, duration: Duration) -> Option<Self> {
+        self.0.checked_sub_unsigned(u64::try_from(duration.as_nanos()).ok()?).map(Self)
+    }
+
+    /// This much later, [`MAX`](Self::MAX) at the latest; the same as `+`.
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        self.checked_add(duration).unwrap_or(Self::MAX)
+    }
+
+    /// This much earlier, [`MIN`](Self::MIN) at the earliest; the same as `-`.
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        self.checked_sub(duration).unwrap_or(Self::MIN)
+    }
+
+    /// How much later this is than `earlier`, exactly; `None` if it is earlier.
+    pub fn checked_duration_since(self, earlier: Self) -> Option<Duration> {
+        (self >= earlier).then(|| Duration::from_nanos(self.0.abs_diff(earlier.0)))
+    }
+
+    /// How much later this is than `earlier`; zero if it is earlier, since clocks go back.
+    pub fn saturating_duration_since(self, earlier: Self) -> Duration {
+        self.checked_duration_since(earlier).unwrap_or_default()
     }
 }
 
@@ -56,7 +109,51 @@ pub(crate) fn at_the_earliest(
     noted.into_iter().filter(can_be).max()
 }
 
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Stops at [`Timestamp::MAX`].
+    fn add(self, duration: Duration) -> Self {
+        self.saturating_add(duration)
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Stops at [`Timestamp::MIN`].
+    fn sub(self, duration: Duration) -> Self {
+        self.saturating_sub(duration)
+    }
+}
+
+impl AddAssign<Duration> for Timestamp {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl SubAssign<Duration> for Timestamp {
+    fn sub_assign(&mut self, duration: Duration) {
+        *self = *self - duration;
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    /// Exact where the system's clock counts nanoseconds, as on Linux; elsewhere as near as it can be.
+    fn from(time: Timestamp) -> Self {
+        let distance = Duration::from_nanos(time.0.unsigned_abs());
+        let moved = match time.0 < 0 {
+            true => UNIX_EPOCH.checked_sub(distance),
+            false => UNIX_EPOCH.checked_add(distance),
+        };
+        // Every system's clock goes from before 1677 to after 2262.
+        moved.unwrap_or(UNIX_EPOCH)
+    }
+}
+
 impl From<SystemTime> for Timestamp {
+    /// Times that 64 bits of nanoseconds cannot hold become [`Timestamp::MIN`] or [`Timestamp::MAX`].
     fn from(time: SystemTime) -> Self {
         let nanos = match time.duration_since(UNIX_EPOCH) {
             Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
@@ -225,6 +322,50 @@ mod tests {
         assert_eq!(earliest(&[5, 7, 9], at(8)), Some(at(7)));
         assert_eq!(earliest(&[-5], at(i64::MAX)), None);
         assert_eq!(earliest(&[], now), None);
+    }
+
+    #[test]
+    fn durations_are_added_up_to_the_ends() {
+        let at = Timestamp::from_nanos;
+        let nanos = Duration::from_nanos;
+        assert_eq!((at(5) + nanos(3), at(5) - nanos(9)), (at(8), at(-4)));
+        let mut moved = at(0);
+        moved += Duration::from_secs(2);
+        moved -= nanos(1);
+        assert_eq!(moved, at(1_999_999_999));
+        // From one end to the other, and a nanosecond beyond.
+        let whole = nanos(u64::MAX);
+        assert_eq!(Timestamp::MIN.checked_add(whole), Some(Timestamp::MAX));
+        assert_eq!(Timestamp::MAX.checked_sub(whole), Some(Timestamp::MIN));
+        assert_eq!(at(0).checked_sub(nanos(1 << 63)), Some(Timestamp::MIN));
+        for (beyond, above) in [(nanos(1 << 63), at(0)), (Duration::MAX, Timestamp::MIN), (whole, at(-1))] {
+            assert_eq!(above.checked_add(beyond), None, "{beyond:?}");
+            assert_eq!(above + beyond, Timestamp::MAX);
+        }
+        for (beyond, below) in
+            [(nanos((1 << 63) + 1), at(0)), (Duration::MAX, Timestamp::MAX), (whole, at(0))]
+        {
+            assert_eq!(below.checked_sub(beyond), None, "{beyond:?}");
+            assert_eq!(below - beyond, Timestamp::MIN);
+        }
+        assert_eq!(at(9).checked_duration_since(at(-1)), Some(nanos(10)));
+        assert_eq!(Timestamp::MAX.checked_duration_since(Timestamp::MIN), Some(whole));
+        assert_eq!(at(-1).checked_duration_since(at(0)), None);
+        assert_eq!(at(-1).saturating_duration_since(at(0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn times_of_the_system_come_back() {
+        for nanos in [0, 1, -1, 1_709_164_800_123_456_789, -1_000_000_001, i64::MAX, i64::MIN, i64::MIN + 1] {
+            let time = Timestamp::from_nanos(nanos);
+            assert_eq!(Timestamp::from(SystemTime::from(time)), time, "{time}");
+        }
+        let later = SystemTime::from(Timestamp::from_nanos(-7)).duration_since(UNIX_EPOCH);
+        assert_eq!(later.unwrap_err().duration(), Duration::from_nanos(7));
+        // Beyond both ends.
+        let second = Duration::from_secs(1);
+        assert_eq!(Timestamp::from(SystemTime::from(Timestamp::MAX) + second), Timestamp::MAX);
+        assert_eq!(Timestamp::from(SystemTime::from(Timestamp::MIN) - second), Timestamp::MIN);
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Store {
         WriteTxn::new(self.engine.clone(), "a closure of Store::write")?.run(write)
     }
 
-    /// Writes within a transaction that the caller began on [`database`](Store::database), or on the
+    /// Writes within a transaction that the caller began on [`share_database`](Store::share_database), or on the
     /// database that was [attached](Store::attach).
     ///
     /// The caller commits, then passes the writer's [receipt](Writer::finish) to [`notify`](Store::notify).
@@ -291,16 +291,17 @@ impl Store {
         &self.engine.settings.lifecycle
     }
 
-    /// The database below, for transactions of the caller's own.
+    /// Shares the database below with the caller, for transactions of the caller's own.
     ///
-    /// From then on each read transaction opens its own tables, a few microseconds each: the store cannot
-    /// know any more when something was committed.
+    /// That cannot be taken back. From then on each read transaction opens its own tables, a few microseconds each: the store
+    /// cannot know any more when something was committed. Large deletions are no longer finished in the background
+    /// (see [`maintain`](Store::maintain)), and the file is closed without being made smaller.
     ///
     /// The names of the store's tables begin with `execstore/`; leave those alone. A commit there of
     /// [`Durability::None`](redb::Durability::None) becomes durable with redb's next durable commit, which for
     /// a store with a journal may be much later than the store's own next commit. Of a store that was opened read-only a
     /// durable commit fails, and redb refuses reads from then on as well.
-    pub fn database(&self) -> &Database {
+    pub fn share_database(&self) -> &Database {
         self.engine.share_database();
         // What the caller commits there is acknowledged by redb. An error comes again with the store's own next write.
         let _ = self.engine.grounds.anchor();

@@ -82,7 +82,7 @@ impl Store {
         id: impl AsRef<str>,
         events: impl IntoIterator<Item = NewEvent>,
     ) -> Result<Execution, Error> {
-        self.append_events_if(id, &Expect::any(), events)
+        self.append_events_if(id, &Expect::new(), events)
     }
 
     /// [`Writer::append_events_if`](crate::Writer::append_events_if) in a transaction of its own.
@@ -98,7 +98,7 @@ impl Store {
 
     /// [`Writer::delete`](crate::Writer::delete) in a transaction of its own.
     pub fn delete(&self, id: impl AsRef<str>) -> Result<Execution, Error> {
-        self.delete_if(id, &Expect::any())
+        self.delete_if(id, &Expect::new())
     }
 
     /// [`Writer::delete_if`](crate::Writer::delete_if) in a transaction of its own.

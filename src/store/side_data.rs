@@ -64,7 +64,7 @@ impl Store {
     /// # use execstore::{Error, Expect, NewExecution, Store};
     /// # let store = Store::in_memory()?;
     /// # store.create(NewExecution::new("j").id("e"))?;
-    /// let first = Expect::any().attachment("result", AttachmentIs::Absent);
+    /// let first = Expect::new().attachment("result", AttachmentIs::Absent);
     /// store.put_attachment_if("e", &first, NewAttachment::bytes("result", "one"))?;
     /// let second = store.put_attachment_if("e", &first, NewAttachment::bytes("result", "two"));
     /// assert!(matches!(second, Err(Error::Write(WriteError::Conflict { .. }))));

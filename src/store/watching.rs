@@ -25,7 +25,7 @@ impl Store {
     /// left, until there is nothing more to do: in transactions of a few milliseconds, between which others write.
     ///
     /// Rows that are left are removed in the background without this call; it returns when they are gone. In an attached
-    /// database, and once [`database`](Store::database) was called, nobody does it in the background, because the caller may hold the
+    /// database, and once [`share_database`](Store::share_database) was called, nobody does it in the background, because the caller may hold the
     /// write transaction: there each later write removes some, and this call all.
     ///
     /// A thread of the store can call it: see [`Builder::set_maintenance`](crate::Builder::set_maintenance).

@@ -91,8 +91,8 @@ impl View for ReadTxn {
 /// let txn = store.begin_write()?;
 /// {
 ///     let mut executions = txn.writer()?;
-///     executions.update("e", Update::to("Completed").expect(Expect::any().state("Running")))?;
-///     txn.redb().open_table(BILLS)?.insert("e", 12)?;
+///     executions.update("e", Update::to("Completed").expect(Expect::new().state("Running")))?;
+///     txn.enter_redb().open_table(BILLS)?.insert("e", 12)?;
 /// }
 /// txn.commit()?; // both, or neither
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -216,11 +216,11 @@ impl WriteTxn {
         Ok(writer)
     }
 
-    /// The redb transaction below, to read and write the caller's own tables in it.
+    /// Enters the redb transaction below, to read and write the caller's own tables in it.
     ///
-    /// A transaction that was entered here is committed by redb itself, at the price of one of its durable
+    /// A transaction that was entered, even to read, is committed by redb itself, at the price of one of its durable
     /// commits: the store's journal does not know what the caller writes.
-    pub fn redb(&self) -> &WriteTransaction {
+    pub fn enter_redb(&self) -> &WriteTransaction {
         self.caller_wrote.store(true, Ordering::Relaxed);
         self.txn.get()
     }

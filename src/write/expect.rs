@@ -25,7 +25,7 @@ impl Writer<'_> {
     /// # store.create(NewExecution::new("j").id("e"))?;
     /// let first = |text: &'static str| {
     ///     store.write(|w| {
-    ///         w.expect("e", &Expect::any().attachment("result", AttachmentIs::Absent))?;
+    ///         w.expect("e", &Expect::new().attachment("result", AttachmentIs::Absent))?;
     ///         w.put_attachment("e", NewAttachment::bytes("result", text))
     ///     })
     /// };

@@ -320,7 +320,7 @@ impl<'t> Writer<'t> {
         id: impl AsRef<str>,
         events: impl IntoIterator<Item = NewEvent>,
     ) -> Result<Execution, WriteError> {
-        self.append_events_if(id, &Expect::any(), events)
+        self.append_events_if(id, &Expect::new(), events)
     }
 
     /// [`append_events`](Self::append_events), if the execution is as expected.
@@ -380,7 +380,7 @@ impl<'t> Writer<'t> {
     /// once; the rest goes afterwards, a few milliseconds at a time, see [`Store::maintain`](crate::Store::maintain). So this costs the
     /// same however much there is.
     pub fn delete(&mut self, id: impl AsRef<str>) -> Result<Execution, WriteError> {
-        self.delete_if(id, &Expect::any())
+        self.delete_if(id, &Expect::new())
     }
 
     /// [`delete`](Self::delete), if the execution is as expected.

@@ -96,7 +96,7 @@ impl Writer<'_> {
                 return Ok(Appended::Repeated(row.output));
             }
         }
-        self.expect(id, &Expect::any().output_length(name, offset))?;
+        self.expect(id, &Expect::new().output_length(name, offset))?;
         self.grow_output(id, name, bytes, None).map(Appended::New)
     }
 

@@ -23,7 +23,7 @@ fn a_close_does_not_wait_for_a_transaction_of_its_own_thread() {
     let begun = Instant::now();
     for store in [Store::create_new(&path).unwrap(), Store::in_memory().unwrap()] {
         create(&store, "e");
-        let txn = store.database().begin_write().unwrap();
+        let txn = store.share_database().begin_write().unwrap();
         txn.open_table(BILLS).unwrap().insert("e", 1).unwrap();
         drop(store);
         txn.commit().unwrap();
@@ -41,7 +41,7 @@ fn a_close_does_not_wait_for_a_transaction_of_its_own_thread() {
     };
     assert!(store.begin_read().unwrap().get("e").unwrap().is_some());
     assert!(store.verify().unwrap().is_clean());
-    let bills = store.database().begin_write().unwrap();
+    let bills = store.share_database().begin_write().unwrap();
     assert_eq!(bills.open_table(BILLS).unwrap().insert("e", 2).unwrap().unwrap().value(), 1);
 }
 
@@ -81,7 +81,7 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     let pending: Vec<_> = (0..50)
         .map(|n| store.submit(move |w| w.create(NewExecution::new("j").id(n.to_string()))).unwrap())
         .collect();
-    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
     let watching = thread::spawn(move || {
         loop {
             match watcher.next_batch(10, Duration::from_secs(60)) {
@@ -123,7 +123,7 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     assert!(closed(other.maintain().map(drop)));
     assert!(closed(other.verify().map(drop)));
     assert!(closed(other.wait_for_changes(ChangeSeq(0), Duration::ZERO).map(drop)));
-    assert!(matches!(other.watch(WatchFrom::Oldest, Filter::any()), Err(WatchError::Closed)));
+    assert!(matches!(other.watch(WatchFrom::Oldest, Filter::new()), Err(WatchError::Closed)));
     assert!(other.consumer("d").run(|_| Ok::<_, Error>(())).is_err());
     drop((consumer, other));
     let folder = store.into_folder();

@@ -147,7 +147,7 @@ fn damage_each_page(builder: &Builder, whole: &[u8], pending: bool) {
                 Ok(store) => {
                     assert!(contents(&store) == *expected, "page {page}, of {table}");
                     // A commit past the store, in memory, meets the damage and is refused, too.
-                    let txn = store.database().begin_write().unwrap();
+                    let txn = store.share_database().begin_write().unwrap();
                     assert!(txn.commit().is_err());
                     read.insert((table.clone(), with_journal));
                 }

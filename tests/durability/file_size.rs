@@ -116,7 +116,7 @@ fn a_close_gives_back_what_deletions_have_left_in_a_large_file_too() {
 const SPARE: TableDefinition<'_, u64, &str> = TableDefinition::new("execstore/packing");
 
 fn has_spare(store: &Store) -> bool {
-    let txn = store.database().begin_read().unwrap();
+    let txn = store.share_database().begin_read().unwrap();
     txn.list_tables().unwrap().any(|table| table.name() == SPARE.name())
 }
 
@@ -124,7 +124,7 @@ fn has_spare(store: &Store) -> bool {
 fn what_lies_where_tables_are_written_anew_is_harmless_and_goes() {
     let mut store = created(5_000);
     let txn = store.begin_write().unwrap();
-    txn.redb().open_table(SPARE).unwrap().insert(1, "of other types").unwrap();
+    txn.enter_redb().open_table(SPARE).unwrap().insert(1, "of other types").unwrap();
     txn.commit().unwrap();
     store.reopen();
     assert!(store.verify().unwrap().is_clean() && has_spare(&store));

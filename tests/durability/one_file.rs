@@ -537,7 +537,7 @@ fn a_write_past_a_read_only_store_is_an_error_and_no_silent_loss() {
         let path = folder.path().join("s");
         std::fs::write(&path, &bytes).unwrap();
         let store = Store::builder().open_read_only(&path).unwrap();
-        let txn = store.database().begin_write().unwrap();
+        let txn = store.share_database().begin_write().unwrap();
         txn.open_table(TableDefinition::<u8, u8>::new("own")).unwrap().insert(1, 2).unwrap();
         let error = txn.commit().unwrap_err();
         assert!(error.to_string().contains("read-only"), "{error:?}");

@@ -66,7 +66,7 @@ fn own_and_joined_commits_survive_in_every_order() {
                 let new = NewExecution::new("j").id(place.to_string());
                 match step {
                     'j' | 'n' => {
-                        let mut txn = store.database().begin_write().unwrap();
+                        let mut txn = store.share_database().begin_write().unwrap();
                         if step == 'n' {
                             txn.set_durability(Durability::None).unwrap();
                         }
@@ -84,7 +84,7 @@ fn own_and_joined_commits_survive_in_every_order() {
                         let new = if step == 'b' { new.payload(big_payload(1_100_000)) } else { new };
                         txn.writer().unwrap().create(new.event(NewEvent::new("t"))).unwrap();
                         if step == 'e' {
-                            txn.redb().open_table(NOTES).unwrap().insert(place as u64, 1).unwrap();
+                            txn.enter_redb().open_table(NOTES).unwrap().insert(place as u64, 1).unwrap();
                         }
                         txn.commit().unwrap();
                     }
@@ -93,7 +93,7 @@ fn own_and_joined_commits_survive_in_every_order() {
                 if place > 0 && !matches!(step, 'n' | 'l') {
                     let copy = store.crash_copy();
                     assert!(contents(&copy) == contents(&store), "{order} after {place}");
-                    let txn = copy.database().begin_read().unwrap();
+                    let txn = copy.share_database().begin_read().unwrap();
                     let notes = txn.open_table(NOTES).map(|table| table.iter().unwrap().count());
                     let expected = order[..=place].matches('e').count();
                     assert_eq!(notes.unwrap_or(0), expected, "{order} after {place}");
@@ -108,7 +108,7 @@ fn a_joined_commit_that_was_aborted_does_not_break_the_chain() {
     let store = TestStore::new();
     create(&store, "a");
     create(&store, "b");
-    let txn = store.database().begin_write().unwrap();
+    let txn = store.share_database().begin_write().unwrap();
     store.join(&txn).unwrap().delete("a").unwrap();
     txn.abort().unwrap();
     create(&store, "c");

@@ -8,7 +8,7 @@ type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 fn spoil(store: &Store, table: &'static str, change: impl Fn(&[u8], &[u8]) -> (Vec<u8>, Vec<u8>)) {
     let definition: Table = TableDefinition::new(table);
-    let txn = store.database().begin_write().unwrap();
+    let txn = store.share_database().begin_write().unwrap();
     {
         let mut table = txn.open_table(definition).unwrap();
         let (key, value) =
@@ -65,7 +65,7 @@ fn a_record_that_cannot_be_read_is_told_of_in_every_order() {
         store.create(NewExecution::new("j").id(id)).unwrap();
     }
     let executions: TableDefinition<'_, &[u8; 8], &[u8]> = TableDefinition::new("execstore/executions");
-    let txn = store.database().begin_write().unwrap();
+    let txn = store.share_database().begin_write().unwrap();
     txn.open_table(executions).unwrap().insert(&2u64.to_be_bytes(), [7u8; 30].as_slice()).unwrap();
     txn.commit().unwrap();
     let damaged = |order| {

@@ -66,7 +66,7 @@ fn a_bulk_operation_on_one_of_no_states_does_nothing() {
 #[test]
 fn an_expectation_of_one_of_no_states_refuses() {
     let store = three();
-    let none = Expect::any().states(NONE);
+    let none = Expect::new().states(NONE);
     for refused in [
         store.update("a", Update::new().name("n").expect(none.clone())).map(drop),
         store.delete_if("a", &none).map(drop),
@@ -79,23 +79,23 @@ fn an_expectation_of_one_of_no_states_refuses() {
             other => panic!("{other:?}"),
         }
     }
-    store.update("a", Update::new().name("n").expect(Expect::any().states(NONE).state("New"))).unwrap();
+    store.update("a", Update::new().name("n").expect(Expect::new().states(NONE).state("New"))).unwrap();
     // Not in one of none is no condition.
-    store.update("a", Update::new().name("m").expect(Expect::any().not_states(NONE))).unwrap();
+    store.update("a", Update::new().name("m").expect(Expect::new().not_states(NONE))).unwrap();
 }
 
 #[test]
 fn a_filter_with_an_empty_part_lets_nothing_through() {
     let store = three();
     let filters = [
-        Filter::any().kinds([]),
-        Filter::any().jobs(NONE),
-        Filter::any().executions(NONE),
-        Filter::any().namespaces(NONE),
-        Filter::any().entered_any(NONE),
-        Filter::any().matching(Query::new().states(NONE)),
-        Filter::any().matching(Query::new().label_in("k", NONE)),
-        Filter::any().job("j").kinds([]),
+        Filter::new().kinds([]),
+        Filter::new().jobs(NONE),
+        Filter::new().executions(NONE),
+        Filter::new().namespaces(NONE),
+        Filter::new().entered_any(NONE),
+        Filter::new().matching(Query::new().states(NONE)),
+        Filter::new().matching(Query::new().label_in("k", NONE)),
+        Filter::new().job("j").kinds([]),
     ];
     for filter in filters {
         let mut watcher = store.watch(WatchFrom::Oldest, filter.clone()).unwrap();
@@ -103,11 +103,11 @@ fn a_filter_with_an_empty_part_lets_nothing_through() {
         assert_eq!(watcher.position().get(), 3);
     }
     let all = [
-        Filter::any().kinds([ChangeKind::Created, ChangeKind::Deleted]),
-        Filter::any().jobs(["j", "k"]),
-        Filter::any().executions(["a", "b"]).execution("c"),
-        Filter::any().namespaces(["default"]),
-        Filter::any().entered_any(["New", "Running"]),
+        Filter::new().kinds([ChangeKind::Created, ChangeKind::Deleted]),
+        Filter::new().jobs(["j", "k"]),
+        Filter::new().executions(["a", "b"]).execution("c"),
+        Filter::new().namespaces(["default"]),
+        Filter::new().entered_any(["New", "Running"]),
     ];
     for filter in all {
         let mut watcher = store.watch(WatchFrom::Oldest, filter.clone()).unwrap();
@@ -139,7 +139,7 @@ fn a_query_that_names_two_of_what_there_is_one_of_is_refused() {
                 && r.query(&query).explain().is_err()
         );
         assert!(store.bulk(query.clone()).delete().is_err());
-        assert!(store.watch(WatchFrom::Oldest, Filter::any().matching(query)).is_err());
+        assert!(store.watch(WatchFrom::Oldest, Filter::new().matching(query)).is_err());
     }
     for query in
         [Query::new().job(""), Query::new().id(""), Query::new().parent(" "), Query::new().previous("")]

@@ -59,8 +59,8 @@ fn a_condition_that_nothing_can_meet_is_refused_by_all_who_take_one() {
     let head = store.read(|r| r.log().head()).unwrap();
     let all = conditions();
     for (name, one, other) in &all {
-        let expect = other(one(Expect::any()));
-        for expect in [expect.clone(), one(other(Expect::any())), expect.state("New")] {
+        let expect = other(one(Expect::new()));
+        for expect in [expect.clone(), one(other(Expect::new())), expect.state("New")] {
             let calls = [
                 store.update("e", Update::new().message("m").expect(expect.clone())).map(drop),
                 // Whether or not there is such an execution: it is the condition that is wrong.
@@ -82,7 +82,7 @@ fn a_condition_that_nothing_can_meet_is_refused_by_all_who_take_one() {
         }
     }
     let excluded = store.lifecycle().states().map(|state| state.as_str().to_owned()).collect::<Vec<_>>();
-    let none = Expect::any().not_states(&excluded);
+    let none = Expect::new().not_states(&excluded);
     assert!(meaningless(&store.update("e", Update::new().message("m").expect(none.clone())).unwrap_err()));
     assert!(store.read(|r| r.log().head()).unwrap() > head);
 }
@@ -94,7 +94,7 @@ fn conditions_on_different_things_can_be_asked_together() {
     let all = conditions();
     for (n, (first, one, _)) in all.iter().enumerate() {
         for (second, other, _) in &all[n..] {
-            let result = store.write(|w| w.expect("e", &other(one(Expect::any()))).map(drop));
+            let result = store.write(|w| w.expect("e", &other(one(Expect::new()))).map(drop));
             let Err(Error::Write(WriteError::Conflict { mismatches, .. })) = &result else {
                 assert!(result.is_ok(), "{first} and {second}: {result:?}");
                 continue;
@@ -107,7 +107,7 @@ fn conditions_on_different_things_can_be_asked_together() {
     let nodes = [TaskIs::Present, TaskIs::In(TaskState::Running), TaskIs::Attempt(1)];
     for one in 0..3 {
         for other in 0..3 {
-            let expect = Expect::any().attachment("a", attachments[one]).attachment("a", attachments[other]);
+            let expect = Expect::new().attachment("a", attachments[one]).attachment("a", attachments[other]);
             let expect = expect.task("n", nodes[one]).task("n", nodes[other]);
             let found = store.write(|w| w.expect("e", &expect).map(drop));
             assert!(matches!(found, Err(Error::Write(WriteError::Conflict { .. }))), "{found:?}");
@@ -150,7 +150,7 @@ fn a_query_that_nothing_can_match_is_refused_by_all_who_take_one() {
             reader.query(&query).attachment_usage().map(drop).map_err(Error::from),
             reader.query(&query).export(&mut Vec::new()).map(drop),
             store.bulk(query.clone()).delete().map(drop),
-            store.watch(WatchFrom::Latest, Filter::any().matching(query.clone())).map(drop).map_err(of_watch),
+            store.watch(WatchFrom::Latest, Filter::new().matching(query.clone())).map(drop).map_err(of_watch),
         ];
         for call in calls {
             assert_eq!(call.as_ref().is_err_and(meaningless), refused, "{query:?}: {call:?}");
@@ -169,7 +169,7 @@ fn of_watch(error: WatchError) -> Error {
 #[test]
 fn a_filter_that_lets_nothing_through_is_refused_unless_a_list_is_empty() {
     let store = TestStore::new();
-    let any = Filter::any;
+    let any = Filter::new;
     let new = Query::new;
     let cases = [
         (any().label("k", "a").label("k", "b"), true),

@@ -8,7 +8,7 @@ use execstore::{ChangeSeq, Error, Expect, NewEvent, NewExecution, Query, Readabl
 use support::contents::contents;
 use support::{TestStore, create};
 
-const ANY: Expect = Expect::any();
+const ANY: Expect = Expect::new();
 
 /// The one thing that did not hold.
 fn mismatch<T: std::fmt::Debug>(result: Result<T, Error>) -> Mismatch {
@@ -68,41 +68,41 @@ fn every_operation_keeps_every_condition() {
     let header = store.read(|r| r.get("e")).unwrap().unwrap().into_header();
     let version = store.read(|r| r.attachments("e").get("k")).unwrap().unwrap().version;
     let holds = [
-        Expect::any().incarnation(header.incarnation),
-        Expect::any().event_count(2),
-        Expect::any().attempt(3),
-        Expect::any().label("owner", "w1").no_label("other"),
-        Expect::any().attachment("k", AttachmentIs::Present).attachment("none", AttachmentIs::Absent),
-        Expect::any().attachment("k", AttachmentIs::Size(5)),
-        Expect::any().attachment("k", AttachmentIs::Version(version)),
-        Expect::any().attachment("k", AttachmentIs::Sha256(HELLO)),
-        Expect::any().output_length("stdout", 5).output_length("none", 0),
-        Expect::any().task("n", TaskIs::Present).task("none", TaskIs::Absent),
-        Expect::any().task("n", TaskIs::In(TaskState::Running)).task("n", TaskIs::Attempt(2)),
+        Expect::new().incarnation(header.incarnation),
+        Expect::new().event_count(2),
+        Expect::new().attempt(3),
+        Expect::new().label("owner", "w1").no_label("other"),
+        Expect::new().attachment("k", AttachmentIs::Present).attachment("none", AttachmentIs::Absent),
+        Expect::new().attachment("k", AttachmentIs::Size(5)),
+        Expect::new().attachment("k", AttachmentIs::Version(version)),
+        Expect::new().attachment("k", AttachmentIs::Sha256(HELLO)),
+        Expect::new().output_length("stdout", 5).output_length("none", 0),
+        Expect::new().task("n", TaskIs::Present).task("none", TaskIs::Absent),
+        Expect::new().task("n", TaskIs::In(TaskState::Running)).task("n", TaskIs::Attempt(2)),
     ];
     for expect in &holds {
         store.write(|w| w.expect("e", expect)).unwrap();
     }
     let another = create(&store, "another").incarnation;
     let fails = [
-        Expect::any().incarnation(another),
-        Expect::any().event_count(1),
-        Expect::any().attempt(2),
-        Expect::any().label("owner", "w2"),
-        Expect::any().label("none", ""),
-        Expect::any().no_label("owner"),
-        Expect::any().attachment("k", AttachmentIs::Absent),
-        Expect::any().attachment("none", AttachmentIs::Present),
-        Expect::any().attachment("none", AttachmentIs::Size(0)),
-        Expect::any().attachment("k", AttachmentIs::Size(4)),
-        Expect::any().attachment("k", AttachmentIs::Version(version + 1)),
-        Expect::any().attachment("k", AttachmentIs::Sha256([0; 32])),
-        Expect::any().output_length("stdout", 4),
-        Expect::any().output_length("none", 1),
-        Expect::any().task("n", TaskIs::Absent),
-        Expect::any().task("none", TaskIs::Attempt(0)),
-        Expect::any().task("n", TaskIs::In(TaskState::Failed)),
-        Expect::any().task("n", TaskIs::Attempt(1)),
+        Expect::new().incarnation(another),
+        Expect::new().event_count(1),
+        Expect::new().attempt(2),
+        Expect::new().label("owner", "w2"),
+        Expect::new().label("none", ""),
+        Expect::new().no_label("owner"),
+        Expect::new().attachment("k", AttachmentIs::Absent),
+        Expect::new().attachment("none", AttachmentIs::Present),
+        Expect::new().attachment("none", AttachmentIs::Size(0)),
+        Expect::new().attachment("k", AttachmentIs::Size(4)),
+        Expect::new().attachment("k", AttachmentIs::Version(version + 1)),
+        Expect::new().attachment("k", AttachmentIs::Sha256([0; 32])),
+        Expect::new().output_length("stdout", 4),
+        Expect::new().output_length("none", 1),
+        Expect::new().task("n", TaskIs::Absent),
+        Expect::new().task("none", TaskIs::Attempt(0)),
+        Expect::new().task("n", TaskIs::In(TaskState::Failed)),
+        Expect::new().task("n", TaskIs::Attempt(1)),
     ];
     let before = contents(&store);
     for expect in &fails {
@@ -115,7 +115,7 @@ fn every_operation_keeps_every_condition() {
     }
     assert_eq!(contents(&store), before);
     // What holds lets each of them through; the last one deletes it.
-    for result in all(&store, &Expect::any().incarnation(header.incarnation)) {
+    for result in all(&store, &Expect::new().incarnation(header.incarnation)) {
         result.unwrap();
     }
 }
@@ -123,13 +123,13 @@ fn every_operation_keeps_every_condition() {
 #[test]
 fn conditions_given_twice_must_both_hold() {
     let store = filled();
-    let state = |state: &str| Expect::any().state(state);
+    let state = |state: &str| Expect::new().state(state);
     let twice = |one: &Expect, other: &Expect| {
         let update = Update::new().name("n").expect(one.clone()).expect(other.clone());
         store.update("e", update)
     };
     let running = store.read(|r| r.get("e")).unwrap().unwrap();
-    let (is, is_not) = (state("New"), Expect::any().event_count(7));
+    let (is, is_not) = (state("New"), Expect::new().event_count(7));
     assert_eq!(running.state, "New");
     for (one, other) in [(&is, &is_not), (&is_not, &is)] {
         let found = mismatch(twice(one, other));
@@ -140,13 +140,13 @@ fn conditions_given_twice_must_both_hold() {
     assert!(matches!(mismatch(twice(&is.clone().state("Running"), &either)), Mismatch::State { .. }));
     assert!(matches!(mismatch(twice(&either, &is.clone().state("Running"))), Mismatch::State { .. }));
     twice(&is.clone().state("Running"), &is.clone().state("Failed")).unwrap();
-    twice(&Expect::any().not_state("Failed"), &is).unwrap();
+    twice(&Expect::new().not_state("Failed"), &is).unwrap();
     // What nothing can meet is a mistake.
     for (one, other) in [
         (is.clone(), state("Running")),
-        (is, Expect::any().not_state("New")),
-        (Expect::any().revision(1), Expect::any().revision(2)),
-        (Expect::any().event_count(1), Expect::any().event_count(2)),
+        (is, Expect::new().not_state("New")),
+        (Expect::new().revision(1), Expect::new().revision(2)),
+        (Expect::new().event_count(1), Expect::new().event_count(2)),
     ] {
         let refused = twice(&one, &other).unwrap_err();
         assert!(matches!(refused, Error::Write(WriteError::Input(_))), "{refused:?}");
@@ -157,29 +157,29 @@ fn conditions_given_twice_must_both_hold() {
 fn what_was_found_is_told_with_what_was_expected() {
     let store = filled();
     let conflict = |expect: Expect| mismatch(store.write(|w| w.expect("e", &expect)));
-    assert_eq!(conflict(Expect::any().event_count(7)), Mismatch::EventCount { expected: 7, found: 2 });
-    let (name, length) = ("stdout".into(), Expect::any().output_length("stdout", 9));
+    assert_eq!(conflict(Expect::new().event_count(7)), Mismatch::EventCount { expected: 7, found: 2 });
+    let (name, length) = ("stdout".into(), Expect::new().output_length("stdout", 9));
     assert_eq!(conflict(length), Mismatch::OutputLength { name, expected: 9, found: 5 });
     let label =
         Mismatch::Label { key: "owner".into(), expected: Some("me".into()), found: Some("w1".into()) };
-    assert_eq!(conflict(Expect::any().label("owner", "me")), label);
-    match conflict(Expect::any().attachment("k", AttachmentIs::Sha256([7; 32]))) {
+    assert_eq!(conflict(Expect::new().label("owner", "me")), label);
+    match conflict(Expect::new().attachment("k", AttachmentIs::Sha256([7; 32]))) {
         Mismatch::Attachment { found: Some(found), sha256, .. } => {
             assert_eq!((found.size, sha256), (5, Some(HELLO)));
         }
         other => panic!("{other:?}"),
     }
-    match conflict(Expect::any().task("n", TaskIs::Attempt(1))) {
+    match conflict(Expect::new().task("n", TaskIs::Attempt(1))) {
         Mismatch::Task { found: Some(found), .. } => assert_eq!(found.attempts, 2),
         other => panic!("{other:?}"),
     }
     // Everything that does not hold, not only the first.
-    let two = Expect::any().state("Running").event_count(1).output_length("stdout", 1);
+    let two = Expect::new().state("Running").event_count(1).output_length("stdout", 1);
     let Err(Error::Write(error)) = store.write(|w| w.expect("e", &two)) else { panic!() };
     let text = error.to_string();
     assert!(text.contains("expected state Running and 1 events and output \"stdout\" of 1 bytes"), "{text}");
     assert!(text.contains("found state New, revision 2, 2 events, output \"stdout\" of 5 bytes"), "{text}");
-    let unknown = store.write(|w| w.expect("e", &Expect::any().task("", TaskIs::Absent)));
+    let unknown = store.write(|w| w.expect("e", &Expect::new().task("", TaskIs::Absent)));
     assert!(matches!(unknown, Err(Error::Write(WriteError::Input(_)))));
     let nobody = store.put_task_if("nobody", &ANY, TaskUpdate::started("n"));
     assert!(matches!(nobody, Err(Error::Write(WriteError::NotFound { .. }))));
@@ -192,7 +192,7 @@ fn an_execution_that_was_made_again_is_another() {
     store.delete("e").unwrap();
     let second = create(&store, "e").incarnation;
     assert_ne!(first, second);
-    let expect = Expect::any().incarnation(first);
+    let expect = Expect::new().incarnation(first);
     for result in all(&store, &expect) {
         assert_eq!(mismatch(result), Mismatch::Incarnation { expected: first, found: second });
     }

@@ -7,7 +7,7 @@ use support::contents::contents;
 use support::{TestStore, big_payload, create, json};
 
 fn rows(store: &TestStore, table: &str) -> u64 {
-    let txn = store.database().begin_read().unwrap();
+    let txn = store.share_database().begin_read().unwrap();
     let handle = txn.list_tables().unwrap().find(|found| found.name() == table).unwrap();
     txn.open_untyped_table(handle).unwrap().len().unwrap()
 }
@@ -65,23 +65,23 @@ fn a_condition_that_does_not_hold_leaves_no_trace() {
     store.write(|w| w.create(new.event(NewEvent::new("t")))).unwrap();
     let before = contents(&store);
     let refused = [
-        Expect::any().state("New"),
-        Expect::any().states(["Completed", "Failed"]),
-        Expect::any().not_state("Running"),
-        Expect::any().revision(2),
-        Expect::any().state("Running").revision(2),
+        Expect::new().state("New"),
+        Expect::new().states(["Completed", "Failed"]),
+        Expect::new().not_state("Running"),
+        Expect::new().revision(2),
+        Expect::new().state("Running").revision(2),
     ];
     for expect in refused {
         let error = store.write(|w| w.delete_if("e", &expect)).unwrap_err();
         assert!(matches!(error, Error::Write(WriteError::Conflict { .. })), "{error}");
         assert_eq!(contents(&store), before, "{expect}");
     }
-    let unknown = store.write(|w| w.delete_if("e", &Expect::any().state("Typo"))).unwrap_err();
+    let unknown = store.write(|w| w.delete_if("e", &Expect::new().state("Typo"))).unwrap_err();
     assert!(matches!(unknown, Error::Write(WriteError::UnknownState { .. })), "{unknown}");
     let absent = store.write(|w| w.delete("absent")).unwrap_err();
     assert!(matches!(absent, Error::Write(WriteError::NotFound { id }) if id == "absent"));
     assert_eq!(contents(&store), before);
-    store.write(|w| w.delete_if("e", &Expect::any().state("Running").revision(1))).unwrap();
+    store.write(|w| w.delete_if("e", &Expect::new().state("Running").revision(1))).unwrap();
     let again = store.write(|w| w.delete("e")).unwrap_err();
     assert!(matches!(again, Error::Write(WriteError::NotFound { .. })));
 }

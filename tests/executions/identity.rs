@@ -178,7 +178,7 @@ fn key_of(store: &TestStore, id: &ExecutionId, key: &str) -> Vec<u8> {
 }
 
 fn row(store: &TestStore, id: &ExecutionId, key: &str) -> Vec<u8> {
-    let table = store.database().begin_read().unwrap().open_table(ATTACHMENTS).unwrap();
+    let table = store.share_database().begin_read().unwrap().open_table(ATTACHMENTS).unwrap();
     table.get(&*key_of(store, id, key)).unwrap().unwrap().value().to_vec()
 }
 
@@ -187,7 +187,7 @@ fn put_row(store: &TestStore, id: &ExecutionId, key: &str, row: &[u8]) {
     let key = key_of(store, id, key);
     let sum = xxh3_64(&row[8..]) ^ xxh3_64_with_seed(&key, 17);
     let row = [&sum.to_le_bytes(), &row[8..]].concat();
-    let txn = store.database().begin_write().unwrap();
+    let txn = store.share_database().begin_write().unwrap();
     txn.open_table(ATTACHMENTS).unwrap().insert(&*key, &*row).unwrap();
     txn.commit().unwrap();
 }

@@ -146,7 +146,7 @@ fn an_enum_is_a_lifecycle() {
             let made = w.create(NewExecution::new("j").id("e"))?;
             assert_eq!(made.state, "working", "the first that is not terminal");
             w.create(NewExecution::new("j").id("f").state(Step::Queued))?;
-            w.update("e", Update::to(Step::Queued).expect(Expect::any().state(Step::Working)))?;
+            w.update("e", Update::to(Step::Queued).expect(Expect::new().state(Step::Working)))?;
             w.update("e", Update::to(Step::Working))?;
             w.update("e", Update::to(Step::Done))
         })

@@ -67,7 +67,7 @@ fn a_transaction_of_a_copied_file_is_refused() {
         txn.commit().unwrap();
         assert_eq!(attached.read(|r| r.log().head()).unwrap(), before);
         // And this store takes its own.
-        let txn = store.database().begin_write().unwrap();
+        let txn = store.share_database().begin_write().unwrap();
         store.join(&txn).unwrap().create(NewExecution::new("j").id("f")).unwrap();
         store.join(&txn).unwrap().create(NewExecution::new("j").id("g")).unwrap();
         txn.commit().unwrap();

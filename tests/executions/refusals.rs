@@ -8,7 +8,7 @@ use support::{TestStore, big_payload, create, full, json};
 
 #[test]
 fn conditions_hold_or_conflict() {
-    let any = Expect::any;
+    let any = Expect::new;
     let cases = [
         (any(), true),
         (any().state("Running"), true),
@@ -65,19 +65,19 @@ fn refused_updates_leave_no_trace() {
     let bad_event = [NewEvent::new("t".repeat(300))];
     let many_labels = (0..70).fold(Update::new(), |edit, n| edit.label(n.to_string(), ""));
     let cases: [(&str, &str, Expect, Update, &[NewEvent]); 13] = [
-        ("there is no execution \"absent\"", "absent", Expect::any(), Update::new(), &event),
-        ("not as expected", "e", Expect::any().revision(9), Update::new().message("x"), &event),
-        ("no state \"Typo\"", "e", Expect::any().state("Typo"), Update::new(), &event),
-        ("no state \"Typo\"", "e", Expect::any().not_state("Typo"), Update::new(), &event),
-        ("no state \"Gone\"", "e", Expect::any(), Update::to("Gone"), &event),
-        ("cannot go from Running to New", "e", Expect::any(), Update::to("New"), &event),
-        ("message: 65537", "e", Expect::any(), Update::to("Failed").message("m".repeat(65_537)), &event),
-        ("number of labels: 72", "e", Expect::any(), many_labels, &event),
-        ("invalid parent", "e", Expect::any(), Update::new().parent(""), &event),
-        ("payload: 3011", "e", Expect::any(), Update::to("Failed").payload(big_payload(3_000)), &event),
-        ("payload: 2008", "e", Expect::any(), Update::new().merge_payload(big_payload(1_997)), &event),
-        ("event topic: 300", "e", Expect::any(), Update::to("Failed").payload(json("1")), &bad_event),
-        ("payload: 2006", "e", Expect::any(), Update::new().merge_payload(big_payload(1_989)), &event),
+        ("there is no execution \"absent\"", "absent", Expect::new(), Update::new(), &event),
+        ("not as expected", "e", Expect::new().revision(9), Update::new().message("x"), &event),
+        ("no state \"Typo\"", "e", Expect::new().state("Typo"), Update::new(), &event),
+        ("no state \"Typo\"", "e", Expect::new().not_state("Typo"), Update::new(), &event),
+        ("no state \"Gone\"", "e", Expect::new(), Update::to("Gone"), &event),
+        ("cannot go from Running to New", "e", Expect::new(), Update::to("New"), &event),
+        ("message: 65537", "e", Expect::new(), Update::to("Failed").message("m".repeat(65_537)), &event),
+        ("number of labels: 72", "e", Expect::new(), many_labels, &event),
+        ("invalid parent", "e", Expect::new(), Update::new().parent(""), &event),
+        ("payload: 3011", "e", Expect::new(), Update::to("Failed").payload(big_payload(3_000)), &event),
+        ("payload: 2008", "e", Expect::new(), Update::new().merge_payload(big_payload(1_997)), &event),
+        ("event topic: 300", "e", Expect::new(), Update::to("Failed").payload(json("1")), &bad_event),
+        ("payload: 2006", "e", Expect::new(), Update::new().merge_payload(big_payload(1_989)), &event),
     ];
     for (part, id, expect, edit, events) in cases {
         let error =
@@ -105,7 +105,7 @@ fn refused_updates_leave_no_trace() {
 fn only_one_of_several_workers_claims_an_execution() {
     let store = TestStore::new();
     store.write(|w| w.create(NewExecution::new("j").id("e").state("BidAccepted"))).unwrap();
-    let claim = Expect::any().state("BidAccepted").revision(1);
+    let claim = Expect::new().state("BidAccepted").revision(1);
     let won: usize = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..8)
             .map(|n| {

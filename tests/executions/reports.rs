@@ -157,7 +157,7 @@ fn what_is_no_report_is_refused_as_before_and_conditions_hold() {
     let store = store();
     let nobody = store.report("nobody", Update::new().attempt(1));
     assert!(matches!(nobody, Err(Error::Write(WriteError::NotFound { .. }))));
-    let conflict = store.report("e", Update::new().attempt(1).expect(Expect::any().state("New")));
+    let conflict = store.report("e", Update::new().attempt(1).expect(Expect::new().state("New")));
     assert!(matches!(conflict, Err(Error::Write(WriteError::Conflict { .. }))));
     let transition = store.report("e", Update::to("Completed").attempt(1));
     assert!(matches!(transition, Err(Error::Write(WriteError::Transition { .. }))));

@@ -215,13 +215,13 @@ const BILLS: TableDefinition<u64, &str> = TableDefinition::new("bills");
 #[test]
 fn effects_in_the_same_store_happen_exactly_once() {
     let store = with_changes(10);
-    let filter = Filter::any().kind(execstore::ChangeKind::Created);
+    let filter = Filter::new().kind(execstore::ChangeKind::Created);
     let consumer = bill_created(&store, filter);
     eventually("all are billed", || consumer.stats().lag == 0);
     // A copy taken in the middle, as after a crash, goes on without a repetition or an omission.
     let copy = store.crash_copy();
     drop(consumer);
-    let consumer = bill_created(&copy, Filter::any().kind(execstore::ChangeKind::Created));
+    let consumer = bill_created(&copy, Filter::new().kind(execstore::ChangeKind::Created));
     create(&copy, "late");
     eventually("all are billed", || consumer.stats().lag == 0);
     drop(consumer);
@@ -311,7 +311,7 @@ fn an_ephemeral_one_saves_nothing() {
 fn the_position_moves_and_is_saved_past_what_the_filter_drops() {
     let store = with_changes(5);
     let (tell, told) = channel();
-    let consumer = store.consumer("c").filter(Filter::any().execution("2")).run(telling(tell)).unwrap();
+    let consumer = store.consumer("c").filter(Filter::new().execution("2")).run(telling(tell)).unwrap();
     assert_eq!(take(&told, 1), [2]);
     eventually("the rest is passed", || checkpoint(&store, "c") == Some(5));
     drop(consumer);
@@ -343,7 +343,7 @@ fn a_consumer_that_writes_what_it_follows_does_not_wait_for_itself() {
     let inside = Store::clone(&store);
     let consumer = store
         .consumer("starter")
-        .filter(Filter::any().entered("New"))
+        .filter(Filter::new().entered("New"))
         .run(move |changes| {
             for change in changes {
                 inside.update(change.execution_id(), Update::to("BidAccepted"))?;
@@ -362,11 +362,11 @@ fn a_consumer_that_writes_what_it_follows_does_not_wait_for_itself() {
 fn a_table_of_the_callers_own_can_be_written_beside() {
     // The caller's own tables are not the writer's: exactly once there goes through a transaction of one's own.
     let store = with_changes(3);
-    let mut watcher = store.watch(WatchFrom::Oldest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Oldest, Filter::new()).unwrap();
     let changes = watcher.next_batch(10, Duration::ZERO).unwrap();
     let txn = store.begin_write().unwrap();
     {
-        let mut bills = txn.redb().open_table(BILLS).unwrap();
+        let mut bills = txn.enter_redb().open_table(BILLS).unwrap();
         for change in &changes {
             bills.insert(change.seq().get(), change.execution_id().as_str()).unwrap();
         }
@@ -375,7 +375,8 @@ fn a_table_of_the_callers_own_can_be_written_beside() {
     }
     txn.commit().unwrap();
     assert_eq!(checkpoint(&store, "bills"), Some(3));
-    let rows = store.database().begin_read().unwrap().open_table(BILLS).unwrap().iter().unwrap().count();
+    let rows =
+        store.share_database().begin_read().unwrap().open_table(BILLS).unwrap().iter().unwrap().count();
     assert_eq!(rows, 3);
 }
 
@@ -383,7 +384,7 @@ fn a_table_of_the_callers_own_can_be_written_beside() {
 fn one_that_cannot_start_leaves_nothing_behind() {
     let store = with_changes(3);
     let refused =
-        store.consumer("c").filter(Filter::any().entered("NoSuchState")).run(|_| Ok::<_, Failure>(()));
+        store.consumer("c").filter(Filter::new().entered("NoSuchState")).run(|_| Ok::<_, Failure>(()));
     assert!(refused.is_err());
     let elsewhere = WatchFrom::Checkpoint("nowhere".into());
     let refused = store.consumer("c").start_at(elsewhere).run(|_| Ok::<_, Failure>(()));

@@ -34,7 +34,7 @@ fn those_who_wait_for_changes_are_woken_by_a_commit_and_by_notify() {
     assert_eq!(waiter.join().unwrap(), (1, true));
 
     let waiter = wait(1);
-    let txn = store.database().begin_write().unwrap();
+    let txn = store.share_database().begin_write().unwrap();
     let mut writer = store.join(&txn).unwrap();
     writer.create(new("b")).unwrap();
     let receipt = writer.finish();
@@ -60,7 +60,7 @@ fn those_who_wait_for_changes_are_woken_by_a_commit_and_by_notify() {
     let short = Duration::from_millis(20);
     assert_eq!(store.wait_for_changes(ChangeSeq(2), short).unwrap().get(), 2);
     // A joined commit of which nobody told is found when the time is over.
-    let txn = store.database().begin_write().unwrap();
+    let txn = store.share_database().begin_write().unwrap();
     store.join(&txn).unwrap().create(new("c")).unwrap();
     txn.commit().unwrap();
     assert_eq!(store.wait_for_changes(ChangeSeq(2), short).unwrap().get(), 3);

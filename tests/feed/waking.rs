@@ -83,13 +83,13 @@ fn watchers_are_woken_for_what_their_filters_may_let_through() {
     let store = TestStore::new();
     store.create(new("e", "j").namespace("n").label("a", "1")).unwrap();
     let filters = [
-        Filter::any().job("other"),
-        Filter::any().execution("other").kind(ChangeKind::Deleted),
-        Filter::any().namespaces(["other", "another"]),
-        Filter::any().label("a", "2"),
-        Filter::any().entered("Failed"),
-        Filter::any().matching(Query::new().job("other")),
-        Filter::any().matching(Query::new().id("other")),
+        Filter::new().job("other"),
+        Filter::new().execution("other").kind(ChangeKind::Deleted),
+        Filter::new().namespaces(["other", "another"]),
+        Filter::new().label("a", "2"),
+        Filter::new().entered("Failed"),
+        Filter::new().matching(Query::new().job("other")),
+        Filter::new().matching(Query::new().id("other")),
     ];
     let count = Arc::<Count>::default();
     let mut watchers: Vec<Watcher> = filters
@@ -141,7 +141,7 @@ fn one_poll_looks_at_a_bounded_part_of_the_log() {
             .unwrap();
     }
     create(&store, "last");
-    let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().execution("last")).unwrap();
+    let mut watcher = store.watch(WatchFrom::Oldest, Filter::new().execution("last")).unwrap();
     let count = Arc::<Count>::default();
     let mut polls = 0;
     let last: Change = loop {
@@ -195,7 +195,7 @@ fn nothing_is_missed_while_all_come_and_go() {
             });
             scope.spawn(move || {
                 let mut watcher =
-                    store.watch(WatchFrom::Oldest, Filter::any().job(format!("j{job}"))).unwrap();
+                    store.watch(WatchFrom::Oldest, Filter::new().job(format!("j{job}"))).unwrap();
                 let (mut dice, mut seen) = (seed ^ 100 ^ job as u64, 0);
                 while seen < EACH {
                     let most = Duration::from_micros(next(&mut dice) % 2_000);
@@ -206,7 +206,7 @@ fn nothing_is_missed_while_all_come_and_go() {
             });
             scope.spawn(move || {
                 let mut watcher =
-                    store.watch(WatchFrom::Oldest, Filter::any().job(format!("j{job}"))).unwrap();
+                    store.watch(WatchFrom::Oldest, Filter::new().job(format!("j{job}"))).unwrap();
                 let (mut dice, mut seen) = (seed ^ 200 ^ job as u64, 0);
                 while seen < EACH {
                     // Given up now and then, and begun anew.
@@ -258,10 +258,10 @@ fn block_on_for<T>(mut future: impl Future<Output = T> + Unpin, patience: u64) -
 fn a_joined_commit_wakes_all_of_them_once_it_is_told_of() {
     let store = TestStore::new();
     let count = Arc::<Count>::default();
-    let mut watcher = store.watch(WatchFrom::Latest, Filter::any().job("mine")).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::new().job("mine")).unwrap();
     assert!(poll(watcher.next(), &count).is_pending());
     let join = |job: &str| {
-        let txn = store.database().begin_write().unwrap();
+        let txn = store.share_database().begin_write().unwrap();
         let mut writer = store.join(&txn).unwrap();
         writer.create(NewExecution::new(job)).unwrap();
         let receipt = writer.finish();

@@ -17,7 +17,7 @@ fn operation(w: &mut Writer<'_>, choice: u64, id: u64) -> Result<(), Error> {
             let new = NewExecution::new(format!("j{}", id % 3)).id(&name).namespace(format!("n{}", id % 2));
             w.create(new.label("parity", if id % 2 == 1 { "odd" } else { "even" })).map(drop)
         }
-        3 => w.update(&name, Update::to("BidAccepted").expect(Expect::any().state("New"))).map(drop),
+        3 => w.update(&name, Update::to("BidAccepted").expect(Expect::new().state("New"))).map(drop),
         4 => w.update(&name, Update::to("Failed").event(NewEvent::new("t"))).map(drop),
         5 => w.update(&name, Update::new().label("parity", "odd").message("m")).map(drop),
         6 => w.append_events(&name, [NewEvent::new("t"), NewEvent::new("u")]).map(drop),
@@ -57,7 +57,7 @@ fn history(seed: u64) -> (usize, usize) {
     let store = TestStore::new();
     let mut transactions = Vec::new();
     let mut log = BTreeMap::<u64, Change>::new();
-    let mut recorder = store.watch(WatchFrom::Oldest, execstore::Filter::any()).unwrap();
+    let mut recorder = store.watch(WatchFrom::Oldest, execstore::Filter::new()).unwrap();
     let mut followers: Vec<_> =
         wanted().into_iter().map(|w| Follower::new(&store, w, &WatchFrom::After(ChangeSeq(0)))).collect();
     for _ in 0..120 {

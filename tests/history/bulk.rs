@@ -124,8 +124,8 @@ fn the_conditions_of_the_operation_and_of_its_update_must_both_hold() {
     let state_of = |id: &str| store.read(|r| r.get(id)).unwrap().unwrap().state.clone();
     store.update("00001", Update::new().label("mark", "yes")).unwrap();
     store.update("00002", Update::new().label("mark", "yes").label("other", "yes")).unwrap();
-    let update = Update::to("Cancelled").expect(Expect::any().label("mark", "yes")).event(NewEvent::new("t"));
-    let bulk = store.bulk(Query::new()).expecting(Expect::any().no_label("other"));
+    let update = Update::to("Cancelled").expect(Expect::new().label("mark", "yes")).event(NewEvent::new("t"));
+    let bulk = store.bulk(Query::new()).expecting(Expect::new().no_label("other"));
     let report = bulk.update(update.clone()).unwrap();
     assert_eq!((report.changed, report.refused), (1, 5));
     assert!(state_of("00001") == "Cancelled" && state_of("00002") != "Cancelled");
@@ -135,11 +135,11 @@ fn the_conditions_of_the_operation_and_of_its_update_must_both_hold() {
     store.bulk(Query::new()).name("n").batch(1).on_progress(stop).update(update.clone()).unwrap();
     let other = store.bulk(Query::new()).name("n").update(Update::to("Cancelled").event(NewEvent::new("t")));
     assert!(matches!(other, Err(Error::Write(WriteError::OtherBulk { .. }))), "{other:?}");
-    let same = store.bulk(Query::new()).name("n").expecting(Expect::any().label("mark", "yes"));
+    let same = store.bulk(Query::new()).name("n").expecting(Expect::new().label("mark", "yes"));
     same.update(Update::to("Cancelled").event(NewEvent::new("t"))).unwrap();
     // What nothing can meet is refused before anything is looked at.
-    let bulk = store.bulk(Query::new()).expecting(Expect::any().state("New"));
-    let refused = bulk.update(Update::new().expect(Expect::any().state("Running"))).unwrap_err();
+    let bulk = store.bulk(Query::new()).expecting(Expect::new().state("New"));
+    let refused = bulk.update(Update::new().expect(Expect::new().state("Running"))).unwrap_err();
     assert!(matches!(refused, Error::Write(WriteError::Input(_))), "{refused:?}");
 }
 

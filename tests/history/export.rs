@@ -197,7 +197,7 @@ fn damage_does_not_end_an_export() {
     }
     let pair =
         |a: u64, b: u64| -> [u8; 16] { [a.to_be_bytes(), b.to_be_bytes()].concat().try_into().unwrap() };
-    let txn = store.database().begin_write().unwrap();
+    let txn = store.share_database().begin_write().unwrap();
     txn.open_table(PAYLOADS).unwrap().insert(&pair(2, 1), &[1, 2, 3][..]).unwrap();
     txn.open_table(EXECUTIONS).unwrap().insert(&4_u64.to_be_bytes(), &[1, 2, 3][..]).unwrap();
     txn.open_table(EVENTS).unwrap().insert(&pair(6, 1), &[1, 2, 3][..]).unwrap();

@@ -137,7 +137,7 @@ fn summaries_have_the_preview_and_do_not_read_payloads() {
     let payloads: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("execstore/payloads");
     let folder = store.into_folder();
     let store = Store::open(folder.path().join("store.redb")).unwrap();
-    let txn = store.database().begin_write().unwrap();
+    let txn = store.share_database().begin_write().unwrap();
     txn.open_table(payloads).unwrap().retain(|_, _| false).unwrap();
     txn.commit().unwrap();
     let r = store.begin_read().unwrap();
@@ -258,7 +258,7 @@ fn an_export_is_one_line_of_json_for_each_execution() {
 fn a_watcher_can_be_asked_for_what_a_query_asks() {
     let store = TestStore::new();
     let query = Query::new().label_in("zone", ["eu", "us"]).live();
-    let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().matching(query)).unwrap();
+    let mut watcher = store.watch(WatchFrom::Oldest, Filter::new().matching(query)).unwrap();
     for (id, zone) in [("a", "eu"), ("b", "asia"), ("c", "us")] {
         store.create(NewExecution::new("j").id(id).label("zone", zone)).unwrap();
         store.update(id, Update::to("BidAccepted")).unwrap();
@@ -266,7 +266,7 @@ fn a_watcher_can_be_asked_for_what_a_query_asks() {
     let seen = watcher.next_batch(100, Duration::from_secs(5)).unwrap();
     let seen: Vec<_> = seen.iter().map(|change| change.execution_id().as_str()).collect();
     assert_eq!(seen, ["a", "c"]);
-    let bad = Filter::any().matching(Query::new().state("Nowhere"));
+    let bad = Filter::new().matching(Query::new().state("Nowhere"));
     assert!(store.watch(WatchFrom::Oldest, bad).is_err());
 }
 

@@ -167,7 +167,7 @@ fn what_cannot_be_read_in_a_tree_hides_what_is_below_it_alone() {
     let links: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("execstore/links");
     let (mut of_two, mut of_one) = (None, None);
     let change = |executions_too: &mut dyn FnMut(&execstore::redb::WriteTransaction)| {
-        let txn = store.database().begin_write().unwrap();
+        let txn = store.share_database().begin_write().unwrap();
         executions_too(&txn);
         txn.commit().unwrap();
     };

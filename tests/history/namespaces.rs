@@ -71,7 +71,7 @@ fn they_are_listed_with_their_numbers_of_executions() {
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 fn altered(store: &Store, table: &'static str, alter: impl Fn(&[u8], &[u8]) -> Option<(Vec<u8>, Vec<u8>)>) {
-    let txn = store.database().begin_write().unwrap();
+    let txn = store.share_database().begin_write().unwrap();
     {
         let mut table = txn.open_table(Table::new(table)).unwrap();
         let (key, value) =

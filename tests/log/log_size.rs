@@ -5,7 +5,7 @@ use execstore::{ChangeKind, NewEvent, NewExecution, Readable, Store, Update};
 use support::{TestStore, big_payload, create, json};
 
 fn stored_bytes(store: &Store, table: &str) -> (u64, u64) {
-    let txn = store.database().begin_read().unwrap();
+    let txn = store.share_database().begin_read().unwrap();
     let handle = txn.list_tables().unwrap().find(|found| found.name() == table).unwrap();
     let table = txn.open_untyped_table(handle).unwrap();
     (table.len().unwrap(), table.stats().unwrap().stored_bytes())

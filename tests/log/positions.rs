@@ -38,11 +38,11 @@ fn a_position_beyond_the_head_is_an_error_wherever_one_is_given() {
             9,
         ),
     ] {
-        match store.watch(start.clone(), Filter::any()) {
+        match store.watch(start.clone(), Filter::new()) {
             Err(WatchError::Position(error)) => assert_eq!(beyond(error), (seq, 3)),
             other => panic!("{start:?}: {other:?}"),
         }
-        let mut watcher = store.watch(WatchFrom::Oldest, Filter::any()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Oldest, Filter::new()).unwrap();
         assert!(matches!(watcher.seek(&start), Err(WatchError::Position(_))));
         assert_eq!(watcher.position(), ChangeSeq(0), "it is where it was");
         for ephemeral in [false, true] {
@@ -92,7 +92,7 @@ fn a_seek_to_what_is_not_there_says_so_and_changes_nothing() {
 #[test]
 fn a_bookmark_goes_through_text_and_goes_on_where_it_was_made() {
     let mut store = with_changes(5);
-    let mut watcher = store.watch(WatchFrom::Oldest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Oldest, Filter::new()).unwrap();
     assert_eq!(watcher.next_batch(3, Duration::ZERO).unwrap().len(), 3);
     let text = watcher.bookmark().to_string();
     drop(watcher);
@@ -100,7 +100,7 @@ fn a_bookmark_goes_through_text_and_goes_on_where_it_was_made() {
     let bookmark: Bookmark = text.parse().unwrap();
     assert_eq!(store.read(|r| r.log().bookmark(ChangeSeq(3))).unwrap(), bookmark);
     assert_eq!(store.read(|r| r.log().resolve(&bookmark)).unwrap(), ChangeSeq(3));
-    let mut watcher = store.watch(WatchFrom::Bookmark(bookmark), Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Bookmark(bookmark), Filter::new()).unwrap();
     let seqs: Vec<_> = watcher.next_batch(9, Duration::ZERO).unwrap().iter().map(|c| c.seq().get()).collect();
     assert_eq!(seqs, [4, 5]);
 }
@@ -133,7 +133,7 @@ fn what_was_kept_before_a_declared_restore_is_refused_after_it() {
         }
         other => panic!("{other}"),
     }
-    let refused = store.watch(WatchFrom::Bookmark(bookmark), Filter::any());
+    let refused = store.watch(WatchFrom::Bookmark(bookmark), Filter::new());
     assert!(matches!(refused, Err(WatchError::Position(PositionError::OtherIncarnation { .. }))));
     let refused = r.query(&Query::new().limit(1).after(cursor)).page().unwrap_err();
     assert!(matches!(refused, ReadError::InvalidCursor { .. }), "{refused}");

@@ -86,7 +86,7 @@ fn a_close_beside_a_transaction() {
     let store = Store::create_new(path()).unwrap();
     store.create(new("a")).unwrap();
     let other = store.clone();
-    let mine = other.database().begin_write().unwrap();
+    let mine = other.share_database().begin_write().unwrap();
     assert!(is_thread(store.create(new("b"))));
     let closed = store.close();
     assert!(matches!(closed, Err(Error::Storage(StorageError::Thread(_)))), "{closed:?}");

@@ -22,7 +22,7 @@ fn attached(sealed: bool) -> Store {
     let backend = redb::backends::InMemoryBackend::new();
     let db: Arc<Database> = Arc::new(redb::Builder::new().create_with_backend(backend).unwrap());
     let store = Store::builder().set_removal_step(ASKED).set_tamper_evident(sealed).attach(db).unwrap();
-    store.database();
+    store.share_database();
     store
 }
 

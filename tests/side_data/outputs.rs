@@ -269,7 +269,7 @@ fn an_append_wakes_its_follower() {
         |store| drop(store.write(|w| w.append_output("e", "o", "x")).unwrap()),
         |store| drop(store.submit(|w| w.append_output("e", "o", "x")).unwrap().wait().unwrap()),
         |store| {
-            let txn = store.database().begin_write().unwrap();
+            let txn = store.share_database().begin_write().unwrap();
             let receipt = {
                 let mut w = store.join(&txn).unwrap();
                 w.append_output("e", "o", "x").unwrap();

@@ -117,7 +117,7 @@ fn a_waker_may_hold_the_last_handle() {
     for through in ["submit", "batch", "write"] {
         let folder = tempfile::tempdir().unwrap();
         let (store, consumer) = store(folder.path());
-        let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
         let inside = Store::clone(&store);
         let waker = acting(move || drop(inside));
         assert!(pin!(watcher.next()).poll(&mut Context::from_waker(&waker)).is_pending());
@@ -138,7 +138,7 @@ fn a_waker_may_hold_the_last_handle() {
 fn a_waker_that_writes_is_refused_where_it_would_wait_for_itself() {
     for through in ["batch", "write"] {
         let store = TestStore::new();
-        let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
         let (tell, told) = channel();
         let inside = Store::clone(&store);
         let waker = acting(move || {
@@ -163,7 +163,7 @@ fn a_waker_that_writes_is_refused_where_it_would_wait_for_itself() {
 fn a_waker_that_panics_harms_nobody() {
     let store = TestStore::new();
     let pending = |waker: &Waker| {
-        let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
         assert!(pin!(watcher.next()).poll(&mut Context::from_waker(waker)).is_pending());
         watcher
     };
@@ -205,7 +205,7 @@ fn a_callers_own_transaction_on_this_thread_does_not_stop_a_close() {
     let folder = tempfile::tempdir().unwrap();
     let (store, consumer) = store(folder.path());
     let other = Store::clone(&store);
-    let txn = other.database().begin_write().unwrap();
+    let txn = other.share_database().begin_write().unwrap();
     let queued = store.submit(|w| w.create(NewExecution::new("j").id("queued"))).unwrap();
     let closed = store.close();
     assert!(matches!(closed, Err(Error::Storage(StorageError::Busy))), "{closed:?}");

@@ -80,7 +80,7 @@ fn a_handler_awaits_what_it_submits_while_the_runtime_does_other_things() {
         let store = TestStore::new();
         let runtime = runtime();
         let (handle, writer) = (runtime.handle().clone(), Store::clone(&store));
-        let echo = store.consumer("echo").filter(Filter::any().job("j")).run(move |changes| {
+        let echo = store.consumer("echo").filter(Filter::new().job("j")).run(move |changes| {
             for change in changes {
                 let id = format!("echo-{}", change.execution_id());
                 let echo = NewExecution::new("echoes").id(id);
@@ -90,7 +90,7 @@ fn a_handler_awaits_what_it_submits_while_the_runtime_does_other_things() {
         });
         let echo = echo.unwrap();
         runtime.block_on(async {
-            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().job("echoes")).unwrap();
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::new().job("echoes")).unwrap();
             for n in 0..20 {
                 store.submit(move |w| w.create(new(&n.to_string()))).unwrap().await.unwrap();
                 assert_eq!(watcher.next().await.unwrap().execution_id().as_str(), format!("echo-{n}"));
@@ -163,7 +163,7 @@ fn a_handler_that_awaits_its_own_store_hears_of_its_end() {
         let runtime = runtime();
         let ((entered, enter), (heard, hear)) = (channel(), channel());
         let handle = runtime.handle().clone();
-        let mut watcher = store.watch(WatchFrom::Latest, Filter::any().job("never")).unwrap();
+        let mut watcher = store.watch(WatchFrom::Latest, Filter::new().job("never")).unwrap();
         let mut follower = store.follow_output("e", "never", 0).unwrap();
         let handler = move |_: &[execstore::Change]| {
             let _ = entered.send(());
@@ -194,7 +194,7 @@ fn a_write_that_would_wait_for_itself_is_refused_inside_block_on_too() {
         let runtime = runtime();
         let (told, tell) = channel();
         let (handle, inner) = (runtime.handle().clone(), Store::clone(&store));
-        let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+        let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
         let handler = move |_: &[execstore::Change], w: &mut Writer<'_>| {
             let submitted = handle.block_on(async { inner.submit(|w| w.create(new("x")))?.await });
             let written = handle.block_on(async { inner.update("e", Update::new()) });
@@ -205,7 +205,7 @@ fn a_write_that_would_wait_for_itself_is_refused_inside_block_on_too() {
         };
         let once = store.consumer("once").retry(Retry::new().attempts(1)).on_failure(OnFailure::Skip);
         let consumer =
-            once.filter(Filter::any().kind(execstore::ChangeKind::Created)).run_in_transaction(handler);
+            once.filter(Filter::new().kind(execstore::ChangeKind::Created)).run_in_transaction(handler);
         let consumer = consumer.unwrap();
         runtime.block_on(async {
             let (submitted, written, watched) = tell.recv_timeout(WATCHDOG).unwrap();

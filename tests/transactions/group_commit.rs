@@ -164,15 +164,15 @@ fn the_calls_without_a_closure_do_what_the_writer_does() {
     let store = TestStore::new();
     let made = store.create(new("e").event(NewEvent::new("a"))).unwrap();
     assert_eq!((made.revision.get(), made.event_count), (1, 1));
-    let moved = store.update("e", Update::to("Failed").expect(Expect::any().revision(1))).unwrap();
+    let moved = store.update("e", Update::to("Failed").expect(Expect::new().revision(1))).unwrap();
     assert_eq!(moved.state, "Failed");
     assert!(matches!(
-        store.update("e", Update::new().expect(Expect::any().revision(1))),
+        store.update("e", Update::new().expect(Expect::new().revision(1))),
         Err(Error::Write(WriteError::Conflict { .. }))
     ));
     let more = store.append_events("e", [NewEvent::new("b")]).unwrap();
     assert_eq!(more.event_count, 2);
-    assert_eq!(store.delete_if("e", &Expect::any().state("Failed")).unwrap(), more);
+    assert_eq!(store.delete_if("e", &Expect::new().state("Failed")).unwrap(), more);
     assert!(store.read(|r| r.get("e")).unwrap().is_none());
 }
 
@@ -302,7 +302,7 @@ fn plain_writes_and_batches_take_turns() {
                             "plain" => drop(store.write(|w| w.create(NewExecution::new("j"))).unwrap()),
                             "batch" => drop(store.batch(|w| w.create(NewExecution::new("j"))).unwrap()),
                             _ => {
-                                let txn = store.database().begin_write().unwrap();
+                                let txn = store.share_database().begin_write().unwrap();
                                 let mut writer = store.join(&txn).unwrap();
                                 writer.create(NewExecution::new("j")).unwrap();
                                 let receipt = writer.finish();

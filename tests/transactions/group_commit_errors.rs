@@ -90,7 +90,7 @@ fn every_member_of_a_failed_commit_is_told_whether_it_is_rolled_back_or_unknown(
             let faulty = Faulty::new(image.clone(), Some(Fault { nth: first + nth, sticky, full: false }));
             let store = open(faulty.disk());
             store.write(|w| w.create(NewExecution::new("j"))).unwrap();
-            let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+            let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
             let results = commit(&store);
             let failed = results.iter().filter(|result| result.is_err()).count();
             if failed > 0 {

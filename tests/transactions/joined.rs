@@ -36,23 +36,23 @@ fn the_callers_tables_change_with_ours_or_not_at_all() {
     for (commit, state, amount) in [(false, "New", None), (true, "BidAccepted", Some(12))] {
         let txn = store.begin_write().unwrap();
         txn.writer().unwrap().update("e", Update::to("BidAccepted")).unwrap();
-        bill(txn.redb(), "e", 12);
+        bill(txn.enter_redb(), "e", 12);
         if commit {
             txn.commit().unwrap();
         }
         let copy = store.crash_copy();
         for store in [&store, &copy] {
             assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().state, state);
-            assert_eq!(billed(store.database(), "e"), amount);
+            assert_eq!(billed(store.share_database(), "e"), amount);
         }
     }
     // The caller's tables alone, in a transaction of ours.
     let txn = store.begin_write().unwrap();
-    bill(txn.redb(), "e", 13);
+    bill(txn.enter_redb(), "e", 13);
     txn.commit().unwrap();
-    assert_eq!(billed(store.crash_copy().database(), "e"), Some(13));
+    assert_eq!(billed(store.crash_copy().share_database(), "e"), Some(13));
     store.reopen();
-    assert_eq!(billed(store.database(), "e"), Some(13));
+    assert_eq!(billed(store.share_database(), "e"), Some(13));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn ours_is_written_within_the_callers_transaction() {
     let db = memory();
     let attached = Store::attach(db.clone()).unwrap();
     let own = TestStore::new();
-    for (store, db) in [(&attached, &*db), (&*own, own.database())] {
+    for (store, db) in [(&attached, &*db), (&*own, own.share_database())] {
         // Committed, then aborted.
         let txn = db.begin_write().unwrap();
         bill(&txn, "a", 1);

@@ -32,7 +32,7 @@ fn moving() -> TestStore {
 #[test]
 fn a_watcher_of_a_label_hears_that_an_execution_left() {
     let store = moving();
-    let filter = Filter::any().label("pool", "a");
+    let filter = Filter::new().label("pool", "a");
     let without: Vec<u64> = seen(&store, &filter).into_iter().map(|(seq, _)| seq).collect();
     assert_eq!(without, [2, 3, 4, 6, 7, 8, 9], "unless it is asked for, as ever");
     let (entered, stayed, left) = (Some(Match::Entered), Some(Match::Stayed), Some(Match::Left));
@@ -52,7 +52,7 @@ fn a_watcher_of_a_label_hears_that_an_execution_left() {
 #[test]
 fn a_watcher_of_a_query_hears_that_an_execution_left() {
     let store = moving();
-    let live = Filter::any().matching(Query::new().live()).including_left();
+    let live = Filter::new().matching(Query::new().live()).including_left();
     let (entered, stayed, left) = (Some(Match::Entered), Some(Match::Stayed), Some(Match::Left));
     let all = [(3, entered), (4, stayed), (5, stayed), (6, stayed), (7, stayed), (8, left)];
     assert_eq!(seen(&store, &live), all, "the deletion of what had left is no news");
@@ -60,7 +60,7 @@ fn a_watcher_of_a_query_hears_that_an_execution_left() {
     assert_eq!(seen(&store, &live.clone().entered("Completed")), [(8, left)]);
     assert_eq!(seen(&store, &live.kind(ChangeKind::EventsAppended)), [(4, stayed)]);
     // A job cannot be left but by being deleted.
-    let job = Filter::any().job("j").including_left();
+    let job = Filter::new().job("j").including_left();
     let seen = seen(&store, &job);
     assert_eq!((seen.len(), seen[0], seen[8]), (9, (1, entered), (9, left)));
 }

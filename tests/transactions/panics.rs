@@ -40,7 +40,7 @@ const CASES: [Case; 6] = [
         const OWN: execstore::redb::TableDefinition<u64, &[u8]> =
             execstore::redb::TableDefinition::new("own");
         let txn = store.begin_write().unwrap();
-        let mut table = txn.redb().open_table(OWN).unwrap();
+        let mut table = txn.enter_redb().open_table(OWN).unwrap();
         for n in 0..20 {
             table.insert(n, &[7; 50_000][..]).unwrap();
         }

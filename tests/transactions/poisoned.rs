@@ -70,16 +70,16 @@ fn whoever_waits_is_told_and_sees_first_what_was_committed() {
     type Wait = fn(&Store) -> Result<(), Error>;
     let waits: [Wait; 7] = [
         |store| {
-            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any())?;
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::new())?;
             assert_eq!(watcher.next_batch(9, LONG)?.len(), 1);
             Ok(watcher.next_batch(9, LONG).map(drop)?)
         },
         |store| {
-            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().job("other"))?;
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::new().job("other"))?;
             Ok(watcher.next_batch(9, LONG).map(drop)?)
         },
         |store| {
-            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any())?;
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::new())?;
             let mut changes = watcher.iter();
             changes.next().unwrap()?;
             let error = changes.next().unwrap().map(drop);
@@ -87,7 +87,7 @@ fn whoever_waits_is_told_and_sees_first_what_was_committed() {
             Ok(error?)
         },
         |store| {
-            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any())?;
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::new())?;
             block_on(watcher.next())?;
             Ok(block_on(watcher.next()).map(drop)?)
         },

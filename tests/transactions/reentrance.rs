@@ -26,7 +26,7 @@ type Call = (&'static str, Result<(), Error>);
 fn calls(store: &Store) -> Vec<Call> {
     let visits = store.track_visits();
     visits.visit("e");
-    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
     let mut follower = store.follow_output("e", "none", 0).unwrap();
     let head = store.read(|r| r.log().head()).unwrap();
     vec![
@@ -107,7 +107,7 @@ fn every_write_and_every_wait_within_a_write_is_refused() {
 fn a_joined_writer_is_a_write_of_its_thread() {
     let store = TestStore::new();
     create(&store, "e");
-    let txn = store.database().begin_write().unwrap();
+    let txn = store.share_database().begin_write().unwrap();
     let writer = store.join(&txn).unwrap();
     all_refused("a joined writer", calls(&store));
     // The writer has gone, the transaction has not.
@@ -119,7 +119,7 @@ fn a_joined_writer_is_a_write_of_its_thread() {
     store.notify(receipt);
     create(&store, "after");
     // What waited in redb's line for it has gone by.
-    drop(store.database().begin_write().unwrap());
+    drop(store.share_database().begin_write().unwrap());
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transaction_th
     let store = TestStore::new();
     create(&store, "e");
     let mut context = Context::from_waker(Waker::noop());
-    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
     let polled = store.write(|_| {
         let mut pending = store.submit(|w| w.create(new().id("queued"))).unwrap();
         let commit = pin!(&mut pending).poll(&mut context).map(|result| result.map(drop));
@@ -159,7 +159,7 @@ fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transaction_th
     assert!(matches!(next, Poll::Ready(Err(WatchError::Reentrant))), "{next:?}");
     // Another task of the same thread may hold a transaction and end it later.
     store.batch(|_| Ok::<_, Error>(())).unwrap();
-    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
     let held = store.begin_write().unwrap();
     let mut pending = store.submit(|w| w.create(new().id("later"))).unwrap();
     assert!(pin!(&mut pending).poll(&mut context).is_pending());
@@ -242,7 +242,7 @@ fn who_waits_longer_than_the_limit_for_one_transaction_is_told_what_it_is() {
 #[test]
 fn a_thread_that_holds_one_store_may_use_another() {
     let (a, b) = (TestStore::new(), TestStore::new());
-    let mut watcher = b.watch(WatchFrom::Oldest, Filter::any()).unwrap();
+    let mut watcher = b.watch(WatchFrom::Oldest, Filter::new()).unwrap();
     a.write(|w| {
         b.create(new().id("e"))?;
         let pending = b.submit(|w| w.create(new()))?;

@@ -36,7 +36,7 @@ fn what_a_thread_local_holds_is_let_go_of_when_the_thread_ends() {
     let cases: [Case; 9] = [
         ("a store", |store| keep(store)),
         ("a store whose database was lent", |store| {
-            let _ = store.database();
+            let _ = store.share_database();
             keep(store);
         }),
         ("a read transaction", |store| keep(store.begin_read().unwrap())),
@@ -46,7 +46,7 @@ fn what_a_thread_local_holds_is_let_go_of_when_the_thread_ends() {
             keep(txn);
         }),
         ("a watcher, a follower and visits", |store| {
-            keep(store.watch(WatchFrom::Oldest, Filter::any()).unwrap());
+            keep(store.watch(WatchFrom::Oldest, Filter::new()).unwrap());
             keep(store.follow_output("e", "o", 0).unwrap());
             let visits = store.track_visits();
             visits.visit("e");

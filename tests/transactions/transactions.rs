@@ -39,10 +39,10 @@ fn what_is_dropped_aborted_or_failed_is_rolled_back() {
     assert_eq!(contents(&store), before, "dropped");
     let txn = store.begin_write().unwrap();
     write(&txn);
-    bill(txn.redb(), "e", 1);
+    bill(txn.enter_redb(), "e", 1);
     txn.abort().unwrap();
     assert_eq!(contents(&store), before, "aborted");
-    assert_eq!(billed(store.database(), "e"), None);
+    assert_eq!(billed(store.share_database(), "e"), None);
     let failed = store.write(|w| {
         w.delete("e")?;
         w.delete("e")
@@ -94,7 +94,7 @@ fn writers_follow_each_other_in_one_transaction_but_two_at_once_are_refused() {
     let txn = store.begin_write().unwrap();
     let mut first = txn.writer().unwrap();
     first.create(new("a")).unwrap();
-    for second in [txn.writer(), store.join(txn.redb())] {
+    for second in [txn.writer(), store.join(txn.enter_redb())] {
         match second {
             Err(WriteError::WriterInUse) => {}
             Err(other) => panic!("{other:?}"),
@@ -103,9 +103,9 @@ fn writers_follow_each_other_in_one_transaction_but_two_at_once_are_refused() {
     }
     first.create(new("b")).unwrap();
     drop(first);
-    let mut joined = store.join(txn.redb()).unwrap();
+    let mut joined = store.join(txn.enter_redb()).unwrap();
     assert!(matches!(txn.writer(), Err(WriteError::WriterInUse)));
-    assert!(matches!(store.join(txn.redb()), Err(WriteError::WriterInUse)));
+    assert!(matches!(store.join(txn.enter_redb()), Err(WriteError::WriterInUse)));
     joined.create(new("c")).unwrap();
     drop(joined);
     txn.writer().unwrap().create(new("d")).unwrap();

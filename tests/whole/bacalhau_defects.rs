@@ -98,7 +98,7 @@ fn delete_log_a_deletion_is_in_the_change_log() {
 fn delete_live_a_condition_protects_a_running_execution() {
     let store = TestStore::new();
     running(&store, "e");
-    let ended = Expect::any().states(store.lifecycle().states().filter(|state| state.is_terminal()));
+    let ended = Expect::new().states(store.lifecycle().states().filter(|state| state.is_terminal()));
     let refused = store.write(|w| w.delete_if("e", &ended));
     assert!(matches!(refused, Err(Error::Write(WriteError::Conflict { .. }))));
     assert_eq!(store.read(|r| r.live().map(Iterator::count)).unwrap(), 1);
@@ -254,9 +254,9 @@ fn event_rev_appending_sets_the_modified_time_and_takes_a_condition() {
     running(&store, "e");
     let before = store.read(|r| r.get("e")).unwrap().unwrap();
     let event = [NewEvent::new("t")];
-    let after = store.write(|w| w.append_events_if("e", &Expect::any().revision(1), event.to_vec())).unwrap();
+    let after = store.write(|w| w.append_events_if("e", &Expect::new().revision(1), event.to_vec())).unwrap();
     assert!(after.modified_at > before.modified_at);
-    for expect in [Expect::any().revision(2), Expect::any().state("New"), Expect::any().not_state("Running")]
+    for expect in [Expect::new().revision(2), Expect::new().state("New"), Expect::new().not_state("Running")]
     {
         let refused = store.write(|w| w.append_events_if("e", &expect, event.to_vec()));
         assert!(matches!(refused, Err(Error::Write(WriteError::Conflict { .. }))), "{expect}");

@@ -28,7 +28,7 @@ fn gc_latest_the_head_survives_a_full_trim_and_a_restart() {
     assert_eq!(head(&store), 7);
     store.reopen();
     assert_eq!(head(&store), 7);
-    let mut latest = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+    let mut latest = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
     create(&store, "e");
     assert_eq!(latest.next_batch(10, Duration::ZERO).unwrap()[0].seq().get(), 8);
 }
@@ -37,7 +37,7 @@ fn gc_latest_the_head_survives_a_full_trim_and_a_restart() {
 fn gc_gap_who_was_overtaken_is_told_and_does_not_get_the_next_entries() {
     let store = keeping(3);
     with_changes(&store, 10);
-    let mut watcher = store.watch(WatchFrom::After(ChangeSeq(2)), Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::After(ChangeSeq(2)), Filter::new()).unwrap();
     store.maintain().unwrap();
     let told = watcher.next_batch(10, Duration::ZERO);
     assert!(matches!(told, Err(WatchError::Trimmed { oldest: ChangeSeq(8) })), "{told:?}");
@@ -93,7 +93,7 @@ fn gc_rate_one_run_trims_all_there_is_to_trim() {
 #[test]
 fn ctx_every_wait_has_an_end_that_the_caller_sets() {
     let store = TestStore::new();
-    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
     let began = Instant::now();
     assert!(watcher.next_batch(1, Duration::from_millis(20)).unwrap().is_empty());
     assert!(store.wait_for_changes(ChangeSeq(0), Duration::from_millis(20)).is_ok());
@@ -132,7 +132,7 @@ fn close_leak_no_thread_outlives_its_store() {
 #[test]
 fn close_poll_a_long_poll_under_way_is_ended() {
     let store = TestStore::new();
-    let mut watcher = store.watch(WatchFrom::Latest, Filter::any()).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
     let polling = std::thread::spawn(move || {
         let began = Instant::now();
         (watcher.next_batch(1, Duration::from_secs(600)), began.elapsed())

@@ -122,7 +122,7 @@ impl Run {
     }
 
     fn own_rows(&self) -> OwnRows {
-        let txn = self.store().database().begin_read().unwrap();
+        let txn = self.store().share_database().begin_read().unwrap();
         match txn.open_table(OWN) {
             Ok(table) => execstore::redb::ReadableTable::iter(&table)
                 .unwrap()
@@ -280,12 +280,12 @@ impl Run {
                     compare_touched(&w, &model, &touched);
                 }
                 if matches!(how, How::Entered) {
-                    write_own(txn.redb(), &mut own);
+                    write_own(txn.enter_redb(), &mut own);
                 }
                 if abort { txn.abort().unwrap() } else { txn.commit().unwrap() }
             }
             How::Joined => {
-                let mut txn = store.database().begin_write().unwrap();
+                let mut txn = store.share_database().begin_write().unwrap();
                 if end == End::Lazy {
                     txn.set_durability(Durability::None).unwrap();
                 }

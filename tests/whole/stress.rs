@@ -27,7 +27,7 @@ fn work(w: &mut Writer<'_>, mine: u64, n: u64, choice: u64) -> Result<Transactio
     w.create(
         new.label("parity", parity).payload(support::json(&format!("[{n}]"))).event(NewEvent::new("t")),
     )?;
-    w.update(&id, Update::to("BidAccepted").expect(Expect::any().revision(1)))?;
+    w.update(&id, Update::to("BidAccepted").expect(Expect::new().revision(1)))?;
     let mut made = 2;
     if choice == 0 {
         // After two writes: nothing of it may stay.
@@ -52,7 +52,7 @@ fn write(store: &Store, mine: u64, joined: bool, stop: &AtomicBool) -> Vec<Trans
     while !stop.load(Ordering::Relaxed) {
         let choice = dice.roll(12);
         let result = if joined {
-            let txn = store.database().begin_write().unwrap();
+            let txn = store.share_database().begin_write().unwrap();
             let mut writer = store.join(&txn).unwrap();
             let result = work(&mut writer, mine, n, choice);
             let receipt = writer.finish();
@@ -105,7 +105,7 @@ fn all_of_it_at_once_stays_right() {
     let seconds = std::env::var("EXECSTORE_STRESS_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(3);
     let store = TestStore::new();
     // The caller has the database: joined transactions.
-    let _ = store.database();
+    let _ = store.share_database();
     let (stop, ended) = (AtomicBool::new(false), AtomicBool::new(false));
     let log = Mutex::new(BTreeMap::<u64, Change>::new());
     let seen = |head: u64| log.lock().unwrap().len() as u64 >= head;
@@ -116,7 +116,7 @@ fn all_of_it_at_once_stays_right() {
         let readers: Vec<_> = (0..8).map(|_| scope.spawn(move || read(store, stop))).collect();
         // One who misses nothing: the trimmer stays behind it.
         let recorder = scope.spawn(move || {
-            let mut watcher = store.watch(WatchFrom::Oldest, Filter::any()).unwrap();
+            let mut watcher = store.watch(WatchFrom::Oldest, Filter::new()).unwrap();
             while !ended.load(Ordering::Relaxed)
                 || watcher.position() < store.read(|r| r.log().head()).unwrap()
             {

@@ -34,7 +34,7 @@ fn apply(writer: &mut Writer<'_>, op: Op) -> Result<Execution, WriteError> {
 }
 
 fn expect(step: &Step) -> Expect {
-    Expect::any().state(step.expect.name()).revision(Revision(step.revision))
+    Expect::new().state(step.expect.name()).revision(Revision(step.revision))
 }
 
 fn update(step: &Step) -> Update {
@@ -43,7 +43,7 @@ fn update(step: &Step) -> Update {
 
 fn replace(revision: u64, payload: &str) -> Update {
     let update = Update::new().payload(Json::from_text(payload).unwrap());
-    update.expect(Expect::any().revision(Revision(revision)))
+    update.expect(Expect::new().revision(Revision(revision)))
 }
 
 fn new_execution(record: Record) -> NewExecution {
@@ -89,7 +89,7 @@ fn new_events(events: Vec<record::Event>) -> Vec<NewEvent> {
 
 impl Watched for Execstore {
     fn watch(&self) -> impl FnMut(Duration) -> Vec<String> + Send {
-        let created = Filter::any().kind(ChangeKind::Created);
+        let created = Filter::new().kind(ChangeKind::Created);
         let mut watcher = self.0.watch(WatchFrom::Latest, created).unwrap();
         move |timeout| {
             let changes = watcher.next_batch(1_000, timeout).unwrap();

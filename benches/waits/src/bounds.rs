@@ -233,7 +233,7 @@ fn large_store(many: u64) {
     let value = format!("another writer waits {:.1} ms at the most, it took {:.0} ms", longest.0, longest.1);
     row(&format!("bulk that finds nothing in {many}"), value, "outside the write transaction");
 
-    let mut watcher = store.watch(WatchFrom::Oldest, Filter::any().namespace("nowhere")).unwrap();
+    let mut watcher = store.watch(WatchFrom::Oldest, Filter::new().namespace("nowhere")).unwrap();
     let mut context = Context::from_waker(Waker::noop());
     let (mut longest, mut polls) = (0.0f64, 0);
     let head = store.read(|r| r.log().head()).unwrap();

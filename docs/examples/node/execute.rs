@@ -13,7 +13,7 @@ pub fn execute(store: &Store, claimed: &Execution) -> Result<(), Error> {
     let update = Update::to("Running")
         .message("running")
         .event(NewEvent::new("running"))
-        .expect(Expect::any().state("BidAccepted").revision(claimed.revision));
+        .expect(Expect::new().state("BidAccepted").revision(claimed.revision));
     // Recorded before the child is there: a child that nobody knows of cannot be.
     let id = claimed.id.clone();
     let (running, progress) = store.batch(move |w| {
@@ -54,7 +54,7 @@ fn run_child(store: &Store, running: &Execution, record: &Record) -> Result<Outc
     };
     let details = Json::from(json!({"pid": child.pid()}));
     let event = NewEvent::new("started").message("the child runs").details(details);
-    let expect = Expect::any().state("Running").revision(running.revision);
+    let expect = Expect::new().state("Running").revision(running.revision);
     store.append_events_if(&running.id, &expect, [event])?;
     child.finish()
 }
@@ -67,7 +67,7 @@ fn end(store: &Store, running: &Execution, outcome: &Outcome, max_attempts: usiz
     let exited = NewEvent::new("ended")
         .message(&summary)
         .details(Json::from(json!({"duration_ms": outcome.duration_ms})));
-    let still_running = Expect::any().state("Running").revision(running.revision);
+    let still_running = Expect::new().state("Running").revision(running.revision);
 
     let success = outcome.is_success();
     let state = if success { "Completed" } else { "Failed" };
@@ -78,7 +78,7 @@ fn end(store: &Store, running: &Execution, outcome: &Outcome, max_attempts: usiz
             .message(&summary)
             .merge_payload(result)
             .event(NewEvent::new("published"))
-            .expect(Expect::any().state("Publishing").revision(publishing.revision));
+            .expect(Expect::new().state("Publishing").revision(publishing.revision));
         store.batch(move |w| {
             w.update(&publishing.id, update.clone())?;
             Ok::<_, Error>((None, Progress::read(w)?))

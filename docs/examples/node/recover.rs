@@ -31,7 +31,7 @@ pub fn recover(store: &Store) -> Result<Vec<Retried>, Error> {
             let details =
                 serde_json::json!({"state": lost.state.as_str(), "node": lost.node_id, "outputs": outputs});
             let event = NewEvent::new("recovery").message(message).details(Json::from(details));
-            let expect = Expect::any().state(&lost.state).revision(lost.revision);
+            let expect = Expect::new().state(&lost.state).revision(lost.revision);
             let update = Update::to("Failed").message(message).label(LOST, "yes");
             w.update(&lost.id, update.expect(expect).event(event))?;
             let retry = attempts::retry(w, &lost)?;

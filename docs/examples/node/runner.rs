@@ -28,7 +28,7 @@ pub fn run(store: &Store, workers: usize) -> Result<(), Box<dyn StdError>> {
     let consumer = store
         .consumer("workers")
         .ephemeral()
-        .filter(Filter::any().entered("New"))
+        .filter(Filter::new().entered("New"))
         .start_at(WatchFrom::After(now))
         .run(move |changes| {
             changes.iter().try_for_each(|change| queue.send(change.execution_id().clone()))
@@ -58,7 +58,7 @@ pub fn run(store: &Store, workers: usize) -> Result<(), Box<dyn StdError>> {
 
 /// Waits until nothing is pending or live any more, or a worker cannot go on.
 fn until_idle(store: &Store, stop: &AtomicBool) -> Result<(), Error> {
-    let mut ends = store.watch(WatchFrom::Latest, Filter::any())?;
+    let mut ends = store.watch(WatchFrom::Latest, Filter::new())?;
     while !stop.load(Ordering::Relaxed) {
         let view = store.begin_read()?;
         if view.counts()?.iter().all(|(state, count)| state.is_terminal() || *count == 0) {
@@ -106,7 +106,7 @@ impl Worker<'_> {
     fn claim(&self, id: &ExecutionId) -> Result<Option<Execution>, Error> {
         let update = Update::to("BidAccepted").node_id(format!("node-{}", std::process::id()));
         let event = NewEvent::new("claimed").message(format!("by worker {}", self.number));
-        match self.store.update(id, update.expect(Expect::any().state("New")).event(event)) {
+        match self.store.update(id, update.expect(Expect::new().state("New")).event(event)) {
             Ok(claimed) => Ok(Some(claimed)),
             Err(Error::Write(WriteError::Conflict { .. })) => Ok(None),
             Err(error) => Err(error),

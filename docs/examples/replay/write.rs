@@ -103,7 +103,7 @@ fn apply(w: &mut Writer<'_>, op: &Op<'_>) -> Result<(), Wrong> {
             Ok(())
         }
         Op::Step { record, step, state, revision } => {
-            let expect = Expect::any().state(state).revision(revision);
+            let expect = Expect::new().state(state).revision(revision);
             let events = events(&step.events);
             match &step.change {
                 Some(change) => {

@@ -76,7 +76,7 @@ impl ConsumerBuilder {
             batcher,
             registry,
             name,
-            filter: Filter::any(),
+            filter: Filter::new(),
             start: WatchFrom::Oldest,
             batch: 100,
             retry: Retry::new(),
@@ -212,7 +212,7 @@ impl ConsumerBuilder {
 /// let (seen, changes) = mpsc::channel();
 /// let consumer = store
 ///     .consumer("billing")
-///     .filter(Filter::any().namespace("tenant-a"))
+///     .filter(Filter::new().namespace("tenant-a"))
 ///     .run(move |changes| changes.iter().try_for_each(|change| seen.send(change.execution_id().clone())))?;
 /// store.create(NewExecution::new("job-1").id("e-1").namespace("tenant-a"))?;
 /// assert_eq!(changes.recv()?, "e-1");

@@ -69,7 +69,7 @@ pub(crate) enum PayloadEdit {
 ///     .clear_node_id()
 ///     .merge_payload(Json::from_text(r#"{"result":{"exit_code":0},"lease":null}"#)?)
 ///     .event(NewEvent::new("exited").message("exit code 0"))
-///     .expect(Expect::any().state("Running")); // else nothing happens, and it is a conflict
+///     .expect(Expect::new().state("Running")); // else nothing happens, and it is a conflict
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -269,7 +269,7 @@ impl Update {
     /// # let store = Store::in_memory()?;
     /// let job = store.create(NewExecution::new("job-1").state("New"))?;
     /// // Of several workers one gets past the condition.
-    /// let claim = || Update::to("BidAccepted").node_id("n-7").expect(Expect::any().revision(job.revision));
+    /// let claim = || Update::to("BidAccepted").node_id("n-7").expect(Expect::new().revision(job.revision));
     /// store.update(&job.id, claim())?;
     /// let lost = store.update(&job.id, claim());
     /// assert!(matches!(lost, Err(Error::Write(WriteError::Conflict { .. }))));

@@ -76,7 +76,7 @@ pub fn digest(store: &Store) -> Result<Digest, ReadError> {
     assert_eq!(changes, head + 1 - first.unwrap_or(1), "the log ends at its head");
     format!("{:?} {:?}", r.counts()?, r.log().checkpoints()?).hash(&mut hasher);
     drop(r);
-    let txn = store.database().begin_read().unwrap();
+    let txn = store.share_database().begin_read().unwrap();
     if let Ok(table) = txn.open_table(OWN) {
         for row in table.iter().unwrap() {
             let (key, value) = row.unwrap();

@@ -23,7 +23,7 @@ fn record(change: &Change) -> Header {
 }
 
 pub fn wanted() -> Vec<Wanted> {
-    let any = Filter::any;
+    let any = Filter::new;
     vec![
         Wanted { filter: any(), matches: |_| true },
         Wanted { filter: any().job("j0"), matches: |c| *c.job_id() == "j0" },

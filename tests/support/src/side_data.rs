@@ -136,7 +136,7 @@ fn put_attachment(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, n
             }
             w.put_attachment(id, new.clone())
         },
-        |store| match streamed && expect == Expect::any() {
+        |store| match streamed && expect == Expect::new() {
             true => store.put_attachment_from(id, name, "a/b", &mut bytes.as_slice()),
             false => store.put_attachment_if(id, &expect, new.clone()),
         },
@@ -227,7 +227,7 @@ fn append_at(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, now: i
     let expect = want.expect();
     let found = w.act(
         |w| w.expect(id, &expect).and_then(|_| w.append_output_at(id, name, offset, &bytes)),
-        |store| match expect == Expect::any() {
+        |store| match expect == Expect::new() {
             true => store.append_output_at(id, name, offset, bytes.clone()),
             false => store.write(|w| {
                 w.expect(id, &expect)?;

@@ -183,7 +183,7 @@ fn node_is(expected: TaskIs, found: Looks<(TaskState, u64)>) -> bool {
 
 impl Want {
     pub fn expect(&self) -> Expect {
-        let mut expect = Expect::any().not_states(&self.not_states);
+        let mut expect = Expect::new().not_states(&self.not_states);
         if let Some(states) = &self.states {
             expect = expect.states(states);
         }
@@ -214,7 +214,7 @@ impl Want {
         }
         for (at, one) in self.parts.iter().enumerate() {
             if let Some(other) = self.parts[at + 1..].iter().find(|other| one.excludes(other)) {
-                let [one, other] = [one, other].map(|part| part.add_to(Expect::any()));
+                let [one, other] = [one, other].map(|part| part.add_to(Expect::new()));
                 return invalid(format!("{one} and {other}: no execution has both"));
             }
         }

@@ -48,7 +48,7 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
             {
                 let mut w = txn.writer()?;
                 w.create(NewExecution::new(&job).id(&b).previous(&a))?;
-                let mut own = txn.redb().open_table(OWN).map_err(storage)?;
+                let mut own = txn.enter_redb().open_table(OWN).map_err(storage)?;
                 own.insert(round as u64, 1).map_err(storage)?;
             }
             txn.commit()?;
@@ -118,7 +118,7 @@ fn lazy(store: &Store, write: impl FnOnce(&mut Writer<'_>) -> Result<(), WriteEr
 }
 
 fn joined(store: &Store, round: usize, id: &str) -> Result<Receipt, Error> {
-    let txn = store.database().begin_write().map_err(storage)?;
+    let txn = store.share_database().begin_write().map_err(storage)?;
     let receipt = {
         let mut w = store.join(&txn)?;
         w.update(id, Update::to("Completed").event(NewEvent::new("done")))?;

@@ -78,7 +78,7 @@ pub fn whole(store: &Store) -> Outcome<String> {
         }
         writeln!(text, "{:?} {:?} {:?}", r.counts()?, r.log().checkpoints()?, r.log().head()?)?;
     }
-    let txn = store.database().begin_read()?;
+    let txn = store.share_database().begin_read()?;
     if let Ok(table) = txn.open_table(OWN) {
         for row in table.iter()? {
             let (key, value) = row?;

@@ -186,7 +186,7 @@ fn prepare(job: &Job, path: &Path) -> Outcome<Store> {
     }
     // Behind the free pages, so that closing does not cut them off.
     let txn = store.begin_write()?;
-    txn.redb().open_table(BEHIND)?.insert(0, [7; 300_000].as_slice())?;
+    txn.enter_redb().open_table(BEHIND)?.insert(0, [7; 300_000].as_slice())?;
     txn.writer()?.delete_attachment("a0", "filler")?;
     txn.commit()?;
     Ok(store)

@@ -61,7 +61,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
             // A table of the caller's own in the same transaction: committed by redb.
             let txn = store.begin_write()?;
             txn.writer()?.create(NewExecution::new(&job).id(&b).previous(&a))?;
-            txn.redb().open_table(OWN)?.insert(round, 1)?;
+            txn.enter_redb().open_table(OWN)?.insert(round, 1)?;
             txn.commit()?;
         }
         6 | 7 => {
@@ -73,7 +73,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
             w.set_checkpoint("reader", ChangeSeq(head.saturating_sub(15)))
         })?,
         9 => {
-            let txn = store.database().begin_write()?;
+            let txn = store.share_database().begin_write()?;
             let receipt = {
                 let mut w = store.join(&txn)?;
                 w.update(&a, Update::new().message("joined").events(event("joined")))?;
