@@ -4,39 +4,8 @@ use std::sync::Arc;
 
 use execstore::error::WriteError;
 use execstore::redb::Database;
-use execstore::{CreateOutcome, Error, NewExecution, Query, Readable, Store, Update};
-use support::{TestStore, create, json};
-
-#[test]
-fn an_id_of_another_job_or_namespace_is_not_given_in_the_place_of_the_one_asked_for() {
-    let store = TestStore::new();
-    let new = |job: &str, namespace: &str| {
-        NewExecution::new(job).id("e").namespace(namespace).payload(json(r#"{"of":"the first"}"#))
-    };
-    assert!(store.write(|w| w.create_or_get(new("j", "a"))).unwrap().is_new());
-    for (job, namespace) in [("j", "b"), ("k", "a"), ("k", "b"), ("j", "default")] {
-        match store.write(|w| w.create_or_get(new(job, namespace))) {
-            Err(Error::Write(WriteError::OtherExecution { id, expected, found })) => {
-                assert_eq!((id.as_str(), &*found), ("e", r#"job "j" in namespace "a""#));
-                assert_eq!(expected, format!("job {job:?} in namespace {namespace:?}"));
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    let refused = store.write(|w| w.create_or_get(NewExecution::new("j").id("e")));
-    assert!(
-        matches!(refused, Err(Error::Write(WriteError::OtherExecution { .. }))),
-        "the default is one, too"
-    );
-    // Updated since, it is still the one.
-    store.update("e", Update::to("Running").payload(json("1"))).unwrap_err();
-    store.update("e", Update::new().payload(json("1"))).unwrap();
-    match store.write(|w| w.create_or_get(new("j", "a"))).unwrap() {
-        CreateOutcome::Existing(existing) => assert_eq!(existing.payload_json().as_str(), "1"),
-        CreateOutcome::New(_) => panic!("it was there"),
-    }
-    assert_eq!(store.read(|r| r.query(&Query::new()).count()).unwrap(), 1);
-}
+use execstore::{NewExecution, Readable, Store};
+use support::{TestStore, create};
 
 /// A copy of the file has the same store's id. Its transactions are not this store's.
 #[test]

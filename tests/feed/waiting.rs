@@ -65,13 +65,3 @@ fn those_who_wait_for_changes_are_woken_by_a_commit_and_by_notify() {
     txn.commit().unwrap();
     assert_eq!(store.wait_for_changes(ChangeSeq(2), short).unwrap().get(), 3);
 }
-
-#[test]
-fn a_rolled_back_write_wakes_nobody() {
-    let store = TestStore::new();
-    let txn = store.begin_write().unwrap();
-    txn.writer().unwrap().create(new("a")).unwrap();
-    drop(txn);
-    let head = store.wait_for_changes(ChangeSeq(0), Duration::from_millis(30)).unwrap();
-    assert_eq!(head.get(), 0);
-}

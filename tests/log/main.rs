@@ -1,8 +1,5 @@
 //! The change log: its entries, positions, checkpoints, trimming and size.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod change_log;
-mod checkpoints;
 mod log_size;
 mod positions;
-mod trimming;

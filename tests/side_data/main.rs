@@ -4,5 +4,3 @@
 mod attachments;
 mod large_deletions;
 mod outputs;
-mod tasks;
-mod visits;

@@ -1,10 +1,9 @@
 //! Panics of the caller's own while a write is open: rolled back, gone on with, and nothing is left in the file.
 
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use execstore::error::BatchError;
-use execstore::{Error, NewExecution, Query, Readable, Store, Update};
+use execstore::{Error, NewExecution, Query, Readable, Store};
 use support::{TestStore, big_payload, create};
 
 const TIMES: usize = 30;
@@ -91,69 +90,4 @@ fn a_panic_rolls_back_and_leaves_no_pages_behind() {
         store.reopen();
         assert!(store.verify().unwrap().is_clean());
     }
-}
-
-#[test]
-fn a_panic_between_the_transactions_of_a_bulk_operation_keeps_its_place() {
-    let store = TestStore::new();
-    for n in 0..10 {
-        create(&store, &n.to_string());
-    }
-    let bulk = |times: usize| {
-        let mut told = 0;
-        store
-            .bulk(Query::new())
-            .name("cancel")
-            .batch(2)
-            .on_progress(move |_| {
-                told += 1;
-                assert!(told < times, "in the callback");
-                ControlFlow::Continue(())
-            })
-            .update(Update::to("Cancelled"))
-    };
-    assert!(catch_unwind(AssertUnwindSafe(|| bulk(2))).is_err());
-    assert_eq!(store.read(|r| r.count("Cancelled")).unwrap(), 4);
-    assert_eq!(bulk(100).unwrap().changed, 10);
-}
-
-/// A value that panics when it is dropped, but not on top of another panic.
-struct Explosive;
-
-impl Drop for Explosive {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            panic!("dropped");
-        }
-    }
-}
-
-#[test]
-fn what_a_closure_holds_says_nothing_about_its_commit_and_spoils_no_other() {
-    let store = TestStore::new();
-    // Members of one commit: each holds, or throws, what panics when it is dropped.
-    let gate = store.submit(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(1));
-        Ok::<_, Error>(())
-    });
-    let held = Explosive;
-    let holds = store.submit(move |w| {
-        let _ = &held;
-        w.create(NewExecution::new("j").id("holds")).map(drop)
-    });
-    let throws = store.submit(|w| -> Result<(), Error> {
-        w.create(NewExecution::new("j").id("throws"))?;
-        std::panic::panic_any(Explosive)
-    });
-    // Nobody takes its result.
-    drop(store.submit(|w| w.create(NewExecution::new("j").id("untaken")).map(|_| Explosive)).unwrap());
-    let plain = store.submit(|w| w.create(NewExecution::new("j").id("plain")).map(drop));
-    gate.unwrap().wait().unwrap();
-    holds.unwrap().wait().unwrap();
-    let thrown = throws.unwrap().wait();
-    assert!(matches!(thrown, Err(Error::Batch(BatchError::Panicked { .. }))), "{thrown:?}");
-    plain.unwrap().wait().unwrap();
-    let r = store.begin_read().unwrap();
-    let there = |id: &str| r.get(id).unwrap().is_some();
-    assert_eq!(["holds", "throws", "untaken", "plain"].map(there), [true, false, true, true]);
 }

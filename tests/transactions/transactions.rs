@@ -62,33 +62,6 @@ fn what_is_dropped_aborted_or_failed_is_rolled_back() {
 }
 
 #[test]
-fn a_write_is_seen_by_itself_and_by_nobody_else_until_it_is_committed() {
-    let store = TestStore::new();
-    create(&store, "e");
-    let early = store.begin_read().unwrap();
-    let txn = store.begin_write().unwrap();
-    let mut writer = txn.writer().unwrap();
-    writer.update("e", Update::to("BidAccepted")).unwrap();
-    writer.create(new("f")).unwrap();
-    assert_eq!(writer.get("e").unwrap().unwrap().state, "BidAccepted");
-    assert_eq!(writer.by_job("j").unwrap().count(), 2);
-    assert_eq!((writer.live().unwrap().count(), writer.count("New").unwrap()), (1, 1));
-    assert_eq!((writer.log().head().unwrap().get(), writer.log().range(..).unwrap().count()), (3, 3));
-    let during = store.begin_read().unwrap();
-    drop(writer);
-    txn.commit().unwrap();
-    let late = store.begin_read().unwrap();
-    for (reader, state, head) in [(&early, "New", 1), (&during, "New", 1), (&late, "BidAccepted", 3)] {
-        assert_eq!(reader.get("e").unwrap().unwrap().state, state);
-        assert_eq!(
-            (reader.log().head().unwrap().get(), reader.log().range(..).unwrap().count()),
-            (head, head as usize)
-        );
-        assert_eq!(reader.get("f").unwrap().is_some(), head == 3);
-    }
-}
-
-#[test]
 fn writers_follow_each_other_in_one_transaction_but_two_at_once_are_refused() {
     let store = TestStore::new();
     let txn = store.begin_write().unwrap();
@@ -116,19 +89,6 @@ fn writers_follow_each_other_in_one_transaction_but_two_at_once_are_refused() {
         let ids: Vec<_> = reader.by_job("j").unwrap().map(|e| e.unwrap().id.to_string()).collect();
         assert_eq!(ids, ["a", "b", "c", "d"]);
     }
-}
-
-#[test]
-fn a_transaction_without_writes_changes_nothing() {
-    let store = TestStore::new();
-    create(&store, "e");
-    let before = contents(&store);
-    store.write(|w| w.get("e")).unwrap();
-    store.begin_write().unwrap().commit().unwrap();
-    let txn = store.begin_write().unwrap();
-    drop(txn.writer().unwrap());
-    txn.commit().unwrap();
-    assert_eq!(contents(&store), before);
 }
 
 #[test]

@@ -11,6 +11,5 @@ mod model;
 #[cfg(unix)]
 mod node_example;
 mod replay_example;
-mod status;
 mod stress;
 mod tidy;

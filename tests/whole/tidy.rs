@@ -217,6 +217,33 @@ fn the_prose_of_the_documents_is_wrapped() {
     }
 }
 
+/// What stands apart for every engine knows no file and no redb, and none of it is left out of the list.
+#[test]
+fn the_conformance_suite_is_complete_and_says_nothing_of_a_file() {
+    let list = fs::read_to_string(root().join("tests/conformance/src/suite.rs")).unwrap();
+    let listed: Vec<&str> = list.lines().map(str::trim).collect();
+    let mut behaviours = 0;
+    for file in rust_files("tests/conformance/src") {
+        let text = fs::read_to_string(&file).unwrap();
+        for foreign in ["redb", "tempfile", "std::fs", "std::path", "in_memory", "create_new", ".attach("] {
+            assert!(!text.contains(foreign), "{} has {foreign}", file.display());
+        }
+        let functions =
+            text.split("\npub fn ").skip(1).filter_map(|text| text.split_once(')')?.0.split_once('('));
+        let names =
+            functions.filter(|(_, takes)| takes.trim().trim_end_matches(',') == "engine: &dyn Engine");
+        for (name, _) in names {
+            behaviours += 1;
+            assert!(listed.contains(&name), "{} is not in the list: {name}", file.display());
+        }
+    }
+    assert!(behaviours >= 250, "{behaviours}");
+    let entries = listed
+        .iter()
+        .filter(|line| !line.is_empty() && line.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()));
+    assert_eq!(entries.count(), behaviours);
+}
+
 /// The README has a part of the guarantees, and never a test that the whole list does not name.
 #[test]
 fn the_guarantees_of_the_readme_are_in_the_whole_list() {

@@ -21,6 +21,7 @@ pub mod memory;
 pub mod model;
 #[cfg(target_os = "linux")]
 pub mod mounted;
+pub mod odd_text;
 pub mod ops;
 pub mod original;
 pub mod queries;

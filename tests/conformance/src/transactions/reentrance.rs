@@ -1,0 +1,237 @@
+//! Calls that would wait for the very thread that makes them are refused, whatever call it is and wherever it is made.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use execstore::error::{BatchError, WatchError};
+use execstore::options::GroupCommitOptions;
+use execstore::watch::WatchFrom;
+use execstore::{Error, Filter, NewEvent, NewExecution, Query, Readable, Store, Update};
+use support::create;
+
+use crate::{Engine, TestStore};
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+fn new() -> NewExecution {
+    NewExecution::new("j")
+}
+
+pub type Call = (&'static str, Result<(), Error>);
+
+/// Every call that waits for a write of the store, under the name of the call.
+pub fn calls(store: &Store) -> Vec<Call> {
+    let visits = store.track_visits();
+    visits.visit("e");
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
+    let mut follower = store.follow_output("e", "none", 0).unwrap();
+    let head = store.read(|r| r.log().head()).unwrap();
+    vec![
+        ("begin_write", store.begin_write().map(drop)),
+        ("write", store.write(|_| Ok::<_, Error>(()))),
+        ("batch", store.batch(|_| Ok::<_, Error>(()))),
+        ("try_batch", store.try_batch(|_| Ok::<_, Error>(()))),
+        ("create", store.create(new()).map(drop)),
+        ("update", store.update("e", Update::new()).map(drop)),
+        ("append_events", store.append_events("e", [NewEvent::new("t")]).map(drop)),
+        ("delete", store.delete("e").map(drop)),
+        ("append_output", store.append_output("e", "o", "x").map(drop)),
+        ("bulk", store.bulk(Query::new()).update(Update::new()).map(drop)),
+        ("bulk, named", store.bulk(Query::new()).name("n").delete().map(drop)),
+        ("forget_bulk", store.forget_bulk("n").map(drop)),
+        ("flush", visits.flush().map(drop)),
+        ("consumer", store.consumer("c").run(|_| Ok::<_, Error>(())).map(drop)),
+        ("consumer in a transaction", {
+            store.consumer("c").run_in_transaction(|_, _| Ok::<_, Error>(())).map(drop)
+        }),
+        ("wait_for_changes", store.wait_for_changes(head, LONG).map(drop)),
+        ("next_batch", watcher.next_batch(1, LONG).map(drop).map_err(Error::from)),
+        ("iter", watcher.iter().next().unwrap().map(drop).map_err(Error::from)),
+        ("next_part", follower.next_part(1, LONG).map(drop)),
+    ]
+}
+
+#[track_caller]
+pub fn all_refused(place: &str, calls: Vec<Call>) {
+    for (call, result) in calls {
+        let reentrant =
+            matches!(result, Err(Error::Batch(BatchError::Reentrant) | Error::Watch(WatchError::Reentrant)));
+        assert!(reentrant, "{call} in {place}: {result:?}");
+    }
+}
+
+fn retention() -> execstore::Builder {
+    let mut builder = Store::builder();
+    builder.set_log_retention(execstore::options::LogRetention::new().max_count(0));
+    builder
+}
+
+pub fn every_write_and_every_wait_within_a_write_is_refused(engine: &dyn Engine) {
+    let store = engine.store_with(&retention());
+    create(&store, "e");
+
+    let held = store.begin_write().unwrap();
+    all_refused("a WriteTxn", calls(&store));
+    assert!(matches!(store.maintain(), Err(Error::Batch(BatchError::Reentrant))));
+    drop(held);
+
+    let within = store.write(|_| Ok::<_, Error>(calls(&store))).unwrap();
+    all_refused("write", within);
+
+    let own = Store::clone(&store);
+    all_refused("batch", store.batch(move |_| Ok::<_, Error>(calls(&own))).unwrap());
+
+    let own = Store::clone(&store);
+    let pending = store.submit(move |_| Ok::<_, Error>(calls(&own))).unwrap();
+    all_refused("submit", pending.wait().unwrap());
+
+    let (own, (tell, told)) = (Store::clone(&store), channel());
+    let consumer = store.consumer("own").run_in_transaction(move |_, _| {
+        tell.send(calls(&own))?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    });
+    all_refused("a handler in a transaction", told.recv().unwrap());
+    consumer.unwrap().stop();
+
+    // Nothing of all that was done, and nothing is left behind.
+    assert_eq!(store.read(|r| r.log().checkpoints()).unwrap().len(), 1);
+    create(&store, "after");
+    assert!(store.maintain().unwrap().trimmed > 0);
+}
+
+pub fn what_was_submitted_cannot_be_waited_for_within_a_write_and_is_committed_after_it(engine: &dyn Engine) {
+    let mut builder = Store::builder();
+    builder.set_group_commit(GroupCommitOptions::new().max_queue(2));
+    let store = engine.store_with(&builder);
+    let held = store.begin_write().unwrap();
+    let submit = |id: &'static str| store.submit(move |w| w.create(new().id(id)));
+    let first = submit("first").unwrap();
+    let second = submit("second").unwrap();
+    assert!(matches!(first.wait(), Err(Error::Batch(BatchError::Reentrant))));
+    // No room: to wait for it would be to wait for this thread. The thread that commits may hold some already.
+    let mut refused = false;
+    for _ in 0..4 {
+        refused |= matches!(submit("more"), Err(Error::Batch(BatchError::Reentrant)));
+    }
+    assert!(refused);
+    drop(held);
+    assert_eq!(second.wait().unwrap().id, "second");
+    assert!(store.read(|r| execstore::Readable::get(r, "first")).unwrap().is_some());
+}
+
+pub fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transaction_they_wait(
+    engine: &dyn Engine,
+) {
+    let store = engine.store();
+    create(&store, "e");
+    let mut context = Context::from_waker(Waker::noop());
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
+    let polled = store.write(|_| {
+        let mut pending = store.submit(|w| w.create(new().id("queued"))).unwrap();
+        let commit = pin!(&mut pending).poll(&mut context).map(|result| result.map(drop));
+        Ok::<_, Error>((commit, pin!(watcher.next()).poll(&mut context)))
+    });
+    let (commit, next) = polled.unwrap();
+    assert!(matches!(commit, Poll::Ready(Err(Error::Batch(BatchError::Reentrant)))), "{commit:?}");
+    assert!(matches!(next, Poll::Ready(Err(WatchError::Reentrant))), "{next:?}");
+    // Another task of the same thread may hold a transaction and end it later.
+    store.batch(|_| Ok::<_, Error>(())).unwrap();
+    let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
+    let held = store.begin_write().unwrap();
+    let mut pending = store.submit(|w| w.create(new().id("later"))).unwrap();
+    assert!(pin!(&mut pending).poll(&mut context).is_pending());
+    assert!(pin!(watcher.next()).poll(&mut context).is_pending());
+    drop(held);
+    assert_eq!(pending.wait().unwrap().id, "later");
+}
+
+/// One closure of each store at the same time, each of which then writes to the next store.
+fn circle(
+    engine: &dyn Engine,
+    write: impl Fn(&Store, &Store, Arc<Barrier>) -> Result<(), Error> + Copy + Send + Sync,
+) {
+    let stores: Vec<TestStore> = (0..3).map(|_| engine.store()).collect();
+    let all_within = Arc::new(Barrier::new(stores.len()));
+    let results: Vec<Result<(), Error>> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..stores.len())
+            .map(|n| {
+                let (own, next) = (&stores[n], &stores[(n + 1) % stores.len()]);
+                let all_within = all_within.clone();
+                scope.spawn(move || write(own, next, all_within))
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let refused = |r: &&Result<(), Error>| matches!(r, Err(Error::Batch(BatchError::Reentrant)));
+    assert!(results.iter().any(|r| refused(&r)), "{results:?}");
+    assert!(results.iter().all(|r| r.is_ok() || refused(&r)), "{results:?}");
+    assert!(results.iter().any(|r| r.is_ok()), "{results:?}");
+    stores.iter().for_each(|store| drop(create(store, "after")));
+}
+
+pub fn stores_that_wait_for_each_other_in_a_circle_are_refused_once(engine: &dyn Engine) {
+    circle(engine, |own, next, all_within| {
+        own.write(|_| {
+            all_within.wait();
+            next.write(|w| w.create(new())).map(drop)
+        })
+    });
+    circle(engine, |own, next, all_within| {
+        let next = next.clone();
+        // A closure of the group commit may run again: only the first run waits for the others.
+        let mut first = true;
+        own.batch(move |_| {
+            if std::mem::take(&mut first) {
+                all_within.wait();
+            }
+            next.batch(|w| w.create(new())).map(drop)
+        })
+    });
+    circle(engine, |own, next, all_within| {
+        let held = own.begin_write()?;
+        all_within.wait();
+        let made = next.submit(|w| w.create(new()))?.wait().map(drop);
+        drop(held);
+        made
+    });
+}
+
+pub fn who_waits_longer_than_the_limit_for_one_transaction_is_told_what_it_is(engine: &dyn Engine) {
+    let mut builder = Store::builder();
+    builder.set_write_limit(Duration::from_millis(30));
+    let store = engine.store_with(&builder);
+    // The closure waits for another thread by its own means, which the store cannot see.
+    let other = Store::clone(&store);
+    let refused = store.write(|_| {
+        let thread = thread::spawn(move || {
+            let queued = other.submit(|w| w.create(new().id("queued"))).unwrap();
+            [other.begin_write().map(drop), queued.wait().map(drop)]
+        });
+        Ok::<_, Error>(thread.join().unwrap())
+    });
+    for result in refused.unwrap() {
+        let Err(Error::Batch(BatchError::WriterHeld { by, held })) = result else { panic!("{result:?}") };
+        assert_eq!((by, held >= Duration::from_millis(30)), ("a closure of Store::write", true));
+    }
+    create(&store, "after");
+    assert!(store.read(|r| execstore::Readable::get(r, "queued")).unwrap().is_none());
+}
+
+pub fn a_thread_that_holds_one_store_may_use_another(engine: &dyn Engine) {
+    let (a, b) = (engine.store(), engine.store());
+    let mut watcher = b.watch(WatchFrom::Oldest, Filter::new()).unwrap();
+    a.write(|w| {
+        b.create(new().id("e"))?;
+        let pending = b.submit(|w| w.create(new()))?;
+        assert_eq!(watcher.next_batch(1, LONG).unwrap().len(), 1);
+        pending.wait()?;
+        w.create(new()).map_err(Error::from)
+    })
+    .unwrap();
+    assert_eq!(watcher.next_batch(9, LONG).unwrap().len(), 1);
+}
