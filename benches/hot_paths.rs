@@ -30,7 +30,7 @@ fn filled() -> Store {
                     (0..5).map(|e| NewEvent::new("topic").message(format!("event {e}"))).collect();
                 w.create(new_execution(n).events(events))?;
             }
-            Ok::<_, execstore::error::WriteError>(())
+            Ok(())
         });
         fill.unwrap();
     }

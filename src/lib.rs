@@ -44,7 +44,7 @@ pub mod bulk;
 mod engine;
 mod feed;
 mod format;
-mod group_commit;
+pub mod group_commit;
 mod history;
 mod model;
 mod read;
@@ -55,7 +55,6 @@ mod txn;
 mod verify;
 mod write;
 
-pub use group_commit::Pending;
 pub use model::change::{Change, ChangeKind};
 pub use model::error::Error;
 pub use model::events::{Event, NewEvent};
@@ -139,7 +138,7 @@ pub mod watch {
 /// Watchers with a handler, a thread and a saved position.
 pub mod consumer {
     pub use crate::feed::consumer::{
-        Consumer, ConsumerBuilder, ConsumerState, ConsumerStats, OnFailure, Retry,
+        Consumer, ConsumerBuilder, ConsumerState, ConsumerStats, HandlerError, OnFailure, Retry,
     };
 }
 

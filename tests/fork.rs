@@ -42,10 +42,10 @@ fn in_the_child(store: &Store) -> i32 {
     let calls = [
         refused(store.begin_read().map(drop)),
         refused(store.begin_write().map(drop)),
-        refused(store.write(|w| w.create(new()))),
-        refused(store.batch(|w| w.create(NewExecution::new("j")))),
-        refused(store.submit(|w| w.create(NewExecution::new("j"))).map(drop)),
-        refused(store.read(|r| r.get("e"))),
+        refused(store.write(|w| Ok(w.create(new())?))),
+        refused(store.batch(|w| Ok(w.create(NewExecution::new("j"))?))),
+        refused(store.submit(|w| Ok(w.create(NewExecution::new("j"))?)).map(drop)),
+        refused(store.read(|r| Ok(r.get("e")?))),
         refused(store.maintain().map(drop)),
     ];
     first_that_was_not(&calls)
@@ -89,9 +89,9 @@ fn each_call_in_a_child_is_refused_and_its_end_changes_nothing() {
         create(&store, &format!("after-{n}"));
         assert!(Store::open(store.path()).is_err());
     }
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 21);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 21);
     let copy = store.crash_copy();
-    assert_eq!(copy.read(|r| r.log().head()).unwrap().get(), 21);
+    assert_eq!(copy.read(|r| Ok(r.log().head()?)).unwrap().get(), 21);
 }
 
 #[test]
@@ -99,9 +99,9 @@ fn a_child_that_drops_the_last_handle_it_has_ends() {
     let _alone = alone();
     // With the group commit's thread and a consumer at work in the parent.
     let store = TestStore::new();
-    let consumer = store.consumer("c").run(|_| Ok::<_, Error>(())).unwrap();
+    let consumer = store.consumer("c").run(|_| Ok(())).unwrap();
     let pending: Vec<_> = (0..50)
-        .map(|n| store.submit(move |w| w.create(NewExecution::new("j").id(format!("e{n}")))).unwrap())
+        .map(|n| store.submit(move |w| Ok(w.create(NewExecution::new("j").id(format!("e{n}")))?)).unwrap())
         .collect();
     for _ in 0..10 {
         check_child(Store::clone(&store), |store| {
@@ -112,7 +112,7 @@ fn a_child_that_drops_the_last_handle_it_has_ends() {
     for pending in pending {
         pending.wait().unwrap();
     }
-    store.write(|w| w.update("e1", Update::new().message("m"))).unwrap();
+    store.write(|w| Ok(w.update("e1", Update::new().message("m"))?)).unwrap();
     drop(consumer);
     assert!(store.verify().unwrap().is_clean());
 }
@@ -213,5 +213,5 @@ fn a_store_opened_after_the_fork_is_the_childs_own() {
         }
         Fork::Parent(pid) => check_ended(pid),
     }
-    assert!(Store::open(&path).unwrap().read(|r| r.get("e")).unwrap().is_some());
+    assert!(Store::open(&path).unwrap().read(|r| Ok(r.get("e")?)).unwrap().is_some());
 }

@@ -82,7 +82,7 @@ fn operate(store: &Store, writer: u64, nth: u64, rows: &mut Rows) -> Result<(), 
     if let Some(gone) = &gone {
         rows.remove(gone);
     }
-    let work = move |w: &mut Writer<'_>| -> Result<(), WriteError> {
+    let work = move |w: &mut Writer<'_>| -> Result<(), Error> {
         let payload = Json::from_text(&format!("\"{}\"", "x".repeat(3_000))).unwrap();
         w.create(NewExecution::new("j").id(&new).payload(payload).event(NewEvent::new("created")))?;
         if let Some(gone) = &gone {
@@ -104,7 +104,7 @@ fn operate(store: &Store, writer: u64, nth: u64, rows: &mut Rows) -> Result<(), 
                 Ok(()) => txn.commit()?,
                 Err(error) => {
                     txn.abort()?;
-                    return Err(error.into());
+                    return Err(error);
                 }
             }
         }
@@ -211,7 +211,7 @@ fn rename_once(place: &mut Place, dice: &mut Dice) {
             place.file = place.folder.join(name);
             fs::rename(&old, &place.file).unwrap();
             let other = Store::create_new(&old).unwrap();
-            other.write(|w| w.create(NewExecution::new("other"))).unwrap();
+            other.write(|w| Ok(w.create(NewExecution::new("other"))?)).unwrap();
             drop(other);
             fs::remove_file(&old).unwrap();
         }

@@ -99,7 +99,7 @@ fn main() -> ExitCode {
 
 fn follow(options: Options) -> Result<(), Failure> {
     let store = Store::builder().open_or_create(&options.store)?;
-    let saved = store.read(|r| r.log().checkpoint(&options.name))?;
+    let saved = store.read(|r| Ok(r.log().checkpoint(&options.name)?))?;
     let start = saved.map_or(WatchFrom::Oldest, WatchFrom::After);
     let mut watcher = store.watch(start, options.filter)?;
     eprintln!("following {} after {}", options.store.display(), watcher.position());
@@ -123,9 +123,9 @@ fn follow(options: Options) -> Result<(), Failure> {
         // After the lines are out: a crash in between repeats them, and never leaves one out.
         if !changes.is_empty() {
             let (name, position) = (name.clone(), watcher.position());
-            store.batch(move |w| w.set_checkpoint(&name, position))?;
+            store.batch(move |w| Ok(w.set_checkpoint(&name, position)?))?;
         }
-        let idle = changes.is_empty() && watcher.position() == store.read(|r| r.log().head())?;
+        let idle = changes.is_empty() && watcher.position() == store.read(|r| Ok(r.log().head()?))?;
         if idle && load.is_finished() {
             break;
         }
@@ -169,7 +169,7 @@ impl Outputs {
 
     fn begin(&mut self, id: &ExecutionId) -> Result<(), Failure> {
         let (output, stop) = (self.output.clone(), Arc::new(AtomicBool::new(false)));
-        let is_there = output.store.read(|r| r.get(id))?.is_some();
+        let is_there = output.store.read(|r| Ok(r.get(id)?))?.is_some();
         if output.stream != "none" && is_there && !self.shown.contains_key(id) {
             let (of, stopped) = (id.clone(), stop.clone());
             let thread = thread::spawn(move || output.show(&of, &stopped));
@@ -197,7 +197,7 @@ struct Output {
 impl Output {
     /// Shows that of one execution on, while it grows.
     fn show(&self, id: &ExecutionId, stop: &AtomicBool) -> Result<(), Failure> {
-        let position = self.store.read(|r| r.attachments(id).bytes(&self.saved))?.unwrap_or_default();
+        let position = self.store.read(|r| Ok(r.attachments(id).bytes(&self.saved)?))?.unwrap_or_default();
         let position = str::from_utf8(&position)?.parse().unwrap_or(0);
         let mut follower = self.store.follow_output(id, &self.stream, position)?;
         loop {
@@ -244,7 +244,7 @@ fn simulate(store: &Store, jobs: u64, pause: Duration) -> Result<(), execstore::
     for execution in left {
         step(execution.id.as_str(), "Failed")?;
     }
-    let first = store.read(|r| r.log().head())?.get();
+    let first = store.read(|r| Ok(r.log().head()?))?.get();
     for n in 0..jobs {
         let id = format!("job-{}/{n}", first + n);
         let new = NewExecution::new(format!("job-{}", first + n)).id(&id).namespace(SIMULATED);

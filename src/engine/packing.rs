@@ -203,16 +203,16 @@ mod tests {
         let store = Store::builder().attach(db.clone()).unwrap();
         store
             .write(|w| {
-                (0..10_000).try_for_each(|n: u64| {
+                Ok((0..10_000).try_for_each(|n: u64| {
                     let new = NewExecution::new("j").id(n.to_string()).message("x".repeat(300));
                     w.create(new).map(drop)
-                })
+                })?)
             })
             .unwrap();
         store
             .write(|w| {
                 let mut gone = (0..10_000_u64).filter(|n| n % 10 > 0);
-                gone.try_for_each(|n| w.delete(n.to_string()).map(drop))
+                Ok(gone.try_for_each(|n| w.delete(n.to_string()).map(drop))?)
             })
             .unwrap();
         store.maintain().unwrap();

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::core::Engine;
-use crate::group_commit::{Committer, Pending, WhenFull};
-use crate::model::error::{Error, WriteError};
+use crate::group_commit::{Admission, Committer, Pending};
+use crate::model::error::Error;
 use crate::model::execution::Header;
 use crate::model::id::Incarnation;
 use crate::model::text::Text;
@@ -71,7 +71,7 @@ impl VisitTracker {
         self.note(std::iter::once((who, visit)));
         if self.noted() >= GATHERED {
             // Nobody waits for it; if the queue is full, the next visit tries again.
-            drop(self.submit(WhenFull::Refuse));
+            drop(self.submit(Admission::AT_ONCE));
         }
     }
 
@@ -85,7 +85,7 @@ impl VisitTracker {
     pub fn flush(&self) -> Result<usize, Error> {
         self.batcher.check_can_wait()?;
         // Even if nothing is noted: what went unasked is before it in the queue.
-        let (taken, pending) = self.submit(WhenFull::Wait)?;
+        let (taken, pending) = self.submit(Admission::WAITS)?;
         pending.wait().inspect_err(|_| self.note(taken.iter().cloned()))
     }
 
@@ -102,15 +102,15 @@ impl VisitTracker {
     }
 
     /// Hands what was noted to the group commit.
-    fn submit(&self, when_full: WhenFull) -> Result<(Arc<[Visit]>, Pending<usize>), Error> {
+    fn submit(&self, admission: Admission) -> Result<(Arc<[Visit]>, Pending<usize>), Error> {
         let taken: Arc<[Visit]> = std::mem::take(&mut *self.lock()).into_iter().collect();
         let visits = taken.clone();
         let write = move |writer: &mut Writer<'_>| {
             visits.iter().try_fold(0, |written, ((id, incarnation), visits)| {
-                Ok::<_, WriteError>(written + usize::from(writer.add_visits_of(id, *incarnation, *visits)?))
+                Ok(written + usize::from(writer.add_visits_of(id, *incarnation, *visits)?))
             })
         };
-        match self.batcher.submit::<usize, WriteError, _>(write, when_full) {
+        match self.batcher.submit(write, admission) {
             Ok(pending) => Ok((taken, pending)),
             Err(error) => {
                 self.note(taken.iter().cloned());

@@ -11,6 +11,7 @@
 //!   transaction: those before it run again and are committed without it. redb cannot take back a part of a
 //!   transaction, and this way each failure costs one commit more and nobody runs twice for nothing.
 
+mod handle;
 mod load;
 mod options;
 mod pending;
@@ -28,18 +29,26 @@ use crate::storage::waits::{Awaited, ForItself, Post, Posts, Waiting};
 use crate::txn::WriteTxn;
 use crate::write::Writer;
 
-use load::Load;
+use load::{Load, Weight};
 use pending::Slot;
 use request::{Closure, Failure, Request, guarded};
 
+pub use handle::GroupCommit;
 pub use options::GroupCommitOptions;
 pub use pending::Pending;
 
-/// What to do when the queue is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WhenFull {
-    Wait,
-    Refuse,
+/// How a closure is let into the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Admission {
+    /// Refused while there is no room, instead of waiting.
+    pub(crate) at_once: bool,
+    /// How many bytes it holds, if that is to be counted.
+    pub(crate) bytes: Option<usize>,
+}
+
+impl Admission {
+    pub(crate) const WAITS: Self = Self { at_once: false, bytes: None };
+    pub(crate) const AT_ONCE: Self = Self { at_once: true, bytes: None };
 }
 
 type Members = VecDeque<Box<dyn Request>>;
@@ -84,64 +93,67 @@ impl Committer {
     }
 
     /// Runs a closure in a commit that it may share with others, and waits for it.
-    pub(crate) fn batch<T, E, F>(self: &Arc<Self>, run: F, full: WhenFull) -> Result<T, Error>
+    pub(crate) fn batch<T, F>(self: &Arc<Self>, run: F, admission: Admission) -> Result<T, Error>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
-        Error: From<E>,
     {
-        match self.alone(full)? {
+        match self.alone(admission)? {
             Some(direct) => direct.commit(run),
-            None => self.queue_up(run, full),
+            None => self.queue_up(run, admission),
         }
     }
 
     /// Queues a closure and waits for it.
-    pub(crate) fn queue_up<T, E, F>(self: &Arc<Self>, run: F, full: WhenFull) -> Result<T, Error>
+    pub(crate) fn queue_up<T, F>(self: &Arc<Self>, run: F, admission: Admission) -> Result<T, Error>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
-        Error: From<E>,
     {
         // Before it is queued: what is queued is not taken back.
         let _waiting = self.waiting()?;
-        let slot = Slot::new(self.posts().clone());
-        self.enqueue(Box::new(Closure::new(run, slot.clone())), full)?;
-        slot.wait()
+        self.enqueue(run, admission)?.wait()
     }
 
     /// Queues a closure without waiting for its commit.
-    pub(crate) fn submit<T, E, F>(self: &Arc<Self>, run: F, full: WhenFull) -> Result<Pending<T>, Error>
+    pub(crate) fn submit<T, F>(self: &Arc<Self>, run: F, admission: Admission) -> Result<Pending<T>, Error>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
-        Error: From<E>,
     {
-        let slot = Slot::new(self.posts().clone());
-        self.enqueue(Box::new(Closure::new(run, slot.clone())), full)?;
-        Ok(Pending::new(slot))
+        Ok(Pending::new(self.enqueue(run, admission)?))
     }
 
-    /// The same, of a closure that holds so many bytes.
-    pub(crate) fn submit_sized<T, E, F>(
-        self: &Arc<Self>,
-        bytes: usize,
-        mut run: F,
-        full: WhenFull,
-    ) -> Result<Pending<T>, Error>
+    fn enqueue<T, F>(self: &Arc<Self>, mut run: F, admission: Admission) -> Result<Arc<Slot<T>>, Error>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
-        Error: From<E>,
     {
+        let slot = Slot::new(self.posts().clone());
+        match admission.bytes {
+            None => self.push(Box::new(Closure::new(run, slot.clone())), admission)?,
+            Some(bytes) => {
+                let weight = self.weigh(bytes, admission)?;
+                let weighed = move |writer: &mut Writer<'_>| {
+                    let _ = &weight;
+                    run(writer)
+                };
+                self.push(Box::new(Closure::new(weighed, slot.clone())), admission)?;
+            }
+        }
+        Ok(slot)
+    }
+
+    /// Room for so many bytes among those that wait.
+    fn weigh(&self, bytes: usize, admission: Admission) -> Result<Weight, Error> {
         if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
         }
         let maximum = self.settings.max_queue_bytes;
-        let weight = loop {
+        loop {
             match self.load.take(bytes, maximum) {
-                Ok(weight) => break weight,
-                Err(waiting) if full == WhenFull::Refuse => {
+                Ok(weight) => return Ok(weight),
+                Err(waiting) if admission.at_once => {
                     return Err(BatchError::QueueTooLarge { waiting, bytes, maximum }.into());
                 }
                 Err(_) => {
@@ -152,12 +164,7 @@ impl Committer {
                     self.load.wait();
                 }
             }
-        };
-        let weighed = move |writer: &mut Writer<'_>| {
-            let _ = &weight;
-            run(writer)
-        };
-        self.submit(weighed, full)
+        }
     }
 
     /// How many closures wait to be committed.
@@ -186,7 +193,7 @@ impl Committer {
     }
 
     /// Nobody is there: the caller may commit by itself, and runs what it writes once.
-    pub(crate) fn alone(&self, full: WhenFull) -> Result<Option<DirectCommit<'_>>, Error> {
+    pub(crate) fn alone(&self, admission: Admission) -> Result<Option<DirectCommit<'_>>, Error> {
         self.engine.grounds.process.check()?;
         if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
@@ -195,7 +202,7 @@ impl Committer {
         if queue.closed {
             return Err(StorageError::Closed.into());
         }
-        if full == WhenFull::Refuse {
+        if admission.at_once {
             self.check_room(&queue)?;
         }
         if self.posts().writes_here() {
@@ -209,7 +216,7 @@ impl Committer {
         Ok(Some(DirectCommit { batcher: self }))
     }
 
-    fn enqueue(self: &Arc<Self>, member: Box<dyn Request>, full: WhenFull) -> Result<(), Error> {
+    fn push(self: &Arc<Self>, member: Box<dyn Request>, admission: Admission) -> Result<(), Error> {
         self.engine.grounds.process.check()?;
         if self.posts().commits_here() {
             return Err(BatchError::Reentrant.into());
@@ -217,7 +224,7 @@ impl Committer {
         let mut waiting = None;
         let mut queue = self.queue();
         while !queue.closed && queue.members.len() >= self.settings.max_queue {
-            if full == WhenFull::Refuse {
+            if admission.at_once {
                 self.check_room(&queue)?;
             }
             if waiting.is_none() {
@@ -410,10 +417,7 @@ pub(crate) struct DirectCommit<'a> {
 }
 
 impl DirectCommit<'_> {
-    pub(crate) fn commit<T, E>(self, run: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
-    where
-        Error: From<E>,
-    {
+    pub(crate) fn commit<T>(self, run: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let txn = WriteTxn::new(self.batcher.engine.clone(), "the group commit")?;
         let value = {
             let mut writer = txn.writer()?.may_run_again();

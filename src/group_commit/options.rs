@@ -43,17 +43,16 @@ impl GroupCommitOptions {
         }
     }
 
-    /// How many may wait to be committed, at least 1. Who comes when the queue is full waits until there is room, and
-    /// [`try_batch`](crate::Store::try_batch) and [`try_submit`](crate::Store::try_submit) say so at once.
+    /// How many may wait to be committed, at least 1. Who comes when the queue is full waits until there is room, or with
+    /// [`refuse_when_full`](crate::group_commit::GroupCommit::refuse_when_full) is refused at once.
     pub const fn max_queue(mut self, members: usize) -> Self {
         self.max_queue = if members == 0 { 1 } else { members };
         self
     }
 
     /// How many bytes may wait to be committed, as far as callers say how much their closures hold, with
-    /// [`submit_sized`](crate::Store::submit_sized) and [`try_submit_sized`](crate::Store::try_submit_sized); 64 MiB by default. What
-    /// is larger than that by itself goes alone. What a closure of [`submit`](crate::Store::submit) holds is not known, and is bounded by
-    /// number only.
+    /// [`GroupCommit::bytes`](crate::group_commit::GroupCommit::bytes); 64 MiB by default. What is larger than that by itself goes
+    /// alone. What other closures hold is not known, and is bounded by number only.
     pub const fn max_queue_bytes(mut self, bytes: usize) -> Self {
         self.max_queue_bytes = bytes;
         self

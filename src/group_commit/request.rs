@@ -56,11 +56,10 @@ impl<F, T> Closure<F, T> {
     }
 }
 
-impl<F, T, E> Request for Closure<F, T>
+impl<F, T> Request for Closure<F, T>
 where
-    F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send,
+    F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send,
     T: Send,
-    Error: From<E>,
 {
     fn run(&mut self, writer: &mut Writer<'_>) -> bool {
         let Some(run) = &mut self.run else { return true };
@@ -94,12 +93,9 @@ impl<F, T> Drop for Closure<F, T> {
     }
 }
 
-/// Runs a caller's closure: a panic fails it alone, in the conversion of its error too.
-pub(super) fn guarded<T, E>(run: impl FnOnce() -> Result<T, E>) -> Result<T, Error>
-where
-    Error: From<E>,
-{
-    match caught(|| run().map_err(Error::from)) {
+/// Runs a caller's closure: a panic fails it alone.
+pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    match caught(run) {
         Ok(result) => result,
         Err(message) => Err(BatchError::Panicked { message }.into()),
     }

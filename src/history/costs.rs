@@ -13,7 +13,7 @@ fn store() -> Store {
                 w.create(NewExecution::new(job).id(n.to_string()).state("Running"))?;
                 w.update(n.to_string(), Update::to("Completed"))?;
             }
-            Ok::<_, crate::error::WriteError>(())
+            Ok(())
         })
         .unwrap();
     store
@@ -60,7 +60,7 @@ fn jobs_and_namespaces_cost_what_is_taken_of_them() {
                     let new = NewExecution::new(format!("job-{:03}", n % 10)).id(n.to_string());
                     w.create(new.namespace(format!("n{}", n % 10)).state("Running"))?;
                 }
-                Ok::<_, crate::error::WriteError>(())
+                Ok(())
             })
             .unwrap();
         let reader = store.begin_read().unwrap();
@@ -102,7 +102,7 @@ fn an_export_goes_by_the_numbers_that_it_has() {
             for n in 0..50 {
                 w.put_attachment("e", crate::attachments::NewAttachment::bytes(format!("a{n}"), vec![n; 9]))?;
             }
-            Ok::<_, crate::Error>(())
+            Ok(())
         })
         .unwrap();
     let reader = store.begin_read().unwrap();

@@ -142,7 +142,7 @@ mod tests {
     fn heartbeats(store: &Store, id: &str, many: u64) {
         let beat =
             |w: &mut crate::Writer<'_>, n: u64| w.update(id, Update::new().message(n.to_string())).map(drop);
-        store.write(|w| (0..many).try_for_each(|n| beat(w, n))).unwrap();
+        store.write(|w| Ok((0..many).try_for_each(|n| beat(w, n))?)).unwrap();
     }
 
     fn ids(store: &Store, query: &Query) -> (u64, Vec<String>) {
@@ -177,11 +177,11 @@ mod tests {
             let (rows, found) = ids(&store, &newest.clone().oldest_first());
             assert_eq!(found[..8], ["000", "001", "002", "003", "004", "005", "006", "008"]);
             assert!(rows < 20 * 8, "{rows} rows");
-            store.write(|w| w.trim_changes(ChangeSeq(12_000))).unwrap();
+            store.write(|w| Ok(w.trim_changes(ChangeSeq(12_000))?)).unwrap();
             store.maintain().unwrap();
         }
         // Not a row for each of those that are gone either.
-        store.write(|w| (100..110).try_for_each(|n| w.delete(n.to_string()).map(drop))).unwrap();
+        store.write(|w| Ok((100..110).try_for_each(|n| w.delete(n.to_string()).map(drop))?)).unwrap();
         heartbeats(&store, "008", 3_000);
         let (rows, found) = ids(&store, &newest);
         assert_eq!(found[..4], ["008", "007", "050", "099"]);

@@ -130,7 +130,7 @@ mod tests {
     fn store() -> Store {
         let mut builder = Builder::new();
         let store = builder.set_cache_size(1 << 28).in_memory().unwrap();
-        store.write(|w| (0..ALL).try_for_each(|n| create(w, n))).unwrap();
+        store.write(|w| Ok((0..ALL).try_for_each(|n| create(w, n))?)).unwrap();
         store
     }
 

@@ -50,7 +50,8 @@ pub struct Attachment {
 ///     w.create(NewExecution::new("j").id("e"))?;
 ///     w.put_attachment("e", NewAttachment::bytes("dag.png", vec![0x89, 0x50]).content_type("image/png"))?;
 ///     w.put_attachment("e", NewAttachment::json("node/7", list))?;
-///     w.put_attachment("e", NewAttachment::uri("result", "s3://bucket/part-0").size(1 << 30))
+///     w.put_attachment("e", NewAttachment::uri("result", "s3://bucket/part-0").size(1 << 30))?;
+///     Ok(())
 /// })?;
 /// let r = store.begin_read()?;
 /// assert_eq!(r.attachments("e").bytes("dag.png")?.unwrap(), [0x89, 0x50]);

@@ -35,8 +35,8 @@ pub(crate) const IDENTITY_KEY: &str = "execstore/identity";
 /// let again = Identity::new("build", "compile").inputs(Json::from_text(r#"{"opt":3.0,"rev":"a1b2"}"#).unwrap());
 /// assert_eq!(identity.id()?, again.id()?);
 ///
-/// let first = store.write(|w| w.create_or_get(NewExecution::identified(&identity)?))?;
-/// let second = store.write(|w| w.create_or_get(NewExecution::identified(&again)?))?;
+/// let first = store.create_or_get(NewExecution::identified(&identity)?)?;
+/// let second = store.create_or_get(NewExecution::identified(&again)?)?;
 /// assert!(first.is_new() && !second.is_new());
 /// assert_eq!(first.execution().id, second.execution().id);
 /// assert_eq!(store.begin_read()?.verify_identity(&identity.id()?)?, Some(identity));

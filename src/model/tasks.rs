@@ -71,7 +71,8 @@ pub struct Task {
 ///     w.put_task("e", TaskUpdate::started("load"))?;
 ///     w.put_task("e", TaskUpdate::finished("load").value(rows))?;
 ///     w.put_task("e", TaskUpdate::started("sum"))?;
-///     w.put_task("e", TaskUpdate::failed("sum", "not a number"))
+///     w.put_task("e", TaskUpdate::failed("sum", "not a number"))?;
+///     Ok(())
 /// })?;
 /// let r = store.begin_read()?;
 /// let progress = r.tasks("e").progress()?;

@@ -162,7 +162,7 @@ impl Builder {
     /// # use execstore::{Json, NewExecution, Readable, Store};
     /// let store = Store::builder().set_large_values(LargeValues::Attach(10_240)).in_memory()?;
     /// let payload = Json::from_serialize(&[("log", "x".repeat(20_000))].into_iter().collect::<std::collections::HashMap<_, _>>()).unwrap();
-    /// let made = store.write(|w| w.create(NewExecution::new("j").id("e").payload(payload)))?;
+    /// let made = store.create(NewExecution::new("j").id("e").payload(payload))?;
     /// assert!(made.payload_json().as_str().starts_with(r#"{"log":{"$attachment":"execstore/payload/log","bytes":20002,"#));
     /// assert_eq!(store.begin_read()?.attachments("e").get("execstore/payload/log")?.unwrap().size, 20_002);
     /// # Ok::<(), execstore::Error>(())

@@ -1,7 +1,7 @@
 //! Writing through the group commit.
 
 use super::Store;
-use crate::group_commit::{Pending, WhenFull};
+use crate::group_commit::{GroupCommit, Pending};
 use crate::model::error::Error;
 use crate::write::Writer;
 
@@ -33,28 +33,17 @@ impl Store {
     /// # store.create(NewExecution::new("j").id("a").state("Running"))?;
     /// let retry = store.batch(|w| {
     ///     let failed = w.update("a", Update::to("Failed"))?;
-    ///     w.create(NewExecution::new(&failed.job_id).previous(&failed.id))
+    ///     Ok(w.create(NewExecution::new(&failed.job_id).previous(&failed.id))?)
     /// })?;
     /// # assert_eq!(retry.previous.as_ref().unwrap(), &"a");
     /// # Ok::<(), execstore::Error>(())
     /// ```
-    pub fn batch<T, E, F>(&self, write: F) -> Result<T, Error>
+    pub fn batch<T, F>(&self, write: F) -> Result<T, Error>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
-        Error: From<E>,
     {
-        self.threads.batcher.batch(write, WhenFull::Wait)
-    }
-
-    /// The same, but a full queue is [`BatchError::QueueFull`](crate::error::BatchError::QueueFull) at once.
-    pub fn try_batch<T, E, F>(&self, write: F) -> Result<T, Error>
-    where
-        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        Error: From<E>,
-    {
-        self.threads.batcher.batch(write, WhenFull::Refuse)
+        self.group_commit().batch(write)
     }
 
     /// Hands a closure to the group commit without waiting for it. The result is waited for, or awaited,
@@ -64,51 +53,23 @@ impl Store {
     /// # use execstore::{NewExecution, Store};
     /// # let store = Store::in_memory()?;
     /// let pending: Vec<_> = (0..10)
-    ///     .map(|n| store.submit(move |w| w.create(NewExecution::new("job-1").name(n.to_string()))))
+    ///     .map(|n| store.submit(move |w| Ok(w.create(NewExecution::new("job-1").name(n.to_string()))?)))
     ///     .collect::<Result<_, _>>()?;
     /// for created in pending {
     ///     println!("{}", created.wait()?.id);
     /// }
     /// # Ok::<(), execstore::Error>(())
     /// ```
-    pub fn submit<T, E, F>(&self, write: F) -> Result<Pending<T>, Error>
+    pub fn submit<T, F>(&self, write: F) -> Result<Pending<T>, Error>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
-        Error: From<E>,
     {
-        self.threads.batcher.submit(write, WhenFull::Wait)
+        self.group_commit().submit(write)
     }
 
-    /// The same, but a full queue is [`BatchError::QueueFull`](crate::error::BatchError::QueueFull) at once.
-    pub fn try_submit<T, E, F>(&self, write: F) -> Result<Pending<T>, Error>
-    where
-        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        Error: From<E>,
-    {
-        self.threads.batcher.submit(write, WhenFull::Refuse)
-    }
-
-    /// [`submit`](Self::submit), of a closure that holds about so many bytes: payloads, values, output. Waits also while what is queued
-    /// holds [too much](crate::options::GroupCommitOptions::max_queue_bytes).
-    pub fn submit_sized<T, E, F>(&self, bytes: usize, write: F) -> Result<Pending<T>, Error>
-    where
-        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        Error: From<E>,
-    {
-        self.threads.batcher.submit_sized(bytes, write, WhenFull::Wait)
-    }
-
-    /// The same, but too much is [`BatchError::QueueTooLarge`](crate::error::BatchError::QueueTooLarge) at once, and a full queue
-    /// [`BatchError::QueueFull`](crate::error::BatchError::QueueFull).
-    pub fn try_submit_sized<T, E, F>(&self, bytes: usize, write: F) -> Result<Pending<T>, Error>
-    where
-        F: FnMut(&mut Writer<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        Error: From<E>,
-    {
-        self.threads.batcher.submit_sized(bytes, write, WhenFull::Refuse)
+    /// The group commit with options: a closure that is refused instead of waiting for room, or whose size counts.
+    pub fn group_commit(&self) -> GroupCommit<'_> {
+        GroupCommit::new(&self.threads.batcher)
     }
 }

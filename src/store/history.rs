@@ -20,6 +20,6 @@ impl Store {
 
     /// Gives up a bulk operation that is not through, and frees its name; `false` if there is none. What it has changed stays so.
     pub fn forget_bulk(&self, name: impl AsRef<str>) -> Result<bool, Error> {
-        self.write(|writer| writer.end_bulk(name.as_ref()))
+        self.write(|writer| Ok(writer.end_bulk(name.as_ref())?))
     }
 }

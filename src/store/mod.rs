@@ -121,38 +121,32 @@ impl Store {
     /// # use execstore::error::ReadError;
     /// # use execstore::{Readable, Store};
     /// # let store = Store::in_memory()?;
-    /// let (live, head) = store.read(|r| Ok::<_, ReadError>((r.live()?.count(), r.log().head()?)))?;
+    /// let (live, head) = store.read(|r| Ok((r.live()?.count(), r.log().head()?)))?;
     /// # assert_eq!(live, 0);
     /// # Ok::<(), execstore::Error>(())
     /// ```
-    pub fn read<T, E>(&self, read: impl FnOnce(&ReadTxn) -> Result<T, E>) -> Result<T, Error>
-    where
-        Error: From<E>,
-    {
-        Ok(read(&self.begin_read()?)?)
+    pub fn read<T>(&self, read: impl FnOnce(&ReadTxn) -> Result<T, Error>) -> Result<T, Error> {
+        read(&self.begin_read()?)
     }
 
     /// Writes in one transaction, which is committed if the closure returns `Ok`, and rolled back if it
     /// returns an error or panics.
     ///
-    /// The closure may return any error of this crate, or the caller's own as a
-    /// `Box<dyn std::error::Error + Send + Sync>`, which comes back as [`Error::Caller`].
+    /// A `?` in the closure takes any error of this crate; one of the caller's own goes through [`Error::caller`]. For a function
+    /// of the caller's with another error type use [`begin_write`](Store::begin_write).
     ///
     /// ```
     /// # use execstore::{NewExecution, Store, Update};
     /// # let store = Store::in_memory()?;
-    /// # store.write(|w| w.create(NewExecution::new("j").id("a").state("Running")))?;
+    /// # store.create(NewExecution::new("j").id("a").state("Running"))?;
     /// let retry = store.write(|w| {
     ///     let failed = w.update("a", Update::to("Failed"))?;
-    ///     w.create(NewExecution::new(&failed.job_id).previous(&failed.id))
+    ///     Ok(w.create(NewExecution::new(&failed.job_id).previous(&failed.id))?)
     /// })?;
     /// # assert_eq!(retry.previous.as_ref().unwrap(), &"a");
     /// # Ok::<(), execstore::Error>(())
     /// ```
-    pub fn write<T, E>(&self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
-    where
-        Error: From<E>,
-    {
+    pub fn write<T>(&self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>) -> Result<T, Error> {
         WriteTxn::new(self.engine.clone(), "a closure of Store::write")?.run(write)
     }
 

@@ -17,16 +17,16 @@ use crate::write::CreateOutcome;
 /// group fails. `lend` names those that the operation borrows, `hand` those that it takes.
 macro_rules! operation {
     ($store:ident, |$w:ident| $call:expr $(, lend $($lent:ident)+)? $(, hand $($handed:ident)+)?) => {
-        match $store.threads.batcher.alone(crate::group_commit::WhenFull::Wait)? {
-            Some(direct) => direct.commit(|$w| $call),
+        match $store.threads.batcher.alone(crate::group_commit::Admission::WAITS)? {
+            Some(direct) => direct.commit(|$w| Ok($call?)),
             None => {
                 $($(let $lent = $lent.to_owned();)+)?
                 let again = move |$w: &mut crate::write::Writer<'_>| {
                     $($(let $lent = &$lent;)+)?
                     $($(let $handed = $handed.clone();)+)?
-                    $call
+                    Ok($call?)
                 };
-                $store.threads.batcher.queue_up(again, crate::group_commit::WhenFull::Wait)
+                $store.threads.batcher.queue_up(again, crate::group_commit::Admission::WAITS)
             }
         }
     };

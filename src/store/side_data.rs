@@ -53,7 +53,7 @@ impl Store {
         let mut staged = tempfile::SpooledTempFile::new(IN_MEMORY);
         let copied = std::io::copy(from, &mut staged).and_then(|_| staged.rewind());
         copied.map_err(WriteError::Source)?;
-        self.write(|w| w.put_attachment_from(id, key, content_type, &mut staged))
+        self.write(|w| Ok(w.put_attachment_from(id, key, content_type, &mut staged)?))
     }
 
     /// [`put_attachment`](Self::put_attachment), if the execution is as expected.

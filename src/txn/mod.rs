@@ -87,7 +87,7 @@ impl View for ReadTxn {
 /// const BILLS: TableDefinition<&str, u64> = TableDefinition::new("bills");
 ///
 /// # let store = Store::in_memory()?;
-/// # store.write(|w| w.create(NewExecution::new("j").id("e").state("Running")))?;
+/// # store.create(NewExecution::new("j").id("e").state("Running"))?;
 /// let txn = store.begin_write()?;
 /// {
 ///     let mut executions = txn.writer()?;
@@ -166,10 +166,7 @@ impl WriteTxn {
     }
 
     /// Runs a closure of the caller's with a writer. A panic goes on once the writer and the transaction have ended.
-    pub(crate) fn run<T, E>(self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, E>) -> Result<T, Error>
-    where
-        Error: From<E>,
-    {
+    pub(crate) fn run<T>(self, write: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let value = {
             let mut writer = self.writer()?;
             catch_unwind(AssertUnwindSafe(|| self.inside(|| write(&mut writer))))

@@ -11,7 +11,6 @@ use crate::Json;
 use crate::attachments::NewAttachment;
 use crate::format::schema::Tag;
 use crate::format::{FRAME, finish_frame};
-use crate::model::error::Error;
 use crate::model::events::NewEvent;
 use crate::model::execution::{NewExecution, Update};
 use crate::model::id::ChangeSeq;
@@ -70,14 +69,14 @@ fn database(sealed: bool) -> Arc<Database> {
             for n in [31, 34, 301, 304] {
                 w.delete(format!("e{n}"))?;
             }
-            Ok::<_, Error>(())
+            Ok(())
         })
         .unwrap();
     store.maintain().unwrap();
     let progress = |_: &_| std::ops::ControlFlow::Break(());
     store.bulk(Query::new()).name("b").batch(1).on_progress(progress).update(Update::new()).unwrap();
     // What is left of these waits to be removed.
-    store.write(|w| w.trim_changes(ChangeSeq(300))).unwrap();
+    store.write(|w| Ok(w.trim_changes(ChangeSeq(300))?)).unwrap();
     db
 }
 

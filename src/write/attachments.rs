@@ -81,7 +81,7 @@ impl Writer<'_> {
     /// # let store = Store::in_memory()?;
     /// # store.create(NewExecution::new("j").id("e"))?;
     /// let mut picture = std::io::repeat(7).take(1_000_000); // a `File`, say
-    /// store.write(|w| w.put_attachment_from("e", "dag.png", "image/png", &mut picture))?;
+    /// store.put_attachment_from("e", "dag.png", "image/png", &mut picture)?;
     ///
     /// let r = store.begin_read()?;
     /// let mut from = r.attachments("e").open("dag.png")?.unwrap();

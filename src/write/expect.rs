@@ -26,7 +26,7 @@ impl Writer<'_> {
     /// let first = |text: &'static str| {
     ///     store.write(|w| {
     ///         w.expect("e", &Expect::new().attachment("result", AttachmentIs::Absent))?;
-    ///         w.put_attachment("e", NewAttachment::bytes("result", text))
+    ///         Ok(w.put_attachment("e", NewAttachment::bytes("result", text))?)
     ///     })
     /// };
     /// first("one")?;

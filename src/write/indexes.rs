@@ -257,7 +257,7 @@ fn has(header: &Header, key: &Text, value: &Text) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::storage::counted;
-    use crate::{Error, NewExecution, Query, Readable, Store, Update, Writer};
+    use crate::{NewExecution, Query, Readable, Store, Update, Writer};
 
     /// Executions with so many labels, of three values each.
     fn store(many: u64, labels: u64) -> Store {
@@ -267,7 +267,7 @@ mod tests {
             let label = |l: u64| (format!("k{l}"), ((n + l) % 3).to_string());
             w.create(new.labels((0..labels).map(label))).map(drop)
         };
-        store.write(|w| (0..many).try_for_each(|n| create(w, n))).unwrap();
+        store.write(|w| Ok((0..many).try_for_each(|n| create(w, n))?)).unwrap();
         store
     }
 
@@ -312,9 +312,9 @@ mod tests {
     fn live_ones_with_a_label_are_found_at_the_cost_of_the_page_among_many_that_ended() {
         let store = store(3_000, 1);
         let fail = |w: &mut Writer<'_>, n: u64| w.update(n.to_string(), Update::to("Failed")).map(drop);
-        store.write(|w| (0..2_970).try_for_each(|n| fail(w, n))).unwrap();
+        store.write(|w| Ok((0..2_970).try_for_each(|n| fail(w, n))?)).unwrap();
         let run = |w: &mut Writer<'_>, n: u64| w.update(n.to_string(), Update::to("Running")).map(drop);
-        store.write(|w| (2_985..3_000).try_for_each(|n| run(w, n))).unwrap();
+        store.write(|w| Ok((2_985..3_000).try_for_each(|n| run(w, n))?)).unwrap();
         let r = store.begin_read().unwrap();
         let label = Query::new().label("k0", "0");
         // A look-up of the record for each row, of the live ones at most.
@@ -345,7 +345,7 @@ mod tests {
             let new = NewExecution::new("j").id(n.to_string()).label("k", format!("{n:04}"));
             w.create(new.namespace(format!("n{n:04}"))).map(drop)
         };
-        store.write(|w| (0..2_000).try_for_each(|n| create(w, n))).unwrap();
+        store.write(|w| Ok((0..2_000).try_for_each(|n| create(w, n))?)).unwrap();
         fn ends(r: &impl Readable) -> [Vec<String>; 6] {
             let values = |all: crate::List<'_, crate::query::Group>, back: bool| -> Vec<String> {
                 let value =
@@ -393,7 +393,7 @@ mod tests {
                 }
                 assert_eq!(found, wanted);
                 assert!(rows < 60, "{rows} rows");
-                Ok::<_, Error>(())
+                Ok(())
             })
             .unwrap();
         assert!(store.verify().unwrap().is_clean());

@@ -54,8 +54,8 @@ impl Writer<'_> {
     /// # use execstore::{NewExecution, Readable, Store};
     /// # let store = Store::in_memory()?;
     /// # store.create(NewExecution::new("j").id("e"))?;
-    /// store.write(|w| w.cap_output("e", "stdout", OutputCap::Both { head: 4, tail: 4 }))?;
-    /// store.write(|w| w.append_output("e", "stdout", b"first, middle, last"))?;
+    /// store.cap_output("e", "stdout", OutputCap::Both { head: 4, tail: 4 })?;
+    /// store.append_output("e", "stdout", b"first, middle, last")?;
     ///
     /// let r = store.begin_read()?;
     /// let first = r.outputs("e").read("stdout", 0, 4096)?.unwrap();

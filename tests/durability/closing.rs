@@ -79,7 +79,7 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     let other = Store::clone(&store);
     let held = store.begin_write().unwrap();
     let pending: Vec<_> = (0..50)
-        .map(|n| store.submit(move |w| w.create(NewExecution::new("j").id(n.to_string()))).unwrap())
+        .map(|n| store.submit(move |w| Ok(w.create(NewExecution::new("j").id(n.to_string()))?)).unwrap())
         .collect();
     let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
     let watching = thread::spawn(move || {
@@ -100,7 +100,7 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
             entered.send(()).ok();
             thread::sleep(Duration::from_millis(50));
             end.store(true, Ordering::Relaxed);
-            Ok::<_, Error>(())
+            Ok(())
         })
         .unwrap();
     enter.recv_timeout(Duration::from_secs(20)).unwrap();
@@ -117,18 +117,18 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     let closed = |result: Result<(), Error>| matches!(result, Err(Error::Storage(StorageError::Closed)));
     assert!(closed(other.begin_read().map(drop)));
     assert!(closed(other.begin_write().map(drop)));
-    assert!(closed(other.write(|w| w.create(NewExecution::new("j"))).map(drop)));
-    assert!(closed(other.batch(|w| w.create(NewExecution::new("j"))).map(drop)));
-    assert!(closed(other.submit(|w| w.create(NewExecution::new("j"))).map(drop)));
+    assert!(closed(other.write(|w| Ok(w.create(NewExecution::new("j"))?)).map(drop)));
+    assert!(closed(other.batch(|w| Ok(w.create(NewExecution::new("j"))?)).map(drop)));
+    assert!(closed(other.submit(|w| Ok(w.create(NewExecution::new("j"))?)).map(drop)));
     assert!(closed(other.maintain().map(drop)));
     assert!(closed(other.verify().map(drop)));
     assert!(closed(other.wait_for_changes(ChangeSeq(0), Duration::ZERO).map(drop)));
     assert!(matches!(other.watch(WatchFrom::Oldest, Filter::new()), Err(WatchError::Closed)));
-    assert!(other.consumer("d").run(|_| Ok::<_, Error>(())).is_err());
+    assert!(other.consumer("d").run(|_| Ok(())).is_err());
     drop((consumer, other));
     let folder = store.into_folder();
     let store = Store::open(folder.path().join("store.redb")).unwrap();
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 50);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 50);
     assert!(store.verify().unwrap().is_clean());
 }
 
@@ -153,7 +153,7 @@ fn a_write_transaction_that_is_held_over_a_close_is_refused_at_its_commit() {
             Err(error) => panic!("{error}"),
         }
     };
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 1);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 1);
 }
 
 #[cfg(target_os = "linux")]
@@ -172,10 +172,10 @@ fn every_thread_that_the_store_started_ends_with_its_last_handle() {
         // Its thread has a name that no other test uses.
         let consumer = store.consumer("witness").run(move |_| {
             entered.send(()).ok();
-            Ok::<_, Error>(())
+            Ok(())
         });
         let consumer = consumer.unwrap();
-        store.submit(|w| w.create(NewExecution::new("j"))).unwrap().wait().unwrap();
+        store.submit(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap().wait().unwrap();
         enter.recv_timeout(Duration::from_secs(20)).unwrap();
         assert_eq!(threads(), 1);
         match way {
@@ -197,7 +197,7 @@ fn the_last_handle_may_go_inside_a_batch() {
         .submit(move |w| {
             let created = w.create(NewExecution::new("j").id("e"));
             drop(inside.lock().unwrap().take());
-            created
+            Ok(created?)
         })
         .unwrap();
     drop(store);
@@ -211,7 +211,7 @@ fn the_last_handle_may_go_inside_a_batch() {
             Err(error) => panic!("{error}"),
         }
     };
-    assert!(store.read(|r| r.get("e")).unwrap().is_some());
+    assert!(store.read(|r| Ok(r.get("e")?)).unwrap().is_some());
 }
 
 #[test]
@@ -226,12 +226,12 @@ fn a_thread_with_a_write_transaction_does_not_wait_for_those_who_wait_for_it() {
         let (entered, enter) = channel();
         let consumer = store.consumer("c").run(move |_| {
             entered.send(()).ok();
-            Ok::<_, Error>(())
+            Ok(())
         });
         let consumer = consumer.unwrap();
         let txn = store.begin_write().unwrap();
         txn.writer().unwrap().create(NewExecution::new("j").id("held")).unwrap();
-        let pending = store.submit(|w| w.create(NewExecution::new("j").id("queued"))).unwrap();
+        let pending = store.submit(|w| Ok(w.create(NewExecution::new("j").id("queued"))?)).unwrap();
         drop(store);
         assert!(!pending.is_ready());
         txn.commit().unwrap();
@@ -247,7 +247,7 @@ fn a_thread_with_a_write_transaction_does_not_wait_for_those_who_wait_for_it() {
                 Err(error) => panic!("{error}"),
             }
         };
-        assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 2);
+        assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 2);
         assert!(store.verify().unwrap().is_clean());
     }
 }
@@ -265,11 +265,11 @@ fn what_waits_behind_a_caller_that_commits_alone_is_finished_too() {
                     entered.send(()).unwrap();
                     released.recv().ok();
                 }
-                w.create(NewExecution::new("j").id("alone"))
+                Ok(w.create(NewExecution::new("j").id("alone"))?)
             })
         });
         enter.recv_timeout(Duration::from_secs(20)).unwrap();
-        let behind = store.submit(|w| w.create(NewExecution::new("j").id("behind"))).unwrap();
+        let behind = store.submit(|w| Ok(w.create(NewExecution::new("j").id("behind"))?)).unwrap();
         let closing = scope.spawn(|| Store::clone(&store).close());
         thread::sleep(Duration::from_millis(100));
         assert!(!closing.is_finished() && !behind.is_ready());
@@ -280,7 +280,7 @@ fn what_waits_behind_a_caller_that_commits_alone_is_finished_too() {
     });
     let folder = store.into_folder();
     let store = Store::open(folder.path().join("store.redb")).unwrap();
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 2);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 2);
 }
 
 #[test]
@@ -293,13 +293,13 @@ fn two_that_close_at_once_both_wait_for_everything() {
         entered.send(()).ok();
         thread::sleep(Duration::from_millis(200));
         end.store(true, Ordering::SeqCst);
-        Ok::<_, Error>(())
+        Ok(())
     });
     let consumer = consumer.unwrap();
     create(&store, "e");
     enter.recv_timeout(Duration::from_secs(20)).unwrap();
     let pending: Vec<_> =
-        (0..50).map(|_| store.submit(|w| w.create(NewExecution::new("j"))).unwrap()).collect();
+        (0..50).map(|_| store.submit(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap()).collect();
     thread::scope(|scope| {
         for _ in 0..2 {
             let (mine, handled, pending) = (Store::clone(&store), &handled, &pending);

@@ -122,7 +122,7 @@ fn check(allowed: &[Mark], disk: &Recorded, context: &str) -> Digest {
     assert!(report.is_clean(), "{context}: {report}");
     let found = digest(&store).unwrap_or_else(|error| panic!("{context}: {error}"));
     assert!(allowed.iter().any(|mark| mark.digest == found), "{context}: {found:?} is none of {allowed:?}");
-    store.write(|w| w.create(NewExecution::new("after").id("after"))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("after").id("after"))?)).unwrap();
     let after = digest(&store).unwrap();
     drop(store);
     let store = open(disk);
@@ -168,7 +168,7 @@ fn crashes_while_a_close_makes_the_file_small_leave_everything() {
     for some in ids.chunks(500) {
         let payload = Json::from_text(&format!("\"{}\"", "x".repeat(900))).unwrap();
         let new = |id: &String| NewExecution::new("j").id(id).payload(payload.clone()).label("l", id);
-        store.write(|w| some.iter().try_for_each(|id| w.create(new(id)).map(drop))).unwrap();
+        store.write(|w| Ok(some.iter().try_for_each(|id| w.create(new(id)).map(drop))?)).unwrap();
     }
     drop(store);
     let start = disk.image();
@@ -176,11 +176,11 @@ fn crashes_while_a_close_makes_the_file_small_leave_everything() {
     let store = open(&disk);
     for some in ids.chunks(300) {
         let mut gone = some.iter().filter(|id| !id.ends_with('7'));
-        store.write(|w| gone.try_for_each(|id| w.delete(id).map(drop))).unwrap();
+        store.write(|w| Ok(gone.try_for_each(|id| w.delete(id).map(drop))?)).unwrap();
     }
     store.maintain().unwrap();
     let ChangeSeq(head) = store.begin_read().unwrap().log().head().unwrap();
-    store.write(|w| w.trim_changes(ChangeSeq(head - 1))).unwrap();
+    store.write(|w| Ok(w.trim_changes(ChangeSeq(head - 1))?)).unwrap();
     let (close, before) = (disk.acts(), disk.image().len());
     drop(store);
     assert!(disk.image().len() * 2 < before, "{before} bytes became {}", disk.image().len());
@@ -259,7 +259,7 @@ fn a_commit_that_a_crash_lost_does_not_come_back_after_the_next_one() {
     let files = disk.image();
     let image = {
         let store = open(&disk);
-        store.write(|w| w.create(NewExecution::new("j").id("e"))).unwrap();
+        store.write(|w| Ok(w.create(NewExecution::new("j").id("e"))?)).unwrap();
         // The first records of the journal: neither is synced.
         let before = disk.acts();
         for text in ["lost", "kept"] {
@@ -275,14 +275,14 @@ fn a_commit_that_a_crash_lost_does_not_come_back_after_the_next_one() {
     };
     let disk = Recorded::new(image);
     let store = open(&disk);
-    let found = store.read(|r| r.get("e")).unwrap().unwrap();
+    let found = store.read(|r| Ok(r.get("e")?)).unwrap().unwrap();
     assert_eq!(found.message, None, "a later commit without the earlier one");
-    store.write(|w| w.update("e", Update::new().message("anew"))).unwrap();
+    store.write(|w| Ok(w.update("e", Update::new().message("anew"))?)).unwrap();
     let expected = digest(&store).unwrap();
     // A crash now: everything of before is on the disk.
     let again = Recorded::new(disk.image());
     let store = open(&again);
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().message.as_deref(), Some("anew"));
+    assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().message.as_deref(), Some("anew"));
     assert_eq!(digest(&store).unwrap(), expected);
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{report}");

@@ -43,16 +43,16 @@ fn make(path: &Path) {
         let id = format!("e{n}");
         let job = format!("j{}", n / 4);
         let new = NewExecution::new(job).id(&id).label("n", n.to_string()).payload(filled(n * 60));
-        store.write(|w| w.create(new.event(NewEvent::new("created").message(&id)))).unwrap();
+        store.write(|w| Ok(w.create(new.event(NewEvent::new("created").message(&id)))?)).unwrap();
         for state in ["BidAccepted", "Running", "Completed"].iter().take(n % 4) {
             let update = Update::to(state).message(*state).payload(filled(n * 50 + state.len()));
-            store.write(|w| w.update(&id, update.event(NewEvent::new(*state)))).unwrap();
+            store.write(|w| Ok(w.update(&id, update.event(NewEvent::new(*state)))?)).unwrap();
         }
         if n % 10 == 9 {
-            store.write(|w| w.delete(&id)).unwrap();
+            store.write(|w| Ok(w.delete(&id)?)).unwrap();
         }
     }
-    store.write(|w| w.set_checkpoint("reader", execstore::ChangeSeq(17))).unwrap();
+    store.write(|w| Ok(w.set_checkpoint("reader", execstore::ChangeSeq(17))?)).unwrap();
 }
 
 /// One damage, by its number alone.
@@ -119,10 +119,10 @@ fn write(store: &Store, case: u64) {
                     _ => w.append_events(&id, [NewEvent::new("more")]),
                 };
             }
-            Ok::<_, execstore::error::WriteError>(())
+            Ok(())
         });
     }
-    let _ = store.write(|w| w.trim_changes(execstore::ChangeSeq(20)));
+    let _ = store.write(|w| Ok(w.trim_changes(execstore::ChangeSeq(20))?));
 }
 
 /// Opens the damaged file, reads all of it, and writes to it if that was asked for. Gives what is wrong with the answers.

@@ -27,7 +27,7 @@ fn filled(builder: &Builder) -> TestStore {
                 w.create(
                     NewExecution::new("j").id(&id).payload(big_payload(n * 100)).event(NewEvent::new("t")),
                 )?;
-                w.update(&id, Update::to("Failed"))
+                Ok(w.update(&id, Update::to("Failed"))?)
             })
             .unwrap();
     }
@@ -48,8 +48,8 @@ fn try_open(path: &Path, content: &[u8]) -> bool {
         if let Ok(report) = store.verify() {
             assert!(report.is_clean(), "it opened, and is not sound: {report}");
         }
-        let _ = store.write(|w| w.create(NewExecution::new("j")));
-        let _ = store.read(|r| r.live().map(Iterator::count));
+        let _ = store.write(|w| Ok(w.create(NewExecution::new("j"))?));
+        let _ = store.read(|r| Ok(r.live().map(Iterator::count)?));
         true
     }));
     opened.unwrap_or_else(|_| panic!("{} panicked", path.display()))
@@ -196,7 +196,7 @@ fn and_of_a_file_that_was_not_closed() {
     let mut store = filled(&Store::builder());
     store.reopen();
     for n in 0..3 {
-        store.write(|w| w.delete(n.to_string())).unwrap();
+        store.write(|w| Ok(w.delete(n.to_string())?)).unwrap();
     }
     let crashed = std::fs::read(store.path()).unwrap();
     damage_each_page(&Store::builder(), &crashed, true);

@@ -62,7 +62,7 @@ fn payload() -> Json {
 fn fill(store: &Store, from: usize) -> usize {
     for n in from.. {
         let new = NewExecution::new("j").id(format!("e{n}")).payload(payload());
-        if let Err(error) = store.write(|w| w.create(new)) {
+        if let Err(error) = store.write(|w| Ok(w.create(new)?)) {
             assert!(is_full(&error), "after {n}: {error:?}");
             assert!(error.to_string().contains("nothing of the transaction happened"), "{error}");
             return n;
@@ -108,7 +108,7 @@ fn what_needs_room_is_refused_and_the_rest_goes_on_under_a_quota() {
         // Whatever is let go of now is let go of; with a journal it can be made durable in any case.
         let mut kept = 0;
         for n in 0..10 {
-            match store.write(|w| w.delete(format!("e{n}"))) {
+            match store.write(|w| Ok(w.delete(format!("e{n}"))?)) {
                 Ok(_) => kept = n + 1,
                 Err(error) => {
                     assert!(!journal && is_full(&error), "{error:?}");
@@ -122,7 +122,7 @@ fn what_needs_room_is_refused_and_the_rest_goes_on_under_a_quota() {
         let store = open();
         check(&store, kept..many);
         for n in kept..many / 2 {
-            store.write(|w| w.delete(format!("e{n}"))).unwrap();
+            store.write(|w| Ok(w.delete(format!("e{n}"))?)).unwrap();
         }
         store.maintain().unwrap();
         check(&store, many / 2..many);
@@ -135,7 +135,7 @@ fn what_needs_room_is_refused_and_the_rest_goes_on_under_a_quota() {
         disk.bytes.store(64 * MIB, Ordering::SeqCst);
         for n in more..more + 20 {
             let new = NewExecution::new("j").id(format!("e{n}")).payload(payload());
-            store.write(|w| w.create(new)).unwrap();
+            store.write(|w| Ok(w.create(new)?)).unwrap();
         }
         check(&store, many / 2..more + 20);
         drop(store);
@@ -153,11 +153,11 @@ fn a_transaction_that_is_larger_than_the_disk_leaves_nothing() {
             true => builder.create_file_with_backend(disk.clone()).unwrap(),
             false => builder.create_with_backend(disk.clone()).unwrap(),
         };
-        store.write(|w| w.create(NewExecution::new("j").id("e0").payload(payload()))).unwrap();
+        store.write(|w| Ok(w.create(NewExecution::new("j").id("e0").payload(payload()))?)).unwrap();
         let error = store
             .write(|w| {
                 let mut source = io::repeat(7);
-                w.put_attachment_from("e0", "big", "x", &mut io::Read::take(&mut source, 100 * MIB))
+                Ok(w.put_attachment_from("e0", "big", "x", &mut io::Read::take(&mut source, 100 * MIB))?)
             })
             .unwrap_err();
         assert!(is_full(&error), "{error:?}");
@@ -184,7 +184,7 @@ fn a_real_disk_that_is_full_keeps_a_reserve_for_what_makes_room() {
         let many = fill(&store, 0);
         assert!(many > 100, "{kind}: {many}");
         check(&store, 0..many);
-        store.write(|w| w.delete("e0")).unwrap();
+        store.write(|w| Ok(w.delete("e0")?)).unwrap();
         drop(store);
         // Others fill the rest.
         let rest = vec![1; MIB as usize];
@@ -196,7 +196,7 @@ fn a_real_disk_that_is_full_keeps_a_reserve_for_what_makes_room() {
         let filled = filler.metadata().unwrap().len();
         assert!(filled >= MIB, "{kind}: {filled}");
         filler.set_len(filled - MIB).unwrap();
-        store.write(|w| w.delete("e1")).unwrap();
+        store.write(|w| Ok(w.delete("e1")?)).unwrap();
         while io::Write::write(&mut filler, &rest).is_ok_and(|written| written > 0) {}
         store.close().unwrap();
         let reader = builder.open_read_only(&path).unwrap();
@@ -206,7 +206,7 @@ fn a_real_disk_that_is_full_keeps_a_reserve_for_what_makes_room() {
         std::fs::remove_file(disk.path().join("filler")).unwrap();
         let store = builder.open(&path).unwrap();
         for n in 2..many / 2 {
-            store.write(|w| w.delete(format!("e{n}"))).unwrap();
+            store.write(|w| Ok(w.delete(format!("e{n}"))?)).unwrap();
         }
         check(&store, many / 2..many);
     }
@@ -237,7 +237,7 @@ fn a_real_disk_that_is_full_is_told_of_in_time_without_a_reserve() {
         store.close().unwrap();
         let store = builder.open(&path).unwrap();
         check(&store, 0..many);
-        match store.write(|w| w.delete("e0")) {
+        match store.write(|w| Ok(w.delete("e0")?)) {
             Ok(_) => check(&store, 1..many),
             Err(error) => {
                 assert!(is_full(&error), "{error:?}");
@@ -252,7 +252,7 @@ fn a_real_disk_that_is_full_is_told_of_in_time_without_a_reserve() {
         let store = builder.open(&path).unwrap();
         for n in many..many + 20 {
             let new = NewExecution::new("j").id(format!("e{n}")).payload(payload());
-            store.write(|w| w.create(new)).unwrap();
+            store.write(|w| Ok(w.create(new)?)).unwrap();
         }
         let report = store.verify().unwrap();
         assert!(report.is_clean(), "{report}");

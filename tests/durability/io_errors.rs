@@ -88,7 +88,7 @@ fn work(faulty: &Faulty) -> (usize, bool) {
             return (done, false);
         }
         for _ in 0..2 {
-            let later = store.write(|w| w.create(NewExecution::new("j").id("later")));
+            let later = store.write(|w| Ok(w.create(NewExecution::new("j").id("later"))?));
             let later = later.expect_err("a write after an error");
             assert!(done % STEPS == JOINED || poisoned(&later), "after {error:?} at step {done}: {later:?}");
         }
@@ -100,7 +100,7 @@ fn work(faulty: &Faulty) -> (usize, bool) {
 }
 
 fn digest_or_error(store: &Store) -> Result<u64, Error> {
-    store.read(|r| r.live().map(|list| list.filter(Result::is_ok).count() as u64))
+    store.read(|r| Ok(r.live().map(|list| list.filter(Result::is_ok).count() as u64)?))
 }
 
 fn check(plain: &Plain, image: Vec<u8>, range: std::ops::RangeInclusive<usize>) {
@@ -113,7 +113,7 @@ fn check(plain: &Plain, image: Vec<u8>, range: std::ops::RangeInclusive<usize>) 
         "{found:?} is no state of {range:?}: {:?}",
         plain.states
     );
-    store.write(|w| w.create(NewExecution::new("j").id("later"))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id("later"))?)).unwrap();
 }
 
 fn run(plain: &Plain, fault: Fault) {

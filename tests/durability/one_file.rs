@@ -139,7 +139,7 @@ fn a_file_that_was_replaced_while_it_was_open_keeps_both_apart() {
     let (_folder, opened) = open_bytes(&copy);
     let opened = opened.unwrap();
     assert_eq!(contents(&opened), contents(&second));
-    assert!(contents(&opened) != before && opened.read(|r| r.get("a1")).unwrap().is_none());
+    assert!(contents(&opened) != before && opened.read(|r| Ok(r.get("a1")?)).unwrap().is_none());
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_file_that_is_empty_gets_a_store_and_keeps_its_mode_and_its_links() {
         create(&store, "e");
         drop(store);
         assert_eq!(std::fs::metadata(at("s")).unwrap().permissions().mode() & 0o777, 0o640);
-        assert!(Store::open(at("other")).unwrap().read(|r| r.get("e")).unwrap().is_some());
+        assert!(Store::open(at("other")).unwrap().read(|r| Ok(r.get("e")?)).unwrap().is_some());
         std::fs::remove_file(at("s")).unwrap();
         std::fs::remove_file(at("other")).unwrap();
     }
@@ -264,7 +264,7 @@ fn a_torn_end_is_nothing_and_each_commit_is_there_whole_or_not() {
         let (_folder, opened) = open_bytes(&torn);
         let store = opened.unwrap();
         assert!(store.verify().unwrap().is_clean());
-        let head = store.read(|r| r.log().head()).unwrap().get();
+        let head = store.read(|r| Ok(r.log().head()?)).unwrap().get();
         let found = store.begin_read().unwrap().by_job("j").unwrap().count();
         assert_eq!(found as u64, head, "whole transactions only");
         create(&store, "goes on");
@@ -295,7 +295,7 @@ fn damage_anywhere_in_the_journal_is_told_with_what_is_lost_and_has_two_ways_out
         std::fs::write(&path, &damaged).unwrap();
         loss_of(Store::builder().open_read_only(&path));
         let old = Store::builder().open_at_checkpoint(&path).unwrap();
-        assert!(old.read(|r| r.log().head()).unwrap() <= loss.after());
+        assert!(old.read(|r| Ok(r.log().head()?)).unwrap() <= loss.after());
         assert!(old.verify().unwrap().is_clean());
         drop(old);
         assert!(std::fs::read(&path).unwrap() == damaged, "reading has changed it");
@@ -308,12 +308,12 @@ fn damage_anywhere_in_the_journal_is_told_with_what_is_lost_and_has_two_ways_out
         let mut builder = Store::builder();
         builder.accept_loss(loss.to_string().parse().unwrap());
         let store = builder.open(&path).unwrap();
-        assert_eq!(store.read(|r| r.log().head()).unwrap(), loss.after());
+        assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap(), loss.after());
         assert!(store.verify().unwrap().is_clean());
         create(&store, "goes on");
         drop(store);
         assert_eq!(
-            Store::open(&path).unwrap().read(|r| r.log().head()).unwrap().get(),
+            Store::open(&path).unwrap().read(|r| Ok(r.log().head()?)).unwrap().get(),
             loss.after().get() + 1
         );
     }
@@ -513,9 +513,9 @@ fn writing_to_a_store_that_is_read_only_says_so() {
     for store in [&one, &two] {
         assert_eq!(contents(store), before);
         assert!(store.verify().unwrap().is_clean());
-        let refused = store.write(|w| w.delete("e0")).unwrap_err();
+        let refused = store.write(|w| Ok(w.delete("e0")?)).unwrap_err();
         assert!(matches!(refused, Error::Storage(StorageError::ReadOnly { .. })), "{refused:?}");
-        assert!(store.submit(|w| w.delete("e0")).refused());
+        assert!(store.submit(|w| Ok(w.delete("e0")?)).refused());
         assert!(store.maintain().is_err() || store.maintain().is_ok_and(|done| done.trimmed == 0));
     }
     let error = Store::open(&path).unwrap_err();
@@ -555,7 +555,7 @@ trait Refused {
     fn refused(self) -> bool;
 }
 
-impl<T> Refused for Result<execstore::Pending<T>, Error> {
+impl<T> Refused for Result<execstore::group_commit::Pending<T>, Error> {
     fn refused(self) -> bool {
         self.is_err() || self.is_ok_and(|pending| pending.wait().is_err())
     }

@@ -175,7 +175,7 @@ fn open_or_create_does_either() {
     let id = store.id();
     drop(store);
     let store = Store::builder().open_or_create(&path).unwrap();
-    assert_eq!((store.id(), store.read(|r| r.log().head()).unwrap().get()), (id, 1));
+    assert_eq!((store.id(), store.read(|r| Ok(r.log().head()?)).unwrap().get()), (id, 1));
     drop(store);
     std::fs::write(&path, "no store").unwrap();
     assert_eq!(shown(Store::builder().open_or_create(&path)).0, "NotADatabase");
@@ -262,10 +262,10 @@ fn a_store_in_memory_and_one_attached_work_like_any_other() {
     let id = first.id();
     drop(first);
     let again = Store::attach(db).unwrap();
-    assert_eq!((again.id(), again.read(|r| r.log().head()).unwrap().get()), (id, 1));
+    assert_eq!((again.id(), again.read(|r| Ok(r.log().head()?)).unwrap().get()), (id, 1));
     let memory = Store::in_memory().unwrap();
     create(&memory, "e");
     for store in [again, memory] {
-        assert!(store.read(|r| r.get("e")).unwrap().is_some() && store.verify().unwrap().is_clean());
+        assert!(store.read(|r| Ok(r.get("e")?)).unwrap().is_some() && store.verify().unwrap().is_clean());
     }
 }

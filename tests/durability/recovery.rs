@@ -13,10 +13,10 @@ fn a_crash_loses_nothing_that_was_committed() {
     for n in 0..120 {
         let id = format!("e{n}");
         let new = NewExecution::new(format!("j{}", n / 4)).id(&id).payload(big_payload(n * 40));
-        store.write(|w| w.create(new.event(NewEvent::new("t")))).unwrap();
+        store.write(|w| Ok(w.create(new.event(NewEvent::new("t")))?)).unwrap();
         for state in ["BidAccepted", "Running", "Publishing", "Completed"] {
             let update = Update::to(state).message(state);
-            store.write(|w| w.update(&id, update.event(NewEvent::new(state).message("m")))).unwrap();
+            store.write(|w| Ok(w.update(&id, update.event(NewEvent::new(state).message("m")))?)).unwrap();
         }
     }
     let before = contents(&store);
@@ -25,7 +25,7 @@ fn a_crash_loses_nothing_that_was_committed() {
     let report = copy.verify().unwrap();
     assert_eq!((report.executions, report.events, report.changes), (120, 600, 600));
     // The copy goes on, crashes again, and is closed.
-    copy.write(|w| w.delete("e7")).unwrap();
+    copy.write(|w| Ok(w.delete("e7")?)).unwrap();
     let again = copy.crash_copy();
     assert_eq!(contents(&again), contents(&copy));
     let closed = contents(&copy);
@@ -113,8 +113,8 @@ fn a_joined_commit_that_was_aborted_does_not_break_the_chain() {
     txn.abort().unwrap();
     create(&store, "c");
     let copy = store.crash_copy();
-    assert_eq!(copy.read(|r| r.log().head()).unwrap().get(), 3);
-    assert!(copy.read(|r| r.get("a")).unwrap().is_some());
+    assert_eq!(copy.read(|r| Ok(r.log().head()?)).unwrap().get(), 3);
+    assert!(copy.read(|r| Ok(r.get("a")?)).unwrap().is_some());
 }
 
 #[test]
@@ -122,11 +122,11 @@ fn more_than_the_journal_holds_is_all_there() {
     let store = TestStore::new();
     for n in 0..24 {
         let new = NewExecution::new("j").id(n.to_string()).payload(big_payload(400_000 + n));
-        store.write(|w| w.create(new)).unwrap();
+        store.write(|w| Ok(w.create(new)?)).unwrap();
         if n % 8 == 7 {
             let copy = store.crash_copy();
-            assert_eq!(copy.read(|r| r.log().head()).unwrap().get(), n as u64 + 1);
-            let last = copy.read(|r| r.get(n.to_string())).unwrap().unwrap();
+            assert_eq!(copy.read(|r| Ok(r.log().head()?)).unwrap().get(), n as u64 + 1);
+            let last = copy.read(|r| Ok(r.get(n.to_string())?)).unwrap().unwrap();
             assert_eq!(last.payload_json().as_str().len(), 400_000 + n + 11);
         }
     }
@@ -141,13 +141,13 @@ fn deletions_and_checkpoints_are_done_again_too() {
     store
         .write(|w| {
             w.set_checkpoint("kept", ChangeSeq(2))?;
-            w.set_checkpoint("gone", ChangeSeq(1))
+            Ok(w.set_checkpoint("gone", ChangeSeq(1))?)
         })
         .unwrap();
-    store.write(|w| w.delete("a")).unwrap();
-    store.write(|w| w.delete_checkpoint("gone")).unwrap();
-    store.write(|w| w.append_events("b", [NewEvent::new("t")])).unwrap();
+    store.write(|w| Ok(w.delete("a")?)).unwrap();
+    store.write(|w| Ok(w.delete_checkpoint("gone")?)).unwrap();
+    store.write(|w| Ok(w.append_events("b", [NewEvent::new("t")])?)).unwrap();
     let copy = store.crash_copy();
     assert_eq!(contents(&copy), contents(&store));
-    assert_eq!(copy.read(|r| r.log().checkpoints()).unwrap().len(), 1);
+    assert_eq!(copy.read(|r| Ok(r.log().checkpoints()?)).unwrap().len(), 1);
 }

@@ -38,7 +38,7 @@ fn a_damaged_counter_of_a_label_hides_nobody() {
         }
         spoil(&store, "execstore/label_counts", |key, value| (key.into(), vec![0; value.len()]));
         let labelled = Query::new().label("a", "1");
-        let refused = store.read(|r| r.query(&labelled).count()).unwrap_err();
+        let refused = store.read(|r| Ok(r.query(&labelled).count()?)).unwrap_err();
         assert!(matches!(refused, execstore::Error::Read(ReadError::Damaged(_))), "{refused}");
         act(&store);
         let r = store.begin_read().unwrap();
@@ -75,7 +75,7 @@ fn a_record_that_cannot_be_read_is_told_of_in_every_order() {
     };
     for trimmed in [false, true] {
         if trimmed {
-            store.write(|w| w.trim_changes(ChangeSeq(3))).unwrap();
+            store.write(|w| Ok(w.trim_changes(ChangeSeq(3))?)).unwrap();
             store.maintain().unwrap();
         }
         assert_eq!(damaged(OrderBy::Created), (3, 1));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use execstore::{Builder, Error, NewEvent, NewExecution, Store, Update};
+use execstore::{Builder, NewEvent, NewExecution, Store, Update};
 use support::children::child;
 
 const EXECUTIONS: u64 = 40_000;
@@ -38,7 +38,7 @@ fn make(path: &Path) {
                         w.update(&id, Update::to("Failed"))?;
                     }
                 }
-                Ok::<_, Error>(())
+                Ok(())
             })
             .unwrap();
     }

@@ -44,7 +44,7 @@ fn settings_that_have_nothing_to_work_on_change_nothing() {
     builder.set_maintenance(Duration::from_micros(1)).declare_restored().set_journal_size(0);
     builder.set_log_retention(LogRetention::new().max_count(0));
     let store = builder.open_read_only(&path).unwrap();
-    assert!(store.read(|r| r.get("e")).unwrap().is_some());
+    assert!(store.read(|r| Ok(r.get("e")?)).unwrap().is_some());
     for _ in 0..2_000 {
         assert_eq!(store.status().unwrap().maintenance_error, None);
     }

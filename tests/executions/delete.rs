@@ -16,9 +16,9 @@ fn record_index_rows_and_events_go() {
     create(&store, "stays");
     let events = [NewEvent::new("a"), NewEvent::new("b")];
     let new = NewExecution::new("j").id("e").state("Running").payload(json("[1]"));
-    store.write(|w| w.create(new.events(events.to_vec()))).unwrap();
-    let last = store.write(|w| w.append_events("e", events.to_vec())).unwrap();
-    let deleted = store.write(|w| w.delete("e")).unwrap();
+    store.write(|w| Ok(w.create(new.events(events.to_vec()))?)).unwrap();
+    let last = store.write(|w| Ok(w.append_events("e", events.to_vec())?)).unwrap();
+    let deleted = store.write(|w| Ok(w.delete("e")?)).unwrap();
     assert_eq!(deleted, last, "the last record is given back");
 
     let reader = store.begin_read().unwrap();

@@ -43,7 +43,7 @@ fn a_damaged_payload_stops_no_end_and_no_delete() {
         running(&store, id, 5_000);
     }
     spoil(&db, "execstore/payloads");
-    assert!(matches!(store.read(|r| r.get("ended")), Err(Error::Read(ReadError::Damaged(_)))));
+    assert!(matches!(store.read(|r| Ok(r.get("ended")?)), Err(Error::Read(ReadError::Damaged(_)))));
     let ended = store.update("ended", Update::to("Failed").message("why")).unwrap();
     assert_eq!((ended.state.as_str(), ended.message.as_deref()), ("Failed", Some("why")));
     assert_eq!(store.append_events("events", [NewEvent::new("t")]).unwrap().event_count, 1);
@@ -56,19 +56,23 @@ fn a_damaged_payload_stops_no_end_and_no_delete() {
     let update = Update::new().payload(ended.payload_json().clone());
     assert!(matches!(store.update("ended", update), Err(Error::Write(WriteError::Input(_)))));
     // It is still damaged, not gone.
-    assert!(matches!(store.read(|r| r.get("ended")), Err(Error::Read(ReadError::Damaged(_)))));
+    assert!(matches!(store.read(|r| Ok(r.get("ended")?)), Err(Error::Read(ReadError::Damaged(_)))));
     let merged = store.update("merged", Update::new().merge_payload(json("{}")));
     assert!(matches!(merged, Err(Error::Write(WriteError::Damaged(_)))));
     let replaced = store.update("replaced", Update::to("Completed").payload(json("[1]"))).unwrap();
     assert_eq!((replaced.payload_json().as_str(), replaced.payload_damage()), ("[1]", None));
-    assert_eq!(store.read(|r| r.get("replaced")).unwrap().unwrap(), replaced);
+    assert_eq!(store.read(|r| Ok(r.get("replaced")?)).unwrap().unwrap(), replaced);
     assert!(store.delete("deleted").unwrap().payload_damage().is_some());
     let report = store.bulk(Query::new().state("Running")).update(Update::to("Cancelled")).unwrap();
     assert_eq!((report.changed, report.refused), (3, 0));
     assert_eq!(store.bulk(Query::new()).delete().unwrap().changed, 5);
     assert_eq!(
         store
-            .read(|r| r.query(&Query::new()).rows()?.map(|row| row.map(drop)).collect::<Result<Vec<_>, _>>())
+            .read(|r| Ok(r
+                .query(&Query::new())
+                .rows()?
+                .map(|row| row.map(drop))
+                .collect::<Result<Vec<_>, _>>()?))
             .unwrap()
             .len(),
         0
@@ -124,11 +128,11 @@ fn damaged_sums_of_nodes_are_counted_again() {
     let txn = db.begin_write().unwrap();
     txn.open_table(progress).unwrap().insert(&1u64.to_be_bytes(), [7u8; 12].as_slice()).unwrap();
     txn.commit().unwrap();
-    assert!(store.read(|r| r.tasks("e").progress()).is_err());
+    assert!(store.read(|r| Ok(r.tasks("e").progress()?)).is_err());
     store.put_task("e", TaskUpdate::finished("b")).unwrap();
     store.put_task("e", TaskUpdate::started("d")).unwrap();
-    let sums = store.read(|r| r.tasks("e").progress()).unwrap();
+    let sums = store.read(|r| Ok(r.tasks("e").progress()?)).unwrap();
     assert_eq!((sums.running, sums.finished, sums.total()), (3, 1, 4));
-    assert_eq!(store.read(|r| r.tasks("e").get("b")).unwrap().unwrap().state, TaskState::Finished);
+    assert_eq!(store.read(|r| Ok(r.tasks("e").get("b")?)).unwrap().unwrap().state, TaskState::Finished);
     assert!(store.verify().unwrap().is_clean());
 }

@@ -133,8 +133,8 @@ fn an_identity_that_was_altered_is_damage() {
         let id = identity.id().unwrap();
         let new = NewExecution::identified(&identity).unwrap().label("more", "later");
         store.create(new).unwrap();
-        assert_eq!(store.read(|r| r.verify_identity(&id)).unwrap().unwrap(), identity);
-        let before = store.read(|r| r.attachments(&id).bytes("execstore/identity")).unwrap().unwrap();
+        assert_eq!(store.read(|r| Ok(r.verify_identity(&id)?)).unwrap().unwrap(), identity);
+        let before = store.read(|r| Ok(r.attachments(&id).bytes("execstore/identity")?)).unwrap().unwrap();
         let before = String::from_utf8(before).unwrap();
         let sound = row(&store, &id, "execstore/identity");
         for (altered, why) in [
@@ -152,10 +152,10 @@ fn an_identity_that_was_altered_is_damage() {
             assert!(matches!(&error, ReadError::Damaged(_)) && error.to_string().contains(why), "{error}");
         }
         put_row(&store, &id, "execstore/identity", &sound);
-        store.write(|w| w.delete_attachment(&id, "altered")).unwrap();
-        assert!(store.read(|r| r.verify_identity(&id)).is_ok());
+        store.write(|w| Ok(w.delete_attachment(&id, "altered")?)).unwrap();
+        assert!(store.read(|r| Ok(r.verify_identity(&id)?)).is_ok());
     }
     store.create(NewExecution::new("j").id("plain")).unwrap();
-    assert_eq!(store.read(|r| r.verify_identity("plain")).unwrap(), None);
-    assert_eq!(store.read(|r| r.verify_identity("nobody")).unwrap(), None);
+    assert_eq!(store.read(|r| Ok(r.verify_identity("plain")?)).unwrap(), None);
+    assert_eq!(store.read(|r| Ok(r.verify_identity("nobody")?)).unwrap(), None);
 }

@@ -6,8 +6,7 @@ use execstore::{Readable, Store};
 fn a_declared_restore_makes_another_incarnation_of_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");
-    let incarnation =
-        |store: &Store| store.read(|r| Ok::<_, execstore::error::ReadError>(r.incarnation())).unwrap();
+    let incarnation = |store: &Store| store.read(|r| Ok(r.incarnation())).unwrap();
     for evident in [false, true] {
         let mut builder = Store::builder();
         builder.set_tamper_evident(evident);

@@ -92,7 +92,7 @@ fn large_payloads_pass_every_policy() {
                 }
             }
         }
-        assert_eq!(store.read(|r| r.query(&Query::new()).count()).unwrap(), 0);
+        assert_eq!(store.read(|r| Ok(r.query(&Query::new()).count()?)).unwrap(), 0);
     }
 }
 

@@ -119,7 +119,7 @@ fn unmoved(
 ) -> Value {
     let Value::Object(members) = value else { return value.clone() };
     if let Some(key) = members.get("$attachment") {
-        let bytes = store.read(|r| r.attachments("e").bytes(key.as_str().unwrap())).unwrap();
+        let bytes = store.read(|r| Ok(r.attachments("e").bytes(key.as_str().unwrap())?)).unwrap();
         let text =
             String::from_utf8(bytes.unwrap_or_else(|| panic!("seed {seed}: {value} stands for nothing")))
                 .unwrap();
@@ -185,7 +185,8 @@ impl Case {
     /// What was written must have made this of the payload.
     fn check(&mut self, mut expected: Value, written: &Value, whole: bool) {
         let (seed, policy) = (self.seed, self.policy);
-        let payload = self.store.read(|r| r.get("e")).unwrap().unwrap().payload_json().as_str().to_owned();
+        let payload =
+            self.store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().payload_json().as_str().to_owned();
         let mut marks = BTreeMap::new();
         let found =
             unmoved(seed, &self.store, &serde_json::from_str(&payload).unwrap(), Vec::new(), &mut marks);
@@ -228,13 +229,13 @@ impl Case {
             true => (Update::new().payload(json), written.clone()),
             false => (Update::new().merge_payload(json), merged(self.meant.clone(), &written)),
         };
-        let before = self.store.read(|r| r.get("e")).unwrap().unwrap();
+        let before = self.store.read(|r| Ok(r.get("e")?)).unwrap().unwrap();
         let result = self.store.update("e", update);
         let mut new = BTreeMap::new();
         leaves(&written, Vec::new(), &mut new);
         if matches!(self.policy, LargeValues::Refuse(_)) && new.values().any(is_large) {
             assert!(result.is_err(), "seed {}: {}", self.seed, text.written);
-            let after = self.store.read(|r| r.get("e")).unwrap().unwrap();
+            let after = self.store.read(|r| Ok(r.get("e")?)).unwrap().unwrap();
             assert_eq!(after.payload_json().as_str(), before.payload_json().as_str());
             return;
         }

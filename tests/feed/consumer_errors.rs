@@ -34,16 +34,16 @@ fn a_checkpoint_that_cannot_be_saved_blocks_and_does_not_count_against_the_handl
             let consumer = match in_transaction {
                 false => consumer.run(move |_| {
                     handle();
-                    Ok::<_, Error>(())
+                    Ok(())
                 }),
                 true => consumer.run_in_transaction(move |_, w| {
                     w.create(NewExecution::new("effect").state("Running"))?;
                     handle();
-                    Ok::<_, Error>(())
+                    Ok(())
                 }),
             };
             let consumer = consumer.unwrap();
-            store.write(|w| w.create(NewExecution::new("j").id("e"))).unwrap();
+            store.write(|w| Ok(w.create(NewExecution::new("j").id("e"))?)).unwrap();
             let began = Instant::now();
             while consumer.stats().state != ConsumerState::Poisoned {
                 assert!(began.elapsed() < Duration::from_secs(20), "{:?}", consumer.stats());
@@ -68,14 +68,14 @@ fn a_checkpoint_that_cannot_be_saved_blocks_and_does_not_count_against_the_handl
 
 #[test]
 fn an_operation_that_the_storage_broke_off_poisons_the_store_in_every_kind_of_transaction() {
-    let create = |w: &mut execstore::Writer<'_>| w.create(NewExecution::new("j"));
+    let create = |w: &mut execstore::Writer<'_>| Ok(w.create(NewExecution::new("j"))?);
     for way in ["batch", "submit", "write", "drop", "abort"] {
         let (faulty, store) = store();
         // More than the cache holds, so that an operation has to read.
         let big = format!("\"{}\"", "x".repeat(40_000));
         for n in 0..40 {
             let big: execstore::Json = execstore::Json::from_text(&big).unwrap();
-            store.write(|w| w.create(NewExecution::new("j").id(n.to_string()).payload(big))).unwrap();
+            store.write(|w| Ok(w.create(NewExecution::new("j").id(n.to_string()).payload(big))?)).unwrap();
         }
         faulty.break_now();
         match way {
@@ -84,7 +84,7 @@ fn an_operation_that_the_storage_broke_off_poisons_the_store_in_every_kind_of_tr
             "write" => drop(store.write(create).unwrap_err()),
             _ => {
                 let txn = store.begin_write().unwrap();
-                let failed = txn.writer().and_then(|mut writer| create(&mut writer));
+                let failed = txn.writer().map_err(Error::from).and_then(|mut writer| create(&mut writer));
                 match (failed, way) {
                     (Err(_), "drop") => drop(txn),
                     (Err(_), _) => drop(txn.abort()),
@@ -148,7 +148,7 @@ fn an_error_of_a_handler_that_is_odd_is_a_failure_like_any_other() {
         store.create(NewExecution::new("j")).unwrap();
         let retry = Retry::new().initial(Duration::from_millis(1)).attempts(2);
         let skipping = store.consumer("c").retry(retry).on_failure(OnFailure::Skip);
-        let consumer = skipping.run(move |_| fail()).unwrap();
+        let consumer = skipping.run(move |_| Ok(fail()?)).unwrap();
         let until = std::time::Instant::now() + Duration::from_secs(20);
         while consumer.stats().skipped == 0 && std::time::Instant::now() < until {
             std::thread::yield_now();

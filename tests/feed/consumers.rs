@@ -14,7 +14,7 @@ fn with_changes(n: usize) -> TestStore {
 }
 
 fn checkpoint(store: &Store, name: &str) -> Option<u64> {
-    store.read(|r| r.log().checkpoint(name)).unwrap().map(ChangeSeq::get)
+    store.read(|r| Ok(r.log().checkpoint(name)?)).unwrap().map(ChangeSeq::get)
 }
 
 const BILLS: TableDefinition<u64, &str> = TableDefinition::new("bills");

@@ -40,7 +40,7 @@ fn nothing_is_missed_while_all_come_and_go() {
                 for n in 0..EACH {
                     let id = format!("{job}/{n}");
                     match next(&mut dice) % 3 {
-                        0 => drop(store.write(|w| w.create(new(&id, &format!("j{job}")))).unwrap()),
+                        0 => drop(store.write(|w| Ok(w.create(new(&id, &format!("j{job}")))?)).unwrap()),
                         1 => drop(store.create(new(&id, &format!("j{job}"))).unwrap()),
                         _ => {
                             let txn = store.begin_write().unwrap();
@@ -138,5 +138,5 @@ fn a_joined_commit_wakes_all_of_them_once_it_is_told_of() {
     assert!(matches!(poll(watcher.next(), &count), Poll::Ready(Ok(change)) if change.seq().get() == 3));
     let closed: Result<Vec<Change>, WatchError> = watcher.next_batch(1, Duration::ZERO);
     assert_eq!(closed.unwrap().len(), 0);
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 3);
 }

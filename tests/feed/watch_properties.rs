@@ -42,7 +42,7 @@ fn transaction(store: &Store, dice: &mut Dice) -> Option<(u64, u64, usize)> {
             operation(w, *choice, *id)?;
             made += usize::from(w.log().head()? != head);
         }
-        Ok::<_, Error>((before + 1, w.log().head()?.get(), made))
+        Ok((before + 1, w.log().head()?.get(), made))
     };
     let done = match dice.roll(3) {
         0 => store.batch(run),
@@ -73,11 +73,11 @@ fn history(seed: u64) -> (usize, usize) {
                 log.extend(seen.into_iter().map(|change| (change.seq().get(), change)));
                 let head = recorder.position().get();
                 let upto = ChangeSeq(head.saturating_sub(dice.roll(12)));
-                store.write(|w| w.trim_changes(upto)).unwrap();
+                store.write(|w| Ok(w.trim_changes(upto)?)).unwrap();
             }
         }
     }
-    let head = store.read(|r| r.log().head()).unwrap().get();
+    let head = store.read(|r| Ok(r.log().head()?)).unwrap().get();
     let seen = recorder.next_batch(10_000, Duration::ZERO).unwrap();
     log.extend(seen.into_iter().map(|change| (change.seq().get(), change)));
     assert_eq!(log.len() as u64, head);

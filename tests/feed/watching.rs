@@ -32,8 +32,8 @@ fn a_watcher_holds_no_transaction_while_it_waits() {
         let held = hold(&store);
         let payload = support::big_payload(4_000);
         for _ in 0..300 {
-            store.write(|w| w.update("e", Update::new().payload(payload.clone()))).unwrap();
-            store.write(|w| w.trim_changes(ChangeSeq(u64::MAX))).unwrap();
+            store.write(|w| Ok(w.update("e", Update::new().payload(payload.clone()))?)).unwrap();
+            store.write(|w| Ok(w.trim_changes(ChangeSeq(u64::MAX))?)).unwrap();
         }
         let len = std::fs::metadata(store.path()).unwrap().len();
         held();

@@ -2,7 +2,7 @@
 
 use conformance::history::history::fill;
 use execstore::redb::{TableDefinition, WriteTransaction};
-use execstore::{Error, Json, NewExecution, Query, Readable, Store, Update};
+use execstore::{Json, NewExecution, Query, Readable, Store, Update};
 use support::TestStore;
 
 #[test]
@@ -11,7 +11,7 @@ fn summaries_have_the_preview_and_do_not_read_payloads() {
     let big = Json::from_text(&format!("\"{}\"", "x".repeat(5_000))).unwrap();
     store.create(NewExecution::new("j").id("e").preview("at first").payload(big)).unwrap();
     let preview = |store: &Store| {
-        let page = store.read(|r| r.query(&Query::new()).summary_page()).unwrap();
+        let page = store.read(|r| Ok(r.query(&Query::new()).summary_page()?)).unwrap();
         page.executions[0].preview.as_deref().map(str::to_owned)
     };
     assert_eq!(preview(&store).as_deref(), Some("at first"));
@@ -91,7 +91,7 @@ fn verify_finds_what_is_wrong_in_every_index() {
                     w.update(&id, Update::to("Failed"))?;
                 }
                 w.trim_changes(100.into())?;
-                Ok::<_, Error>(())
+                Ok(())
             })
             .unwrap();
         assert!(store.verify().unwrap().is_clean());

@@ -9,7 +9,7 @@ fn new(id: &str) -> NewExecution {
 }
 
 fn put(store: &Store, new: NewExecution) -> Result<(), Error> {
-    store.write(|w| w.create(new)).map(drop)
+    store.write(|w| Ok(w.create(new)?)).map(drop)
 }
 
 #[test]
@@ -70,7 +70,12 @@ fn what_cannot_be_read_in_a_tree_hides_what_is_below_it_alone() {
 #[test]
 fn attempts_are_found_across_those_that_were_deleted() {
     let attempts = |store: &Store, id: &str| -> Vec<String> {
-        store.read(|r| r.lineage(id).attempts()).unwrap().iter().map(|header| header.id.to_string()).collect()
+        store
+            .read(|r| Ok(r.lineage(id).attempts()?))
+            .unwrap()
+            .iter()
+            .map(|header| header.id.to_string())
+            .collect()
     };
     let chain = || {
         let store = TestStore::new();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use execstore::{Error, Readable, Store, Timestamp};
+use execstore::{Readable, Store, Timestamp};
 
 use support::dice::Dice;
 use support::model::Model;
@@ -45,7 +45,7 @@ impl Run {
                 for _ in 0..many {
                     perform(w, model, &op(dice), now);
                 }
-                Ok::<_, Error>(())
+                Ok(())
             })
             .unwrap();
     }
@@ -168,13 +168,13 @@ fn blocks_of_times_leave_nothing_out() {
                         };
                         perform(w, model, &op, now);
                     }
-                    Ok::<_, Error>(())
+                    Ok(())
                 })
                 .unwrap();
         }
         if turn == 20 {
             let Run { store, model, .. } = &mut run;
-            store.write(|w| w.trim_changes(2_500.into())).unwrap();
+            store.write(|w| Ok(w.trim_changes(2_500.into())?)).unwrap();
             model.trim(2_500);
         }
         if turn % 4 == 0 {

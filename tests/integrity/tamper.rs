@@ -27,7 +27,8 @@ fn fill(store: &Store) {
     store
         .write(|w| {
             w.create(NewExecution::new("busy").id("busy"))?;
-            (0..1_990).try_for_each(|n| w.update("busy", Update::new().message(n.to_string())).map(drop))
+            Ok((0..1_990)
+                .try_for_each(|n| w.update("busy", Update::new().message(n.to_string())).map(drop))?)
         })
         .unwrap();
     for n in 0..30u64 {
@@ -40,7 +41,7 @@ fn fill(store: &Store) {
             new = new.namespace(format!("n{}", n % 5));
         }
         store
-            .write(|w| w.create(new.event(NewEvent::new("a").message(&id)).event(NewEvent::new("b"))))
+            .write(|w| Ok(w.create(new.event(NewEvent::new("a").message(&id)).event(NewEvent::new("b")))?))
             .unwrap();
         for to in ["BidAccepted", "Running", "Publishing", "Completed"].iter().take(n as usize % 5) {
             let update = Update::to(to).merge_payload(json("{\"to\": 1}")).message(*to);
@@ -61,8 +62,8 @@ fn fill(store: &Store) {
     for n in [4, 9, 20] {
         store.delete(format!("e{n}")).unwrap();
     }
-    store.write(|w| w.set_checkpoint("reader", ChangeSeq(TRIMMED + 25))).unwrap();
-    store.write(|w| w.trim_changes(ChangeSeq(TRIMMED - 5))).unwrap();
+    store.write(|w| Ok(w.set_checkpoint("reader", ChangeSeq(TRIMMED + 25))?)).unwrap();
+    store.write(|w| Ok(w.trim_changes(ChangeSeq(TRIMMED - 5))?)).unwrap();
     store.maintain().unwrap();
     store
         .bulk(Query::new().state("New"))
@@ -81,7 +82,7 @@ fn fill(store: &Store) {
             w.delete("gone")?;
             w.put_attachment("e0", NewAttachment::bytes("large", vec![3; 70_000]))?;
             w.cap_output("e0", "stdout", OutputCap::Tail(10)).map(drop)?;
-            w.trim_changes(ChangeSeq(TRIMMED))
+            Ok(w.trim_changes(ChangeSeq(TRIMMED))?)
         })
         .unwrap();
 }
@@ -355,9 +356,9 @@ fn the_chain_goes_on_over_trims_and_openings() {
     fill(&store);
     let before = LogProof::check(exported(&store).as_bytes()).unwrap();
     store.reopen();
-    store.write(|w| w.delete_checkpoint("reader")).unwrap();
-    let head = store.read(|r| r.log().head()).unwrap();
-    store.write(|w| w.trim_changes(head)).unwrap();
+    store.write(|w| Ok(w.delete_checkpoint("reader")?)).unwrap();
+    let head = store.read(|r| Ok(r.log().head()?)).unwrap();
+    store.write(|w| Ok(w.trim_changes(head)?)).unwrap();
     let r = store.begin_read().unwrap();
     assert_eq!(r.log().chain_anchor().unwrap(), r.log().chain_head().unwrap());
     assert_eq!(r.log().chain_head().unwrap().unwrap(), before.head);
@@ -374,7 +375,7 @@ fn the_chain_goes_on_over_trims_and_openings() {
     let refused = Store::builder().set_tamper_evident(true).open(&plain);
     assert!(matches!(refused, Err(OpenError::NotTamperEvident)));
     let store = Store::builder().set_tamper_evident(false).open(&path).unwrap();
-    assert!(store.read(|r| r.log().chain_head()).unwrap().is_some());
+    assert!(store.read(|r| Ok(r.log().chain_head()?)).unwrap().is_some());
     assert!(store.verify().unwrap().is_clean());
 }
 
@@ -383,30 +384,30 @@ fn the_fingerprint_changes_with_whatever_is_written() {
     let mut store = TestStore::with(Store::builder().set_tamper_evident(true));
     let mut seen = std::collections::BTreeSet::new();
     let mut fingerprint =
-        |store: &Store| seen.insert(store.read(|r| r.log().fingerprint()).unwrap().unwrap());
+        |store: &Store| seen.insert(store.read(|r| Ok(r.log().fingerprint()?)).unwrap().unwrap());
     assert!(fingerprint(&store));
     let steps: [fn(&Store); 6] = [
         |store| drop(store.create(NewExecution::new("j").id("e")).unwrap()),
         |store| drop(store.put_attachment("e", NewAttachment::bytes("k", "v")).unwrap()),
         |store| drop(store.append_output("e", "o", "x").unwrap()),
         |store| drop(store.put_task("e", TaskUpdate::started("n")).unwrap()),
-        |store| store.write(|w| w.set_checkpoint("c", ChangeSeq(1))).unwrap(),
+        |store| store.write(|w| Ok(w.set_checkpoint("c", ChangeSeq(1))?)).unwrap(),
         |store| drop(store.delete("e").unwrap()),
     ];
     for step in steps {
         step(&store);
         assert!(fingerprint(&store));
-        let before = store.read(|r| r.log().fingerprint()).unwrap();
+        let before = store.read(|r| Ok(r.log().fingerprint()?)).unwrap();
         store.reopen();
         assert_eq!(
-            store.read(|r| r.log().fingerprint()).unwrap(),
+            store.read(|r| Ok(r.log().fingerprint()?)).unwrap(),
             before,
             "what does not change what is kept does not change it"
         );
         // A writer has its own.
-        store.write(|w| w.log().fingerprint().map(|own| assert_eq!(own, before))).unwrap();
+        store.write(|w| Ok(w.log().fingerprint().map(|own| assert_eq!(own, before))?)).unwrap();
     }
-    assert_eq!(TestStore::new().read(|r| r.log().fingerprint()).unwrap(), None);
+    assert_eq!(TestStore::new().read(|r| Ok(r.log().fingerprint()?)).unwrap(), None);
 }
 
 /// Taken out of the two rows that say so, it is missed in the entries of the log.
@@ -426,17 +427,17 @@ fn tamper_evidence_cannot_be_taken_away_unseen() {
 fn a_damaged_entry_does_not_stop_the_trimming() {
     let db = database(true);
     let store = Store::attach(db.clone()).unwrap();
-    store.write(|w| w.delete_checkpoint("reader")).unwrap();
+    store.write(|w| Ok(w.delete_checkpoint("reader")?)).unwrap();
     let damaged = TRIMMED + 11;
     let key = damaged.to_be_bytes().to_vec();
     put(&db, 8, &[(key, Some(vec![7; 40]))]);
-    let oldest = |store: &Store| store.read(|r| r.log().oldest()).unwrap().get();
-    store.write(|w| w.trim_changes(ChangeSeq(damaged - 1))).unwrap();
+    let oldest = |store: &Store| store.read(|r| Ok(r.log().oldest()?)).unwrap().get();
+    store.write(|w| Ok(w.trim_changes(ChangeSeq(damaged - 1))?)).unwrap();
     assert_eq!(oldest(&store), damaged);
-    store.write(|w| w.trim_changes(ChangeSeq(damaged))).unwrap();
+    store.write(|w| Ok(w.trim_changes(ChangeSeq(damaged))?)).unwrap();
     assert_eq!(oldest(&store), damaged + 1);
     let proof = LogProof::check(exported(&store).as_bytes()).unwrap();
-    assert_eq!(proof.after, store.read(|r| r.log().chain_anchor()).unwrap().unwrap());
+    assert_eq!(proof.after, store.read(|r| Ok(r.log().chain_anchor()?)).unwrap().unwrap());
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn a_change_that_leaves_the_payload_alone_does_not_store_it_again() {
     for size in [900, 100 * 1024] {
         let store = TestStore::new();
         let payload = big_payload(size);
-        store.write(|w| w.create(NewExecution::new("j").id("e").payload(payload.clone()))).unwrap();
+        store.write(|w| Ok(w.create(NewExecution::new("j").id("e").payload(payload.clone()))?)).unwrap();
         let before =
             (stored_bytes(&store, "execstore/payloads"), stored_bytes(&store, "execstore/changes").1);
         for n in 0..100 {
@@ -27,7 +27,7 @@ fn a_change_that_leaves_the_payload_alone_does_not_store_it_again() {
                 2 => Update::new().payload(payload.clone()),
                 _ => Update::new().merge_payload(json("{}")),
             };
-            store.write(|w| w.update("e", edit.event(NewEvent::new("t")))).unwrap();
+            store.write(|w| Ok(w.update("e", edit.event(NewEvent::new("t")))?)).unwrap();
         }
         let after = (stored_bytes(&store, "execstore/payloads"), stored_bytes(&store, "execstore/changes").1);
         assert_eq!(before.0, after.0, "no payload was written, of {size} bytes");
@@ -47,7 +47,7 @@ fn each_payload_is_stored_once_however_often_it_is_superseded() {
                 w.update("e", Update::new().payload(payload))?;
                 w.update("e", Update::new().message(n.to_string()))?;
             }
-            w.delete("e")
+            Ok(w.delete("e")?)
         })
         .unwrap();
     let (rows, bytes) = stored_bytes(&store, "execstore/payloads");

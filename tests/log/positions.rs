@@ -18,8 +18,8 @@ fn what_was_kept_before_a_declared_restore_is_refused_after_it() {
     std::fs::copy(&path, &copy).unwrap();
     let store = Store::open(&path).unwrap();
     (0..5).for_each(|n| drop(create(&store, &n.to_string())));
-    let bookmark = store.read(|r| r.log().bookmark(ChangeSeq(6))).unwrap();
-    let cursor = store.read(|r| r.query(&Query::new().limit(1)).page()).unwrap().next.unwrap();
+    let bookmark = store.read(|r| Ok(r.log().bookmark(ChangeSeq(6))?)).unwrap();
+    let cursor = store.read(|r| Ok(r.query(&Query::new().limit(1)).page()?)).unwrap().next.unwrap();
     drop(store);
 
     std::fs::rename(&copy, &path).unwrap();
@@ -40,7 +40,7 @@ fn what_was_kept_before_a_declared_restore_is_refused_after_it() {
     assert!(matches!(refused, ReadError::InvalidCursor { .. }), "{refused}");
     drop(r);
     // Opened again without a word, it is what it was declared to be.
-    let kept = store.read(|r| r.log().bookmark(ChangeSeq(11))).unwrap();
+    let kept = store.read(|r| Ok(r.log().bookmark(ChangeSeq(11))?)).unwrap();
     drop(store);
-    assert_eq!(Store::open(&path).unwrap().read(|r| r.log().resolve(&kept)).unwrap(), ChangeSeq(11));
+    assert_eq!(Store::open(&path).unwrap().read(|r| Ok(r.log().resolve(&kept)?)).unwrap(), ChangeSeq(11));
 }

@@ -140,7 +140,7 @@ fn a_process_killed_while_it_creates_leaves_no_store_or_a_good_one() {
             }
             let store = Store::open(&path).unwrap_or_else(|error| panic!("kill {turn}, store {n}: {error}"));
             assert!(store.verify().unwrap().is_clean());
-            store.write(|w| w.create(execstore::NewExecution::new("j"))).unwrap();
+            store.write(|w| Ok(w.create(execstore::NewExecution::new("j"))?)).unwrap();
             found += 1;
         }
     }

@@ -53,12 +53,12 @@ fn all_that_needs_no_thread() {
     builder.set_maintenance(Duration::from_secs(1)).set_removal_step(1);
     let store = builder.create_new(&path).unwrap();
     store.create(new("a")).unwrap();
-    store.batch(|w| w.create(new("b")).map(drop)).unwrap();
+    store.batch(|w| Ok(w.create(new("b")).map(drop)?)).unwrap();
     store.create(new("c").events(vec![NewEvent::new("t"); 20])).unwrap();
     store.delete("c").unwrap();
     assert!(store.status().unwrap().maintenance_error.unwrap().contains("no thread"));
-    assert!(is_thread(store.submit(|w| w.create(new("never")).map(drop)).map(drop)));
-    assert!(is_thread(store.consumer("c").run(|_| Ok::<_, Error>(())).map(drop)));
+    assert!(is_thread(store.submit(|w| Ok(w.create(new("never")).map(drop)?)).map(drop)));
+    assert!(is_thread(store.consumer("c").run(|_| Ok(())).map(drop)));
     // What was deleted can be removed by the caller.
     assert!(store.status().unwrap().removals > 0);
     store.maintain().unwrap();
@@ -68,7 +68,7 @@ fn all_that_needs_no_thread() {
     let store = Store::open(&path).unwrap();
     store.update("a", Update::new().message("m")).unwrap();
     drop(store);
-    assert_eq!(Store::open(&path).unwrap().read(|r| r.get("a")).unwrap().unwrap().revision.get(), 2);
+    assert_eq!(Store::open(&path).unwrap().read(|r| Ok(r.get("a")?)).unwrap().unwrap().revision.get(), 2);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_close_that_needs_a_thread_says_so_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     without_threads("a_close_beside_a_transaction", folder.path());
     let store = Store::open(folder.path().join("s")).unwrap();
-    assert!(store.read(|r| r.get("a")).unwrap().is_some());
+    assert!(store.read(|r| Ok(r.get("a")?)).unwrap().is_some());
     assert!(store.verify().unwrap().is_clean());
 }
 

@@ -36,15 +36,15 @@ fn what_is_damaged_can_be_replaced_and_deleted() {
                 .is_some()
         );
         txn.commit().unwrap();
-        assert!(store.read(|r| r.attachments("e").get(key)).is_err());
+        assert!(store.read(|r| Ok(r.attachments("e").get(key)?)).is_err());
     };
     for key in ["put", "streamed", "deleted"] {
         store.put_attachment("e", NewAttachment::bytes(key, bytes(10))).unwrap();
         spoil(key);
     }
     store.put_attachment("e", NewAttachment::bytes("put", bytes(20))).unwrap();
-    store.write(|w| w.put_attachment_from("e", "streamed", "a/b", &mut bytes(30).as_slice())).unwrap();
-    assert!(store.write(|w| w.delete_attachment("e", "deleted")).unwrap());
+    store.write(|w| Ok(w.put_attachment_from("e", "streamed", "a/b", &mut bytes(30).as_slice())?)).unwrap();
+    assert!(store.write(|w| Ok(w.delete_attachment("e", "deleted")?)).unwrap());
     assert!(store.verify().unwrap().is_clean());
     // The payload can be updated, and the execution deleted, with a damaged row beside it.
     spoil("execstore/payload/a");

@@ -43,7 +43,7 @@ fn waiting(store: &Store) -> u64 {
 /// An execution with many rows of every kind.
 fn fill(store: &Store, id: &str) {
     let events: Vec<_> = (0..300).map(|n| NewEvent::new("t").message(n.to_string())).collect();
-    store.write(|w| w.create(NewExecution::new("j").id(id).events(events))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id(id).events(events))?)).unwrap();
     store
         .write(|w| {
             for n in 0..120 {
@@ -52,7 +52,7 @@ fn fill(store: &Store, id: &str) {
                 w.append_output(id, format!("log {n}"), b"line")?;
             }
             w.put_attachment(id, NewAttachment::bytes("large", vec![2; 900_000]))?;
-            w.append_output(id, "stdout", vec![3; 900_000]).map(drop)
+            Ok(w.append_output(id, "stdout", vec![3; 900_000]).map(drop)?)
         })
         .unwrap();
 }
@@ -62,7 +62,7 @@ fn take_steps(store: &Store) -> usize {
     let mut steps = 0;
     while waiting(store) > 0 {
         let before = rows(store);
-        store.write(|w| w.add_visits("nobody", Default::default()).map(drop)).unwrap();
+        store.write(|w| Ok(w.add_visits("nobody", Default::default()).map(drop)?)).unwrap();
         assert!(before - rows(store) <= STEP, "{} rows in one step", before - rows(store));
         steps += 1;
         assert!(steps < 1_000, "it does not end");
@@ -78,7 +78,7 @@ fn an_execution_with_many_rows_is_gone_at_once_and_its_rows_go_in_steps() {
         fill(&store, "e");
         let (reader, full) = (store.begin_read().unwrap(), rows(&store));
         let last = reader.get("e").unwrap().unwrap();
-        assert_eq!(store.write(|w| w.delete("e")).unwrap(), last);
+        assert_eq!(store.write(|w| Ok(w.delete("e")?)).unwrap(), last);
         assert!(full - rows(&store) < 2 * STEP, "the deletion itself is bounded");
         assert_eq!(waiting(&store), 1);
 
@@ -92,8 +92,8 @@ fn an_execution_with_many_rows_is_gone_at_once_and_its_rows_go_in_steps() {
         assert_eq!(reader.attachments("e").bytes("large").unwrap().unwrap().len(), 900_000);
 
         // Another one of the same id has nothing to do with it.
-        store.write(|w| w.create(NewExecution::new("j").id("e").event(NewEvent::new("new")))).unwrap();
-        store.write(|w| w.put_task("e", TaskUpdate::started("node 1"))).unwrap();
+        store.write(|w| Ok(w.create(NewExecution::new("j").id("e").event(NewEvent::new("new")))?)).unwrap();
+        store.write(|w| Ok(w.put_task("e", TaskUpdate::started("node 1"))?)).unwrap();
         let steps = take_steps(&store);
         assert!(steps > 15, "{steps} steps");
         let now = store.begin_read().unwrap();
@@ -115,10 +115,10 @@ fn an_execution_with_many_rows_is_gone_at_once_and_its_rows_go_in_steps() {
 fn what_is_small_goes_with_its_own_transaction() {
     let store = attached(false);
     let events: Vec<_> = (0..20).map(|_| NewEvent::new("t")).collect();
-    store.write(|w| w.create(NewExecution::new("j").id("e").events(events))).unwrap();
-    store.write(|w| w.put_attachment("e", NewAttachment::bytes("a", vec![1; 70_000]))).unwrap();
-    store.write(|w| w.put_task("e", TaskUpdate::started("n"))).unwrap();
-    store.write(|w| w.delete("e")).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id("e").events(events))?)).unwrap();
+    store.write(|w| Ok(w.put_attachment("e", NewAttachment::bytes("a", vec![1; 70_000]))?)).unwrap();
+    store.write(|w| Ok(w.put_task("e", TaskUpdate::started("n"))?)).unwrap();
+    store.write(|w| Ok(w.delete("e")?)).unwrap();
     assert_eq!(waiting(&store), 0);
     let sizes = store.begin_read().unwrap().table_sizes().unwrap();
     for table in ["events", "attachments", "chunks", "tasks", "task_names", "task_counts", "removals"] {
@@ -128,10 +128,10 @@ fn what_is_small_goes_with_its_own_transaction() {
     // But not all of many small ones in one transaction.
     for n in 0..40 {
         let events: Vec<_> = (0..20).map(|_| NewEvent::new("t")).collect();
-        store.write(|w| w.create(NewExecution::new("j").id(n.to_string()).events(events))).unwrap();
+        store.write(|w| Ok(w.create(NewExecution::new("j").id(n.to_string()).events(events))?)).unwrap();
     }
     let before = rows(&store);
-    store.write(|w| (0..40).try_for_each(|n| w.delete(n.to_string()).map(drop))).unwrap();
+    store.write(|w| Ok((0..40).try_for_each(|n| w.delete(n.to_string()).map(drop))?)).unwrap();
     // Each deletion adds an entry to the log and its payload.
     assert!(before + 80 - rows(&store) <= 2 * STEP);
     assert!(waiting(&store) > 30);
@@ -144,10 +144,10 @@ fn attachments_that_are_replaced_or_deleted_go_in_steps() {
     let store = attached(true);
     create(&store, "e");
     let large = |byte| NewAttachment::bytes("a", vec![byte; 2_000_000]);
-    store.write(|w| w.put_attachment("e", large(1))).unwrap();
-    store.write(|w| w.put_attachment("e", large(2))).unwrap();
+    store.write(|w| Ok(w.put_attachment("e", large(1))?)).unwrap();
+    store.write(|w| Ok(w.put_attachment("e", large(2))?)).unwrap();
     assert_eq!(waiting(&store), 1);
-    store.write(|w| w.put_attachment("e", large(3))).unwrap();
+    store.write(|w| Ok(w.put_attachment("e", large(3))?)).unwrap();
     let bytes = store.begin_read().unwrap().attachments("e").bytes("a").unwrap().unwrap();
     assert!(bytes == vec![3; 2_000_000]);
     assert!(waiting(&store) >= 1);
@@ -156,11 +156,11 @@ fn attachments_that_are_replaced_or_deleted_go_in_steps() {
     let failed = store.write(|w| {
         let error = w.put_attachment_from("e", "a", "a/b", &mut failing).unwrap_err();
         assert!(matches!(error, execstore::error::WriteError::Source(_)));
-        Ok::<_, execstore::Error>(())
+        Ok(())
     });
     failed.unwrap();
     take_steps(&store);
-    assert!(store.write(|w| w.delete_attachment("e", "a")).unwrap());
+    assert!(store.write(|w| Ok(w.delete_attachment("e", "a")?)).unwrap());
     assert_eq!(store.begin_read().unwrap().attachments("e").get("a").unwrap(), None);
     take_steps(&store);
     let sizes = store.begin_read().unwrap().table_sizes().unwrap();
@@ -182,12 +182,12 @@ fn what_a_cap_drops_of_a_long_output_goes_in_steps_while_it_grows() {
     {
         let store = attached(false);
         create(&store, "e");
-        store.write(|w| w.append_output("e", "o", vec![1; 3_000_000])).unwrap();
-        store.write(|w| w.cap_output("e", "o", cap)).unwrap();
+        store.write(|w| Ok(w.append_output("e", "o", vec![1; 3_000_000])?)).unwrap();
+        store.write(|w| Ok(w.cap_output("e", "o", cap)?)).unwrap();
         assert_eq!(waiting(&store), 1, "{cap:?}");
         for n in 2..40u8 {
             // Each of these takes a step.
-            let output = store.write(|w| w.append_output("e", "o", vec![n; 5_000])).unwrap();
+            let output = store.write(|w| Ok(w.append_output("e", "o", vec![n; 5_000])?)).unwrap();
             waiting(&store);
             let r = store.begin_read().unwrap();
             let kept = output.dropped().map_or(0, |dropped| dropped.end).min(output.length);
@@ -196,9 +196,9 @@ fn what_a_cap_drops_of_a_long_output_goes_in_steps_while_it_grows() {
         }
         take_steps(&store);
         // It is given up while a part of it waits.
-        store.write(|w| w.append_output("e", "other", vec![1; 3_000_000])).unwrap();
-        store.write(|w| w.cap_output("e", "other", OutputCap::Tail(500_000))).unwrap();
-        store.write(|w| w.delete_output("e", "other")).unwrap();
+        store.write(|w| Ok(w.append_output("e", "other", vec![1; 3_000_000])?)).unwrap();
+        store.write(|w| Ok(w.cap_output("e", "other", OutputCap::Tail(500_000))?)).unwrap();
+        store.write(|w| Ok(w.delete_output("e", "other")?)).unwrap();
         assert_eq!(waiting(&store), 1);
         take_steps(&store);
     }
@@ -220,7 +220,7 @@ fn a_long_log_is_trimmed_at_once_and_its_entries_go_in_steps() {
                         w.delete(&id)?;
                     }
                 }
-                Ok::<_, execstore::error::WriteError>(())
+                Ok(())
             })
             .unwrap();
         let in_order = |store: &Store| -> Vec<String> {
@@ -233,14 +233,14 @@ fn a_long_log_is_trimmed_at_once_and_its_entries_go_in_steps() {
             found.collect()
         };
         let (order, head) = (in_order(&store), store.begin_read().unwrap().log().head().unwrap());
-        assert_eq!(store.write(|w| w.trim_changes(ChangeSeq(300))).unwrap(), 300);
+        assert_eq!(store.write(|w| Ok(w.trim_changes(ChangeSeq(300))?)).unwrap(), 300);
         assert_eq!(store.begin_read().unwrap().log().oldest().unwrap(), ChangeSeq(301));
         assert_eq!(store.begin_read().unwrap().log().range(..).unwrap().count() as u64, head.get() - 300);
         assert_eq!((waiting(&store), in_order(&store)), (1, order.clone()));
         // An execution among those whose entries wait changes once more, another is deleted, and it is trimmed again.
-        store.write(|w| w.update("e1", Update::new().message("m"))).unwrap();
-        store.write(|w| w.delete("e2")).unwrap();
-        assert_eq!(store.write(|w| w.trim_changes(head)).unwrap(), head.get() - 300);
+        store.write(|w| Ok(w.update("e1", Update::new().message("m"))?)).unwrap();
+        store.write(|w| Ok(w.delete("e2")?)).unwrap();
+        assert_eq!(store.write(|w| Ok(w.trim_changes(head)?)).unwrap(), head.get() - 300);
         assert_eq!(waiting(&store), 1);
         let mut expected: Vec<_> =
             order.iter().filter(|id| !["e1", "e2"].contains(&id.as_str())).cloned().collect();
@@ -248,7 +248,7 @@ fn a_long_log_is_trimmed_at_once_and_its_entries_go_in_steps() {
         let mut steps = 0;
         while waiting(&store) > 0 {
             assert_eq!(in_order(&store), expected);
-            store.write(|w| w.add_visits("nobody", Default::default()).map(drop)).unwrap();
+            store.write(|w| Ok(w.add_visits("nobody", Default::default()).map(drop)?)).unwrap();
             steps += 1;
         }
         assert!(steps > 8, "{steps} steps");
@@ -270,20 +270,20 @@ fn wait_until_swept(store: &Store) {
 fn the_rows_go_without_a_further_write_and_after_a_crash_too() {
     let mut store = TestStore::with(Store::builder().set_removal_step(20));
     fill(&store, "e");
-    store.write(|w| w.delete("e")).unwrap();
+    store.write(|w| Ok(w.delete("e")?)).unwrap();
     wait_until_swept(&store);
     assert_eq!(rows(&store), 3, "the log and a payload");
 
     // Closed in the middle of it, it goes on when it is opened.
     fill(&store, "e");
-    store.write(|w| w.delete("e")).unwrap();
+    store.write(|w| Ok(w.delete("e")?)).unwrap();
     store.reopen();
     wait_until_swept(&store);
     assert_eq!(rows(&store), 6);
 
     // And a call does it on this thread.
     fill(&store, "e");
-    store.write(|w| w.delete("e")).unwrap();
+    store.write(|w| Ok(w.delete("e")?)).unwrap();
     assert_eq!(store.maintain().unwrap().waiting, 0);
     assert_eq!((waiting(&store), rows(&store)), (0, 9));
 }
@@ -293,9 +293,9 @@ fn a_long_removal_has_little_at_once_for_redb_to_write() {
     let disk = Counted::default();
     let store = Store::builder().set_removal_step(ASKED).create_file_with_backend(disk.clone()).unwrap();
     let events: Vec<_> = (0..5_000).map(|_| NewEvent::new("t")).collect();
-    store.write(|w| w.create(NewExecution::new("j").id("e").events(events))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id("e").events(events))?)).unwrap();
     let before = disk.syncs.load(Ordering::SeqCst);
-    store.write(|w| w.delete("e")).unwrap();
+    store.write(|w| Ok(w.delete("e")?)).unwrap();
     assert_eq!(store.maintain().unwrap().waiting, 0);
     wait_until_swept(&store);
     // A hundred steps of which nobody waits for the disk, and nothing that would fill the journal: what is synced is written out in between.
@@ -308,7 +308,9 @@ fn a_bulk_deletion_of_executions_with_many_rows_has_bounded_transactions() {
     let store = TestStore::with(Store::builder().set_removal_step(1_000_000));
     let events: Vec<_> = (0..700).map(|_| NewEvent::new("t")).collect();
     for n in 0..40 {
-        store.write(|w| w.create(NewExecution::new("j").id(n.to_string()).events(events.to_vec()))).unwrap();
+        store
+            .write(|w| Ok(w.create(NewExecution::new("j").id(n.to_string()).events(events.to_vec()))?))
+            .unwrap();
     }
     let mut most = 0;
     let mut before = 0;

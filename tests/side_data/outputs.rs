@@ -77,7 +77,7 @@ fn what_is_kept_is_what_the_caps_say() {
             assert!(report.is_clean(), "{at}: {report}");
         }
         store.reopen();
-        assert_eq!(store.read(|r| r.outputs("e").get("o")).unwrap().unwrap().length, length);
+        assert_eq!(store.read(|r| Ok(r.outputs("e").get("o")?)).unwrap().unwrap().length, length);
     }
 }
 
@@ -108,8 +108,8 @@ fn an_append_wakes_its_follower() {
     store.create(new("e")).unwrap();
     let appends: [fn(&Store); 4] = [
         |store| drop(store.append_output("e", "o", "x").unwrap()),
-        |store| drop(store.write(|w| w.append_output("e", "o", "x")).unwrap()),
-        |store| drop(store.submit(|w| w.append_output("e", "o", "x")).unwrap().wait().unwrap()),
+        |store| drop(store.write(|w| Ok(w.append_output("e", "o", "x")?)).unwrap()),
+        |store| drop(store.submit(|w| Ok(w.append_output("e", "o", "x")?)).unwrap().wait().unwrap()),
         |store| {
             let txn = store.share_database().begin_write().unwrap();
             let receipt = {

@@ -18,7 +18,7 @@ use support::TestStore;
 /// A store with a consumer whose thread commits through the group commit too.
 fn store(folder: &Path) -> (Store, Consumer) {
     let store = Store::create_new(folder.join("store.redb")).unwrap();
-    let consumer = store.consumer("c").run(|_| Ok::<_, Error>(())).unwrap();
+    let consumer = store.consumer("c").run(|_| Ok(())).unwrap();
     (store, consumer)
 }
 
@@ -34,7 +34,7 @@ fn reopened(folder: &Path, head: u64) {
             Err(error) => panic!("{error}"),
         }
     };
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), head);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), head);
     assert!(store.verify().unwrap().is_clean());
 }
 
@@ -64,10 +64,10 @@ fn a_closure_may_hold_the_last_handle() {
         let first = store
             .submit(move |w| {
                 let _ = &last;
-                w.create(NewExecution::new("j").id("first"))
+                Ok(w.create(NewExecution::new("j").id("first"))?)
             })
             .unwrap();
-        let second = store.submit(|w| w.create(NewExecution::new("j").id("second"))).unwrap();
+        let second = store.submit(|w| Ok(w.create(NewExecution::new("j").id("second"))?)).unwrap();
         drop(held);
         drop(store);
         let closed = told.recv_timeout(Duration::from_secs(20)).expect("it does not wait for itself");
@@ -87,7 +87,7 @@ fn a_result_that_nobody_takes_may_hold_the_last_handle() {
     let inside = Store::clone(&store);
     let pending = store.submit(move |w| {
         w.create(NewExecution::new("j"))?;
-        Ok::<_, Error>(inside.clone())
+        Ok(inside.clone())
     });
     drop(pending.unwrap());
     drop(held);
@@ -121,7 +121,7 @@ fn a_waker_may_hold_the_last_handle() {
         let inside = Store::clone(&store);
         let waker = acting(move || drop(inside));
         assert!(pin!(watcher.next()).poll(&mut Context::from_waker(&waker)).is_pending());
-        let create = |w: &mut execstore::Writer<'_>| w.create(NewExecution::new("j"));
+        let create = |w: &mut execstore::Writer<'_>| Ok(w.create(NewExecution::new("j"))?);
         match through {
             "submit" => drop(store.submit(create).unwrap()),
             "batch" => drop(store.batch(create).unwrap()),
@@ -142,10 +142,10 @@ fn a_waker_that_writes_is_refused_where_it_would_wait_for_itself() {
         let (tell, told) = channel();
         let inside = Store::clone(&store);
         let waker = acting(move || {
-            tell.send(inside.batch(|w| w.create(NewExecution::new("j"))).map(drop)).unwrap();
+            tell.send(inside.batch(|w| Ok(w.create(NewExecution::new("j"))?)).map(drop)).unwrap();
         });
         assert!(pin!(watcher.next()).poll(&mut Context::from_waker(&waker)).is_pending());
-        let create = |w: &mut execstore::Writer<'_>| w.create(NewExecution::new("j"));
+        let create = |w: &mut execstore::Writer<'_>| Ok(w.create(NewExecution::new("j"))?);
         match through {
             "batch" => drop(store.batch(create).unwrap()),
             _ => drop(store.write(create).unwrap()),
@@ -171,13 +171,13 @@ fn a_waker_that_panics_harms_nobody() {
     let good = woken.clone();
     let bad = pending(&acting(|| panic!("a waker that panics")));
     let other = pending(&acting(move || good.store(true, Ordering::SeqCst)));
-    store.batch(|w| w.create(NewExecution::new("j"))).unwrap();
+    store.batch(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap();
     assert!(woken.load(Ordering::SeqCst));
     drop((bad, other));
 
     // The same for those who await a commit.
     let held = store.begin_write().unwrap();
-    let create = |w: &mut execstore::Writer<'_>| w.create(NewExecution::new("j"));
+    let create = |w: &mut execstore::Writer<'_>| Ok(w.create(NewExecution::new("j"))?);
     let mut first = store.submit(create).unwrap();
     let second = store.submit(create).unwrap();
     let waker = acting(|| panic!("a waker that panics"));
@@ -185,7 +185,7 @@ fn a_waker_that_panics_harms_nobody() {
     drop(held);
     second.wait().unwrap();
     first.wait().unwrap();
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3, "and nobody is committed twice");
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 3, "and nobody is committed twice");
 }
 
 #[test]
@@ -194,10 +194,10 @@ fn a_closure_that_comes_back_to_its_own_store_through_another_is_refused() {
     let (back, other) = (Store::clone(&a), Store::clone(&b));
     let result = a.batch(move |_| {
         let back = back.clone();
-        other.batch(move |_| back.batch(|w| w.create(NewExecution::new("j"))))
+        other.batch(move |_| back.batch(|w| Ok(w.create(NewExecution::new("j"))?)))
     });
     assert!(matches!(result, Err(Error::Batch(BatchError::Reentrant))), "{result:?}");
-    a.batch(|w| w.create(NewExecution::new("j"))).unwrap();
+    a.batch(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap();
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_callers_own_transaction_on_this_thread_does_not_stop_a_close() {
     let (store, consumer) = store(folder.path());
     let other = Store::clone(&store);
     let txn = other.share_database().begin_write().unwrap();
-    let queued = store.submit(|w| w.create(NewExecution::new("j").id("queued"))).unwrap();
+    let queued = store.submit(|w| Ok(w.create(NewExecution::new("j").id("queued"))?)).unwrap();
     let closed = store.close();
     assert!(matches!(closed, Err(Error::Storage(StorageError::Busy))), "{closed:?}");
     txn.abort().unwrap();

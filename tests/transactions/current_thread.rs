@@ -62,7 +62,7 @@ fn waits_for(gate: &Gate, runtime: &Runtime, store: &Store) -> execstore::consum
     let handler = move |_: &[execstore::Change]| {
         let _ = entered.send(());
         handle.block_on(gate.opened());
-        Ok::<_, Error>(())
+        Ok(())
     };
     let consumer = store.consumer("waits").run(handler).unwrap();
     create(store, "e");
@@ -88,7 +88,7 @@ fn a_close_in_async_main_says_which_handler_waits_for_the_runtime() {
             gate.open();
         });
         drop(consumer);
-        assert!(opens(&path).read(|r| r.get("e")).unwrap().is_some());
+        assert!(opens(&path).read(|r| Ok(r.get("e")?)).unwrap().is_some());
     });
 }
 
@@ -126,7 +126,7 @@ fn a_handler_that_awaits_its_own_store_hears_of_its_end() {
             let next = handle.block_on(watcher.next()).map(drop);
             let part = handle.block_on(follower.next(1)).map(drop);
             let _ = heard.send((next, part));
-            Ok::<_, Error>(())
+            Ok(())
         };
         let consumer = store.consumer("awaits").run(handler).unwrap();
         runtime.block_on(async {

@@ -24,8 +24,8 @@ fn plain_writes_and_batches_take_turns() {
                     // Every kind goes on until each of them has got somewhere: if one starved, this would not end.
                     while !enough() {
                         match kind {
-                            "plain" => drop(store.write(|w| w.create(NewExecution::new("j"))).unwrap()),
-                            "batch" => drop(store.batch(|w| w.create(NewExecution::new("j"))).unwrap()),
+                            "plain" => drop(store.write(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap()),
+                            "batch" => drop(store.batch(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap()),
                             _ => {
                                 let txn = store.share_database().begin_write().unwrap();
                                 let mut writer = store.join(&txn).unwrap();

@@ -26,7 +26,7 @@ fn open(disk: impl StorageBackend) -> Store {
 fn image() -> Vec<u8> {
     let disk = Memory::default();
     let store = open(disk.clone());
-    store.write(|w| w.create(NewExecution::new("j").id("first"))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id("first"))?)).unwrap();
     drop(store);
     disk.image()
 }
@@ -41,7 +41,7 @@ fn commit(store: &Store) -> Results {
             store
                 .submit(move |w| {
                     w.create(NewExecution::new("j").id(format!("{n}/a")))?;
-                    w.create(NewExecution::new("j").id(format!("{n}/b"))).map(drop)
+                    Ok(w.create(NewExecution::new("j").id(format!("{n}/b"))).map(drop)?)
                 })
                 .unwrap()
         })
@@ -79,7 +79,7 @@ fn every_member_of_a_failed_commit_is_told_whether_it_is_rolled_back_or_unknown(
     let image = image();
     let faulty = Faulty::new(image.clone(), None);
     let store = open(faulty.disk());
-    store.write(|w| w.create(NewExecution::new("j"))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap();
     let first = faulty.calls();
     assert!(commit(&store).iter().all(Result::is_ok));
     let calls = faulty.calls() - first;
@@ -89,15 +89,15 @@ fn every_member_of_a_failed_commit_is_told_whether_it_is_rolled_back_or_unknown(
         for sticky in [true, false] {
             let faulty = Faulty::new(image.clone(), Some(Fault { nth: first + nth, sticky, full: false }));
             let store = open(faulty.disk());
-            store.write(|w| w.create(NewExecution::new("j"))).unwrap();
+            store.write(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap();
             let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
             let results = commit(&store);
             let failed = results.iter().filter(|result| result.is_err()).count();
             if failed > 0 {
                 // Later calls say so until the store is opened again.
                 for error in [
-                    store.batch(|w| w.create(NewExecution::new("j"))).unwrap_err(),
-                    store.submit(|w| w.create(NewExecution::new("j"))).unwrap().wait().unwrap_err(),
+                    store.batch(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap_err(),
+                    store.submit(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap().wait().unwrap_err(),
                     store.begin_write().map(drop).unwrap_err(),
                 ] {
                     assert!(poisoned(&error), "{error}");

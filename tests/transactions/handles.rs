@@ -2,6 +2,7 @@
 
 use execstore::consumer::Consumer;
 use execstore::error::*;
+use execstore::group_commit::Pending;
 use execstore::integrity::VerifyReport;
 use execstore::lifecycle::Lifecycle;
 use execstore::outputs::OutputFollower;
@@ -54,7 +55,7 @@ fn clones_are_the_same_store_and_the_last_one_closes_it() {
     let store = Store::create_new(&path).unwrap();
     let clone = store.clone();
     create(&clone, "e");
-    assert_eq!((store.id(), store.read(|r| r.log().head()).unwrap().get()), (clone.id(), 1));
+    assert_eq!((store.id(), store.read(|r| Ok(r.log().head()?)).unwrap().get()), (clone.id(), 1));
     drop(store);
     create(&clone, "f");
     assert!(matches!(Store::open(&path), Err(OpenError::AlreadyOpen { .. })));
@@ -64,7 +65,7 @@ fn clones_are_the_same_store_and_the_last_one_closes_it() {
     assert!(matches!(Store::open(&path), Err(OpenError::AlreadyOpen { .. })));
     assert_eq!(reader.log().head().unwrap().get(), 2);
     drop(reader);
-    assert_eq!(Store::open(&path).unwrap().read(|r| r.log().head()).unwrap().get(), 2);
+    assert_eq!(Store::open(&path).unwrap().read(|r| Ok(r.log().head()?)).unwrap().get(), 2);
 }
 
 #[test]
@@ -77,5 +78,5 @@ fn a_write_transaction_keeps_the_store_open() {
     txn.writer().unwrap().create(NewExecution::new("j").id("e")).unwrap();
     assert!(matches!(Store::open(&path), Err(OpenError::AlreadyOpen { .. })));
     txn.commit().unwrap();
-    assert!(Store::open(&path).unwrap().read(|r| r.get("e")).unwrap().is_some());
+    assert!(Store::open(&path).unwrap().read(|r| Ok(r.get("e")?)).unwrap().is_some());
 }

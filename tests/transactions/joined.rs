@@ -42,7 +42,7 @@ fn the_callers_tables_change_with_ours_or_not_at_all() {
         }
         let copy = store.crash_copy();
         for store in [&store, &copy] {
-            assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().state, state);
+            assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().state, state);
             assert_eq!(billed(store.share_database(), "e"), amount);
         }
     }
@@ -84,8 +84,8 @@ fn ours_is_written_within_the_callers_transaction() {
         let receipt = store.join(&txn).unwrap().finish();
         assert_eq!((receipt.changes(), receipt.head()), (None, ChangeSeq(2)));
         drop(txn);
-        store.write(|w| w.create(new("c"))).unwrap();
-        assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3);
+        store.write(|w| Ok(w.create(new("c"))?)).unwrap();
+        assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 3);
         assert!(store.verify().unwrap().is_clean());
     }
 }
@@ -124,5 +124,5 @@ fn a_transaction_of_another_database_is_refused_without_a_trace() {
     txn.commit().unwrap();
     assert_ne!(contents(&other), before);
     assert!(other.verify().unwrap().is_clean());
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 0);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 0);
 }

@@ -54,7 +54,7 @@ const CASES: [Case; 6] = [
                 Ok(out.len())
             }
         }
-        let _ = store.write(|w| w.put_attachment_from("e", "a", "t", &mut Breaks(40)));
+        let _ = store.write(|w| Ok(w.put_attachment_from("e", "a", "t", &mut Breaks(40))?));
     }),
     ("the group commit", |store| {
         let panicked = store.batch(|w| -> Result<(), Error> {

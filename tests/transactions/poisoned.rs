@@ -22,14 +22,14 @@ const LONG: Duration = Duration::from_secs(3_600);
 fn store() -> (Faulty, Store) {
     let faulty = Faulty::new(Vec::new(), None);
     let store = Store::builder().create_file_with_backend(faulty.disk()).unwrap();
-    store.write(|w| w.create(NewExecution::new("j").id("e"))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id("e"))?)).unwrap();
     (faulty, store)
 }
 
 /// Breaks the disk; the next write finds out.
 fn poison(faulty: &Faulty, store: &Store) {
     faulty.break_now();
-    let failed = store.write(|w| w.create(NewExecution::new("j")));
+    let failed = store.write(|w| Ok(w.create(NewExecution::new("j"))?));
     assert!(failed.is_err());
 }
 
@@ -116,14 +116,13 @@ fn whoever_waits_is_told_and_sees_first_what_was_committed() {
 fn consumers_end_and_say_that_the_store_is_poisoned() {
     let (faulty, store) = store();
     let (seen, sees) = channel();
-    let idle = store.consumer("idle").run(move |_| seen.send(())).unwrap();
+    let idle = store.consumer("idle").run(move |_| Ok(seen.send(())?)).unwrap();
     let backs_off = store
         .consumer("backs off")
         .retry(Retry::new().initial(LONG).ceiling(LONG))
-        .run(|_| Err::<(), _>("not today"))
+        .run(|_| Err::<(), _>("not today".into()))
         .unwrap();
-    let within =
-        store.consumer("within").start_at(WatchFrom::Latest).run_in_transaction(|_, _| Ok::<_, Error>(()));
+    let within = store.consumer("within").start_at(WatchFrom::Latest).run_in_transaction(|_, _| Ok(()));
     let within = within.unwrap();
     sees.recv().unwrap();
     while backs_off.stats().state != ConsumerState::BackingOff || idle.stats().position.get() != 1 {
@@ -146,7 +145,7 @@ fn writers_in_the_line_and_in_the_queue_are_told() {
     let held = store.begin_write().unwrap();
     held.writer().unwrap().create(NewExecution::new("j")).unwrap();
     let queued: Vec<_> =
-        (0..5).map(|_| store.submit(|w| w.create(NewExecution::new("j"))).unwrap()).collect();
+        (0..5).map(|_| store.submit(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap()).collect();
     thread::scope(|scope| {
         let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| store.begin_write().map(drop))).collect();
         faulty.break_now();
@@ -170,7 +169,7 @@ fn an_error_that_is_over_is_not_kept() {
     let retry = Retry::new().initial(Duration::from_millis(1));
     let consumer = store.consumer("c").retry(retry).run(move |_| {
         times += 1;
-        if times < 3 { Err("not yet") } else { Ok(()) }
+        if times < 3 { Err("not yet".into()) } else { Ok(()) }
     });
     let consumer = consumer.unwrap();
     while consumer.stats().handled == 0 {

@@ -14,7 +14,7 @@ fn a_joined_writer_is_a_write_of_its_thread() {
     all_refused("a joined writer", calls(&store));
     // The writer has gone, the transaction has not.
     let receipt = writer.finish();
-    for call in [store.batch(|_| Ok::<_, Error>(())), store.write(|_| Ok::<_, Error>(()))] {
+    for call in [store.batch(|_| Ok(())), store.write(|_| Ok(()))] {
         assert!(matches!(call, Err(Error::Batch(BatchError::WriterHeld { .. }))), "{call:?}");
     }
     txn.commit().unwrap();

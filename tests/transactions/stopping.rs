@@ -22,7 +22,7 @@ fn hangs(store: &Store, name: &str) -> (execstore::consumer::Consumer, Receiver<
     let handler = move |_: &[execstore::Change]| {
         let _ = entered.send(());
         let _ = gone.recv();
-        Ok::<_, Error>(())
+        Ok(())
     };
     (store.consumer(name).run(handler).unwrap(), enter, go)
 }
@@ -44,7 +44,7 @@ fn a_close_says_which_handlers_run_still_and_everything_else_is_done() {
     create(&store, "e");
     let (consumer, entered, go) = hangs(&store, "slow");
     entered.recv().unwrap();
-    let queued = store.submit(|w| w.create(NewExecution::new("j").id("queued"))).unwrap();
+    let queued = store.submit(|w| Ok(w.create(NewExecution::new("j").id("queued"))?)).unwrap();
     let closed = store.close();
     let Err(Error::Storage(StorageError::StillRunning { what })) = closed else { panic!("{closed:?}") };
     assert_eq!(what, r#"the handler of the consumer "slow""#);
@@ -54,9 +54,9 @@ fn a_close_says_which_handlers_run_still_and_everything_else_is_done() {
     assert!(matches!(consumer.stop().state, ConsumerState::Stopped));
     let store = opens(&path);
     assert!(store.verify().unwrap().is_clean());
-    assert!(store.read(|r| r.get("queued")).unwrap().is_some());
+    assert!(store.read(|r| Ok(r.get("queued")?)).unwrap().is_some());
     // It was at work on it, and its position was not saved: the change comes again.
-    assert_eq!(store.read(|r| r.log().checkpoint("slow")).unwrap().unwrap().get(), 0);
+    assert_eq!(store.read(|r| Ok(r.log().checkpoint("slow")?)).unwrap().unwrap().get(), 0);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn handlers_that_stop_each_others_store_do_not_wait_for_each_other() {
                     drop(other.close());
                 }
                 done.send(())?;
-                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+                Ok(())
             });
             consumer.unwrap()
         })
@@ -115,7 +115,7 @@ fn a_limit_of_its_own_counts_from_the_last_thing_that_was_done() {
         .map(|_| {
             let slow = |w: &mut execstore::Writer<'_>| {
                 thread::sleep(Duration::from_millis(20));
-                w.create(NewExecution::new("j"))
+                Ok(w.create(NewExecution::new("j"))?)
             };
             store.submit(slow).unwrap()
         })

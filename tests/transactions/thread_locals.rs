@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::watch::WatchFrom;
-use execstore::{Error, Filter, NewExecution, Readable, Store};
+use execstore::{Filter, NewExecution, Readable, Store};
 use support::create;
 
 thread_local! {
@@ -22,9 +22,9 @@ struct WritesAtTheEnd(Store);
 
 impl Drop for WritesAtTheEnd {
     fn drop(&mut self) {
-        self.0.write(|w| w.create(NewExecution::new("j").id("write"))).unwrap();
-        self.0.batch(|w| w.create(NewExecution::new("j").id("batch"))).unwrap();
-        self.0.submit(|w| w.create(NewExecution::new("j").id("submit"))).unwrap().wait().unwrap();
+        self.0.write(|w| Ok(w.create(NewExecution::new("j").id("write"))?)).unwrap();
+        self.0.batch(|w| Ok(w.create(NewExecution::new("j").id("batch"))?)).unwrap();
+        self.0.submit(|w| Ok(w.create(NewExecution::new("j").id("submit"))?)).unwrap().wait().unwrap();
         assert!(self.0.begin_read().unwrap().get("submit").unwrap().is_some());
     }
 }
@@ -53,11 +53,11 @@ fn what_a_thread_local_holds_is_let_go_of_when_the_thread_ends() {
             keep(visits);
         }),
         ("a consumer", |store| {
-            keep(store.consumer("c").run(|_| Ok::<_, Error>(())).unwrap());
+            keep(store.consumer("c").run(|_| Ok(())).unwrap());
             keep(store);
         }),
         ("something queued", |store| {
-            keep(store.submit(|w| w.create(NewExecution::new("j").id("queued"))).unwrap());
+            keep(store.submit(|w| Ok(w.create(NewExecution::new("j").id("queued"))?)).unwrap());
             keep(store);
         }),
         ("a store that trims itself", |store| keep(store)),

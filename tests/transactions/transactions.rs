@@ -45,12 +45,12 @@ fn what_is_dropped_aborted_or_failed_is_rolled_back() {
     assert_eq!(billed(store.share_database(), "e"), None);
     let failed = store.write(|w| {
         w.delete("e")?;
-        w.delete("e")
+        Ok(w.delete("e")?)
     });
     assert!(matches!(failed, Err(Error::Write(WriteError::NotFound { .. }))));
     assert_eq!(contents(&store), before, "the closure failed");
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        store.write(|w| -> Result<(), WriteError> {
+        store.write(|w| -> Result<(), Error> {
             w.delete("e")?;
             panic!("on purpose")
         })
@@ -58,7 +58,7 @@ fn what_is_dropped_aborted_or_failed_is_rolled_back() {
     assert!(panicked.is_err());
     assert_eq!(contents(&store), before, "the closure panicked");
     create(&store, "next");
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 2);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 2);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_commit_that_does_not_wait_is_kept_by_the_next_one_that_does() {
             txn.set_durability(Durability::None);
             txn.writer().unwrap().create(new(id)).unwrap();
             txn.commit().unwrap();
-            assert!(store.read(|r| r.get(id)).unwrap().is_some(), "visible at once");
+            assert!(store.read(|r| Ok(r.get(id)?)).unwrap().is_some(), "visible at once");
         }
         create(&store, "last");
         let copy = store.crash_copy();

@@ -13,7 +13,7 @@ use support::contents::contents;
 use support::{TestStore, big_payload, create, json};
 
 fn running(store: &Store, id: &str) {
-    store.write(|w| w.create(NewExecution::new("j").id(id).state("Running"))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id(id).state("Running"))?)).unwrap();
 }
 
 // BeginTx, BeginTx-3
@@ -33,7 +33,7 @@ fn begin_tx_writes_belong_to_the_transaction() {
     let txn = store.begin_write().unwrap();
     txn.writer().unwrap().create(NewExecution::new("j").id("f")).unwrap();
     txn.commit().unwrap();
-    assert!(store.read(|r| r.get("f")).unwrap().is_some());
+    assert!(store.read(|r| Ok(r.get("f")?)).unwrap().is_some());
 }
 
 // BeginTx-2
@@ -47,7 +47,7 @@ fn begin_tx_readers_never_wait_and_writers_go_on_when_it_ends() {
     std::thread::scope(|scope| {
         let (other, reader) = (store.clone(), tell.clone());
         scope.spawn(move || {
-            assert!(other.read(|r| r.get("e")).unwrap().is_some());
+            assert!(other.read(|r| Ok(r.get("e")?)).unwrap().is_some());
             reader.send("read").unwrap();
         });
         assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok("read"));
@@ -61,7 +61,7 @@ fn begin_tx_readers_never_wait_and_writers_go_on_when_it_ends() {
         drop(txn);
         assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok("written"));
     });
-    assert!(store.read(|r| r.get("held")).unwrap().is_none());
+    assert!(store.read(|r| Ok(r.get("held")?)).unwrap().is_none());
 }
 
 // CP-two
@@ -73,10 +73,10 @@ fn cp_two_there_is_one_kind_of_checkpoint_and_it_is_within_the_transaction() {
         .write(|w| {
             w.create(NewExecution::new("j").id("f"))?;
             w.set_checkpoint("watcher", ChangeSeq(2))?;
-            w.set_checkpoint("node", ChangeSeq(1))
+            Ok(w.set_checkpoint("node", ChangeSeq(1))?)
         })
         .unwrap();
-    let all = store.read(|r| r.log().checkpoints()).unwrap();
+    let all = store.read(|r| Ok(r.log().checkpoints()?)).unwrap();
     assert_eq!(all.len(), 2);
     assert_eq!((all["watcher"], all["node"]), (ChangeSeq(2), ChangeSeq(1)));
 }
@@ -86,7 +86,7 @@ fn cp_two_there_is_one_kind_of_checkpoint_and_it_is_within_the_transaction() {
 fn delete_log_a_deletion_is_in_the_change_log() {
     let store = TestStore::new();
     running(&store, "e");
-    store.write(|w| w.delete("e")).unwrap();
+    store.write(|w| Ok(w.delete("e")?)).unwrap();
     let reader = store.begin_read().unwrap();
     let last = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
     assert_eq!((last.kind(), last.execution_id().as_str()), (ChangeKind::Deleted, "e"));
@@ -99,11 +99,11 @@ fn delete_live_a_condition_protects_a_running_execution() {
     let store = TestStore::new();
     running(&store, "e");
     let ended = Expect::new().states(store.lifecycle().states().filter(|state| state.is_terminal()));
-    let refused = store.write(|w| w.delete_if("e", &ended));
+    let refused = store.write(|w| Ok(w.delete_if("e", &ended)?));
     assert!(matches!(refused, Err(Error::Write(WriteError::Conflict { .. }))));
-    assert_eq!(store.read(|r| r.live().map(Iterator::count)).unwrap(), 1);
-    store.write(|w| w.update("e", Update::to("Completed"))).unwrap();
-    store.write(|w| w.delete_if("e", &ended)).unwrap();
+    assert_eq!(store.read(|r| Ok(r.live().map(Iterator::count)?)).unwrap(), 1);
+    store.write(|w| Ok(w.update("e", Update::to("Completed"))?)).unwrap();
+    store.write(|w| Ok(w.delete_if("e", &ended)?)).unwrap();
 }
 
 // Log-type
@@ -111,7 +111,7 @@ fn delete_live_a_condition_protects_a_running_execution() {
 fn log_type_an_entry_is_the_same_fresh_and_after_a_restart() {
     let mut store = TestStore::new();
     running(&store, "e");
-    store.write(|w| w.append_events("e", [NewEvent::new("t").message("m")])).unwrap();
+    store.write(|w| Ok(w.append_events("e", [NewEvent::new("t").message("m")])?)).unwrap();
     let fresh: Vec<_> = store.begin_read().unwrap().log().range(..).unwrap().map(Result::unwrap).collect();
     let copy = store.crash_copy();
     store.reopen();
@@ -126,7 +126,7 @@ fn log_type_an_entry_is_the_same_fresh_and_after_a_restart() {
 fn log_noid_an_entry_of_events_names_its_execution_and_the_events() {
     let store = TestStore::new();
     running(&store, "e");
-    store.write(|w| w.append_events("e", [NewEvent::new("t"), NewEvent::new("u")])).unwrap();
+    store.write(|w| Ok(w.append_events("e", [NewEvent::new("t"), NewEvent::new("u")])?)).unwrap();
     let reader = store.begin_read().unwrap();
     let last = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
     assert_eq!((last.kind(), last.execution_id().as_str()), (ChangeKind::EventsAppended, "e"));
@@ -140,7 +140,7 @@ fn log_noid_an_entry_of_events_names_its_execution_and_the_events() {
 fn log_alias_an_entry_does_not_change_with_what_comes_later() {
     let store = TestStore::new();
     let mut new = NewExecution::new("j").id("e").label("a", "1").payload(json("1"));
-    store.write(|w| w.create(new.clone())).unwrap();
+    store.write(|w| Ok(w.create(new.clone())?)).unwrap();
     let first = |store: &Store| {
         let reader = store.begin_read().unwrap();
         let change = reader.log().range(..).unwrap().next().unwrap().unwrap();
@@ -149,9 +149,9 @@ fn log_alias_an_entry_does_not_change_with_what_comes_later() {
     };
     let before = first(&store);
     new = new.label("a", "2").payload(json("2"));
-    assert!(store.write(|w| w.create(new)).is_err());
+    assert!(store.write(|w| Ok(w.create(new)?)).is_err());
     let edit = Update::to("Failed").clear_labels().payload(json("3"));
-    store.write(|w| w.update("e", edit)).unwrap();
+    store.write(|w| Ok(w.update("e", edit)?)).unwrap();
     assert_eq!(first(&store), before);
     assert_eq!(before.0.after().unwrap().labels.get("a").unwrap(), "1");
 }
@@ -161,9 +161,9 @@ fn log_alias_an_entry_does_not_change_with_what_comes_later() {
 fn merge_stale_a_new_state_can_drop_the_message_of_the_old_one() {
     let store = TestStore::new();
     let new = NewExecution::new("j").id("e").state("Running").message("pulling image");
-    store.write(|w| w.create(new.payload(json(r#"{"details":{"step":3},"spec":1}"#)))).unwrap();
+    store.write(|w| Ok(w.create(new.payload(json(r#"{"details":{"step":3},"spec":1}"#)))?)).unwrap();
     let edit = Update::to("Completed").clear_message().merge_payload(json(r#"{"details":null}"#));
-    let after = store.write(|w| w.update("e", edit)).unwrap();
+    let after = store.write(|w| Ok(w.update("e", edit)?)).unwrap();
     assert_eq!((after.message.as_ref(), after.payload_json().as_str()), (None, r#"{"spec":1}"#));
 }
 
@@ -173,14 +173,14 @@ fn merge_zero_every_value_can_be_set_back() {
     let store = TestStore::new();
     let payload = json(r#"{"exit":7,"cached":true,"text":"x","list":[1]}"#);
     let new = NewExecution::new("j").id("e").message("m").desired(DesiredState::Running).payload(payload);
-    store.write(|w| w.create(new.label("k", "v"))).unwrap();
+    store.write(|w| Ok(w.create(new.label("k", "v"))?)).unwrap();
     let zero = r#"{"exit":0,"cached":false,"text":"","list":[]}"#;
     let edit =
         Update::new().message("").desired(DesiredState::Pending).label("k", "").merge_payload(json(zero));
-    let after = store.write(|w| w.update("e", edit)).unwrap();
+    let after = store.write(|w| Ok(w.update("e", edit)?)).unwrap();
     assert_eq!((after.message.as_deref(), after.desired), (Some(""), DesiredState::Pending));
     assert_eq!((after.labels["k"].as_str(), after.payload_json().as_str()), ("", zero));
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after);
+    assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap(), after);
 }
 
 // Merge-mutate
@@ -188,12 +188,12 @@ fn merge_zero_every_value_can_be_set_back() {
 fn merge_mutate_the_callers_update_stays_as_it_was() {
     let store = TestStore::new();
     let new = |id: &str| NewExecution::new("j").id(id).payload(json(r#"{"own":1}"#));
-    store.write(|w| w.create(new("e")).and(w.create(new("f").label("x", "y")))).unwrap();
+    store.write(|w| Ok(w.create(new("e")).and(w.create(new("f").label("x", "y")))?)).unwrap();
     let edit = Update::to("BidAccepted").label("a", "1").merge_payload(json(r#"{"b":2}"#));
     let copy = edit.clone();
-    store.write(|w| w.update("e", edit.clone())).unwrap();
+    store.write(|w| Ok(w.update("e", edit.clone())?)).unwrap();
     assert_eq!(edit, copy);
-    let second = store.write(|w| w.update("f", edit)).unwrap();
+    let second = store.write(|w| Ok(w.update("f", edit)?)).unwrap();
     assert_eq!((second.labels.len(), second.payload_json().as_str()), (2, r#"{"own":1,"b":2}"#));
 }
 
@@ -203,7 +203,7 @@ fn state_back_no_step_backwards_without_any_condition() {
     let store = TestStore::new();
     running(&store, "e");
     for to in ["New", "AskForBid", "BidAccepted", "Running"] {
-        let refused = store.write(|w| w.update("e", Update::to(to)));
+        let refused = store.write(|w| Ok(w.update("e", Update::to(to))?));
         assert!(matches!(refused, Err(Error::Write(WriteError::Transition { .. }))), "{to}");
     }
 }
@@ -214,9 +214,9 @@ fn update_id_an_update_writes_the_record_it_names_and_no_other() {
     let store = TestStore::new();
     running(&store, "e");
     running(&store, "f");
-    let other = store.read(|r| r.get("f")).unwrap();
+    let other = store.read(|r| Ok(r.get("f")?)).unwrap();
     let edit = Update::to("Failed").name("f").parent("f").previous("f");
-    store.write(|w| w.update("e", edit)).unwrap();
+    store.write(|w| Ok(w.update("e", edit)?)).unwrap();
     let reader = store.begin_read().unwrap();
     assert_eq!(reader.get("f").unwrap(), other);
     assert_eq!((reader.count("Running").unwrap(), reader.count("Failed").unwrap()), (1, 1));
@@ -227,15 +227,15 @@ fn update_id_an_update_writes_the_record_it_names_and_no_other() {
 #[test]
 fn update_job_create_job_an_execution_stays_in_its_one_job() {
     let store = TestStore::new();
-    let made = store.write(|w| w.create(NewExecution::new("job").id("e").state("Running"))).unwrap();
+    let made = store.write(|w| Ok(w.create(NewExecution::new("job").id("e").state("Running"))?)).unwrap();
     let edit = Update::to("Completed").payload(json(r#"{"JobID":"other","Job":{"ID":"third"}}"#));
-    let after = store.write(|w| w.update("e", edit.label("job", "other"))).unwrap();
+    let after = store.write(|w| Ok(w.update("e", edit.label("job", "other"))?)).unwrap();
     assert_eq!(after.job_id, made.job_id);
     let reader = store.begin_read().unwrap();
     assert_eq!(reader.by_job("job").unwrap().count(), 1);
     assert!(["other", "third"].iter().all(|job| reader.by_job(job).unwrap().next().is_none()));
     drop(reader);
-    store.write(|w| w.delete("e")).unwrap();
+    store.write(|w| Ok(w.delete("e")?)).unwrap();
     assert_eq!(store.begin_read().unwrap().by_job("job").unwrap().count(), 0);
 }
 
@@ -252,16 +252,17 @@ fn events_none_a_history_without_events_is_an_empty_list() {
 fn event_rev_appending_sets_the_modified_time_and_takes_a_condition() {
     let store = TestStore::ticking();
     running(&store, "e");
-    let before = store.read(|r| r.get("e")).unwrap().unwrap();
+    let before = store.read(|r| Ok(r.get("e")?)).unwrap().unwrap();
     let event = [NewEvent::new("t")];
-    let after = store.write(|w| w.append_events_if("e", &Expect::new().revision(1), event.to_vec())).unwrap();
+    let after =
+        store.write(|w| Ok(w.append_events_if("e", &Expect::new().revision(1), event.to_vec())?)).unwrap();
     assert!(after.modified_at > before.modified_at);
     for expect in [Expect::new().revision(2), Expect::new().state("New"), Expect::new().not_state("Running")]
     {
-        let refused = store.write(|w| w.append_events_if("e", &expect, event.to_vec()));
+        let refused = store.write(|w| Ok(w.append_events_if("e", &expect, event.to_vec())?));
         assert!(matches!(refused, Err(Error::Write(WriteError::Conflict { .. }))), "{expect}");
     }
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after);
+    assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap(), after);
 }
 
 /// Flips a bit in the value of the nth row of a table whose keys are numbers.
@@ -323,9 +324,9 @@ fn bad_record_is_an_error_in_its_own_place() {
     }
     assert!(matches!(reader.get("2"), Err(ReadError::Damaged(_))));
     assert!(reader.get("3").unwrap().is_some());
-    let refused = store.write(|w| w.update("2", Update::to("Failed")));
+    let refused = store.write(|w| Ok(w.update("2", Update::to("Failed"))?));
     assert!(matches!(refused, Err(Error::Write(WriteError::Damaged(_)))));
-    store.write(|w| w.update("3", Update::to("Failed"))).unwrap();
+    store.write(|w| Ok(w.update("3", Update::to("Failed"))?)).unwrap();
     assert!(!store.verify().unwrap().is_clean(), "and it is found");
     drop((reader, store, folder));
 }
@@ -339,11 +340,13 @@ fn log_poison_a_bad_entry_does_not_hide_the_others() {
         ["null", "[]", "{}", "1e400", r#""\ud800""#, r#"{"a":1,"a":2}"#].into_iter().enumerate()
     {
         if let Ok(payload) = execstore::Json::from_text(payload) {
-            store.write(|w| w.create(NewExecution::new("j").id(n.to_string()).payload(payload))).unwrap();
+            store
+                .write(|w| Ok(w.create(NewExecution::new("j").id(n.to_string()).payload(payload))?))
+                .unwrap();
         }
     }
     store.reopen();
-    let head = store.read(|r| r.log().head()).unwrap().get() as usize;
+    let head = store.read(|r| Ok(r.log().head()?)).unwrap().get() as usize;
     let reader = store.begin_read().unwrap();
     assert!(head >= 4 && reader.log().range(..).unwrap().all(|change| change.is_ok()));
     drop(reader);
@@ -375,13 +378,13 @@ fn file_shrinks_when_everything_is_deleted_and_it_is_compacted() {
                         (0..4).map(|_| NewEvent::new("t").message("m".repeat(500))).collect();
                     w.create(NewExecution::new("j").id(format!("{chunk}-{n}")).events(events.to_vec()))?;
                 }
-                Ok::<_, WriteError>(())
+                Ok(())
             })
             .unwrap();
     }
-    store.write(|w| w.create(NewExecution::new("j").id("kept").payload(big_payload(2_000)))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id("kept").payload(big_payload(2_000)))?)).unwrap();
     for chunk in 0..10 {
-        store.write(|w| (0..200).try_for_each(|n| w.delete(format!("{chunk}-{n}")).map(drop))).unwrap();
+        store.write(|w| Ok((0..200).try_for_each(|n| w.delete(format!("{chunk}-{n}")).map(drop))?)).unwrap();
     }
     let path = store.path();
     // A close makes it smaller, and a compaction as small as it can be.
@@ -392,7 +395,7 @@ fn file_shrinks_when_everything_is_deleted_and_it_is_compacted() {
     assert!(after * 2 < before, "from {before} to {after} bytes");
     let store = Store::open(&path).unwrap();
     assert!(store.verify().unwrap().is_clean());
-    assert_eq!(store.read(|r| r.query(&Query::new().limit(9)).page()).unwrap().executions.len(), 1);
+    assert_eq!(store.read(|r| Ok(r.query(&Query::new().limit(9)).page()?)).unwrap().executions.len(), 1);
     drop((store, folder));
 }
 

@@ -13,11 +13,11 @@ fn keeping(entries: u64) -> TestStore {
 }
 
 fn with_changes(store: &Store, n: usize) {
-    store.write(|w| (0..n).try_for_each(|_| w.create(NewExecution::new("j")).map(drop))).unwrap();
+    store.write(|w| Ok((0..n).try_for_each(|_| w.create(NewExecution::new("j")).map(drop))?)).unwrap();
 }
 
 fn head(store: &Store) -> u64 {
-    store.read(|r| r.log().head()).unwrap().get()
+    store.read(|r| Ok(r.log().head()?)).unwrap().get()
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn gc_gap_who_was_overtaken_is_told_and_does_not_get_the_next_entries() {
     store.maintain().unwrap();
     let told = watcher.next_batch(10, Duration::ZERO);
     assert!(matches!(told, Err(WatchError::Trimmed { oldest: ChangeSeq(8) })), "{told:?}");
-    let told = store.read(|r| r.log().range(ChangeSeq(3)..).map(drop));
+    let told = store.read(|r| Ok(r.log().range(ChangeSeq(3)..).map(drop)?));
     assert!(matches!(told, Err(Error::Read(ReadError::Trimmed { requested: 3, oldest: 8 }))), "{told:?}");
 }
 
@@ -49,7 +49,7 @@ fn gc_gap_who_was_overtaken_is_told_and_does_not_get_the_next_entries() {
 fn gc_cp0_a_checkpoint_of_0_holds_the_log_back() {
     let store = keeping(0);
     with_changes(&store, 5);
-    store.write(|w| w.set_checkpoint("c", ChangeSeq(0))).unwrap();
+    store.write(|w| Ok(w.set_checkpoint("c", ChangeSeq(0))?)).unwrap();
     let done = store.maintain().unwrap();
     assert_eq!((done.trimmed, done.held_by.as_deref()), (0, Some("c")));
 }
@@ -64,7 +64,7 @@ fn gc_new_a_consumer_is_protected_from_the_moment_it_is_registered() {
         .consumer("c")
         .run(move |changes| {
             held.recv().ok();
-            changes.iter().try_for_each(|change| tell.send(change.seq().get()))
+            Ok(changes.iter().try_for_each(|change| tell.send(change.seq().get()))?)
         })
         .unwrap();
     // It has handled and saved nothing yet.
@@ -105,7 +105,7 @@ fn ctx_every_wait_has_an_end_that_the_caller_sets() {
         create(&store, "e");
         assert_eq!(watcher.next().await.unwrap().seq().get(), 1);
     });
-    assert!(store.try_batch(|w| w.create(NewExecution::new("j"))).is_ok());
+    assert!(store.group_commit().refuse_when_full().batch(|w| Ok(w.create(NewExecution::new("j"))?)).is_ok());
 }
 
 #[cfg(target_os = "linux")]
@@ -116,8 +116,8 @@ fn close_leak_no_thread_outlives_its_store() {
     builder.set_maintenance(Duration::from_secs(600)).set_log_retention(LogRetention::new().max_count(1));
     let open = || {
         let store = builder.in_memory().unwrap();
-        store.submit(|w| w.create(NewExecution::new("j"))).unwrap().wait().unwrap();
-        let consumer = store.consumer("c").run(|_| Ok::<_, Error>(())).unwrap();
+        store.submit(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap().wait().unwrap();
+        let consumer = store.consumer("c").run(|_| Ok(())).unwrap();
         (store, consumer)
     };
     // Other tests come and go: what leaks in fifty rounds shows all the same.

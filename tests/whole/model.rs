@@ -235,7 +235,7 @@ impl Run {
                         compare_touched(w, &model, &ids);
                         touched.extend(ids);
                     }
-                    if abort { Err(WriteError::NotFound { id: "abort".into() }) } else { Ok(()) }
+                    if abort { Err(WriteError::NotFound { id: "abort".into() }.into()) } else { Ok(()) }
                 });
                 assert!(
                     result.is_ok()
@@ -253,11 +253,11 @@ impl Run {
                         compare_touched(w, &model, &ids);
                         touched.extend(ids);
                     }
-                    if abort {
+                    Ok(if abort {
                         Err(WriteError::NotFound { id: "abort".into() })
                     } else {
                         Ok((model, touched))
-                    }
+                    }?)
                 };
                 let result = match self.dice.roll(2) {
                     0 => store.batch(run),

@@ -74,7 +74,10 @@ fn write(store: &Store, mine: u64, joined: bool, stop: &AtomicBool) -> Vec<Trans
             }
             Err(Error::Write(WriteError::NotFound { id })) => {
                 assert_eq!(id, "nobody");
-                assert!(store.read(|r| r.get(format!("{mine}/{n}"))).unwrap().is_none(), "nothing stayed");
+                assert!(
+                    store.read(|r| Ok(r.get(format!("{mine}/{n}"))?)).unwrap().is_none(),
+                    "nothing stayed"
+                );
             }
             Err(error) => panic!("{error}"),
         }
@@ -118,7 +121,7 @@ fn all_of_it_at_once_stays_right() {
         let recorder = scope.spawn(move || {
             let mut watcher = store.watch(WatchFrom::Oldest, Filter::new()).unwrap();
             while !ended.load(Ordering::Relaxed)
-                || watcher.position() < store.read(|r| r.log().head()).unwrap()
+                || watcher.position() < store.read(|r| Ok(r.log().head()?)).unwrap()
             {
                 let changes = watcher.next_batch(1_000, Duration::from_millis(50)).unwrap();
                 log.lock().unwrap().extend(changes.into_iter().map(|change| (change.seq().get(), change)));
@@ -134,7 +137,7 @@ fn all_of_it_at_once_stays_right() {
                     let mut dice = Dice::new(1_000 + at as u64);
                     let mut follower = Follower::new(store, wanted, &WatchFrom::After(ChangeSeq(0)));
                     while !ended.load(Ordering::Relaxed)
-                        || follower.position() < store.read(|r| r.log().head()).unwrap().get()
+                        || follower.position() < store.read(|r| Ok(r.log().head()?)).unwrap().get()
                     {
                         assert!(follower.take(store, &mut dice, Duration::from_millis(20)));
                         if at >= 6 && dice.roll(50) == 0 {
@@ -150,7 +153,7 @@ fn all_of_it_at_once_stays_right() {
             while !stop.load(Ordering::Relaxed) {
                 let recorded = log.lock().unwrap().last_key_value().map_or(0, |(seq, _)| *seq);
                 let upto = ChangeSeq(recorded.saturating_sub(200));
-                store.batch(move |w| w.trim_changes(upto)).unwrap();
+                store.batch(move |w| Ok(w.trim_changes(upto)?)).unwrap();
                 thread::sleep(Duration::from_millis(3));
             }
         });
@@ -164,7 +167,7 @@ fn all_of_it_at_once_stays_right() {
         let followers: Vec<_> = watchers.into_iter().map(|w| w.join().unwrap()).collect();
         (transactions, followers)
     });
-    let head = store.read(|r| r.log().head()).unwrap().get();
+    let head = store.read(|r| Ok(r.log().head()?)).unwrap().get();
     assert!(seen(head));
     let log = log.into_inner().unwrap();
     followers.iter().for_each(|follower| follower.validate(&log));

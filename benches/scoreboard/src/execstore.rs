@@ -125,7 +125,7 @@ impl Subject for Execstore {
     }
 
     fn write(&self, ops: Vec<Op>) {
-        let write = |w: &mut Writer<'_>| ops.into_iter().try_for_each(|op| apply(w, op).map(drop));
+        let write = |w: &mut Writer<'_>| Ok(ops.into_iter().try_for_each(|op| apply(w, op).map(drop))?);
         self.0.write(write).unwrap();
     }
 
@@ -216,20 +216,20 @@ impl Subject for Execstore {
     const DELETES: bool = true;
 
     fn delete(&self, ids: Vec<String>) {
-        let delete = |w: &mut Writer<'_>| ids.iter().try_for_each(|id| w.delete(id).map(drop));
+        let delete = |w: &mut Writer<'_>| Ok(ids.iter().try_for_each(|id| w.delete(id).map(drop))?);
         self.0.write(delete).unwrap();
     }
 
     fn forget_log(&self) {
         let head = self.0.begin_read().unwrap().log().head().unwrap();
-        self.0.write(|w| w.trim_changes(head)).unwrap();
+        self.0.write(|w| Ok(w.trim_changes(head)?)).unwrap();
         assert_eq!(self.0.maintain().unwrap().waiting, 0);
     }
 
     const SIDE_DATA: bool = true;
 
     fn put_value(&self, id: &str, key: &str, value: &[u8]) {
-        self.0.write(|w| w.put_attachment(id, NewAttachment::bytes(key, value))).unwrap();
+        self.0.write(|w| Ok(w.put_attachment(id, NewAttachment::bytes(key, value))?)).unwrap();
     }
 
     fn value(&self, id: &str, key: &str) -> Vec<u8> {
@@ -251,14 +251,16 @@ impl Subject for Execstore {
 
     fn start_nodes(&self, id: &str, names: &[String]) {
         let start = |w: &mut Writer<'_>| {
-            names.iter().try_for_each(|name| w.put_task(id, TaskUpdate::started(name.as_str())).map(drop))
+            Ok(names
+                .iter()
+                .try_for_each(|name| w.put_task(id, TaskUpdate::started(name.as_str())).map(drop))?)
         };
         self.0.write(start).unwrap();
     }
 
     fn end_node(&self, id: &str, name: &str, attempt: u64, value: &str) {
         let end = TaskUpdate::finished(name).attempt(attempt).value(Json::from_text(value).unwrap());
-        let told = self.0.write(|w| w.put_task(id, end)).unwrap();
+        let told = self.0.write(|w| Ok(w.put_task(id, end)?)).unwrap();
         assert!(told.is_applied(), "{:?}", told.why_ignored());
     }
 

@@ -8,7 +8,6 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use execstore::error::WriteError;
 use execstore::watch::WatchFrom;
 use execstore::{Filter, Json, NewExecution, OrderBy, Query, Readable, Store, Update, Writer};
 
@@ -40,7 +39,7 @@ fn in_memory() -> Store {
 fn create(store: &Store, many: u64, new: impl Fn(u64) -> NewExecution) {
     for first in (0..many).step_by(10_000) {
         let create = |w: &mut Writer<'_>| {
-            (first..many.min(first + 10_000)).try_for_each(|n| w.create(new(n)).map(drop))
+            Ok((first..many.min(first + 10_000)).try_for_each(|n| w.create(new(n)).map(drop))?)
         };
         store.write(create).unwrap();
     }
@@ -107,7 +106,7 @@ fn followers() {
             }
             let (id, mut commits, start) = (many.to_string(), 0, Instant::now());
             while start.elapsed() < Duration::from_secs(2) {
-                store.write(|w| w.update(&id, Update::new().message("m"))).unwrap();
+                store.write(|w| Ok(w.update(&id, Update::new().message("m"))?)).unwrap();
                 commits += 1;
             }
             stop.store(true, Ordering::Relaxed);
@@ -142,10 +141,10 @@ fn futures(many: u64) {
 fn queue() {
     let store = in_memory();
     let gate = store.begin_write().unwrap();
-    let submit = |_| store.try_submit_sized(8 << 20, |_| Ok::<_, WriteError>(())).ok();
+    let submit = |_| store.group_commit().bytes(8 << 20).refuse_when_full().submit(|_| Ok(())).ok();
     let taken: Vec<_> = (0..60).map_while(submit).collect();
     row(
-        "try_submit_sized, 60 times 8 MiB",
+        "submit with bytes and refuse_when_full, 60 times 8 MiB",
         format!("{} let in", taken.len()),
         "by size beside that by number",
     );
@@ -177,7 +176,7 @@ fn slow_source() {
 }
 
 fn update(store: &Store, id: &str) {
-    store.write(|w| w.update(id, Update::new().message("m"))).unwrap();
+    store.write(|w| Ok(w.update(id, Update::new().message("m"))?)).unwrap();
 }
 
 /// The last modified of a store in which one execution changed this often.
@@ -186,15 +185,18 @@ fn heartbeats(many: u64) {
     create(&store, 10_000, |n| NewExecution::new("j").id(n.to_string()));
     for first in (0..many).step_by(10_000) {
         let beat = |w: &mut Writer<'_>| {
-            (first..many.min(first + 10_000))
-                .try_for_each(|_| w.update("77", Update::new().message("m")).map(drop))
+            Ok((first..many.min(first + 10_000))
+                .try_for_each(|_| w.update("77", Update::new().message("m")).map(drop))?)
         };
         store.write(beat).unwrap();
     }
     let query = Query::new().order_by(OrderBy::Modified).newest_first().limit(50);
     let times: Vec<f64> = (0..5)
         .map(|_| {
-            timed(|| assert_eq!(store.read(|r| r.query(&query).rows().map(Iterator::count)).unwrap(), 50)).1
+            timed(|| {
+                assert_eq!(store.read(|r| Ok(r.query(&query).rows().map(Iterator::count)?)).unwrap(), 50)
+            })
+            .1
         })
         .collect();
     let value = format!("{:.2} ms, the first time {:.2} ms", times[4], times[0]);
@@ -209,11 +211,11 @@ fn large_store(many: u64) {
         if n == many / 2 { new.namespace("other") } else { new }
     });
     let last =
-        || store.read(|r| r.label_values("value").list().map(|all| all.rev().take(10).count())).unwrap();
+        || store.read(|r| Ok(r.label_values("value").list().map(|all| all.rev().take(10).count())?)).unwrap();
     let (found, time) = timed(last);
     assert_eq!(found, 10);
     row(&format!("the last 10 of {many} label values"), format!("{time:.3} ms"), "an index");
-    let (found, time) = timed(|| store.read(|r| r.namespaces().list().map(Iterator::count)).unwrap());
+    let (found, time) = timed(|| store.read(|r| Ok(r.namespaces().list().map(Iterator::count)?)).unwrap());
     assert_eq!(found, 2);
     row("the namespaces that there are", format!("{time:.3} ms"), "an index");
 
@@ -236,7 +238,7 @@ fn large_store(many: u64) {
     let mut watcher = store.watch(WatchFrom::Oldest, Filter::new().namespace("nowhere")).unwrap();
     let mut context = Context::from_waker(Waker::noop());
     let (mut longest, mut polls) = (0.0f64, 0);
-    let head = store.read(|r| r.log().head()).unwrap();
+    let head = store.read(|r| Ok(r.log().head()?)).unwrap();
     while watcher.position() < head {
         let mut next = pin!(watcher.next());
         let (polled, time) = timed(|| next.as_mut().poll(&mut context));

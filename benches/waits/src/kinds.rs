@@ -77,7 +77,7 @@ impl Kind {
     pub fn build(self, file: &Path, scale: f64) {
         let store = Store::create_new(file).unwrap();
         let count = |full: u64| ((full as f64 * scale) as u64).max(1);
-        store.write(|w| w.create(NewExecution::new("j").id(ID))).unwrap();
+        store.write(|w| Ok(w.create(NewExecution::new("j").id(ID))?)).unwrap();
         match self {
             Kind::Events => {
                 batches(&store, count(1_000_000), |w, _, n| w.append_events(ID, events(n)).map(drop))
@@ -88,7 +88,8 @@ impl Kind {
             }),
             Kind::Attachment => {
                 let mut source = std::io::repeat(7).take(count(256) * MIB);
-                let put = |w: &mut Writer<'_>| w.put_attachment_from(ID, "a", "b/b", &mut source).map(drop);
+                let put =
+                    |w: &mut Writer<'_>| Ok(w.put_attachment_from(ID, "a", "b/b", &mut source).map(drop)?);
                 store.write(put).unwrap();
             }
             Kind::Attachments => batches(&store, count(100_000), |w, first, n| {
@@ -127,23 +128,25 @@ impl Kind {
     pub fn delete(self, store: &Store) {
         match self {
             Kind::Cap => {
-                let cap = |w: &mut Writer<'_>| w.cap_output(ID, "stdout", OutputCap::Tail(MIB)).map(drop);
+                let cap =
+                    |w: &mut Writer<'_>| Ok(w.cap_output(ID, "stdout", OutputCap::Tail(MIB)).map(drop)?);
                 store.write(cap).unwrap();
             }
             Kind::Bulk | Kind::BulkEvents => {
                 store.bulk(Query::new().job("bulk")).delete().unwrap();
             }
             Kind::Trim => {
-                assert!(store.write(|w| w.trim_changes(ChangeSeq(u64::MAX))).unwrap() > 0);
+                assert!(store.write(|w| Ok(w.trim_changes(ChangeSeq(u64::MAX))?)).unwrap() > 0);
             }
             Kind::Blocks => {
                 for n in 0..2_048 {
                     let id = format!("bulk {}", n * 1_024);
-                    let result = store.write(|w| w.update(&id, Update::new().message("first")).map(drop));
+                    let result =
+                        store.write(|w| Ok(w.update(&id, Update::new().message("first")).map(drop)?));
                     result.unwrap();
                 }
             }
-            _ => drop(store.write(|w| w.delete(ID)).unwrap()),
+            _ => drop(store.write(|w| Ok(w.delete(ID)?)).unwrap()),
         }
     }
 }
@@ -151,7 +154,7 @@ impl Kind {
 /// In transactions of 1,000.
 fn batches(store: &Store, count: u64, write: impl Fn(&mut Writer<'_>, u64, u64) -> Result<(), WriteError>) {
     for first in (0..count).step_by(1_000) {
-        store.write(|w| write(w, first, 1_000.min(count - first))).unwrap();
+        store.write(|w| Ok(write(w, first, 1_000.min(count - first))?)).unwrap();
     }
 }
 

@@ -133,7 +133,7 @@ fn run(kind: Kind, file: &Path) {
 }
 
 fn begun(store: &Store) -> u64 {
-    let sizes = store.read(|reader| reader.table_sizes()).unwrap();
+    let sizes = store.read(|reader| Ok(reader.table_sizes()?)).unwrap();
     sizes.iter().map(|size| size.stored_bytes).sum::<u64>() >> 20
 }
 

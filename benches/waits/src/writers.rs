@@ -65,8 +65,8 @@ pub fn while_writing<T>(store: &Store, act: impl FnOnce() -> T) -> (T, Meanwhile
             go_on(&|n, first| {
                 let id = format!("alone {round} {n}");
                 let result = store.write(|w| match first {
-                    true => w.create(NewExecution::new("others").id(&id)).map(drop),
-                    false => w.update(&id, Update::new().message("again")).map(drop),
+                    true => Ok(w.create(NewExecution::new("others").id(&id)).map(drop)?),
+                    false => Ok(w.update(&id, Update::new().message("again")).map(drop)?),
                 });
                 result.unwrap();
             })

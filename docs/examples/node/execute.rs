@@ -19,7 +19,7 @@ pub fn execute(store: &Store, claimed: &Execution) -> Result<(), Error> {
     let (running, progress) = store.batch(move |w| {
         let running = w.update(&id, update.clone())?;
         output::begin(w, &id)?;
-        Ok::<_, Error>((running, Progress::read(w)?))
+        Ok((running, Progress::read(w)?))
     })?;
     say(format!("start {} ({progress})", running.id));
 
@@ -81,7 +81,7 @@ fn end(store: &Store, running: &Execution, outcome: &Outcome, max_attempts: usiz
             .expect(Expect::new().state("Publishing").revision(publishing.revision));
         store.batch(move |w| {
             w.update(&publishing.id, update.clone())?;
-            Ok::<_, Error>((None, Progress::read(w)?))
+            Ok((None, Progress::read(w)?))
         })?
     } else {
         let update = Update::to(state).message(&summary).merge_payload(result);
@@ -91,7 +91,7 @@ fn end(store: &Store, running: &Execution, outcome: &Outcome, max_attempts: usiz
             w.update(&running.id, update.clone())?;
             let again = attempts::failures(w, running.job_id.as_str())? < max_attempts;
             let retry = again.then(|| attempts::retry(w, &running)).transpose()?;
-            Ok::<_, Error>((retry, Progress::read(w)?))
+            Ok((retry, Progress::read(w)?))
         })?
     };
 

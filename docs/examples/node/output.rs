@@ -70,7 +70,7 @@ impl<'s> Streams<'s> {
             }
         }
         self.store_waiting()?;
-        let mut captured = self.store.read(|r| captured(r, &self.id))?;
+        let mut captured = self.store.read(|r| Ok(captured(r, &self.id)?))?;
         for (name, captured) in &mut captured {
             captured.still_open = self.capture.open().contains(&name.as_str());
         }
@@ -93,7 +93,7 @@ impl<'s> Streams<'s> {
         (self.bytes, self.since) = (0, None);
         let (id, waiting) = (self.id.clone(), mem::take(&mut self.waiting));
         self.store.batch(move |w| {
-            waiting.iter().try_for_each(|(name, bytes)| w.append_output(&id, name, bytes).map(drop))
+            Ok(waiting.iter().try_for_each(|(name, bytes)| w.append_output(&id, name, bytes).map(drop))?)
         })
     }
 }

@@ -37,6 +37,6 @@ pub fn recover(store: &Store) -> Result<Vec<Retried>, Error> {
             let retry = attempts::retry(w, &lost)?;
             done.push(Retried { lost: lost.id.clone(), state: lost.state.clone(), retry: retry.id.clone() });
         }
-        Ok::<_, Error>(done)
+        Ok(done)
     })
 }

@@ -31,7 +31,7 @@ pub fn run(store: &Store, workers: usize) -> Result<(), Box<dyn StdError>> {
         .filter(Filter::new().entered("New"))
         .start_at(WatchFrom::After(now))
         .run(move |changes| {
-            changes.iter().try_for_each(|change| queue.send(change.execution_id().clone()))
+            Ok(changes.iter().try_for_each(|change| queue.send(change.execution_id().clone()))?)
         })?;
 
     let (queued, stop) = (Mutex::new(queued), AtomicBool::new(false));

@@ -58,7 +58,7 @@ pub fn write(store: &Store, ops: &[Op<'_>]) -> Result<Vec<String>, Error> {
             for op in batch {
                 match apply(w, op) {
                     Ok(()) => {}
-                    Err(Wrong::Store(WriteError::Storage(error))) => return Err(WriteError::Storage(error)),
+                    Err(Wrong::Store(WriteError::Storage(error))) => return Err(error.into()),
                     Err(Wrong::Store(error)) => mismatches.push(format!("{}: {error}", op.id())),
                     Err(Wrong::Answer(what)) => mismatches.push(format!("{}: {what}", op.id())),
                 }

@@ -27,10 +27,11 @@ use crate::write::Writer;
 
 use control::{Control, Ending};
 use registration::register;
-use worker::{Failure, Handler, Worker};
+use worker::{Handler, Worker};
 
 pub use control::{ConsumerState, ConsumerStats};
 pub use retry::{OnFailure, Retry};
+pub use worker::HandlerError;
 
 pub(crate) use registry::Registry;
 
@@ -128,30 +129,21 @@ impl ConsumerBuilder {
     /// kept for this consumer, until its checkpoint is [deleted](crate::Writer::delete_checkpoint).
     ///
     /// Fails with [`WatchError::AlreadyRunning`] if a consumer of this name runs on this store.
-    pub fn run<E>(
+    pub fn run(
         self,
-        mut handler: impl FnMut(&[Change]) -> Result<(), E> + Send + 'static,
-    ) -> Result<Consumer, Error>
-    where
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        self.start(Handler::Plain(Box::new(move |changes| handler(changes).map_err(Into::into))))
+        handler: impl FnMut(&[Change]) -> Result<(), HandlerError> + Send + 'static,
+    ) -> Result<Consumer, Error> {
+        self.start(Handler::Plain(Box::new(handler)))
     }
 
     /// Starts a thread that gives the changes to a handler with effects in this store.
     ///
     /// What the handler writes and the checkpoint are committed together, so that its effects happen *exactly
     /// once*. The handler holds the write transaction: keep it short.
-    pub fn run_in_transaction<E>(
+    pub fn run_in_transaction(
         self,
-        mut handler: impl FnMut(&[Change], &mut Writer<'_>) -> Result<(), E> + Send + 'static,
-    ) -> Result<Consumer, Error>
-    where
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let handler = move |changes: &[Change], writer: &mut Writer<'_>| -> Result<(), Failure> {
-            handler(changes, writer).map_err(Into::into)
-        };
+        handler: impl FnMut(&[Change], &mut Writer<'_>) -> Result<(), HandlerError> + Send + 'static,
+    ) -> Result<Consumer, Error> {
         self.start(Handler::InTransaction(Box::new(handler)))
     }
 
@@ -213,7 +205,7 @@ impl ConsumerBuilder {
 /// let consumer = store
 ///     .consumer("billing")
 ///     .filter(Filter::new().namespace("tenant-a"))
-///     .run(move |changes| changes.iter().try_for_each(|change| seen.send(change.execution_id().clone())))?;
+///     .run(move |changes| Ok(changes.iter().try_for_each(|change| seen.send(change.execution_id().clone()))?))?;
 /// store.create(NewExecution::new("job-1").id("e-1").namespace("tenant-a"))?;
 /// assert_eq!(changes.recv()?, "e-1");
 /// consumer.stop();

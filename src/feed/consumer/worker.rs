@@ -8,7 +8,7 @@ use super::registry::Claim;
 use super::retry::{OnFailure, Retry};
 use crate::engine::core::Engine;
 use crate::feed::watch::{WatchFrom, Watcher};
-use crate::group_commit::{Committer, WhenFull};
+use crate::group_commit::{Admission, Committer};
 use crate::model::change::Change;
 use crate::model::error::{BatchError, Error, StorageError, WatchError};
 use crate::model::id::ChangeSeq;
@@ -16,11 +16,11 @@ use crate::model::panics::{caught, dropped};
 use crate::txn::WriteTxn;
 use crate::write::Writer;
 
-/// The caller's own error.
-pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// Any error of a handler's, for `?`. It is kept as text: see [`ConsumerStats::last_error`](super::ConsumerStats::last_error).
+pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 
-type Plain = dyn FnMut(&[Change]) -> Result<(), Failure> + Send;
-type InTransaction = dyn FnMut(&[Change], &mut Writer<'_>) -> Result<(), Failure> + Send;
+type Plain = dyn FnMut(&[Change]) -> Result<(), HandlerError> + Send;
+type InTransaction = dyn FnMut(&[Change], &mut Writer<'_>) -> Result<(), HandlerError> + Send;
 
 /// What the caller does with changes.
 pub(super) enum Handler {
@@ -142,7 +142,7 @@ impl Worker {
         }
         loop {
             let name = self.name.clone();
-            let saved = self.batcher.batch(move |w| w.set_checkpoint(&name, position), WhenFull::Wait);
+            let saved = self.batcher.batch(move |w| Ok(w.set_checkpoint(&name, position)?), Admission::WAITS);
             match saved {
                 Ok(()) => return Outcome::Done,
                 Err(Error::Storage(StorageError::Closed)) => return Outcome::Ended,
@@ -299,9 +299,9 @@ enum Outcome {
 }
 
 /// A panic of the handler is a failure like any other.
-fn guarded(call: impl FnOnce() -> Result<(), Failure>) -> Result<(), Error> {
+fn guarded(call: impl FnOnce() -> Result<(), HandlerError>) -> Result<(), Error> {
     match caught(call) {
         Ok(result) => Ok(result?),
-        Err(message) => Err(Failure::from(format!("the handler panicked: {message}")).into()),
+        Err(message) => Err(HandlerError::from(format!("the handler panicked: {message}")).into()),
     }
 }

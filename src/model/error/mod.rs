@@ -67,7 +67,32 @@ pub enum Error {
         first: Damage,
     },
     /// The caller's own error, out of a closure that was passed to [`Store::write`](crate::Store::write) or
-    /// [`Store::read`](crate::Store::read).
+    /// [`Store::read`](crate::Store::read): see [`Error::caller`].
     #[error(transparent)]
     Caller(#[from] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// An error of the caller's own, for closures that are passed to [`Store::write`](crate::Store::write) and the like: they return
+    /// this type, and it comes back as [`Error::Caller`]. With `impl From<OwnError> for execstore::Error` a `?` does the same.
+    ///
+    /// ```
+    /// # use execstore::{Error, NewExecution, Store};
+    /// # let store = Store::in_memory()?;
+    /// #[derive(Debug, PartialEq, thiserror::Error)]
+    /// #[error("the budget is used up")]
+    /// struct UsedUp;
+    ///
+    /// let refused = store.write(|w| {
+    ///     w.create(NewExecution::new("job-1").id("e"))?;
+    ///     Err::<(), _>(Error::caller(UsedUp))
+    /// });
+    /// let Err(Error::Caller(why)) = refused else { panic!("{refused:?}") };
+    /// assert_eq!(why.downcast_ref(), Some(&UsedUp));
+    /// assert_eq!(store.get("e")?, None); // rolled back
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn caller(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Caller(error.into())
+    }
 }

@@ -112,7 +112,7 @@ pub struct Header {
 /// # let store = Store::in_memory()?;
 /// # let spec = Spec { image: "alpine".into() };
 /// # let new = NewExecution::new("job-1").payload(Json::from_serialize(&spec)?);
-/// let execution = store.write(|w| w.create(new))?;
+/// let execution = store.create(new)?;
 /// println!("{} is {} since {}", execution.id, execution.state, execution.modified_at);
 /// let spec: Spec = execution.payload()?;
 /// # assert_eq!(spec.image, "alpine");

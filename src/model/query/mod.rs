@@ -45,7 +45,7 @@ pub(crate) type Times = Option<(Timestamp, Timestamp)>;
 /// ```
 /// # use execstore::{NewExecution, Query, Readable, Store};
 /// # let store = Store::in_memory()?;
-/// # store.write(|w| w.create(NewExecution::new("j").label("zone", "eu").state("Running")))?;
+/// # store.create(NewExecution::new("j").label("zone", "eu").state("Running"))?;
 /// let query = Query::new().state("Running").label("zone", "eu").limit(50);
 /// let r = store.begin_read()?;
 /// for execution in r.query(&query).rows()? {

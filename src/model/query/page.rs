@@ -12,7 +12,7 @@ use crate::model::id::StoreIncarnation;
 /// ```
 /// # use execstore::{NewExecution, Query, Readable, Store};
 /// # let store = Store::in_memory()?;
-/// # for n in 0..5 { store.write(|w| w.create(NewExecution::new("j").name(n.to_string())))?; }
+/// # for n in 0..5 { store.create(NewExecution::new("j").name(n.to_string()))?; }
 /// let r = store.begin_read()?;
 /// let first = r.query(&Query::new().limit(3)).page()?;
 /// assert_eq!(first.executions.len(), 3);

@@ -101,7 +101,7 @@ impl Follower {
                 // Bookmarkable: the position never goes back, and covers what was given.
                 assert!(position >= span.upto);
                 assert!(changes.last().is_none_or(|last| last.seq().get() <= position));
-                self.heads.insert(store.read(|r| r.log().head()).unwrap().get());
+                self.heads.insert(store.read(|r| Ok(r.log().head()?)).unwrap().get());
                 span.given.extend(changes);
                 span.upto = position;
                 true

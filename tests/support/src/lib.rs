@@ -143,7 +143,7 @@ pub fn big_payload(bytes: usize) -> Json {
 
 /// Creates an execution of this id in the job `j`, in `New`.
 pub fn create(store: &Store, id: &str) -> Execution {
-    store.write(|w| w.create(NewExecution::new("j").id(id))).unwrap()
+    store.write(|w| Ok(w.create(NewExecution::new("j").id(id))?)).unwrap()
 }
 
 /// Moves an execution through states, without conditions.
@@ -170,12 +170,12 @@ pub fn full(store: &Store) -> Execution {
         .label("a", "1")
         .label("b", "2")
         .payload(json(r#"{"k":1}"#));
-    store.write(|w| w.create(new.event(NewEvent::new("t")))).unwrap()
+    store.write(|w| Ok(w.create(new.event(NewEvent::new("t")))?)).unwrap()
 }
 
 /// Updates the execution `e` without conditions, and sees that the store shows what was returned.
 pub fn update(store: &Store, update: Update) -> Execution {
-    let after = store.write(|w| w.update("e", update)).unwrap();
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after);
+    let after = store.write(|w| Ok(w.update("e", update)?)).unwrap();
+    assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap(), after);
     after
 }

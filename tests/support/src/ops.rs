@@ -185,7 +185,7 @@ fn within<T>(
     w: &mut impl Writes,
     act: impl Fn(&mut Writer<'_>) -> Result<T, WriteError>,
 ) -> Result<T, WriteError> {
-    w.act(&act, |store| store.write(&act))
+    w.act(&act, |store| store.write(|w| Ok(act(w)?)))
 }
 
 /// An update, or a report. Gives the id.

@@ -231,7 +231,7 @@ fn append_at(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, now: i
             true => store.append_output_at(id, name, offset, bytes.clone()),
             false => store.write(|w| {
                 w.expect(id, &expect)?;
-                w.append_output_at(id, name, offset, &bytes)
+                Ok(w.append_output_at(id, name, offset, &bytes)?)
             }),
         },
     );

@@ -31,17 +31,19 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
     match step {
         0 => {
             let new = NewExecution::new(&job).id(&a).label("k", "v").payload(filled(1_500));
-            store.write(|w| w.create(new.events(event("created"))))?;
+            store.write(|w| Ok(w.create(new.events(event("created")))?))?;
         }
         1 => {
-            store.write(|w| w.update(&a, Update::to("BidAccepted").message("m").events(event("bid"))))?;
+            store
+                .write(|w| Ok(w.update(&a, Update::to("BidAccepted").message("m").events(event("bid")))?))?;
         }
         2 => {
             return lazy(store, |w| w.update(&a, Update::to("Running")).map(drop));
         }
         3 => return lazy(store, |w| w.append_events(&a, event("log")).map(drop)),
         4 => {
-            store.write(|w| w.update(&a, Update::new().payload(filled(300)).events(event("progress"))))?;
+            store
+                .write(|w| Ok(w.update(&a, Update::new().payload(filled(300)).events(event("progress")))?))?;
         }
         5 => {
             let txn = store.begin_write()?;
@@ -60,7 +62,7 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
         7 => {
             return lazy(store, |w| w.update(&b, Update::new().message("two")).map(drop));
         }
-        8 => store.write(|w| w.set_checkpoint("reader", ChangeSeq(round as u64)))?,
+        8 => store.write(|w| Ok(w.set_checkpoint("reader", ChangeSeq(round as u64))?))?,
         9 => {
             let receipt = joined(store, round, &a)?;
             store.notify(receipt);
@@ -72,18 +74,18 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
                     NewExecution::new(&job).id(format!("c{round}")).state("Running").events(event("retry")),
                 )?;
                 w.delete(&b)?;
-                w.set_checkpoint("other", ChangeSeq(2))
+                Ok(w.set_checkpoint("other", ChangeSeq(2))?)
             })?;
         }
         11 => {
-            store.write(|w| w.delete_checkpoint("other"))?;
+            store.write(|w| Ok(w.delete_checkpoint("other")?))?;
         }
         // What lies beside the record: values of one chunk and of several, replaced in one transaction with an update.
         12 => {
             store.write(|w| {
                 w.put_attachment(&a, NewAttachment::bytes("small", vec![round as u8; 200]))?;
                 w.put_attachment(&a, NewAttachment::bytes("large", vec![1; 70_000]))?;
-                w.put_task(&a, TaskUpdate::started("task"))
+                Ok(w.put_task(&a, TaskUpdate::started("task"))?)
             })?;
         }
         13 => {
@@ -96,13 +98,13 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
             store.write(|w| {
                 w.update(&a, Update::new().message("replaced"))?;
                 w.put_attachment_from(&a, "large", "a/b", &mut vec![3; 150_000].as_slice())?;
-                w.append_output(&a, "stdout", vec![4; 6_000])
+                Ok(w.append_output(&a, "stdout", vec![4; 6_000])?)
             })?;
         }
         _ => {
             store.write(|w| {
                 w.put_task(&a, TaskUpdate::finished("task"))?;
-                w.delete_attachment(&a, "small")
+                Ok(w.delete_attachment(&a, "small")?)
             })?;
         }
     }
@@ -143,12 +145,12 @@ pub fn large(store: &Store, nth: usize) -> Result<Sure, Error> {
         let value = &mut vec![nth as u8; 2_500_000 - 100_000 * nth];
         store.write(|w| {
             w.put_attachment_from("large0", "value", "a/b", &mut value.as_slice())?;
-            w.update("large0", Update::new().message(id))
+            Ok(w.update("large0", Update::new().message(id))?)
         })?;
     } else if nth == 16 {
-        store.write(|w| w.create(new.payload(filled(1_500_000))))?;
+        store.write(|w| Ok(w.create(new.payload(filled(1_500_000)))?))?;
     } else {
-        store.write(|w| w.create(new.event(NewEvent::new("large"))))?;
+        store.write(|w| Ok(w.create(new.event(NewEvent::new("large")))?))?;
     }
     Ok(Sure::Durable)
 }

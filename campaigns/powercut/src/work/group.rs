@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use execstore::attachments::NewAttachment;
 use execstore::error::WriteError;
+use execstore::group_commit::Pending;
 use execstore::tasks::TaskUpdate;
-use execstore::{Json, NewEvent, NewExecution, Pending, Store, Update, Writer};
+use execstore::{Json, NewEvent, NewExecution, Store, Update, Writer};
 
 use super::content::{Ticks, builder, of_job, verified};
 use super::{Found, Job, Outcome, leftovers};
@@ -99,7 +100,7 @@ fn one(store: &Store, job: &Job, acks: &Acks, thread: u64) -> Outcome<()> {
             }
         }
         acks.begin(slot, number + 1)?;
-        let write = move |w: &mut Writer<'_>| operation(w, seed, thread, number);
+        let write = move |w: &mut Writer<'_>| Ok(operation(w, seed, thread, number)?);
         match way {
             0 => waiting.push_back((number + 1, store.submit(write)?)),
             1 => {
@@ -140,7 +141,7 @@ pub fn check(job: &Job, acknowledged: &[u64], begun: &[u64]) -> Outcome<Found> {
                 }
             }
             if number < most {
-                mirror.write(|w| operation(w, job.seed, thread, number))?;
+                mirror.write(|w| Ok(operation(w, job.seed, thread, number)?))?;
             }
         }
         match equal {

@@ -180,7 +180,7 @@ fn prepare(job: &Job, path: &Path) -> Outcome<Store> {
         operation(&store, Mode::Single, job.seed, number)?;
         if number == 1 {
             store.write(|w| {
-                w.put_attachment("a0", NewAttachment::bytes("filler", vec![9; 900_000])).map(drop)
+                Ok(w.put_attachment("a0", NewAttachment::bytes("filler", vec![9; 900_000])).map(drop)?)
             })?;
         }
     }

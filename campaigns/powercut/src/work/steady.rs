@@ -97,7 +97,7 @@ pub fn check(job: &Job, acknowledged: u64, begun: u64) -> Outcome<Found> {
     let next = which(job, &found, acknowledged, begun)?;
     if job.seed.wrapping_add(acknowledged).is_multiple_of(3) {
         // It can be written to, closed and opened again.
-        store.write(|w| w.set_checkpoint("after the cut", w.log().head()?))?;
+        store.write(|w| Ok(w.set_checkpoint("after the cut", w.log().head()?)?))?;
         let after = whole(&store)?;
         store.close()?;
         let store = builder(job, &ticks).open(path(job))?;

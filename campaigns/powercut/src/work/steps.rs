@@ -46,16 +46,17 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
     match step {
         0 => {
             let new = NewExecution::new(&job).id(&a).label("k", "v").payload(filled(size)?);
-            store.write(|w| w.create(new.events(event("created"))))?;
+            store.write(|w| Ok(w.create(new.events(event("created")))?))?;
         }
         1 => {
-            store.write(|w| w.update(&a, Update::to("BidAccepted").message("m").events(event("bid"))))?;
+            store
+                .write(|w| Ok(w.update(&a, Update::to("BidAccepted").message("m").events(event("bid")))?))?;
         }
         2 => return lazy(store, |w| Ok(w.update(&a, Update::to("Running")).map(drop)?)),
         3 => return lazy(store, |w| Ok(w.append_events(&a, event("log")).map(drop)?)),
         4 => {
             let update = Update::new().payload(filled(size)?);
-            store.write(|w| w.update(&a, update.events(event("progress"))))?;
+            store.write(|w| Ok(w.update(&a, update.events(event("progress")))?))?;
         }
         5 => {
             // A table of the caller's own in the same transaction: committed by redb.
@@ -70,7 +71,7 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
         }
         8 => store.write(|w| {
             let head = w.log().head()?.get();
-            w.set_checkpoint("reader", ChangeSeq(head.saturating_sub(15)))
+            Ok(w.set_checkpoint("reader", ChangeSeq(head.saturating_sub(15)))?)
         })?,
         9 => {
             let txn = store.share_database().begin_write()?;
@@ -89,14 +90,14 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
                 w.update(&b, Update::to("Cancelled").merge_payload(merged))?;
                 w.create(NewExecution::new(&job).id(c).state("Running").events(event("retry")))?;
                 w.delete(&b)?;
-                w.set_checkpoint("other", ChangeSeq(w.log().head()?.get().saturating_sub(20)))
+                Ok(w.set_checkpoint("other", ChangeSeq(w.log().head()?.get().saturating_sub(20)))?)
             })?;
         }
-        11 => store.write(|w| w.delete_checkpoint("other").map(drop))?,
+        11 => store.write(|w| Ok(w.delete_checkpoint("other").map(drop)?))?,
         12 => store.write(|w| {
             w.put_attachment(&a, NewAttachment::bytes("small", vec![round as u8; 200]))?;
             w.put_attachment(&a, NewAttachment::bytes("large", vec![1; 70_000]))?;
-            w.put_task(&a, TaskUpdate::started("node")).map(drop)
+            Ok(w.put_task(&a, TaskUpdate::started("node")).map(drop)?)
         })?,
         13 => {
             return lazy(store, |w| {
@@ -107,20 +108,20 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
         14 => store.write(|w| {
             w.update(&a, Update::new().message("replaced"))?;
             w.put_attachment_from(&a, "large", "a/b", &mut vec![3; 150_000].as_slice())?;
-            w.append_output(&a, "stdout", vec![4; 6_000]).map(drop)
+            Ok(w.append_output(&a, "stdout", vec![4; 6_000]).map(drop)?)
         })?,
         15 => store.write(|w| {
             w.put_task(&a, TaskUpdate::finished("node"))?;
-            w.delete_attachment(&a, "small").map(drop)
+            Ok(w.delete_attachment(&a, "small").map(drop)?)
         })?,
         16 => {
             let merged = Json::from_text(r#"{"more":{"n":1}}"#)?;
             let update = Update::new().merge_payload(merged).message("merged");
-            store.write(|w| w.update(&a, update.events(event("merged"))))?;
+            store.write(|w| Ok(w.update(&a, update.events(event("merged")))?))?;
         }
         17 => store.write(|w| {
             let head = w.log().head()?.get();
-            w.trim_changes(ChangeSeq(head.saturating_sub(20))).map(drop)
+            Ok(w.trim_changes(ChangeSeq(head.saturating_sub(20))).map(drop)?)
         })?,
         18 => {
             // In one transaction, since there are few.
@@ -150,7 +151,7 @@ fn large(store: &Store, number: u64) -> Outcome<Sure> {
         let value = &mut vec![number as u8; 1_500_000];
         store.write(|w| {
             w.put_attachment_from("large1", "value", "a/b", &mut value.as_slice())?;
-            w.update("large1", Update::new().message(&id))
+            Ok(w.update("large1", Update::new().message(&id))?)
         })?;
     } else {
         let payload = filled(if number % 12 == 10 { 1_500_000 } else { bytes })?;
@@ -167,7 +168,7 @@ fn large(store: &Store, number: u64) -> Outcome<Sure> {
             let many = if number % 6 == 4 { 1_500 } else { 1 };
             let events: Vec<_> =
                 (0..many).map(|nth| NewEvent::new("large").message(nth.to_string())).collect();
-            w.create(NewExecution::new("large").id(&id).payload(payload).events(events.to_vec()))
+            Ok(w.create(NewExecution::new("large").id(&id).payload(payload).events(events.to_vec()))?)
         })?;
     }
     Ok(Sure::Durable)

@@ -60,7 +60,7 @@ pub fn a_bulk_operation_on_one_of_no_states_does_nothing(engine: &dyn Engine) {
     let mut out = Vec::new();
     store.begin_read().unwrap().query(&Query::new().states(&selected)).export(&mut out).unwrap();
     assert!(out.is_empty());
-    assert_eq!(store.read(|r| r.query(&Query::new()).count()).unwrap(), 3);
+    assert_eq!(store.read(|r| Ok(r.query(&Query::new()).count()?)).unwrap(), 3);
 }
 
 pub fn an_expectation_of_one_of_no_states_refuses(engine: &dyn Engine) {

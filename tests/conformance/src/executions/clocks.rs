@@ -87,7 +87,7 @@ pub fn what_is_written_while_the_clock_is_behind_is_as_young_as_what_was_there_b
         run(&store, "behind");
         store.update("before", Update::new().label("k", "v")).unwrap();
         store.delete("before").unwrap();
-        let header = store.read(|r| r.get("behind")).unwrap().unwrap().into_header();
+        let header = store.read(|r| Ok(r.get("behind")?)).unwrap().unwrap().into_header();
         assert_eq!((header.created_at, header.not_before), (at(start - 300 * DAY), Some(at(start))));
         clock.store(start + MINUTE, Ordering::Relaxed);
         assert_eq!((store.maintain().unwrap().trimmed, clean(&store, &clock).changed), (0, 0));
@@ -107,7 +107,7 @@ pub fn what_was_written_while_the_clock_was_ahead_holds_nothing_back_for_ever(en
     run(&store, "ahead");
     clock.store(TODAY + MINUTE, Ordering::Relaxed);
     run(&store, "right");
-    let header = store.read(|r| r.get("right")).unwrap().unwrap().into_header();
+    let header = store.read(|r| Ok(r.get("right")?)).unwrap().unwrap().into_header();
     assert_eq!(header.not_before, Some(at(TODAY + 40_000 * DAY)));
     assert_eq!((store.maintain().unwrap().trimmed, clean(&store, &clock).changed), (0, 0));
     clock.store(TODAY + 8 * DAY, Ordering::Relaxed);

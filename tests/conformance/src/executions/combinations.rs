@@ -54,7 +54,7 @@ fn meaningless(error: &Error) -> bool {
 pub fn a_condition_that_nothing_can_meet_is_refused_by_all_who_take_one(engine: &dyn Engine) {
     let store = engine.store();
     create(&store, "e");
-    let head = store.read(|r| r.log().head()).unwrap();
+    let head = store.read(|r| Ok(r.log().head()?)).unwrap();
     let all = conditions();
     for (name, one, other) in &all {
         let expect = other(one(Expect::new()));
@@ -63,8 +63,8 @@ pub fn a_condition_that_nothing_can_meet_is_refused_by_all_who_take_one(engine: 
                 store.update("e", Update::new().message("m").expect(expect.clone())).map(drop),
                 // Whether or not there is such an execution: it is the condition that is wrong.
                 store.update("none", Update::new().message("m").expect(expect.clone())).map(drop),
-                store.write(|w| w.delete_if("e", &expect)).map(drop),
-                store.write(|w| w.expect("e", &expect).map(drop)),
+                store.write(|w| Ok(w.delete_if("e", &expect)?)).map(drop),
+                store.write(|w| Ok(w.expect("e", &expect).map(drop)?)),
                 store.bulk(Query::new()).expecting(expect.clone()).delete().map(drop),
                 store.bulk(Query::new().state("Failed")).expecting(expect.clone()).delete().map(drop),
             ];
@@ -76,13 +76,13 @@ pub fn a_condition_that_nothing_can_meet_is_refused_by_all_who_take_one(engine: 
         }
         if *name == "state" {
             // It was not refused: others are named that are left.
-            store.write(|w| w.create(NewExecution::new("j").id("e")).map(drop)).unwrap();
+            store.write(|w| Ok(w.create(NewExecution::new("j").id("e")).map(drop)?)).unwrap();
         }
     }
     let excluded = store.lifecycle().states().map(|state| state.as_str().to_owned()).collect::<Vec<_>>();
     let none = Expect::new().not_states(&excluded);
     assert!(meaningless(&store.update("e", Update::new().message("m").expect(none.clone())).unwrap_err()));
-    assert!(store.read(|r| r.log().head()).unwrap() > head);
+    assert!(store.read(|r| Ok(r.log().head()?)).unwrap() > head);
 }
 
 pub fn conditions_on_different_things_can_be_asked_together(engine: &dyn Engine) {
@@ -91,7 +91,7 @@ pub fn conditions_on_different_things_can_be_asked_together(engine: &dyn Engine)
     let all = conditions();
     for (n, (first, one, _)) in all.iter().enumerate() {
         for (second, other, _) in &all[n..] {
-            let result = store.write(|w| w.expect("e", &other(one(Expect::new()))).map(drop));
+            let result = store.write(|w| Ok(w.expect("e", &other(one(Expect::new()))).map(drop)?));
             let Err(Error::Write(WriteError::Conflict { mismatches, .. })) = &result else {
                 assert!(result.is_ok(), "{first} and {second}: {result:?}");
                 continue;
@@ -106,7 +106,7 @@ pub fn conditions_on_different_things_can_be_asked_together(engine: &dyn Engine)
         for other in 0..3 {
             let expect = Expect::new().attachment("a", attachments[one]).attachment("a", attachments[other]);
             let expect = expect.task("n", nodes[one]).task("n", nodes[other]);
-            let found = store.write(|w| w.expect("e", &expect).map(drop));
+            let found = store.write(|w| Ok(w.expect("e", &expect).map(drop)?));
             assert!(matches!(found, Err(Error::Write(WriteError::Conflict { .. }))), "{found:?}");
         }
     }
@@ -193,10 +193,10 @@ pub fn a_filter_that_lets_nothing_through_is_refused_unless_a_list_is_empty(engi
         let watched = store.watch(WatchFrom::Latest, filter.clone()).map(drop).map_err(of_watch);
         assert_eq!(watched.as_ref().is_err_and(meaningless), refused, "{filter:?}: {watched:?}");
         assert_eq!(watched.is_err(), refused, "{filter:?}");
-        let consumer = store.consumer("c").filter(filter.clone()).run(|_| Ok::<_, Error>(()));
+        let consumer = store.consumer("c").filter(filter.clone()).run(|_| Ok(()));
         assert_eq!(consumer.is_err(), refused, "{filter:?}");
         drop(consumer);
-        assert!(store.read(|r| r.log().checkpoint("c")).unwrap().is_none() || !refused, "{filter:?}");
-        let _ = store.write(|w| w.delete_checkpoint("c"));
+        assert!(store.read(|r| Ok(r.log().checkpoint("c")?)).unwrap().is_none() || !refused, "{filter:?}");
+        let _ = store.write(|w| Ok(w.delete_checkpoint("c")?));
     }
 }

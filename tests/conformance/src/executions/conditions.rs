@@ -36,10 +36,10 @@ fn all(store: &Store, expect: &Expect) -> Vec<Result<(), Error>> {
         store.cap_output_if("e", expect, "stdout", OutputCap::Head(1)).map(drop),
         store.delete_output_if("e", expect, "stdout").map(drop),
         store.put_task_if("e", expect, TaskUpdate::started("new")).map(drop),
-        store.write(|w| w.expect("e", expect)).map(drop),
+        store.write(|w| Ok(w.expect("e", expect)?)).map(drop),
         store.write(|w| {
             w.expect("e", expect)?;
-            w.put_attachment_from("e", "new", "a/b", &mut b"x".as_slice()).map(drop)
+            Ok(w.put_attachment_from("e", "new", "a/b", &mut b"x".as_slice()).map(drop)?)
         }),
         store.update("e", Update::new().label("l", "m").expect(expect.clone())).map(drop),
         store.report("e", Update::new().attempt(9).expect(expect.clone())).map(drop),
@@ -66,8 +66,8 @@ const HELLO: [u8; 32] = [
 
 pub fn every_operation_keeps_every_condition(engine: &dyn Engine) {
     let store = filled(engine);
-    let header = store.read(|r| r.get("e")).unwrap().unwrap().into_header();
-    let version = store.read(|r| r.attachments("e").get("k")).unwrap().unwrap().version;
+    let header = store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().into_header();
+    let version = store.read(|r| Ok(r.attachments("e").get("k")?)).unwrap().unwrap().version;
     let holds = [
         Expect::new().incarnation(header.incarnation),
         Expect::new().event_count(2),
@@ -82,7 +82,7 @@ pub fn every_operation_keeps_every_condition(engine: &dyn Engine) {
         Expect::new().task("n", TaskIs::In(TaskState::Running)).task("n", TaskIs::Attempt(2)),
     ];
     for expect in &holds {
-        store.write(|w| w.expect("e", expect)).unwrap();
+        store.write(|w| Ok(w.expect("e", expect)?)).unwrap();
     }
     let another = create(&store, "another").incarnation;
     let fails = [
@@ -128,7 +128,7 @@ pub fn conditions_given_twice_must_both_hold(engine: &dyn Engine) {
         let update = Update::new().name("n").expect(one.clone()).expect(other.clone());
         store.update("e", update)
     };
-    let running = store.read(|r| r.get("e")).unwrap().unwrap();
+    let running = store.read(|r| Ok(r.get("e")?)).unwrap().unwrap();
     let (is, is_not) = (state("New"), Expect::new().event_count(7));
     assert_eq!(running.state, "New");
     for (one, other) in [(&is, &is_not), (&is_not, &is)] {
@@ -155,7 +155,7 @@ pub fn conditions_given_twice_must_both_hold(engine: &dyn Engine) {
 
 pub fn what_was_found_is_told_with_what_was_expected(engine: &dyn Engine) {
     let store = filled(engine);
-    let conflict = |expect: Expect| mismatch(store.write(|w| w.expect("e", &expect)));
+    let conflict = |expect: Expect| mismatch(store.write(|w| Ok(w.expect("e", &expect)?)));
     assert_eq!(conflict(Expect::new().event_count(7)), Mismatch::EventCount { expected: 7, found: 2 });
     let (name, length) = ("stdout".into(), Expect::new().output_length("stdout", 9));
     assert_eq!(conflict(length), Mismatch::OutputLength { name, expected: 9, found: 5 });
@@ -174,11 +174,11 @@ pub fn what_was_found_is_told_with_what_was_expected(engine: &dyn Engine) {
     }
     // Everything that does not hold, not only the first.
     let two = Expect::new().state("Running").event_count(1).output_length("stdout", 1);
-    let Err(Error::Write(error)) = store.write(|w| w.expect("e", &two)) else { panic!() };
+    let Err(Error::Write(error)) = store.write(|w| Ok(w.expect("e", &two)?)) else { panic!() };
     let text = error.to_string();
     assert!(text.contains("expected state Running and 1 events and output \"stdout\" of 1 bytes"), "{text}");
     assert!(text.contains("found state New, revision 2, 2 events, output \"stdout\" of 5 bytes"), "{text}");
-    let unknown = store.write(|w| w.expect("e", &Expect::new().task("", TaskIs::Absent)));
+    let unknown = store.write(|w| Ok(w.expect("e", &Expect::new().task("", TaskIs::Absent))?));
     assert!(matches!(unknown, Err(Error::Write(WriteError::Input(_)))));
     let nobody = store.put_task_if("nobody", &ANY, TaskUpdate::started("n"));
     assert!(matches!(nobody, Err(Error::Write(WriteError::NotFound { .. }))));
@@ -186,7 +186,7 @@ pub fn what_was_found_is_told_with_what_was_expected(engine: &dyn Engine) {
 
 pub fn an_execution_that_was_made_again_is_another(engine: &dyn Engine) {
     let store = filled(engine);
-    let first = store.read(|r| r.get("e")).unwrap().unwrap().incarnation;
+    let first = store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().incarnation;
     store.delete("e").unwrap();
     let second = create(&store, "e").incarnation;
     assert_ne!(first, second);
@@ -200,16 +200,16 @@ pub fn an_execution_that_was_made_again_is_another(engine: &dyn Engine) {
 
 pub fn an_attachment_that_was_put_again_has_another_version(engine: &dyn Engine) {
     let mut store = filled(engine);
-    let mut versions = vec![store.read(|r| r.attachments("e").get("k")).unwrap().unwrap().version];
+    let mut versions = vec![store.read(|r| Ok(r.attachments("e").get("k")?)).unwrap().unwrap().version];
     for value in [vec![1; 5], vec![2; 5_000], vec![2; 5_000], vec![]] {
         let put = store.put_attachment("e", NewAttachment::bytes("k", value)).unwrap();
         versions.push(put.version);
         store.reopen();
-        assert_eq!(store.read(|r| r.attachments("e").get("k")).unwrap().unwrap(), put);
+        assert_eq!(store.read(|r| Ok(r.attachments("e").get("k")?)).unwrap().unwrap(), put);
     }
     store.delete_attachment_if("e", &ANY, "k").unwrap();
-    store.write(|w| w.put_attachment_from("e", "k", "a/b", &mut b"hello".as_slice())).unwrap();
-    versions.push(store.read(|r| r.attachments("e").get("k")).unwrap().unwrap().version);
+    store.write(|w| Ok(w.put_attachment_from("e", "k", "a/b", &mut b"hello".as_slice())?)).unwrap();
+    versions.push(store.read(|r| Ok(r.attachments("e").get("k")?)).unwrap().unwrap().version);
     assert!(versions.windows(2).all(|pair| pair[0] < pair[1]), "{versions:?}");
 }
 
@@ -228,7 +228,7 @@ pub fn bytes_are_appended_at_their_offset_or_not_at_all(engine: &dyn Engine) {
         let found = mismatch(at(offset, bytes));
         assert_eq!(found, Mismatch::OutputLength { name: "o".into(), expected: offset, found: 8 });
     }
-    assert_eq!(store.read(|r| r.outputs("e").read("o", 0, 99)).unwrap().unwrap().bytes, b"one two ");
+    assert_eq!(store.read(|r| Ok(r.outputs("e").read("o", 0, 99)?)).unwrap().unwrap().bytes, b"one two ");
     // What was dropped cannot be compared.
     store.cap_output("e", "o", OutputCap::Tail(4)).unwrap();
     assert!(matches!(at(4, "two ").unwrap(), Appended::Repeated(_)));
@@ -256,14 +256,14 @@ pub fn of_many_writers_at_one_offset_one_appends(engine: &dyn Engine) {
             });
         }
     });
-    assert_eq!(store.read(|r| r.outputs("e").get("o")).unwrap().unwrap().length, 20);
+    assert_eq!(store.read(|r| Ok(r.outputs("e").get("o")?)).unwrap().unwrap().length, 20);
 }
 
 pub fn a_checkpoint_is_moved_from_where_it_was_read(engine: &dyn Engine) {
     let store = engine.store();
     (0..9).for_each(|n| drop(create(&store, &n.to_string())));
     let set = |expected: Option<u64>, seq| {
-        store.write(|w| w.set_checkpoint_if("c", expected.map(ChangeSeq), ChangeSeq(seq)))
+        store.write(|w| Ok(w.set_checkpoint_if("c", expected.map(ChangeSeq), ChangeSeq(seq))?))
     };
     let moved = |result: Result<(), Error>, was: Option<u64>, is: Option<u64>| match result {
         Err(Error::Write(WriteError::CheckpointMoved { name, expected, found })) => {
@@ -276,9 +276,9 @@ pub fn a_checkpoint_is_moved_from_where_it_was_read(engine: &dyn Engine) {
     moved(set(None, 4), None, Some(3));
     set(Some(3), 5).unwrap();
     moved(set(Some(3), 9), Some(3), Some(5));
-    moved(store.write(|w| w.delete_checkpoint_if("c", ChangeSeq(3))), Some(3), Some(5));
-    store.write(|w| w.delete_checkpoint_if("c", ChangeSeq(5))).unwrap();
-    assert_eq!(store.read(|r| r.log().checkpoint("c")).unwrap(), None);
+    moved(store.write(|w| Ok(w.delete_checkpoint_if("c", ChangeSeq(3))?)), Some(3), Some(5));
+    store.write(|w| Ok(w.delete_checkpoint_if("c", ChangeSeq(5))?)).unwrap();
+    assert_eq!(store.read(|r| Ok(r.log().checkpoint("c")?)).unwrap(), None);
     let new = NewExecution::new("j").id("last");
     store.create(new).unwrap();
 }

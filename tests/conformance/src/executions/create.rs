@@ -26,8 +26,8 @@ pub fn every_part_is_kept_as_given(engine: &dyn Engine) {
         .labels(labels.clone())
         .label("c", "3")
         .payload(json(r#"{"z":1,"a":[2, 3]}"#));
-    let made = store.write(|w| w.create(new)).unwrap();
-    let read = store.read(|r| r.get("e-1")).unwrap().unwrap();
+    let made = store.write(|w| Ok(w.create(new)?)).unwrap();
+    let read = store.read(|r| Ok(r.get("e-1")?)).unwrap().unwrap();
     assert_eq!(made, read);
     assert_eq!((read.id.as_str(), read.job_id.as_str()), ("e-1", "job-1"));
     assert_eq!((read.namespace.as_str(), read.state.as_str()), ("tenant", "Running"));
@@ -48,7 +48,7 @@ pub fn every_part_is_kept_as_given(engine: &dyn Engine) {
 
 pub fn what_is_left_out_gets_its_default(engine: &dyn Engine) {
     let store = engine.store();
-    let made = store.write(|w| w.create(NewExecution::new("j"))).unwrap();
+    let made = store.write(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap();
     assert_eq!((made.namespace.as_str(), made.state.as_str()), (DEFAULT_NAMESPACE, "New"));
     assert_eq!(
         (&made.name, &made.node_id, &made.message, &made.parent, &made.previous),
@@ -58,17 +58,13 @@ pub fn what_is_left_out_gets_its_default(engine: &dyn Engine) {
     assert!(made.payload_json().is_null());
     let id = made.id.as_str();
     assert_eq!((id.len(), id.as_bytes()[14]), (36, b'7'), "a UUID of version 7");
-    assert_eq!(store.read(|r| r.get(id)).unwrap().unwrap(), made);
+    assert_eq!(store.read(|r| Ok(r.get(id)?)).unwrap().unwrap(), made);
 }
 
 pub fn generated_ids_are_distinct_and_in_the_order_of_creation(engine: &dyn Engine) {
     let store = engine.store();
     let ids: Vec<_> = store
-        .write(|w| {
-            (0..200)
-                .map(|_| Ok(w.create(NewExecution::new("j"))?.id.clone()))
-                .collect::<Result<_, WriteError>>()
-        })
+        .write(|w| (0..200).map(|_| Ok(w.create(NewExecution::new("j"))?.id.clone())).collect())
         .unwrap();
     let mut sorted = ids.clone();
     sorted.sort();
@@ -83,7 +79,7 @@ pub fn generated_ids_are_distinct_and_in_the_order_of_creation(engine: &dyn Engi
 pub fn the_first_events_come_with_it(engine: &dyn Engine) {
     let store = engine.ticking();
     let events = [NewEvent::new("a").message("one"), NewEvent::new("b").at(Timestamp::from_nanos(-5))];
-    let made = store.write(|w| w.create(NewExecution::new("j").id("e").events(events))).unwrap();
+    let made = store.write(|w| Ok(w.create(NewExecution::new("j").id("e").events(events))?)).unwrap();
     assert_eq!(made.event_count, 2);
     let reader = store.begin_read().unwrap();
     let read: Vec<_> = reader.events("e", ..).unwrap().map(Result::unwrap).collect();
@@ -112,7 +108,7 @@ pub fn payloads_of_every_kind_and_size_come_back_exactly(engine: &dyn Engine) {
     ];
     for (place, text) in texts.iter().enumerate() {
         let new = NewExecution::new("j").id(place.to_string()).payload(Json::from_text(text).unwrap());
-        store.write(|w| w.create(new)).unwrap();
+        store.write(|w| Ok(w.create(new)?)).unwrap();
     }
     let reader = store.begin_read().unwrap();
     for (place, text) in texts.iter().enumerate() {
@@ -123,7 +119,7 @@ pub fn payloads_of_every_kind_and_size_come_back_exactly(engine: &dyn Engine) {
 
 pub fn a_refused_creation_leaves_no_trace(engine: &dyn Engine) {
     let store = engine.ticking();
-    store.write(|w| w.create(NewExecution::new("j").id("taken").event(NewEvent::new("t")))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id("taken").event(NewEvent::new("t")))?)).unwrap();
     let before = contents(&store);
     let new = || NewExecution::new("other").id("fresh");
     let bad_event = NewEvent::new("t").details(json("[]"));
@@ -138,7 +134,7 @@ pub fn a_refused_creation_leaves_no_trace(engine: &dyn Engine) {
         ("invalid event details", new(), &[bad_event]),
     ];
     for (part, new, events) in cases {
-        let error = store.write(|w| w.create(new.events(events.to_vec()))).unwrap_err();
+        let error = store.write(|w| Ok(w.create(new.events(events.to_vec()))?)).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
         assert!(matches!(error, Error::Write(_)), "{error:?}");
         assert_eq!(contents(&store), before, "{part}");
@@ -147,7 +143,7 @@ pub fn a_refused_creation_leaves_no_trace(engine: &dyn Engine) {
     store
         .write(|w| {
             assert!(w.create(NewExecution::new("other").id("taken")).is_err());
-            w.create(NewExecution::new("j").id("second"))
+            Ok(w.create(NewExecution::new("j").id("second"))?)
         })
         .unwrap();
     let reader = store.begin_read().unwrap();
@@ -162,7 +158,7 @@ pub fn an_id_that_was_created_in_the_same_transaction_is_taken(engine: &dyn Engi
             w.create(NewExecution::new("j").id("e"))?;
             let again = w.create(NewExecution::new("k").id("e"));
             assert!(matches!(again, Err(WriteError::AlreadyExists { id }) if id == "e"));
-            Ok::<_, WriteError>(())
+            Ok(())
         })
         .unwrap();
 }

@@ -11,9 +11,9 @@ pub fn a_deletion_is_a_change_with_the_execution_as_it_was(engine: &dyn Engine) 
     for payload in [json("{\"small\":true}"), big_payload(10), big_payload(50_000)] {
         let store = engine.ticking();
         let new = NewExecution::new("j").id("e").message("m").label("a", "1").payload(payload.clone());
-        store.write(|w| w.create(new.event(NewEvent::new("t")))).unwrap();
-        let last = store.write(|w| w.update("e", Update::to("Failed"))).unwrap();
-        store.write(|w| w.delete("e")).unwrap();
+        store.write(|w| Ok(w.create(new.event(NewEvent::new("t")))?)).unwrap();
+        let last = store.write(|w| Ok(w.update("e", Update::to("Failed"))?)).unwrap();
+        store.write(|w| Ok(w.delete("e")?)).unwrap();
         let reader = store.begin_read().unwrap();
         let change = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
         assert_eq!((change.kind(), change.seq().get()), (ChangeKind::Deleted, 3));
@@ -32,7 +32,7 @@ pub fn a_deletion_is_a_change_with_the_execution_as_it_was(engine: &dyn Engine) 
 pub fn a_condition_that_does_not_hold_leaves_no_trace(engine: &dyn Engine) {
     let store = engine.store();
     let new = NewExecution::new("j").id("e").state("Running");
-    store.write(|w| w.create(new.event(NewEvent::new("t")))).unwrap();
+    store.write(|w| Ok(w.create(new.event(NewEvent::new("t")))?)).unwrap();
     let before = contents(&store);
     let refused = [
         Expect::new().state("New"),
@@ -42,28 +42,28 @@ pub fn a_condition_that_does_not_hold_leaves_no_trace(engine: &dyn Engine) {
         Expect::new().state("Running").revision(2),
     ];
     for expect in refused {
-        let error = store.write(|w| w.delete_if("e", &expect)).unwrap_err();
+        let error = store.write(|w| Ok(w.delete_if("e", &expect)?)).unwrap_err();
         assert!(matches!(error, Error::Write(WriteError::Conflict { .. })), "{error}");
         assert_eq!(contents(&store), before, "{expect}");
     }
-    let unknown = store.write(|w| w.delete_if("e", &Expect::new().state("Typo"))).unwrap_err();
+    let unknown = store.write(|w| Ok(w.delete_if("e", &Expect::new().state("Typo"))?)).unwrap_err();
     assert!(matches!(unknown, Error::Write(WriteError::UnknownState { .. })), "{unknown}");
-    let absent = store.write(|w| w.delete("absent")).unwrap_err();
+    let absent = store.write(|w| Ok(w.delete("absent")?)).unwrap_err();
     assert!(matches!(absent, Error::Write(WriteError::NotFound { id }) if id == "absent"));
     assert_eq!(contents(&store), before);
-    store.write(|w| w.delete_if("e", &Expect::new().state("Running").revision(1))).unwrap();
-    let again = store.write(|w| w.delete("e")).unwrap_err();
+    store.write(|w| Ok(w.delete_if("e", &Expect::new().state("Running").revision(1))?)).unwrap();
+    let again = store.write(|w| Ok(w.delete("e")?)).unwrap_err();
     assert!(matches!(again, Error::Write(WriteError::NotFound { .. })));
 }
 
 pub fn an_id_can_be_created_again_and_is_a_new_execution(engine: &dyn Engine) {
     let mut store = engine.ticking();
     let first = NewExecution::new("old-job").id("e").message("first").payload(json("1"));
-    store.write(|w| w.create(first.event(NewEvent::new("first")))).unwrap();
-    store.write(|w| w.update("e", Update::to("Failed"))).unwrap();
-    store.write(|w| w.delete("e")).unwrap();
+    store.write(|w| Ok(w.create(first.event(NewEvent::new("first")))?)).unwrap();
+    store.write(|w| Ok(w.update("e", Update::to("Failed"))?)).unwrap();
+    store.write(|w| Ok(w.delete("e")?)).unwrap();
     let second = NewExecution::new("new-job").id("e").payload(json("2"));
-    let made = store.write(|w| w.create(second)).unwrap();
+    let made = store.write(|w| Ok(w.create(second)?)).unwrap();
     assert_eq!((made.revision.get(), made.event_count, made.message.as_ref()), (1, 0, None));
     assert_eq!((made.completed_at, made.state.as_str()), (None, "New"));
 
@@ -107,7 +107,7 @@ pub fn create_and_delete_in_one_transaction_leave_two_changes_and_nothing_else(e
             w.create(NewExecution::new("j").id("e").payload(big_payload(5_000)).event(NewEvent::new("t")))?;
             w.delete("e")?;
             assert!(w.get("e")?.is_none() && w.by_job("j")?.next().is_none());
-            Ok::<_, WriteError>(())
+            Ok(())
         })
         .unwrap();
     let reader = store.begin_read().unwrap();
@@ -119,9 +119,9 @@ pub fn create_and_delete_in_one_transaction_leave_two_changes_and_nothing_else(e
 pub fn a_reader_from_before_still_sees_what_was_deleted(engine: &dyn Engine) {
     let store = engine.store();
     let new = NewExecution::new("j").id("e").payload(big_payload(5_000));
-    let made = store.write(|w| w.create(new.event(NewEvent::new("t")))).unwrap();
+    let made = store.write(|w| Ok(w.create(new.event(NewEvent::new("t")))?)).unwrap();
     let reader = store.begin_read().unwrap();
-    store.write(|w| w.delete("e")).unwrap();
+    store.write(|w| Ok(w.delete("e")?)).unwrap();
     assert_eq!(reader.get("e").unwrap(), Some(made));
     assert_eq!((reader.events("e", ..).unwrap().count(), reader.by_job("j").unwrap().count()), (1, 1));
 }

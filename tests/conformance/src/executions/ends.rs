@@ -63,7 +63,7 @@ pub fn what_is_for_programs_is_refused_and_never_cut(engine: &dyn Engine) {
     }
     let refused = store.update("e", Update::to("Failed").event(NewEvent::new(long.as_str())));
     assert!(matches!(refused, Err(Error::Write(WriteError::Input(InputError::TooLarge { .. })))));
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().revision.get(), 1);
+    assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().revision.get(), 1);
 }
 
 pub fn long_texts_are_refused_if_that_was_asked_for(engine: &dyn Engine) {
@@ -105,7 +105,7 @@ pub fn a_lowered_payload_limit_stops_no_end_and_no_delete(engine: &dyn Engine) {
         let refused = store.update("shrunk", refused);
         assert!(matches!(refused, Err(Error::Write(WriteError::Input(InputError::TooLarge { .. })))));
     }
-    let small = store.read(|r| r.get("completed")).unwrap().unwrap();
+    let small = store.read(|r| Ok(r.get("completed")?)).unwrap().unwrap();
     assert_eq!(small.payload_json().as_str(), r#"{"code":0}"#);
     assert!(store.verify().unwrap().is_clean());
 }

@@ -2,7 +2,6 @@
 
 use std::ops::Bound;
 
-use execstore::error::WriteError;
 use execstore::options::LongTexts;
 use execstore::{EventSeq, Expect, NewEvent, Readable, Store, Timestamp};
 use support::contents::contents;
@@ -34,10 +33,10 @@ pub fn appending_counts_on_and_leaves_everything_but_the_modified_time(engine: &
     let mut last = before.clone();
     for turn in 1..=3 {
         let events = [NewEvent::new("a"), NewEvent::new("b").message(turn.to_string())];
-        let after = store.write(|w| w.append_events("e", events)).unwrap();
+        let after = store.write(|w| Ok(w.append_events("e", events)?)).unwrap();
         assert_eq!((after.event_count, after.revision), (turn * 2, before.revision));
         assert!(after.modified_at > last.modified_at);
-        assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after);
+        assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap(), after);
         last = after;
     }
     let mut same = last.header().clone();
@@ -51,7 +50,7 @@ pub fn ranges_give_what_they_name_from_both_ends(engine: &dyn Engine) {
     for id in ["before", "e", "later"] {
         create(&store, id);
         let events: Vec<_> = (0..5).map(|n| NewEvent::new(n.to_string())).collect();
-        store.write(|w| w.append_events(id, events)).unwrap();
+        store.write(|w| Ok(w.append_events(id, events)?)).unwrap();
     }
     let from = |n| Bound::Included(EventSeq(n));
     let beyond = |n| Bound::Excluded(EventSeq(n));
@@ -81,7 +80,7 @@ pub fn both_ends_of_a_list_meet_in_the_middle(engine: &dyn Engine) {
     let store = engine.store();
     create(&store, "e");
     let events: Vec<_> = (0..5).map(|n| NewEvent::new(n.to_string())).collect();
-    store.write(|w| w.append_events("e", events)).unwrap();
+    store.write(|w| Ok(w.append_events("e", events)?)).unwrap();
     let reader = store.begin_read().unwrap();
     let mut list = reader.events("e", ..).unwrap();
     let taken: Vec<_> = [list.next(), list.next_back(), list.next(), list.next_back(), list.next()]
@@ -101,8 +100,8 @@ pub fn every_part_of_an_event_is_kept_and_its_time_as_given(engine: &dyn Engine)
         .iter()
         .map(|time| NewEvent::new("t").message("m").at(Timestamp::from_nanos(*time)).details(json(details)))
         .collect();
-    store.write(|w| w.append_events("e", events)).unwrap();
-    let plain = store.write(|w| w.append_events("e", [NewEvent::new("")])).unwrap();
+    store.write(|w| Ok(w.append_events("e", events)?)).unwrap();
+    let plain = store.write(|w| Ok(w.append_events("e", [NewEvent::new("")])?)).unwrap();
     let reader = store.begin_read().unwrap();
     let read: Vec<_> = reader.events("e", ..).unwrap().map(Result::unwrap).collect();
     for (event, time) in read.iter().zip(times) {
@@ -117,9 +116,9 @@ pub fn every_part_of_an_event_is_kept_and_its_time_as_given(engine: &dyn Engine)
 pub fn a_terminal_execution_still_takes_events(engine: &dyn Engine) {
     let store = engine.store();
     create(&store, "e");
-    store.write(|w| Ok::<_, WriteError>(walk(w, "e", &["Failed"]))).unwrap();
+    store.write(|w| Ok(walk(w, "e", &["Failed"]))).unwrap();
     let after =
-        store.write(|w| w.append_events_if("e", &Expect::new().state("Failed"), [NewEvent::new("t")]));
+        store.write(|w| Ok(w.append_events_if("e", &Expect::new().state("Failed"), [NewEvent::new("t")])?));
     assert_eq!(after.unwrap().event_count, 1);
 }
 
@@ -156,7 +155,7 @@ pub fn refused_events_leave_no_trace(engine: &dyn Engine) {
         ("not a JSON object", "e", Expect::new(), vec![good().details(json("null"))]),
     ];
     for (part, id, expect, events) in cases {
-        let error = store.write(|w| w.append_events_if(id, &expect, events)).unwrap_err();
+        let error = store.write(|w| Ok(w.append_events_if(id, &expect, events)?)).unwrap_err();
         assert!(error.to_string().contains(part), "{error} has no {part:?}");
         assert_eq!(contents(&store), before, "{part}");
     }
@@ -167,7 +166,7 @@ pub fn the_largest_event_is_accepted_and_comes_back(engine: &dyn Engine) {
     create(&store, "e");
     let details = json(&format!("{{\"a\":\"{}\"}}", "x".repeat(1_048_576 - 8 - 256 - 65_536)));
     let event = NewEvent::new("t".repeat(256)).message("m".repeat(65_536)).details(details.clone());
-    store.write(|w| w.append_events("e", [event.clone(), event])).unwrap();
+    store.write(|w| Ok(w.append_events("e", [event.clone(), event])?)).unwrap();
     let reader = store.begin_read().unwrap();
     for read in reader.events("e", ..).unwrap() {
         let read = read.unwrap();
@@ -181,7 +180,7 @@ pub fn a_long_history_is_read_by_its_end(engine: &dyn Engine) {
     create(&store, "e");
     for chunk in 0..20 {
         let events: Vec<_> = (0..100).map(|n| NewEvent::new((chunk * 100 + n).to_string())).collect();
-        store.write(|w| w.append_events("e", events)).unwrap();
+        store.write(|w| Ok(w.append_events("e", events)?)).unwrap();
     }
     let reader = store.begin_read().unwrap();
     let last: Vec<_> =

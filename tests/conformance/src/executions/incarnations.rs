@@ -9,7 +9,7 @@ pub fn an_id_that_is_made_again_has_another_incarnation(engine: &dyn Engine) {
     let store = engine.store();
     let first = create(&store, "e");
     assert_ne!(first.incarnation, Incarnation(0));
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().incarnation, first.incarnation);
+    assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().incarnation, first.incarnation);
     store.delete("e").unwrap();
     let second = create(&store, "e");
     assert!(second.incarnation > first.incarnation);
@@ -24,7 +24,7 @@ pub fn an_id_that_is_made_again_has_another_incarnation(engine: &dyn Engine) {
             for found in r.query(&Query::new()).summaries()? {
                 assert_eq!(found?.incarnation, second.incarnation);
             }
-            Ok::<_, execstore::error::ReadError>(())
+            Ok(())
         })
         .unwrap();
 }

@@ -25,7 +25,8 @@ fn keys(store: &Store, id: &str) -> Vec<String> {
 }
 
 fn moved(store: &Store, id: &str, key: &str) -> String {
-    let bytes = store.read(|r| r.attachments(id).bytes(format!("execstore/payload/{key}"))).unwrap().unwrap();
+    let bytes =
+        store.read(|r| Ok(r.attachments(id).bytes(format!("execstore/payload/{key}"))?)).unwrap().unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
@@ -47,7 +48,7 @@ pub fn what_is_refused_leaves_no_trace(engine: &dyn Engine) {
     create(&store, "e", "{\"a\": 1}").unwrap();
     let patch = Update::new().merge_payload(payload(&format!("{{\"b\": [\"{long}\"]}}")));
     assert!(store.update("e", patch).is_err());
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 1);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 1);
     // Many small ones are fine.
     let many: Vec<String> = (0..50).map(|n| format!("\"k{n}\": {n}")).collect();
     create(&store, "f", &format!("{{{}}}", many.join(","))).unwrap();
@@ -85,7 +86,7 @@ pub fn what_is_moved_is_beside_and_follows_the_payload(engine: &dyn Engine) {
     update(Update::new().merge_payload(payload(&format!("{{\"a\":{}}}", long('c', 200)))));
     assert_eq!((moved(&store, "e", "a"), moved(&store, "e", "b")), (long('c', 200), long('b', 100_000)));
     // Another value of the same size is another payload, also in the log.
-    let now = store.read(|r| r.get("e")).unwrap().unwrap().payload_json().as_str().to_owned();
+    let now = store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().payload_json().as_str().to_owned();
     assert_ne!(now, kept);
     let last = store.begin_read().unwrap().log().range(..).unwrap().next_back().unwrap().unwrap();
     assert!(last.payload_changed());
@@ -115,7 +116,7 @@ pub fn several_large_values_of_one_operation_do_not_meet(engine: &dyn Engine) {
     for n in 0..4 {
         assert_eq!(moved(&store, made.id.as_str(), &format!("k{n}")), value(n));
     }
-    assert_eq!(store.read(|r| r.verify_identity(&made.id)).unwrap(), Some(identity));
+    assert_eq!(store.read(|r| Ok(r.verify_identity(&made.id)?)).unwrap(), Some(identity));
     assert_eq!(keys(&store, made.id.as_str()).len(), 5);
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{report}");
@@ -157,6 +158,6 @@ pub fn the_largest_payload_is_that_after_the_policy(engine: &dyn Engine) {
             ),
             "{what:?}: {refused:?}"
         );
-        assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 0);
+        assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 0);
     }
 }

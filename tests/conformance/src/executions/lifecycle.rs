@@ -99,18 +99,18 @@ pub fn the_default_allows_its_table_and_nothing_else(engine: &dyn Engine) {
                         Err(other) => panic!("{id}: {other}"),
                     }
                     assert_eq!(w.get(&id)?.unwrap().state == to, from == to || allowed.contains(&to));
-                    Ok::<_, WriteError>(())
+                    Ok(())
                 })
                 .unwrap();
         }
     }
-    assert_eq!(store.read(|r| r.counts()).unwrap().iter().map(|(_, count)| count).sum::<u64>(), 121);
+    assert_eq!(store.read(|r| Ok(r.counts()?)).unwrap().iter().map(|(_, count)| count).sum::<u64>(), 121);
 }
 
 pub fn an_execution_begins_in_any_pending_or_live_state_and_in_no_terminal_one(engine: &dyn Engine) {
     let store = engine.store();
     for state in store.lifecycle().states() {
-        let made = store.write(|w| w.create(NewExecution::new("j").state(state)));
+        let made = store.write(|w| Ok(w.create(NewExecution::new("j").state(state))?));
         match made {
             Ok(made) => assert!(!state.is_terminal() && made.state == *state),
             Err(Error::Write(WriteError::InitialState { state: refused })) => {
@@ -123,14 +123,14 @@ pub fn an_execution_begins_in_any_pending_or_live_state_and_in_no_terminal_one(e
 
 pub fn a_terminal_execution_never_changes_state_but_takes_other_changes(engine: &dyn Engine) {
     let store = engine.ticking();
-    store.write(|w| w.create(NewExecution::new("j").id("e").state("Running"))).unwrap();
-    let ended = store.write(|w| w.update("e", Update::to("Completed"))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id("e").state("Running"))?)).unwrap();
+    let ended = store.write(|w| Ok(w.update("e", Update::to("Completed"))?)).unwrap();
     assert_eq!(ended.completed_at, Some(ended.modified_at));
     for to in ["Completed", "Failed", "Running", "New"] {
-        let error = store.write(|w| w.update("e", Update::to(to).message("x")));
+        let error = store.write(|w| Ok(w.update("e", Update::to(to).message("x"))?));
         assert!(matches!(error, Err(Error::Write(WriteError::Terminal { .. }))), "{to}");
     }
-    let labelled = store.write(|w| w.update("e", Update::new().label("a", "b"))).unwrap();
+    let labelled = store.write(|w| Ok(w.update("e", Update::new().label("a", "b"))?)).unwrap();
     assert_eq!((labelled.completed_at, labelled.message.as_ref()), (ended.completed_at, None));
     assert_eq!((labelled.state.as_str(), labelled.revision.get()), ("Completed", 3));
 }
@@ -145,7 +145,7 @@ pub fn an_enum_is_a_lifecycle(engine: &dyn Engine) {
             w.create(NewExecution::new("j").id("f").state(Step::Queued))?;
             w.update("e", Update::to(Step::Queued).expect(Expect::new().state(Step::Working)))?;
             w.update("e", Update::to(Step::Working))?;
-            w.update("e", Update::to(Step::Done))
+            Ok(w.update("e", Update::to(Step::Done))?)
         })
         .unwrap();
     store.reopen();

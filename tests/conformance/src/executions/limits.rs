@@ -52,19 +52,19 @@ pub fn new_executions_are_checked(engine: &dyn Engine) {
     for (what, limit, make) in cases {
         let store = engine.store_with(strict().set_max_payload(5_000));
         for size in [limit - 1, limit] {
-            let made = store.write(|w| w.create(make(NewExecution::new("j"), size))).unwrap();
-            assert_eq!(store.read(|r| r.get(&made.id)).unwrap().unwrap(), made, "{what}");
+            let made = store.write(|w| Ok(w.create(make(NewExecution::new("j"), size))?)).unwrap();
+            assert_eq!(store.read(|r| Ok(r.get(&made.id)?)).unwrap().unwrap(), made, "{what}");
         }
         let before = contents(&store);
         for size in [limit + 1, limit * 2] {
             let new = make(NewExecution::new("j"), size);
-            refused(store.write(|w| w.create(new)), what, size, limit);
+            refused(store.write(|w| Ok(w.create(new)?)), what, size, limit);
         }
         assert_eq!(contents(&store), before, "{what}");
     }
     let store = engine.store();
     for (size, fits) in [(1, true), (MAX_ID, true), (MAX_ID + 1, false)] {
-        let made = store.write(|w| w.create(NewExecution::new("j".repeat(size))));
+        let made = store.write(|w| Ok(w.create(NewExecution::new("j".repeat(size)))?));
         if fits {
             assert_eq!(store.begin_read().unwrap().by_job(&made.unwrap().job_id).unwrap().count(), 1);
         } else {
@@ -92,12 +92,12 @@ pub fn updates_are_checked(engine: &dyn Engine) {
         let store = engine.store_with(strict().set_max_payload(5_000));
         create(&store, "e");
         for size in [limit - 1, limit] {
-            let after = store.write(|w| w.update("e", make(size))).unwrap();
-            assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap(), after, "{what}");
+            let after = store.write(|w| Ok(w.update("e", make(size))?)).unwrap();
+            assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap(), after, "{what}");
         }
         let before = contents(&store);
         let edit = make(limit + 1);
-        refused(store.write(|w| w.update("e", edit)), what, limit + 1, limit);
+        refused(store.write(|w| Ok(w.update("e", edit)?)), what, limit + 1, limit);
         assert_eq!(contents(&store), before, "{what}");
     }
 }
@@ -105,11 +105,11 @@ pub fn updates_are_checked(engine: &dyn Engine) {
 pub fn labels_that_were_there_count_with_those_that_come(engine: &dyn Engine) {
     let store = engine.store();
     let new = NewExecution::new("j").id("e").labels(labels(MAX_LABELS));
-    store.write(|w| w.create(new)).unwrap();
+    store.write(|w| Ok(w.create(new)?)).unwrap();
     let one_more = || Update::new().label("more", "");
-    refused(store.write(|w| w.update("e", one_more())), "number of labels", 65, MAX_LABELS);
+    refused(store.write(|w| Ok(w.update("e", one_more())?)), "number of labels", 65, MAX_LABELS);
     let swapped = one_more().remove_label("k0");
-    assert_eq!(store.write(|w| w.update("e", swapped)).unwrap().labels.len(), MAX_LABELS);
+    assert_eq!(store.write(|w| Ok(w.update("e", swapped)?)).unwrap().labels.len(), MAX_LABELS);
 }
 
 pub fn events_are_checked_wherever_they_come_in(engine: &dyn Engine) {
@@ -133,52 +133,52 @@ pub fn events_are_checked_wherever_they_come_in(engine: &dyn Engine) {
     ];
     for (what, limit, fits, too_large) in cases {
         let events = [fits];
-        store.write(|w| w.append_events("e", events.to_vec())).unwrap();
-        store.write(|w| w.update("e", Update::new().events(events.to_vec()))).unwrap();
-        store.write(|w| w.create(NewExecution::new("j").events(events.to_vec()))).unwrap();
+        store.write(|w| Ok(w.append_events("e", events.to_vec())?)).unwrap();
+        store.write(|w| Ok(w.update("e", Update::new().events(events.to_vec()))?)).unwrap();
+        store.write(|w| Ok(w.create(NewExecution::new("j").events(events.to_vec()))?)).unwrap();
         let events = [NewEvent::new("good"), too_large];
-        let head = store.read(|r| r.log().head()).unwrap();
-        refused(store.write(|w| w.append_events("e", events.to_vec())), what, limit + 1, limit);
+        let head = store.read(|r| Ok(r.log().head()?)).unwrap();
+        refused(store.write(|w| Ok(w.append_events("e", events.to_vec())?)), what, limit + 1, limit);
         refused(
-            store.write(|w| w.update("e", Update::new().events(events.to_vec()))),
+            store.write(|w| Ok(w.update("e", Update::new().events(events.to_vec()))?)),
             what,
             limit + 1,
             limit,
         );
         refused(
-            store.write(|w| w.create(NewExecution::new("j").events(events.to_vec()))),
+            store.write(|w| Ok(w.create(NewExecution::new("j").events(events.to_vec()))?)),
             what,
             limit + 1,
             limit,
         );
-        assert_eq!(store.read(|r| r.log().head()).unwrap(), head);
+        assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap(), head);
     }
 }
 
 pub fn the_largest_payload_is_settable_and_old_ones_stay_readable(engine: &dyn Engine) {
     let large = payload(20_000);
     let mut store = engine.store_with(Store::builder().set_max_payload(20_000));
-    store.write(|w| w.create(NewExecution::new("j").id("e").payload(large.clone()))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id("e").payload(large.clone()))?)).unwrap();
     let new = NewExecution::new("j").payload(payload(20_001));
-    refused(store.write(|w| w.create(new)), "payload", 20_001, 20_000);
+    refused(store.write(|w| Ok(w.create(new)?)), "payload", 20_001, 20_000);
     store.reopen_with(Store::builder().set_max_payload(100));
-    assert!(store.read(|r| r.get("e")).unwrap().unwrap().payload_json() == &large);
+    assert!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().payload_json() == &large);
     // The record can be changed; its payload can only become smaller.
-    store.write(|w| w.update("e", Update::to("Failed"))).unwrap();
+    store.write(|w| Ok(w.update("e", Update::to("Failed"))?)).unwrap();
     let other = Update::new().payload(payload(101));
-    refused(store.write(|w| w.update("e", other)), "payload", 101, 100);
-    store.write(|w| w.update("e", Update::new().payload(payload(100)))).unwrap();
+    refused(store.write(|w| Ok(w.update("e", other)?)), "payload", 101, 100);
+    store.write(|w| Ok(w.update("e", Update::new().payload(payload(100)))?)).unwrap();
     assert!(store.verify().unwrap().is_clean());
 }
 
 pub fn the_default_payload_limit_is_16_mib(engine: &dyn Engine) {
     let store = engine.store();
     let new = NewExecution::new("j").id("e").payload(payload(DEFAULT_MAX_PAYLOAD));
-    store.write(|w| w.create(new)).unwrap();
-    let read = store.read(|r| r.get("e")).unwrap().unwrap();
+    store.write(|w| Ok(w.create(new)?)).unwrap();
+    let read = store.read(|r| Ok(r.get("e")?)).unwrap().unwrap();
     assert_eq!(read.payload_json().as_str().len(), DEFAULT_MAX_PAYLOAD);
     let new = NewExecution::new("j").payload(payload(DEFAULT_MAX_PAYLOAD + 1));
-    refused(store.write(|w| w.create(new)), "payload", DEFAULT_MAX_PAYLOAD + 1, DEFAULT_MAX_PAYLOAD);
+    refused(store.write(|w| Ok(w.create(new)?)), "payload", DEFAULT_MAX_PAYLOAD + 1, DEFAULT_MAX_PAYLOAD);
 }
 
 pub fn lifecycles_of_250_states_with_names_of_64_bytes_work(engine: &dyn Engine) {
@@ -200,11 +200,11 @@ pub fn lifecycles_of_250_states_with_names_of_64_bytes_work(engine: &dyn Engine)
             for name in &names[1..] {
                 support::walk(w, "e", &[name]);
             }
-            Ok::<_, WriteError>(())
+            Ok(())
         })
         .unwrap();
     store.reopen();
     let last = &names[MAX_STATES - 1];
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().state, last.as_str());
-    assert_eq!(store.read(|r| r.count(last)).unwrap(), 1);
+    assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().state, last.as_str());
+    assert_eq!(store.read(|r| Ok(r.count(last)?)).unwrap(), 1);
 }

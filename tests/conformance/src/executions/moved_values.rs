@@ -21,7 +21,7 @@ fn store(engine: &dyn Engine) -> TestStore {
 }
 
 fn text(store: &Store) -> String {
-    store.read(|r| r.get("e")).unwrap().unwrap().payload_json().as_str().to_owned()
+    store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().payload_json().as_str().to_owned()
 }
 
 fn update(store: &Store, update: Update) -> Result<Execution, Error> {
@@ -226,13 +226,13 @@ pub fn names_of_the_store_s_own_are_refused(engine: &dyn Engine) {
             assert!(error.to_string().contains("the store's own"), "{error}");
         };
         refused(store.put_attachment("e", NewAttachment::bytes(key, "x")).map(drop));
-        refused(store.write(|w| w.put_attachment_from("e", key, "a/b", &mut b"x".as_slice())).map(drop));
-        refused(store.write(|w| w.delete_attachment("e", key)).map(drop));
+        refused(store.write(|w| Ok(w.put_attachment_from("e", key, "a/b", &mut b"x".as_slice())?)).map(drop));
+        refused(store.write(|w| Ok(w.delete_attachment("e", key)?)).map(drop));
     }
     assert_eq!(moved(&store), values);
     for key in ["execstore", "Execstore/x", "payload/a", "/execstore/x"] {
         store.put_attachment("e", NewAttachment::bytes(key, "x")).unwrap();
-        assert!(store.write(|w| w.delete_attachment("e", key)).unwrap());
+        assert!(store.write(|w| Ok(w.delete_attachment("e", key)?)).unwrap());
     }
 }
 

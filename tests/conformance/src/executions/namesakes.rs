@@ -11,9 +11,9 @@ pub fn an_id_of_another_job_or_namespace_is_not_given_in_the_place_of_the_one_as
     let new = |job: &str, namespace: &str| {
         NewExecution::new(job).id("e").namespace(namespace).payload(json(r#"{"of":"the first"}"#))
     };
-    assert!(store.write(|w| w.create_or_get(new("j", "a"))).unwrap().is_new());
+    assert!(store.write(|w| Ok(w.create_or_get(new("j", "a"))?)).unwrap().is_new());
     for (job, namespace) in [("j", "b"), ("k", "a"), ("k", "b"), ("j", "default")] {
-        match store.write(|w| w.create_or_get(new(job, namespace))) {
+        match store.write(|w| Ok(w.create_or_get(new(job, namespace))?)) {
             Err(Error::Write(WriteError::OtherExecution { id, expected, found })) => {
                 assert_eq!((id.as_str(), &*found), ("e", r#"job "j" in namespace "a""#));
                 assert_eq!(expected, format!("job {job:?} in namespace {namespace:?}"));
@@ -21,7 +21,7 @@ pub fn an_id_of_another_job_or_namespace_is_not_given_in_the_place_of_the_one_as
             other => panic!("{other:?}"),
         }
     }
-    let refused = store.write(|w| w.create_or_get(NewExecution::new("j").id("e")));
+    let refused = store.write(|w| Ok(w.create_or_get(NewExecution::new("j").id("e"))?));
     assert!(
         matches!(refused, Err(Error::Write(WriteError::OtherExecution { .. }))),
         "the default is one, too"
@@ -29,9 +29,9 @@ pub fn an_id_of_another_job_or_namespace_is_not_given_in_the_place_of_the_one_as
     // Updated since, it is still the one.
     store.update("e", Update::to("Running").payload(json("1"))).unwrap_err();
     store.update("e", Update::new().payload(json("1"))).unwrap();
-    match store.write(|w| w.create_or_get(new("j", "a"))).unwrap() {
+    match store.write(|w| Ok(w.create_or_get(new("j", "a"))?)).unwrap() {
         CreateOutcome::Existing(existing) => assert_eq!(existing.payload_json().as_str(), "1"),
         CreateOutcome::New(_) => panic!("it was there"),
     }
-    assert_eq!(store.read(|r| r.query(&Query::new()).count()).unwrap(), 1);
+    assert_eq!(store.read(|r| Ok(r.query(&Query::new()).count()?)).unwrap(), 1);
 }

@@ -2,7 +2,6 @@
 
 use support::odd_text::{ODD_IDS, odd_texts};
 
-use execstore::error::WriteError;
 use execstore::lifecycle::Lifecycle;
 use execstore::{Json, Labels, NewEvent, NewExecution, Query, Readable, Store, Update};
 
@@ -26,7 +25,7 @@ pub fn every_field_keeps_every_text(engine: &dyn Engine) {
         let event = NewEvent::new(*text).message(*text);
         let event =
             event.details(Json::from_serialize(&Labels::from([((*text).into(), (*text).into())])).unwrap());
-        store.write(|w| w.create(new.event(event))).unwrap();
+        store.write(|w| Ok(w.create(new.event(event))?)).unwrap();
         // The same through an update of an execution that has none of it.
         let other = format!("u{place}");
         let edit = Update::new().name(*text).node_id(*text).message(*text).parent(id).previous(id);
@@ -34,7 +33,7 @@ pub fn every_field_keeps_every_text(engine: &dyn Engine) {
         store
             .write(|w| {
                 w.create(NewExecution::new("j").id(&other).namespace(*text))?;
-                w.update(&other, edit)
+                Ok(w.update(&other, edit)?)
             })
             .unwrap();
     }
@@ -69,7 +68,7 @@ pub fn ids_and_jobs_that_resemble_each_other_stay_apart(engine: &dyn Engine) {
         store
             .write(|w| {
                 w.create(NewExecution::new(*id).id(*id).event(NewEvent::new(*id)))?;
-                w.create(NewExecution::new(*id).name(*id))
+                Ok(w.create(NewExecution::new(*id).name(*id))?)
             })
             .unwrap();
     }
@@ -86,7 +85,7 @@ pub fn ids_and_jobs_that_resemble_each_other_stay_apart(engine: &dyn Engine) {
     // A deletion takes the one and leaves those that resemble it.
     drop(reader);
     for (place, id) in ODD_IDS.iter().enumerate() {
-        store.write(|w| w.delete(*id)).unwrap();
+        store.write(|w| Ok(w.delete(*id)?)).unwrap();
         let reader = store.begin_read().unwrap();
         for (other, id) in ODD_IDS.iter().enumerate() {
             assert_eq!(reader.get(id).unwrap().is_some(), other > place, "{id:?}");
@@ -98,7 +97,7 @@ pub fn ids_and_jobs_that_resemble_each_other_stay_apart(engine: &dyn Engine) {
 pub fn the_change_log_names_odd_ids_exactly(engine: &dyn Engine) {
     let store = engine.store();
     for id in ODD_IDS {
-        store.write(|w| w.create(NewExecution::new(*id).id(*id))).unwrap();
+        store.write(|w| Ok(w.create(NewExecution::new(*id).id(*id))?)).unwrap();
     }
     let reader = store.begin_read().unwrap();
     let logged: Vec<_> = reader.log().range(..).unwrap().map(Result::unwrap).collect();
@@ -119,7 +118,7 @@ pub fn states_and_checkpoints_may_have_odd_names(engine: &dyn Engine) {
                 let head = w.log().head()?;
                 w.set_checkpoint(name, head)?;
             }
-            Ok::<_, WriteError>(())
+            Ok(())
         })
         .unwrap();
     store.reopen();

@@ -15,7 +15,7 @@ pub fn the_lifecycle_is_read_from_the_file(engine: &dyn Engine) {
     let mut store = engine.store_with(Store::builder().set_lifecycle(reviewed()));
     store.reopen_with(&Store::builder());
     assert_eq!(store.lifecycle(), &reviewed());
-    let made = store.write(|w| w.create(NewExecution::new("j"))).unwrap();
+    let made = store.write(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap();
     assert_eq!(made.state, "Working");
     // The same one in another order of declaration is the same one.
     let other = Lifecycle::builder().terminal("Done").pending("Waiting").live("Working");
@@ -67,12 +67,12 @@ pub fn additions_are_recorded_and_usable_and_old_states_keep_their_executions(en
     };
     let store = engine.store_with(Store::builder().set_lifecycle(reviewed()));
     for (id, state) in [("a", "Working"), ("b", "Waiting"), ("c", "Waiting")] {
-        store.write(|w| w.create(NewExecution::new("j").id(id).state(state))).unwrap();
+        store.write(|w| Ok(w.create(NewExecution::new("j").id(id).state(state))?)).unwrap();
     }
     let place = store.into_place();
     let store = place.open(Store::builder().set_lifecycle(more())).unwrap();
-    store.write(|w| w.update("b", Update::to("Stopped"))).unwrap();
-    store.write(|w| w.create(NewExecution::new("j").id("d").state("Early"))).unwrap();
+    store.write(|w| Ok(w.update("b", Update::to("Stopped"))?)).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id("d").state("Early"))?)).unwrap();
     drop(store);
     // From now on they are in the file, and the old lifecycle lacks something.
     let error = place.open(Store::builder().set_lifecycle(reviewed())).unwrap_err();

@@ -36,8 +36,9 @@ pub fn conditions_hold_or_conflict(engine: &dyn Engine) {
         let store = engine.store();
         full(&store);
         let before = contents(&store);
-        let result = store
-            .write(|w| w.update("e", Update::to("Failed").expect(expect.clone()).event(NewEvent::new("x"))));
+        let result = store.write(|w| {
+            Ok(w.update("e", Update::to("Failed").expect(expect.clone()).event(NewEvent::new("x")))?)
+        });
         if holds {
             let after = result.unwrap();
             assert_eq!((after.state.as_str(), after.revision.get()), ("Failed", 2), "{expect}");
@@ -80,8 +81,9 @@ pub fn refused_updates_leave_no_trace(engine: &dyn Engine) {
         ("payload: 2006", "e", Expect::new(), Update::new().merge_payload(big_payload(1_989)), &event),
     ];
     for (part, id, expect, edit, events) in cases {
-        let error =
-            store.write(|w| w.update(id, edit.expect(expect.clone()).events(events.to_vec()))).unwrap_err();
+        let error = store
+            .write(|w| Ok(w.update(id, edit.expect(expect.clone()).events(events.to_vec()))?))
+            .unwrap_err();
         assert!(error.to_string().contains(part), "{error} has no {part:?}");
         assert_eq!(contents(&store), before, "{part}");
     }
@@ -90,7 +92,7 @@ pub fn refused_updates_leave_no_trace(engine: &dyn Engine) {
         .write(|w| {
             w.update("other", Update::new().message("kept"))?;
             assert!(w.update("e", Update::to("New").events(event.to_vec())).is_err());
-            Ok::<_, WriteError>(())
+            Ok(())
         })
         .unwrap();
     let reader = store.begin_read().unwrap();
@@ -103,7 +105,7 @@ pub fn refused_updates_leave_no_trace(engine: &dyn Engine) {
 
 pub fn only_one_of_several_workers_claims_an_execution(engine: &dyn Engine) {
     let store = engine.store();
-    store.write(|w| w.create(NewExecution::new("j").id("e").state("BidAccepted"))).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j").id("e").state("BidAccepted"))?)).unwrap();
     let claim = Expect::new().state("BidAccepted").revision(1);
     let won: usize = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..8)
@@ -111,11 +113,11 @@ pub fn only_one_of_several_workers_claims_an_execution(engine: &dyn Engine) {
                 let (store, claim) = (store.clone(), &claim);
                 scope.spawn(move || {
                     let edit = Update::to("Running").node_id(n.to_string());
-                    usize::from(store.write(|w| w.update("e", edit.expect(claim.clone()))).is_ok())
+                    usize::from(store.write(|w| Ok(w.update("e", edit.expect(claim.clone()))?)).is_ok())
                 })
             })
             .collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).sum()
     });
-    assert_eq!((won, store.read(|r| r.get("e")).unwrap().unwrap().revision), (1, Revision(2)));
+    assert_eq!((won, store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().revision), (1, Revision(2)));
 }

@@ -30,7 +30,7 @@ fn ignored(store: &Store, update: Update, expected: &Late) {
     let before = contents(store);
     let reported = report(store, update.clone());
     assert_eq!(reported.why_ignored(), Some(expected));
-    assert_eq!(reported.into_current(), store.read(|r| r.get("e")).unwrap());
+    assert_eq!(reported.into_current(), store.read(|r| Ok(r.get("e")?)).unwrap());
     // The plain update refuses what says that it is a report.
     if update != Update::to("Failed") {
         let refused = store.update("e", update);
@@ -99,7 +99,7 @@ pub fn a_report_that_comes_twice_is_applied_once(engine: &dyn Engine) {
         assert!(report(&store, update.clone()).is_applied());
         ignored_twice(&store, &update);
     }
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().revision.get(), 4);
+    assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().revision.get(), 4);
 }
 
 fn ignored_twice(store: &Store, update: &Update) {
@@ -123,7 +123,7 @@ pub fn the_events_of_a_report_that_comes_twice_are_appended_once(engine: &dyn En
         let beat = store.report("e", Update::new().attempt(1).event(NewEvent::new("beat"))).unwrap();
         assert!(beat.is_applied());
     }
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().event_count, 5);
+    assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().event_count, 5);
 }
 
 pub fn the_first_end_stands(engine: &dyn Engine) {
@@ -176,14 +176,11 @@ fn put(store: &Store, update: TaskUpdate) -> Task {
 }
 
 fn node_ignored(store: &Store, update: TaskUpdate, expected: &Late) {
-    let before = store.read(|r| Ok::<_, Error>((r.tasks("e").get("n")?, r.tasks("e").progress()?))).unwrap();
+    let before = store.read(|r| Ok((r.tasks("e").get("n")?, r.tasks("e").progress()?))).unwrap();
     let reported = store.put_task("e", update).unwrap();
     assert_eq!(reported.why_ignored(), Some(expected));
     assert_eq!(reported.into_current(), before.0);
-    assert_eq!(
-        store.read(|r| Ok::<_, Error>((r.tasks("e").get("n")?, r.tasks("e").progress()?))).unwrap(),
-        before
-    );
+    assert_eq!(store.read(|r| Ok((r.tasks("e").get("n")?, r.tasks("e").progress()?))).unwrap(), before);
 }
 
 pub fn a_report_of_an_older_attempt_of_a_node_is_ignored(engine: &dyn Engine) {
@@ -256,6 +253,6 @@ pub fn the_nodes_of_an_execution_that_ended_can_end_but_not_start(engine: &dyn E
     put(&store, TaskUpdate::failed("n", "stopped"));
     node_ignored(&store, TaskUpdate::started("n"), &ended);
     put(&store, TaskUpdate::skipped("never"));
-    let sums = store.read(|r| r.tasks("e").progress()).unwrap();
+    let sums = store.read(|r| Ok(r.tasks("e").progress()?)).unwrap();
     assert_eq!((sums.running, sums.failed, sums.skipped), (0, 1, 1));
 }

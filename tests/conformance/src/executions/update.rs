@@ -119,7 +119,7 @@ pub fn events_come_with_an_update(engine: &dyn Engine) {
     let store = engine.ticking();
     full(&store);
     let events = [NewEvent::new("x").message("one"), NewEvent::new("y")];
-    let after = store.write(|w| w.update("e", Update::to("Completed").events(events))).unwrap();
+    let after = store.write(|w| Ok(w.update("e", Update::to("Completed").events(events))?)).unwrap();
     assert_eq!(after.event_count, 3);
     let reader = store.begin_read().unwrap();
     let read: Vec<_> = reader.events("e", ..).unwrap().map(Result::unwrap).collect();

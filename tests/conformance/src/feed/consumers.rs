@@ -47,7 +47,7 @@ fn eventually(what: &str, holds: impl Fn() -> bool) {
 }
 
 fn checkpoint(store: &Store, name: &str) -> Option<u64> {
-    store.read(|r| r.log().checkpoint(name)).unwrap().map(ChangeSeq::get)
+    store.read(|r| Ok(r.log().checkpoint(name)?)).unwrap().map(ChangeSeq::get)
 }
 
 pub fn changes_come_in_order_and_the_checkpoint_says_where_to_go_on(engine: &dyn Engine) {
@@ -92,7 +92,7 @@ pub fn it_begins_where_it_is_told_to_and_is_registered_at_once(engine: &dyn Engi
                 while !hold.load(Ordering::Relaxed) {
                     thread::sleep(Duration::from_millis(1));
                 }
-                changes.iter().try_for_each(|change| tell.send(change.seq().get()))
+                Ok(changes.iter().try_for_each(|change| tell.send(change.seq().get()))?)
             })
             .unwrap();
         // Before the handler has done anything.
@@ -101,12 +101,11 @@ pub fn it_begins_where_it_is_told_to_and_is_registered_at_once(engine: &dyn Engi
         assert_eq!(take(&told, expected.len()), expected, "{start:?}");
         drop(consumer);
     }
-    let missing =
-        store.consumer("c").start_at(WatchFrom::Checkpoint("d".into())).run(|_| Ok::<_, Failure>(()));
+    let missing = store.consumer("c").start_at(WatchFrom::Checkpoint("d".into())).run(|_| Ok(()));
     assert!(matches!(missing, Err(Error::Watch(WatchError::NoCheckpoint { .. }))));
     assert_eq!(checkpoint(&store, "c"), None, "a refused one leaves no trace");
     for name in ["", &"x".repeat(257)] {
-        let refused = store.consumer(name).run(|_| Ok::<_, Failure>(()));
+        let refused = store.consumer(name).run(|_| Ok(()));
         assert!(matches!(
             refused,
             Err(Error::Input(InputError::Invalid { .. } | InputError::TooLarge { .. }))
@@ -116,7 +115,7 @@ pub fn it_begins_where_it_is_told_to_and_is_registered_at_once(engine: &dyn Engi
 
 pub fn a_second_consumer_of_the_same_name_is_refused_while_the_first_runs(engine: &dyn Engine) {
     let store = with_changes(engine, 1);
-    let run = |name: &str| store.consumer(name).run(|_| Ok::<_, Failure>(()));
+    let run = |name: &str| store.consumer(name).run(|_| Ok(()));
     let first = run("c").unwrap();
     assert!(matches!(run("c"), Err(Error::Watch(WatchError::AlreadyRunning { name })) if name == "c"));
     let other = run("d").unwrap();
@@ -195,7 +194,7 @@ pub fn a_panic_of_the_handler_is_a_failure(engine: &dyn Engine) {
         .retry(quick())
         .run(move |_| {
             assert!(counted.fetch_add(1, Ordering::Relaxed) > 0, "the first time it panics");
-            Ok::<_, Failure>(())
+            Ok(())
         })
         .unwrap();
     eventually("it gets past", || consumer.position().get() == 1);
@@ -269,7 +268,7 @@ pub fn stopping_waits_for_the_handler_and_interrupts_a_back_off(engine: &dyn Eng
             entered.send(()).unwrap();
             thread::sleep(Duration::from_millis(100));
             end.store(true, Ordering::Relaxed);
-            Ok::<_, Failure>(())
+            Ok(())
         })
         .unwrap();
     enter.recv().unwrap();
@@ -292,7 +291,7 @@ pub fn an_ephemeral_one_saves_nothing(engine: &dyn Engine) {
     assert_eq!(take(&told, 2), [2, 3]);
     assert_eq!(consumer.stop().checkpoint, None);
     assert_eq!(checkpoint(&store, "e"), None);
-    assert_eq!(store.write(|w| w.trim_changes(ChangeSeq(3))).unwrap(), 3);
+    assert_eq!(store.write(|w| Ok(w.trim_changes(ChangeSeq(3))?)).unwrap(), 3);
 }
 
 pub fn the_position_moves_and_is_saved_past_what_the_filter_drops(engine: &dyn Engine) {
@@ -310,7 +309,7 @@ pub fn one_that_was_trimmed_is_blocked_until_it_seeks(engine: &dyn Engine) {
         .set_log_retention(execstore::options::LogRetention::new().max_count(2).max_lag(4))
         .clone();
     let store = engine.store_with(&builder);
-    let consumer = store.consumer("c").run(|_| Ok::<_, Failure>(())).unwrap();
+    let consumer = store.consumer("c").run(|_| Ok(())).unwrap();
     drop(consumer);
     (1..=10).for_each(|i| drop(create(&store, &i.to_string())));
     assert_eq!(store.maintain().unwrap().trimmed, 8, "it lags more than it may");
@@ -333,28 +332,27 @@ pub fn a_consumer_that_writes_what_it_follows_does_not_wait_for_itself(engine: &
             for change in changes {
                 inside.update(change.execution_id(), Update::to("BidAccepted"))?;
             }
-            Ok::<_, Error>(())
+            Ok(())
         })
         .unwrap();
     for n in 0..20 {
-        store.batch(move |w| w.create(NewExecution::new("j").id(n.to_string()))).unwrap();
+        store.batch(move |w| Ok(w.create(NewExecution::new("j").id(n.to_string()))?)).unwrap();
     }
-    eventually("all are moved", || store.read(|r| r.count("BidAccepted")).unwrap() == 20);
+    eventually("all are moved", || store.read(|r| Ok(r.count("BidAccepted")?)).unwrap() == 20);
     drop(consumer);
 }
 
 pub fn one_that_cannot_start_leaves_nothing_behind(engine: &dyn Engine) {
     let store = with_changes(engine, 3);
-    let refused =
-        store.consumer("c").filter(Filter::new().entered("NoSuchState")).run(|_| Ok::<_, Failure>(()));
+    let refused = store.consumer("c").filter(Filter::new().entered("NoSuchState")).run(|_| Ok(()));
     assert!(refused.is_err());
     let elsewhere = WatchFrom::Checkpoint("nowhere".into());
-    let refused = store.consumer("c").start_at(elsewhere).run(|_| Ok::<_, Failure>(()));
+    let refused = store.consumer("c").start_at(elsewhere).run(|_| Ok(()));
     assert!(matches!(refused, Err(Error::Watch(WatchError::NoCheckpoint { .. }))));
     assert_eq!(checkpoint(&store, "c"), None, "it would hold the log back for ever");
-    assert_eq!(store.write(|w| w.trim_changes(ChangeSeq(3))).unwrap(), 3);
+    assert_eq!(store.write(|w| Ok(w.trim_changes(ChangeSeq(3))?)).unwrap(), 3);
     // And the name is free.
-    store.consumer("c").run(|_| Ok::<_, Failure>(())).unwrap();
+    store.consumer("c").run(|_| Ok(())).unwrap();
 }
 
 pub fn any_name_of_a_checkpoint_will_do(engine: &dyn Engine) {
@@ -387,15 +385,15 @@ pub fn the_name_is_taken_until_the_handler_has_returned(engine: &dyn Engine) {
     let consumer = store.consumer("c").run(move |_| {
         entered.send(()).unwrap();
         released.recv().ok();
-        Ok::<_, Failure>(())
+        Ok(())
     });
     enter.recv_timeout(Duration::from_secs(20)).unwrap();
     // One who holds the write transaction does not wait for the consumer, whose handler is still at work.
     let txn = store.begin_write().unwrap();
     drop(consumer.unwrap());
     drop(txn);
-    let second = store.consumer("c").run(|_| Ok::<_, Failure>(()));
+    let second = store.consumer("c").run(|_| Ok(()));
     assert!(matches!(second, Err(Error::Watch(WatchError::AlreadyRunning { .. }))));
     drop(release);
-    eventually("the name is free", || store.consumer("c").run(|_| Ok::<_, Failure>(())).is_ok());
+    eventually("the name is free", || store.consumer("c").run(|_| Ok(())).is_ok());
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use execstore::outputs::OutputCap;
 use execstore::watch::{WatchFrom, Watcher};
-use execstore::{Change, ChangeKind, ChangeSeq, Error, Filter, NewEvent, NewExecution, Query, Store, Update};
+use execstore::{Change, ChangeKind, ChangeSeq, Filter, NewEvent, NewExecution, Query, Store, Update};
 use support::create;
 
 use crate::Engine;
@@ -68,7 +68,7 @@ pub fn a_thousand_followers_of_other_streams_are_left_alone(engine: &dyn Engine)
     assert!(followers[3].has_ended());
     store.create(new("nobody", "j")).unwrap();
     assert_eq!(woken(&store), 1 + 333 + 333);
-    store.write(|w| w.cap_output("nobody", "o1", OutputCap::All)).unwrap();
+    store.write(|w| Ok(w.cap_output("nobody", "o1", OutputCap::All)?)).unwrap();
     drop(followers);
     assert_eq!(store.status().unwrap().waiting, 0);
 }
@@ -102,7 +102,7 @@ pub fn watchers_are_woken_for_what_their_filters_may_let_through(engine: &dyn En
     }
     assert_eq!(woken(&store), 0);
     // They need not read what did not concern them, and are not behind a trim of it.
-    store.write(|w| w.trim_changes(ChangeSeq(80))).unwrap();
+    store.write(|w| Ok(w.trim_changes(ChangeSeq(80))?)).unwrap();
     wait(&mut watchers);
     assert!(watchers.iter().all(|watcher| watcher.position().get() == 101));
     // A label that goes, a state that comes: a hundred of the seven hundred each time.
@@ -129,7 +129,7 @@ pub fn one_poll_looks_at_a_bounded_part_of_the_log(engine: &dyn Engine) {
                 for m in 0..100 {
                     w.create(NewExecution::new("j").id(format!("{n}/{m}")))?;
                 }
-                Ok::<_, Error>(())
+                Ok(())
             })
             .unwrap();
     }

@@ -30,7 +30,7 @@ fn with_changes(engine: &dyn Engine, n: usize) -> TestStore {
 
 pub fn every_start_begins_where_it_says(engine: &dyn Engine) {
     let store = with_changes(engine, 5);
-    store.write(|w| w.set_checkpoint("c", ChangeSeq(3))).unwrap();
+    store.write(|w| Ok(w.set_checkpoint("c", ChangeSeq(3))?)).unwrap();
     for (start, expected) in [
         (WatchFrom::Oldest, vec![1, 2, 3, 4, 5, 6]),
         (WatchFrom::Latest, vec![6]),
@@ -107,7 +107,7 @@ pub fn every_filter_lets_through_what_it_says_and_the_position_moves_past_the_re
             w.append_events("b", [NewEvent::new("t")])?; // 5
             w.update("a", Update::new().label("zone", "2"))?; // 6
             w.update("b", Update::to("Failed"))?; // 7
-            w.delete("a") // 8
+            Ok(w.delete("a")?) // 8
         })
         .unwrap();
     let any = Filter::new;
@@ -186,7 +186,7 @@ pub fn a_watcher_that_was_trimmed_is_told_and_can_go_on_from_elsewhere(engine: &
     let mut behind = watch(&store, WatchFrom::After(ChangeSeq(3)));
     let mut oldest = watch(&store, WatchFrom::Oldest);
     let mut edge = watch(&store, WatchFrom::After(ChangeSeq(6)));
-    store.write(|w| w.trim_changes(ChangeSeq(6))).unwrap();
+    store.write(|w| Ok(w.trim_changes(ChangeSeq(6))?)).unwrap();
     for _ in 0..2 {
         let told = behind.next_batch(10, NOW);
         assert!(matches!(told, Err(WatchError::Trimmed { oldest: ChangeSeq(7) })), "{told:?}");
@@ -201,15 +201,15 @@ pub fn a_watcher_that_was_trimmed_is_told_and_can_go_on_from_elsewhere(engine: &
     create(&store, "and more");
     assert_eq!(seqs(&oldest.next_batch(1, NOW).unwrap()), [11]);
     create(&store, "yet more");
-    store.write(|w| w.trim_changes(ChangeSeq(12))).unwrap();
+    store.write(|w| Ok(w.trim_changes(ChangeSeq(12))?)).unwrap();
     assert!(matches!(oldest.next_batch(10, NOW), Err(WatchError::Trimmed { oldest: ChangeSeq(13) })));
 }
 
 pub fn before_and_after_are_exact_for_each_change(engine: &dyn Engine) {
     let store = with_changes(engine, 1);
-    store.write(|w| w.update("0", Update::to("Failed").message("why"))).unwrap();
+    store.write(|w| Ok(w.update("0", Update::to("Failed").message("why"))?)).unwrap();
     let changes = watch(&store, WatchFrom::Oldest).next_batch(10, NOW).unwrap();
     assert!(changes[0].before().is_none() && changes[0].kind() == ChangeKind::Created);
     assert_eq!(changes[1].before().as_ref(), changes[0].after());
-    assert_eq!(changes[1].after(), store.read(|r| r.get("0")).unwrap().as_ref().map(|e| e.header()));
+    assert_eq!(changes[1].after(), store.read(|r| Ok(r.get("0")?)).unwrap().as_ref().map(|e| e.header()));
 }

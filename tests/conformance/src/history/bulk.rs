@@ -16,7 +16,7 @@ fn with(engine: &dyn Engine, many: usize) -> TestStore {
                 let new = NewExecution::new("j").id(format!("{n:05}"));
                 w.create(if n % 3 == 0 { new.label("third", "yes") } else { new })?;
             }
-            Ok::<_, Error>(())
+            Ok(())
         })
         .unwrap();
     store
@@ -27,14 +27,14 @@ fn thirds() -> Query {
 }
 
 fn count(store: &Store, query: &Query) -> u64 {
-    store.read(|r| r.query(query).count()).unwrap()
+    store.read(|r| Ok(r.query(query).count()?)).unwrap()
 }
 
 pub fn everything_that_is_found_changes_in_bounded_transactions(engine: &dyn Engine) {
     let store = with(engine, 100);
     let dry = store.bulk(thirds()).dry_run().delete().unwrap();
     assert_eq!((dry.found, dry.changed), (34, 0));
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 100, "a dry run writes nothing");
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 100, "a dry run writes nothing");
     let mut seen = Vec::new();
     let report = store
         .bulk(thirds())
@@ -48,7 +48,7 @@ pub fn everything_that_is_found_changes_in_bounded_transactions(engine: &dyn Eng
     assert_eq!((report.found, report.changed, report.refused, report.stopped), (34, 34, 0, false));
     assert_eq!(seen, [10, 20, 30, 34]);
     assert_eq!(count(&store, &thirds().state("Cancelled")), 34);
-    assert_eq!(store.read(|r| r.count("New")).unwrap(), 66);
+    assert_eq!(store.read(|r| Ok(r.count("New")?)).unwrap(), 66);
     let reader = store.begin_read().unwrap();
     for execution in reader.query(&thirds()).rows().unwrap() {
         let execution = execution.unwrap();
@@ -71,14 +71,14 @@ pub fn what_refuses_is_counted_and_left(engine: &dyn Engine) {
     let report = store.bulk(thirds()).update(Update::to("BidAccepted")).unwrap();
     assert_eq!((report.found, report.changed, report.refused), (3, 2, 1));
     assert!(report.first_refusal.unwrap().contains("00003"));
-    assert_eq!(store.read(|r| r.get("00003")).unwrap().unwrap().state, "Failed");
+    assert_eq!(store.read(|r| Ok(r.get("00003")?)).unwrap().unwrap().state, "Failed");
 }
 
 pub fn a_limit_bounds_the_whole_and_the_oldest_come_first(engine: &dyn Engine) {
     let store = with(engine, 50);
     let report = store.bulk(Query::new().limit(20)).batch(8).delete().unwrap();
     assert_eq!(report.changed, 20);
-    let oldest = store.read(|r| r.query(&Query::new().oldest_first().limit(1)).page()).unwrap();
+    let oldest = store.read(|r| Ok(r.query(&Query::new().oldest_first().limit(1)).page()?)).unwrap();
     assert_eq!(oldest.executions[0].id, "00020");
 }
 
@@ -117,7 +117,7 @@ pub fn a_named_one_goes_on_after_a_stop_and_after_a_crash(engine: &dyn Engine) {
 
 pub fn the_conditions_of_the_operation_and_of_its_update_must_both_hold(engine: &dyn Engine) {
     let store = with(engine, 6);
-    let state_of = |id: &str| store.read(|r| r.get(id)).unwrap().unwrap().state.clone();
+    let state_of = |id: &str| store.read(|r| Ok(r.get(id)?)).unwrap().unwrap().state.clone();
     store.update("00001", Update::new().label("mark", "yes")).unwrap();
     store.update("00002", Update::new().label("mark", "yes").label("other", "yes")).unwrap();
     let update = Update::to("Cancelled").expect(Expect::new().label("mark", "yes")).event(NewEvent::new("t"));
@@ -125,7 +125,7 @@ pub fn the_conditions_of_the_operation_and_of_its_update_must_both_hold(engine: 
     let report = bulk.update(update.clone()).unwrap();
     assert_eq!((report.changed, report.refused), (1, 5));
     assert!(state_of("00001") == "Cancelled" && state_of("00002") != "Cancelled");
-    assert_eq!(store.read(|r| r.get("00001")).unwrap().unwrap().event_count, 1);
+    assert_eq!(store.read(|r| Ok(r.get("00001")?)).unwrap().unwrap().event_count, 1);
     // A name remembers the condition, wherever it was given.
     let stop = |_: &execstore::bulk::BulkReport| ControlFlow::Break(());
     store.bulk(Query::new()).name("n").batch(1).on_progress(stop).update(update.clone()).unwrap();
@@ -228,7 +228,7 @@ pub fn a_name_is_refused_to_another_query_another_change_and_other_events(engine
 
 pub fn a_cursor_and_a_limit_in_another_order_are_refused(engine: &dyn Engine) {
     let store = with(engine, 9);
-    let cursor = store.read(|r| r.query(&Query::new().limit(2)).page()).unwrap().next.unwrap();
+    let cursor = store.read(|r| Ok(r.query(&Query::new().limit(2)).page()?)).unwrap().next.unwrap();
     for query in [
         Query::new().after(cursor),
         Query::new().order_by(OrderBy::Modified).limit(2),
@@ -276,7 +276,7 @@ pub fn an_oldest_part_that_always_refuses_does_not_keep_the_rest_from_its_turn(e
         store
             .write(|w| {
                 w.create(NewExecution::new("j").id(n.to_string()).state("Running"))?;
-                if n < 20 { w.update(n.to_string(), Update::to(state)).map(drop) } else { Ok(()) }
+                if n < 20 { Ok(w.update(n.to_string(), Update::to(state)).map(drop)?) } else { Ok(()) }
             })
             .unwrap();
     }
@@ -323,6 +323,6 @@ pub fn what_changes_between_the_search_and_the_write_is_looked_at_again(engine: 
         }
         bulk.join().unwrap()
     });
-    let kept = store.read(|r| r.query(&Query::new().label("keep", "yes")).count()).unwrap();
-    assert_eq!((changed + kept, store.read(|r| r.query(&Query::new()).count()).unwrap()), (200, kept));
+    let kept = store.read(|r| Ok(r.query(&Query::new().label("keep", "yes")).count()?)).unwrap();
+    assert_eq!((changed + kept, store.read(|r| Ok(r.query(&Query::new()).count()?)).unwrap()), (200, kept));
 }

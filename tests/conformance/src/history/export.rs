@@ -190,7 +190,7 @@ pub fn a_writer_exports_what_it_wrote(engine: &dyn Engine) {
                 (&line["message"], &line["attachments"][0]["base64"]),
                 (&"m".into(), &"dmFsdWU=".into())
             );
-            Ok::<_, Error>(())
+            Ok(())
         })
         .unwrap();
 }

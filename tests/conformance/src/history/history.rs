@@ -25,7 +25,7 @@ pub fn fill(store: &Store) {
                 let new = if n % 10 == 3 { new.state("Running") } else { new };
                 w.create(if n == 500 { new.parent("0001").previous("0002") } else { new })?;
             }
-            Ok::<_, Error>(())
+            Ok(())
         })
         .unwrap();
 }
@@ -141,8 +141,7 @@ pub fn counters_tell_what_they_can(engine: &dyn Engine) {
             r.into_iter().map(|count| count.unwrap().value).collect()
         };
         assert_eq!(after(r.label_values("region").after(value).unwrap().collect()), all[place + 1..]);
-        let written =
-            store.write(|w| Ok::<_, Error>(w.label_values("region").after(value)?.collect())).unwrap();
+        let written = store.write(|w| Ok(w.label_values("region").after(value)?.collect())).unwrap();
         assert_eq!(after(written), all[place + 1..]);
     }
     assert_eq!(r.label_values("region").after("").unwrap().count(), all.len());

@@ -12,7 +12,7 @@ fn new(id: &str) -> NewExecution {
 }
 
 fn put(store: &Store, new: NewExecution) -> Result<(), Error> {
-    store.write(|w| w.create(new)).map(drop)
+    store.write(|w| Ok(w.create(new)?)).map(drop)
 }
 
 fn is_cycle(result: Result<impl Sized, Error>) -> bool {
@@ -30,12 +30,12 @@ pub fn a_link_that_leads_back_is_refused_and_leaves_no_trace(engine: &dyn Engine
     assert!(is_cycle(put(&store, new("a").previous("c"))));
     put(&store, new("a").parent("root")).unwrap();
     for update in [Update::new().parent("c"), Update::new().previous("b"), Update::new().parent("a")] {
-        let before = store.read(|r| r.get("a")).unwrap().unwrap();
+        let before = store.read(|r| Ok(r.get("a")?)).unwrap().unwrap();
         let refused = store.update("a", update);
         assert!(is_cycle(refused));
-        assert_eq!(store.read(|r| r.get("a")).unwrap().unwrap(), before);
+        assert_eq!(store.read(|r| Ok(r.get("a")?)).unwrap().unwrap(), before);
     }
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 3);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 3);
     // What is linked already can be written as it is, and a link that leads elsewhere is fine.
     store.update("b", Update::new().parent("a").name("x")).unwrap();
     store.update("a", Update::new().parent("other")).unwrap();
@@ -68,7 +68,7 @@ pub fn a_missing_target_is_refused_where_that_is_asked_for(engine: &dyn Engine) 
     // The target may go, and its link is not looked at again.
     store.delete("a").unwrap();
     store.update("b", Update::new().name("still")).unwrap();
-    assert_eq!(store.read(|r| Ok::<_, Error>(r.lineage("b").trace().count())).unwrap(), 1);
+    assert_eq!(store.read(|r| Ok(r.lineage("b").trace().count())).unwrap(), 1);
 }
 
 pub fn a_long_chain_is_walked_back_to_its_root(engine: &dyn Engine) {
@@ -80,7 +80,7 @@ pub fn a_long_chain_is_walked_back_to_its_root(engine: &dyn Engine) {
                 let link = new(&n.to_string());
                 w.create(if n == 0 { link } else { link.parent((n - 1).to_string()) })?;
             }
-            Ok::<_, Error>(())
+            Ok(())
         })
         .unwrap();
     let reader = store.begin_read().unwrap();
@@ -136,7 +136,7 @@ pub fn a_writer_sees_the_links_of_its_own_transaction(engine: &dyn Engine) {
             // With the link gone, the other direction is free.
             w.create(new("a"))?;
             w.update("b", Update::new().parent("a"))?;
-            Ok::<_, Error>(())
+            Ok(())
         })
         .unwrap();
 }
@@ -200,7 +200,7 @@ pub fn a_link_to_nobody_is_taken_up_by_the_first_of_the_id(engine: &dyn Engine) 
     assert_eq!(children(), ["c", "d"]);
     put(&store, new("p")).unwrap();
     assert_eq!(children(), ["c", "d"]);
-    assert_eq!(store.read(|r| Ok::<_, Error>(r.lineage("c").trace().count())).unwrap(), 2);
+    assert_eq!(store.read(|r| Ok(r.lineage("c").trace().count())).unwrap(), 2);
     store.delete("p").unwrap();
     put(&store, new("p")).unwrap();
     assert!(children().is_empty(), "the second is not the first");

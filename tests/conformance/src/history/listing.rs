@@ -1,6 +1,6 @@
 //! Listing executions by job, by state, and live ones; the counters.
 
-use execstore::error::{ReadError, WriteError};
+use execstore::error::ReadError;
 use execstore::{Error, Execution, NewExecution, Query, Readable, Update};
 use support::create;
 
@@ -20,7 +20,7 @@ fn filled(engine: &dyn Engine) -> TestStore {
                 let id = format!("{}-{n}", char::from(b'z' - n));
                 w.create(NewExecution::new(format!("job{}", n % 3)).id(id).state(states[n as usize % 4]))?;
             }
-            Ok::<_, WriteError>(())
+            Ok(())
         })
         .unwrap();
     store
@@ -97,7 +97,7 @@ pub fn live_executions_are_those_in_live_states(engine: &dyn Engine) {
     let store = filled(engine);
     assert_eq!(ids(store.begin_read().unwrap().live().unwrap()), numbered(&[1, 2, 3, 5, 6, 7, 9, 10, 11]));
     let id = &numbered(&[5])[0];
-    store.write(|w| w.update(id, Update::to("Completed"))).unwrap();
+    store.write(|w| Ok(w.update(id, Update::to("Completed"))?)).unwrap();
     let reader = store.begin_read().unwrap();
     assert_eq!(ids(reader.live().unwrap()), numbered(&[1, 2, 3, 6, 7, 9, 10, 11]));
     assert_eq!(reader.live().unwrap().next_back().unwrap().unwrap().id.as_str(), numbered(&[11])[0]);
@@ -121,12 +121,12 @@ pub fn counters_agree_with_the_lists_after_every_kind_of_change(engine: &dyn Eng
     };
     check(&store);
     let id = |n| numbered(&[n])[0].clone();
-    store.write(|w| w.update(id(1), Update::to("Failed"))).unwrap();
+    store.write(|w| Ok(w.update(id(1), Update::to("Failed"))?)).unwrap();
     check(&store);
-    store.write(|w| w.update(id(2), Update::new().message("m"))).unwrap();
+    store.write(|w| Ok(w.update(id(2), Update::new().message("m"))?)).unwrap();
     check(&store);
-    store.write(|w| w.delete(id(1))).unwrap();
-    store.write(|w| w.delete(id(0))).unwrap();
+    store.write(|w| Ok(w.delete(id(1))?)).unwrap();
+    store.write(|w| Ok(w.delete(id(0))?)).unwrap();
     check(&store);
     create(&store, "more");
     check(&store);
@@ -146,7 +146,7 @@ pub fn an_unknown_state_is_an_error(engine: &dyn Engine) {
         unknown(reader.query(&Query::new().states(["New", name]).oldest_first()).rows().unwrap_err());
         unknown(reader.count(name).unwrap_err());
     }
-    let through = store.read(|r| r.count("Gone")).unwrap_err();
+    let through = store.read(|r| Ok(r.count("Gone")?)).unwrap_err();
     assert!(matches!(through, Error::Read(ReadError::UnknownState { .. })));
 }
 

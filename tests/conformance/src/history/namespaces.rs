@@ -1,7 +1,7 @@
 //! The namespaces that there are, and how many executions each has.
 
 use execstore::error::ReadError;
-use execstore::{Error, NewExecution, Query, Readable, Store, Update};
+use execstore::{NewExecution, Query, Readable, Store, Update};
 
 use crate::Engine;
 
@@ -54,7 +54,7 @@ pub fn they_are_listed_with_their_numbers_of_executions(engine: &dyn Engine) {
         w.create(NewExecution::new("j").namespace("c"))?;
         w.create(NewExecution::new("j").namespace("gone").id("gone"))?;
         w.delete("gone")?;
-        Ok::<_, Error>(listed(w))
+        Ok(listed(w))
     });
     let all = named(&[("", 1), ("b", 1), ("c", 1), ("defaults", 1)]);
     assert_eq!(within.unwrap(), all);

@@ -1,6 +1,6 @@
 //! Pages of executions: both orders, cursors through text, and paging while others insert and delete.
 
-use execstore::error::{InputError, ReadError, WriteError};
+use execstore::error::{InputError, ReadError};
 use execstore::query::Cursor;
 use execstore::{Error, NewExecution, Page, Query, Readable, Store};
 use support::create;
@@ -14,7 +14,7 @@ fn filled(engine: &dyn Engine, count: usize) -> TestStore {
             for n in 0..count {
                 w.create(NewExecution::new("j").id(n.to_string()))?;
             }
-            Ok::<_, WriteError>(())
+            Ok(())
         })
         .unwrap();
     store
@@ -39,7 +39,7 @@ fn walk(
         if let Some(text) = &cursor {
             ask = ask.after(text.parse().unwrap());
         }
-        let page = store.read(|r| r.query(&ask).page()).unwrap();
+        let page = store.read(|r| Ok(r.query(&ask).page()?)).unwrap();
         assert!(page.executions.len() <= limit);
         found.extend(ids(&page));
         match page.next {
@@ -84,7 +84,7 @@ pub fn nothing_that_is_there_throughout_is_missed_or_given_twice(engine: &dyn En
         let found = walk(&store, request, 4, |turn| {
             for _ in 0..2 {
                 if let Some(id) = (!doomed.is_empty()).then(|| doomed.remove((turn * 7) % doomed.len())) {
-                    store.write(|w| w.delete(id.to_string())).unwrap();
+                    store.write(|w| Ok(w.delete(id.to_string())?)).unwrap();
                 }
             }
             // An end to the walk towards the newest.
@@ -112,34 +112,37 @@ pub fn nothing_that_is_there_throughout_is_missed_or_given_twice(engine: &dyn En
 
 pub fn a_cursor_outlives_the_execution_that_it_was_made_at(engine: &dyn Engine) {
     let mut store = filled(engine, 6);
-    let page = store.read(|r| r.query(&Query::new().oldest_first().limit(3)).page()).unwrap();
+    let page = store.read(|r| Ok(r.query(&Query::new().oldest_first().limit(3)).page()?)).unwrap();
     let cursor = page.next.unwrap();
     for id in ["2", "3"] {
-        store.write(|w| w.delete(id)).unwrap();
+        store.write(|w| Ok(w.delete(id)?)).unwrap();
     }
     store.reopen();
-    let page =
-        store.read(|r| r.query(&Query::new().oldest_first().limit(3).after(cursor.clone())).page()).unwrap();
+    let page = store
+        .read(|r| Ok(r.query(&Query::new().oldest_first().limit(3).after(cursor.clone())).page()?))
+        .unwrap();
     assert_eq!(ids(&page), ["4", "5"]);
     for id in ["0", "1", "4", "5"] {
-        store.write(|w| w.delete(id)).unwrap();
+        store.write(|w| Ok(w.delete(id)?)).unwrap();
     }
-    let page = store.read(|r| r.query(&Query::new().oldest_first().limit(3).after(cursor)).page()).unwrap();
+    let page =
+        store.read(|r| Ok(r.query(&Query::new().oldest_first().limit(3).after(cursor)).page()?)).unwrap();
     assert!(page.executions.is_empty() && page.next.is_none());
 }
 
 pub fn an_id_that_is_created_again_has_a_new_place(engine: &dyn Engine) {
     let store = filled(engine, 3);
-    store.write(|w| w.delete("0")).unwrap();
+    store.write(|w| Ok(w.delete("0")?)).unwrap();
     create(&store, "0");
-    let page = store.read(|r| r.query(&Query::new().oldest_first().limit(10)).page()).unwrap();
+    let page = store.read(|r| Ok(r.query(&Query::new().oldest_first().limit(10)).page()?)).unwrap();
     assert_eq!(ids(&page), ["1", "2", "0"]);
 }
 
 pub fn cursors_of_another_store_or_the_other_order_are_refused(engine: &dyn Engine) {
     let (one, other) = (filled(engine, 3), filled(engine, 3));
-    let newest = one.read(|r| r.query(&Query::new().limit(1)).page()).unwrap().next.unwrap();
-    let oldest = one.read(|r| r.query(&Query::new().oldest_first().limit(1)).page()).unwrap().next.unwrap();
+    let newest = one.read(|r| Ok(r.query(&Query::new().limit(1)).page()?)).unwrap().next.unwrap();
+    let oldest =
+        one.read(|r| Ok(r.query(&Query::new().oldest_first().limit(1)).page()?)).unwrap().next.unwrap();
     let cases = [
         (&*one, Query::new().oldest_first().limit(1).after(newest.clone()), "another order"),
         (&*one, Query::new().limit(1).after(oldest.clone()), "another order"),
@@ -147,7 +150,7 @@ pub fn cursors_of_another_store_or_the_other_order_are_refused(engine: &dyn Engi
         (&*other, Query::new().oldest_first().limit(1).after(oldest), "another store"),
     ];
     for (store, request, part) in cases {
-        let error = store.read(|r| r.query(&request).page()).unwrap_err();
+        let error = store.read(|r| Ok(r.query(&request).page()?)).unwrap_err();
         assert!(matches!(&error, Error::Read(ReadError::InvalidCursor { .. })), "{error:?}");
         assert!(error.to_string().contains(part), "{error}");
     }
@@ -184,7 +187,7 @@ pub fn a_writer_pages_over_its_own_writes(engine: &dyn Engine) {
             w.create(NewExecution::new("j").id("new"))?;
             w.delete("0")?;
             assert_eq!(ids(&w.query(&Query::new().limit(5)).page()?), ["new", "1"]);
-            Ok::<_, WriteError>(())
+            Ok(())
         })
         .unwrap();
 }

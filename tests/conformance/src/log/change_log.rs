@@ -2,7 +2,6 @@
 
 use std::ops::RangeInclusive;
 
-use execstore::error::WriteError;
 use execstore::{
     Change, ChangeKind, ChangeSeq, DesiredState, EventSeq, Execution, NewEvent, NewExecution, Readable,
     Store, Update,
@@ -22,7 +21,7 @@ struct Recorder<'a> {
 
 impl Recorder<'_> {
     fn get(&self, id: &str) -> Option<Execution> {
-        self.store.read(|r| r.get(id)).unwrap()
+        self.store.read(|r| Ok(r.get(id)?)).unwrap()
     }
 
     fn note(&mut self, kind: ChangeKind, before: Option<Execution>, after: Option<Execution>) {
@@ -33,25 +32,25 @@ impl Recorder<'_> {
     }
 
     fn create(&mut self, new: NewExecution) {
-        let after = self.store.write(|w| w.create(new)).unwrap();
+        let after = self.store.write(|w| Ok(w.create(new)?)).unwrap();
         self.note(ChangeKind::Created, None, Some(after));
     }
 
     fn update(&mut self, id: &str, update: Update) {
         let before = self.get(id);
-        let after = self.store.write(|w| w.update(id, update)).unwrap();
+        let after = self.store.write(|w| Ok(w.update(id, update)?)).unwrap();
         self.note(ChangeKind::Updated, before, Some(after));
     }
 
     fn append(&mut self, id: &str, events: &[NewEvent]) {
         let before = self.get(id);
-        let after = self.store.write(|w| w.append_events(id, events.to_vec())).unwrap();
+        let after = self.store.write(|w| Ok(w.append_events(id, events.to_vec())?)).unwrap();
         self.note(ChangeKind::EventsAppended, before, Some(after));
     }
 
     fn delete(&mut self, id: &str) {
         let before = self.get(id);
-        self.store.write(|w| w.delete(id)).unwrap();
+        self.store.write(|w| Ok(w.delete(id)?)).unwrap();
         self.note(ChangeKind::Deleted, before, None);
     }
 
@@ -140,7 +139,7 @@ pub fn changes_have_the_time_of_the_stores_clock(engine: &dyn Engine) {
     let store = engine.ticking();
     create(&store, "a");
     create(&store, "b");
-    store.write(|w| w.delete("a")).unwrap();
+    store.write(|w| Ok(w.delete("a")?)).unwrap();
     let reader = store.begin_read().unwrap();
     let times: Vec<_> =
         reader.log().range(..).unwrap().map(|change| change.unwrap().time().as_nanos()).collect();
@@ -150,7 +149,7 @@ pub fn changes_have_the_time_of_the_stores_clock(engine: &dyn Engine) {
 pub fn the_sequence_has_no_gaps_from_refused_or_abandoned_writes(engine: &dyn Engine) {
     let store = engine.store();
     create(&store, "a");
-    assert!(store.write(|w| w.create(NewExecution::new("j").id("a"))).is_err());
+    assert!(store.write(|w| Ok(w.create(NewExecution::new("j").id("a"))?)).is_err());
     let txn = store.begin_write().unwrap();
     txn.writer().unwrap().create(NewExecution::new("j").id("lost")).unwrap();
     drop(txn);
@@ -159,7 +158,7 @@ pub fn the_sequence_has_no_gaps_from_refused_or_abandoned_writes(engine: &dyn En
             w.create(NewExecution::new("j").id("b"))?;
             assert!(w.update("a", Update::to("Gone")).is_err());
             assert_eq!(w.log().head()?, ChangeSeq(2));
-            w.create(NewExecution::new("j").id("c"))
+            Ok(w.create(NewExecution::new("j").id("c"))?)
         })
         .unwrap();
     let reader = store.begin_read().unwrap();
@@ -214,7 +213,7 @@ pub fn a_writer_reads_the_changes_that_it_made(engine: &dyn Engine) {
             let last = w.log().range(ChangeSeq(2)..)?.next().unwrap()?;
             assert_eq!(w.log().payload_before(&last)?.unwrap().as_str(), "null");
             assert_eq!(w.log().payload_after(&last)?.unwrap().as_str(), "1");
-            Ok::<_, WriteError>(())
+            Ok(())
         })
         .unwrap();
 }

@@ -31,13 +31,7 @@ pub fn a_position_beyond_the_head_is_an_error_wherever_one_is_given(engine: &dyn
         (WatchFrom::After(ChangeSeq(4)), 4),
         (WatchFrom::After(ChangeSeq(u64::MAX)), u64::MAX),
         (WatchFrom::At(ChangeSeq(5)), 4),
-        (
-            WatchFrom::Bookmark(Bookmark::new(
-                store.read(|r| Ok::<_, ReadError>(r.incarnation())).unwrap(),
-                9.into(),
-            )),
-            9,
-        ),
+        (WatchFrom::Bookmark(Bookmark::new(store.read(|r| Ok(r.incarnation())).unwrap(), 9.into())), 9),
     ] {
         match store.watch(start.clone(), Filter::new()) {
             Err(WatchError::Position(error)) => assert_eq!(beyond(error), (seq, 3)),
@@ -49,10 +43,10 @@ pub fn a_position_beyond_the_head_is_an_error_wherever_one_is_given(engine: &dyn
         for ephemeral in [false, true] {
             let consumer = store.consumer("c").start_at(start.clone());
             let consumer = if ephemeral { consumer.ephemeral() } else { consumer };
-            let refused = consumer.run(|_| Ok::<_, Error>(())).map(drop).unwrap_err();
+            let refused = consumer.run(|_| Ok(())).map(drop).unwrap_err();
             assert!(matches!(refused, Error::Watch(WatchError::Position(_))), "{refused}");
         }
-        assert_eq!(store.read(|r| r.log().checkpoint("c")).unwrap(), None, "it is not registered");
+        assert_eq!(store.read(|r| Ok(r.log().checkpoint("c")?)).unwrap(), None, "it is not registered");
     }
     let long = Duration::from_secs(3_600);
     match store.wait_for_changes(ChangeSeq(4), long) {
@@ -65,7 +59,7 @@ pub fn a_position_beyond_the_head_is_an_error_wherever_one_is_given(engine: &dyn
         other => panic!("{other:?}"),
     }
     assert!(matches!(r.log().bookmark(ChangeSeq(4)), Err(ReadError::Position(_))));
-    let refused = store.write(|w| w.set_checkpoint("c", ChangeSeq(4))).unwrap_err();
+    let refused = store.write(|w| Ok(w.set_checkpoint("c", ChangeSeq(4))?)).unwrap_err();
     assert!(matches!(refused, Error::Write(WriteError::CheckpointBeyondHead { seq: 4, head: 3 })));
 }
 
@@ -74,7 +68,7 @@ pub fn a_seek_to_what_is_not_there_says_so_and_changes_nothing(engine: &dyn Engi
     let (tell, told) = std::sync::mpsc::channel();
     let consumer = store
         .consumer("c")
-        .run(move |changes| changes.iter().try_for_each(|change| tell.send(change.seq().get())))
+        .run(move |changes| Ok(changes.iter().try_for_each(|change| tell.send(change.seq().get()))?))
         .unwrap();
     let take =
         |n| -> Vec<u64> { (0..n).map(|_| told.recv_timeout(Duration::from_secs(20)).unwrap()).collect() };
@@ -97,8 +91,8 @@ pub fn a_bookmark_goes_through_text_and_goes_on_where_it_was_made(engine: &dyn E
     drop(watcher);
     store.reopen();
     let bookmark: Bookmark = text.parse().unwrap();
-    assert_eq!(store.read(|r| r.log().bookmark(ChangeSeq(3))).unwrap(), bookmark);
-    assert_eq!(store.read(|r| r.log().resolve(&bookmark)).unwrap(), ChangeSeq(3));
+    assert_eq!(store.read(|r| Ok(r.log().bookmark(ChangeSeq(3))?)).unwrap(), bookmark);
+    assert_eq!(store.read(|r| Ok(r.log().resolve(&bookmark)?)).unwrap(), ChangeSeq(3));
     let mut watcher = store.watch(WatchFrom::Bookmark(bookmark), Filter::new()).unwrap();
     let seqs: Vec<_> = watcher.next_batch(9, Duration::ZERO).unwrap().iter().map(|c| c.seq().get()).collect();
     assert_eq!(seqs, [4, 5]);
@@ -106,8 +100,8 @@ pub fn a_bookmark_goes_through_text_and_goes_on_where_it_was_made(engine: &dyn E
 
 pub fn a_bookmark_of_another_store_is_refused(engine: &dyn Engine) {
     let (one, other) = (with_changes(engine, 3), with_changes(engine, 3));
-    let bookmark = one.read(|r| r.log().bookmark(ChangeSeq(2))).unwrap();
-    let refused = other.read(|r| r.log().resolve(&bookmark)).unwrap_err();
+    let bookmark = one.read(|r| Ok(r.log().bookmark(ChangeSeq(2))?)).unwrap();
+    let refused = other.read(|r| Ok(r.log().resolve(&bookmark)?)).unwrap_err();
     assert!(matches!(refused, Error::Read(ReadError::Position(PositionError::OtherIncarnation { .. }))));
     assert!(refused.to_string().contains("head 3"), "{refused}");
 }

@@ -14,7 +14,7 @@ use support::{big_payload, create};
 use crate::Engine;
 
 fn with_changes(store: &Store, n: usize) {
-    (0..n).for_each(|_| drop(store.write(|w| w.create(NewExecution::new("j"))).unwrap()));
+    (0..n).for_each(|_| drop(store.write(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap()));
 }
 
 fn kept(store: &Store) -> Vec<u64> {
@@ -25,8 +25,8 @@ fn kept(store: &Store) -> Vec<u64> {
 pub fn the_oldest_go_the_head_stays_and_the_numbers_go_on(engine: &dyn Engine) {
     let mut store = engine.store();
     with_changes(&store, 10);
-    assert_eq!(store.write(|w| w.trim_changes(ChangeSeq(4))).unwrap(), 4);
-    assert_eq!(store.write(|w| w.trim_changes(ChangeSeq(3))).unwrap(), 0);
+    assert_eq!(store.write(|w| Ok(w.trim_changes(ChangeSeq(4))?)).unwrap(), 4);
+    assert_eq!(store.write(|w| Ok(w.trim_changes(ChangeSeq(3))?)).unwrap(), 0);
     assert_eq!(kept(&store), (5..=10).collect::<Vec<_>>());
     let reader = store.begin_read().unwrap();
     assert_eq!((reader.log().oldest().unwrap().get(), reader.log().head().unwrap().get()), (5, 10));
@@ -38,12 +38,10 @@ pub fn the_oldest_go_the_head_stays_and_the_numbers_go_on(engine: &dyn Engine) {
     assert_eq!(reader.log().range(ChangeSeq(5)..=ChangeSeq(6)).unwrap().count(), 2);
     drop(reader);
     // Everything, and further than there is.
-    assert_eq!(store.write(|w| w.trim_changes(ChangeSeq(u64::MAX))).unwrap(), 6);
+    assert_eq!(store.write(|w| Ok(w.trim_changes(ChangeSeq(u64::MAX))?)).unwrap(), 6);
     store.reopen();
     assert!(kept(&store).is_empty());
-    let head = |store: &Store| {
-        store.read(|r| Ok::<_, ReadError>((r.log().oldest()?.get(), r.log().head()?.get()))).unwrap()
-    };
+    let head = |store: &Store| store.read(|r| Ok((r.log().oldest()?.get(), r.log().head()?.get()))).unwrap();
     assert_eq!(head(&store), (11, 10));
     create(&store, "next");
     assert_eq!(kept(&store), [11]);
@@ -67,14 +65,14 @@ pub fn a_trim_that_is_rolled_back_has_not_happened(engine: &dyn Engine) {
 pub fn checkpoints_hold_it_back(engine: &dyn Engine) {
     let store = engine.store();
     with_changes(&store, 10);
-    let set = |name: &str, seq| store.write(|w| w.set_checkpoint(name, ChangeSeq(seq))).unwrap();
-    let trim = |seq| store.write(|w| w.trim_changes(ChangeSeq(seq))).unwrap();
+    let set = |name: &str, seq| store.write(|w| Ok(w.set_checkpoint(name, ChangeSeq(seq))?)).unwrap();
+    let trim = |seq| store.write(|w| Ok(w.trim_changes(ChangeSeq(seq))?)).unwrap();
     set("a", 6);
     set("b", 0);
     assert_eq!(trim(10), 0);
     set("b", 2);
     assert_eq!(trim(10), 2);
-    store.write(|w| w.delete_checkpoint("b")).unwrap();
+    store.write(|w| Ok(w.delete_checkpoint("b")?)).unwrap();
     assert_eq!(trim(5), 3);
     assert_eq!(trim(10), 1);
     assert_eq!(kept(&store), [7, 8, 9, 10]);
@@ -98,14 +96,14 @@ pub fn payloads_that_only_trimmed_entries_needed_are_freed(engine: &dyn Engine) 
                 w.update("e", update(3))?; // 4
                 w.create(NewExecution::new("j").id("f").payload(payload(4)))?; // 5
                 w.delete("f")?; // 6
-                w.update("e", update(5)) // 7
+                Ok(w.update("e", update(5))?) // 7
             })
             .unwrap();
         let live = u64::from(size > 1_024);
         // 1, 2, 3 of e and the one of f, and the present one if it is large.
         assert_eq!(payloads(&store), 4 + live);
         for (trim, left) in [(1, 4), (2, 3), (3, 3), (4, 2), (5, 2), (6, 1), (7, 0)] {
-            store.write(|w| w.trim_changes(ChangeSeq(trim))).unwrap();
+            store.write(|w| Ok(w.trim_changes(ChangeSeq(trim))?)).unwrap();
             assert_eq!(payloads(&store), left + live, "after {trim}, size {size}");
             let reader = store.begin_read().unwrap();
             for change in reader.log().range(..).unwrap() {
@@ -178,8 +176,8 @@ pub fn retention_waits_for_consumers_as_long_as_they_do_not_lag_too_much(engine:
         }
         let store = engine.store_with(Store::builder().set_log_retention(keep));
         with_changes(&store, 10);
-        store.write(|w| w.set_checkpoint("slow", ChangeSeq(2))).unwrap();
-        store.write(|w| w.set_checkpoint("fast", ChangeSeq(5))).unwrap();
+        store.write(|w| Ok(w.set_checkpoint("slow", ChangeSeq(2))?)).unwrap();
+        store.write(|w| Ok(w.set_checkpoint("fast", ChangeSeq(5))?)).unwrap();
         let done = store.maintain().unwrap();
         assert_eq!((done.trimmed, done.held_by.as_deref()), (expected, held), "{lag:?}");
     }
@@ -188,7 +186,9 @@ pub fn retention_waits_for_consumers_as_long_as_they_do_not_lag_too_much(engine:
 pub fn one_call_trims_it_all_in_bounded_transactions_while_others_write(engine: &dyn Engine) {
     let store = engine.store_with(Store::builder().set_log_retention(LogRetention::new().max_count(10)));
     for _ in 0..5 {
-        store.write(|w| (0..1_000).try_for_each(|_| w.create(NewExecution::new("j")).map(drop))).unwrap();
+        store
+            .write(|w| Ok((0..1_000).try_for_each(|_| w.create(NewExecution::new("j")).map(drop))?))
+            .unwrap();
     }
     thread::scope(|scope| {
         let writing = scope.spawn(|| with_changes(&store, 20));
@@ -201,7 +201,9 @@ pub fn one_call_trims_it_all_in_bounded_transactions_while_others_write(engine: 
     builder.set_log_retention(LogRetention::new().max_count(10));
     let store = builder.create_file_with_backend(disk.clone()).unwrap();
     for _ in 0..5 {
-        store.write(|w| (0..1_000).try_for_each(|_| w.create(NewExecution::new("j")).map(drop))).unwrap();
+        store
+            .write(|w| Ok((0..1_000).try_for_each(|_| w.create(NewExecution::new("j")).map(drop))?))
+            .unwrap();
     }
     let before = disk.syncs.load(Ordering::SeqCst);
     assert_eq!(store.maintain().unwrap().trimmed, 4_990);

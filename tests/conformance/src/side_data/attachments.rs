@@ -32,7 +32,7 @@ pub fn values_of_every_size_come_back(engine: &dyn Engine) {
         let attachment = store.put_attachment("e", NewAttachment::bytes(put.as_str(), bytes(len))).unwrap();
         assert_eq!((attachment.size, attachment.kind), (len as u64, AttachmentKind::Bytes));
         let from = &mut Cursor::new(bytes(len));
-        store.write(|w| w.put_attachment_from("e", streamed.as_str(), "a/b", from)).unwrap();
+        store.write(|w| Ok(w.put_attachment_from("e", streamed.as_str(), "a/b", from)?)).unwrap();
     }
     store.reopen();
     let r = store.begin_read().unwrap();
@@ -84,24 +84,24 @@ pub fn a_value_is_replaced_together_with_an_update_or_not_at_all(engine: &dyn En
         let before = store.begin_read().unwrap();
         let replace = |w: &mut execstore::Writer<'_>| {
             w.update("e", Update::new().message("replaced"))?;
-            w.put_attachment("e", NewAttachment::bytes("k", vec![9; pair[1]]))
+            Ok(w.put_attachment("e", NewAttachment::bytes("k", vec![9; pair[1]]))?)
         };
         let failed: Result<(), Error> = store.write(|w| {
             replace(w)?;
             assert!(w.attachments("e").bytes("k").unwrap().unwrap() == vec![9; pair[1]]);
-            Err(WriteError::NotFound { id: "enough".into() })
+            Err(WriteError::NotFound { id: "enough".into() }.into())
         });
         assert!(failed.is_err());
-        assert_eq!(before.get("e").unwrap(), store.read(|r| r.get("e")).unwrap());
-        let now = store.read(|r| r.attachments("e").bytes("k")).unwrap().unwrap();
+        assert_eq!(before.get("e").unwrap(), store.read(|r| Ok(r.get("e")?)).unwrap());
+        let now = store.read(|r| Ok(r.attachments("e").bytes("k")?)).unwrap().unwrap();
         assert!(now == bytes(pair[0]));
         store.write(replace).unwrap();
         // Who began before still reads the old value.
         assert!(before.attachments("e").bytes("k").unwrap().unwrap() == bytes(pair[0]));
-        let now = store.read(|r| r.attachments("e").bytes("k")).unwrap().unwrap();
+        let now = store.read(|r| Ok(r.attachments("e").bytes("k")?)).unwrap().unwrap();
         assert!(now == vec![9; pair[1]]);
     }
-    assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().revision.get(), sizes.len() as u64);
+    assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().revision.get(), sizes.len() as u64);
 }
 
 pub fn attachments_leave_the_record_and_the_log_alone_and_go_with_their_execution(engine: &dyn Engine) {
@@ -113,10 +113,10 @@ pub fn attachments_leave_the_record_and_the_log_alone_and_go_with_their_executio
             store.put_attachment(id, NewAttachment::bytes(len.to_string(), bytes(len))).unwrap();
         }
     }
-    let head = store.read(|r| r.log().head()).unwrap();
-    assert_eq!((store.read(|r| r.get("e")).unwrap().unwrap(), head.get()), (created, 2));
-    assert!(store.write(|w| w.delete_attachment("f", "100000")).unwrap());
-    assert!(!store.write(|w| w.delete_attachment("f", "100000")).unwrap());
+    let head = store.read(|r| Ok(r.log().head()?)).unwrap();
+    assert_eq!((store.read(|r| Ok(r.get("e")?)).unwrap().unwrap(), head.get()), (created, 2));
+    assert!(store.write(|w| Ok(w.delete_attachment("f", "100000")?)).unwrap());
+    assert!(!store.write(|w| Ok(w.delete_attachment("f", "100000")?)).unwrap());
     store.delete("e").unwrap();
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{report}");
@@ -232,7 +232,7 @@ pub fn a_source_that_fails_leaves_nothing_behind(engine: &dyn Engine) {
             txn.commit().unwrap();
             let report = store.verify().unwrap();
             assert!(report.is_clean(), "{report}");
-            assert_eq!(store.read(|r| r.attachments("e").bytes("k")).unwrap().unwrap(), bytes(3));
+            assert_eq!(store.read(|r| Ok(r.attachments("e").bytes("k")?)).unwrap().unwrap(), bytes(3));
         }
     }
 }
@@ -242,12 +242,13 @@ pub fn a_source_is_refused_in_the_group_commit(engine: &dyn Engine) {
     let store = engine.store();
     store.create(new("e")).unwrap();
     let mut source = Cursor::new(bytes(100));
-    let refused = store.batch(move |w| w.put_attachment_from("e", "k", "a/b", &mut source));
+    let refused = store.batch(move |w| Ok(w.put_attachment_from("e", "k", "a/b", &mut source)?));
     assert!(is_refused(refused, |e| matches!(e, WriteError::SourceInBatch)));
     let mut source = Cursor::new(bytes(100));
-    let refused = store.submit(move |w| w.put_attachment_from("e", "k", "a/b", &mut source)).unwrap().wait();
+    let refused =
+        store.submit(move |w| Ok(w.put_attachment_from("e", "k", "a/b", &mut source)?)).unwrap().wait();
     assert!(is_refused(refused, |e| matches!(e, WriteError::SourceInBatch)));
-    assert_eq!(store.read(|r| r.attachments("e").get("k")).unwrap(), None);
+    assert_eq!(store.read(|r| Ok(r.attachments("e").get("k")?)).unwrap(), None);
 }
 
 pub fn a_large_value_goes_through_without_the_journal(engine: &dyn Engine) {
@@ -255,7 +256,7 @@ pub fn a_large_value_goes_through_without_the_journal(engine: &dyn Engine) {
     store.create(new("e")).unwrap();
     let len = 5_000_000;
     let from = &mut std::io::repeat(7).take(len);
-    store.write(|w| w.put_attachment_from("e", "k", "a/b", from)).unwrap();
+    store.write(|w| Ok(w.put_attachment_from("e", "k", "a/b", from)?)).unwrap();
     // And small ones after it, which the journal takes.
     store.update("e", Update::new().message("after")).unwrap();
     let copy = store.crash_copy();
@@ -288,7 +289,7 @@ pub fn a_slow_source_keeps_no_writer_waiting(engine: &dyn Engine) {
                 return Ok(0);
             }
             let (store, id) = (self.0.clone(), format!("meanwhile-{}", self.1));
-            let other = std::thread::spawn(move || store.write(|w| w.create(new(&id))));
+            let other = std::thread::spawn(move || store.write(|w| Ok(w.create(new(&id))?)));
             other.join().unwrap().unwrap();
             self.1 += 1;
             out.fill(self.1 as u8);
@@ -303,7 +304,7 @@ pub fn a_slow_source_keeps_no_writer_waiting(engine: &dyn Engine) {
     store.create(new("e")).unwrap();
     let put = store.put_attachment_from("e", "slow", "x", &mut Slow(Store::clone(&store), 0)).unwrap();
     assert!(put.size > 0);
-    assert_eq!(store.read(|r| r.count("New")).unwrap(), 4);
+    assert_eq!(store.read(|r| Ok(r.count("New")?)).unwrap(), 4);
     // A source that fails leaves nothing.
     struct Broken;
     impl Read for Broken {

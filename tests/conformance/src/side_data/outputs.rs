@@ -93,8 +93,8 @@ pub fn streams_leave_the_record_and_the_log_alone_and_go_with_their_execution(en
     assert_eq!(r.outputs("f").read("stdout", u64::MAX, 10).unwrap().unwrap().offset, 50_000);
     drop(r);
     store.delete("e").unwrap();
-    assert!(store.write(|w| w.delete_output("f", "stdout")).unwrap());
-    assert!(!store.write(|w| w.delete_output("f", "stdout")).unwrap());
+    assert!(store.write(|w| Ok(w.delete_output("f", "stdout")?)).unwrap());
+    assert!(!store.write(|w| Ok(w.delete_output("f", "stdout")?)).unwrap());
     let report = store.verify().unwrap();
     assert!(report.is_clean() && report.outputs == 1, "{report}");
 }
@@ -227,7 +227,7 @@ pub fn a_follower_ends_with_its_stream_and_waits_for_one_that_is_to_come(engine:
     // So is a stream.
     let mut third = follow("e");
     assert_eq!(third.next_part(3, WAIT).unwrap().bytes, b"ano");
-    store.write(|w| w.delete_output("e", "o")).unwrap();
+    store.write(|w| Ok(w.delete_output("e", "o")?)).unwrap();
     store.append_output("e", "o", "once more").unwrap();
     assert!(third.next_part(10, WAIT).unwrap().bytes.is_empty() && third.has_ended());
     // An execution whose stream never began, and another of its id that has one.

@@ -11,7 +11,7 @@ fn new(id: &str) -> NewExecution {
 }
 
 fn visits(store: &Store, id: &str) -> Option<u64> {
-    store.read(|r| r.visits(id)).unwrap().map(|visits| visits.count)
+    store.read(|r| Ok(r.visits(id)?)).unwrap().map(|visits| visits.count)
 }
 
 pub fn visits_are_written_together(engine: &dyn Engine) {
@@ -24,17 +24,17 @@ pub fn visits_are_written_together(engine: &dyn Engine) {
         tracker.visit(id);
     }
     assert_eq!((tracker.noted(), visits(&store, "a")), (3, None), "nothing is written yet");
-    let head = store.read(|r| r.log().head()).unwrap();
+    let head = store.read(|r| Ok(r.log().head()?)).unwrap();
     assert_eq!(tracker.flush().unwrap(), 2, "nobody is not there");
     assert_eq!((tracker.noted(), tracker.flush().unwrap()), (0, 0));
     assert_eq!(["a", "b", "c", "nobody"].map(|id| visits(&store, id)), [Some(3), Some(1), None, None]);
-    assert_eq!(store.read(|r| r.log().head()).unwrap(), head, "the log is left alone");
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap(), head, "the log is left alone");
     tracker.visit("a");
     tracker.flush().unwrap();
     drop(tracker);
-    let last = store.read(|r| r.visits("a")).unwrap().unwrap().last;
+    let last = store.read(|r| Ok(r.visits("a")?)).unwrap().unwrap().last;
     store.reopen();
-    assert_eq!(store.read(|r| r.visits("a")).unwrap().unwrap().last, last);
+    assert_eq!(store.read(|r| Ok(r.visits("a")?)).unwrap().unwrap().last, last);
     assert_eq!(visits(&store, "a"), Some(4));
     store.delete("a").unwrap();
     store.create(new("a")).unwrap();
@@ -44,7 +44,7 @@ pub fn visits_are_written_together(engine: &dyn Engine) {
 pub fn a_thousand_are_written_unasked(engine: &dyn Engine) {
     let store = engine.store();
     let ids: Vec<String> = (0..1_500).map(|n| n.to_string()).collect();
-    store.write(|w| ids.iter().try_for_each(|id| w.create(new(id)).map(drop))).unwrap();
+    store.write(|w| Ok(ids.iter().try_for_each(|id| w.create(new(id)).map(drop))?)).unwrap();
     let tracker = store.track_visits();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -63,7 +63,7 @@ pub fn what_was_not_visited_since_is_found(engine: &dyn Engine) {
     for id in ["a", "b", "c", "d"] {
         store.create(new(id).label("kind", if id == "d" { "example" } else { "snippet" })).unwrap();
     }
-    let since = store.read(|r| r.get("c")).unwrap().unwrap().created_at;
+    let since = store.read(|r| Ok(r.get("c")?)).unwrap().unwrap().created_at;
     let tracker = store.track_visits();
     tracker.visit("a");
     tracker.flush().unwrap();
@@ -81,9 +81,9 @@ pub fn what_was_not_visited_since_is_found(engine: &dyn Engine) {
     // A clock that goes back does not make a visit older.
     let mut earlier = Visits::default();
     (earlier.count, earlier.last) = (1, Timestamp::from_nanos(-5));
-    let before = store.read(|r| r.visits("a")).unwrap().unwrap();
-    assert!(store.write(|w| w.add_visits("a", earlier)).unwrap());
-    let after = store.read(|r| r.visits("a")).unwrap().unwrap();
+    let before = store.read(|r| Ok(r.visits("a")?)).unwrap().unwrap();
+    assert!(store.write(|w| Ok(w.add_visits("a", earlier)?)).unwrap());
+    let after = store.read(|r| Ok(r.visits("a")?)).unwrap().unwrap();
     assert_eq!((after.count, after.last), (before.count + 1, before.last));
 }
 

@@ -47,15 +47,17 @@ pub fn a_handler_awaits_what_it_submits_while_the_runtime_does_other_things(engi
             for change in changes {
                 let id = format!("echo-{}", change.execution_id());
                 let echo = NewExecution::new("echoes").id(id);
-                handle.block_on(async { writer.submit(move |w| w.create(echo.clone()))?.await.map(drop) })?;
+                handle.block_on(async {
+                    writer.submit(move |w| Ok(w.create(echo.clone())?))?.await.map(drop)
+                })?;
             }
-            Ok::<_, Error>(())
+            Ok(())
         });
         let echo = echo.unwrap();
         runtime.block_on(async {
             let mut watcher = store.watch(WatchFrom::Oldest, Filter::new().job("echoes")).unwrap();
             for n in 0..20 {
-                store.submit(move |w| w.create(new(&n.to_string()))).unwrap().await.unwrap();
+                store.submit(move |w| Ok(w.create(new(&n.to_string()))?)).unwrap().await.unwrap();
                 assert_eq!(watcher.next().await.unwrap().execution_id().as_str(), format!("echo-{n}"));
             }
         });
@@ -72,12 +74,12 @@ pub fn a_write_that_would_wait_for_itself_is_refused_inside_block_on_too(engine:
         let (handle, inner) = (runtime.handle().clone(), Store::clone(&store));
         let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
         let handler = move |_: &[execstore::Change], w: &mut Writer<'_>| {
-            let submitted = handle.block_on(async { inner.submit(|w| w.create(new("x")))?.await });
+            let submitted = handle.block_on(async { inner.submit(|w| Ok(w.create(new("x"))?))?.await });
             let written = handle.block_on(async { inner.update("e", Update::new()) });
             let watched = handle.block_on(watcher.next());
             w.update("e", Update::new().message("handled"))?;
             told.send((submitted.map(drop), written.map(drop), watched.map(drop)))?;
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            Ok(())
         };
         let once = store.consumer("once").retry(Retry::new().attempts(1)).on_failure(OnFailure::Skip);
         let consumer =
@@ -90,10 +92,10 @@ pub fn a_write_that_would_wait_for_itself_is_refused_inside_block_on_too(engine:
             assert!(matches!(watched, Err(WatchError::Reentrant)), "{watched:?}");
         });
         consumer.stop();
-        assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().message.as_deref(), Some("handled"));
+        assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().message.as_deref(), Some("handled"));
         // What was submitted was only not waited for: it is committed, before whatever is submitted after it.
-        runtime.block_on(async { store.submit(|w| w.create(new("y"))).unwrap().await }).unwrap();
-        assert!(store.read(|r| r.get("x")).unwrap().is_some());
+        runtime.block_on(async { store.submit(|w| Ok(w.create(new("y"))?)).unwrap().await }).unwrap();
+        assert!(store.read(|r| Ok(r.get("x")?)).unwrap().is_some());
     });
 }
 
@@ -108,7 +110,7 @@ pub fn a_runtime_that_refuses_to_block_in_a_closure_spoils_nothing(engine: &dyn 
                 store.write(|w| {
                     w.update("e", Update::new().message("m"))?;
                     handle.block_on(std::future::ready(()));
-                    Ok::<_, Error>(())
+                    Ok(())
                 })
             }));
             assert!(panicked.is_err());
@@ -116,11 +118,11 @@ pub fn a_runtime_that_refuses_to_block_in_a_closure_spoils_nothing(engine: &dyn 
                 w.create(new("f"))?;
                 // On the store's own thread, which is none of the runtime's, it may.
                 handle.block_on(std::future::ready(()));
-                Ok::<_, Error>(())
+                Ok(())
             });
             submitted.unwrap().await.unwrap();
         });
-        assert_eq!(store.read(|r| r.get("e")).unwrap().unwrap().message, None);
-        assert!(store.read(|r| r.get("f")).unwrap().is_some());
+        assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().message, None);
+        assert!(store.read(|r| Ok(r.get("f")?)).unwrap().is_some());
     });
 }

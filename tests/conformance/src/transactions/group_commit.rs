@@ -127,7 +127,7 @@ pub fn a_caller_alone_has_the_same_contract(engine: &dyn Engine) {
     {
         check(deed, n, &store.batch(act(deed, n)));
     }
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 6);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 6);
 }
 
 pub fn many_threads_share_commits_and_all_get_their_own_result(engine: &dyn Engine) {
@@ -143,18 +143,18 @@ pub fn many_threads_share_commits_and_all_get_their_own_result(engine: &dyn Engi
                     let made: Execution = store
                         .batch(move |w| {
                             runs.fetch_add(1, Ordering::Relaxed);
-                            w.create(new(format!("{t}/{n}")))
+                            Ok(w.create(new(format!("{t}/{n}")))?)
                         })
                         .unwrap();
                     assert_eq!(made.id, format!("{t}/{n}").as_str());
                     // It is there for everybody once the call has returned.
-                    assert_eq!(store.read(|r| r.get(&made.id)).unwrap().unwrap(), made);
+                    assert_eq!(store.read(|r| Ok(r.get(&made.id)?)).unwrap().unwrap(), made);
                 }
             });
         }
     });
     assert_eq!(runs.load(Ordering::Relaxed), threads * each, "nobody ran twice, since nobody failed");
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), (threads * each) as u64);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), (threads * each) as u64);
 }
 
 pub fn the_calls_without_a_closure_do_what_the_writer_does(engine: &dyn Engine) {
@@ -170,7 +170,7 @@ pub fn the_calls_without_a_closure_do_what_the_writer_does(engine: &dyn Engine) 
     let more = store.append_events("e", [NewEvent::new("b")]).unwrap();
     assert_eq!(more.event_count, 2);
     assert_eq!(store.delete_if("e", &Expect::new().state("Failed")).unwrap(), more);
-    assert!(store.read(|r| r.get("e")).unwrap().is_none());
+    assert!(store.read(|r| Ok(r.get("e")?)).unwrap().is_none());
 }
 
 pub fn a_full_queue_makes_callers_wait_or_tells_them(engine: &dyn Engine) {
@@ -178,10 +178,10 @@ pub fn a_full_queue_makes_callers_wait_or_tells_them(engine: &dyn Engine) {
         .store_with(Store::builder().set_group_commit(GroupCommitOptions::new().max_queue(3).max_members(1)));
     let held = Held::new(&store);
     // One is taken out of the queue and waits for the writer; three fill it.
-    let first = store.submit(|w| w.create(new("first"))).unwrap();
+    let first = store.submit(|w| Ok(w.create(new("first"))?)).unwrap();
     let mut queued = Vec::new();
     let full = loop {
-        match store.try_submit(|w| w.create(NewExecution::new("j"))) {
+        match store.group_commit().refuse_when_full().submit(|w| Ok(w.create(NewExecution::new("j"))?)) {
             Ok(pending) => queued.push(pending),
             Err(error) => break error,
         }
@@ -189,10 +189,10 @@ pub fn a_full_queue_makes_callers_wait_or_tells_them(engine: &dyn Engine) {
         thread::sleep(Duration::from_millis(20));
     };
     assert!(matches!(full, Error::Batch(BatchError::QueueFull { maximum: 3 })), "{full}");
-    let again = store.try_batch(|w| w.create(new("refused")));
+    let again = store.group_commit().refuse_when_full().batch(|w| Ok(w.create(new("refused"))?));
     assert!(matches!(again, Err(Error::Batch(BatchError::QueueFull { .. }))), "{again:?}");
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| store.submit(|w| w.create(new("late"))).unwrap().wait());
+        let waiting = scope.spawn(|| store.submit(|w| Ok(w.create(new("late"))?)).unwrap().wait());
         thread::sleep(Duration::from_millis(50));
         assert!(!waiting.is_finished());
         held.release();
@@ -200,8 +200,8 @@ pub fn a_full_queue_makes_callers_wait_or_tells_them(engine: &dyn Engine) {
     });
     first.wait().unwrap();
     queued.into_iter().for_each(|pending| drop(pending.wait().unwrap()));
-    assert!(store.read(|r| r.get("refused")).unwrap().is_none(), "what was refused left no trace");
-    store.batch(|w| w.create(new("after"))).unwrap();
+    assert!(store.read(|r| Ok(r.get("refused")?)).unwrap().is_none(), "what was refused left no trace");
+    store.batch(|w| Ok(w.create(new("after"))?)).unwrap();
 }
 
 pub fn commits_are_bounded_in_members_and_in_bytes(engine: &dyn Engine) {
@@ -217,7 +217,7 @@ pub fn commits_are_bounded_in_members_and_in_bytes(engine: &dyn Engine) {
                 let run = move |w: &mut Writer<'_>| {
                     w.create(new(n).payload(payload.clone()))?;
                     // What is committed while this one runs: where its own commit begins.
-                    outside.read(|r| r.log().head())
+                    outside.read(|r| Ok(r.log().head()?))
                 };
                 store.submit(run).unwrap()
             })
@@ -236,13 +236,16 @@ pub fn a_batch_within_a_batch_is_refused_and_the_outer_one_goes_on(engine: &dyn 
     let store = engine.store();
     let inner = Store::clone(&store);
     let result = store.batch(move |w| {
-        let refused = inner.batch(|w| w.create(new("inner")));
+        let refused = inner.batch(|w| Ok(w.create(new("inner"))?));
         assert!(matches!(refused, Err(Error::Batch(BatchError::Reentrant))));
-        assert!(matches!(inner.submit(|w| w.create(new("i"))), Err(Error::Batch(BatchError::Reentrant))));
-        w.create(new("outer"))
+        assert!(matches!(
+            inner.submit(|w| Ok(w.create(new("i"))?)),
+            Err(Error::Batch(BatchError::Reentrant))
+        ));
+        Ok(w.create(new("outer"))?)
     });
     result.unwrap();
-    assert_eq!(store.read(|r| r.log().head()).unwrap().get(), 1);
+    assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 1);
 }
 
 pub fn a_delay_gathers_those_who_come_one_by_one(engine: &dyn Engine) {
@@ -255,7 +258,7 @@ pub fn a_delay_gathers_those_who_come_one_by_one(engine: &dyn Engine) {
             let outside = Store::clone(&store);
             let run = move |w: &mut Writer<'_>| {
                 w.create(new(n))?;
-                outside.read(|r| r.log().head())
+                outside.read(|r| Ok(r.log().head()?))
             };
             store.submit(run).unwrap()
         })
@@ -267,7 +270,7 @@ pub fn a_delay_gathers_those_who_come_one_by_one(engine: &dyn Engine) {
 pub fn the_order_is_the_order_of_submission(engine: &dyn Engine) {
     let store = engine.store();
     let pending: Vec<_> =
-        (0..200).map(|n| store.submit(move |w| w.create(new(format!("{n:03}")))).unwrap()).collect();
+        (0..200).map(|n| store.submit(move |w| Ok(w.create(new(format!("{n:03}")))?)).unwrap()).collect();
     pending.into_iter().for_each(|pending| drop(pending.wait().unwrap()));
     let reader = store.begin_read().unwrap();
     let ids: Vec<_> = reader.by_job("j").unwrap().map(|e| e.unwrap().id.to_string()).collect();
@@ -278,11 +281,12 @@ pub fn a_result_can_be_awaited_under_tokio(engine: &dyn Engine) {
     let store = engine.store();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let pending: Vec<_> = (0..20).map(|n| store.submit(move |w| w.create(new(n))).unwrap()).collect();
+        let pending: Vec<_> =
+            (0..20).map(|n| store.submit(move |w| Ok(w.create(new(n))?)).unwrap()).collect();
         for (n, pending) in pending.into_iter().enumerate() {
             assert_eq!(pending.await.unwrap().id, n.to_string().as_str());
         }
-        let failed = store.submit(|w| w.create(new(3))).unwrap().await;
+        let failed = store.submit(|w| Ok(w.create(new(3))?)).unwrap().await;
         assert!(matches!(failed, Err(Error::Write(WriteError::AlreadyExists { .. }))));
     });
 }

@@ -12,7 +12,7 @@ pub fn readers_see_whole_transactions_only(engine: &dyn Engine) {
     store
         .write(|w| {
             w.create(NewExecution::new("pair").id("left"))?;
-            w.create(NewExecution::new("pair").id("right"))
+            Ok(w.create(NewExecution::new("pair").id("right"))?)
         })
         .unwrap();
     let done = AtomicBool::new(false);
@@ -59,7 +59,7 @@ pub fn readers_see_whole_transactions_only(engine: &dyn Engine) {
                             w.delete(format!("{}-{k}", n - 1))?;
                         }
                     }
-                    w.update("right", edit())
+                    Ok(w.update("right", edit())?)
                 })
                 .unwrap();
         }
@@ -78,12 +78,12 @@ pub fn writers_in_several_threads_take_turns(engine: &dyn Engine) {
             scope.spawn(move || {
                 for n in 0..25 {
                     let event = NewEvent::new(format!("{thread}-{n}"));
-                    store.write(|w| w.update("counter", Update::new().event(event))).unwrap();
+                    store.write(|w| Ok(w.update("counter", Update::new().event(event))?)).unwrap();
                 }
             });
         }
     });
-    let read = store.read(|r| r.get("counter")).unwrap().unwrap();
+    let read = store.read(|r| Ok(r.get("counter")?)).unwrap().unwrap();
     assert_eq!((read.revision.get(), read.event_count), (101, 100));
     let reader = store.begin_read().unwrap();
     let topics: Vec<_> = reader.events("counter", ..).unwrap().map(|event| event.unwrap().topic).collect();

@@ -28,7 +28,7 @@ pub fn a_panic_between_the_transactions_of_a_bulk_operation_keeps_its_place(engi
             .update(Update::to("Cancelled"))
     };
     assert!(catch_unwind(AssertUnwindSafe(|| bulk(2))).is_err());
-    assert_eq!(store.read(|r| r.count("Cancelled")).unwrap(), 4);
+    assert_eq!(store.read(|r| Ok(r.count("Cancelled")?)).unwrap(), 4);
     assert_eq!(bulk(100).unwrap().changed, 10);
 }
 
@@ -48,20 +48,20 @@ pub fn what_a_closure_holds_says_nothing_about_its_commit_and_spoils_no_other(en
     // Members of one commit: each holds, or throws, what panics when it is dropped.
     let gate = store.submit(|_| {
         std::thread::sleep(std::time::Duration::from_millis(1));
-        Ok::<_, Error>(())
+        Ok(())
     });
     let held = Explosive;
     let holds = store.submit(move |w| {
         let _ = &held;
-        w.create(NewExecution::new("j").id("holds")).map(drop)
+        Ok(w.create(NewExecution::new("j").id("holds")).map(drop)?)
     });
     let throws = store.submit(|w| -> Result<(), Error> {
         w.create(NewExecution::new("j").id("throws"))?;
         std::panic::panic_any(Explosive)
     });
     // Nobody takes its result.
-    drop(store.submit(|w| w.create(NewExecution::new("j").id("untaken")).map(|_| Explosive)).unwrap());
-    let plain = store.submit(|w| w.create(NewExecution::new("j").id("plain")).map(drop));
+    drop(store.submit(|w| Ok(w.create(NewExecution::new("j").id("untaken")).map(|_| Explosive)?)).unwrap());
+    let plain = store.submit(|w| Ok(w.create(NewExecution::new("j").id("plain")).map(drop)?));
     gate.unwrap().wait().unwrap();
     holds.unwrap().wait().unwrap();
     let thrown = throws.unwrap().wait();

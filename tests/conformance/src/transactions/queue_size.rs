@@ -13,7 +13,11 @@ pub fn what_waits_holds_no_more_than_the_queue_may(engine: &dyn Engine) {
     let held = store.begin_write().unwrap();
     let submit = |bytes: usize| {
         let value = vec![7_u8; bytes];
-        store.try_submit_sized(bytes, move |w| w.create(NewExecution::new("j").name(value.len().to_string())))
+        store
+            .group_commit()
+            .bytes(bytes)
+            .refuse_when_full()
+            .submit(move |w| Ok(w.create(NewExecution::new("j").name(value.len().to_string()))?))
     };
     let pending: Vec<_> = (0..3).map(|_| submit(3_000).unwrap()).collect();
     for bytes in [3_000, 1_001, 1_000_000] {
@@ -26,16 +30,17 @@ pub fn what_waits_holds_no_more_than_the_queue_may(engine: &dyn Engine) {
         assert_eq!(more, bytes);
     }
     // Who would wait for room waits for this thread.
-    let waits = store.submit_sized(3_000, |w| w.create(NewExecution::new("j")));
+    let waits = store.group_commit().bytes(3_000).submit(|w| Ok(w.create(NewExecution::new("j"))?));
     assert!(matches!(waits, Err(Error::Batch(BatchError::Reentrant))), "{waits:?}");
     let last = submit(1_000).unwrap();
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| store.submit_sized(9_000, |w| w.create(NewExecution::new("j"))));
+        let waits = scope
+            .spawn(|| store.group_commit().bytes(9_000).submit(|w| Ok(w.create(NewExecution::new("j"))?)));
         drop(held);
         waits.join().unwrap().unwrap().wait().unwrap();
     });
     pending.into_iter().chain([last]).for_each(|pending| drop(pending.wait().unwrap()));
     // What is larger by itself goes alone.
     submit(1_000_000).unwrap().wait().unwrap();
-    assert_eq!(store.read(|r| r.count("New")).unwrap(), 6);
+    assert_eq!(store.read(|r| Ok(r.count("New")?)).unwrap(), 6);
 }

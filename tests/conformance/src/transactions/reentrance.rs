@@ -30,12 +30,12 @@ pub fn calls(store: &Store) -> Vec<Call> {
     visits.visit("e");
     let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
     let mut follower = store.follow_output("e", "none", 0).unwrap();
-    let head = store.read(|r| r.log().head()).unwrap();
+    let head = store.read(|r| Ok(r.log().head()?)).unwrap();
     vec![
         ("begin_write", store.begin_write().map(drop)),
-        ("write", store.write(|_| Ok::<_, Error>(()))),
-        ("batch", store.batch(|_| Ok::<_, Error>(()))),
-        ("try_batch", store.try_batch(|_| Ok::<_, Error>(()))),
+        ("write", store.write(|_| Ok(()))),
+        ("batch", store.batch(|_| Ok(()))),
+        ("try_batch", store.group_commit().refuse_when_full().batch(|_| Ok(()))),
         ("create", store.create(new()).map(drop)),
         ("update", store.update("e", Update::new()).map(drop)),
         ("append_events", store.append_events("e", [NewEvent::new("t")]).map(drop)),
@@ -45,10 +45,8 @@ pub fn calls(store: &Store) -> Vec<Call> {
         ("bulk, named", store.bulk(Query::new()).name("n").delete().map(drop)),
         ("forget_bulk", store.forget_bulk("n").map(drop)),
         ("flush", visits.flush().map(drop)),
-        ("consumer", store.consumer("c").run(|_| Ok::<_, Error>(())).map(drop)),
-        ("consumer in a transaction", {
-            store.consumer("c").run_in_transaction(|_, _| Ok::<_, Error>(())).map(drop)
-        }),
+        ("consumer", store.consumer("c").run(|_| Ok(())).map(drop)),
+        ("consumer in a transaction", { store.consumer("c").run_in_transaction(|_, _| Ok(())).map(drop) }),
         ("wait_for_changes", store.wait_for_changes(head, LONG).map(drop)),
         ("next_batch", watcher.next_batch(1, LONG).map(drop).map_err(Error::from)),
         ("iter", watcher.iter().next().unwrap().map(drop).map_err(Error::from)),
@@ -80,26 +78,26 @@ pub fn every_write_and_every_wait_within_a_write_is_refused(engine: &dyn Engine)
     assert!(matches!(store.maintain(), Err(Error::Batch(BatchError::Reentrant))));
     drop(held);
 
-    let within = store.write(|_| Ok::<_, Error>(calls(&store))).unwrap();
+    let within = store.write(|_| Ok(calls(&store))).unwrap();
     all_refused("write", within);
 
     let own = Store::clone(&store);
-    all_refused("batch", store.batch(move |_| Ok::<_, Error>(calls(&own))).unwrap());
+    all_refused("batch", store.batch(move |_| Ok(calls(&own))).unwrap());
 
     let own = Store::clone(&store);
-    let pending = store.submit(move |_| Ok::<_, Error>(calls(&own))).unwrap();
+    let pending = store.submit(move |_| Ok(calls(&own))).unwrap();
     all_refused("submit", pending.wait().unwrap());
 
     let (own, (tell, told)) = (Store::clone(&store), channel());
     let consumer = store.consumer("own").run_in_transaction(move |_, _| {
         tell.send(calls(&own))?;
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+        Ok(())
     });
     all_refused("a handler in a transaction", told.recv().unwrap());
     consumer.unwrap().stop();
 
     // Nothing of all that was done, and nothing is left behind.
-    assert_eq!(store.read(|r| r.log().checkpoints()).unwrap().len(), 1);
+    assert_eq!(store.read(|r| Ok(r.log().checkpoints()?)).unwrap().len(), 1);
     create(&store, "after");
     assert!(store.maintain().unwrap().trimmed > 0);
 }
@@ -109,7 +107,7 @@ pub fn what_was_submitted_cannot_be_waited_for_within_a_write_and_is_committed_a
     builder.set_group_commit(GroupCommitOptions::new().max_queue(2));
     let store = engine.store_with(&builder);
     let held = store.begin_write().unwrap();
-    let submit = |id: &'static str| store.submit(move |w| w.create(new().id(id)));
+    let submit = |id: &'static str| store.submit(move |w| Ok(w.create(new().id(id))?));
     let first = submit("first").unwrap();
     let second = submit("second").unwrap();
     assert!(matches!(first.wait(), Err(Error::Batch(BatchError::Reentrant))));
@@ -121,7 +119,7 @@ pub fn what_was_submitted_cannot_be_waited_for_within_a_write_and_is_committed_a
     assert!(refused);
     drop(held);
     assert_eq!(second.wait().unwrap().id, "second");
-    assert!(store.read(|r| execstore::Readable::get(r, "first")).unwrap().is_some());
+    assert!(store.read(|r| Ok(execstore::Readable::get(r, "first")?)).unwrap().is_some());
 }
 
 pub fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transaction_they_wait(
@@ -132,18 +130,18 @@ pub fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transactio
     let mut context = Context::from_waker(Waker::noop());
     let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
     let polled = store.write(|_| {
-        let mut pending = store.submit(|w| w.create(new().id("queued"))).unwrap();
+        let mut pending = store.submit(|w| Ok(w.create(new().id("queued"))?)).unwrap();
         let commit = pin!(&mut pending).poll(&mut context).map(|result| result.map(drop));
-        Ok::<_, Error>((commit, pin!(watcher.next()).poll(&mut context)))
+        Ok((commit, pin!(watcher.next()).poll(&mut context)))
     });
     let (commit, next) = polled.unwrap();
     assert!(matches!(commit, Poll::Ready(Err(Error::Batch(BatchError::Reentrant)))), "{commit:?}");
     assert!(matches!(next, Poll::Ready(Err(WatchError::Reentrant))), "{next:?}");
     // Another task of the same thread may hold a transaction and end it later.
-    store.batch(|_| Ok::<_, Error>(())).unwrap();
+    store.batch(|_| Ok(())).unwrap();
     let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
     let held = store.begin_write().unwrap();
-    let mut pending = store.submit(|w| w.create(new().id("later"))).unwrap();
+    let mut pending = store.submit(|w| Ok(w.create(new().id("later"))?)).unwrap();
     assert!(pin!(&mut pending).poll(&mut context).is_pending());
     assert!(pin!(watcher.next()).poll(&mut context).is_pending());
     drop(held);
@@ -178,7 +176,7 @@ pub fn stores_that_wait_for_each_other_in_a_circle_are_refused_once(engine: &dyn
     circle(engine, |own, next, all_within| {
         own.write(|_| {
             all_within.wait();
-            next.write(|w| w.create(new())).map(drop)
+            next.write(|w| Ok(w.create(new())?)).map(drop)
         })
     });
     circle(engine, |own, next, all_within| {
@@ -189,13 +187,13 @@ pub fn stores_that_wait_for_each_other_in_a_circle_are_refused_once(engine: &dyn
             if std::mem::take(&mut first) {
                 all_within.wait();
             }
-            next.batch(|w| w.create(new())).map(drop)
+            next.batch(|w| Ok(w.create(new())?)).map(drop)
         })
     });
     circle(engine, |own, next, all_within| {
         let held = own.begin_write()?;
         all_within.wait();
-        let made = next.submit(|w| w.create(new()))?.wait().map(drop);
+        let made = next.submit(|w| Ok(w.create(new())?))?.wait().map(drop);
         drop(held);
         made
     });
@@ -209,17 +207,17 @@ pub fn who_waits_longer_than_the_limit_for_one_transaction_is_told_what_it_is(en
     let other = Store::clone(&store);
     let refused = store.write(|_| {
         let thread = thread::spawn(move || {
-            let queued = other.submit(|w| w.create(new().id("queued"))).unwrap();
+            let queued = other.submit(|w| Ok(w.create(new().id("queued"))?)).unwrap();
             [other.begin_write().map(drop), queued.wait().map(drop)]
         });
-        Ok::<_, Error>(thread.join().unwrap())
+        Ok(thread.join().unwrap())
     });
     for result in refused.unwrap() {
         let Err(Error::Batch(BatchError::WriterHeld { by, held })) = result else { panic!("{result:?}") };
         assert_eq!((by, held >= Duration::from_millis(30)), ("a closure of Store::write", true));
     }
     create(&store, "after");
-    assert!(store.read(|r| execstore::Readable::get(r, "queued")).unwrap().is_none());
+    assert!(store.read(|r| Ok(execstore::Readable::get(r, "queued")?)).unwrap().is_none());
 }
 
 pub fn a_thread_that_holds_one_store_may_use_another(engine: &dyn Engine) {
@@ -227,7 +225,7 @@ pub fn a_thread_that_holds_one_store_may_use_another(engine: &dyn Engine) {
     let mut watcher = b.watch(WatchFrom::Oldest, Filter::new()).unwrap();
     a.write(|w| {
         b.create(new().id("e"))?;
-        let pending = b.submit(|w| w.create(new()))?;
+        let pending = b.submit(|w| Ok(w.create(new())?))?;
         assert_eq!(watcher.next_batch(1, LONG).unwrap().len(), 1);
         pending.wait()?;
         w.create(new()).map_err(Error::from)

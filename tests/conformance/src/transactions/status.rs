@@ -34,8 +34,8 @@ pub fn readers_writers_queues_and_bulk_operations_are_in_the_report(engine: &dyn
     assert_eq!(store.status().unwrap().readers, 0);
 
     let held = store.begin_write().unwrap();
-    let pending = store.submit(|w| w.create(NewExecution::new("j").id("queued"))).unwrap();
-    let more = store.submit(|w| w.create(NewExecution::new("j").id("queued too"))).unwrap();
+    let pending = store.submit(|w| Ok(w.create(NewExecution::new("j").id("queued"))?)).unwrap();
+    let more = store.submit(|w| Ok(w.create(NewExecution::new("j").id("queued too"))?)).unwrap();
     while store.status().unwrap().writers_waiting == 0 {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -58,11 +58,11 @@ pub fn what_holds_the_log_back_and_why_it_stands_still(engine: &dyn Engine) {
     let (went, goes) = mpsc::channel();
     let consumer = store.consumer("stands").run(move |_| {
         let _ = went.send(());
-        Err::<(), _>("the other side is away")
+        Err::<(), _>("the other side is away".into())
     });
     let consumer = consumer.unwrap();
     (0..3).for_each(|n| drop(create(&store, &n.to_string())));
-    store.write(|w| w.set_checkpoint("nobody", ChangeSeq(2))).unwrap();
+    store.write(|w| Ok(w.set_checkpoint("nobody", ChangeSeq(2))?)).unwrap();
     goes.recv().unwrap();
     while consumer.stats().last_error.is_none() {
         std::thread::sleep(Duration::from_millis(1));
@@ -117,12 +117,12 @@ pub fn a_checkpoint_behind_the_trim_is_refused_and_there_is_a_way_out(engine: &d
     let store = engine.store_with(&builder);
     (0..10).for_each(|n| drop(create(&store, &n.to_string())));
     assert_eq!(store.maintain().unwrap().oldest.get(), 10);
-    let back = store.write(|w| w.set_checkpoint("c", ChangeSeq(8)));
+    let back = store.write(|w| Ok(w.set_checkpoint("c", ChangeSeq(8))?));
     let Err(Error::Write(WriteError::CheckpointTrimmed { seq: 8, oldest: 10 })) = back else {
         panic!("{back:?}")
     };
     // The last that was trimmed is the one to go on after.
-    store.write(|w| w.set_checkpoint("c", ChangeSeq(9))).unwrap();
+    store.write(|w| Ok(w.set_checkpoint("c", ChangeSeq(9))?)).unwrap();
 
     // A consumer that was left behind is blocked, says so, and goes on from where it is told to.
     (10..20).for_each(|n| drop(create(&store, &n.to_string())));
@@ -130,7 +130,7 @@ pub fn a_checkpoint_behind_the_trim_is_refused_and_there_is_a_way_out(engine: &d
     let (see, seen) = mpsc::channel();
     let consumer = store
         .consumer("c")
-        .run(move |changes| changes.iter().try_for_each(|change| see.send(change.seq().get())));
+        .run(move |changes| Ok(changes.iter().try_for_each(|change| see.send(change.seq().get()))?));
     let consumer = consumer.unwrap();
     while consumer.stats().state != ConsumerState::Blocked {
         std::thread::sleep(Duration::from_millis(1));
@@ -144,7 +144,7 @@ pub fn a_checkpoint_behind_the_trim_is_refused_and_there_is_a_way_out(engine: &d
         std::thread::sleep(Duration::from_millis(1));
     }
     assert_eq!(consumer.stop().checkpoint.unwrap().get(), 20);
-    assert_eq!(store.read(|r| r.log().checkpoint("c")).unwrap().unwrap().get(), 20);
+    assert_eq!(store.read(|r| Ok(r.log().checkpoint("c")?)).unwrap().unwrap().get(), 20);
 }
 
 pub fn a_maintenance_that_would_never_rest_is_refused(engine: &dyn Engine) {

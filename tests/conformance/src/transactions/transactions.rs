@@ -40,7 +40,7 @@ pub fn a_transaction_without_writes_changes_nothing(engine: &dyn Engine) {
     let store = engine.store();
     create(&store, "e");
     let before = contents(&store);
-    store.write(|w| w.get("e")).unwrap();
+    store.write(|w| Ok(w.get("e")?)).unwrap();
     store.begin_write().unwrap().commit().unwrap();
     let txn = store.begin_write().unwrap();
     drop(txn.writer().unwrap());
