@@ -201,7 +201,7 @@ impl<'p> Bulk<'p> {
             check_name("bulk name", name)?;
         }
         self.query.check(&self.engine.settings.lifecycle)?;
-        self.expect.check_names(&self.engine.settings.lifecycle).map_err(WriteError::from)?;
+        self.expect.check_names(&self.engine.settings.lifecycle)?;
         if self.query.after.is_some() {
             return Err(unfit("a bulk operation begins with the oldest, and takes no cursor"));
         }
@@ -293,7 +293,7 @@ impl<'p> Bulk<'p> {
             if let Some(name) = &self.name
                 && writer.tables().bulk(name)? != saved
             {
-                return Err(taken("an operation of this name is running, or was forgotten meanwhile"));
+                return Err(WriteError::BulkMoved { name: name.clone() }.into());
             }
             let (wrote, rows) = (writer.written(), writer.rows_written());
             for number in ahead.numbers.by_ref().take(most) {
@@ -416,8 +416,4 @@ fn fingerprint(query: &Query, act: &Act<'_>, expect: &Expect) -> u64 {
 
 fn unfit(reason: &str) -> Error {
     InputError::Invalid { what: "query of a bulk operation", reason: reason.into() }.into()
-}
-
-fn taken(reason: &str) -> Error {
-    InputError::Invalid { what: "bulk name", reason: reason.into() }.into()
 }

@@ -78,12 +78,11 @@ pub use store::builder::Builder;
 pub use txn::{ReadTxn, WriteTxn};
 pub use write::{CreateOutcome, Receipt, Writer};
 
-/// Errors of each kind of call; [`Error`] has all of them.
+#[doc = include_str!("../docs/errors.md")]
 pub mod error {
-    pub use crate::model::bookmark::PositionError;
     pub use crate::model::error::{
-        BatchError, CommitError, Damage, InputError, LifecycleError, OpenError, ReadError, StorageError,
-        WatchError, WriteError,
+        BatchError, BeginError, Cause, CommitError, Damage, InputError, LifecycleError, OpenError,
+        PositionError, ReadError, Reentrant, Remedy, StorageError, WatchError, WriteError, WriterError,
     };
     pub use crate::model::expect::Mismatch;
     pub use crate::model::integrity::LogProofError;

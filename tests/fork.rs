@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use execstore::error::{CommitError, ReadError, StorageError, WriteError};
+use execstore::error::{CommitError, StorageError};
 use execstore::watch::WatchFrom;
 use execstore::{Error, Filter, NewExecution, Query, Readable, Store, Update};
 use fork::{Fork, fork};
@@ -25,11 +25,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn refused<T>(result: Result<T, impl Into<Error>>) -> bool {
     let reason = match result.map_err(Into::into) {
-        Err(
-            Error::Storage(reason)
-            | Error::Read(ReadError::Storage(reason))
-            | Error::Write(WriteError::Storage(reason)),
-        ) => reason,
+        Err(Error::Storage(reason)) => reason,
         _ => return false,
     };
     matches!(reason, StorageError::OtherProcess { opened_by, used_by }
@@ -106,7 +102,7 @@ fn a_child_that_drops_the_last_handle_it_has_ends() {
     for _ in 0..10 {
         check_child(Store::clone(&store), |store| {
             let closed = store.close();
-            i32::from(!matches!(closed, Err(Error::Storage(StorageError::OtherProcess { .. }))))
+            i32::from(!matches!(closed, Err(StorageError::OtherProcess { .. })))
         });
     }
     for pending in pending {

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{fmt, fs, io, thread};
 
-use execstore::error::{CommitError, OpenError, StorageError, WriteError};
+use execstore::error::{CommitError, OpenError, StorageError};
 use execstore::{Builder, Error, Json, NewEvent, NewExecution, Readable, Store, Update, Writer};
 use fork::{Fork, fork};
 
@@ -63,9 +63,8 @@ impl Place {
 fn is_poisoned(error: &Error) -> bool {
     matches!(
         error,
-        Error::Storage(StorageError::Poisoned)
-            | Error::Write(WriteError::Storage(StorageError::Poisoned))
-            | Error::Commit(CommitError::RolledBack(StorageError::Poisoned))
+        Error::Storage(StorageError::Poisoned { .. })
+            | Error::Commit(CommitError::RolledBack(StorageError::Poisoned { .. }))
     )
 }
 

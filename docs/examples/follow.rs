@@ -18,7 +18,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use execstore::attachments::NewAttachment;
-use execstore::error::{WatchError, WriteError};
+use execstore::error::{PositionError, WatchError, WriteError};
 use execstore::lifecycle::Phase;
 use execstore::watch::WatchFrom;
 use execstore::{
@@ -112,7 +112,7 @@ fn follow(options: Options) -> Result<(), Failure> {
     let mut outputs = Outputs { output, shown: BTreeMap::new() };
     loop {
         let changes = match watcher.next_batch(100, Duration::from_millis(200)) {
-            Err(WatchError::Trimmed { oldest }) => {
+            Err(WatchError::Position(PositionError::Trimmed { oldest, .. })) => {
                 eprintln!("missed what was trimmed before {oldest}");
                 watcher.seek(&WatchFrom::Oldest)?;
                 continue;

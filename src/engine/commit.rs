@@ -1,6 +1,5 @@
 //! How a write transaction becomes durable: through the journal where that is possible, else through redb.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use redb::{Durability, WriteTransaction};
@@ -25,7 +24,7 @@ pub(crate) fn commit(
     if let Some(reason) = redo.failed {
         // An operation was half done when the storage failed.
         engine.poison(&reason);
-        return refuse(txn, StorageError::Poisoned);
+        return refuse(txn, engine.poisoned());
     }
     if redo.is_empty() && !caller_wrote {
         roll_back(txn);
@@ -96,14 +95,11 @@ fn refuse(txn: WriteTransaction, reason: StorageError) -> Result<(), CommitError
     Err(CommitError::RolledBack(reason))
 }
 
-/// A disk that turns out to be full when redb commits is no refusal: whether the transaction is there is not known.
+/// What is refused was refused above: a disk that turns out to be full only when the journal or redb commits stops the store.
 fn not_refused(error: CommitError) -> CommitError {
     match error {
-        CommitError::Unknown(StorageError::OutOfSpace { .. }) => {
-            let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
-            CommitError::Unknown(StorageError::Database(Arc::new(full)))
-        }
-        other => other,
+        CommitError::Unknown(reason) => CommitError::Unknown(reason.not_refused()),
+        CommitError::RolledBack(reason) => CommitError::RolledBack(reason.not_refused()),
     }
 }
 

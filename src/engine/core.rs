@@ -13,7 +13,8 @@ use crate::engine::doorbell::{Doorbell, End};
 use crate::engine::grounds::Grounds;
 use crate::engine::journaling::Journaling;
 use crate::engine::write_lock::WriteLock;
-use crate::model::error::{BatchError, Error, StorageError};
+use crate::model::error::{BeginError, StorageError, no_thread};
+use crate::model::panics::message;
 use crate::model::retention::LogRetention;
 use crate::model::touch::Listening;
 use crate::storage::settings::Settings;
@@ -179,7 +180,12 @@ impl Engine {
     pub(crate) fn check_sound(&self) -> Result<(), StorageError> {
         self.check_open()?;
         self.grounds.check_writable()?;
-        if self.is_poisoned() { Err(StorageError::Poisoned) } else { Ok(()) }
+        if self.is_poisoned() { Err(self.poisoned()) } else { Ok(()) }
+    }
+
+    /// That it takes no more writes, and why.
+    pub(crate) fn poisoned(&self) -> StorageError {
+        self.poisoned_by().map_or(StorageError::Poisoned { reason: None }, StorageError::stopped)
     }
 
     fn is_poisoned(&self) -> bool {
@@ -198,7 +204,15 @@ impl Engine {
     }
 
     /// Begins a write transaction of redb's, for the one who has the turn. Only a caller's own on the database can be in the way.
-    pub(crate) fn begin_write(&self) -> Result<WriteTransaction, Error> {
+    pub(crate) fn begin_write(&self) -> Result<WriteTransaction, BeginError> {
+        self.try_begin_write().inspect_err(|error| match error {
+            // redb begins no more after an error of the file.
+            BeginError::Storage(reason) if reason.stops_writing() => self.poison(reason),
+            _ => {}
+        })
+    }
+
+    fn try_begin_write(&self) -> Result<WriteTransaction, BeginError> {
         if !self.last.is_lent() {
             return Ok(catch_panics(|| self.db.begin_write())?);
         }
@@ -218,15 +232,13 @@ impl Engine {
             }
             let _ = drop_quietly(db);
         });
-        waiting.map_err(|error| BatchError::Thread(error.into()))?;
+        waiting.map_err(no_thread("to wait for an open write transaction"))?;
         // If this very thread has joined it, it would wait for itself.
         let mine = self.write_lock.posts.joined_last.is_mine();
         let limit = if mine { PATIENCE } else { self.write_lock.limit() };
         match begun.1.recv_timeout(limit) {
             Ok(begun) => Ok(begun?),
-            Err(_) => {
-                Err(BatchError::WriterHeld { by: "a transaction on the database itself", held: limit }.into())
-            }
+            Err(_) => Err(BeginError::WriterHeld { by: "a transaction on the database itself", held: limit }),
         }
     }
 
@@ -253,7 +265,7 @@ impl Engine {
         self.forget_snapshot();
         let journal = self.journal().and_then(|mut journal| journal.take());
         if self.is_poisoned() {
-            return Err(StorageError::Poisoned);
+            return Err(self.poisoned());
         }
         let Some(journal) = journal else { return Ok(()) };
         if self.settings.space.as_ref().is_some_and(|space| space.to_flush(CLOSING).is_err()) {
@@ -311,9 +323,11 @@ fn when_writable(
         let _ = drop_quietly(db);
         done
     });
-    let acting = acting.map_err(|error| StorageError::Thread(error.into()))?;
+    let acting = acting.map_err(no_thread("to wait for an open write transaction"))?;
     match progress.recv_timeout(PATIENCE) {
-        Ok(()) => acting.join().unwrap_or(Err(StorageError::Poisoned)),
+        Ok(()) => {
+            acting.join().unwrap_or_else(|panic| Err(StorageError::Panicked { message: message(&*panic) }))
+        }
         Err(_) => Err(StorageError::Busy),
     }
 }

@@ -327,13 +327,13 @@ mod tests {
         bell.ring(9);
         assert_eq!(bell.forget(&mut one), Some(8));
         assert!(bell.poll(9, &keys(&[1]), &mut one, Waker::noop()).is_pending());
-        bell.end(End::Poisoned(StorageError::Poisoned));
+        bell.end(End::Poisoned(StorageError::Poisoned { reason: None }));
         let Poll::Ready(heard) = bell.poll(9, &keys(&[1]), &mut one, Waker::noop()) else {
             panic!("it waits")
         };
         assert!(matches!(heard.end, Some(End::Poisoned(_))));
         bell.end(End::Closed);
-        bell.end(End::Poisoned(StorageError::Poisoned));
+        bell.end(End::Poisoned(StorageError::Poisoned { reason: None }));
         assert!(matches!(bell.ended(), Some(End::Closed)));
     }
 

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::engine::file::Folder;
-use crate::model::error::StorageError;
+use crate::model::error::{Cause, StorageError};
 use crate::storage::process::Process;
 
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Grounds {
 
     pub(crate) fn check_writable(&self) -> Result<(), StorageError> {
         if self.read_only {
-            return Err(StorageError::ReadOnly { path: self.path.clone().unwrap_or_default() });
+            return Err(StorageError::ReadOnly { path: self.path.clone() });
         }
         Ok(())
     }
@@ -47,7 +47,7 @@ impl Grounds {
         }
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = &*folder {
-            held.sync().map_err(|error| StorageError::Database(Arc::new(error)))?;
+            held.sync().map_err(|error| StorageError::Database(Cause::new(error)))?;
         }
         // Let go of: a held folder would keep its file system from being unmounted.
         *folder = None;

@@ -4,8 +4,9 @@ use redb::{Database, Durability, WriteTransaction};
 
 use crate::engine::journal::{Broken, Journal, Replayed};
 use crate::format::JournalPlace;
+use crate::format::schema::{META_KEY, Tag};
 use crate::model::error::{CommitError, OpenError, ReadError, StorageError};
-use crate::storage::{Live, Tables, catch_panics, commit_whole, finish, roll_back};
+use crate::storage::{Live, Tables, catch_panics, commit_whole, damaged, finish, roll_back};
 
 /// The journal of an open store. Its first round begins with the first commit.
 pub(crate) struct Journaling {
@@ -136,7 +137,7 @@ impl Journaling {
         let round = self.journal.prepare_round()?;
         let mut tables = Tables::new(Live::here(txn));
         name_round(&mut tables, round, true)?;
-        let version = tables.totals().map_err(storage_error)?.version;
+        let version = tables.totals().map_err(ReadError::of_own_row)?.version;
         Ok((round, version))
     }
 
@@ -152,26 +153,15 @@ impl Journaling {
 }
 
 fn name_round(tables: &mut Tables<Live<'_>>, round: u32, open: bool) -> Result<(), StorageError> {
-    let gone = || journal_error(std::io::Error::other("the meta record is gone"));
-    match tables.meta().map_err(storage_error)? {
+    let wrong = |reason: &str| StorageError::Damaged(damaged(Tag::Meta, META_KEY, reason));
+    match tables.meta().map_err(ReadError::of_own_row)? {
         Some(Ok(mut meta)) => {
-            let place = meta.journal.ok_or_else(gone)?;
+            let place = meta.journal.ok_or_else(|| wrong("it names no journal, and the file has one"))?;
             meta.journal = Some(JournalPlace { round, open, ..place });
             tables.put_meta(&meta)
         }
-        _ => Err(gone()),
-    }
-}
-
-fn journal_error(error: std::io::Error) -> StorageError {
-    StorageError::Journal(error.into())
-}
-
-/// Damage to the rows that the store itself stands on.
-fn storage_error(error: ReadError) -> StorageError {
-    match error {
-        ReadError::Storage(error) => error,
-        other => journal_error(std::io::Error::new(std::io::ErrorKind::InvalidData, other.to_string())),
+        Some(Err(format)) => Err(wrong(&format!("it was replaced by one of format {format}"))),
+        None => Err(wrong("it is missing")),
     }
 }
 

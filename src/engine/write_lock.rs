@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::model::error::{BatchError, Error, StorageError};
+use crate::model::error::{BeginError, Reentrant, StorageError};
 use crate::storage::process::Process;
 use crate::storage::waits::{Awaited, Posts, Waiting};
 
@@ -102,10 +102,10 @@ impl WriteLock {
         self: &Arc<Self>,
         by: &'static str,
         sound: impl Fn() -> Result<(), StorageError>,
-    ) -> Result<WriteGuard, Error> {
+    ) -> Result<WriteGuard, BeginError> {
         // In the caller's own transaction, which is not in the line.
         if self.posts.joined.is_mine() {
-            return Err(BatchError::Reentrant.into());
+            return Err(Reentrant.into());
         }
         let mut line = self.line();
         if line.taken.is_none() {
@@ -141,9 +141,8 @@ impl WriteLock {
         self: &Arc<Self>,
         ticket: &Arc<Ticket>,
         sound: impl Fn() -> Result<(), StorageError>,
-    ) -> Result<WriteGuard, Error> {
-        let _waiting =
-            Waiting::begin(|| Awaited::WriteGuard(self.posts.clone())).map_err(|_| BatchError::Reentrant)?;
+    ) -> Result<WriteGuard, BeginError> {
+        let _waiting = Waiting::begin(|| Awaited::WriteGuard(self.posts.clone())).map_err(|_| Reentrant)?;
         loop {
             sound()?;
             let mut line = self.line();
@@ -156,7 +155,7 @@ impl WriteLock {
                 Some(taken) => {
                     let held = taken.since.elapsed();
                     if held >= self.limit {
-                        return Err(BatchError::WriterHeld { by: taken.by, held }.into());
+                        return Err(BeginError::WriterHeld { by: taken.by, held });
                     }
                     self.limit - held
                 }
@@ -263,15 +262,13 @@ mod tests {
         let held = enter(&line);
         thread::scope(|scope| {
             let refused = scope.spawn(|| line.enter("another", || Ok(())).map(drop)).join().unwrap();
-            let Err(Error::Batch(BatchError::WriterHeld { by: "a test", held })) = refused else {
-                panic!("{refused:?}")
-            };
+            let Err(BeginError::WriterHeld { by: "a test", held }) = refused else { panic!("{refused:?}") };
             assert!(held >= Duration::from_millis(5));
             let refused = scope.spawn(|| line.enter("another", || Err(StorageError::Closed)).map(drop));
-            assert!(matches!(refused.join().unwrap(), Err(Error::Storage(StorageError::Closed))));
+            assert!(matches!(refused.join().unwrap(), Err(BeginError::Storage(StorageError::Closed))));
         });
         assert!(line.line().waiting.is_empty());
-        assert!(matches!(line.enter("a test", || Ok(())), Err(Error::Batch(BatchError::Reentrant))));
+        assert!(matches!(line.enter("a test", || Ok(())), Err(BeginError::Reentrant(_))));
         assert!(line.line().waiting.is_empty());
         drop(held);
         drop(enter(&line));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::core::Engine;
 use crate::engine::doorbell::End;
-use crate::model::error::{BatchError, Error, StorageError, WatchError};
+use crate::model::error::{Reentrant, StorageError, WatchError};
 use crate::model::limits::check_name;
 use crate::model::outputs::OutputPart;
 use crate::model::touch::{Kind, key};
@@ -56,11 +56,11 @@ pub struct OutputFollower {
 }
 
 /// Nothing more will be appended.
-fn check_end(end: Option<End>) -> Result<(), Error> {
+fn check_end(end: Option<End>) -> Result<(), StorageError> {
     match end {
         None => Ok(()),
-        Some(End::Closed) => Err(StorageError::Closed.into()),
-        Some(End::Poisoned(reason)) => Err(WatchError::Poisoned(reason).into()),
+        Some(End::Closed) => Err(StorageError::Closed),
+        Some(End::Poisoned(reason)) => Err(reason.stopped()),
     }
 }
 
@@ -77,7 +77,7 @@ impl fmt::Debug for OutputFollower {
 }
 
 impl OutputFollower {
-    pub(crate) fn new(engine: Arc<Engine>, id: &str, name: &str, from: u64) -> Result<Self, Error> {
+    pub(crate) fn new(engine: Arc<Engine>, id: &str, name: &str, from: u64) -> Result<Self, WatchError> {
         check_name("output name", name)?;
         engine.check_open()?;
         let keys = Arc::from([key(Kind::Output, id, name), key(Kind::Life, id, "")]);
@@ -110,8 +110,8 @@ impl OutputFollower {
 
     /// Returns the next bytes, at most `most`. If there are none, it waits until there are some or the execution ends, at most
     /// for `timeout`; after that the part is empty. It also waits for an execution or a stream that does not exist yet. A `most`
-    /// of 0 counts as 1. On a thread that has a write of the same store in hand, a wait is [`BatchError::Reentrant`].
-    pub fn next_part(&mut self, most: usize, timeout: Duration) -> Result<OutputPart, Error> {
+    /// of 0 counts as 1. On a thread that has a write of the same store in hand, a wait is [`WatchError::Reentrant`].
+    pub fn next_part(&mut self, most: usize, timeout: Duration) -> Result<OutputPart, WatchError> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let known = self.engine.commits.head();
@@ -124,7 +124,7 @@ impl OutputFollower {
                 return Ok(part);
             }
             if self.engine.write_lock.posts.is_needed_here() {
-                return Err(BatchError::Reentrant.into());
+                return Err(Reentrant.into());
             }
             check_end(end)?;
             let left = left.unwrap_or(Duration::from_secs(3_600));
@@ -140,16 +140,15 @@ impl OutputFollower {
     }
 
     /// What there is now.
-    fn look(&mut self, most: usize) -> Result<OutputPart, Error> {
+    fn look(&mut self, most: usize) -> Result<OutputPart, WatchError> {
         let nothing = OutputPart { offset: self.position, ..OutputPart::default() };
         let reader = ReadTxn::new(self.engine.clone())?;
-        let number = reader.tables().number(&self.id)?;
-        if number.is_none() || self.number.is_some_and(|known| Some(known) != number) {
+        let found = reader.tables().number(&self.id)?;
+        let Some(number) = found.filter(|found| self.number.is_none_or(|known| known == *found)) else {
             self.ended = self.number.is_some();
             return Ok(nothing);
-        }
-        self.number = number;
-        let number = number.unwrap_or_default();
+        };
+        self.number = Some(number);
         let row = reader.tables().output(number, &self.name)?;
         let part = match &row {
             Some(row) if self.blob.is_none_or(|known| known == row.blob) => {
@@ -191,7 +190,7 @@ pub struct NextPart<'f> {
 }
 
 impl Future for NextPart<'_> {
-    type Output = Result<OutputPart, Error>;
+    type Output = Result<OutputPart, WatchError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { follower, most } = &mut *self;
@@ -204,7 +203,7 @@ impl Future for NextPart<'_> {
             }
             check_end(end)?;
             if follower.engine.write_lock.posts.inside.is_mine() {
-                return Poll::Ready(Err(BatchError::Reentrant.into()));
+                return Poll::Ready(Err(Reentrant.into()));
             }
             let OutputFollower { engine, keys, ticket, .. } = &mut **follower;
             match engine.commits.poll(known, keys, ticket, cx.waker()) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::core::Engine;
 use crate::group_commit::{Admission, Committer, Pending};
-use crate::model::error::Error;
+use crate::model::error::{BatchError, Error};
 use crate::model::execution::Header;
 use crate::model::id::Incarnation;
 use crate::model::text::Text;
@@ -102,7 +102,7 @@ impl VisitTracker {
     }
 
     /// Hands what was noted to the group commit.
-    fn submit(&self, admission: Admission) -> Result<(Arc<[Visit]>, Pending<usize>), Error> {
+    fn submit(&self, admission: Admission) -> Result<(Arc<[Visit]>, Pending<usize>), BatchError> {
         let taken: Arc<[Visit]> = std::mem::take(&mut *self.lock()).into_iter().collect();
         let visits = taken.clone();
         let write = move |writer: &mut Writer<'_>| {

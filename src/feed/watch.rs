@@ -12,9 +12,9 @@ use crate::engine::core::Engine;
 use crate::engine::doorbell::End;
 use crate::format::Glimpse;
 use crate::format::schema::Tag;
-use crate::model::bookmark::{Bookmark, within};
+use crate::model::bookmark::{Bookmark, trimmed, within};
 use crate::model::change::Change;
-use crate::model::error::{ReadError, StorageError, WatchError};
+use crate::model::error::{ReadError, Reentrant, StorageError, WatchError};
 use crate::model::filter::Filter;
 use crate::model::id::ChangeSeq;
 use crate::read::View;
@@ -53,7 +53,7 @@ pub enum WatchFrom {
 ///
 /// Sees each change that its filter lets through once, in order, without gaps. Nothing is queued for it: it
 /// reads the log when it is asked, holds no transaction while it waits, and never makes a writer wait. One that falls
-/// behind a trim gets [`WatchError::Trimmed`]; [`seek`](Watcher::seek) continues from another position.
+/// behind a trim gets [`PositionError::Trimmed`](crate::error::PositionError::Trimmed); [`seek`](Watcher::seek) continues from another position.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -173,7 +173,7 @@ impl Watcher {
                 continue;
             }
             if self.engine.write_lock.posts.is_needed_here() {
-                return Err(WatchError::Reentrant);
+                return Err(Reentrant.into());
             }
             let heard = self.engine.doorbell.wait(self.position, &self.keys, left, &stopped);
             self.pass(heard.clean);
@@ -189,13 +189,13 @@ impl Watcher {
     }
 
     /// The changes one by one, waiting for each. Ends when the store is closed, and after an error, which a store that stopped
-    /// writing gives once: [`WatchError::Poisoned`].
+    /// writing gives once: [`StorageError::Poisoned`].
     pub fn iter(&mut self) -> Changes<'_> {
         Changes { watcher: self, ended: false }
     }
 
     fn begin_read(&self) -> Result<ReadTxn, WatchError> {
-        Ok(ReadTxn::new(self.engine.clone()).map_err(ReadError::from)?)
+        Ok(ReadTxn::new(self.engine.clone())?)
     }
 
     /// What it need not look at: nothing up to there concerns it.
@@ -209,9 +209,9 @@ impl Watcher {
     fn check_end(&self, end: Option<End>) -> Result<(), WatchError> {
         match end {
             None => Ok(()),
-            Some(End::Closed) => Err(WatchError::Closed),
+            Some(End::Closed) => Err(StorageError::Closed.into()),
             Some(End::Poisoned(reason)) if self.position >= self.engine.doorbell.head() => {
-                Err(WatchError::Poisoned(reason))
+                Err(reason.stopped().into())
             }
             Some(End::Poisoned(_)) => Ok(()),
         }
@@ -224,7 +224,7 @@ impl Watcher {
 
     fn scan_some(&mut self, limit: usize, entries: u64) -> Result<(Vec<Change>, u64), WatchError> {
         if let Some(End::Closed) = self.engine.doorbell.ended() {
-            return Err(WatchError::Closed);
+            return Err(StorageError::Closed.into());
         }
         // What it waited for until now, if it did.
         if let Some(clean) = self.engine.doorbell.forget(&mut self.ticket) {
@@ -236,7 +236,7 @@ impl Watcher {
             self.position = self.position.max(totals.trimmed);
         }
         if self.position < totals.trimmed {
-            return Err(WatchError::Trimmed { oldest: ChangeSeq(totals.trimmed + 1) });
+            return Err(trimmed(self.position + 1, totals.trimmed).into());
         }
         let mut found = Vec::new();
         if self.position >= totals.head {
@@ -304,12 +304,6 @@ impl Drop for Watcher {
     }
 }
 
-impl From<StorageError> for WatchError {
-    fn from(error: StorageError) -> Self {
-        ReadError::from(error).into()
-    }
-}
-
 /// A future for the next change. Dropping it loses nothing.
 #[must_use = "a future does nothing unless it is awaited"]
 #[derive(Debug)]
@@ -337,7 +331,7 @@ impl Future for Next<'_> {
             let Watcher { engine, position, ticket, keys, .. } = watcher;
             // Within a closure this thread does nothing else, so whoever polls would wait for ever.
             if engine.write_lock.posts.inside.is_mine() {
-                return Poll::Ready(Err(WatchError::Reentrant));
+                return Poll::Ready(Err(Reentrant.into()));
             }
             match engine.doorbell.poll(*position, keys, ticket, cx.waker()) {
                 Poll::Ready(heard) => watcher.check_end(heard.end)?,
@@ -364,7 +358,7 @@ impl Iterator for Changes<'_> {
             }
             match self.watcher.next_batch(AHEAD, Duration::from_secs(3_600)) {
                 Ok(found) => self.watcher.ahead.extend(found),
-                Err(WatchError::Closed) => self.ended = true,
+                Err(WatchError::Storage(StorageError::Closed)) => self.ended = true,
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(error));

@@ -155,11 +155,21 @@ pub(crate) fn decode_chunk<'v>(table: u8, key: &[u8], value: &'v [u8]) -> Result
     check_frame(table, key, value)
 }
 
+/// The code of a task's state. Codes are never given again.
+fn task_code(state: TaskState) -> u8 {
+    match state {
+        TaskState::Running => 0,
+        TaskState::Finished => 1,
+        TaskState::Failed => 2,
+        TaskState::Skipped => 3,
+    }
+}
+
 /// Encodes the row of a task.
 pub(crate) fn encode_task(table: u8, key: &[u8], task: &Task, out: &mut Vec<u8>) {
     let mut w = Writer::frame(out);
     w.text(&task.name);
-    w.byte(TaskState::ALL.iter().position(|state| *state == task.state).unwrap_or_default() as u8);
+    w.byte(task_code(task.state));
     w.number(task.attempts);
     w.time(task.started_at);
     let bits = u8::from(task.ended_at.is_some())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Admission, Committer, Pending};
-use crate::model::error::Error;
+use crate::model::error::{BatchError, Error};
 use crate::write::Writer;
 
 /// The [group commit](crate::Store#the-group-commit) with its options for one closure; made by
@@ -65,7 +65,7 @@ impl<'s> GroupCommit<'s> {
     }
 
     /// Hands the closure over without waiting for its commit: see [`Store::submit`](crate::Store::submit).
-    pub fn submit<T, F>(self, write: F) -> Result<Pending<T>, Error>
+    pub fn submit<T, F>(self, write: F) -> Result<Pending<T>, BatchError>
     where
         F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,

@@ -23,7 +23,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::engine::core::Engine;
-use crate::model::error::{BatchError, Error, StorageError};
+use crate::model::error::{BatchError, CommitError, Error, Reentrant, StorageError, no_thread};
 use crate::model::panics::{caught, dropped};
 use crate::storage::waits::{Awaited, ForItself, Post, Posts, Waiting};
 use crate::txn::WriteTxn;
@@ -116,7 +116,11 @@ impl Committer {
     }
 
     /// Queues a closure without waiting for its commit.
-    pub(crate) fn submit<T, F>(self: &Arc<Self>, run: F, admission: Admission) -> Result<Pending<T>, Error>
+    pub(crate) fn submit<T, F>(
+        self: &Arc<Self>,
+        run: F,
+        admission: Admission,
+    ) -> Result<Pending<T>, BatchError>
     where
         F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
@@ -124,7 +128,7 @@ impl Committer {
         Ok(Pending::new(self.enqueue(run, admission)?))
     }
 
-    fn enqueue<T, F>(self: &Arc<Self>, mut run: F, admission: Admission) -> Result<Arc<Slot<T>>, Error>
+    fn enqueue<T, F>(self: &Arc<Self>, mut run: F, admission: Admission) -> Result<Arc<Slot<T>>, BatchError>
     where
         F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
@@ -145,16 +149,16 @@ impl Committer {
     }
 
     /// Room for so many bytes among those that wait.
-    fn weigh(&self, bytes: usize, admission: Admission) -> Result<Weight, Error> {
+    fn weigh(&self, bytes: usize, admission: Admission) -> Result<Weight, BatchError> {
         if self.posts().commits_here() {
-            return Err(BatchError::Reentrant.into());
+            return Err(Reentrant.into());
         }
         let maximum = self.settings.max_queue_bytes;
         loop {
             match self.load.take(bytes, maximum) {
                 Ok(weight) => return Ok(weight),
                 Err(waiting) if admission.at_once => {
-                    return Err(BatchError::QueueTooLarge { waiting, bytes, maximum }.into());
+                    return Err(BatchError::QueueTooLarge { waiting, bytes, maximum });
                 }
                 Err(_) => {
                     let _waiting = self.waiting()?;
@@ -173,8 +177,8 @@ impl Committer {
     }
 
     /// Refuses a wait for the group commit on a thread that it would wait for.
-    pub(crate) fn check_can_wait(&self) -> Result<(), Error> {
-        Ok(self.waiting().map(drop)?)
+    pub(crate) fn check_can_wait(&self) -> Result<(), BatchError> {
+        self.waiting().map(drop)
     }
 
     fn waiting(&self) -> Result<Waiting, BatchError> {
@@ -193,10 +197,10 @@ impl Committer {
     }
 
     /// Nobody is there: the caller may commit by itself, and runs what it writes once.
-    pub(crate) fn alone(&self, admission: Admission) -> Result<Option<DirectCommit<'_>>, Error> {
+    pub(crate) fn alone(&self, admission: Admission) -> Result<Option<DirectCommit<'_>>, BatchError> {
         self.engine.grounds.process.check()?;
         if self.posts().commits_here() {
-            return Err(BatchError::Reentrant.into());
+            return Err(Reentrant.into());
         }
         let mut queue = self.queue();
         if queue.closed {
@@ -206,7 +210,7 @@ impl Committer {
             self.check_room(&queue)?;
         }
         if self.posts().writes_here() {
-            return Err(BatchError::Reentrant.into());
+            return Err(Reentrant.into());
         }
         if queue.busy || !queue.members.is_empty() {
             return Ok(None);
@@ -216,10 +220,10 @@ impl Committer {
         Ok(Some(DirectCommit { batcher: self }))
     }
 
-    fn push(self: &Arc<Self>, member: Box<dyn Request>, admission: Admission) -> Result<(), Error> {
+    fn push(self: &Arc<Self>, member: Box<dyn Request>, admission: Admission) -> Result<(), BatchError> {
         self.engine.grounds.process.check()?;
         if self.posts().commits_here() {
-            return Err(BatchError::Reentrant.into());
+            return Err(Reentrant.into());
         }
         let mut waiting = None;
         let mut queue = self.queue();
@@ -240,7 +244,7 @@ impl Committer {
             let batcher = self.clone();
             let thread = thread::Builder::new().name("execstore-commit".into());
             let spawned = thread.spawn(move || batcher.work());
-            queue.thread = Some(spawned.map_err(|error| BatchError::Thread(error.into()))?);
+            queue.thread = Some(spawned.map_err(no_thread("to commit on"))?);
         }
         queue.members.push_back(member);
         if !queue.busy || queue.gathering {
@@ -320,16 +324,16 @@ impl Committer {
         if limit == 0 {
             return Attempt::Ended { ran: 0, committed: Ok(()) };
         }
-        let refused = |error: Error| Attempt::Ended { ran: limit, committed: Err(error.into()) };
+        let refused = |failure: Failure| Attempt::Ended { ran: limit, committed: Err(failure) };
         let txn = match WriteTxn::new(self.engine.clone(), "the group commit") {
             Ok(txn) => txn,
-            Err(error) => return refused(error),
+            Err(error) => return refused(Failure::Begin(error)),
         };
         let (mut ran, mut spoilt) = (0, false);
         {
             let mut writer = match txn.writer() {
                 Ok(writer) => writer.may_run_again(),
-                Err(error) => return refused(error.into()),
+                Err(error) => return refused(Failure::Writer(error)),
             };
             for member in members.iter_mut().take(limit) {
                 let before = writer.written();
@@ -343,8 +347,8 @@ impl Committer {
                 }
             }
         }
-        if txn.has_failed() {
-            return refused(StorageError::Poisoned.into());
+        if let Some(reason) = txn.failure() {
+            return refused(Failure::Commit(CommitError::RolledBack(reason.stopped())));
         }
         if spoilt {
             return Attempt::Spoilt { by: ran };
@@ -392,7 +396,7 @@ enum Attempt {
 }
 
 fn waiting(posts: &Arc<Posts>) -> Result<Waiting, BatchError> {
-    Waiting::begin(|| Awaited::Commit(posts.clone())).map_err(|ForItself| BatchError::Reentrant)
+    Waiting::begin(|| Awaited::Commit(posts.clone())).map_err(|ForItself| Reentrant.into())
 }
 
 /// Says that this thread commits for a group commit, until it is dropped.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::model::error::{BatchError, Error};
+use crate::model::error::{BatchError, Error, Reentrant};
 use crate::storage::waits::Posts;
 
 /// The result of a [submitted](crate::Store::submit) closure, once its commit is durable.
@@ -29,7 +29,7 @@ impl<T> Pending<T> {
 
     /// Waits until the commit is durable, or has failed.
     ///
-    /// [`BatchError::Reentrant`](crate::error::BatchError::Reentrant) on a thread that the commit waits for: one that holds a
+    /// [`Reentrant`](crate::error::Reentrant) on a thread that the commit waits for: one that holds a
     /// [`WriteTxn`](crate::WriteTxn), or within a closure that writes. The closure stays in the queue and is committed later.
     pub fn wait(self) -> Result<T, Error> {
         if self.is_ready() {
@@ -63,7 +63,7 @@ impl<T> Future for Pending<T> {
         *state = State::Waiting(waker);
         drop(state);
         drop(before);
-        if may_wait { Poll::Pending } else { Poll::Ready(Err(BatchError::Reentrant.into())) }
+        if may_wait { Poll::Pending } else { Poll::Ready(Err(Reentrant.into())) }
     }
 }
 

@@ -3,34 +3,24 @@
 use std::sync::Arc;
 
 use super::pending::Slot;
-use crate::model::error::{BatchError, CommitError, Error, StorageError, WriteError};
+use crate::model::error::{BatchError, BeginError, CommitError, Error, WriterError};
 use crate::model::panics::{caught, dropped};
 use crate::write::Writer;
 
 /// Why a transaction was not committed, for everybody in it.
 #[derive(Clone, Debug)]
 pub(super) enum Failure {
+    Begin(BeginError),
+    Writer(WriterError),
     Commit(CommitError),
-    Batch(BatchError),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let error = match error {
-            Error::Batch(error) => return Self::Batch(error),
-            Error::Commit(error) => return Self::Commit(error),
-            Error::Storage(error) | Error::Write(WriteError::Storage(error)) => error,
-            other => StorageError::Database(Arc::new(other)),
-        };
-        Self::Commit(CommitError::RolledBack(error))
-    }
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
+            Failure::Begin(error) => error.into(),
+            Failure::Writer(error) => error.into(),
             Failure::Commit(error) => error.into(),
-            Failure::Batch(error) => error.into(),
         }
     }
 }

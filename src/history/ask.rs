@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::error::ReadError;
+use crate::model::error::{InputError, ReadError};
 use crate::model::execution::Header;
 use crate::model::query::{OrderBy, Place, Query};
 use crate::read::View;
@@ -36,13 +36,13 @@ impl Ask {
         let Some(cursor) = &self.query.after else { return Ok(self) };
         if cursor.store != view.settings().incarnation {
             let reason = "it is of another store, or of this one before an older copy was put back";
-            return Err(ReadError::InvalidCursor { reason });
+            return Err(InputError::InvalidCursor { reason }.into());
         }
         if (cursor.order, cursor.newest_first) != (self.query.order, self.query.newest_first) {
-            return Err(ReadError::InvalidCursor { reason: "it is of another order" });
+            return Err(InputError::InvalidCursor { reason: "it is of another order" }.into());
         }
         if cursor.query != self.query.fingerprint() {
-            return Err(ReadError::InvalidCursor { reason: "it is of another query" });
+            return Err(InputError::InvalidCursor { reason: "it is of another query" }.into());
         }
         Ok(self)
     }

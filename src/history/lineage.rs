@@ -100,7 +100,7 @@ impl Marker {
     /// An error if the way has come back to the mark.
     fn pass(&mut self, number: u64, id: &ExecutionId) -> Result<(), ReadError> {
         if self.mark == Some(number) {
-            return Err(leads_back(id));
+            return Err(leads_back(number, id));
         }
         if self.steps == self.limit {
             self.mark = Some(number);
@@ -111,8 +111,10 @@ impl Marker {
     }
 }
 
-fn leads_back(id: &ExecutionId) -> ReadError {
-    super::invalid("link", format!("the links lead back to {id}"))
+/// Writing refuses cycles, so one that is there is damage.
+fn leads_back(number: u64, id: &ExecutionId) -> ReadError {
+    let reason = format!("its links lead from the execution {id:?} back to it");
+    damaged(Tag::Executions, &number.to_be_bytes(), reason).into()
 }
 
 /// The record at a place; `None` if it is not there, or not yet.
@@ -308,7 +310,9 @@ impl Iterator for Tree<'_> {
             };
             level.last_child = number;
             match child {
-                Ok(child) if self.on_path.contains(&number) => return self.end(leads_back(&child.id)),
+                Ok(child) if self.on_path.contains(&number) => {
+                    return self.end(leads_back(number, &child.id));
+                }
                 Ok(child) if self.damaged.is_empty() => return Some(Ok(self.enter(number, child))),
                 // Given when the rows before it have been.
                 Ok(_) => level.last_child = number.saturating_sub(1),
@@ -356,7 +360,8 @@ mod tests {
     fn steps(start: u64, end: u64) -> u64 {
         let (mut marker, mut at) = (Marker::default(), 0);
         for step in 0..100_000 {
-            if marker.pass(at, &ExecutionId::from_stored("e".into())).is_err() {
+            if let Err(error) = marker.pass(at, &ExecutionId::from_stored("e".into())) {
+                assert!(matches!(error, ReadError::Damaged(_)), "writing refuses cycles: {error}");
                 return step;
             }
             at = if at == end { start } else { at + 1 };

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::ops::{Bound, RangeBounds};
 
 use crate::format::schema::Tag;
-use crate::model::bookmark::{Bookmark, within};
+use crate::model::bookmark::{Bookmark, trimmed, within};
 use crate::model::change::{Change, ChangeKind};
 use crate::model::error::{Error, ReadError};
 use crate::model::execution::Execution;
@@ -33,7 +33,7 @@ impl<'r, R: View + ?Sized> Log<'r, R> {
     }
 
     /// The entries with sequence numbers in a range, in order; `rev()` gives the last first. A range without a start begins
-    /// at the oldest entry that is kept; one that starts before that is [`ReadError::Trimmed`], and one that starts further
+    /// at the oldest entry that is kept; one that starts before that is [`PositionError::Trimmed`](crate::error::PositionError::Trimmed), and one that starts further
     /// than right behind the head is [`ReadError::Position`].
     pub fn range(&self, range: impl RangeBounds<ChangeSeq>) -> Result<List<'r, Change>, ReadError> {
         let seqs = inclusive(range.start_bound().map(|seq| seq.0), range.end_bound().map(|seq| seq.0));
@@ -45,7 +45,7 @@ impl<'r, R: View + ?Sized> Log<'r, R> {
         let start = match range.start_bound() {
             Bound::Unbounded => oldest,
             _ if *seqs.start() < oldest => {
-                return Err(ReadError::Trimmed { requested: *seqs.start(), oldest });
+                return Err(trimmed(*seqs.start(), totals.trimmed).into());
             }
             _ => *seqs.start(),
         };

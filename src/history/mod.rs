@@ -238,9 +238,8 @@ fn count<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<u64, ReadErro
 /// The first of a query's answer, from the end of its order.
 fn latest<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<Option<Execution>, ReadError> {
     if query.after.is_some() {
-        return Err(ReadError::InvalidCursor {
-            reason: "the latest of all is asked for, which no cursor is before",
-        });
+        let reason = "the latest of all is asked for, which no cursor is before";
+        return Err(InputError::InvalidCursor { reason }.into());
     }
     let ask = Ask { newest_first: true, limit: Some(1), ..Ask::new(view, query)? };
     let first = answer(view, ask, true)?.next();
@@ -249,8 +248,4 @@ fn latest<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<Option<Execu
 
 fn explain<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<QueryPlan, ReadError> {
     Ok(plan::plan(view, &Ask::new(view, query)?)?.plan(query))
-}
-
-fn invalid(what: &'static str, reason: impl Into<String>) -> ReadError {
-    InputError::Invalid { what, reason: reason.into() }.into()
 }

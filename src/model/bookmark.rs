@@ -67,6 +67,11 @@ impl Bookmark {
     }
 }
 
+/// That what was asked for begins with this entry, while so many are trimmed.
+pub(crate) fn trimmed(requested: u64, trimmed: u64) -> PositionError {
+    PositionError::Trimmed { requested: ChangeSeq(requested), oldest: ChangeSeq(trimmed + 1) }
+}
+
 /// A position that the log has come to.
 pub(crate) fn within(seq: u64, incarnation: StoreIncarnation, head: u64) -> Result<u64, PositionError> {
     match seq <= head {
@@ -130,6 +135,16 @@ pub enum PositionError {
         incarnation: StoreIncarnation,
         /// The head of its change log.
         head: ChangeSeq,
+    },
+    /// The change log does not go back that far any more: it was trimmed, and changes are missing in between.
+    #[error(
+        "the change log was trimmed: {requested} was asked for, and the oldest entry that is kept is {oldest}; read the present records and go on from there"
+    )]
+    Trimmed {
+        /// The first entry that was asked for, or that what comes after the position begins with.
+        requested: ChangeSeq,
+        /// The oldest entry that is kept; one beyond the head if none is.
+        oldest: ChangeSeq,
     },
     /// The bookmark is of another store, or of this one before a restore was declared.
     #[error(

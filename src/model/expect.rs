@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::model::attachments::Attachment;
-use crate::model::error::ReadError;
 use crate::model::execution::Header;
 use crate::model::hash::hex;
 use crate::model::id::{Incarnation, Revision};
@@ -260,10 +259,10 @@ impl Expect {
     }
 
     /// A misspelt state would be a condition that always fails, or never: it is an error instead.
-    pub(crate) fn check_names(&self, lifecycle: &Lifecycle) -> Result<(), ReadError> {
+    pub(crate) fn check_names(&self, lifecycle: &Lifecycle) -> Result<(), InputError> {
         let mut states = self.states.iter().flatten().chain(&self.not_states);
         if let Some(name) = states.find(|name| lifecycle.state(name).is_none()) {
-            return Err(ReadError::UnknownState { state: name.clone() });
+            return Err(InputError::UnknownState { state: name.clone() });
         }
         for condition in &self.conditions {
             match condition {
@@ -274,7 +273,7 @@ impl Expect {
             }
         }
         match self.contradiction(lifecycle) {
-            Some(reason) => Err(InputError::Invalid { what: "condition", reason }.into()),
+            Some(reason) => Err(InputError::Invalid { what: "condition", reason }),
             None => Ok(()),
         }
     }

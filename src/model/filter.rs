@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use crate::model::change::{Change, ChangeKind};
-use crate::model::error::{InputError, ReadError};
 use crate::model::execution::Header;
 use crate::model::lifecycle::{Lifecycle, State};
+use crate::model::limits::InputError;
 use crate::model::query::{LabelIs, Query, disjoint};
 use crate::model::text::Text;
 use crate::model::touch::{EVERYTHING, Kind, key};
@@ -244,13 +244,13 @@ impl Filter {
     }
 
     /// A misspelt state would never come.
-    pub(crate) fn check_names(&self, lifecycle: &Lifecycle) -> Result<(), ReadError> {
+    pub(crate) fn check_names(&self, lifecycle: &Lifecycle) -> Result<(), InputError> {
         self.queries.iter().try_for_each(|query| query.check(lifecycle))?;
         if let Some(name) = self.entered.iter().flatten().find(|name| lifecycle.state(name).is_none()) {
-            return Err(ReadError::UnknownState { state: name.into() });
+            return Err(InputError::UnknownState { state: name.into() });
         }
         match self.contradiction(lifecycle) {
-            Some(reason) => Err(InputError::Invalid { what: "filter", reason: reason.into() }.into()),
+            Some(reason) => Err(InputError::Invalid { what: "filter", reason: reason.into() }),
             None => Ok(()),
         }
     }

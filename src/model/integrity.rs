@@ -12,7 +12,7 @@ use crate::model::events::NewEvent;
 use crate::model::execution::Header;
 use crate::model::hash::{Hash, Link, Sum, hex, unhex};
 use crate::model::id::ChangeSeq;
-use crate::model::json::Count;
+use crate::model::json::{Count, written};
 use crate::model::time::Timestamp;
 
 /// What the totals of a tamper-evident store carry.
@@ -58,8 +58,7 @@ impl Content {
 
     pub(crate) fn event(&mut self, details: &str, message: &str, topic: &str, time: Timestamp) {
         let event = EventDocument { details, message, time: time.to_string(), topic };
-        // Texts in a flat struct: cannot fail.
-        self.0.update(serde_json::to_string(&event).unwrap_or_default());
+        self.0.update(written(&event));
         self.0.update("\n");
     }
 
@@ -178,7 +177,7 @@ pub(crate) fn document(seq: u64, entry: &Entry<'_>, link: Option<&Link>) -> Stri
         state: state.as_str(),
         time: text(&entry.time),
     };
-    serde_json::to_string(&document).unwrap_or_default()
+    written(&document)
 }
 
 pub(crate) fn change_hash(seq: u64, entry: &Entry<'_>, link: &Link) -> Hash {

@@ -43,6 +43,18 @@ pub enum InputError {
         /// The largest size that is accepted.
         maximum: usize,
     },
+    /// The lifecycle has no such state.
+    #[error("the lifecycle has no state {state:?}; `Store::lifecycle` lists them")]
+    UnknownState {
+        /// The name that was given.
+        state: String,
+    },
+    /// The cursor is not one that this store gave for this query: begin with the first page.
+    #[error("the cursor cannot be used here: {reason}; begin with the first page")]
+    InvalidCursor {
+        /// Why.
+        reason: &'static str,
+    },
     /// Something is not of the form that it must have.
     #[error("invalid {what}: {reason}")]
     Invalid {

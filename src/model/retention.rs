@@ -50,7 +50,7 @@ impl LogRetention {
     }
 
     /// A checkpoint that is more than this many entries behind the head does not hold the log back any more.
-    /// Its consumer finds out with [`WatchError::Trimmed`](crate::error::WatchError::Trimmed). Without it, a
+    /// Its consumer finds out with [`PositionError::Trimmed`](crate::error::PositionError::Trimmed). Without it, a
     /// checkpoint holds the log back forever.
     pub const fn max_lag(mut self, entries: u64) -> Self {
         self.max_lag = Some(entries);

@@ -5,7 +5,7 @@ use std::ops::{Bound, RangeInclusive};
 use super::list::List;
 use super::view::View;
 use crate::format::schema::Tag;
-use crate::model::error::{Damage, ReadError};
+use crate::model::error::{Damage, InputError, ReadError};
 use crate::model::events::Event;
 use crate::model::execution::{Execution, Header};
 use crate::model::json::Json;
@@ -99,7 +99,7 @@ pub(crate) fn event_rows<V: View + ?Sized>(
 
 pub(crate) fn code_of<V: View + ?Sized>(view: &V, state: &str) -> Result<u8, ReadError> {
     let code = view.settings().lifecycle.code(state);
-    code.ok_or_else(|| ReadError::UnknownState { state: state.to_owned() })
+    code.ok_or_else(|| InputError::UnknownState { state: state.to_owned() }.into())
 }
 
 pub(crate) fn in_states<V: View + ?Sized>(

@@ -1,19 +1,17 @@
 //! redb's errors as those of the store.
 
-use std::sync::Arc;
-
-use crate::model::error::{StorageError, is_full};
+use crate::model::error::{Cause, StorageError, is_full};
 
 macro_rules! storage_from_redb {
     ($($error:ty),+) => {$(
         impl From<$error> for StorageError {
             fn from(error: $error) -> Self {
                 match redb::Error::from(error) {
-                    redb::Error::PreviousIo => StorageError::Poisoned,
+                    redb::Error::PreviousIo => StorageError::Poisoned { reason: None },
                     redb::Error::Io(error) if is_full(&error) => {
                         StorageError::OutOfSpace { free: None, reserve: 0 }
                     }
-                    error => StorageError::Database(Arc::new(error)),
+                    error => StorageError::Database(Cause::new(error)),
                 }
             }
         }

@@ -221,9 +221,9 @@ impl Builder {
     }
 
     /// How long one write transaction may hold up the others, 30 seconds by default. Whoever waits for it longer is refused with
-    /// [`BatchError::WriterHeld`](crate::error::BatchError::WriterHeld), which says what it is; the transaction itself goes on.
+    /// [`BeginError::WriterHeld`](crate::error::BeginError::WriterHeld), which says what it is; the transaction itself goes on.
     ///
-    /// A wait of a thread for itself is refused at once, with [`BatchError::Reentrant`](crate::error::BatchError::Reentrant); so is the
+    /// A wait of a thread for itself is refused at once, with [`Reentrant`](crate::error::Reentrant); so is the
     /// last of several threads that would wait for each other, in the closures of several stores for instance. This is for what
     /// the store cannot see, such as a closure that waits for another thread by other means. `Duration::MAX` waits for ever.
     pub fn set_write_limit(&mut self, longest: Duration) -> &mut Self {

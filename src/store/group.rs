@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::group_commit::{GroupCommit, Pending};
-use crate::model::error::Error;
+use crate::model::error::{BatchError, Error};
 use crate::write::Writer;
 
 /// # The group commit
@@ -20,7 +20,7 @@ use crate::write::Writer;
 ///
 /// The closures run on a thread of the store, so they own what they use. Within a batch use the writer that it is given: any other
 /// write there, and any batch on a thread that holds a [`WriteTxn`](crate::WriteTxn), is refused with
-/// [`BatchError::Reentrant`](crate::error::BatchError::Reentrant).
+/// [`Reentrant`](crate::error::Reentrant).
 impl Store {
     /// Writes in a transaction that it may share with other callers, and returns once that is durable.
     ///
@@ -60,7 +60,7 @@ impl Store {
     /// }
     /// # Ok::<(), execstore::Error>(())
     /// ```
-    pub fn submit<T, F>(&self, write: F) -> Result<Pending<T>, Error>
+    pub fn submit<T, F>(&self, write: F) -> Result<Pending<T>, BatchError>
     where
         F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,

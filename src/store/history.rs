@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::bulk::Bulk;
-use crate::model::error::Error;
+use crate::model::error::{Error, ReadError};
 use crate::model::query::Query;
 use crate::read::View;
 
@@ -14,8 +14,8 @@ impl Store {
     }
 
     /// The names of the bulk operations that were begun and are not through.
-    pub fn bulks(&self) -> Result<Vec<String>, Error> {
-        Ok(self.begin_read()?.tables().bulk_names()?)
+    pub fn bulks(&self) -> Result<Vec<String>, ReadError> {
+        self.begin_read()?.tables().bulk_names()
     }
 
     /// Gives up a bulk operation that is not through, and frees its name; `false` if there is none. What it has changed stays so.

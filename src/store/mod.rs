@@ -19,7 +19,9 @@ use redb::{Database, WriteTransaction};
 
 use crate::engine::core::Engine;
 use crate::engine::doorbell::End;
-use crate::model::error::{BatchError, Error, OpenError, StorageError, WatchError, WriteError};
+use crate::model::error::{
+    BeginError, Error, OpenError, ReadError, Reentrant, StorageError, WatchError, WriterError,
+};
 use crate::model::id::ChangeSeq;
 use crate::model::lifecycle::Lifecycle;
 use crate::model::touch::EVERYTHING;
@@ -40,7 +42,7 @@ use crate::write::{Receipt, Writer, in_use};
 /// nothing: the next open then has to do what a close would have done, and nothing is lost.
 ///
 /// While a thread holds a [`WriteTxn`], or runs a closure that writes, every call on it that would have to wait for the end of that
-/// is refused with [`BatchError::Reentrant`].
+/// is refused with [`WatchError::Reentrant`].
 #[derive(Clone)]
 pub struct Store {
     // Before `shared`: the threads end before the file is closed.
@@ -106,12 +108,12 @@ impl Store {
     }
 
     /// Begins a read transaction. Never waits.
-    pub fn begin_read(&self) -> Result<ReadTxn, Error> {
-        Ok(ReadTxn::new(self.engine.clone())?)
+    pub fn begin_read(&self) -> Result<ReadTxn, StorageError> {
+        ReadTxn::new(self.engine.clone())
     }
 
     /// Begins a write transaction. Waits until the one before it has ended.
-    pub fn begin_write(&self) -> Result<WriteTxn, Error> {
+    pub fn begin_write(&self) -> Result<WriteTxn, BeginError> {
         WriteTxn::new(self.engine.clone(), "a WriteTxn")
     }
 
@@ -174,13 +176,12 @@ impl Store {
     /// store.notify(receipt);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn join<'t>(&'t self, txn: &'t WriteTransaction) -> Result<Writer<'t>, WriteError> {
+    pub fn join<'t>(&'t self, txn: &'t WriteTransaction) -> Result<Writer<'t>, WriterError> {
         self.engine.check_sound()?;
         self.engine.grounds.process.check_id()?;
         self.engine.grounds.anchor()?;
         let expected = self.id();
-        let foreign =
-            |found: String| WriteError::ForeignTransaction { expected: expected.to_string(), found };
+        let foreign = |found: String| WriterError::ForeignTransaction { expected, found };
         if !has_store(|| txn.list_tables())? {
             return Err(foreign("no store".into()));
         }
@@ -188,10 +189,10 @@ impl Store {
         match tables.meta().map_err(in_use)? {
             Some(Ok(meta)) if meta.store_id == self.engine.settings.store_id => {
                 if let Some(found) = self.is_elsewhere(&tables)? {
-                    return Err(foreign(format!("{expected} as well, but {found}")));
+                    return Err(foreign(format!("this store as well, but {found}")));
                 }
             }
-            Some(Ok(meta)) => return Err(foreign(uuid::Uuid::from_u128(meta.store_id).to_string())),
+            Some(Ok(meta)) => return Err(foreign(format!("store {}", uuid::Uuid::from_u128(meta.store_id)))),
             Some(Err(format)) => return Err(foreign(format!("a store of format {format}"))),
             None => return Err(foreign("no store".into())),
         }
@@ -199,7 +200,7 @@ impl Store {
     }
 
     /// Why a transaction that has this store's id is not one of this store's database, if it is not.
-    fn is_elsewhere(&self, tables: &Tables<Live<'_>>) -> Result<Option<&'static str>, WriteError> {
+    fn is_elsewhere(&self, tables: &Tables<Live<'_>>) -> Result<Option<&'static str>, WriterError> {
         // redb has one write transaction at a time: if there is room for another, the given one is not ours.
         match catch_panics(|| Ok::<_, StorageError>(self.engine.db.try_begin_write()))? {
             Err(redb::TransactionError::WouldBlock) => {}
@@ -209,8 +210,10 @@ impl Store {
                 return Ok(Some("in another database, such as a copy of the file"));
             }
         }
-        let (found, committed) =
-            (tables.totals().map_err(in_use)?, ReadTxn::new(self.engine.clone())?.totals()?.into_owned());
+        let (found, committed) = (
+            tables.totals().map_err(in_use)?,
+            ReadTxn::new(self.engine.clone())?.totals().map_err(in_use)?.into_owned(),
+        );
         let is_behind = (found.version, found.head) < (committed.version, committed.head);
         Ok(is_behind.then_some("of another time, as a copy of the file is"))
     }
@@ -223,7 +226,7 @@ impl Store {
             return;
         }
         // It may not be committed yet, or never. What cannot be read wakes nobody: the next commit will.
-        let now = self.begin_read().and_then(|reader| {
+        let now = self.begin_read().map_err(ReadError::from).and_then(|reader| {
             let totals = reader.totals()?;
             Ok((totals.head, totals.version))
         });
@@ -237,8 +240,8 @@ impl Store {
     ///
     /// Costs nothing while it waits, and holds no transaction. A position beyond the head, which is none of this store's, is
     /// [`PositionError::BeyondHead`](crate::error::PositionError::BeyondHead). On a thread that has a write of this store in hand a wait is
-    /// [`BatchError::Reentrant`].
-    pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, Error> {
+    /// [`WatchError::Reentrant`].
+    pub fn wait_for_changes(&self, after: ChangeSeq, timeout: Duration) -> Result<ChangeSeq, WatchError> {
         self.engine.grounds.process.check()?;
         if after.0 > self.engine.doorbell.head() {
             self.begin_read()?.log().bookmark(after)?;
@@ -247,12 +250,12 @@ impl Store {
         let timeout = if own { Duration::ZERO } else { timeout };
         let heard = self.engine.doorbell.wait(after.0, &[EVERYTHING].into(), timeout, || false);
         if own && heard.head <= after.0 {
-            return Err(BatchError::Reentrant.into());
+            return Err(Reentrant.into());
         }
         match heard.end {
             Some(End::Closed) => return Err(StorageError::Closed.into()),
             Some(End::Poisoned(reason)) if heard.head <= after.0 => {
-                return Err(WatchError::Poisoned(reason).into());
+                return Err(reason.stopped().into());
             }
             _ => {}
         }
@@ -271,7 +274,7 @@ impl Store {
 
     /// How the store is doing: what stands still, and what holds it. Costs a few look-ups, and what the trimming by age would look at.
     /// Works while others write, and on a store that stopped writing.
-    pub fn status(&self) -> Result<Status, Error> {
+    pub fn status(&self) -> Result<Status, ReadError> {
         status(&self.engine, &self.threads, self.health())
     }
 
@@ -309,7 +312,7 @@ impl Store {
     /// with the last handle and the last transaction. [`StorageError::Busy`](crate::error::StorageError::Busy): a write transaction is still
     /// open, or this very thread is committing for others; the file is made whole once that ends, and what the
     /// group commit has accepted but not begun is refused. Dropping the last handle does the same, without reporting errors.
-    pub fn close(self) -> Result<(), Error> {
+    pub fn close(self) -> Result<(), StorageError> {
         let limit = self.threads.registry.stop_limit;
         self.close_within(limit)
     }
@@ -319,16 +322,16 @@ impl Store {
     ///
     /// [`StorageError::StillRunning`] says what was left to itself then. It ends at its next call, which is refused, and the file
     /// is let go of once it has.
-    pub fn close_within(self, longest: Duration) -> Result<(), Error> {
+    pub fn close_within(self, longest: Duration) -> Result<(), StorageError> {
         self.engine.grounds.process.check()?;
         let stopped = self.threads.stop(longest);
         self.engine.refuse();
         let finished = self.engine.finish();
         if !stopped.in_the_way && !stopped.running.is_empty() {
-            return Err(StorageError::StillRunning { what: stopped.running.join(", ") }.into());
+            return Err(StorageError::StillRunning { what: stopped.running.join(", ") });
         }
         finished?;
-        if stopped.in_the_way { Err(StorageError::Busy.into()) } else { Ok(()) }
+        if stopped.in_the_way { Err(StorageError::Busy) } else { Ok(()) }
     }
 
     /// Reads everything and compares records, index rows, counters, events and change log with each other.
@@ -347,7 +350,7 @@ impl Store {
     /// Where something is wrong, the tables that do not agree are read once more, with up to about 200 bytes for each execution that
     /// may be concerned: one in 4,096 for each that is, so all of them only in a store that is damaged everywhere. If rows of labels are
     /// wrong, also with each label once.
-    pub fn verify(&self) -> Result<VerifyReport, Error> {
-        Ok(verify(&self.begin_read()?)?)
+    pub fn verify(&self) -> Result<VerifyReport, ReadError> {
+        verify(&self.begin_read()?)
     }
 }

@@ -7,7 +7,7 @@ use super::operations::operation;
 use crate::feed::outputs::OutputFollower;
 use crate::feed::visits::VisitTracker;
 use crate::model::attachments::{Attachment, NewAttachment};
-use crate::model::error::{Error, WriteError};
+use crate::model::error::{Error, WatchError, WriteError};
 use crate::model::expect::Expect;
 use crate::model::outputs::{Output, OutputCap};
 use crate::model::report::Reported;
@@ -204,7 +204,7 @@ impl Store {
         id: impl AsRef<str>,
         name: impl AsRef<str>,
         from: u64,
-    ) -> Result<OutputFollower, Error> {
+    ) -> Result<OutputFollower, WatchError> {
         OutputFollower::new(self.engine.clone(), id.as_ref(), name.as_ref(), from)
     }
 }

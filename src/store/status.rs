@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::core::Engine;
 use crate::feed::consumer::ConsumerStats;
 use crate::feed::retention::plan;
-use crate::model::error::{Error, StorageError};
+use crate::model::error::{ReadError, StorageError};
 use crate::model::id::ChangeSeq;
 use crate::read::View;
 use crate::readable::Readable;
@@ -86,7 +86,7 @@ pub struct CheckpointStatus {
     pub consumer: Option<ConsumerStats>,
 }
 
-pub(crate) fn status(engine: &Arc<Engine>, threads: &Threads, health: Health) -> Result<Status, Error> {
+pub(crate) fn status(engine: &Arc<Engine>, threads: &Threads, health: Health) -> Result<Status, ReadError> {
     let (readers, oldest_reader) = engine.readers();
     let (taken, writers_waiting) = engine.write_lock.state();
     let (of_log, of_output) = (engine.doorbell.counts(), engine.commits.counts());

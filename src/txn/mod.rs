@@ -14,7 +14,7 @@ use crate::engine::commit::commit;
 use crate::engine::core::Engine;
 use crate::engine::write_lock::WriteGuard;
 use crate::history::{TableSize, table_sizes};
-use crate::model::error::{CommitError, Error, ReadError, StorageError, WriteError};
+use crate::model::error::{BeginError, CommitError, Error, ReadError, StorageError, WriterError};
 use crate::read::View;
 use crate::storage::process::Process;
 use crate::storage::settings::Settings;
@@ -73,7 +73,7 @@ impl View for ReadTxn {
 /// A write transaction. There is one at a time; dropping it rolls it back, in a panic too.
 ///
 /// It stays on the thread that began it, so that a call on that thread which would wait for its end can be refused with
-/// [`BatchError::Reentrant`](crate::error::BatchError::Reentrant) instead of waiting for ever. Another thread cannot have it:
+/// [`BeginError::Reentrant`](crate::error::BeginError::Reentrant) instead of waiting for ever. Another thread cannot have it:
 ///
 /// ```compile_fail,E0277
 /// # let store = execstore::Store::in_memory().unwrap();
@@ -141,7 +141,7 @@ impl Drop for Open {
 
 impl WriteTxn {
     /// `by` says for whom, to those who wait for too long.
-    pub(crate) fn new(engine: Arc<Engine>, by: &'static str) -> Result<Self, Error> {
+    pub(crate) fn new(engine: Arc<Engine>, by: &'static str) -> Result<Self, BeginError> {
         engine.check_sound()?;
         engine.grounds.process.check_id()?;
         engine.grounds.anchor()?;
@@ -200,7 +200,7 @@ impl WriteTxn {
 
     /// Opens the store's tables for writing. One writer at a time: drop it before the next, and before the
     /// commit.
-    pub fn writer(&self) -> Result<Writer<'_>, WriteError> {
+    pub fn writer(&self) -> Result<Writer<'_>, WriterError> {
         let mut tables = Tables::new(Live(self.txn.get(), self.txn.1.clone()));
         if self.engine.has_journal() {
             tables = tables.record_redo();
@@ -263,16 +263,16 @@ impl WriteTxn {
         Ok(())
     }
 
-    /// A storage error left an operation half done.
-    pub(crate) fn has_failed(&self) -> bool {
-        WriteSet::lock(&self.redo.redo).failed.is_some()
+    /// The storage error that left an operation half done, if one did.
+    pub(crate) fn failure(&self) -> Option<StorageError> {
+        WriteSet::lock(&self.redo.redo).failed.clone()
     }
 
     /// Rolls the transaction back, as dropping it does, and reports an error in doing so.
-    pub fn abort(self) -> Result<(), Error> {
+    pub fn abort(self) -> Result<(), StorageError> {
         self.engine.grounds.process.check()?;
         match self.txn.take() {
-            Some(txn) => Ok(catch_panics(|| txn.abort())?),
+            Some(txn) => catch_panics(|| txn.abort()),
             None => Ok(()),
         }
     }

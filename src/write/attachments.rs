@@ -153,7 +153,9 @@ impl Writer<'_> {
         let removed = self.storing(|w| w.remove_blob(blob));
         match read {
             Err(panic) => resume_unwind(panic),
-            Ok(read) => removed.and_then(|()| read.map(drop).map_err(WriteError::Source)),
+            Ok(read) => {
+                removed.map_err(WriteError::from).and_then(|()| read.map(drop).map_err(WriteError::Source))
+            }
         }
     }
 
@@ -189,7 +191,7 @@ impl Writer<'_> {
 
     /// The number of an execution that must exist.
     pub(super) fn existing(&self, id: &str) -> Result<u64, WriteError> {
-        self.tables().number(id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })
+        self.tables().number(id)?.ok_or_else(|| WriteError::not_found(id))
     }
 
     /// A blob's number is never given again: it is a version that the operation raises the store's to, or passes.

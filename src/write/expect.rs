@@ -3,12 +3,15 @@
 use sha2::{Digest, Sha256};
 
 use super::{Place, Writer};
+use crate::format::name_row;
+use crate::format::schema::Tag;
 use crate::model::attachments::Attachment;
 use crate::model::error::{ReadError, WriteError};
 use crate::model::execution::{Execution, Header};
 use crate::model::expect::{AttachmentIs, Condition, Expect, Mismatch, TaskIs};
 use crate::read::side_data::attachment_bytes;
 use crate::read::{View, find, load_to_write};
+use crate::storage::damaged;
 
 /// # Conditions
 impl Writer<'_> {
@@ -36,7 +39,7 @@ impl Writer<'_> {
     pub fn expect(&self, id: impl AsRef<str>, expect: &Expect) -> Result<Header, WriteError> {
         let id = id.as_ref();
         expect.check_names(&self.settings.lifecycle)?;
-        let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
+        let found = find(self, id)?.ok_or_else(|| WriteError::not_found(id))?;
         self.check(found.number, &found.header, expect)?;
         Ok(*found.header)
     }
@@ -44,7 +47,7 @@ impl Writer<'_> {
     /// The record of an id, which must exist and be as expected.
     pub(super) fn expected(&self, id: &str, expect: &Expect) -> Result<(Place, Execution), WriteError> {
         expect.check_names(&self.settings.lifecycle)?;
-        let found = find(self, id)?.ok_or_else(|| WriteError::NotFound { id: id.to_owned() })?;
+        let found = find(self, id)?.ok_or_else(|| WriteError::not_found(id))?;
         self.check(found.number, &found.header, expect)?;
         Ok((Place::of(&found), load_to_write(self, found)?))
     }
@@ -108,7 +111,14 @@ impl Writer<'_> {
             AttachmentIs::Size(size) => (found.size == size, None),
             AttachmentIs::Version(version) => (found.version == version, None),
             AttachmentIs::Sha256(expected) => {
-                let bytes = attachment_bytes(self, header.incarnation.0, &found.key)?.unwrap_or_default();
+                let number = header.incarnation.0;
+                let bytes = attachment_bytes(self, number, &found.key)?.ok_or_else(|| {
+                    damaged(
+                        Tag::Attachments,
+                        &name_row(number, &found.key),
+                        "a list has it, and a look-up does not",
+                    )
+                })?;
                 let hash: [u8; 32] = Sha256::digest(bytes).into();
                 (hash == expected, Some(hash))
             }

@@ -1,6 +1,7 @@
 //! Checkpoints: positions in the change log, by name.
 
 use super::Writer;
+use crate::model::bookmark::{trimmed, within};
 use crate::model::error::WriteError;
 use crate::model::id::ChangeSeq;
 use crate::model::limits::check_name;
@@ -13,16 +14,14 @@ impl Writer<'_> {
     pub fn set_checkpoint(&mut self, name: impl AsRef<str>, seq: ChangeSeq) -> Result<(), WriteError> {
         let name = name.as_ref();
         check_name("checkpoint name", name)?;
-        if seq.0 > self.totals.head {
-            return Err(WriteError::CheckpointBeyondHead { seq: seq.0, head: self.totals.head });
-        }
+        within(seq.0, self.settings.incarnation, self.totals.head)?;
         if seq.0 < self.totals.trimmed && self.log().checkpoint(name)?.is_none_or(|saved| seq < saved) {
-            return Err(WriteError::CheckpointTrimmed { seq: seq.0, oldest: self.totals.trimmed + 1 });
+            return Err(trimmed(seq.0 + 1, self.totals.trimmed).into());
         }
-        self.storing(|w| {
+        Ok(self.storing(|w| {
             w.tables.put_checkpoint(name, seq)?;
             w.put_totals()
-        })
+        })?)
     }
 
     /// Moves a checkpoint if it is where it is expected to be; `None`: if there is none of this name. Else

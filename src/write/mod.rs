@@ -24,7 +24,7 @@ use std::sync::Mutex;
 use crate::format::{BulkPlace, Removal, Totals};
 use crate::model::attachments::NewAttachment;
 use crate::model::change::{ChangeKind, Entry, Undo};
-use crate::model::error::{InputError, ReadError, StorageError, WriteError};
+use crate::model::error::{InputError, ReadError, StorageError, WriteError, WriterError};
 use crate::model::events::NewEvent;
 use crate::model::execution::{Execution, Header, NewExecution, Update};
 use crate::model::expect::Expect;
@@ -137,7 +137,7 @@ impl<'t> Writer<'t> {
         mut tables: Tables<Live<'t>>,
         settings: &'t Settings,
         redo: Option<&'t Mutex<WriteSet>>,
-    ) -> Result<Self, WriteError> {
+    ) -> Result<Self, WriterError> {
         let totals = tables.totals().map_err(in_use)?;
         tables.keep_sum(totals.seal.map(|seal| seal.sum));
         let listens = redo.map_or(0, |redo| WriteSet::begin(redo, totals.version, totals.head));
@@ -402,7 +402,7 @@ impl<'t> Writer<'t> {
         let mut header = last.header.clone();
         self.doubt(&mut header, now);
         let undo = Undo::between(&last.header, &header);
-        self.storing(|w| {
+        Ok(self.storing(|w| {
             w.keep_for_log(place, &last.payload)?;
             w.leave_indexes(&last.header, place.number)?;
             w.drop_last_change(place)?;
@@ -420,11 +420,11 @@ impl<'t> Writer<'t> {
                 new_events: 0,
             };
             w.log_entry(&entry, &[], None)
-        })
+        })?)
     }
 
     /// Saves how far a bulk operation is.
-    pub(crate) fn save_bulk(&mut self, name: &str, place: &BulkPlace) -> Result<(), WriteError> {
+    pub(crate) fn save_bulk(&mut self, name: &str, place: &BulkPlace) -> Result<(), StorageError> {
         self.storing(|w| {
             w.tables.put_bulk(name, place)?;
             w.put_totals()
@@ -480,12 +480,13 @@ impl<'t> Writer<'t> {
     fn storing(
         &mut self,
         writes: impl FnOnce(&mut Self) -> Result<(), StorageError>,
-    ) -> Result<(), WriteError> {
+    ) -> Result<(), StorageError> {
         writes(self).map_err(|error| {
+            let error = error.not_refused();
             if let Some(redo) = self.redo {
                 WriteSet::fail(redo, &error);
             }
-            WriteError::Storage(error)
+            error
         })
     }
 
@@ -535,7 +536,7 @@ impl Drop for Writer<'_> {
             if self.owes_totals
                 && let Err(error) = self.put_counters()
             {
-                WriteSet::fail(redo, &error);
+                WriteSet::fail(redo, &error.not_refused());
             }
             WriteSet::lock(redo).count(&self.tables);
             let waits = self.totals.waiting > 0;
@@ -546,14 +547,15 @@ impl Drop for Writer<'_> {
 }
 
 /// redb opens a table once at a time in a write transaction, so a second writer fails at its first table.
-pub(crate) fn in_use(error: ReadError) -> WriteError {
-    match &error {
+pub(crate) fn in_use(error: ReadError) -> WriterError {
+    match error {
         ReadError::Storage(StorageError::Database(cause))
             if matches!(cause.downcast_ref(), Some(redb::Error::TableAlreadyOpen(..))) =>
         {
-            WriteError::WriterInUse
+            WriterError::WriterInUse
         }
-        _ => error.into(),
+        ReadError::Damaged(damage) => damage.into(),
+        other => other.of_own_row().into(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Writer;
 use crate::format::schema::Tag;
 use crate::format::{Removal, Value, decode_attachment, decode_output};
-use crate::model::error::{ReadError, StorageError, WriteError};
+use crate::model::error::{ReadError, StorageError};
 use crate::storage::Budget;
 
 /// How much a transaction removes by default of what was deleted: a matter of a few milliseconds.
@@ -41,7 +41,7 @@ impl Writer<'_> {
     }
 
     /// Removes some of the rows that wait. `false` if there was nothing that could go.
-    pub(crate) fn sweep(&mut self) -> Result<bool, WriteError> {
+    pub(crate) fn sweep(&mut self) -> Result<bool, StorageError> {
         let (mut budget, mut after, mut moved) = (Budget::within(self.settings.removal, TIME), None, false);
         if self.totals.waiting == 0 {
             return Ok(false);

@@ -112,9 +112,11 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     }
     assert!(handled.load(Ordering::Relaxed), "the handler's call has returned");
     assert_eq!(consumer.stats().state, ConsumerState::Stopped);
-    assert!(matches!(watching.join().unwrap(), WatchError::Closed));
+    assert!(matches!(watching.join().unwrap(), WatchError::Storage(StorageError::Closed)));
 
-    let closed = |result: Result<(), Error>| matches!(result, Err(Error::Storage(StorageError::Closed)));
+    fn closed(result: Result<(), impl Into<Error>>) -> bool {
+        matches!(result.map_err(Into::into), Err(Error::Storage(StorageError::Closed)))
+    }
     assert!(closed(other.begin_read().map(drop)));
     assert!(closed(other.begin_write().map(drop)));
     assert!(closed(other.write(|w| Ok(w.create(NewExecution::new("j"))?)).map(drop)));
@@ -123,7 +125,10 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     assert!(closed(other.maintain().map(drop)));
     assert!(closed(other.verify().map(drop)));
     assert!(closed(other.wait_for_changes(ChangeSeq(0), Duration::ZERO).map(drop)));
-    assert!(matches!(other.watch(WatchFrom::Oldest, Filter::new()), Err(WatchError::Closed)));
+    assert!(matches!(
+        other.watch(WatchFrom::Oldest, Filter::new()),
+        Err(WatchError::Storage(StorageError::Closed))
+    ));
     assert!(other.consumer("d").run(|_| Ok(())).is_err());
     drop((consumer, other));
     let folder = store.into_folder();
@@ -140,7 +145,7 @@ fn a_write_transaction_that_is_held_over_a_close_is_refused_at_its_commit() {
     txn.writer().unwrap().create(NewExecution::new("j").id("late")).unwrap();
     let began = Instant::now();
     let busy = Store::clone(&store).close();
-    assert!(matches!(busy, Err(Error::Storage(StorageError::Busy))), "{busy:?}");
+    assert!(matches!(busy, Err(StorageError::Busy)), "{busy:?}");
     assert!(began.elapsed() < Duration::from_secs(30));
     let refused = txn.commit();
     assert!(matches!(refused, Err(CommitError::RolledBack(StorageError::Closed))), "{refused:?}");

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use execstore::error::{CommitError, OpenError, StorageError, WriteError};
+use execstore::error::{CommitError, OpenError, StorageError};
 use execstore::redb::StorageBackend;
 use execstore::{Error, NewExecution, Readable, Store, Timestamp};
 
@@ -60,9 +60,8 @@ fn plain() -> Plain {
 fn poisoned(error: &Error) -> bool {
     matches!(
         error,
-        Error::Storage(StorageError::Poisoned)
-            | Error::Write(WriteError::Storage(StorageError::Poisoned))
-            | Error::Commit(CommitError::RolledBack(StorageError::Poisoned))
+        Error::Storage(StorageError::Poisoned { .. })
+            | Error::Commit(CommitError::RolledBack(StorageError::Poisoned { .. }))
     )
 }
 
@@ -70,7 +69,7 @@ fn poisoned(error: &Error) -> bool {
 fn is_full(error: &Error) -> bool {
     matches!(
         error,
-        Error::Write(WriteError::Storage(StorageError::OutOfSpace { .. }))
+        Error::Storage(StorageError::OutOfSpace { .. })
             | Error::Commit(CommitError::RolledBack(StorageError::OutOfSpace { .. }))
     )
 }
@@ -84,6 +83,7 @@ fn work(faulty: &Faulty) -> (usize, bool) {
         let Err(error) = nth(&store, done) else { continue };
         assert!(faulty.hit(), "step {done} failed without a fault: {error}");
         if is_full(&error) {
+            assert!(!error.stops_writing() && store.health().is_sound(), "step {done}: {error}");
             // An error of that transaction alone: the store goes on, and this one ends here.
             return (done, false);
         }
@@ -92,6 +92,8 @@ fn work(faulty: &Faulty) -> (usize, bool) {
             let later = later.expect_err("a write after an error");
             assert!(done % STEPS == JOINED || poisoned(&later), "after {error:?} at step {done}: {later:?}");
         }
+        let stopped = (error.stops_writing(), !store.health().is_sound());
+        assert!(done % STEPS == JOINED || stopped == (true, true), "{stopped:?} at step {done}: {error:?}");
         // Reads may fail; they do not panic.
         let _ = digest_or_error(&store);
         return (done, matches!(error, Error::Commit(CommitError::Unknown(_))));

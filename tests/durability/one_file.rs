@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use support::image;
 
-use execstore::error::{OpenError, StorageError};
+use execstore::error::{BatchError, OpenError, StorageError};
 use execstore::redb::{Database, TableDefinition};
 use execstore::status::JournalLoss;
 use execstore::{Builder, Error, Readable, Store};
@@ -555,7 +555,7 @@ trait Refused {
     fn refused(self) -> bool;
 }
 
-impl<T> Refused for Result<execstore::group_commit::Pending<T>, Error> {
+impl<T> Refused for Result<execstore::group_commit::Pending<T>, BatchError> {
     fn refused(self) -> bool {
         self.is_err() || self.is_ok_and(|pending| pending.wait().is_err())
     }

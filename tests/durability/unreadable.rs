@@ -1,8 +1,9 @@
 //! What cannot be read is never taken for what is not there.
 
-use execstore::error::ReadError;
+use execstore::error::{CommitError, Remedy, StorageError};
 use execstore::redb::TableDefinition;
-use execstore::{ChangeSeq, NewExecution, OrderBy, Query, Readable, Store, Update};
+use execstore::status::Health;
+use execstore::{ChangeSeq, Error, NewExecution, OrderBy, Query, Readable, Store, Update, Writer};
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -17,6 +18,42 @@ fn spoil(store: &Store, table: &'static str, change: impl Fn(&[u8], &[u8]) -> (V
         table.insert(key.as_slice(), value.as_slice()).unwrap();
     }
     txn.commit().unwrap();
+}
+
+/// What the store itself stands on is damaged: that is what the error says, whoever is told.
+#[test]
+fn damage_to_what_the_store_stands_on_is_damage_in_every_error() {
+    let broken = |table: &'static str| {
+        let store = Store::in_memory().unwrap();
+        store.create(NewExecution::new("j")).unwrap();
+        spoil(&store, table, |key, value| (key.into(), vec![0; value.len()]));
+        store
+    };
+    let totals = broken("execstore/totals");
+    let create = |w: &mut Writer<'_>| Ok(w.create(NewExecution::new("j"))?);
+    for refused in [
+        totals.write(create),
+        totals.batch(create),
+        totals.submit(create).unwrap().wait(),
+        totals.create(NewExecution::new("j")),
+    ] {
+        assert!(matches!(refused, Err(Error::Damaged(_))), "{refused:?}");
+    }
+    // The row that names the journal, of which a commit through redb begins a new round.
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create_new(folder.path().join("s")).unwrap();
+    spoil(&store, "execstore/meta", |key, value| (key.into(), vec![0; value.len()]));
+    let refused = store.create(NewExecution::new("j")).unwrap_err();
+    let reason = match &refused {
+        Error::Commit(CommitError::RolledBack(reason)) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert!(
+        matches!(reason, StorageError::Damaged(damage) if damage.table == "execstore/meta"),
+        "{reason:?}"
+    );
+    assert!(refused.stops_writing() && refused.remedy() == Remedy::Restore);
+    assert!(matches!(store.health(), Health::Poisoned(StorageError::Damaged(_))));
 }
 
 /// The counters say where a query looks.
@@ -39,7 +76,7 @@ fn a_damaged_counter_of_a_label_hides_nobody() {
         spoil(&store, "execstore/label_counts", |key, value| (key.into(), vec![0; value.len()]));
         let labelled = Query::new().label("a", "1");
         let refused = store.read(|r| Ok(r.query(&labelled).count()?)).unwrap_err();
-        assert!(matches!(refused, execstore::Error::Read(ReadError::Damaged(_))), "{refused}");
+        assert!(matches!(refused, execstore::Error::Damaged(_)), "{refused}");
         act(&store);
         let r = store.begin_read().unwrap();
         for query in [labelled.clone(), labelled.clone().state("New"), labelled.clone().state("BidAccepted")]

@@ -1,6 +1,6 @@
 //! Large payloads, full of what costs most: depth, members, numbers, escapes, white space, marks. What is not linear does not end.
 
-use execstore::error::{InputError, WriteError};
+use execstore::error::InputError;
 use execstore::identity::Identity;
 use execstore::options::LargeValues;
 use execstore::{Error, Json, NewExecution, Query, Readable, Store, Update};
@@ -79,8 +79,7 @@ fn large_payloads_pass_every_policy() {
             let created = store.create(NewExecution::new("j").id(what).payload(document.clone()));
             match created {
                 Err(error) => assert!(
-                    matches!(error, Error::Write(WriteError::Input(InputError::TooLarge { .. })))
-                        && policy != LargeValues::Keep,
+                    matches!(error, Error::Input(InputError::TooLarge { .. })) && policy != LargeValues::Keep,
                     "{what}, {policy:?}: {error}"
                 ),
                 Ok(_) => {

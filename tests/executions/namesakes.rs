@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use execstore::error::WriteError;
+use execstore::error::WriterError;
 use execstore::redb::Database;
 use execstore::{NewExecution, Readable, Store};
 use support::{TestStore, create};
@@ -28,7 +28,7 @@ fn a_transaction_of_a_copied_file_is_refused() {
         let before = attached.read(|r| Ok(r.log().head()?)).unwrap();
         let txn = db.begin_write().unwrap();
         match store.join(&txn) {
-            Err(WriteError::ForeignTransaction { found, .. }) => assert!(found.contains("copy"), "{found}"),
+            Err(WriterError::ForeignTransaction { found, .. }) => assert!(found.contains("copy"), "{found}"),
             other => panic!("{:?}", other.map(drop)),
         }
         // Its own store takes it.
@@ -55,6 +55,6 @@ fn an_older_copy_is_refused_also_while_this_store_writes() {
     let held = store.begin_write().unwrap();
     let txn = db.begin_write().unwrap();
     let refused = store.join(&txn).map(drop);
-    assert!(matches!(refused, Err(WriteError::ForeignTransaction { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(WriterError::ForeignTransaction { .. })), "{refused:?}");
     drop(held);
 }

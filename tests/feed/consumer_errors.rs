@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use execstore::consumer::{ConsumerState, OnFailure, Retry};
-use execstore::error::{CommitError, StorageError};
+use execstore::error::{BeginError, CommitError, StorageError};
 use execstore::{Error, NewExecution, Readable, Store};
 
 use support::faulty::Faulty;
@@ -93,13 +93,13 @@ fn an_operation_that_the_storage_broke_off_poisons_the_store_in_every_kind_of_tr
             }
         }
         let error = store.begin_write().map(drop).unwrap_err();
-        assert!(matches!(error, Error::Storage(StorageError::Poisoned)), "{way}: {error}");
+        assert!(matches!(error, BeginError::Storage(StorageError::Poisoned { .. })), "{way}: {error}");
         let error = store.batch(create).map(drop).unwrap_err();
         assert!(
             matches!(
                 error,
-                Error::Storage(StorageError::Poisoned)
-                    | Error::Commit(CommitError::RolledBack(StorageError::Poisoned))
+                Error::Storage(StorageError::Poisoned { .. })
+                    | Error::Commit(CommitError::RolledBack(StorageError::Poisoned { .. }))
             ),
             "{way}: {error}"
         );

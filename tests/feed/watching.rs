@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use execstore::error::{ReadError, WatchError};
+use execstore::error::{PositionError, WatchError};
 use execstore::redb::{TableDefinition, backends::InMemoryBackend};
 use execstore::watch::{WatchFrom, Watcher};
 use execstore::{Change, ChangeSeq, Filter, NewExecution, Readable, Store, Update};
@@ -51,7 +51,9 @@ fn a_watcher_holds_no_transaction_while_it_waits() {
             while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
                 match watcher.next_batch(10, Duration::from_millis(100)) {
                     Ok(changes) => assert!(changes.is_empty()),
-                    Err(WatchError::Trimmed { .. }) => watcher.seek(&WatchFrom::Latest).unwrap(),
+                    Err(WatchError::Position(PositionError::Trimmed { .. })) => {
+                        watcher.seek(&WatchFrom::Latest).unwrap()
+                    }
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -147,7 +149,7 @@ fn entries_that_are_missing_at_the_end_of_the_log_are_an_error_and_no_endless_se
         }
         for _ in 0..2 {
             let error = watcher.next_batch(10, LONG).unwrap_err();
-            assert!(matches!(error, WatchError::Read(ReadError::Damaged(_))), "{error}");
+            assert!(matches!(error, WatchError::Damaged(_)), "{error}");
             let mut context = Context::from_waker(Waker::noop());
             let polled = pin!(watcher.next()).poll(&mut context);
             assert!(matches!(polled, Poll::Ready(Err(_))), "{polled:?}");

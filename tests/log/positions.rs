@@ -1,7 +1,7 @@
 //! Positions in the change log: one that the log has not come to, or that is of another incarnation of the store, is an
 //! error that says what there is.
 
-use execstore::error::{PositionError, ReadError, WatchError};
+use execstore::error::{InputError, PositionError, ReadError, WatchError};
 use execstore::watch::WatchFrom;
 use execstore::{ChangeSeq, Filter, Query, Readable, Store};
 use support::create;
@@ -37,7 +37,7 @@ fn what_was_kept_before_a_declared_restore_is_refused_after_it() {
     let refused = store.watch(WatchFrom::Bookmark(bookmark), Filter::new());
     assert!(matches!(refused, Err(WatchError::Position(PositionError::OtherIncarnation { .. }))));
     let refused = r.query(&Query::new().limit(1).after(cursor)).page().unwrap_err();
-    assert!(matches!(refused, ReadError::InvalidCursor { .. }), "{refused}");
+    assert!(matches!(refused, ReadError::Input(InputError::InvalidCursor { .. })), "{refused}");
     drop(r);
     // Opened again without a word, it is what it was declared to be.
     let kept = store.read(|r| Ok(r.log().bookmark(ChangeSeq(11))?)).unwrap();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use execstore::error::{BatchError, StorageError};
+use execstore::error::StorageError;
 use execstore::{Error, NewEvent, NewExecution, Query, Readable, Store, Update};
 use support::children::child;
 
@@ -30,8 +30,8 @@ fn new(id: &str) -> NewExecution {
     NewExecution::new("j").id(id)
 }
 
-fn is_thread<T>(result: Result<T, Error>) -> bool {
-    matches!(result, Err(Error::Batch(BatchError::Thread(_))))
+fn is_thread<T>(result: Result<T, impl Into<Error>>) -> bool {
+    matches!(result.map_err(Into::into), Err(Error::Storage(StorageError::Thread { .. })))
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_close_beside_a_transaction() {
     let mine = other.share_database().begin_write().unwrap();
     assert!(is_thread(store.create(new("b"))));
     let closed = store.close();
-    assert!(matches!(closed, Err(Error::Storage(StorageError::Thread(_)))), "{closed:?}");
+    assert!(matches!(closed, Err(StorageError::Thread { .. })), "{closed:?}");
     let text = closed.unwrap_err().to_string();
     assert!(text.contains("no thread could be started") && !text.contains("journal"), "{text}");
     mine.abort().unwrap();

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use execstore::consumer::Consumer;
-use execstore::error::{BatchError, OpenError, StorageError};
+use execstore::error::{OpenError, StorageError};
 use execstore::watch::WatchFrom;
 use execstore::{Error, Filter, NewExecution, Readable, Store};
 use support::TestStore;
@@ -71,7 +71,7 @@ fn a_closure_may_hold_the_last_handle() {
         drop(held);
         drop(store);
         let closed = told.recv_timeout(Duration::from_secs(20)).expect("it does not wait for itself");
-        assert_eq!(matches!(closed, Err(Error::Storage(StorageError::Busy))), close, "{closed:?}");
+        assert_eq!(matches!(closed, Err(StorageError::Busy)), close, "{closed:?}");
         assert_eq!(first.wait().unwrap().id, "first");
         assert_eq!(second.wait().unwrap().id, "second");
         drop(consumer);
@@ -152,7 +152,7 @@ fn a_waker_that_writes_is_refused_where_it_would_wait_for_itself() {
         }
         let result = told.recv_timeout(Duration::from_secs(20)).expect("it does not wait for itself");
         match through {
-            "batch" => assert!(matches!(result, Err(Error::Batch(BatchError::Reentrant))), "{result:?}"),
+            "batch" => assert!(matches!(result, Err(Error::Reentrant(_))), "{result:?}"),
             // The transaction has ended by then.
             _ => result.unwrap(),
         }
@@ -196,7 +196,7 @@ fn a_closure_that_comes_back_to_its_own_store_through_another_is_refused() {
         let back = back.clone();
         other.batch(move |_| back.batch(|w| Ok(w.create(NewExecution::new("j"))?)))
     });
-    assert!(matches!(result, Err(Error::Batch(BatchError::Reentrant))), "{result:?}");
+    assert!(matches!(result, Err(Error::Reentrant(_))), "{result:?}");
     a.batch(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap();
 }
 
@@ -208,7 +208,7 @@ fn a_callers_own_transaction_on_this_thread_does_not_stop_a_close() {
     let txn = other.share_database().begin_write().unwrap();
     let queued = store.submit(|w| Ok(w.create(NewExecution::new("j").id("queued"))?)).unwrap();
     let closed = store.close();
-    assert!(matches!(closed, Err(Error::Storage(StorageError::Busy))), "{closed:?}");
+    assert!(matches!(closed, Err(StorageError::Busy)), "{closed:?}");
     txn.abort().unwrap();
     // It is told: the store was closed before its turn came.
     assert!(queued.wait().is_err());

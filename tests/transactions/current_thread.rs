@@ -10,7 +10,7 @@ use std::time::Duration;
 use conformance::transactions::current_thread::bounded;
 use execstore::error::{OpenError, StorageError, WatchError};
 use execstore::watch::WatchFrom;
-use execstore::{Error, Filter, Readable, Store};
+use execstore::{Filter, Readable, Store};
 use support::create;
 use tokio::runtime::{Builder, Runtime};
 
@@ -81,9 +81,7 @@ fn a_close_in_async_main_says_which_handler_waits_for_the_runtime() {
         runtime.block_on(async {
             // The handler needs this thread, which is closing.
             let closed = store.close_within(SHORT);
-            let Err(Error::Storage(StorageError::StillRunning { what })) = closed else {
-                panic!("{closed:?}")
-            };
+            let Err(StorageError::StillRunning { what }) = closed else { panic!("{closed:?}") };
             assert_eq!(what, r#"the handler of the consumer "waits""#);
             gate.open();
         });
@@ -132,10 +130,10 @@ fn a_handler_that_awaits_its_own_store_hears_of_its_end() {
         runtime.block_on(async {
             enter.recv_timeout(WATCHDOG).unwrap();
             let closed = store.close_within(SHORT);
-            assert!(matches!(closed, Err(Error::Storage(StorageError::StillRunning { .. }))), "{closed:?}");
+            assert!(matches!(closed, Err(StorageError::StillRunning { .. })), "{closed:?}");
             let (next, part) = hear.recv_timeout(WATCHDOG).unwrap();
-            assert!(matches!(next, Err(WatchError::Closed)), "{next:?}");
-            assert!(matches!(part, Err(Error::Storage(StorageError::Closed))), "{part:?}");
+            assert!(matches!(next, Err(WatchError::Storage(StorageError::Closed))), "{next:?}");
+            assert!(matches!(part, Err(WatchError::Storage(StorageError::Closed))), "{part:?}");
         });
         drop(consumer);
         drop(opens(&path));

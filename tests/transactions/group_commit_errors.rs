@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use execstore::error::{CommitError, StorageError, WriteError};
+use execstore::error::{CommitError, StorageError};
 use execstore::options::GroupCommitOptions;
 use execstore::redb::StorageBackend;
 use execstore::watch::WatchFrom;
@@ -53,9 +53,8 @@ fn commit(store: &Store) -> Results {
 fn poisoned(error: &Error) -> bool {
     matches!(
         error,
-        Error::Storage(StorageError::Poisoned)
-            | Error::Write(WriteError::Storage(StorageError::Poisoned))
-            | Error::Commit(CommitError::RolledBack(StorageError::Poisoned))
+        Error::Storage(StorageError::Poisoned { .. })
+            | Error::Commit(CommitError::RolledBack(StorageError::Poisoned { .. }))
     )
 }
 
@@ -98,7 +97,7 @@ fn every_member_of_a_failed_commit_is_told_whether_it_is_rolled_back_or_unknown(
                 for error in [
                     store.batch(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap_err(),
                     store.submit(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap().wait().unwrap_err(),
-                    store.begin_write().map(drop).unwrap_err(),
+                    store.begin_write().map(drop).unwrap_err().into(),
                 ] {
                     assert!(poisoned(&error), "{error}");
                 }
@@ -119,8 +118,11 @@ fn every_member_of_a_failed_commit_is_told_whether_it_is_rolled_back_or_unknown(
                             told += 1;
                         }
                         Err(Error::Commit(CommitError::Unknown(_))) => unknown += 1,
-                        // It met the error itself, before the commit.
-                        Err(Error::Write(WriteError::Storage(_))) => assert!(!found[n]),
+                        // It met the error itself, or its transaction did not begin.
+                        Err(Error::Storage(_)) => {
+                            assert!(!found[n], "member {n} was refused");
+                            told += 1;
+                        }
                         Err(other) => panic!("{other}"),
                     }
                 }

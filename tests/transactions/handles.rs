@@ -2,6 +2,9 @@
 
 use execstore::consumer::Consumer;
 use execstore::error::*;
+use execstore::error::{
+    CommitError, InputError, LifecycleError, OpenError, ReadError, StorageError, WriteError,
+};
 use execstore::group_commit::Pending;
 use execstore::integrity::VerifyReport;
 use execstore::lifecycle::Lifecycle;

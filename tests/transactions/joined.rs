@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use execstore::error::WriteError;
+use execstore::error::WriterError;
 use execstore::redb::backends::InMemoryBackend;
 use execstore::redb::{Database, ReadableDatabase, TableDefinition, TableHandle, WriteTransaction};
 use execstore::{ChangeSeq, NewExecution, Readable, Store, Update};
@@ -102,8 +102,8 @@ fn a_transaction_of_another_database_is_refused_without_a_trace() {
     let txn = bare.begin_write().unwrap();
     bill(&txn, "x", 1);
     match store.join(&txn) {
-        Err(WriteError::ForeignTransaction { expected, found }) => {
-            assert_eq!((expected, found), (store.id().to_string(), "no store".to_owned()));
+        Err(WriterError::ForeignTransaction { expected, found }) => {
+            assert_eq!((expected, found), (store.id(), "no store".to_owned()));
         }
         _ => panic!("it was not refused"),
     }
@@ -116,7 +116,9 @@ fn a_transaction_of_another_database_is_refused_without_a_trace() {
     let before = contents(&other);
     let txn = db.begin_write().unwrap();
     match store.join(&txn) {
-        Err(WriteError::ForeignTransaction { found, .. }) => assert_eq!(found, other.id().to_string()),
+        Err(WriterError::ForeignTransaction { found, .. }) => {
+            assert_eq!(found, format!("store {}", other.id()))
+        }
         _ => panic!("it was not refused"),
     }
     // The transaction can still be used by its owner.

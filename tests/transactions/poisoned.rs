@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use execstore::consumer::{ConsumerState, Retry};
-use execstore::error::{CommitError, StorageError, WatchError};
+use execstore::error::{BeginError, CommitError, StorageError, WatchError};
 use execstore::status::Health;
 use execstore::watch::WatchFrom;
 use execstore::{ChangeSeq, Error, Filter, NewExecution, Store};
@@ -41,7 +41,8 @@ fn until_waiting(store: &Store, many: usize) {
 }
 
 fn told(error: &Error) -> bool {
-    matches!(error, Error::Watch(WatchError::Poisoned(StorageError::Journal(_) | StorageError::Database(_))))
+    let Error::Storage(StorageError::Poisoned { reason: Some(reason) }) = error else { return false };
+    matches!(**reason, StorageError::Journal(_) | StorageError::Database(_))
 }
 
 struct Thread(thread::Thread);
@@ -91,9 +92,9 @@ fn whoever_waits_is_told_and_sees_first_what_was_committed() {
             block_on(watcher.next())?;
             Ok(block_on(watcher.next()).map(drop)?)
         },
-        |store| store.wait_for_changes(ChangeSeq(1), LONG).map(drop),
-        |store| store.follow_output("e", "o", 0)?.next_part(9, LONG).map(drop),
-        |store| block_on(store.follow_output("e", "o", 0)?.next(9)).map(drop),
+        |store| Ok(store.wait_for_changes(ChangeSeq(1), LONG).map(drop)?),
+        |store| Ok(store.follow_output("e", "o", 0)?.next_part(9, LONG).map(drop)?),
+        |store| Ok(block_on(store.follow_output("e", "o", 0)?.next(9)).map(drop)?),
     ];
     thread::scope(|scope| {
         let threads: Vec<_> = waits.iter().map(|wait| scope.spawn(|| wait(&store))).collect();
@@ -152,14 +153,17 @@ fn writers_in_the_line_and_in_the_queue_are_told() {
         let failed = held.commit();
         assert!(matches!(failed, Err(CommitError::RolledBack(_) | CommitError::Unknown(_))), "{failed:?}");
         for thread in waiting {
-            assert!(matches!(thread.join().unwrap(), Err(Error::Storage(StorageError::Poisoned))));
+            assert!(matches!(
+                thread.join().unwrap(),
+                Err(BeginError::Storage(StorageError::Poisoned { .. }))
+            ));
         }
     });
     for pending in queued {
         let error = pending.wait().unwrap_err();
-        assert!(matches!(error, Error::Commit(CommitError::RolledBack(StorageError::Poisoned))), "{error}");
+        assert!(matches!(error, Error::Storage(StorageError::Poisoned { .. })), "{error}");
     }
-    assert!(matches!(store.maintain(), Ok(_) | Err(Error::Storage(StorageError::Poisoned))));
+    assert!(matches!(store.maintain(), Ok(_) | Err(Error::Storage(StorageError::Poisoned { .. }))));
 }
 
 #[test]
@@ -188,7 +192,7 @@ fn whoever_waits_is_told_of_a_close() {
         let thread = scope.spawn(|| {
             let mut follower = other.follow_output("e", "o", 0).unwrap();
             let parts = [block_on(follower.next(9)).map(drop), follower.next_part(9, LONG).map(drop)];
-            parts.map(|part| matches!(part, Err(Error::Storage(StorageError::Closed))))
+            parts.map(|part| matches!(part, Err(WatchError::Storage(StorageError::Closed))))
         });
         until_waiting(&other, 1);
         store.close().unwrap();

@@ -2,7 +2,7 @@
 
 use conformance::transactions::reentrance::{all_refused, calls};
 use execstore::Error;
-use execstore::error::BatchError;
+use execstore::error::BeginError;
 use support::{TestStore, create};
 
 #[test]
@@ -15,7 +15,7 @@ fn a_joined_writer_is_a_write_of_its_thread() {
     // The writer has gone, the transaction has not.
     let receipt = writer.finish();
     for call in [store.batch(|_| Ok(())), store.write(|_| Ok(()))] {
-        assert!(matches!(call, Err(Error::Batch(BatchError::WriterHeld { .. }))), "{call:?}");
+        assert!(matches!(call, Err(Error::Begin(BeginError::WriterHeld { .. }))), "{call:?}");
     }
     txn.commit().unwrap();
     store.notify(receipt);

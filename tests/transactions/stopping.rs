@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use execstore::consumer::ConsumerState;
 use execstore::error::{OpenError, StorageError};
-use execstore::{Builder, Error, NewExecution, Readable, Store};
+use execstore::{Builder, NewExecution, Readable, Store};
 use support::create;
 
 /// A store on a file, with a stop limit so short that only what never ends runs into it.
@@ -46,7 +46,7 @@ fn a_close_says_which_handlers_run_still_and_everything_else_is_done() {
     entered.recv().unwrap();
     let queued = store.submit(|w| Ok(w.create(NewExecution::new("j").id("queued"))?)).unwrap();
     let closed = store.close();
-    let Err(Error::Storage(StorageError::StillRunning { what })) = closed else { panic!("{closed:?}") };
+    let Err(StorageError::StillRunning { what }) = closed else { panic!("{closed:?}") };
     assert_eq!(what, r#"the handler of the consumer "slow""#);
     assert_eq!(queued.wait().unwrap().id, "queued");
     assert_eq!(consumer.stats().state, ConsumerState::Handling);

@@ -1,6 +1,6 @@
 //! Transactions: rolled back, seen by themselves and by readers, joined with the caller's own tables.
 
-use execstore::error::WriteError;
+use execstore::error::{WriteError, WriterError};
 use execstore::redb::{Database, Durability, ReadableDatabase, TableDefinition, WriteTransaction};
 use execstore::{ChangeSeq, Error, NewExecution, Readable, Store, Update};
 use support::contents::contents;
@@ -69,7 +69,7 @@ fn writers_follow_each_other_in_one_transaction_but_two_at_once_are_refused() {
     first.create(new("a")).unwrap();
     for second in [txn.writer(), store.join(txn.enter_redb())] {
         match second {
-            Err(WriteError::WriterInUse) => {}
+            Err(WriterError::WriterInUse) => {}
             Err(other) => panic!("{other:?}"),
             Ok(_) => panic!("two writers at once"),
         }
@@ -77,8 +77,8 @@ fn writers_follow_each_other_in_one_transaction_but_two_at_once_are_refused() {
     first.create(new("b")).unwrap();
     drop(first);
     let mut joined = store.join(txn.enter_redb()).unwrap();
-    assert!(matches!(txn.writer(), Err(WriteError::WriterInUse)));
-    assert!(matches!(store.join(txn.enter_redb()), Err(WriteError::WriterInUse)));
+    assert!(matches!(txn.writer(), Err(WriterError::WriterInUse)));
+    assert!(matches!(store.join(txn.enter_redb()), Err(WriterError::WriterInUse)));
     joined.create(new("c")).unwrap();
     drop(joined);
     txn.writer().unwrap().create(new("d")).unwrap();

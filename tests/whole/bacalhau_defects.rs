@@ -325,7 +325,7 @@ fn bad_record_is_an_error_in_its_own_place() {
     assert!(matches!(reader.get("2"), Err(ReadError::Damaged(_))));
     assert!(reader.get("3").unwrap().is_some());
     let refused = store.write(|w| Ok(w.update("2", Update::to("Failed"))?));
-    assert!(matches!(refused, Err(Error::Write(WriteError::Damaged(_)))));
+    assert!(matches!(refused, Err(Error::Damaged(_))));
     store.write(|w| Ok(w.update("3", Update::to("Failed"))?)).unwrap();
     assert!(!store.verify().unwrap().is_clean(), "and it is found");
     drop((reader, store, folder));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use execstore::error::{ReadError, WatchError};
+use execstore::error::{PositionError, StorageError, WatchError};
 use execstore::options::LogRetention;
 use execstore::watch::WatchFrom;
 use execstore::{ChangeSeq, Error, Filter, NewExecution, Readable, Store};
@@ -40,9 +40,18 @@ fn gc_gap_who_was_overtaken_is_told_and_does_not_get_the_next_entries() {
     let mut watcher = store.watch(WatchFrom::After(ChangeSeq(2)), Filter::new()).unwrap();
     store.maintain().unwrap();
     let told = watcher.next_batch(10, Duration::ZERO);
-    assert!(matches!(told, Err(WatchError::Trimmed { oldest: ChangeSeq(8) })), "{told:?}");
+    assert!(
+        matches!(told, Err(WatchError::Position(PositionError::Trimmed { oldest: ChangeSeq(8), .. }))),
+        "{told:?}"
+    );
     let told = store.read(|r| Ok(r.log().range(ChangeSeq(3)..).map(drop)?));
-    assert!(matches!(told, Err(Error::Read(ReadError::Trimmed { requested: 3, oldest: 8 }))), "{told:?}");
+    assert!(
+        matches!(
+            told,
+            Err(Error::Position(PositionError::Trimmed { requested: ChangeSeq(3), oldest: ChangeSeq(8) }))
+        ),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -140,6 +149,8 @@ fn close_poll_a_long_poll_under_way_is_ended() {
     std::thread::sleep(Duration::from_millis(50));
     Store::clone(&store).close().unwrap();
     let (ended, took) = polling.join().unwrap();
-    assert!(matches!(ended, Err(WatchError::Closed)) && took < Duration::from_secs(60));
+    assert!(
+        matches!(ended, Err(WatchError::Storage(StorageError::Closed))) && took < Duration::from_secs(60)
+    );
     drop(store.into_folder());
 }

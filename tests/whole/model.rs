@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use execstore::error::WriteError;
 use execstore::redb::{Durability, ReadableDatabase, TableDefinition, WriteTransaction};
-use execstore::{Builder, Error, Readable, Store, Timestamp, Writer};
+use execstore::{Builder, Error, ExecutionId, Readable, Store, Timestamp, Writer};
 use proptest::test_runner::{Config, TestRunner};
 
 use support::cases::{Case, End, How, Step, cases};
@@ -235,7 +235,11 @@ impl Run {
                         compare_touched(w, &model, &ids);
                         touched.extend(ids);
                     }
-                    if abort { Err(WriteError::NotFound { id: "abort".into() }.into()) } else { Ok(()) }
+                    if abort {
+                        Err(WriteError::NotFound { id: ExecutionId::new("abort").unwrap() }.into())
+                    } else {
+                        Ok(())
+                    }
                 });
                 assert!(
                     result.is_ok()
@@ -254,7 +258,7 @@ impl Run {
                         touched.extend(ids);
                     }
                     Ok(if abort {
-                        Err(WriteError::NotFound { id: "abort".into() })
+                        Err(WriteError::NotFound { id: ExecutionId::new("abort").unwrap() })
                     } else {
                         Ok((model, touched))
                     }?)

@@ -209,7 +209,7 @@ impl Journal {
             self.version = None;
             return Err(match is_full(&error) {
                 true => StorageError::OutOfSpace { free: None, reserve: 0 },
-                false => StorageError::Journal(Arc::new(error)),
+                false => StorageError::Journal(error.into()),
             });
         }
         self.position += sectors_of(body.len());
@@ -268,7 +268,7 @@ impl Journal {
     }
 
     fn on<T>(&self, act: impl FnOnce(&Medium) -> io::Result<T>) -> Result<T, StorageError> {
-        act(&self.medium).map_err(|error| StorageError::Journal(Arc::new(error)))
+        act(&self.medium).map_err(|error| StorageError::Journal(error.into()))
     }
 }
 

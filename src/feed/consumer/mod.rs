@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use crate::engine::core::Engine;
 use crate::feed::watch::{WatchFrom, Watcher, position_of};
 use crate::group_commit::Committer;
-use crate::model::bookmark::Bookmark;
+use crate::model::bookmark::{self, Bookmark};
 use crate::model::change::Change;
-use crate::model::error::{BatchError, Error, WatchError};
+use crate::model::error::{Error, WatchError, no_thread};
 use crate::model::filter::Filter;
 use crate::model::id::ChangeSeq;
 use crate::model::limits::check_name;
@@ -149,7 +149,7 @@ impl ConsumerBuilder {
 
     fn start(self, handler: Handler) -> Result<Consumer, Error> {
         check_name("consumer name", &self.name)?;
-        self.filter.check_names(&self.engine.settings.lifecycle).map_err(WatchError::from)?;
+        self.filter.check_names(&self.engine.settings.lifecycle)?;
         let stop_limit = self.registry.stop_limit;
         let claim = self.registry.claim(&self.name)?;
         let (start, registered) = match self.ephemeral {
@@ -185,7 +185,7 @@ impl ConsumerBuilder {
             worker.run();
             drop(ending);
         });
-        control.started(thread.map_err(|error| BatchError::Thread(error.into()))?);
+        control.started(thread.map_err(no_thread("for the consumer"))?);
         if let Some(registered) = registered {
             registered.keep();
         }
@@ -242,7 +242,7 @@ impl Consumer {
         let reader = ReadTxn::new(self.engine.clone())?;
         let (position, trimmed) = (position_of(&reader, &start)?, reader.totals()?.trimmed);
         if position < trimmed {
-            return Err(WatchError::Trimmed { oldest: ChangeSeq(trimmed + 1) });
+            return Err(bookmark::trimmed(position + 1, trimmed).into());
         }
         drop(reader);
         self.control.wish(&self.engine.doorbell, |inner| inner.seek = Some(start));

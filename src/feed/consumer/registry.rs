@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::control::{ConsumerStats, Control};
 use crate::engine::doorbell::Doorbell;
-use crate::model::error::{Error, StorageError, WatchError};
+use crate::model::error::{StorageError, WatchError};
 
 /// The consumers of a store that are running, by name.
 pub(crate) struct Registry {
@@ -32,13 +32,13 @@ impl Registry {
     }
 
     /// Takes a name.
-    pub(super) fn claim(self: Arc<Self>, name: &str) -> Result<Claim, Error> {
+    pub(super) fn claim(self: Arc<Self>, name: &str) -> Result<Claim, WatchError> {
         let mut running = self.lock();
         if running.closed {
             return Err(StorageError::Closed.into());
         }
         if running.names.contains_key(name) {
-            return Err(WatchError::AlreadyRunning { name: name.to_owned() }.into());
+            return Err(WatchError::AlreadyRunning { name: name.to_owned() });
         }
         running.names.insert(name.to_owned(), None);
         drop(running);
@@ -82,10 +82,10 @@ pub(super) struct Claim {
 
 impl Claim {
     /// From now on the store stops this consumer when it is closed, unless that has happened.
-    pub(super) fn runs(&self, control: &Arc<Control>) -> Result<(), Error> {
+    pub(super) fn runs(&self, control: &Arc<Control>) -> Result<(), StorageError> {
         let mut running = self.registry.lock();
         if running.closed {
-            return Err(StorageError::Closed.into());
+            return Err(StorageError::Closed);
         }
         running.names.insert(self.name.clone(), Some(control.clone()));
         Ok(())

@@ -10,7 +10,7 @@ use crate::engine::core::Engine;
 use crate::feed::watch::{WatchFrom, Watcher};
 use crate::group_commit::{Admission, Committer};
 use crate::model::change::Change;
-use crate::model::error::{BatchError, Error, StorageError, WatchError};
+use crate::model::error::{BeginError, Error, StorageError, WatchError};
 use crate::model::id::ChangeSeq;
 use crate::model::panics::{caught, dropped};
 use crate::txn::WriteTxn;
@@ -76,8 +76,10 @@ impl Worker {
         match self.watcher.next_batch_unless(self.batch, IDLE, || control.is_wanted()) {
             Ok(changes) if changes.is_empty() => self.pass(),
             Ok(changes) => self.deliver(&changes),
-            Err(WatchError::Closed) => Next::End,
-            Err(WatchError::Poisoned(reason)) => self.poisoned(&reason),
+            Err(WatchError::Storage(StorageError::Closed)) => Next::End,
+            Err(WatchError::Storage(StorageError::Poisoned { reason: Some(reason) })) => {
+                self.poisoned(&reason)
+            }
             Err(error) => self.blocked(&error),
         }
     }
@@ -114,7 +116,7 @@ impl Worker {
     fn seek(&mut self, start: &WatchFrom) -> Next {
         match self.watcher.seek(start) {
             Ok(()) => self.pass(),
-            Err(WatchError::Closed) => Next::End,
+            Err(WatchError::Storage(StorageError::Closed)) => Next::End,
             Err(error) => self.blocked(&error),
         }
     }
@@ -242,7 +244,7 @@ impl Worker {
                 Err(
                     error @ (Error::Storage(_)
                     | Error::Commit(_)
-                    | Error::Batch(BatchError::WriterHeld { .. })),
+                    | Error::Begin(BeginError::WriterHeld { .. })),
                 ) => {
                     if self.blocked(&error) == Next::End {
                         return Outcome::Ended;

@@ -1,54 +1,79 @@
 //! The errors: one enum for each kind of act, and [`Error`] over all of them.
 //!
-//! Storage errors can come from every call that touches the file; what they mean is said once, at
-//! [`StorageError`].
+//! What can happen in several kinds of acts is one type in all of them, under one name: [`StorageError`], [`InputError`], [`Damage`],
+//! [`PositionError`] and [`Reentrant`]. On the way to [`Error`] they come out of the enum of the act, so that there, too, each has one
+//! place.
 
+mod cause;
 mod commit;
 mod open;
 mod read;
+mod remedy;
 mod storage;
 mod watch;
 mod write;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;
+
+pub use crate::model::bookmark::PositionError;
 pub use crate::model::lifecycle::LifecycleError;
 pub use crate::model::limits::InputError;
-pub use commit::{BatchError, CommitError};
+pub use cause::Cause;
+pub use commit::{BatchError, BeginError, CommitError, Reentrant, WriterError};
 pub use open::OpenError;
 pub use read::{Damage, ReadError};
+pub use remedy::Remedy;
 pub use storage::StorageError;
-pub(crate) use storage::is_full;
+pub(crate) use storage::{is_full, no_thread};
 pub use watch::WatchError;
 pub use write::WriteError;
 
 /// Any error of this crate, for `?`.
+///
+/// What can happen in several kinds of acts is found in one place, whatever the act was: a store that was closed is
+/// [`Error::Storage`], be it in a read, a write or a wait. [`remedy`](Error::remedy) says what can be done about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// See [`OpenError`].
+    /// A store was not opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
-    /// See [`ReadError`].
+    Open(OpenError),
+    /// A write transaction did not begin.
     #[error(transparent)]
-    Read(#[from] ReadError),
-    /// See [`WriteError`].
+    Begin(BeginError),
+    /// There is no writer in a transaction.
     #[error(transparent)]
-    Write(#[from] WriteError),
-    /// See [`CommitError`].
+    Writer(WriterError),
+    /// Something was not written.
+    #[error(transparent)]
+    Write(WriteError),
+    /// A transaction was not committed, or it is not known whether it was.
     #[error(transparent)]
     Commit(#[from] CommitError),
-    /// See [`BatchError`].
+    /// A closure was not taken into the group commit, or has no result.
     #[error(transparent)]
-    Batch(#[from] BatchError),
-    /// See [`WatchError`].
+    Batch(BatchError),
+    /// Changes or output could not be followed.
     #[error(transparent)]
-    Watch(#[from] WatchError),
-    /// See [`StorageError`].
+    Watch(WatchError),
+    /// A call would have waited for the thread that made it.
     #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// See [`InputError`].
+    Reentrant(#[from] Reentrant),
+    /// A position does not exist in this store's change log, or was trimmed.
+    #[error(transparent)]
+    Position(#[from] PositionError),
+    /// A stored row is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// What was given breaks a limit or a rule.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// See [`LifecycleError`].
+    /// The store, or the file under it, did not do what it was to do.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The states and transitions that were given make no lifecycle.
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
     /// A text is no JSON document, or a document is not of the type that it was to be read as.
@@ -94,5 +119,38 @@ impl Error {
     /// ```
     pub fn caller(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Caller(error.into())
+    }
+}
+
+/// Takes what several kinds of acts have in common out of the enum of one act.
+macro_rules! flattened {
+    ($($act:ident in $place:ident: $($common:ident),+;)+) => {$(
+        impl From<$act> for Error {
+            fn from(error: $act) -> Self {
+                match error {
+                    $($act::$common(error) => Self::$common(error),)+
+                    other => Self::$place(other),
+                }
+            }
+        }
+    )+};
+}
+flattened! {
+    OpenError in Open: Input, Storage;
+    BeginError in Begin: Reentrant, Storage;
+    WriterError in Writer: Damaged, Storage;
+    WriteError in Write: Position, Damaged, Input, Storage;
+    BatchError in Batch: Reentrant, Storage;
+    WatchError in Watch: Position, Reentrant, Damaged, Input, Storage;
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Damaged(error) => Self::Damaged(error),
+            ReadError::Position(error) => Self::Position(error),
+            ReadError::Input(error) => Self::Input(error),
+            ReadError::Storage(error) => Self::Storage(error),
+        }
     }
 }

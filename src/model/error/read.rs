@@ -1,10 +1,10 @@
 //! Why something could not be read.
 
-use super::StorageError;
+use super::{Cause, StorageError};
 use crate::model::bookmark::PositionError;
 use crate::model::limits::InputError;
 
-/// A stored row that is not what was written.
+/// A stored row that is not what was written: it is lost, its neighbours are not. Restore a backup, or go on without it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("a row of the table {table} is damaged (key {key}): {reason}")]
 pub struct Damage {
@@ -16,6 +16,17 @@ pub struct Damage {
     pub reason: String,
 }
 
+impl ReadError {
+    /// The same of a row that the store itself stands on, where nothing was asked for by a caller.
+    pub(crate) fn of_own_row(self) -> StorageError {
+        match self {
+            Self::Storage(error) => error,
+            Self::Damaged(damage) => StorageError::Damaged(damage),
+            Self::Position(_) | Self::Input(_) => StorageError::Database(Cause::new(self)),
+        }
+    }
+}
+
 /// Why something could not be read.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,35 +34,13 @@ pub enum ReadError {
     /// One row is damaged: the row is lost, its neighbours are not.
     #[error(transparent)]
     Damaged(#[from] Damage),
-    /// The lifecycle has no such state.
-    #[error("the lifecycle has no state {state:?}")]
-    UnknownState {
-        /// The name that was given.
-        state: String,
-    },
-    /// The cursor is not one that this store gave for this query: begin with the first page.
-    #[error("the cursor cannot be used here: {reason}")]
-    InvalidCursor {
-        /// Why.
-        reason: &'static str,
-    },
-    /// The change log does not go back that far any more: it was trimmed.
-    #[error(
-        "the change log was trimmed: {requested} was asked for, and the oldest entry that is kept is {oldest}"
-    )]
-    Trimmed {
-        /// The first entry that was asked for.
-        requested: u64,
-        /// The oldest entry that is kept; one beyond the head if none is.
-        oldest: u64,
-    },
-    /// The position does not exist in this store's change log.
+    /// The position does not exist in this store's change log, or was trimmed.
     #[error(transparent)]
     Position(#[from] PositionError),
-    /// The request breaks a limit.
+    /// The request breaks a limit or a rule, or names a state that the lifecycle does not have.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// The file could not be read.
+    /// The file could not be read, or the store is not there to be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }

@@ -1,57 +1,52 @@
-//! Why changes could not be followed.
+//! Why changes or output could not be followed.
 
-use super::{ReadError, StorageError};
+use super::{Damage, ReadError, Reentrant, StorageError};
 use crate::model::bookmark::PositionError;
-use crate::model::id::ChangeSeq;
+use crate::model::limits::InputError;
 
-/// Why changes could not be followed.
+/// Why changes or output could not be followed. The position of what follows them is where it was.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WatchError {
-    /// The log was trimmed beyond the watcher's position, so changes are missing. Read the present records
-    /// and go on with [`Watcher::seek`](crate::watch::Watcher::seek).
-    #[error("the change log was trimmed beyond this position; the oldest entry that is kept is {oldest}")]
-    Trimmed {
-        /// The oldest entry that is kept; one beyond the head if none is.
-        oldest: ChangeSeq,
-    },
-    /// There is no such place in the change log of this store, to begin at or to go on from.
+    /// There is no such place in the change log of this store, to begin at or to go on from. Behind a trim, which is
+    /// [`PositionError::Trimmed`], changes are missing: read the present records and go on with
+    /// [`Watcher::seek`](crate::watch::Watcher::seek).
     #[error(transparent)]
     Position(#[from] PositionError),
-    /// The store was closed.
-    #[error("the store was closed")]
-    Closed,
-    /// The wait was within a write of the same store, whose commit it could only hear of afterwards: it would wait for itself.
-    #[error("a wait for changes within a write of the same store would wait for itself")]
-    Reentrant,
-    /// The store takes no more writes, so nothing will ever come to be waited for. What was committed before has been given out.
-    /// [`Store::health`](crate::Store::health) says the same.
-    #[error("an earlier error stopped this store from writing, so no change will come; open it again: {0}")]
-    Poisoned(#[source] StorageError),
-    /// There is no checkpoint of this name.
-    #[error("there is no checkpoint {name:?}")]
+    /// The wait was within a write of the same store, whose commit it could only hear of afterwards.
+    #[error(transparent)]
+    Reentrant(#[from] Reentrant),
+    /// There is no checkpoint of this name: begin elsewhere, or save one first.
+    #[error("there is no checkpoint {name:?}; begin elsewhere, or save one first")]
     NoCheckpoint {
         /// The name.
         name: String,
     },
-    /// A consumer of this name is running on this store already.
-    #[error("a consumer {name:?} is running already")]
+    /// A consumer of this name is running on this store already: stop that one first.
+    #[error("a consumer {name:?} is running already; stop that one first")]
     AlreadyRunning {
         /// The name.
         name: String,
     },
-    /// The log could not be read. After damage, a [`WatchFrom::After`](crate::watch::WatchFrom::After) the damaged entry goes
-    /// on behind it.
+    /// One row is damaged. A [`WatchFrom::After`](crate::watch::WatchFrom::After) the damaged entry of the log goes on behind it.
     #[error(transparent)]
-    Read(ReadError),
+    Damaged(#[from] Damage),
+    /// What was asked for breaks a limit or a rule, or names a state that the lifecycle does not have.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The store was [closed](StorageError::Closed), or [takes no more writes](StorageError::Poisoned), so that nothing will ever come
+    /// to be waited for; or it could not be read. What was committed before has been given out.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 impl From<ReadError> for WatchError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Storage(StorageError::Closed) => WatchError::Closed,
-            ReadError::Position(error) => WatchError::Position(error),
-            other => WatchError::Read(other),
+            ReadError::Damaged(error) => Self::Damaged(error),
+            ReadError::Position(error) => Self::Position(error),
+            ReadError::Input(error) => Self::Input(error),
+            ReadError::Storage(error) => Self::Storage(error),
         }
     }
 }

@@ -12,14 +12,16 @@ use crate::model::time::Timestamp;
 
 /// Why something was not written. Except for [`Storage`](WriteError::Storage), nothing was changed and the
 /// transaction can continue.
+///
+/// What can be done about it is what [`remedy`](WriteError::remedy) says.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// There is no such execution.
+    /// There is no such execution: it was deleted, or never created.
     #[error("there is no execution {id:?}")]
     NotFound {
         /// The id that was asked for.
-        id: String,
+        id: ExecutionId,
     },
     /// An execution with this id already exists. Ids are unique in the whole store, whatever the job or namespace.
     #[error("there is an execution {id:?} already")]
@@ -57,7 +59,7 @@ pub enum WriteError {
         mismatches: Vec<Mismatch>,
     },
     /// The checkpoint is not where the caller expected: somebody else moved it.
-    #[error("the checkpoint {name:?} is not as expected: expected {expected:?}, found {found:?}")]
+    #[error("the checkpoint {name:?} is not where it was expected: expected {}, found {}", place(*.expected), place(*.found))]
     CheckpointMoved {
         /// Its name.
         name: String,
@@ -113,12 +115,6 @@ pub enum WriteError {
         /// The state.
         state: State,
     },
-    /// The lifecycle has no such state.
-    #[error("the lifecycle has no state {state:?}")]
-    UnknownState {
-        /// The name that was given.
-        state: String,
-    },
     /// The link would lead from the execution back to itself.
     #[error("execution {id:?} cannot have a link to {link:?}, which comes after it: that would be a cycle")]
     Cycle {
@@ -142,7 +138,7 @@ pub enum WriteError {
     /// [`Store::write`](crate::Store::write).
     #[error("a source cannot be read in the group commit, whose closures may run again; use `Store::write`")]
     SourceInBatch,
-    /// The source of an attachment failed.
+    /// The source of an attachment, which is the caller's, failed.
     #[error("the value of the attachment could not be read: {0}")]
     Source(#[source] std::io::Error),
     /// The bulk operation of this name was begun with another query or another change, and is not through: run it with those,
@@ -154,37 +150,19 @@ pub enum WriteError {
         /// The name.
         name: String,
     },
-    /// A checkpoint cannot be ahead of the change log.
-    #[error("checkpoint {seq} is beyond the head of the change log, {head}")]
-    CheckpointBeyondHead {
-        /// The sequence number that was given.
-        seq: u64,
-        /// The head of the change log.
-        head: u64,
+    /// The saved place of a bulk operation is not where this run left it: another run goes on under its name, or it was
+    /// [given up](crate::Store::forget_bulk) meanwhile. What this run did before stays done.
+    #[error(
+        "the bulk operation {name:?} is not where this run left it; another run goes on under its name, or it was given up meanwhile"
+    )]
+    BulkMoved {
+        /// The name.
+        name: String,
     },
-    /// The position does not exist in this store's change log.
+    /// The position does not exist in this store's change log, or what comes after it was trimmed in part, so that nobody could go on
+    /// from there: a checkpoint is not saved at such a place.
     #[error(transparent)]
     Position(#[from] PositionError),
-    /// What comes after the position was trimmed in part, so that a consumer could not go on from there. The position before the oldest
-    /// entry is the earliest that there is.
-    #[error("checkpoint {seq} is behind the trimmed part of the change log, whose oldest entry is {oldest}")]
-    CheckpointTrimmed {
-        /// The sequence number that was given.
-        seq: u64,
-        /// The oldest entry that is kept; one beyond the head if none is.
-        oldest: u64,
-    },
-    /// The transaction is not one of this store's database, so nothing can be written through it.
-    #[error("the transaction belongs to another database: it holds store {found}, not {expected}")]
-    ForeignTransaction {
-        /// This store's id.
-        expected: String,
-        /// The id of the store in the transaction's database, or what is there instead.
-        found: String,
-    },
-    /// The transaction already has a writer: drop that one first.
-    #[error("the transaction has another writer, or the caller holds one of the store's tables open")]
-    WriterInUse,
     /// A row that the operation needs is damaged.
     #[error(transparent)]
     Damaged(#[from] Damage),
@@ -193,26 +171,27 @@ pub enum WriteError {
     Storage(#[from] StorageError),
 }
 
+fn place(seq: Option<ChangeSeq>) -> String {
+    seq.map_or_else(|| "none".to_owned(), |seq| format!("one at {seq}"))
+}
+
 impl From<ReadError> for WriteError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Damaged(damage) => WriteError::Damaged(damage),
-            ReadError::UnknownState { state } => WriteError::UnknownState { state },
-            ReadError::Input(error) => WriteError::Input(error),
-            ReadError::Position(error) => WriteError::Position(error),
-            ReadError::Storage(error) => WriteError::Storage(error),
-            ReadError::InvalidCursor { reason } => {
-                WriteError::Input(InputError::Invalid { what: "cursor", reason: reason.into() })
-            }
-            trimmed @ ReadError::Trimmed { .. } => WriteError::Input(InputError::Invalid {
-                what: "range of changes",
-                reason: trimmed.to_string(),
-            }),
+            ReadError::Damaged(error) => Self::Damaged(error),
+            ReadError::Position(error) => Self::Position(error),
+            ReadError::Input(error) => Self::Input(error),
+            ReadError::Storage(error) => Self::Storage(error),
         }
     }
 }
 
 impl WriteError {
+    /// That there is no execution of this id; or, if the text can be no id at all, what is wrong with it.
+    pub(crate) fn not_found(id: &str) -> Self {
+        ExecutionId::new(id).map_or_else(Self::Input, |id| Self::NotFound { id })
+    }
+
     /// That of a condition of which something does not hold.
     pub(crate) fn conflict(expected: &Expect, found: &Header, mismatches: Vec<Mismatch>) -> Self {
         WriteError::Conflict {

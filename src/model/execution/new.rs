@@ -225,11 +225,11 @@ impl NewExecution {
     ) -> Result<Execution, WriteError> {
         let state = match &self.state {
             Some(name) => {
-                lifecycle.state(name).ok_or_else(|| WriteError::UnknownState { state: name.into() })?
+                lifecycle.state(name).ok_or_else(|| InputError::UnknownState { state: name.into() })?
             }
             None => {
                 let first = lifecycle.states().find(|state| !state.is_terminal());
-                first.ok_or_else(|| WriteError::UnknownState { state: String::new() })?
+                first.ok_or_else(|| InputError::UnknownState { state: String::new() })?
             }
         };
         if state.phase() == Phase::Terminal {

@@ -391,7 +391,7 @@ impl Execution {
 
     fn next_state(&self, to: Text, lifecycle: &Lifecycle) -> Result<State, WriteError> {
         let Some(next) = lifecycle.state(&to) else {
-            return Err(WriteError::UnknownState { state: to.into() });
+            return Err(InputError::UnknownState { state: to.into() }.into());
         };
         if self.state.is_terminal() {
             return Err(WriteError::Terminal {
@@ -483,7 +483,7 @@ mod tests {
         let apply = |e: &Execution, to: &str| e.apply(Update::to(to), &lifecycle, at(20));
         assert!(matches!(apply(&running, "New"), Err(WriteError::Transition { .. })));
         assert!(matches!(apply(&running, "Running"), Err(WriteError::Transition { .. })));
-        assert!(matches!(apply(&running, "Gone"), Err(WriteError::UnknownState { .. })));
+        assert!(matches!(apply(&running, "Gone"), Err(WriteError::Input(InputError::UnknownState { .. }))));
         let ended = apply(&running, "Failed").unwrap();
         assert!(matches!(apply(&ended, "Completed"), Err(WriteError::Terminal { .. })));
         let relabelled = ended.apply(Update::new().label("x", "y"), &lifecycle, at(30)).unwrap();

@@ -147,8 +147,15 @@ pub(crate) fn one_line(document: &str) -> Cow<'_, str> {
 
 /// A text as JSON, with its quotes.
 pub(crate) fn quoted(text: &str) -> String {
-    // Writing a text to a text cannot fail.
-    serde_json::to_string(text).unwrap_or_default()
+    written(text)
+}
+
+/// The JSON of texts and numbers, which can always be written: it is stored and hashed, so there is nothing to put in its place.
+pub(crate) fn written(value: &(impl Serialize + ?Sized)) -> String {
+    match serde_json::to_string(value) {
+        Ok(text) => text,
+        Err(error) => unreachable!("texts and numbers can be written: {error}"),
+    }
 }
 
 /// A merge patch and nothing else.

@@ -7,11 +7,12 @@ mod plan;
 
 use std::ops::{Bound, RangeBounds};
 
-use crate::model::error::{InputError, ReadError};
 use crate::model::execution::{DesiredState, Header};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::lifecycle::{Lifecycle, Phase, State};
-use crate::model::limits::{MAX_ID, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_NAME, check_id, check_len};
+use crate::model::limits::{
+    InputError, MAX_ID, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_NAME, check_id, check_len,
+};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
@@ -322,7 +323,7 @@ impl Query {
 
     /// Goes on where the page that gave this cursor ended. Conditions, order and direction must be the same, in whatever
     /// sequence they are named; limit and way need not be. Anything else is
-    /// [`ReadError::InvalidCursor`](crate::error::ReadError::InvalidCursor).
+    /// [`InputError::InvalidCursor`](crate::error::InputError::InvalidCursor).
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
         self
@@ -444,13 +445,13 @@ impl Query {
     }
 
     /// A misspelt state, or a text that no execution can have, is an error: it would never match.
-    pub(crate) fn check(&self, lifecycle: &Lifecycle) -> Result<(), ReadError> {
+    pub(crate) fn check(&self, lifecycle: &Lifecycle) -> Result<(), InputError> {
         if let Some(name) = self.states.iter().find(|name| lifecycle.state(name).is_none()) {
-            return Err(ReadError::UnknownState { state: name.into() });
+            return Err(InputError::UnknownState { state: name.into() });
         }
         if let Some(what) = self.twice {
             let reason = format!("it names two {what}, and no execution has both");
-            return Err(InputError::Invalid { what: "query", reason }.into());
+            return Err(InputError::Invalid { what: "query", reason });
         }
         let id = self.id_prefix.as_ref().filter(|_| self.whole_id);
         let ids = [("job id", self.job.as_ref()), ("parent", self.parent.as_ref())];
@@ -468,10 +469,10 @@ impl Query {
         }
         if let Some((one, _)) = disjoint(&self.labels.iter().collect::<Vec<_>>()) {
             let reason = format!("it names two values of the label {:?}, and no execution has both", one.key);
-            return Err(InputError::Invalid { what: "query", reason }.into());
+            return Err(InputError::Invalid { what: "query", reason });
         }
         if self.limit == Some(0) {
-            return Err(InputError::Invalid { what: "page limit", reason: "it is 0".into() }.into());
+            return Err(InputError::Invalid { what: "page limit", reason: "it is 0".into() });
         }
         Ok(())
     }

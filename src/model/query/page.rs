@@ -6,6 +6,7 @@ use super::order::OrderBy;
 use crate::model::error::ReadError;
 use crate::model::fingerprint::{with_check, without_check};
 use crate::model::id::StoreIncarnation;
+use crate::model::limits::InputError;
 
 /// One page of executions, or of their [headers](crate::Header).
 ///
@@ -45,7 +46,7 @@ pub(crate) struct Place {
 /// It names a place between executions, so nothing that stays as it is throughout is missed or given twice. In the
 /// order of modification an execution that changes meanwhile moves to the end of the order. A cursor
 /// belongs to one query, with its order, in one [incarnation](crate::StoreIncarnation) of one store: with anything else it is refused
-/// with [`ReadError::InvalidCursor`], and so is a text that was cut or altered. It does not expire.
+/// with [`InputError::InvalidCursor`], and so is a text that was cut or altered. It does not expire.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Cursor {
     pub(crate) store: StoreIncarnation,
@@ -87,18 +88,18 @@ impl fmt::Debug for Cursor {
 }
 
 impl std::str::FromStr for Cursor {
-    type Err = ReadError;
+    type Err = InputError;
 
-    fn from_str(text: &str) -> Result<Self, ReadError> {
-        let bad = || ReadError::InvalidCursor { reason: "it is not one of ours" };
+    fn from_str(text: &str) -> Result<Self, InputError> {
+        let bad = || InputError::InvalidCursor { reason: "it is not one of ours" };
         let hex = |part: Option<&str>| {
             let part = part.filter(|part| part.bytes().all(|b| b.is_ascii_hexdigit())).ok_or_else(bad)?;
             u64::from_str_radix(part, 16).map_err(|_| bad())
         };
         if text.starts_with(['1', '2']) {
-            return Err(ReadError::InvalidCursor { reason: "it has the form of an earlier release" });
+            return Err(InputError::InvalidCursor { reason: "it has the form of an earlier release" });
         }
-        let altered = || ReadError::InvalidCursor { reason: "it is not whole, or was altered" };
+        let altered = || InputError::InvalidCursor { reason: "it is not whole, or was altered" };
         let text = text.strip_prefix('3').map_or(Err(bad()), |_| without_check(text).ok_or_else(altered))?;
         let letter = text.strip_prefix('3').and_then(|text| text.chars().next());
         let known = LETTERS.iter().find(|(_, _, known)| letter == Some(*known)).ok_or_else(bad)?;

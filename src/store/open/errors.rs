@@ -51,7 +51,8 @@ pub(super) fn of_fault(error: OpenError) -> OpenError {
     match error {
         OpenError::Storage(StorageError::Database(cause)) => match cause.downcast_ref() {
             Some(redb::Error::Io(error)) if is_fault(error) => {
-                OpenError::Damaged { reason: error.to_string(), source: Some(Box::new(cause)) }
+                let reason = error.to_string();
+                OpenError::Damaged { reason, source: Some(Box::new(StorageError::Database(cause))) }
             }
             _ => OpenError::Storage(StorageError::Database(cause)),
         },

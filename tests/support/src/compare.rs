@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use execstore::error::ReadError;
+use execstore::error::{InputError, PositionError, ReadError};
 use execstore::lifecycle::State;
 use execstore::{ChangeSeq, Event, EventSeq, Execution, Query, Readable};
 
@@ -87,10 +87,12 @@ fn lists(r: &impl Readable, all: &[Rec], dice: &mut Dice) {
     }
     front.extend(back.into_iter().rev());
     assert_eq!(front, these(&|rec| LIVE.contains(&rec.state.as_str())));
-    assert!(matches!(r.count("Nowhere"), Err(ReadError::UnknownState { state }) if state == "Nowhere"));
+    assert!(
+        matches!(r.count("Nowhere"), Err(ReadError::Input(InputError::UnknownState { state })) if state == "Nowhere")
+    );
     assert!(matches!(
         r.query(&Query::new().states(["New", "Nowhere"]).oldest_first()).rows(),
-        Err(ReadError::UnknownState { .. })
+        Err(ReadError::Input(InputError::UnknownState { .. }))
     ));
 }
 
@@ -326,8 +328,8 @@ fn changes(r: &impl Readable, model: &Model, dice: &mut Dice) {
             let found: Vec<_> = found.map(|change| change.unwrap().seq().get()).collect();
             assert_eq!(found, places, "changes in {bounds:?}");
         }
-        Err(ReadError::Trimmed { requested, oldest }) => {
-            assert_eq!((requested, oldest), (start, model.trimmed + 1));
+        Err(ReadError::Position(PositionError::Trimmed { requested, oldest })) => {
+            assert_eq!((requested.get(), oldest.get()), (start, model.trimmed + 1));
             assert!(start <= model.trimmed, "changes in {bounds:?}");
         }
         Err(ReadError::Position(error)) => {

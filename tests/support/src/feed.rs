@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use execstore::error::WatchError;
+use execstore::error::{PositionError, StorageError, WatchError};
 use execstore::watch::{WatchFrom, Watcher};
 use execstore::{Change, ChangeKind, ChangeSeq, Filter, Header, Readable, Store};
 
@@ -106,7 +106,7 @@ impl Follower {
                 span.upto = position;
                 true
             }
-            Err(WatchError::Trimmed { oldest }) => {
+            Err(WatchError::Position(PositionError::Trimmed { oldest, .. })) => {
                 assert!(oldest.get() > span.upto + 1, "nothing was missing: {oldest} after {}", span.upto);
                 self.trims += 1;
                 let at = oldest.get() - 1;
@@ -114,7 +114,7 @@ impl Follower {
                 self.spans.push(Span { after: at, upto: at, given: Vec::new() });
                 true
             }
-            Err(WatchError::Closed) => false,
+            Err(WatchError::Storage(StorageError::Closed)) => false,
             Err(error) => panic!("{error}"),
         }
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use execstore::error::{InputError, WriteError};
+use execstore::error::{InputError, PositionError, WriteError};
 use execstore::lifecycle::{Lifecycle, State};
-use execstore::{ChangeKind, ChangeSeq, ExecutionId};
+use execstore::{ChangeKind, ChangeSeq, ExecutionId, StoreIncarnation};
 
 use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Targets, is_terminal};
 use crate::reports::Reporting;
@@ -57,7 +57,7 @@ pub fn known(name: &str) -> Result<(), WriteError> {
     if STATES.iter().any(|(state, ..)| *state == name) {
         return Ok(());
     }
-    Err(WriteError::UnknownState { state: name.into() })
+    Err(WriteError::Input(InputError::UnknownState { state: name.into() }))
 }
 
 fn check_payload(payload: &str) -> Result<(), WriteError> {
@@ -264,14 +264,21 @@ impl Model {
         Ok(before)
     }
 
-    pub fn set_checkpoint(&mut self, name: &str, seq: u64) -> Result<(), WriteError> {
+    pub fn set_checkpoint(
+        &mut self,
+        name: &str,
+        seq: u64,
+        store: StoreIncarnation,
+    ) -> Result<(), WriteError> {
         check_name("checkpoint name", name)?;
         let head = self.log.len() as u64;
         if seq > head {
-            return Err(WriteError::CheckpointBeyondHead { seq, head });
+            let (seq, head) = (ChangeSeq(seq), ChangeSeq(head));
+            return Err(PositionError::BeyondHead { seq, incarnation: store, head }.into());
         }
         if seq < self.trimmed && self.checkpoints.get(name).is_none_or(|saved| seq < *saved) {
-            return Err(WriteError::CheckpointTrimmed { seq, oldest: self.trimmed + 1 });
+            let (requested, oldest) = (ChangeSeq(seq + 1), ChangeSeq(self.trimmed + 1));
+            return Err(PositionError::Trimmed { requested, oldest }.into());
         }
         self.checkpoints.insert(name.into(), seq);
         self.version += 1;

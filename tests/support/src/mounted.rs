@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use execstore::Error;
-use execstore::error::{CommitError, StorageError, WriteError};
+use execstore::error::{CommitError, StorageError};
 
 /// A small file system of its own, for as long as this lives.
 pub struct Mounted(PathBuf, #[allow(dead_code)] tempfile::TempDir);
@@ -46,7 +46,6 @@ pub fn is_full(error: &Error) -> bool {
     matches!(
         error,
         Error::Storage(StorageError::OutOfSpace { .. })
-            | Error::Write(WriteError::Storage(StorageError::OutOfSpace { .. }))
             | Error::Commit(CommitError::RolledBack(StorageError::OutOfSpace { .. }))
     )
 }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use execstore::error::WriteError;
-use execstore::{ChangeSeq, Execution, Writer};
+use execstore::{ChangeSeq, Execution, Readable, Writer};
 
 use crate::bulks::Many;
 use crate::edits::{creation, edit, events, state};
@@ -148,7 +148,8 @@ pub fn perform(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> Vec
                 None => w.set_checkpoint(name, ChangeSeq(seq)),
             });
             let met = at.map_or(Ok(()), |at| model.check_checkpoint(name, at));
-            same(op, found, met.and_then(|()| model.set_checkpoint(name, seq)));
+            let incarnation = within(w, |w| Ok(w.log().bookmark(ChangeSeq(0))?.incarnation())).unwrap();
+            same(op, found, met.and_then(|()| model.set_checkpoint(name, seq, incarnation)));
             vec![]
         }
         Op::DeleteCheckpoint { name, expected } => {

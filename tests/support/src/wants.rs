@@ -226,7 +226,8 @@ impl Model {
     /// The number and the record of an id, if it is there and as wanted.
     pub fn expected(&self, id: &str, want: &Want) -> Result<(u64, Rec), WriteError> {
         want.check()?;
-        let number = self.number(id).ok_or_else(|| WriteError::NotFound { id: id.into() })?;
+        let number =
+            self.number(id).ok_or_else(|| WriteError::NotFound { id: ExecutionId::new(id).unwrap() })?;
         let rec = &*self.records[&number];
         let beside = self.beside(number);
         let mut mismatches = Vec::new();

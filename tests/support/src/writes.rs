@@ -30,6 +30,9 @@ impl Writes for Store {
     ) -> Result<T, WriteError> {
         alone(self).map_err(|error| match error {
             Error::Write(refused) => refused,
+            Error::Input(refused) => refused.into(),
+            Error::Position(refused) => refused.into(),
+            Error::Damaged(damage) => damage.into(),
             other => panic!("{other}"),
         })
     }

@@ -191,9 +191,9 @@ pub fn a_cursor_goes_on_with_its_own_query_alone(engine: &dyn Engine) {
         query.clone().state("Failed"),
     ] {
         let refused = r.query(&other.after(cursor())).page().unwrap_err();
-        assert!(matches!(refused, ReadError::InvalidCursor { .. }), "{refused}");
+        assert!(matches!(refused, ReadError::Input(InputError::InvalidCursor { .. })), "{refused}");
         assert!(refused.to_string().contains("another query"), "{refused}");
     }
     let refused = r.query(&query.after(cursor())).latest().unwrap_err();
-    assert!(matches!(refused, ReadError::InvalidCursor { .. }), "{refused}");
+    assert!(matches!(refused, ReadError::Input(InputError::InvalidCursor { .. })), "{refused}");
 }

@@ -1,7 +1,7 @@
 //! Options that have no meaning together: refused before anything is done, whoever takes them; all others do what each says.
 
 use execstore::attachments::AttachmentIs;
-use execstore::error::{InputError, ReadError, WatchError, WriteError};
+use execstore::error::{InputError, WatchError, WriteError};
 use execstore::tasks::{TaskIs, TaskState};
 use execstore::watch::WatchFrom;
 use execstore::{ChangeKind, Error, Expect, Filter, NewExecution, Query, Readable, Update};
@@ -45,7 +45,7 @@ fn conditions() -> Vec<(&'static str, Ask, Ask)> {
 
 fn meaningless(error: &Error) -> bool {
     let input = match error {
-        Error::Write(WriteError::Input(input)) | Error::Read(ReadError::Input(input)) => input,
+        Error::Input(input) => input,
         _ => return false,
     };
     matches!(input, InputError::Invalid { what: "condition" | "query" | "filter", .. })
@@ -157,7 +157,7 @@ pub fn a_query_that_nothing_can_match_is_refused_by_all_who_take_one(engine: &dy
 
 fn of_watch(error: WatchError) -> Error {
     match error {
-        WatchError::Read(error) => error.into(),
+        WatchError::Input(error) => error.into(),
         other => panic!("{other:?}"),
     }
 }

@@ -149,7 +149,7 @@ pub fn conditions_given_twice_must_both_hold(engine: &dyn Engine) {
         (Expect::new().event_count(1), Expect::new().event_count(2)),
     ] {
         let refused = twice(&one, &other).unwrap_err();
-        assert!(matches!(refused, Error::Write(WriteError::Input(_))), "{refused:?}");
+        assert!(matches!(refused, Error::Input(_)), "{refused:?}");
     }
 }
 
@@ -179,7 +179,7 @@ pub fn what_was_found_is_told_with_what_was_expected(engine: &dyn Engine) {
     assert!(text.contains("expected state Running and 1 events and output \"stdout\" of 1 bytes"), "{text}");
     assert!(text.contains("found state New, revision 2, 2 events, output \"stdout\" of 5 bytes"), "{text}");
     let unknown = store.write(|w| Ok(w.expect("e", &Expect::new().task("", TaskIs::Absent))?));
-    assert!(matches!(unknown, Err(Error::Write(WriteError::Input(_)))));
+    assert!(matches!(unknown, Err(Error::Input(_))));
     let nobody = store.put_task_if("nobody", &ANY, TaskUpdate::started("n"));
     assert!(matches!(nobody, Err(Error::Write(WriteError::NotFound { .. }))));
 }

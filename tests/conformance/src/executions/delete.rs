@@ -1,6 +1,6 @@
 //! Deleting executions: the condition, what goes, and what the change log keeps.
 
-use execstore::error::WriteError;
+use execstore::error::{InputError, WriteError};
 use execstore::{ChangeKind, Error, Expect, NewEvent, NewExecution, Readable, Update};
 use support::contents::contents;
 use support::{big_payload, json};
@@ -47,7 +47,7 @@ pub fn a_condition_that_does_not_hold_leaves_no_trace(engine: &dyn Engine) {
         assert_eq!(contents(&store), before, "{expect}");
     }
     let unknown = store.write(|w| Ok(w.delete_if("e", &Expect::new().state("Typo"))?)).unwrap_err();
-    assert!(matches!(unknown, Error::Write(WriteError::UnknownState { .. })), "{unknown}");
+    assert!(matches!(unknown, Error::Input(InputError::UnknownState { .. })), "{unknown}");
     let absent = store.write(|w| Ok(w.delete("absent")?)).unwrap_err();
     assert!(matches!(absent, Error::Write(WriteError::NotFound { id }) if id == "absent"));
     assert_eq!(contents(&store), before);

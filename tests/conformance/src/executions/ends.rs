@@ -1,6 +1,6 @@
 //! An end can always be recorded: long texts, lowered limits and damage beside it do not keep an execution from it.
 
-use execstore::error::{InputError, WriteError};
+use execstore::error::InputError;
 use execstore::limits::{MAX_MESSAGE, MAX_NAME};
 use execstore::options::{LongTexts, MissingLinks};
 use execstore::tasks::TaskUpdate;
@@ -59,10 +59,10 @@ pub fn what_is_for_programs_is_refused_and_never_cut(engine: &dyn Engine) {
         Update::to("Failed").parent(long.as_str()),
     ] {
         let refused = store.update("e", update);
-        assert!(matches!(refused, Err(Error::Write(WriteError::Input(InputError::TooLarge { .. })))));
+        assert!(matches!(refused, Err(Error::Input(InputError::TooLarge { .. }))));
     }
     let refused = store.update("e", Update::to("Failed").event(NewEvent::new(long.as_str())));
-    assert!(matches!(refused, Err(Error::Write(WriteError::Input(InputError::TooLarge { .. })))));
+    assert!(matches!(refused, Err(Error::Input(InputError::TooLarge { .. }))));
     assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap().revision.get(), 1);
 }
 
@@ -72,11 +72,7 @@ pub fn long_texts_are_refused_if_that_was_asked_for(engine: &dyn Engine) {
     let refused = store.update("e", Update::to("Failed").message("x".repeat(MAX_MESSAGE + 1)));
     assert!(matches!(
         refused,
-        Err(Error::Write(WriteError::Input(InputError::TooLarge {
-            what: "message",
-            actual: 65_537,
-            maximum: MAX_MESSAGE
-        })))
+        Err(Error::Input(InputError::TooLarge { what: "message", actual: 65_537, maximum: MAX_MESSAGE }))
     ));
 }
 
@@ -103,7 +99,7 @@ pub fn a_lowered_payload_limit_stops_no_end_and_no_delete(engine: &dyn Engine) {
         Update::new().payload(big_payload(1_001)),
     ] {
         let refused = store.update("shrunk", refused);
-        assert!(matches!(refused, Err(Error::Write(WriteError::Input(InputError::TooLarge { .. })))));
+        assert!(matches!(refused, Err(Error::Input(InputError::TooLarge { .. }))));
     }
     let small = store.read(|r| Ok(r.get("completed")?)).unwrap().unwrap();
     assert_eq!(small.payload_json().as_str(), r#"{"code":0}"#);

@@ -1,6 +1,6 @@
 //! Large payloads, full of what costs most: depth, members, numbers, escapes, white space, marks. What is not linear does not end.
 
-use execstore::error::{InputError, WriteError};
+use execstore::error::InputError;
 use execstore::{Error, Json, NewExecution, Update};
 
 use crate::Engine;
@@ -16,7 +16,7 @@ pub fn one_byte_more_than_the_largest_is_refused(engine: &dyn Engine) {
     assert!(
         matches!(
             refused,
-            Err(Error::Write(WriteError::Input(InputError::TooLarge { what: "payload", actual, maximum: MOST })))
+            Err(Error::Input(InputError::TooLarge { what: "payload", actual, maximum: MOST }))
                 if actual == MOST + 1
         ),
         "{refused:?}"

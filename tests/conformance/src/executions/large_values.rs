@@ -1,6 +1,6 @@
 //! The policy for large values in payloads: kept, refused, truncated, moved to attachments.
 
-use execstore::error::{InputError, WriteError};
+use execstore::error::InputError;
 use execstore::options::LargeValues;
 use execstore::{Error, Json, NewExecution, Readable, Store, Update};
 
@@ -37,11 +37,7 @@ pub fn what_is_refused_leaves_no_trace(engine: &dyn Engine) {
     assert!(
         matches!(
             refused,
-            Err(Error::Write(WriteError::Input(InputError::TooLarge {
-                what: "payload value",
-                actual: 202,
-                maximum: 100
-            })))
+            Err(Error::Input(InputError::TooLarge { what: "payload value", actual: 202, maximum: 100 }))
         ),
         "{refused:?}"
     );
@@ -152,10 +148,7 @@ pub fn the_largest_payload_is_that_after_the_policy(engine: &dyn Engine) {
         let store = store(engine, what);
         let refused = create(&store, "e", &many);
         assert!(
-            matches!(
-                refused,
-                Err(Error::Write(WriteError::Input(InputError::TooLarge { what: "payload", .. })))
-            ),
+            matches!(refused, Err(Error::Input(InputError::TooLarge { what: "payload", .. }))),
             "{what:?}: {refused:?}"
         );
         assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 0);

@@ -1,6 +1,6 @@
 //! Every documented limit, at it and above it; the errors say how large and how large at most.
 
-use execstore::error::{InputError, LifecycleError, WriteError};
+use execstore::error::{InputError, LifecycleError};
 use execstore::lifecycle::Lifecycle;
 use execstore::limits::*;
 use execstore::{Builder, Error, Json, NewEvent, NewExecution, Readable, Store, Update};
@@ -11,7 +11,7 @@ use crate::Engine;
 
 fn refused<T: std::fmt::Debug>(result: Result<T, Error>, what: &str, size: usize, limit: usize) {
     match result {
-        Err(Error::Write(WriteError::Input(InputError::TooLarge { what: named, actual, maximum }))) => {
+        Err(Error::Input(InputError::TooLarge { what: named, actual, maximum })) => {
             assert_eq!((named, actual, maximum), (what, size, limit));
         }
         other => panic!("{what} of {size}: {other:?}"),

@@ -1,7 +1,7 @@
 //! Values that were moved out of payloads: their marks, under whatever is done to them and whatever policy comes later.
 
 use execstore::attachments::NewAttachment;
-use execstore::error::{InputError, WriteError};
+use execstore::error::InputError;
 use execstore::options::LargeValues;
 use execstore::{Error, Execution, NewExecution, Readable, Store, Update};
 use support::json;
@@ -80,10 +80,7 @@ pub fn what_only_looks_like_a_mark_is_an_ordinary_object(engine: &dyn Engine) {
     let store = reopened(store, LargeValues::Refuse(1_000));
     for made_up in [look("/x", 1, &"f".repeat(5_000)), look(&"x".repeat(5_000), 1, &"f".repeat(64))] {
         let refused = update(&store, Update::new().merge_payload(json(&format!("{{\"x\":{made_up}}}"))));
-        assert!(
-            matches!(refused, Err(Error::Write(WriteError::Input(InputError::TooLarge { .. })))),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(Error::Input(InputError::TooLarge { .. }))), "{refused:?}");
     }
     let odd = r#"{"x":{"$attachment":"execstore/payload/a"}}"#;
     assert!(merge(&store, odd).ends_with("\"x\":{\"$attachment\":\"execstore/payload/a\"}}"));
@@ -217,10 +214,7 @@ pub fn names_of_the_store_s_own_are_refused(engine: &dyn Engine) {
         let refused = |result: Result<(), Error>| {
             let error = result.unwrap_err();
             assert!(
-                matches!(
-                    &error,
-                    Error::Write(WriteError::Input(InputError::Invalid { what: "attachment key", .. }))
-                ),
+                matches!(&error, Error::Input(InputError::Invalid { what: "attachment key", .. })),
                 "{error:?}"
             );
             assert!(error.to_string().contains("the store's own"), "{error}");
@@ -245,9 +239,6 @@ pub fn a_lowered_limit_does_not_lock_up_a_payload(engine: &dyn Engine) {
     merge(&store, r#"{"n":2}"#);
     update(&store, Update::new().message("m")).unwrap();
     let grown = update(&store, Update::new().merge_payload(json(r#"{"n":33}"#)));
-    assert!(matches!(
-        grown,
-        Err(Error::Write(WriteError::Input(InputError::TooLarge { what: "payload", .. })))
-    ));
+    assert!(matches!(grown, Err(Error::Input(InputError::TooLarge { what: "payload", .. }))));
     merge(&store, r#"{"a":null}"#);
 }

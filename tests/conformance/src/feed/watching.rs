@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use execstore::error::WatchError;
+use execstore::error::{InputError, PositionError, StorageError, WatchError};
 use execstore::watch::{WatchFrom, Watcher};
 use execstore::{Change, ChangeKind, ChangeSeq, Filter, NewEvent, NewExecution, Readable, Store, Update};
 use support::{create, walk};
@@ -78,8 +78,8 @@ pub fn a_wait_ends_with_a_change_with_its_time_and_with_the_store(engine: &dyn E
     drop(other);
     let place = store.into_place();
     let (ended, in_time, mut watcher) = waiting.join().unwrap();
-    assert!(in_time && matches!(ended, Err(WatchError::Closed)), "{ended:?}");
-    assert!(matches!(watcher.next_batch(10, NOW), Err(WatchError::Closed)));
+    assert!(in_time && matches!(ended, Err(WatchError::Storage(StorageError::Closed))), "{ended:?}");
+    assert!(matches!(watcher.next_batch(10, NOW), Err(WatchError::Storage(StorageError::Closed))));
     drop((watcher, place));
 }
 
@@ -146,7 +146,7 @@ pub fn every_filter_lets_through_what_it_says_and_the_position_moves_past_the_re
     }
     let unknown = store.watch(WatchFrom::Oldest, any().entered("Runing"));
     assert!(
-        matches!(unknown, Err(WatchError::Read(execstore::error::ReadError::UnknownState { state })) if state == "Runing")
+        matches!(unknown, Err(WatchError::Input(InputError::UnknownState { state })) if state == "Runing")
     );
 }
 
@@ -189,9 +189,12 @@ pub fn a_watcher_that_was_trimmed_is_told_and_can_go_on_from_elsewhere(engine: &
     store.write(|w| Ok(w.trim_changes(ChangeSeq(6))?)).unwrap();
     for _ in 0..2 {
         let told = behind.next_batch(10, NOW);
-        assert!(matches!(told, Err(WatchError::Trimmed { oldest: ChangeSeq(7) })), "{told:?}");
+        assert!(
+            matches!(told, Err(WatchError::Position(PositionError::Trimmed { oldest: ChangeSeq(7), .. }))),
+            "{told:?}"
+        );
     }
-    assert!(matches!(behind.iter().next(), Some(Err(WatchError::Trimmed { .. }))));
+    assert!(matches!(behind.iter().next(), Some(Err(WatchError::Position(PositionError::Trimmed { .. })))));
     assert_eq!(seqs(&oldest.next_batch(10, NOW).unwrap()), [7, 8, 9, 10], "it asked for what there is");
     assert_eq!(seqs(&edge.next_batch(10, NOW).unwrap()), [7, 8, 9, 10]);
     behind.seek(&WatchFrom::Oldest).unwrap();
@@ -202,7 +205,10 @@ pub fn a_watcher_that_was_trimmed_is_told_and_can_go_on_from_elsewhere(engine: &
     assert_eq!(seqs(&oldest.next_batch(1, NOW).unwrap()), [11]);
     create(&store, "yet more");
     store.write(|w| Ok(w.trim_changes(ChangeSeq(12))?)).unwrap();
-    assert!(matches!(oldest.next_batch(10, NOW), Err(WatchError::Trimmed { oldest: ChangeSeq(13) })));
+    assert!(matches!(
+        oldest.next_batch(10, NOW),
+        Err(WatchError::Position(PositionError::Trimmed { oldest: ChangeSeq(13), .. }))
+    ));
 }
 
 pub fn before_and_after_are_exact_for_each_change(engine: &dyn Engine) {

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use execstore::error::{InputError, WriteError};
+use execstore::error::WriteError;
 use execstore::{ChangeKind, Error, Expect, NewEvent, NewExecution, OrderBy, Query, Readable, Store, Update};
 
 use crate::{Engine, TestStore};
@@ -136,7 +136,7 @@ pub fn the_conditions_of_the_operation_and_of_its_update_must_both_hold(engine: 
     // What nothing can meet is refused before anything is looked at.
     let bulk = store.bulk(Query::new()).expecting(Expect::new().state("New"));
     let refused = bulk.update(Update::new().expect(Expect::new().state("Running"))).unwrap_err();
-    assert!(matches!(refused, Error::Write(WriteError::Input(_))), "{refused:?}");
+    assert!(matches!(refused, Error::Input(_)), "{refused:?}");
 }
 
 pub fn names_are_checked(engine: &dyn Engine) {
@@ -261,7 +261,7 @@ pub fn one_of_a_name_runs_at_a_time(engine: &dyn Engine) {
             ControlFlow::Continue(())
         })
         .update(Update::new());
-    assert!(matches!(report, Err(Error::Input(InputError::Invalid { what: "bulk name", .. }))), "{report:?}");
+    assert!(matches!(report, Err(Error::Write(WriteError::BulkMoved { .. }))), "{report:?}");
     assert_eq!(refused, 1);
     for execution in store.begin_read().unwrap().query(&thirds()).rows().unwrap() {
         assert_eq!(execution.unwrap().revision.get(), 2, "once each");

@@ -82,7 +82,7 @@ pub fn a_query_that_can_never_match_is_an_error(engine: &dyn Engine) {
     let long = "x".repeat(300);
     assert!(matches!(
         r.query(&Query::new().state("Runing")).rows().unwrap_err(),
-        ReadError::UnknownState { state } if state == "Runing"
+        ReadError::Input(InputError::UnknownState { state }) if state == "Runing"
     ));
     for query in [
         Query::new().job(&long),
@@ -107,13 +107,13 @@ pub fn a_cursor_of_another_order_is_refused(engine: &dyn Engine) {
     let next = r.query(&Query::new().limit(1)).page().unwrap().next.unwrap();
     for query in [Query::new().oldest_first(), Query::new().order_by(OrderBy::Modified)] {
         let refused = r.query(&query.after(next.clone())).page();
-        assert!(matches!(refused, Err(ReadError::InvalidCursor { .. })));
+        assert!(matches!(refused, Err(ReadError::Input(InputError::InvalidCursor { .. }))));
     }
     let other = busy(engine);
     let refused = other.begin_read().unwrap().query(&Query::new().after(next.clone())).page().map(drop);
-    assert!(matches!(refused, Err(ReadError::InvalidCursor { .. })));
+    assert!(matches!(refused, Err(ReadError::Input(InputError::InvalidCursor { .. }))));
     let refused = r.query(&Query::new().label("region", "r3").limit(2).after(next)).page().map(drop);
-    assert!(matches!(refused, Err(ReadError::InvalidCursor { .. })));
+    assert!(matches!(refused, Err(ReadError::Input(InputError::InvalidCursor { .. }))));
 }
 
 pub fn counters_tell_what_they_can(engine: &dyn Engine) {

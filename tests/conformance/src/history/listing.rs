@@ -1,6 +1,6 @@
 //! Listing executions by job, by state, and live ones; the counters.
 
-use execstore::error::ReadError;
+use execstore::error::{InputError, ReadError};
 use execstore::{Error, Execution, NewExecution, Query, Readable, Update};
 use support::create;
 
@@ -140,14 +140,17 @@ pub fn an_unknown_state_is_an_error(engine: &dyn Engine) {
     let reader = store.begin_read().unwrap();
     for name in ["", "running", "Running ", "Gone"] {
         let unknown = |error: ReadError| {
-            assert!(matches!(&error, ReadError::UnknownState { state } if state == name), "{error}");
+            assert!(
+                matches!(&error, ReadError::Input(InputError::UnknownState { state }) if state == name),
+                "{error}"
+            );
         };
         unknown(reader.query(&Query::new().state(name).oldest_first()).rows().unwrap_err());
         unknown(reader.query(&Query::new().states(["New", name]).oldest_first()).rows().unwrap_err());
         unknown(reader.count(name).unwrap_err());
     }
     let through = store.read(|r| Ok(r.count("Gone")?)).unwrap_err();
-    assert!(matches!(through, Error::Read(ReadError::UnknownState { .. })));
+    assert!(matches!(through, Error::Input(InputError::UnknownState { .. })));
 }
 
 pub fn lists_of_an_empty_store_are_empty(engine: &dyn Engine) {

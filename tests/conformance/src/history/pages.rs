@@ -151,13 +151,13 @@ pub fn cursors_of_another_store_or_the_other_order_are_refused(engine: &dyn Engi
     ];
     for (store, request, part) in cases {
         let error = store.read(|r| Ok(r.query(&request).page()?)).unwrap_err();
-        assert!(matches!(&error, Error::Read(ReadError::InvalidCursor { .. })), "{error:?}");
+        assert!(matches!(&error, Error::Input(InputError::InvalidCursor { .. })), "{error:?}");
         assert!(error.to_string().contains(part), "{error}");
     }
     let text = newest.to_string();
     assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{text} is safe in a URL");
     for bad in ["", "x", &text[1..], &text[..17], &format!("{text} "), &format!("{text}g"), "1n\u{e9}"] {
-        assert!(matches!(bad.parse::<Cursor>(), Err(ReadError::InvalidCursor { .. })), "{bad:?}");
+        assert!(matches!(bad.parse::<Cursor>(), Err(InputError::InvalidCursor { .. })), "{bad:?}");
     }
     assert_eq!(text.parse::<Cursor>().unwrap(), newest);
 }

@@ -1,6 +1,6 @@
 //! Checkpoints: named positions in the change log.
 
-use execstore::error::{InputError, WriteError};
+use execstore::error::{InputError, PositionError};
 use execstore::{ChangeSeq, Error, Readable};
 use support::contents::contents;
 use support::create;
@@ -57,8 +57,8 @@ pub fn a_position_beyond_the_head_is_refused(engine: &dyn Engine) {
     let beyond = |seq, head| {
         let before = contents(&store);
         match store.write(|w| Ok(w.set_checkpoint("w", ChangeSeq(seq))?)) {
-            Err(Error::Write(WriteError::CheckpointBeyondHead { seq: given, head: found })) => {
-                assert_eq!((given, found), (seq, head));
+            Err(Error::Position(PositionError::BeyondHead { seq: given, head: found, .. })) => {
+                assert_eq!((given.get(), found.get()), (seq, head));
             }
             other => panic!("{other:?}"),
         }
@@ -77,10 +77,10 @@ pub fn bad_names_are_refused_and_unknown_ones_are_none(engine: &dyn Engine) {
     let store = engine.store();
     let before = contents(&store);
     let empty = store.write(|w| Ok(w.set_checkpoint("", ChangeSeq(0))?)).unwrap_err();
-    assert!(matches!(empty, Error::Write(WriteError::Input(InputError::Invalid { .. }))), "{empty}");
+    assert!(matches!(empty, Error::Input(InputError::Invalid { .. })), "{empty}");
     let long = "n".repeat(257);
     match store.write(|w| Ok(w.set_checkpoint(&long, ChangeSeq(0))?)).unwrap_err() {
-        Error::Write(WriteError::Input(InputError::TooLarge { what, actual, maximum })) => {
+        Error::Input(InputError::TooLarge { what, actual, maximum }) => {
             assert_eq!((what, actual, maximum), ("checkpoint name", 257, 256));
         }
         other => panic!("{other}"),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use execstore::error::{PositionError, ReadError, WatchError, WriteError};
+use execstore::error::{PositionError, ReadError, WatchError};
 use execstore::log::Bookmark;
 use execstore::watch::WatchFrom;
 use execstore::{ChangeSeq, Error, Filter, Readable};
@@ -44,13 +44,13 @@ pub fn a_position_beyond_the_head_is_an_error_wherever_one_is_given(engine: &dyn
             let consumer = store.consumer("c").start_at(start.clone());
             let consumer = if ephemeral { consumer.ephemeral() } else { consumer };
             let refused = consumer.run(|_| Ok(())).map(drop).unwrap_err();
-            assert!(matches!(refused, Error::Watch(WatchError::Position(_))), "{refused}");
+            assert!(matches!(refused, Error::Position(_)), "{refused}");
         }
         assert_eq!(store.read(|r| Ok(r.log().checkpoint("c")?)).unwrap(), None, "it is not registered");
     }
     let long = Duration::from_secs(3_600);
     match store.wait_for_changes(ChangeSeq(4), long) {
-        Err(Error::Read(ReadError::Position(error))) => assert_eq!(beyond(error), (4, 3)),
+        Err(WatchError::Position(error)) => assert_eq!(beyond(error), (4, 3)),
         other => panic!("{other:?}"),
     }
     let r = store.begin_read().unwrap();
@@ -60,7 +60,10 @@ pub fn a_position_beyond_the_head_is_an_error_wherever_one_is_given(engine: &dyn
     }
     assert!(matches!(r.log().bookmark(ChangeSeq(4)), Err(ReadError::Position(_))));
     let refused = store.write(|w| Ok(w.set_checkpoint("c", ChangeSeq(4))?)).unwrap_err();
-    assert!(matches!(refused, Error::Write(WriteError::CheckpointBeyondHead { seq: 4, head: 3 })));
+    assert!(matches!(
+        refused,
+        Error::Position(PositionError::BeyondHead { seq: ChangeSeq(4), head: ChangeSeq(3), .. })
+    ));
 }
 
 pub fn a_seek_to_what_is_not_there_says_so_and_changes_nothing(engine: &dyn Engine) {
@@ -102,6 +105,6 @@ pub fn a_bookmark_of_another_store_is_refused(engine: &dyn Engine) {
     let (one, other) = (with_changes(engine, 3), with_changes(engine, 3));
     let bookmark = one.read(|r| Ok(r.log().bookmark(ChangeSeq(2))?)).unwrap();
     let refused = other.read(|r| Ok(r.log().resolve(&bookmark)?)).unwrap_err();
-    assert!(matches!(refused, Error::Read(ReadError::Position(PositionError::OtherIncarnation { .. }))));
+    assert!(matches!(refused, Error::Position(PositionError::OtherIncarnation { .. })));
     assert!(refused.to_string().contains("head 3"), "{refused}");
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use execstore::attachments::{AttachmentKind, NewAttachment};
 use execstore::error::{InputError, WriteError};
-use execstore::{Error, Json, NewExecution, Query, ReadTxn, Readable, Store, Update};
+use execstore::{Error, ExecutionId, Json, NewExecution, Query, ReadTxn, Readable, Store, Update};
 
 use crate::Engine;
 
@@ -89,7 +89,7 @@ pub fn a_value_is_replaced_together_with_an_update_or_not_at_all(engine: &dyn En
         let failed: Result<(), Error> = store.write(|w| {
             replace(w)?;
             assert!(w.attachments("e").bytes("k").unwrap().unwrap() == vec![9; pair[1]]);
-            Err(WriteError::NotFound { id: "enough".into() }.into())
+            Err(WriteError::NotFound { id: ExecutionId::new("enough").unwrap() }.into())
         });
         assert!(failed.is_err());
         assert_eq!(before.get("e").unwrap(), store.read(|r| Ok(r.get("e")?)).unwrap());

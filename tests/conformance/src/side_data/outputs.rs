@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use execstore::error::{InputError, StorageError, WriteError};
+use execstore::error::{InputError, StorageError, WatchError, WriteError};
 use execstore::outputs::OutputCap;
 use execstore::{Error, NewExecution, Readable, Store, Update};
 
@@ -109,10 +109,10 @@ pub fn limits_are_checked_before_anything_is_written(engine: &dyn Engine) {
         assert!(
             matches!(
                 refused,
-                Error::Write(WriteError::Input(
+                Error::Input(
                     InputError::Invalid { what: "output name", .. }
                         | InputError::TooLarge { actual: 257, .. }
-                ))
+                )
             ),
             "{refused:?}"
         );
@@ -244,6 +244,6 @@ pub fn a_follower_ends_with_its_stream_and_waits_for_one_that_is_to_come(engine:
     std::thread::sleep(Duration::from_millis(20));
     let handle: &Store = &store;
     handle.clone().close().unwrap();
-    assert!(matches!(waiting.join().unwrap(), Err(Error::Storage(StorageError::Closed))));
+    assert!(matches!(waiting.join().unwrap(), Err(WatchError::Storage(StorageError::Closed))));
     drop(store.into_place());
 }

@@ -116,7 +116,7 @@ pub fn limits_are_checked_before_anything_is_written(engine: &dyn Engine) {
     let store = engine.store_with(Store::builder().set_long_texts(LongTexts::Refuse));
     store.create(NewExecution::new("j").id("e")).unwrap();
     let invalid = |result: Result<_, Error>| {
-        matches!(result, Err(Error::Write(WriteError::Input(InputError::Invalid { what: "task name", .. }))))
+        matches!(result, Err(Error::Input(InputError::Invalid { what: "task name", .. })))
     };
     assert!(invalid(store.put_task("e", TaskUpdate::started(""))));
     let nobody = store.put_task("nobody", TaskUpdate::started("n"));

@@ -2,7 +2,7 @@
 
 use execstore::error::BatchError;
 use execstore::options::GroupCommitOptions;
-use execstore::{Error, NewExecution, Readable, Store};
+use execstore::{NewExecution, Readable, Store};
 
 use crate::Engine;
 
@@ -22,16 +22,14 @@ pub fn what_waits_holds_no_more_than_the_queue_may(engine: &dyn Engine) {
     let pending: Vec<_> = (0..3).map(|_| submit(3_000).unwrap()).collect();
     for bytes in [3_000, 1_001, 1_000_000] {
         let refused = submit(bytes);
-        let Err(Error::Batch(BatchError::QueueTooLarge { waiting: 9_000, bytes: more, maximum: 10_000 })) =
-            refused
-        else {
+        let Err(BatchError::QueueTooLarge { waiting: 9_000, bytes: more, maximum: 10_000 }) = refused else {
             panic!("{refused:?}")
         };
         assert_eq!(more, bytes);
     }
     // Who would wait for room waits for this thread.
     let waits = store.group_commit().bytes(3_000).submit(|w| Ok(w.create(NewExecution::new("j"))?));
-    assert!(matches!(waits, Err(Error::Batch(BatchError::Reentrant))), "{waits:?}");
+    assert!(matches!(waits, Err(BatchError::Reentrant(_))), "{waits:?}");
     let last = submit(1_000).unwrap();
     std::thread::scope(|scope| {
         let waits = scope

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use execstore::error::{BatchError, WatchError};
+use execstore::error::{BatchError, BeginError, WatchError};
 use execstore::options::GroupCommitOptions;
 use execstore::watch::WatchFrom;
 use execstore::{Error, Filter, NewEvent, NewExecution, Query, Readable, Store, Update};
@@ -32,7 +32,7 @@ pub fn calls(store: &Store) -> Vec<Call> {
     let mut follower = store.follow_output("e", "none", 0).unwrap();
     let head = store.read(|r| Ok(r.log().head()?)).unwrap();
     vec![
-        ("begin_write", store.begin_write().map(drop)),
+        ("begin_write", store.begin_write().map(drop).map_err(Error::from)),
         ("write", store.write(|_| Ok(()))),
         ("batch", store.batch(|_| Ok(()))),
         ("try_batch", store.group_commit().refuse_when_full().batch(|_| Ok(()))),
@@ -47,18 +47,17 @@ pub fn calls(store: &Store) -> Vec<Call> {
         ("flush", visits.flush().map(drop)),
         ("consumer", store.consumer("c").run(|_| Ok(())).map(drop)),
         ("consumer in a transaction", { store.consumer("c").run_in_transaction(|_, _| Ok(())).map(drop) }),
-        ("wait_for_changes", store.wait_for_changes(head, LONG).map(drop)),
+        ("wait_for_changes", store.wait_for_changes(head, LONG).map(drop).map_err(Error::from)),
         ("next_batch", watcher.next_batch(1, LONG).map(drop).map_err(Error::from)),
         ("iter", watcher.iter().next().unwrap().map(drop).map_err(Error::from)),
-        ("next_part", follower.next_part(1, LONG).map(drop)),
+        ("next_part", follower.next_part(1, LONG).map(drop).map_err(Error::from)),
     ]
 }
 
 #[track_caller]
 pub fn all_refused(place: &str, calls: Vec<Call>) {
     for (call, result) in calls {
-        let reentrant =
-            matches!(result, Err(Error::Batch(BatchError::Reentrant) | Error::Watch(WatchError::Reentrant)));
+        let reentrant = matches!(result, Err(Error::Reentrant(_)));
         assert!(reentrant, "{call} in {place}: {result:?}");
     }
 }
@@ -75,7 +74,7 @@ pub fn every_write_and_every_wait_within_a_write_is_refused(engine: &dyn Engine)
 
     let held = store.begin_write().unwrap();
     all_refused("a WriteTxn", calls(&store));
-    assert!(matches!(store.maintain(), Err(Error::Batch(BatchError::Reentrant))));
+    assert!(matches!(store.maintain(), Err(Error::Reentrant(_))));
     drop(held);
 
     let within = store.write(|_| Ok(calls(&store))).unwrap();
@@ -110,11 +109,11 @@ pub fn what_was_submitted_cannot_be_waited_for_within_a_write_and_is_committed_a
     let submit = |id: &'static str| store.submit(move |w| Ok(w.create(new().id(id))?));
     let first = submit("first").unwrap();
     let second = submit("second").unwrap();
-    assert!(matches!(first.wait(), Err(Error::Batch(BatchError::Reentrant))));
+    assert!(matches!(first.wait(), Err(Error::Reentrant(_))));
     // No room: to wait for it would be to wait for this thread. The thread that commits may hold some already.
     let mut refused = false;
     for _ in 0..4 {
-        refused |= matches!(submit("more"), Err(Error::Batch(BatchError::Reentrant)));
+        refused |= matches!(submit("more"), Err(BatchError::Reentrant(_)));
     }
     assert!(refused);
     drop(held);
@@ -135,8 +134,8 @@ pub fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transactio
         Ok((commit, pin!(watcher.next()).poll(&mut context)))
     });
     let (commit, next) = polled.unwrap();
-    assert!(matches!(commit, Poll::Ready(Err(Error::Batch(BatchError::Reentrant)))), "{commit:?}");
-    assert!(matches!(next, Poll::Ready(Err(WatchError::Reentrant))), "{next:?}");
+    assert!(matches!(commit, Poll::Ready(Err(Error::Reentrant(_)))), "{commit:?}");
+    assert!(matches!(next, Poll::Ready(Err(WatchError::Reentrant(_)))), "{next:?}");
     // Another task of the same thread may hold a transaction and end it later.
     store.batch(|_| Ok(())).unwrap();
     let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
@@ -165,7 +164,7 @@ fn circle(
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let refused = |r: &&Result<(), Error>| matches!(r, Err(Error::Batch(BatchError::Reentrant)));
+    let refused = |r: &&Result<(), Error>| matches!(r, Err(Error::Reentrant(_)));
     assert!(results.iter().any(|r| refused(&r)), "{results:?}");
     assert!(results.iter().all(|r| r.is_ok() || refused(&r)), "{results:?}");
     assert!(results.iter().any(|r| r.is_ok()), "{results:?}");
@@ -208,12 +207,12 @@ pub fn who_waits_longer_than_the_limit_for_one_transaction_is_told_what_it_is(en
     let refused = store.write(|_| {
         let thread = thread::spawn(move || {
             let queued = other.submit(|w| Ok(w.create(new().id("queued"))?)).unwrap();
-            [other.begin_write().map(drop), queued.wait().map(drop)]
+            [other.begin_write().map(drop).map_err(Error::from), queued.wait().map(drop)]
         });
         Ok(thread.join().unwrap())
     });
     for result in refused.unwrap() {
-        let Err(Error::Batch(BatchError::WriterHeld { by, held })) = result else { panic!("{result:?}") };
+        let Err(Error::Begin(BeginError::WriterHeld { by, held })) = result else { panic!("{result:?}") };
         assert_eq!((by, held >= Duration::from_millis(30)), ("a closure of Store::write", true));
     }
     create(&store, "after");

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use execstore::consumer::ConsumerState;
-use execstore::error::{WatchError, WriteError};
+use execstore::error::{PositionError, WatchError};
 use execstore::options::LogRetention;
 use execstore::watch::WatchFrom;
 use execstore::{ChangeSeq, Error, NewExecution, Query, Readable, Store, Timestamp, Update};
@@ -118,7 +118,9 @@ pub fn a_checkpoint_behind_the_trim_is_refused_and_there_is_a_way_out(engine: &d
     (0..10).for_each(|n| drop(create(&store, &n.to_string())));
     assert_eq!(store.maintain().unwrap().oldest.get(), 10);
     let back = store.write(|w| Ok(w.set_checkpoint("c", ChangeSeq(8))?));
-    let Err(Error::Write(WriteError::CheckpointTrimmed { seq: 8, oldest: 10 })) = back else {
+    let Err(Error::Position(PositionError::Trimmed { requested: ChangeSeq(9), oldest: ChangeSeq(10) })) =
+        back
+    else {
         panic!("{back:?}")
     };
     // The last that was trimmed is the one to go on after.
@@ -137,7 +139,10 @@ pub fn a_checkpoint_behind_the_trim_is_refused_and_there_is_a_way_out(engine: &d
     }
     assert!(consumer.stats().last_error.unwrap().contains("trimmed"));
     let behind = consumer.seek(WatchFrom::After(ChangeSeq(12)));
-    assert!(matches!(behind, Err(WatchError::Trimmed { oldest }) if oldest.get() == 20), "{behind:?}");
+    assert!(
+        matches!(behind, Err(WatchError::Position(PositionError::Trimmed { oldest, .. })) if oldest.get() == 20),
+        "{behind:?}"
+    );
     consumer.seek(WatchFrom::Oldest).unwrap();
     assert_eq!(seen.recv().unwrap(), 20);
     while consumer.stats().last_error.is_some() {
