@@ -1,179 +1,16 @@
 //! The states of a store's executions and the allowed transitions between them. Pure.
 
-use std::fmt;
-use std::sync::Arc;
+mod builder;
+mod state;
 
-use crate::model::limits::{MAX_STATE_NAME, MAX_STATES};
+use std::fmt;
+
+pub use builder::{LifecycleBuilder, LifecycleError};
+pub use state::{Phase, State, States};
 
 /// The groups of states that are no state's code: see `docs/format.md`.
 const PENDING_GROUP: u8 = 250;
 const LIVE_GROUP: u8 = 251;
-
-/// A lifecycle that cannot be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LifecycleError {
-    /// More states than the format can number.
-    #[error("{actual} states are more than the maximum of {maximum}")]
-    TooManyStates {
-        /// How many there are.
-        actual: usize,
-        /// How many are accepted.
-        maximum: usize,
-    },
-    /// A state's name is empty or too long.
-    #[error("the state name {name:?} has {actual} bytes, not 1 to {maximum}")]
-    Name {
-        /// The name.
-        name: String,
-        /// Its length in bytes.
-        actual: usize,
-        /// The longest accepted.
-        maximum: usize,
-    },
-    /// A state is declared twice.
-    #[error("the state {name:?} is declared twice")]
-    Duplicate {
-        /// Its name.
-        name: String,
-    },
-    /// Every state is terminal, so no execution could begin.
-    #[error("no state is pending or live, so no execution could begin")]
-    NoInitialState,
-    /// A transition names a state that is not declared.
-    #[error("a transition names the state {name:?}, which is not declared")]
-    UnknownState {
-        /// The name.
-        name: String,
-    },
-    /// A transition leads out of a terminal state.
-    #[error("the transition from {from:?} to {to:?} leaves a terminal state")]
-    LeavesTerminal {
-        /// The terminal state.
-        from: String,
-        /// Where the transition leads.
-        to: String,
-    },
-}
-
-/// What a state means to the node that owns the execution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// Not started: no resources are in use yet.
-    Pending,
-    /// Holding resources: what a node must look after when it starts again.
-    Live,
-    /// Ended. A terminal execution never changes state.
-    Terminal,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Phase::Pending => "pending",
-            Phase::Live => "live",
-            Phase::Terminal => "terminal",
-        })
-    }
-}
-
-/// A state of a store's [`Lifecycle`]. Cheap to clone; compares with text.
-#[derive(Clone)]
-pub struct State {
-    name: Arc<str>,
-    phase: Phase,
-    /// The number by which the file knows it: its place in the declaration of the lifecycle that made it.
-    code: u8,
-}
-
-impl State {
-    /// The state's name.
-    pub fn as_str(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether the state is pending, live or terminal.
-    pub fn phase(&self) -> Phase {
-        self.phase
-    }
-
-    pub(crate) fn code(&self) -> u8 {
-        self.code
-    }
-
-    /// `true` for a state that holds resources.
-    pub fn is_live(&self) -> bool {
-        self.phase == Phase::Live
-    }
-
-    /// `true` for a state that ends an execution.
-    pub fn is_terminal(&self) -> bool {
-        self.phase == Phase::Terminal
-    }
-
-    /// The caller's own enum value of this name, if it has one.
-    pub fn to_enum<S: States>(&self) -> Option<&'static S> {
-        S::ALL.iter().find(|state| state.as_ref() == self.as_str())
-    }
-}
-
-impl PartialEq for State {
-    fn eq(&self, other: &State) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for State {}
-
-impl std::hash::Hash for State {
-    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
-        self.name.hash(hasher);
-    }
-}
-
-impl PartialEq<str> for State {
-    fn eq(&self, other: &str) -> bool {
-        &*self.name == other
-    }
-}
-
-impl PartialEq<&str> for State {
-    fn eq(&self, other: &&str) -> bool {
-        &*self.name == *other
-    }
-}
-
-impl AsRef<str> for State {
-    fn as_ref(&self) -> &str {
-        &self.name
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.name)
-    }
-}
-
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.name, f)
-    }
-}
-
-/// The caller's own enum as the states of a store: see [`Lifecycle::of`].
-///
-/// `as_ref()` is the state's name. The order of [`ALL`](States::ALL) only matters in listings.
-pub trait States: AsRef<str> + Sized + 'static {
-    /// Every state.
-    const ALL: &'static [Self];
-
-    /// Whether the state is pending, live or terminal.
-    fn phase(&self) -> Phase;
-
-    /// The states that may follow this one. Empty for a terminal state.
-    fn successors(&self) -> &'static [Self];
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Node {
@@ -368,7 +205,7 @@ impl Lifecycle {
     }
 
     pub(crate) fn codes_in(&self, phase: Phase) -> Vec<u8> {
-        self.states().filter(|state| state.phase == phase).map(State::code).collect()
+        self.states().filter(|state| state.phase() == phase).map(State::code).collect()
     }
 
     pub(crate) fn successor_codes(&self, code: u8) -> &[u8] {
@@ -381,11 +218,11 @@ impl Lifecycle {
         let (mut merged, mut lacking) = (Self::builder(), Vec::new());
         for state in recorded.states() {
             match self.state(state) {
-                Some(own) if own.phase != state.phase => return None,
+                Some(own) if own.phase() != state.phase() => return None,
                 Some(_) => {}
                 None => lacking.push(state.clone()),
             }
-            merged = merged.state(state, state.phase);
+            merged = merged.state(state, state.phase());
         }
         let lacks = |state: &State| lacking.contains(state);
         for state in recorded.states().filter(|state| !lacks(state)) {
@@ -394,7 +231,7 @@ impl Lifecycle {
             }
         }
         for state in self.states().filter(|state| recorded.state(state).is_none()) {
-            merged = merged.state(state, state.phase);
+            merged = merged.state(state, state.phase());
         }
         for lifecycle in [recorded, self] {
             for state in lifecycle.states() {
@@ -410,7 +247,7 @@ impl fmt::Display for Lifecycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, state) in self.states().enumerate() {
             let gap = if place == 0 { "" } else { "; " };
-            write!(f, "{gap}{state} ({})", state.phase)?;
+            write!(f, "{gap}{state} ({})", state.phase())?;
             for (nth, next) in self.successors(state).enumerate() {
                 write!(f, "{}{next}", if nth == 0 { " -> " } else { ", " })?;
             }
@@ -419,97 +256,10 @@ impl fmt::Display for Lifecycle {
     }
 }
 
-/// Builds a [`Lifecycle`]; made by [`Lifecycle::builder`].
-#[derive(Clone, Debug, Default)]
-#[must_use]
-pub struct LifecycleBuilder {
-    states: Vec<(String, Phase)>,
-    transitions: Vec<(String, String)>,
-}
-
-impl LifecycleBuilder {
-    /// Adds a state of the given phase.
-    pub fn state(mut self, name: impl AsRef<str>, phase: Phase) -> Self {
-        self.states.push((name.as_ref().to_owned(), phase));
-        self
-    }
-
-    /// Adds a pending state.
-    pub fn pending(self, name: impl AsRef<str>) -> Self {
-        self.state(name, Phase::Pending)
-    }
-
-    /// Adds a live state.
-    pub fn live(self, name: impl AsRef<str>) -> Self {
-        self.state(name, Phase::Live)
-    }
-
-    /// Adds a terminal state.
-    pub fn terminal(self, name: impl AsRef<str>) -> Self {
-        self.state(name, Phase::Terminal)
-    }
-
-    /// Allows one transition.
-    pub fn transition(mut self, from: impl AsRef<str>, to: impl AsRef<str>) -> Self {
-        self.transitions.push((from.as_ref().to_owned(), to.as_ref().to_owned()));
-        self
-    }
-
-    /// Allows the transitions from one state to several.
-    pub fn transitions(
-        mut self,
-        from: impl AsRef<str>,
-        to: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> Self {
-        for to in to {
-            self = self.transition(&from, to);
-        }
-        self
-    }
-
-    /// Checks and makes the lifecycle: at least one state that an execution can begin in, names of 1 to 64
-    /// bytes and no name twice, at most 250 states, transitions between declared states and none out of a
-    /// terminal one.
-    pub fn build(self) -> Result<Lifecycle, LifecycleError> {
-        if self.states.len() > MAX_STATES {
-            return Err(LifecycleError::TooManyStates { actual: self.states.len(), maximum: MAX_STATES });
-        }
-        let mut nodes: Vec<Node> = Vec::with_capacity(self.states.len());
-        for ((name, phase), code) in self.states.into_iter().zip(0u8..) {
-            if name.is_empty() || name.len() > MAX_STATE_NAME {
-                return Err(LifecycleError::Name { actual: name.len(), maximum: MAX_STATE_NAME, name });
-            }
-            if nodes.iter().any(|node| node.state == name.as_str()) {
-                return Err(LifecycleError::Duplicate { name });
-            }
-            nodes.push(Node { state: State { name: name.into(), phase, code }, successors: Vec::new() });
-        }
-        if nodes.iter().all(|node| node.state.is_terminal()) {
-            return Err(LifecycleError::NoInitialState);
-        }
-        let mut lifecycle = Lifecycle { nodes };
-        for (from, to) in self.transitions {
-            let Some(to_code) = lifecycle.code(&to) else {
-                return Err(LifecycleError::UnknownState { name: to });
-            };
-            let from_code = lifecycle.code(&from);
-            let Some(node) = from_code.and_then(|code| lifecycle.nodes.get_mut(code as usize)) else {
-                return Err(LifecycleError::UnknownState { name: from });
-            };
-            if node.state.is_terminal() {
-                return Err(LifecycleError::LeavesTerminal { from, to });
-            }
-            if let Err(place) = node.successors.binary_search(&to_code) {
-                node.successors.insert(place, to_code);
-            }
-        }
-        Ok(lifecycle)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::limits::MAX_STATES;
 
     #[test]
     fn the_default_is_the_documented_table() {
@@ -518,7 +268,7 @@ mod tests {
         let live: Vec<_> = lifecycle.states().filter(|state| state.is_live()).collect();
         assert_eq!(live, ["BidAccepted", "Running", "Publishing"]);
         // The doc comment's table, read from this file, is what `allows` answers.
-        let rows = include_str!("lifecycle.rs").lines().filter_map(|line| line.strip_prefix("/// | `"));
+        let rows = include_str!("mod.rs").lines().filter_map(|line| line.strip_prefix("/// | `"));
         let mut seen = 0;
         for row in rows {
             let mut cells = row.split('|');
