@@ -135,8 +135,8 @@ impl<'p> Bulk<'p> {
     /// The name remembers what it was begun for: with another query, another change, other events or another condition it is refused with
     /// [`WriteError::OtherBulk`], unless [`or_anew`](Bulk::or_anew) says otherwise. The limit, the size of a batch
     /// and the order in which conditions are named may differ. One that runs at the same time is refused.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.name = Some(name.as_ref().to_owned());
         self
     }
 

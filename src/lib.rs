@@ -36,6 +36,38 @@
 //! It is not a queue with delivery, a server or a file system. One process opens the file for writing, or
 //! several open it read-only, and there is one write transaction at a time.
 //!
+//! # The API on one screen
+//!
+//! ```text
+//! Store::open_or_create, create_new, open, in_memory, attach; Store::builder ──> Builder (options)
+//!   │
+//!   ├─ one operation, one durable transaction      create  update  report  append_events  delete  put_task ...
+//!   ├─ several in one transaction                  write(|w| ..)   batch(|w| ..) and submit(|w| ..) share a commit
+//!   ├─ one record, or one state of everything      get(id)         read(|r| ..)
+//!   │
+//!   ├─ begin_read ───> ReadTxn ───────────────┬──> Readable
+//!   ├─ begin_write ──> WriteTxn ─ writer ─> Writer    │  get  events  live  by_job  count  counts
+//!   │                                                 │
+//!   │      query(&Query) ──> query::Selection         │  rows  page  summaries  latest  count  explain  export
+//!   │      log() ──────────> log::Log                 │  range  head  bookmark  execution_before  checkpoint
+//!   │      lineage(id) ────> lineage::Lineage         │  trace  tree  attempts  children
+//!   │      attachments(id), outputs(id), tasks(id)    │  list  get  bytes  read  progress
+//!   │      jobs(), namespaces(), label_values(key) ──> query::Groups, each with its counts by state
+//!   │
+//!   ├─ watch(from, Filter) ──> watch::Watcher         follows the change log
+//!   ├─ consumer(name) ───────> consumer::Consumer     the same with a handler, a thread and a saved position
+//!   ├─ follow_output(..) ────> outputs::OutputFollower
+//!   ├─ bulk(Query) ──────────> bulk::Bulk             update or delete whatever a query finds
+//!   └─ status, health, verify, maintain, close
+//! ```
+//!
+//! What goes in is built: [`NewExecution`], [`Update`], [`NewEvent`], [`Expect`], [`Query`] and [`Filter`] start with
+//! `new` and take one method for each part. What comes out are values with public fields: [`Execution`] and its [`Header`],
+//! [`Event`], [`Change`], [`Page`]. Each call has the [error] type of its kind, and [`Error`] takes them all with `?`.
+//! Ids, names and other texts are given as anything that is `AsRef<str>`.
+//!
+//! The root has what a first program needs; each other subject has a module below.
+//!
 //! The [guide] explains everything in order, with examples.
 
 #![deny(missing_docs)]

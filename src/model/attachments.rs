@@ -70,19 +70,24 @@ pub struct NewAttachment {
 
 impl NewAttachment {
     /// Bytes, of the content type `application/octet-stream`.
-    pub fn bytes(key: impl Into<Text>, value: impl Into<Vec<u8>>) -> Self {
-        Self::new(key.into(), AttachmentKind::Bytes, "application/octet-stream", value.into())
+    pub fn bytes(key: impl AsRef<str>, value: impl Into<Vec<u8>>) -> Self {
+        Self::new(Text::from(key.as_ref()), AttachmentKind::Bytes, "application/octet-stream", value.into())
     }
 
     /// A JSON document, of the content type `application/json`.
-    pub fn json(key: impl Into<Text>, value: impl Into<Json>) -> Self {
+    pub fn json(key: impl AsRef<str>, value: impl Into<Json>) -> Self {
         let value = value.into().as_str().as_bytes().to_vec();
-        Self::new(key.into(), AttachmentKind::Json, "application/json", value)
+        Self::new(Text::from(key.as_ref()), AttachmentKind::Json, "application/json", value)
     }
 
     /// A URI of at most 8 KiB, of the content type `text/uri-list`, that says where the value is kept.
-    pub fn uri(key: impl Into<Text>, uri: impl AsRef<str>) -> Self {
-        Self::new(key.into(), AttachmentKind::Uri, "text/uri-list", uri.as_ref().as_bytes().to_vec())
+    pub fn uri(key: impl AsRef<str>, uri: impl AsRef<str>) -> Self {
+        Self::new(
+            Text::from(key.as_ref()),
+            AttachmentKind::Uri,
+            "text/uri-list",
+            uri.as_ref().as_bytes().to_vec(),
+        )
     }
 
     fn new(key: Text, kind: AttachmentKind, content_type: &str, value: Vec<u8>) -> Self {
@@ -90,8 +95,8 @@ impl NewAttachment {
     }
 
     /// Sets the content type, at most 256 bytes.
-    pub fn content_type(mut self, content_type: impl Into<Text>) -> Self {
-        self.content_type = content_type.into();
+    pub fn content_type(mut self, content_type: impl AsRef<str>) -> Self {
+        self.content_type = Text::from(content_type.as_ref());
         self
     }
 

@@ -49,13 +49,13 @@ pub struct NewEvent {
 
 impl NewEvent {
     /// An event of this topic, with no message, no details, and the time of the write.
-    pub fn new(topic: impl Into<Text>) -> Self {
-        Self { topic: topic.into(), message: Text::new(), time: None, details: None }
+    pub fn new(topic: impl AsRef<str>) -> Self {
+        Self { topic: Text::from(topic.as_ref()), message: Text::new(), time: None, details: None }
     }
 
     /// Sets the message.
-    pub fn message(mut self, message: impl Into<Text>) -> Self {
-        self.message = message.into();
+    pub fn message(mut self, message: impl AsRef<str>) -> Self {
+        self.message = Text::from(message.as_ref());
         self
     }
 

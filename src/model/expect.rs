@@ -213,28 +213,28 @@ impl Expect {
     }
 
     /// The execution has this label, with this value.
-    pub fn label(self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
-        self.with(Condition::Label(key.into(), Some(value.into())))
+    pub fn label(self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.with(Condition::Label(Text::from(key.as_ref()), Some(Text::from(value.as_ref()))))
     }
 
     /// The execution has no label of this key.
-    pub fn no_label(self, key: impl Into<Text>) -> Self {
-        self.with(Condition::Label(key.into(), None))
+    pub fn no_label(self, key: impl AsRef<str>) -> Self {
+        self.with(Condition::Label(Text::from(key.as_ref()), None))
     }
 
     /// The attachment with this key is as described.
-    pub fn attachment(self, key: impl Into<Text>, is: AttachmentIs) -> Self {
-        self.with(Condition::Attachment(key.into(), is))
+    pub fn attachment(self, key: impl AsRef<str>, is: AttachmentIs) -> Self {
+        self.with(Condition::Attachment(Text::from(key.as_ref()), is))
     }
 
     /// This number of bytes was ever appended to the output with this name; 0 also if there is no such output.
-    pub fn output_length(self, name: impl Into<Text>, bytes: u64) -> Self {
-        self.with(Condition::OutputLength(name.into(), bytes))
+    pub fn output_length(self, name: impl AsRef<str>, bytes: u64) -> Self {
+        self.with(Condition::OutputLength(Text::from(name.as_ref()), bytes))
     }
 
     /// The task with this name is as described.
-    pub fn task(self, name: impl Into<Text>, is: TaskIs) -> Self {
-        self.with(Condition::Task(name.into(), is))
+    pub fn task(self, name: impl AsRef<str>, is: TaskIs) -> Self {
+        self.with(Condition::Task(Text::from(name.as_ref()), is))
     }
 
     fn with(mut self, condition: Condition) -> Self {

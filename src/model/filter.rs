@@ -67,35 +67,37 @@ impl Filter {
     }
 
     /// Changes to the executions of this job.
-    pub fn job(self, job_id: impl Into<Text>) -> Self {
+    pub fn job(self, job_id: impl AsRef<str>) -> Self {
         self.jobs([job_id])
     }
 
     /// Changes to the executions of one of these jobs.
-    pub fn jobs(mut self, job_ids: impl IntoIterator<Item = impl Into<Text>>) -> Self {
-        self.jobs.get_or_insert_default().extend(job_ids.into_iter().map(Into::into));
+    pub fn jobs(mut self, job_ids: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.jobs.get_or_insert_default().extend(job_ids.into_iter().map(|text| Text::from(text.as_ref())));
         self
     }
 
     /// Changes to executions of this id, one after another if it is deleted and made again.
-    pub fn execution(self, id: impl Into<Text>) -> Self {
+    pub fn execution(self, id: impl AsRef<str>) -> Self {
         self.executions([id])
     }
 
     /// Changes to executions of one of these ids.
-    pub fn executions(mut self, ids: impl IntoIterator<Item = impl Into<Text>>) -> Self {
-        self.executions.get_or_insert_default().extend(ids.into_iter().map(Into::into));
+    pub fn executions(mut self, ids: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.executions.get_or_insert_default().extend(ids.into_iter().map(|text| Text::from(text.as_ref())));
         self
     }
 
     /// Changes to executions of this namespace.
-    pub fn namespace(self, namespace: impl Into<Text>) -> Self {
+    pub fn namespace(self, namespace: impl AsRef<str>) -> Self {
         self.namespaces([namespace])
     }
 
     /// Changes to executions of one of these namespaces.
-    pub fn namespaces(mut self, namespaces: impl IntoIterator<Item = impl Into<Text>>) -> Self {
-        self.namespaces.get_or_insert_default().extend(namespaces.into_iter().map(Into::into));
+    pub fn namespaces(mut self, namespaces: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.namespaces
+            .get_or_insert_default()
+            .extend(namespaces.into_iter().map(|text| Text::from(text.as_ref())));
         self
     }
 
@@ -112,8 +114,8 @@ impl Filter {
     }
 
     /// Changes to executions that have this label.
-    pub fn label(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
-        self.labels.push((key.into(), value.into()));
+    pub fn label(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.labels.push((Text::from(key.as_ref()), Text::from(value.as_ref())));
         self
     }
 

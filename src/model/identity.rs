@@ -68,13 +68,19 @@ struct Document<'a> {
 
 impl Identity {
     /// An identity of a job and of a task key within it, which may be empty. Without parent and labels, its inputs `null`.
-    pub fn new(job: impl Into<Text>, task: impl Into<Text>) -> Self {
-        Self { job: job.into(), task: task.into(), parent: None, inputs: Json::null(), labels: Labels::new() }
+    pub fn new(job: impl AsRef<str>, task: impl AsRef<str>) -> Self {
+        Self {
+            job: Text::from(job.as_ref()),
+            task: Text::from(task.as_ref()),
+            parent: None,
+            inputs: Json::null(),
+            labels: Labels::new(),
+        }
     }
 
     /// Sets the parent.
-    pub fn parent(mut self, parent: impl Into<Text>) -> Self {
-        self.parent = Some(parent.into());
+    pub fn parent(mut self, parent: impl AsRef<str>) -> Self {
+        self.parent = Some(Text::from(parent.as_ref()));
         self
     }
 
@@ -85,8 +91,8 @@ impl Identity {
     }
 
     /// Adds a label, or replaces the one of this key.
-    pub fn label(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
-        self.labels.insert(key.into(), value.into());
+    pub fn label(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.labels.insert(Text::from(key.as_ref()), Text::from(value.as_ref()));
         self
     }
 

@@ -31,8 +31,8 @@ impl Sampling {
     }
 
     /// Keeps another share of the executions of a source.
-    pub fn source(mut self, source: impl Into<String>, share: f64) -> Self {
-        self.sources.insert(source.into(), share);
+    pub fn source(mut self, source: impl AsRef<str>, share: f64) -> Self {
+        self.sources.insert(source.as_ref().to_owned(), share);
         self
     }
 

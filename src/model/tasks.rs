@@ -96,24 +96,27 @@ pub struct TaskUpdate {
 impl TaskUpdate {
     /// It was started, possibly again. With a [value](Self::value) it also reports progress: name the attempt then, so that it
     /// does not count as another start.
-    pub fn started(name: impl Into<Text>) -> Self {
-        Self::new(name.into(), TaskState::Running)
+    pub fn started(name: impl AsRef<str>) -> Self {
+        Self::new(Text::from(name.as_ref()), TaskState::Running)
     }
 
     /// It ended successfully.
-    pub fn finished(name: impl Into<Text>) -> Self {
-        Self::new(name.into(), TaskState::Finished)
+    pub fn finished(name: impl AsRef<str>) -> Self {
+        Self::new(Text::from(name.as_ref()), TaskState::Finished)
     }
 
     /// It ended with an error, of at most 64 KiB: a longer one is cut, unless the store was opened to
     /// [refuse](crate::options::LongTexts::Refuse) it.
-    pub fn failed(name: impl Into<Text>, error: impl Into<Text>) -> Self {
-        Self { error: Some(error.into()), ..Self::new(name.into(), TaskState::Failed) }
+    pub fn failed(name: impl AsRef<str>, error: impl AsRef<str>) -> Self {
+        Self {
+            error: Some(Text::from(error.as_ref())),
+            ..Self::new(Text::from(name.as_ref()), TaskState::Failed)
+        }
     }
 
     /// It will not run.
-    pub fn skipped(name: impl Into<Text>) -> Self {
-        Self::new(name.into(), TaskState::Skipped)
+    pub fn skipped(name: impl AsRef<str>) -> Self {
+        Self::new(Text::from(name.as_ref()), TaskState::Skipped)
     }
 
     fn new(name: Text, state: TaskState) -> Self {

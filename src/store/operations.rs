@@ -107,8 +107,8 @@ impl Store {
         operation!(self, |w| w.delete_if(id, expect), lend id expect)
     }
 
-    /// [`Writer::expect`](crate::Writer::expect) in a transaction of its own: what held then may not hold any more when this returns. A
-    /// condition of a write belongs to that write.
+    /// [`Writer::expect`](crate::Writer::expect) in a transaction of its own, for which it waits its turn among the writers and which
+    /// writes nothing. What held then may not hold any more when this returns: a condition of a write belongs to that write.
     pub fn expect(&self, id: impl AsRef<str>, expect: &Expect) -> Result<Header, Error> {
         let id = id.as_ref();
         operation!(self, |w| w.expect(id, expect), lend id expect)

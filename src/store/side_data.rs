@@ -12,7 +12,6 @@ use crate::model::expect::Expect;
 use crate::model::outputs::{Output, OutputCap};
 use crate::model::report::Reported;
 use crate::model::tasks::{Task, TaskUpdate};
-use crate::model::text::Text;
 use crate::write::Appended;
 
 /// How much of a source is held in memory before the transaction begins.
@@ -46,8 +45,8 @@ impl Store {
     pub fn put_attachment_from(
         &self,
         id: impl AsRef<str>,
-        key: impl Into<Text>,
-        content_type: impl Into<Text>,
+        key: impl AsRef<str>,
+        content_type: impl AsRef<str>,
         from: &mut dyn Read,
     ) -> Result<Attachment, Error> {
         let mut staged = tempfile::SpooledTempFile::new(IN_MEMORY);

@@ -16,9 +16,9 @@ impl Store {
 
     /// A consumer: a handler that a thread of the store gives the changes to, from where it was
     /// the last time. See [`Consumer`](crate::consumer::Consumer). The name is that of its checkpoint, 1 to 256 bytes.
-    pub fn consumer(&self, name: impl Into<String>) -> ConsumerBuilder {
+    pub fn consumer(&self, name: impl AsRef<str>) -> ConsumerBuilder {
         let (batcher, registry) = (self.threads.batcher.clone(), self.threads.registry.clone());
-        ConsumerBuilder::new(self.engine.clone(), batcher, registry, name.into())
+        ConsumerBuilder::new(self.engine.clone(), batcher, registry, name.as_ref().to_owned())
     }
 
     /// Trims the change log to its [retention](crate::options::LogRetention), and removes the rows that large deletions and trimmings have

@@ -91,15 +91,15 @@ impl Writer<'_> {
     pub fn put_attachment_from(
         &mut self,
         id: impl AsRef<str>,
-        key: impl Into<Text>,
-        content_type: impl Into<Text>,
+        key: impl AsRef<str>,
+        content_type: impl AsRef<str>,
         from: &mut dyn Read,
     ) -> Result<Attachment, WriteError> {
         let number = self.existing(id.as_ref())?;
         let mut attachment = Attachment {
-            key: key.into(),
+            key: Text::from(key.as_ref()),
             kind: AttachmentKind::Bytes,
-            content_type: content_type.into(),
+            content_type: Text::from(content_type.as_ref()),
             size: 0,
             modified_at: self.settings.clock.now(),
             version: 0,

@@ -49,10 +49,10 @@ pub struct NewExecution {
 
 impl NewExecution {
     /// An execution of this job, everything else left to its default.
-    pub fn new(job_id: impl Into<Text>) -> Self {
+    pub fn new(job_id: impl AsRef<str>) -> Self {
         Self {
             id: None,
-            job_id: job_id.into(),
+            job_id: Text::from(job_id.as_ref()),
             namespace: None,
             name: None,
             node_id: None,
@@ -72,27 +72,27 @@ impl NewExecution {
 
     /// Sets the id, which no other execution of the store may have, whatever its job and namespace. Without it the store makes a
     /// UUID of version 7. For names that are longer than 128 bytes see [`ExecutionId::from_any`].
-    pub fn id(mut self, id: impl Into<Text>) -> Self {
-        self.id = Some(id.into());
+    pub fn id(mut self, id: impl AsRef<str>) -> Self {
+        self.id = Some(Text::from(id.as_ref()));
         self.identity = None;
         self
     }
 
     /// Sets the namespace, `"default"` otherwise.
-    pub fn namespace(mut self, namespace: impl Into<Text>) -> Self {
-        self.namespace = Some(namespace.into());
+    pub fn namespace(mut self, namespace: impl AsRef<str>) -> Self {
+        self.namespace = Some(Text::from(namespace.as_ref()));
         self
     }
 
     /// Sets the name.
-    pub fn name(mut self, name: impl Into<Text>) -> Self {
-        self.name = Some(name.into());
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.name = Some(Text::from(name.as_ref()));
         self
     }
 
     /// Sets the node id.
-    pub fn node_id(mut self, node_id: impl Into<Text>) -> Self {
-        self.node_id = Some(node_id.into());
+    pub fn node_id(mut self, node_id: impl AsRef<str>) -> Self {
+        self.node_id = Some(Text::from(node_id.as_ref()));
         self
     }
 
@@ -104,8 +104,8 @@ impl NewExecution {
     }
 
     /// Sets the message.
-    pub fn message(mut self, message: impl Into<Text>) -> Self {
-        self.message = Some(message.into());
+    pub fn message(mut self, message: impl AsRef<str>) -> Self {
+        self.message = Some(Text::from(message.as_ref()));
         self
     }
 
@@ -116,32 +116,34 @@ impl NewExecution {
     }
 
     /// Sets the execution that caused this one.
-    pub fn parent(mut self, parent: impl Into<Text>) -> Self {
-        self.parent = Some(parent.into());
+    pub fn parent(mut self, parent: impl AsRef<str>) -> Self {
+        self.parent = Some(Text::from(parent.as_ref()));
         self
     }
 
     /// Sets the attempt that this one replaces.
-    pub fn previous(mut self, previous: impl Into<Text>) -> Self {
-        self.previous = Some(previous.into());
+    pub fn previous(mut self, previous: impl AsRef<str>) -> Self {
+        self.previous = Some(Text::from(previous.as_ref()));
         self
     }
 
     /// Adds a label.
-    pub fn label(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
-        self.labels.insert(key.into(), value.into());
+    pub fn label(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.labels.insert(Text::from(key.as_ref()), Text::from(value.as_ref()));
         self
     }
 
     /// Adds labels.
-    pub fn labels(mut self, labels: impl IntoIterator<Item = (impl Into<Text>, impl Into<Text>)>) -> Self {
-        self.labels.extend(labels.into_iter().map(|(key, value)| (key.into(), value.into())));
+    pub fn labels(mut self, labels: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>) -> Self {
+        self.labels.extend(
+            labels.into_iter().map(|(key, value)| (Text::from(key.as_ref()), Text::from(value.as_ref()))),
+        );
         self
     }
 
     /// Sets a short text for lists, at most 256 bytes: see [`Selection::summaries`](crate::query::Selection::summaries).
-    pub fn preview(mut self, preview: impl Into<Text>) -> Self {
-        self.preview = Some(preview.into());
+    pub fn preview(mut self, preview: impl AsRef<str>) -> Self {
+        self.preview = Some(Text::from(preview.as_ref()));
         self
     }
 

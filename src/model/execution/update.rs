@@ -109,8 +109,8 @@ impl Update {
     }
 
     /// Sets the message.
-    pub fn message(mut self, message: impl Into<Text>) -> Self {
-        self.message = Edit::Set(message.into());
+    pub fn message(mut self, message: impl AsRef<str>) -> Self {
+        self.message = Edit::Set(Text::from(message.as_ref()));
         self
     }
 
@@ -132,8 +132,8 @@ impl Update {
     }
 
     /// Sets the name.
-    pub fn name(mut self, name: impl Into<Text>) -> Self {
-        self.name = Edit::Set(name.into());
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.name = Edit::Set(Text::from(name.as_ref()));
         self
     }
 
@@ -144,8 +144,8 @@ impl Update {
     }
 
     /// Sets the node id.
-    pub fn node_id(mut self, node_id: impl Into<Text>) -> Self {
-        self.node_id = Edit::Set(node_id.into());
+    pub fn node_id(mut self, node_id: impl AsRef<str>) -> Self {
+        self.node_id = Edit::Set(Text::from(node_id.as_ref()));
         self
     }
 
@@ -156,8 +156,8 @@ impl Update {
     }
 
     /// Sets the parent.
-    pub fn parent(mut self, parent: impl Into<Text>) -> Self {
-        self.parent = Edit::Set(parent.into());
+    pub fn parent(mut self, parent: impl AsRef<str>) -> Self {
+        self.parent = Edit::Set(Text::from(parent.as_ref()));
         self
     }
 
@@ -168,8 +168,8 @@ impl Update {
     }
 
     /// Sets the attempt that this execution replaces.
-    pub fn previous(mut self, previous: impl Into<Text>) -> Self {
-        self.previous = Edit::Set(previous.into());
+    pub fn previous(mut self, previous: impl AsRef<str>) -> Self {
+        self.previous = Edit::Set(Text::from(previous.as_ref()));
         self
     }
 
@@ -180,14 +180,14 @@ impl Update {
     }
 
     /// Sets one label and leaves the others.
-    pub fn label(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
-        self.labels.insert(key.into(), Some(value.into()));
+    pub fn label(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.labels.insert(Text::from(key.as_ref()), Some(Text::from(value.as_ref())));
         self
     }
 
     /// Removes one label, if it is there.
-    pub fn remove_label(mut self, key: impl Into<Text>) -> Self {
-        self.labels.insert(key.into(), None);
+    pub fn remove_label(mut self, key: impl AsRef<str>) -> Self {
+        self.labels.insert(Text::from(key.as_ref()), None);
         self
     }
 
@@ -198,8 +198,8 @@ impl Update {
     }
 
     /// Sets the short text for lists.
-    pub fn preview(mut self, preview: impl Into<Text>) -> Self {
-        self.preview = Edit::Set(preview.into());
+    pub fn preview(mut self, preview: impl AsRef<str>) -> Self {
+        self.preview = Edit::Set(Text::from(preview.as_ref()));
         self
     }
 

@@ -146,51 +146,52 @@ impl Query {
     }
 
     /// Of this job.
-    pub fn job(mut self, job_id: impl Into<Text>) -> Self {
-        name_one(&mut self.job, job_id.into(), "jobs", &mut self.twice);
+    pub fn job(mut self, job_id: impl AsRef<str>) -> Self {
+        name_one(&mut self.job, Text::from(job_id.as_ref()), "jobs", &mut self.twice);
         self
     }
 
     /// Of this namespace.
-    pub fn namespace(mut self, namespace: impl Into<Text>) -> Self {
-        name_one(&mut self.namespace, namespace.into(), "namespaces", &mut self.twice);
+    pub fn namespace(mut self, namespace: impl AsRef<str>) -> Self {
+        name_one(&mut self.namespace, Text::from(namespace.as_ref()), "namespaces", &mut self.twice);
         self
     }
 
     /// With this label.
-    pub fn label(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
-        self.labels.push(LabelIs { key: key.into(), values: Some(vec![value.into()]) });
+    pub fn label(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.labels
+            .push(LabelIs { key: Text::from(key.as_ref()), values: Some(vec![Text::from(value.as_ref())]) });
         self
     }
 
     /// With a label of this key and one of these values; of an empty list with none.
     pub fn label_in(
         mut self,
-        key: impl Into<Text>,
-        values: impl IntoIterator<Item = impl Into<Text>>,
+        key: impl AsRef<str>,
+        values: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Self {
-        let mut values: Vec<Text> = values.into_iter().map(Into::into).collect();
+        let mut values: Vec<Text> = values.into_iter().map(|text| Text::from(text.as_ref())).collect();
         values.sort_unstable();
         values.dedup();
-        self.labels.push(LabelIs { key: key.into(), values: Some(values) });
+        self.labels.push(LabelIs { key: Text::from(key.as_ref()), values: Some(values) });
         self
     }
 
     /// With a label of this key, whatever its value.
-    pub fn has_label(mut self, key: impl Into<Text>) -> Self {
-        self.labels.push(LabelIs { key: key.into(), values: None });
+    pub fn has_label(mut self, key: impl AsRef<str>) -> Self {
+        self.labels.push(LabelIs { key: Text::from(key.as_ref()), values: None });
         self
     }
 
     /// On this node, or on another that is named so. No index has nodes: see [`id_contains`](Query::id_contains) for what that costs.
-    pub fn node_id(mut self, node_id: impl Into<Text>) -> Self {
-        self.fields.nodes.push(node_id.into());
+    pub fn node_id(mut self, node_id: impl AsRef<str>) -> Self {
+        self.fields.nodes.push(Text::from(node_id.as_ref()));
         self
     }
 
     /// Of this name, or of another that is named so. Names have no index, either.
-    pub fn name(mut self, name: impl Into<Text>) -> Self {
-        self.fields.names.push(name.into());
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.fields.names.push(Text::from(name.as_ref()));
         self
     }
 
@@ -218,33 +219,33 @@ impl Query {
     /// assert!(r.query(&Query::new().id_contains("ight")).explain()?.is_scan()); // all of them
     /// # Ok::<(), execstore::Error>(())
     /// ```
-    pub fn id_contains(mut self, text: impl Into<Text>) -> Self {
-        self.fields.contained.push(Contained::Id(text.into()));
+    pub fn id_contains(mut self, text: impl AsRef<str>) -> Self {
+        self.fields.contained.push(Contained::Id(Text::from(text.as_ref())));
         self
     }
 
     /// Of a job whose id has this text somewhere in it: a filter like [`id_contains`](Query::id_contains).
-    pub fn job_contains(mut self, text: impl Into<Text>) -> Self {
-        self.fields.contained.push(Contained::Job(text.into()));
+    pub fn job_contains(mut self, text: impl AsRef<str>) -> Self {
+        self.fields.contained.push(Contained::Job(Text::from(text.as_ref())));
         self
     }
 
     /// With a label of this key whose value has this text somewhere in it: a filter like [`id_contains`](Query::id_contains).
-    pub fn label_contains(mut self, key: impl Into<Text>, text: impl Into<Text>) -> Self {
-        self.fields.contained.push(Contained::Label(key.into(), text.into()));
+    pub fn label_contains(mut self, key: impl AsRef<str>, text: impl AsRef<str>) -> Self {
+        self.fields.contained.push(Contained::Label(Text::from(key.as_ref()), Text::from(text.as_ref())));
         self
     }
 
     /// With this parent: the execution that has the id now, or if nobody has it, any that had it. [`matches`](Query::matches), which
     /// knows no store, goes by the id alone.
-    pub fn parent(mut self, parent: impl Into<Text>) -> Self {
-        name_one(&mut self.parent, parent.into(), "parents", &mut self.twice);
+    pub fn parent(mut self, parent: impl AsRef<str>) -> Self {
+        name_one(&mut self.parent, Text::from(parent.as_ref()), "parents", &mut self.twice);
         self
     }
 
     /// That replace this attempt. Of its id the same holds.
-    pub fn previous(mut self, previous: impl Into<Text>) -> Self {
-        name_one(&mut self.previous, previous.into(), "previous attempts", &mut self.twice);
+    pub fn previous(mut self, previous: impl AsRef<str>) -> Self {
+        name_one(&mut self.previous, Text::from(previous.as_ref()), "previous attempts", &mut self.twice);
         self
     }
 
@@ -267,14 +268,14 @@ impl Query {
     }
 
     /// Of this id: to ask of one execution what is asked of queries.
-    pub fn id(mut self, id: impl Into<Text>) -> Self {
-        self.name_id(id.into(), true);
+    pub fn id(mut self, id: impl AsRef<str>) -> Self {
+        self.name_id(Text::from(id.as_ref()), true);
         self
     }
 
     /// Whose ids begin so.
-    pub fn id_prefix(mut self, prefix: impl Into<Text>) -> Self {
-        self.name_id(prefix.into(), false);
+    pub fn id_prefix(mut self, prefix: impl AsRef<str>) -> Self {
+        self.name_id(Text::from(prefix.as_ref()), false);
         self
     }
 
