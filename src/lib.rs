@@ -39,26 +39,23 @@
 //! # The API on one screen
 //!
 //! ```text
-//! Store::open_or_create, create_new, open, in_memory, attach; Store::builder ──> Builder (options)
-//!   │
-//!   ├─ one operation, one durable transaction      create  update  report  append_events  delete  put_task ...
-//!   ├─ several in one transaction                  write(|w| ..)   batch(|w| ..) and submit(|w| ..) share a commit
-//!   ├─ one record, or one state of everything      get(id)         read(|r| ..)
-//!   │
-//!   ├─ begin_read ───> ReadTxn ───────────────┬──> Readable
-//!   ├─ begin_write ──> WriteTxn ─ writer ─> Writer    │  get  events  live  by_job  count  counts
-//!   │                                                 │
-//!   │      query(&Query) ──> query::Selection         │  rows  page  summaries  latest  count  explain  export
-//!   │      log() ──────────> log::Log                 │  range  head  bookmark  execution_before  checkpoint
-//!   │      lineage(id) ────> lineage::Lineage         │  trace  tree  attempts  children
-//!   │      attachments(id), outputs(id), tasks(id)    │  list  get  bytes  read  progress
-//!   │      jobs(), namespaces(), label_values(key) ──> query::Groups, each with its counts by state
-//!   │
-//!   ├─ watch(from, Filter) ──> watch::Watcher         follows the change log
-//!   ├─ consumer(name) ───────> consumer::Consumer     the same with a handler, a thread and a saved position
+//! Store::open_or_create, create_new, open, in_memory, attach; Store::builder ──> Builder
+//!   ├─ one operation, one durable transaction     create  update  report  append_events  delete  put_task ...
+//!   ├─ several in one transaction                 write(|w| ..); batch(|w| ..) and submit(|w| ..) share a commit
+//!   ├─ one record; one state of everything        get(id); read(|r| ..)
+//!   ├─ begin_read ───> ReadTxn ────────────────┐
+//!   ├─ begin_write ──> WriteTxn ── writer ──> Writer ──> Readable
+//!   │     get  events  live  by_job  count  counts
+//!   │     query(&Query) ───> query::Selection     rows  page  summaries  latest  count  explain  export
+//!   │     log() ───────────> log::Log             range  head  bookmark  execution_before  checkpoint
+//!   │     lineage(id) ─────> lineage::Lineage     trace  tree  attempts  children
+//!   │     attachments(id), outputs(id), tasks(id) list  get  bytes  read  progress
+//!   │     jobs(), namespaces(), label_values(key) what there is of them, each with its counts by state
+//!   ├─ watch(from, Filter) ──> watch::Watcher     follows the change log
+//!   ├─ consumer(name) ───────> consumer::Consumer the same with a handler, a thread and a saved position
 //!   ├─ follow_output(..) ────> outputs::OutputFollower
-//!   ├─ bulk(Query) ──────────> bulk::Bulk             update or delete whatever a query finds
-//!   └─ status, health, verify, maintain, close
+//!   ├─ bulk(Query) ──────────> bulk::Bulk         updates or deletes whatever a query finds
+//!   └─ status  health  verify  maintain  close
 //! ```
 //!
 //! What goes in is built: [`NewExecution`], [`Update`], [`NewEvent`], [`Expect`], [`Query`] and [`Filter`] start with

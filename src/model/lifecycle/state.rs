@@ -24,7 +24,7 @@ impl fmt::Display for Phase {
     }
 }
 
-/// A state of a store's [`Lifecycle`]. Cheap to clone; compares with text.
+/// A state of a store's [`Lifecycle`](super::Lifecycle). Cheap to clone; compares with text.
 #[derive(Clone)]
 pub struct State {
     name: Arc<str>,
@@ -112,7 +112,7 @@ impl fmt::Debug for State {
     }
 }
 
-/// The caller's own enum as the states of a store: see [`Lifecycle::of`].
+/// The caller's own enum as the states of a store: see [`Lifecycle::of`](super::Lifecycle::of).
 ///
 /// `as_ref()` is the state's name. The order of [`ALL`](States::ALL) only matters in listings.
 pub trait States: AsRef<str> + Sized + 'static {
