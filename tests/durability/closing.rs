@@ -12,6 +12,7 @@ use execstore::options::LogRetention;
 use execstore::redb::{Builder, TableDefinition, backends::InMemoryBackend};
 use execstore::watch::WatchFrom;
 use execstore::{ChangeSeq, Error, Filter, NewExecution, Readable, Store};
+use support::waits::{open_when_free, work};
 use support::{TestStore, create};
 
 const BILLS: TableDefinition<&str, u64> = TableDefinition::new("bills");
@@ -30,15 +31,7 @@ fn a_close_does_not_wait_for_a_transaction_of_its_own_thread() {
     }
     assert!(begun.elapsed() < Duration::from_secs(60), "it waited");
     // The close goes on once the transaction has ended, on a thread of its own.
-    let store = loop {
-        match Store::open(&path) {
-            Ok(store) => break store,
-            Err(execstore::error::OpenError::AlreadyOpen { .. }) => {
-                std::thread::sleep(Duration::from_millis(5))
-            }
-            Err(error) => panic!("{error}"),
-        }
-    };
+    let store = open_when_free(&path);
     assert!(store.begin_read().unwrap().get("e").unwrap().is_some());
     assert!(store.verify().unwrap().is_clean());
     let bills = store.share_database().begin_write().unwrap();
@@ -98,7 +91,7 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
         .consumer("c")
         .run(move |_| {
             entered.send(()).ok();
-            thread::sleep(Duration::from_millis(50));
+            work();
             end.store(true, Ordering::Relaxed);
             Ok(())
         })
@@ -151,13 +144,7 @@ fn a_write_transaction_that_is_held_over_a_close_is_refused_at_its_commit() {
     assert!(matches!(refused, Err(CommitError::RolledBack(StorageError::Closed))), "{refused:?}");
     let folder = store.into_folder();
     let path = folder.path().join("store.redb");
-    let store = loop {
-        match Store::open(&path) {
-            Ok(store) => break store,
-            Err(execstore::error::OpenError::AlreadyOpen { .. }) => thread::sleep(Duration::from_millis(5)),
-            Err(error) => panic!("{error}"),
-        }
-    };
+    let store = open_when_free(&path);
     assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 1);
 }
 
@@ -276,7 +263,7 @@ fn what_waits_behind_a_caller_that_commits_alone_is_finished_too() {
         enter.recv_timeout(Duration::from_secs(20)).unwrap();
         let behind = store.submit(|w| Ok(w.create(NewExecution::new("j").id("behind"))?)).unwrap();
         let closing = scope.spawn(|| Store::clone(&store).close());
-        thread::sleep(Duration::from_millis(100));
+        work();
         assert!(!closing.is_finished() && !behind.is_ready());
         drop(release);
         assert_eq!(alone.join().unwrap().unwrap().id, "alone");
@@ -296,7 +283,7 @@ fn two_that_close_at_once_both_wait_for_everything() {
     let end = handled.clone();
     let consumer = store.consumer("c").run(move |_| {
         entered.send(()).ok();
-        thread::sleep(Duration::from_millis(200));
+        work();
         end.store(true, Ordering::SeqCst);
         Ok(())
     });

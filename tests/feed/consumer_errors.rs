@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use execstore::consumer::{ConsumerState, OnFailure, Retry};
 use execstore::error::{BeginError, CommitError, StorageError};
@@ -11,6 +11,7 @@ use execstore::{Error, NewExecution, Readable, Store};
 
 use support::faulty::Faulty;
 use support::memory::Memory;
+use support::waits::until;
 
 fn store() -> (Faulty, Store) {
     let faulty = Faulty::new(Vec::new(), None);
@@ -44,12 +45,7 @@ fn a_checkpoint_that_cannot_be_saved_blocks_and_does_not_count_against_the_handl
             };
             let consumer = consumer.unwrap();
             store.write(|w| Ok(w.create(NewExecution::new("j").id("e"))?)).unwrap();
-            let began = Instant::now();
-            while consumer.stats().state != ConsumerState::Poisoned {
-                assert!(began.elapsed() < Duration::from_secs(20), "{:?}", consumer.stats());
-                thread::sleep(Duration::from_millis(2));
-            }
-            thread::sleep(Duration::from_millis(20));
+            until("it is poisoned", || consumer.stats().state == ConsumerState::Poisoned);
             let stats = consumer.stop();
             assert_eq!(calls.load(Ordering::SeqCst), 1, "{on_failure:?}");
             assert_eq!((stats.failures, stats.skipped, stats.handled), (0, 0, 0), "{stats:?}");

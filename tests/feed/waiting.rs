@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use execstore::redb::Database;
 use execstore::redb::backends::InMemoryBackend;
 use execstore::{ChangeSeq, NewExecution, Store};
+use support::waits::{until_waiting, woken};
 use support::{TestStore, create};
 
 fn memory() -> Arc<Database> {
@@ -29,18 +30,19 @@ fn those_who_wait_for_changes_are_woken_by_a_commit_and_by_notify() {
         })
     };
     let waiter = wait(0);
-    std::thread::sleep(Duration::from_millis(50));
+    until_waiting(&store, 1);
     create(&store, "a");
     assert_eq!(waiter.join().unwrap(), (1, true));
 
     let waiter = wait(1);
+    until_waiting(&store, 1);
+    let before = woken(&store);
     let txn = store.share_database().begin_write().unwrap();
     let mut writer = store.join(&txn).unwrap();
     writer.create(new("b")).unwrap();
     let receipt = writer.finish();
     txn.commit().unwrap();
-    std::thread::sleep(Duration::from_millis(50));
-    assert!(!waiter.is_finished());
+    assert!(woken(&store) == before && !waiter.is_finished());
     // A receipt of another store wakes nobody.
     let other = memory();
     let stranger = Store::attach(other.clone()).unwrap();
@@ -50,8 +52,7 @@ fn those_who_wait_for_changes_are_woken_by_a_commit_and_by_notify() {
         writer.create(new(id)).unwrap();
     }
     store.notify(writer.finish());
-    std::thread::sleep(Duration::from_millis(50));
-    assert!(!waiter.is_finished());
+    assert!(woken(&store) == before && !waiter.is_finished());
     store.notify(receipt);
     assert_eq!(waiter.join().unwrap(), (2, true));
 

@@ -10,6 +10,7 @@ use execstore::error::{PositionError, WatchError};
 use execstore::redb::{TableDefinition, backends::InMemoryBackend};
 use execstore::watch::{WatchFrom, Watcher};
 use execstore::{Change, ChangeSeq, Filter, NewExecution, Readable, Store, Update};
+use support::waits::until_waiting;
 use support::{TestStore, create};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -80,7 +81,7 @@ fn commits_of_a_joined_transaction_wake_by_notify_and_are_found_without_it() {
         receipt
     };
     let waiting = thread::spawn(move || (watcher.next_batch(10, LONG).unwrap().len(), watcher));
-    thread::sleep(Duration::from_millis(50));
+    until_waiting(&store, 1);
     store.notify(join("a"));
     let (seen, mut watcher) = waiting.join().unwrap();
     assert_eq!(seen, 1);
@@ -89,8 +90,8 @@ fn commits_of_a_joined_transaction_wake_by_notify_and_are_found_without_it() {
     assert_eq!(watcher.next_batch(10, NOW).unwrap().len(), 1);
     // ... at the end of the wait, ...
     let waiting =
-        thread::spawn(move || (watcher.next_batch(10, Duration::from_millis(200)).unwrap().len(), watcher));
-    thread::sleep(Duration::from_millis(50));
+        thread::spawn(move || (watcher.next_batch(10, Duration::from_millis(600)).unwrap().len(), watcher));
+    until_waiting(&store, 1);
     drop(join("c"));
     let (seen, mut watcher) = waiting.join().unwrap();
     assert_eq!(seen, 1);
@@ -99,7 +100,7 @@ fn commits_of_a_joined_transaction_wake_by_notify_and_are_found_without_it() {
         let first = watcher.next_batch(10, LONG).unwrap().len();
         first + if first < 2 { watcher.next_batch(10, LONG).unwrap().len() } else { 0 }
     });
-    thread::sleep(Duration::from_millis(50));
+    until_waiting(&store, 1);
     drop(join("d"));
     create(&store, "e");
     assert_eq!(waiting.join().unwrap(), 2);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use execstore::attachments::NewAttachment;
 use execstore::outputs::OutputCap;
@@ -10,6 +9,7 @@ use execstore::redb::{self, Database};
 use execstore::tasks::TaskUpdate;
 use execstore::{ChangeSeq, NewEvent, NewExecution, OrderBy, Query, Readable, Store, Update};
 use support::memory::Counted;
+use support::waits::until;
 use support::{TestStore, create};
 
 /// How many rows a step removes at most: those that it is asked for, and where it comes to the end of an execution its progress, its visits and
@@ -259,11 +259,7 @@ fn a_long_log_is_trimmed_at_once_and_its_entries_go_in_steps() {
 
 /// Until nothing waits any more, without a write.
 fn wait_until_swept(store: &Store) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while waiting(store) > 0 {
-        assert!(Instant::now() < deadline, "it is not removed");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    until("it is removed", || waiting(store) == 0);
 }
 
 #[test]

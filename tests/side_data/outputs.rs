@@ -7,6 +7,7 @@ use execstore::outputs::OutputCap;
 use execstore::{NewExecution, Readable, Store};
 use support::TestStore;
 use support::dice::Dice;
+use support::waits::until_waiting;
 
 const WAIT: Duration = Duration::from_secs(20);
 
@@ -125,14 +126,11 @@ fn an_append_wakes_its_follower() {
         let mut follower = store.follow_output("e", "o", place).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         let waiting = std::thread::spawn(move || {
-            tell.send(()).unwrap();
             let part = follower.next_part(10, Duration::MAX).unwrap();
             tell.send(()).unwrap();
             part.bytes
         });
-        told.recv().unwrap();
-        // It may not be waiting yet: then it finds the byte at once, and the case shows nothing.
-        std::thread::sleep(Duration::from_millis(30));
+        until_waiting(&store, 1);
         append(&store);
         told.recv_timeout(WAIT).expect("it was not woken");
         assert_eq!(waiting.join().unwrap(), b"x");

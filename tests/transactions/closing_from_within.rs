@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use execstore::consumer::Consumer;
-use execstore::error::{OpenError, StorageError};
+use execstore::error::StorageError;
 use execstore::watch::WatchFrom;
 use execstore::{Error, Filter, NewExecution, Readable, Store};
 use support::TestStore;
+use support::waits::open_when_free;
 
 /// A store with a consumer whose thread commits through the group commit too.
 fn store(folder: &Path) -> (Store, Consumer) {
@@ -24,16 +24,7 @@ fn store(folder: &Path) -> (Store, Consumer) {
 
 /// Opens it once it has been let go of, and expects so many changes.
 fn reopened(folder: &Path, head: u64) {
-    let began = Instant::now();
-    let store = loop {
-        match Store::open(folder.join("store.redb")) {
-            Ok(store) => break store,
-            Err(OpenError::AlreadyOpen { .. }) if began.elapsed() < Duration::from_secs(20) => {
-                thread::sleep(Duration::from_millis(5));
-            }
-            Err(error) => panic!("{error}"),
-        }
-    };
+    let store = open_when_free(folder.join("store.redb"));
     assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), head);
     assert!(store.verify().unwrap().is_clean());
 }

@@ -15,6 +15,7 @@ use execstore::watch::WatchFrom;
 use execstore::{ChangeSeq, Error, Filter, NewExecution, Store};
 
 use support::faulty::Faulty;
+use support::waits::{until, until_waiting};
 
 const LONG: Duration = Duration::from_secs(3_600);
 
@@ -31,13 +32,6 @@ fn poison(faulty: &Faulty, store: &Store) {
     faulty.break_now();
     let failed = store.write(|w| Ok(w.create(NewExecution::new("j"))?));
     assert!(failed.is_err());
-}
-
-/// Until so many wait.
-fn until_waiting(store: &Store, many: usize) {
-    while store.status().unwrap().waiting < many {
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn told(error: &Error) -> bool {
@@ -126,14 +120,12 @@ fn consumers_end_and_say_that_the_store_is_poisoned() {
     let within = store.consumer("within").start_at(WatchFrom::Latest).run_in_transaction(|_, _| Ok(()));
     let within = within.unwrap();
     sees.recv().unwrap();
-    while backs_off.stats().state != ConsumerState::BackingOff || idle.stats().position.get() != 1 {
-        thread::sleep(Duration::from_millis(1));
-    }
+    until("one backs off, one is through", || {
+        backs_off.stats().state == ConsumerState::BackingOff && idle.stats().position.get() == 1
+    });
     poison(&faulty, &store);
     for consumer in [idle, backs_off, within] {
-        while consumer.stats().state != ConsumerState::Poisoned {
-            thread::sleep(Duration::from_millis(1));
-        }
+        until("it is poisoned", || consumer.stats().state == ConsumerState::Poisoned);
         let stats = consumer.stop();
         assert_eq!(stats.state, ConsumerState::Poisoned);
         assert!(stats.last_error.is_some_and(|error| error.contains("failed")));
@@ -176,9 +168,7 @@ fn an_error_that_is_over_is_not_kept() {
         if times < 3 { Err("not yet".into()) } else { Ok(()) }
     });
     let consumer = consumer.unwrap();
-    while consumer.stats().handled == 0 {
-        thread::sleep(Duration::from_millis(1));
-    }
+    until("it is handled", || consumer.stats().handled > 0);
     let stats = consumer.stats();
     assert_eq!((stats.failures, stats.last_error), (2, None));
 }

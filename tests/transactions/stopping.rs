@@ -1,13 +1,13 @@
 //! A stop has a limit, and says what still runs.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 use std::time::Duration;
 
 use execstore::consumer::ConsumerState;
-use execstore::error::{OpenError, StorageError};
+use execstore::error::StorageError;
 use execstore::{Builder, NewExecution, Readable, Store};
 use support::create;
+use support::waits::{open_when_free, work};
 
 /// A store on a file, with a stop limit so short that only what never ends runs into it.
 fn builder() -> Builder {
@@ -27,15 +27,6 @@ fn hangs(store: &Store, name: &str) -> (execstore::consumer::Consumer, Receiver<
     (store.consumer(name).run(handler).unwrap(), enter, go)
 }
 
-fn opens(path: &std::path::Path) -> Store {
-    loop {
-        match Store::open(path) {
-            Err(OpenError::AlreadyOpen { .. }) => thread::sleep(Duration::from_millis(2)),
-            opened => break opened.unwrap(),
-        }
-    }
-}
-
 #[test]
 fn a_close_says_which_handlers_run_still_and_everything_else_is_done() {
     let folder = tempfile::tempdir().unwrap();
@@ -52,7 +43,7 @@ fn a_close_says_which_handlers_run_still_and_everything_else_is_done() {
     assert_eq!(consumer.stats().state, ConsumerState::Handling);
     drop(go);
     assert!(matches!(consumer.stop().state, ConsumerState::Stopped));
-    let store = opens(&path);
+    let store = open_when_free(&path);
     assert!(store.verify().unwrap().is_clean());
     assert!(store.read(|r| Ok(r.get("queued")?)).unwrap().is_some());
     // It was at work on it, and its position was not saved: the change comes again.
@@ -71,7 +62,7 @@ fn the_last_handle_goes_although_a_handler_does_not_return() {
     drop(consumer);
     // The handler needs what the thread that dropped the store does next, as one task of a runtime needs another.
     go.send(()).unwrap();
-    assert!(opens(&path).verify().unwrap().is_clean());
+    assert!(open_when_free(&path).verify().unwrap().is_clean());
 }
 
 #[test]
@@ -102,7 +93,7 @@ fn handlers_that_stop_each_others_store_do_not_wait_for_each_other() {
     all_done.recv().unwrap();
     all_done.recv().unwrap();
     drop(consumers);
-    paths.iter().for_each(|path| assert!(opens(path).verify().unwrap().is_clean()));
+    paths.iter().for_each(|path| assert!(open_when_free(path).verify().unwrap().is_clean()));
 }
 
 #[test]
@@ -114,14 +105,14 @@ fn a_limit_of_its_own_counts_from_the_last_thing_that_was_done() {
     let pending: Vec<_> = (0..20)
         .map(|_| {
             let slow = |w: &mut execstore::Writer<'_>| {
-                thread::sleep(Duration::from_millis(20));
+                work();
                 Ok(w.create(NewExecution::new("j"))?)
             };
             store.submit(slow).unwrap()
         })
         .collect();
     drop(held);
-    // Twenty times 20 milliseconds is longer than the limit, and none of it is.
-    store.close_within(Duration::from_millis(300)).unwrap();
+    // All of it together is longer than the limit, and none of it is.
+    store.close_within(Duration::from_millis(600)).unwrap();
     pending.into_iter().for_each(|pending| drop(pending.wait().unwrap()));
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use execstore::watch::WatchFrom;
 use execstore::{Filter, NewExecution, Readable, Store};
 use support::create;
+use support::waits::open_when_free;
 
 thread_local! {
     static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
@@ -72,14 +73,7 @@ fn what_a_thread_local_holds_is_let_go_of_when_the_thread_ends() {
         create(&store, "e");
         // The thread's own things go after what this one registers first.
         thread::spawn(move || case(store)).join().unwrap_or_else(|_| panic!("{what}"));
-        let store = loop {
-            match Store::open(&path) {
-                Err(execstore::error::OpenError::AlreadyOpen { .. }) => {
-                    thread::sleep(Duration::from_millis(2))
-                }
-                opened => break opened.unwrap(),
-            }
-        };
+        let store = open_when_free(&path);
         assert!(store.verify().unwrap().is_clean(), "{what}");
         let reader = store.begin_read().unwrap();
         assert!(reader.get("e").unwrap().is_some(), "{what}");

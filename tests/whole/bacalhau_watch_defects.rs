@@ -6,6 +6,7 @@ use execstore::error::{PositionError, StorageError, WatchError};
 use execstore::options::LogRetention;
 use execstore::watch::WatchFrom;
 use execstore::{ChangeSeq, Error, Filter, NewExecution, Readable, Store};
+use support::waits::until_waiting;
 use support::{TestStore, create};
 
 fn keeping(entries: u64) -> TestStore {
@@ -146,7 +147,7 @@ fn close_poll_a_long_poll_under_way_is_ended() {
         let began = Instant::now();
         (watcher.next_batch(1, Duration::from_secs(600)), began.elapsed())
     });
-    std::thread::sleep(Duration::from_millis(50));
+    until_waiting(&store, 1);
     Store::clone(&store).close().unwrap();
     let (ended, took) = polling.join().unwrap();
     assert!(

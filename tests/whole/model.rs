@@ -361,11 +361,11 @@ impl Run {
 
 #[test]
 fn the_store_equals_plain_maps() {
-    let cases_wanted = std::env::var("EXECSTORE_MODEL_CASES").map_or(1_000, |text| text.parse().unwrap());
+    let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let config = Config {
-        cases: cases_wanted,
+        cases: number("EXECSTORE_MODEL_CASES", 1_000),
         failure_persistence: None,
-        max_shrink_iters: 2_000,
+        max_shrink_iters: number("PROPTEST_MAX_SHRINK_ITERS", 2_000),
         ..Config::default()
     };
     let turn = AtomicU64::new(0);

@@ -244,6 +244,22 @@ fn the_conformance_suite_is_complete_and_says_nothing_of_a_file() {
     assert_eq!(entries.count(), behaviours);
 }
 
+/// A test waits for what it names, in `tests/support/src/waits.rs`. What sleeps otherwise runs for a time, or leaves a child alone for one.
+#[test]
+fn tests_wait_for_conditions_and_do_not_sleep() {
+    let may = [
+        "support/src/waits.rs",
+        "processes/kill.rs",
+        "whole/stress.rs",
+        "whole/node_example.rs",
+        "whole/follow_example.rs",
+    ];
+    for file in rust_files("tests") {
+        let sleeps = fs::read_to_string(&file).unwrap().contains(concat!("thread::", "sleep("));
+        assert!(!sleeps || may.iter().any(|may| file.ends_with(may)), "{} sleeps", file.display());
+    }
+}
+
 /// The README has a part of the guarantees, and never a test that the whole list does not name.
 #[test]
 fn the_guarantees_of_the_readme_are_in_the_whole_list() {

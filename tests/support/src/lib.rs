@@ -29,9 +29,35 @@ pub mod records;
 pub mod reports;
 pub mod side_data;
 pub mod tasks;
+pub mod waits;
 pub mod wants;
 pub mod workload;
 pub mod writes;
+
+/// A test over the recorded executions: ignored, with the reason, where they are not there.
+#[cfg(recorded_executions)]
+#[macro_export]
+macro_rules! over_recorded_executions {
+    ($name:ident => $test:ident) => {
+        #[test]
+        fn $name() {
+            $test();
+        }
+    };
+}
+
+/// A test over the recorded executions: ignored, with the reason, where they are not there.
+#[cfg(not(recorded_executions))]
+#[macro_export]
+macro_rules! over_recorded_executions {
+    ($name:ident => $test:ident) => {
+        #[test]
+        #[ignore = "the recorded executions are not there; once they are, `touch tests/support/build.rs`"]
+        fn $name() {
+            $test();
+        }
+    };
+}
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};

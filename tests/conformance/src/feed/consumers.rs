@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use execstore::consumer::{Consumer, ConsumerState, OnFailure, Retry};
@@ -11,6 +10,7 @@ use execstore::error::{InputError, WatchError};
 use execstore::watch::WatchFrom;
 use execstore::{Change, ChangeSeq, Error, Filter, NewExecution, Readable, Store, Update};
 use support::create;
+use support::waits::{until, work};
 
 use crate::{Engine, TestStore};
 
@@ -36,14 +36,6 @@ fn telling(tell: Sender<u64>) -> impl FnMut(&[Change]) -> Result<(), Failure> + 
 
 fn take(told: &Receiver<u64>, n: usize) -> Vec<u64> {
     (0..n).map(|_| told.recv_timeout(Duration::from_secs(20)).unwrap()).collect()
-}
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
-        thread::sleep(Duration::from_millis(2));
-    }
 }
 
 fn checkpoint(store: &Store, name: &str) -> Option<u64> {
@@ -89,9 +81,7 @@ pub fn it_begins_where_it_is_told_to_and_is_registered_at_once(engine: &dyn Engi
             .consumer("c")
             .start_at(start.clone())
             .run(move |changes| {
-                while !hold.load(Ordering::Relaxed) {
-                    thread::sleep(Duration::from_millis(1));
-                }
+                until("it may go on", || hold.load(Ordering::Relaxed));
                 Ok(changes.iter().try_for_each(|change| tell.send(change.seq().get()))?)
             })
             .unwrap();
@@ -148,7 +138,7 @@ pub fn a_failed_batch_comes_again_until_it_is_handled(engine: &dyn Engine) {
     let seen = Arc::default();
     let handler = failing(&["3"], 4, Arc::clone(&seen));
     let consumer = store.consumer("c").batch(3).retry(quick().attempts(2)).run(handler).unwrap();
-    eventually("it gets past", || consumer.position().get() == 5);
+    until("it gets past", || consumer.position().get() == 5);
     let stats = consumer.stop();
     assert_eq!((stats.failures, stats.skipped, stats.handled), (4, 0, 5));
     // What is over is counted and not held against it.
@@ -165,7 +155,7 @@ pub fn what_keeps_failing_is_skipped_alone(engine: &dyn Engine) {
     let handler = failing(&["3", "6"], usize::MAX, Arc::clone(&seen));
     let builder = store.consumer("c").batch(4).retry(quick().attempts(2)).on_failure(OnFailure::Skip);
     let consumer = builder.run(handler).unwrap();
-    eventually("it gets past", || consumer.position().get() == 6);
+    until("it gets past", || consumer.position().get() == 6);
     let stats = consumer.stop();
     assert_eq!((stats.skipped, stats.handled, stats.checkpoint), (2, 4, Some(ChangeSeq(6))));
     let whole = [vec![1, 2, 3, 4], vec![1, 2, 3, 4], vec![1], vec![2], vec![3], vec![3], vec![4]];
@@ -178,7 +168,7 @@ pub fn it_stops_where_it_is_told_to_stop(engine: &dyn Engine) {
     let handler = failing(&["5"], usize::MAX, Arc::clone(&seen));
     let builder = store.consumer("c").batch(3).retry(quick().attempts(3)).on_failure(OnFailure::Stop);
     let consumer = builder.run(handler).unwrap();
-    eventually("it stops", || consumer.stats().state == ConsumerState::Stopped);
+    until("it stops", || consumer.stats().state == ConsumerState::Stopped);
     let stats = consumer.stats();
     assert_eq!((stats.failures, stats.position.get(), stats.checkpoint), (3, 3, Some(ChangeSeq(3))));
     assert_eq!(stats.lag, 3);
@@ -197,7 +187,7 @@ pub fn a_panic_of_the_handler_is_a_failure(engine: &dyn Engine) {
             Ok(())
         })
         .unwrap();
-    eventually("it gets past", || consumer.position().get() == 1);
+    until("it gets past", || consumer.position().get() == 1);
     let stats = consumer.stop();
     assert_eq!((stats.failures, stats.last_error), (1, None));
     assert_eq!(calls.load(Ordering::Relaxed), 2);
@@ -207,13 +197,13 @@ pub fn effects_in_the_same_store_happen_exactly_once(engine: &dyn Engine) {
     let store = with_changes(engine, 10);
     let filter = Filter::new().kind(execstore::ChangeKind::Created);
     let consumer = bill_created(&store, filter);
-    eventually("all are billed", || consumer.stats().lag == 0);
+    until("all are billed", || consumer.stats().lag == 0);
     // A copy taken in the middle, as after a crash, goes on without a repetition or an omission.
     let copy = store.crash_copy();
     drop(consumer);
     let consumer = bill_created(&copy, Filter::new().kind(execstore::ChangeKind::Created));
     create(&copy, "late");
-    eventually("all are billed", || consumer.stats().lag == 0);
+    until("all are billed", || consumer.stats().lag == 0);
     drop(consumer);
     for store in [&store, &copy] {
         for execution in store.begin_read().unwrap().by_job("j").unwrap() {
@@ -252,7 +242,7 @@ pub fn seeking_goes_on_from_elsewhere_and_is_saved(engine: &dyn Engine) {
     consumer.seek(WatchFrom::After(ChangeSeq(2))).unwrap();
     assert_eq!(take(&told, 8), (3..=10).collect::<Vec<_>>());
     consumer.seek(WatchFrom::Latest).unwrap();
-    eventually("the seek is done", || consumer.position().get() == 10);
+    until("the seek is done", || consumer.position().get() == 10);
     drop(consumer);
     assert_eq!(checkpoint(&store, "c"), Some(10));
 }
@@ -266,7 +256,7 @@ pub fn stopping_waits_for_the_handler_and_interrupts_a_back_off(engine: &dyn Eng
         .consumer("slow")
         .run(move |_| {
             entered.send(()).unwrap();
-            thread::sleep(Duration::from_millis(100));
+            work();
             end.store(true, Ordering::Relaxed);
             Ok(())
         })
@@ -277,7 +267,7 @@ pub fn stopping_waits_for_the_handler_and_interrupts_a_back_off(engine: &dyn Eng
 
     let long = Retry::new().initial(Duration::from_secs(600)).ceiling(Duration::from_secs(600));
     let consumer = store.consumer("failing").retry(long).run(|_| Err(Failure::from("always"))).unwrap();
-    eventually("it backs off", || consumer.stats().state == ConsumerState::BackingOff);
+    until("it backs off", || consumer.stats().state == ConsumerState::BackingOff);
     let began = Instant::now();
     assert_eq!(consumer.stop().state, ConsumerState::Stopped);
     assert!(began.elapsed() < Duration::from_secs(60));
@@ -299,7 +289,7 @@ pub fn the_position_moves_and_is_saved_past_what_the_filter_drops(engine: &dyn E
     let (tell, told) = channel();
     let consumer = store.consumer("c").filter(Filter::new().execution("2")).run(telling(tell)).unwrap();
     assert_eq!(take(&told, 1), [2]);
-    eventually("the rest is passed", || checkpoint(&store, "c") == Some(5));
+    until("the rest is passed", || checkpoint(&store, "c") == Some(5));
     drop(consumer);
     assert!(told.try_recv().is_err());
 }
@@ -315,7 +305,7 @@ pub fn one_that_was_trimmed_is_blocked_until_it_seeks(engine: &dyn Engine) {
     assert_eq!(store.maintain().unwrap().trimmed, 8, "it lags more than it may");
     let (tell, told) = channel();
     let consumer = store.consumer("c").run(telling(tell)).unwrap();
-    eventually("it is blocked", || consumer.stats().state == ConsumerState::Blocked);
+    until("it is blocked", || consumer.stats().state == ConsumerState::Blocked);
     assert!(consumer.stats().last_error.unwrap().contains("oldest entry that is kept is 9"));
     consumer.seek(WatchFrom::Oldest).unwrap();
     assert_eq!(take(&told, 2), [9, 10]);
@@ -338,7 +328,7 @@ pub fn a_consumer_that_writes_what_it_follows_does_not_wait_for_itself(engine: &
     for n in 0..20 {
         store.batch(move |w| Ok(w.create(NewExecution::new("j").id(n.to_string()))?)).unwrap();
     }
-    eventually("all are moved", || store.read(|r| Ok(r.count("BidAccepted")?)).unwrap() == 20);
+    until("all are moved", || store.read(|r| Ok(r.count("BidAccepted")?)).unwrap() == 20);
     drop(consumer);
 }
 
@@ -395,5 +385,5 @@ pub fn the_name_is_taken_until_the_handler_has_returned(engine: &dyn Engine) {
     let second = store.consumer("c").run(|_| Ok(()));
     assert!(matches!(second, Err(Error::Watch(WatchError::AlreadyRunning { .. }))));
     drop(release);
-    eventually("the name is free", || store.consumer("c").run(|_| Ok(())).is_ok());
+    until("the name is free", || store.consumer("c").run(|_| Ok(())).is_ok());
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use execstore::error::{InputError, PositionError, StorageError, WatchError};
 use execstore::watch::{WatchFrom, Watcher};
 use execstore::{Change, ChangeKind, ChangeSeq, Filter, NewEvent, NewExecution, Readable, Store, Update};
+use support::waits::until_waiting;
 use support::{create, walk};
 
 use crate::{Engine, TestStore};
@@ -62,7 +63,7 @@ pub fn a_wait_ends_with_a_change_with_its_time_and_with_the_store(engine: &dyn E
         let changes = watcher.next_batch(10, LONG).unwrap();
         (seqs(&changes), began.elapsed() < LONG, watcher)
     });
-    thread::sleep(Duration::from_millis(50));
+    until_waiting(&other, 1);
     create(&other, "b");
     let (seen, in_time, mut watcher) = waiting.join().unwrap();
     assert!(in_time && seen == [2]);
@@ -74,7 +75,7 @@ pub fn a_wait_ends_with_a_change_with_its_time_and_with_the_store(engine: &dyn E
         let began = Instant::now();
         (watcher.next_batch(10, LONG), began.elapsed() < LONG, watcher)
     });
-    thread::sleep(Duration::from_millis(50));
+    until_waiting(&other, 1);
     drop(other);
     let place = store.into_place();
     let (ended, in_time, mut watcher) = waiting.join().unwrap();
@@ -167,7 +168,7 @@ pub fn the_iterator_and_the_future_give_what_the_batches_give(engine: &dyn Engin
         assert!(nothing.is_err());
         let writer = Store::clone(&store);
         let later = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(50));
+            until_waiting(&writer, 1);
             create(&writer, "later");
         });
         let change = tokio::time::timeout(LONG, watcher.next()).await.unwrap().unwrap();
@@ -176,7 +177,7 @@ pub fn the_iterator_and_the_future_give_what_the_batches_give(engine: &dyn Engin
     });
     // The iterator ends with the store.
     let iterating = thread::spawn(move || watcher.iter().count());
-    thread::sleep(Duration::from_millis(50));
+    until_waiting(&store, 1);
     drop(store.into_place());
     assert_eq!(iterating.join().unwrap(), 0);
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use execstore::error::{PositionError, ReadError};
 use execstore::options::LogRetention;
 use execstore::{ChangeSeq, Json, NewExecution, Readable, Store, Timestamp, Update};
 use support::memory::Counted;
+use support::waits::until;
 use support::{big_payload, create};
 
 use crate::Engine;
@@ -219,10 +220,6 @@ pub fn a_thread_of_the_store_does_it_when_it_is_switched_on(engine: &dyn Engine)
     builder.set_log_retention(keep).set_maintenance(Duration::from_millis(5));
     let store = engine.store_with(&builder);
     with_changes(&store, 50);
-    let began = Instant::now();
-    while kept(&store).len() > 5 {
-        assert!(began.elapsed() < Duration::from_secs(20));
-        thread::sleep(Duration::from_millis(2));
-    }
+    until("it is trimmed", || kept(&store).len() <= 5);
     assert_eq!(kept(&store), [46, 47, 48, 49, 50]);
 }

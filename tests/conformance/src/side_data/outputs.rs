@@ -6,6 +6,7 @@ use std::time::Duration;
 use execstore::error::{InputError, StorageError, WatchError, WriteError};
 use execstore::outputs::OutputCap;
 use execstore::{Error, NewExecution, Readable, Store, Update};
+use support::waits::until_waiting;
 
 use crate::Engine;
 
@@ -241,7 +242,7 @@ pub fn a_follower_ends_with_its_stream_and_waits_for_one_that_is_to_come(engine:
     // A close ends the wait.
     let mut last = store.follow_output("e", "other", 0).unwrap();
     let waiting = std::thread::spawn(move || last.next_part(10, WAIT));
-    std::thread::sleep(Duration::from_millis(20));
+    until_waiting(&store, 1);
     let handle: &Store = &store;
     handle.clone().close().unwrap();
     assert!(matches!(waiting.join().unwrap(), Err(WatchError::Storage(StorageError::Closed))));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use execstore::error::{BatchError, WriteError};
 use execstore::options::GroupCommitOptions;
 use execstore::{Error, Execution, Expect, NewEvent, NewExecution, Readable, Store, Update, Writer};
+use support::waits::until;
 
 use crate::Engine;
 
@@ -179,21 +180,20 @@ pub fn a_full_queue_makes_callers_wait_or_tells_them(engine: &dyn Engine) {
     let held = Held::new(&store);
     // One is taken out of the queue and waits for the writer; three fill it.
     let first = store.submit(|w| Ok(w.create(new("first"))?)).unwrap();
+    until("it is taken out", || store.status().unwrap().queued == 0);
     let mut queued = Vec::new();
     let full = loop {
         match store.group_commit().refuse_when_full().submit(|w| Ok(w.create(NewExecution::new("j"))?)) {
             Ok(pending) => queued.push(pending),
             Err(error) => break error,
         }
-        assert!(queued.len() <= 4);
-        thread::sleep(Duration::from_millis(20));
+        assert!(queued.len() <= 3);
     };
     assert!(matches!(full, BatchError::QueueFull { maximum: 3 }), "{full}");
     let again = store.group_commit().refuse_when_full().batch(|w| Ok(w.create(new("refused"))?));
     assert!(matches!(again, Err(Error::Batch(BatchError::QueueFull { .. }))), "{again:?}");
     thread::scope(|scope| {
         let waiting = scope.spawn(|| store.submit(|w| Ok(w.create(new("late"))?)).unwrap().wait());
-        thread::sleep(Duration::from_millis(50));
         assert!(!waiting.is_finished());
         held.release();
         waiting.join().unwrap().unwrap();
@@ -251,7 +251,8 @@ pub fn a_delay_gathers_those_who_come_one_by_one(engine: &dyn Engine) {
     let store = engine.store_with(Store::builder().set_group_commit(settings));
     let pending: Vec<_> = (0..5)
         .map(|n| {
-            thread::sleep(Duration::from_millis(2));
+            // One by one: each is seen in the queue before the next comes.
+            until("it is in the queue", || store.status().unwrap().queued >= n);
             let outside = Store::clone(&store);
             let run = move |w: &mut Writer<'_>| {
                 w.create(new(n))?;

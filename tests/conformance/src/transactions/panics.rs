@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use execstore::error::BatchError;
 use execstore::{Error, NewExecution, Query, Readable, Update};
 use support::create;
+use support::waits::until;
 
 use crate::Engine;
 
@@ -46,10 +47,9 @@ impl Drop for Explosive {
 pub fn what_a_closure_holds_says_nothing_about_its_commit_and_spoils_no_other(engine: &dyn Engine) {
     let store = engine.store();
     // Members of one commit: each holds, or throws, what panics when it is dropped.
-    let gate = store.submit(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(1));
-        Ok(())
-    });
+    let writing = store.begin_write().unwrap();
+    let gate = store.submit(|_| Ok(())).unwrap();
+    until("it waits for the writer alone", || store.status().unwrap().queued == 0);
     let held = Explosive;
     let holds = store.submit(move |w| {
         let _ = &held;
@@ -62,7 +62,8 @@ pub fn what_a_closure_holds_says_nothing_about_its_commit_and_spoils_no_other(en
     // Nobody takes its result.
     drop(store.submit(|w| Ok(w.create(NewExecution::new("j").id("untaken")).map(|_| Explosive)?)).unwrap());
     let plain = store.submit(|w| Ok(w.create(NewExecution::new("j").id("plain")).map(drop)?));
-    gate.unwrap().wait().unwrap();
+    drop(writing);
+    gate.wait().unwrap();
     holds.unwrap().wait().unwrap();
     let thrown = throws.unwrap().wait();
     assert!(matches!(thrown, Err(Error::Batch(BatchError::Panicked { .. }))), "{thrown:?}");

@@ -10,6 +10,7 @@ use execstore::options::LogRetention;
 use execstore::watch::WatchFrom;
 use execstore::{ChangeSeq, Error, NewExecution, Query, Readable, Store, Timestamp, Update};
 use support::create;
+use support::waits::until;
 
 use crate::Engine;
 
@@ -36,9 +37,7 @@ pub fn readers_writers_queues_and_bulk_operations_are_in_the_report(engine: &dyn
     let held = store.begin_write().unwrap();
     let pending = store.submit(|w| Ok(w.create(NewExecution::new("j").id("queued"))?)).unwrap();
     let more = store.submit(|w| Ok(w.create(NewExecution::new("j").id("queued too"))?)).unwrap();
-    while store.status().unwrap().writers_waiting == 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    until("the group commit waits", || store.status().unwrap().writers_waiting > 0);
     let status = store.status().unwrap();
     assert_eq!((status.writer.unwrap().0, status.writers_waiting), ("a WriteTxn", 1));
     drop(held);
@@ -64,9 +63,7 @@ pub fn what_holds_the_log_back_and_why_it_stands_still(engine: &dyn Engine) {
     (0..3).for_each(|n| drop(create(&store, &n.to_string())));
     store.write(|w| Ok(w.set_checkpoint("nobody", ChangeSeq(2))?)).unwrap();
     goes.recv().unwrap();
-    while consumer.stats().last_error.is_none() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    until("its handler failed", || consumer.stats().last_error.is_some());
     let status = store.status().unwrap();
     assert_eq!(status.held_by.as_deref(), Some("stands"));
     let [nobody, stands] = &status.checkpoints[..] else { panic!("{:?}", status.checkpoints) };
@@ -134,9 +131,7 @@ pub fn a_checkpoint_behind_the_trim_is_refused_and_there_is_a_way_out(engine: &d
         .consumer("c")
         .run(move |changes| Ok(changes.iter().try_for_each(|change| see.send(change.seq().get()))?));
     let consumer = consumer.unwrap();
-    while consumer.stats().state != ConsumerState::Blocked {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    until("it stands", || consumer.stats().state == ConsumerState::Blocked);
     assert!(consumer.stats().last_error.unwrap().contains("trimmed"));
     let behind = consumer.seek(WatchFrom::After(ChangeSeq(12)));
     assert!(
@@ -145,9 +140,7 @@ pub fn a_checkpoint_behind_the_trim_is_refused_and_there_is_a_way_out(engine: &d
     );
     consumer.seek(WatchFrom::Oldest).unwrap();
     assert_eq!(seen.recv().unwrap(), 20);
-    while consumer.stats().last_error.is_some() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    until("it goes on", || consumer.stats().last_error.is_none());
     assert_eq!(consumer.stop().checkpoint.unwrap().get(), 20);
     assert_eq!(store.read(|r| Ok(r.log().checkpoint("c")?)).unwrap().unwrap().get(), 20);
 }
