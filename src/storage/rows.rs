@@ -207,3 +207,46 @@ pub(crate) mod counted {
         (ROWS.get() - before, value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_lies_between_those_before_it_and_those_to_come() {
+        let span = || Span { tag: Tag::Jobs, low: Edge::included(b"b"), high: Some(Edge::included(b"y")) };
+        // The ends of the range belong to it, from either end.
+        for from_front in [true, false] {
+            for key in ["b", "m", "y"] {
+                assert!(span().place(key.as_bytes(), from_front).is_ok(), "{key}");
+            }
+            for key in ["", "a", "azz", "yy", "z"] {
+                assert!(span().place(key.as_bytes(), from_front).is_err(), "{key}");
+            }
+        }
+        // None comes twice, none after one behind it, and where both ends meet nothing is left.
+        let mut met = span();
+        assert_eq!(met.last(), None);
+        for (key, from_front, is_placed) in [
+            ("d", true, true),
+            ("d", true, false),
+            ("c", true, false),
+            ("w", false, true),
+            ("w", false, false),
+            ("x", false, false),
+            ("x", true, false),
+            ("m", true, true),
+            ("m", false, false),
+            ("l", false, false),
+            ("n", false, true),
+            ("o", true, false),
+        ] {
+            assert_eq!(met.place(key.as_bytes(), from_front).is_ok(), is_placed, "{key}, {from_front}");
+        }
+        assert_eq!(met.last(), Some(b"m".as_slice()));
+        // A whole table has no end, until something was taken from it.
+        let mut all = Span::all(Tag::Jobs);
+        assert!(all.place(b"", true).is_ok() && all.place(&[0xff; 40], false).is_ok());
+        assert!(all.place(&[0xff; 41], true).is_err());
+    }
+}

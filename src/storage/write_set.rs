@@ -98,3 +98,30 @@ impl WriteSet {
         self.versions.is_none_or(|(from, to)| from == to)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bound is that of the transaction, however many writers it has.
+    #[test]
+    fn more_than_the_journal_takes_is_not_kept() {
+        let half = || Some(vec![0; MAX_REDO / 2]);
+        let redo = Mutex::new(WriteSet::default());
+        WriteSet::begin(&redo, 1, 0);
+        let ends = |version, body| WriteSet::end(&redo, (version, version, false), Touched::default(), body);
+        ends(2, half());
+        ends(3, half());
+        assert!(!WriteSet::lock(&redo).overflowed);
+        ends(4, Some(vec![0; 2]));
+        {
+            let redo = WriteSet::lock(&redo);
+            assert!(redo.overflowed && redo.body.is_empty());
+        }
+        // What comes then is not taken for all of it.
+        ends(5, Some(vec![0; 2]));
+        let redo = WriteSet::lock(&redo);
+        assert!(redo.overflowed && redo.body.is_empty());
+        assert_eq!(redo.versions, Some((1, 5)));
+    }
+}

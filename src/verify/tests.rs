@@ -10,9 +10,9 @@ use super::sums::Group;
 use crate::Json;
 use crate::attachments::NewAttachment;
 use crate::format::schema::Tag;
-use crate::format::{FRAME, finish_frame};
+use crate::format::{FRAME, PayloadPlace, finish_frame};
 use crate::model::events::NewEvent;
-use crate::model::execution::{NewExecution, Update};
+use crate::model::execution::{Header, NewExecution, Update};
 use crate::model::id::ChangeSeq;
 use crate::model::outputs::OutputCap;
 use crate::model::query::Query;
@@ -229,5 +229,48 @@ fn what_is_clean_is_walked_through_once() {
             verifier.report.problem_count, 1,
             "a sum that differs is told of even if nothing is found"
         );
+    }
+}
+
+/// Each of these is said of the record itself, whatever else does not agree with it any more.
+#[test]
+fn a_record_that_contradicts_itself_is_named() {
+    let backend = redb::backends::InMemoryBackend::new();
+    let db = Arc::new(redb::Builder::new().create_with_backend(backend).unwrap());
+    let store = Store::attach(db.clone()).unwrap();
+    for (id, end) in [("open", None), ("ended", Some("Failed"))] {
+        store.create(NewExecution::new("j").id(id)).unwrap();
+        end.into_iter().for_each(|end| drop(store.update(id, Update::to(end)).unwrap()));
+    }
+    let lifecycle = store.lifecycle().clone();
+    drop(store);
+    type Change = fn(&mut Header);
+    let cases: [(u64, &str, Change); 3] = [
+        (1, "the completed time does not fit its state", |header| {
+            header.completed_at = Some(header.modified_at)
+        }),
+        (2, "the completed time does not fit its state", |header| header.completed_at = None),
+        (2, "it was modified before it was created", |header| header.modified_at = Timestamp::from_nanos(1)),
+    ];
+    for (number, reason, change) in cases {
+        let tables = Tables::new(Snapshot::here(db.begin_read().unwrap()));
+        let found = tables.execution(number, &lifecycle).unwrap().unwrap();
+        let mut header = (*found.header).clone();
+        change(&mut header);
+        let key = number.to_be_bytes();
+        let whole = rows(&db, Tag::Executions).into_iter().find(|(found, _)| **found == key).unwrap();
+        let payload = found.payload.unwrap();
+        let txn = db.begin_write().unwrap();
+        let versions = (found.payload_version, found.last_change);
+        let place = PayloadPlace::Inline(payload.as_str());
+        Tables::new(Live::here(&txn)).put_execution(number, &header, versions, place).unwrap();
+        txn.commit().unwrap();
+        let report = check(&db);
+        assert!(
+            report.problems.iter().any(|problem| problem.to_string().contains(reason)),
+            "{reason}: {report}"
+        );
+        put(&db, Tag::Executions, &key, Some(&whole.1));
+        assert!(check(&db).is_clean());
     }
 }

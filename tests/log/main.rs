@@ -3,3 +3,4 @@
 
 mod log_size;
 mod positions;
+mod trimming;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::channel;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -10,9 +11,10 @@ use std::time::Duration;
 
 use execstore::consumer::{ConsumerState, Retry};
 use execstore::error::{BeginError, CommitError, StorageError, WatchError};
+use execstore::options::LogRetention;
 use execstore::status::Health;
 use execstore::watch::WatchFrom;
-use execstore::{ChangeSeq, Error, Filter, NewExecution, Store};
+use execstore::{ChangeSeq, Error, Filter, NewExecution, Store, Timestamp};
 
 use support::faulty::Faulty;
 use support::waits::{until, until_waiting};
@@ -190,4 +192,20 @@ fn whoever_waits_is_told_of_a_close() {
     });
     assert!(matches!(other.health(), Health::Closed));
     assert!(other.begin_read().is_err());
+}
+
+#[test]
+fn a_maintenance_that_fails_says_so() {
+    let (faulty, now) = (Faulty::new(Vec::new(), None), Arc::new(AtomicI64::new(1)));
+    let clock = now.clone();
+    let mut builder = Store::builder();
+    builder.set_clock(move || Timestamp::from_nanos(clock.load(Ordering::SeqCst)));
+    builder.set_log_retention(LogRetention::new().max_age(Duration::from_nanos(10)));
+    builder.set_maintenance(Duration::from_millis(1));
+    let store = builder.create_file_with_backend(faulty.disk()).unwrap();
+    store.write(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap();
+    poison(&faulty, &store);
+    assert_eq!(store.status().unwrap().maintenance_error, None, "there was nothing to do");
+    now.store(1_000, Ordering::SeqCst);
+    until("it has failed", || store.status().unwrap().maintenance_error.is_some());
 }

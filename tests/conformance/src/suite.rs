@@ -168,6 +168,7 @@ macro_rules! suite {
                     a_second_consumer_of_the_same_name_is_refused_while_the_first_runs
                     a_failed_batch_comes_again_until_it_is_handled
                     what_keeps_failing_is_skipped_alone
+                    one_by_one_the_checkpoint_goes_on_one_by_one
                     it_stops_where_it_is_told_to_stop
                     a_panic_of_the_handler_is_a_failure
                     effects_in_the_same_store_happen_exactly_once

@@ -162,6 +162,25 @@ pub fn what_keeps_failing_is_skipped_alone(engine: &dyn Engine) {
     assert_eq!(seen.lock().unwrap()[..7], whole);
 }
 
+/// Whoever goes on after a crash in the middle of it gets what was not handled yet.
+pub fn one_by_one_the_checkpoint_goes_on_one_by_one(engine: &dyn Engine) {
+    let store = with_changes(engine, 4);
+    let (reader, seen) = (Store::clone(&store), Arc::new(Mutex::new(Vec::new())));
+    let note = seen.clone();
+    let handler = move |changes: &[Change]| {
+        let first = changes[0].seq().get();
+        note.lock().unwrap().push((first, changes.len(), checkpoint(&reader, "c")));
+        if changes.len() > 1 || first == 3 { Err("not this") } else { Ok(()) }
+    };
+    let builder = store.consumer("c").batch(4).retry(quick().attempts(1)).on_failure(OnFailure::Skip);
+    let consumer = builder.run(handler).unwrap();
+    until("it gets past", || consumer.position().get() == 4);
+    consumer.stop();
+    let expected = [(1, 4, Some(0)), (1, 1, Some(0)), (2, 1, Some(1)), (3, 1, Some(2)), (4, 1, Some(3))];
+    assert_eq!(*seen.lock().unwrap(), expected);
+    assert_eq!(checkpoint(&store, "c"), Some(4));
+}
+
 pub fn it_stops_where_it_is_told_to_stop(engine: &dyn Engine) {
     let store = with_changes(engine, 6);
     let seen = Arc::default();

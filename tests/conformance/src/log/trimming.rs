@@ -8,7 +8,6 @@ use std::time::Duration;
 use execstore::error::{PositionError, ReadError};
 use execstore::options::LogRetention;
 use execstore::{ChangeSeq, Json, NewExecution, Readable, Store, Timestamp, Update};
-use support::memory::Counted;
 use support::waits::until;
 use support::{big_payload, create};
 
@@ -198,20 +197,6 @@ pub fn one_call_trims_it_all_in_bounded_transactions_while_others_write(engine: 
         assert!(store.maintain().unwrap().trimmed >= 4_990);
         writing.join().unwrap();
     });
-    // Alone, so that every sync is one of its own: a transaction for each thousand entries at most.
-    let disk = Counted::default();
-    let mut builder = Store::builder();
-    builder.set_log_retention(LogRetention::new().max_count(10));
-    let store = builder.create_file_with_backend(disk.clone()).unwrap();
-    for _ in 0..5 {
-        store
-            .write(|w| Ok((0..1_000).try_for_each(|_| w.create(NewExecution::new("j")).map(drop))?))
-            .unwrap();
-    }
-    let before = disk.syncs.load(Ordering::SeqCst);
-    assert_eq!(store.maintain().unwrap().trimmed, 4_990);
-    let syncs = disk.syncs.load(Ordering::SeqCst) - before;
-    assert!(syncs >= 5, "{syncs}");
 }
 
 pub fn a_thread_of_the_store_does_it_when_it_is_switched_on(engine: &dyn Engine) {

@@ -73,6 +73,14 @@ pub fn a_value_is_read_from_any_place(engine: &dyn Engine) {
     assert_eq!(from.seek(SeekFrom::End(-5)).unwrap(), 149_995);
     assert_eq!(from.seek(SeekFrom::Current(-5)).unwrap(), 149_990);
     assert!(from.seek(SeekFrom::Current(-200_000)).is_err());
+    // Of a URI it is the text that is read, whatever the size of what it leads to.
+    store.put_attachment("e", NewAttachment::uri("u", "s3://b/k").size(1 << 40)).unwrap();
+    let r = store.begin_read().unwrap();
+    let mut from = r.attachments("e").open("u").unwrap().unwrap();
+    assert_eq!(from.seek(SeekFrom::End(-3)).unwrap(), 5);
+    let mut read = String::new();
+    from.read_to_string(&mut read).unwrap();
+    assert_eq!(read, "b/k");
 }
 
 pub fn a_value_is_replaced_together_with_an_update_or_not_at_all(engine: &dyn Engine) {
