@@ -3,7 +3,6 @@
 
 mod consumer_errors;
 mod consumers;
-mod waiting;
 mod waking;
 mod watch_properties;
 mod watching;

@@ -1,12 +1,10 @@
 //! Transactions: the caller's own, joined ones, group commit, and what ends or waits within them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod closing_from_within;
 mod current_thread;
 mod group_commit;
 mod group_commit_errors;
 mod handles;
-mod joined;
 mod panics;
 mod poisoned;
 mod reentrance;

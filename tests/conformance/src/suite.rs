@@ -96,6 +96,9 @@ macro_rules! suite {
                     an_execution_begins_in_any_pending_or_live_state_and_in_no_terminal_one
                     a_terminal_execution_never_changes_state_but_takes_other_changes
                     an_enum_is_a_lifecycle
+                    the_lifecycle_is_read_from_the_file
+                    an_earlier_lifecycle_opens_the_file_as_long_as_nobody_is_in_what_was_added
+                    additions_are_recorded_and_usable_and_old_states_keep_their_executions
                 }
                 limits {
                     new_executions_are_checked
@@ -131,16 +134,6 @@ macro_rules! suite {
                     payloads_are_replaced_patched_and_cleared
                     payloads_cross_the_size_that_is_kept_in_the_record_in_both_directions
                 }
-                recorded_lifecycle {
-                    the_lifecycle_is_read_from_the_file
-                    an_earlier_lifecycle_opens_the_file_as_long_as_nobody_is_in_what_was_added
-                    additions_are_recorded_and_usable_and_old_states_keep_their_executions
-                }
-                refusals {
-                    conditions_hold_or_conflict
-                    refused_updates_leave_no_trace
-                    only_one_of_several_workers_claims_an_execution
-                }
                 reports {
                     an_older_attempt_never_undoes_a_newer_one
                     an_older_time_never_undoes_a_newer_one_of_the_same_attempt
@@ -159,6 +152,9 @@ macro_rules! suite {
                     labels_are_set_removed_and_cleared_one_by_one
                     events_come_with_an_update
                     the_times_of_an_execution_never_go_back
+                    conditions_hold_or_conflict
+                    refused_updates_leave_no_trace
+                    only_one_of_several_workers_claims_an_execution
                 }
             }
             feed {
@@ -183,9 +179,6 @@ macro_rules! suite {
                     a_seek_right_before_a_stop_is_saved
                     the_name_is_taken_until_the_handler_has_returned
                 }
-                waiting {
-                    a_rolled_back_write_wakes_nobody
-                }
                 waking {
                     a_thousand_followers_of_other_streams_are_left_alone
                     watchers_are_woken_for_what_their_filters_may_let_through
@@ -199,6 +192,7 @@ macro_rules! suite {
                     the_iterator_and_the_future_give_what_the_batches_give
                     a_watcher_that_was_trimmed_is_told_and_can_go_on_from_elsewhere
                     before_and_after_are_exact_for_each_change
+                    a_rolled_back_write_wakes_nobody
                 }
             }
             history {

@@ -18,7 +18,5 @@ pub mod moved_values;
 pub mod namesakes;
 pub mod odd_text;
 pub mod payloads;
-pub mod recorded_lifecycle;
-pub mod refusals;
 pub mod reports;
 pub mod update;

@@ -220,3 +220,16 @@ pub fn before_and_after_are_exact_for_each_change(engine: &dyn Engine) {
     assert_eq!(changes[1].before().as_ref(), changes[0].after());
     assert_eq!(changes[1].after(), store.read(|r| Ok(r.get("0")?)).unwrap().as_ref().map(|e| e.header()));
 }
+
+fn new(id: &str) -> NewExecution {
+    NewExecution::new("j").id(id)
+}
+
+pub fn a_rolled_back_write_wakes_nobody(engine: &dyn Engine) {
+    let store = engine.store();
+    let txn = store.begin_write().unwrap();
+    txn.writer().unwrap().create(new("a")).unwrap();
+    drop(txn);
+    let head = store.wait_for_changes(ChangeSeq(0), Duration::from_millis(30)).unwrap();
+    assert_eq!(head.get(), 0);
+}

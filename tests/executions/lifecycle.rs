@@ -1,6 +1,6 @@
 //! The lifecycle that is recorded in the file, and opening with another one.
 
-use conformance::executions::recorded_lifecycle::reviewed;
+use conformance::executions::lifecycle::reviewed;
 use execstore::error::OpenError;
 use execstore::lifecycle::Lifecycle;
 use execstore::{NewExecution, Store};
