@@ -170,7 +170,7 @@ pub fn one_by_one_the_checkpoint_goes_on_one_by_one(engine: &dyn Engine) {
     let handler = move |changes: &[Change]| {
         let first = changes[0].seq().get();
         note.lock().unwrap().push((first, changes.len(), checkpoint(&reader, "c")));
-        if changes.len() > 1 || first == 3 { Err("not this") } else { Ok(()) }
+        if changes.len() > 1 || first == 3 { Err("not this".into()) } else { Ok(()) }
     };
     let builder = store.consumer("c").batch(4).retry(quick().attempts(1)).on_failure(OnFailure::Skip);
     let consumer = builder.run(handler).unwrap();
