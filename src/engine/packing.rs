@@ -87,7 +87,7 @@ fn look(
     let (mut left, mut all) = (most, Vec::new());
     for tag in Tag::ALL {
         let (mut weight, mut rows, mut ends) = (Weight::default(), 0_u64, false);
-        let walked = tables.walk(tag, &mut |row| {
+        let walked = tables.walk_any(tag, &mut |row| {
             rows += 1;
             ends = match row {
                 Ok((key, value)) => {
@@ -190,7 +190,7 @@ mod tests {
 
     use super::{Effort, make_small};
     use crate::format::schema::Tag;
-    use crate::model::error::StorageError;
+    use crate::model::error::{Damage, StorageError};
     use crate::model::execution::NewExecution;
     use crate::storage::settings::Space;
     use crate::storage::{Snapshot, Tables};
@@ -226,10 +226,12 @@ mod tests {
         let (_, stats) = tables.stats(Tag::Executions).unwrap();
         let mut rows = Vec::new();
         for tag in Tag::ALL {
-            for row in tables.raw(tag).unwrap() {
+            let visit = &mut |row: Result<(&[u8], &[u8]), Damage>| {
                 let (key, value) = row.unwrap();
-                rows.push([&[tag as u8], key.as_slice(), &value].concat());
-            }
+                rows.push([&[tag.byte()], key, value].concat());
+                Ok(())
+            };
+            assert!(tables.walk_any(tag, visit).unwrap());
         }
         (stats.leaf_pages(), rows)
     }

@@ -1,6 +1,7 @@
 //! The encoding of how far a named bulk operation is.
 
-use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use super::schema::table;
+use super::{Reader, Reason, Row, Writer};
 
 /// What a bulk operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,32 +25,31 @@ pub(crate) struct BulkPlace {
     pub(crate) refused: u64,
 }
 
-/// Encodes a row of the table `bulk_progress`.
-pub(crate) fn encode_bulk(table: u8, key: &[u8], place: &BulkPlace, out: &mut Vec<u8>) {
-    let mut w = Writer::frame(out);
-    w.number(place.after);
-    w.number(place.end);
-    w.byte(match place.what {
-        BulkKind::Update => 1,
-        BulkKind::Delete => 2,
-    });
-    w.fixed(place.asked);
-    w.number(place.done);
-    w.number(place.refused);
-    finish_frame(table, key, out);
-}
+impl Row for table::BulkProgress {
+    type New<'a> = &'a BulkPlace;
+    type Value<'v> = BulkPlace;
 
-/// Decodes a row of the table `bulk_progress`.
-pub(crate) fn decode_bulk(table: u8, key: &[u8], value: &[u8]) -> Result<BulkPlace, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    let (after, end) = (r.number()?, r.number()?);
-    let what = match r.byte()? {
-        1 => BulkKind::Update,
-        2 => BulkKind::Delete,
-        other => return Err(format!("there is no bulk operation {other}")),
-    };
-    let asked = r.fixed()?;
-    let (done, refused) = (r.number()?, r.number()?);
-    r.end()?;
-    Ok(BulkPlace { after, end, what, asked, done, refused })
+    fn write(place: &BulkPlace, w: &mut Writer<'_>) {
+        w.number(place.after);
+        w.number(place.end);
+        w.byte(match place.what {
+            BulkKind::Update => 1,
+            BulkKind::Delete => 2,
+        });
+        w.fixed(place.asked);
+        w.number(place.done);
+        w.number(place.refused);
+    }
+
+    fn read(_: &[u8], r: &mut Reader<'_>) -> Result<BulkPlace, Reason> {
+        let (after, end) = (r.number()?, r.number()?);
+        let what = match r.byte()? {
+            1 => BulkKind::Update,
+            2 => BulkKind::Delete,
+            other => return Err(format!("there is no bulk operation {other}")),
+        };
+        let asked = r.fixed()?;
+        let (done, refused) = (r.number()?, r.number()?);
+        Ok(BulkPlace { after, end, what, asked, done, refused })
+    }
 }

@@ -3,7 +3,8 @@
 use super::execution::{
     decode_header, decode_labels, desired, desired_code, encode_header, encode_labels, state,
 };
-use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use super::schema::table;
+use super::{Reader, Reason, Writer, encode, number_of, open};
 use crate::model::change::{Change, ChangeKind, Entry, Undo};
 use crate::model::hash::Link;
 use crate::model::id::{ChangeSeq, ExecutionId, Revision};
@@ -35,32 +36,27 @@ const KNOWN: u64 = (1 << 17) - 1;
 const LINKED: u8 = 0x80;
 
 /// Encodes an entry of the change log.
-pub(crate) fn encode_change(
-    table: u8,
-    key: &[u8],
-    (change, link): (&Entry<'_>, Option<&Link>),
-    out: &mut Vec<u8>,
-) {
-    let mut w = Writer::frame(out);
-    let kind = match change.kind {
-        ChangeKind::Created => 1,
-        ChangeKind::Updated => 2,
-        ChangeKind::EventsAppended => 3,
-        ChangeKind::Deleted => 4,
-    };
-    w.byte(if link.is_some() { kind | LINKED } else { kind });
-    w.time(change.time);
-    w.number(change.number);
-    w.number(change.follows);
-    w.number(change.payload_version);
-    w.number(change.new_events);
-    encode_header(change.header, &mut w);
-    encode_undo(change.undo, &mut w);
-    if let Some(link) = link {
-        w.rest(&link.previous);
-        w.rest(&link.content);
-    }
-    finish_frame(table, key, out);
+pub(crate) fn encode_change(key: &[u8; 8], (change, link): (&Entry<'_>, Option<&Link>), out: &mut Vec<u8>) {
+    encode::<table::Changes>(key, out, |w| {
+        let kind = match change.kind {
+            ChangeKind::Created => 1,
+            ChangeKind::Updated => 2,
+            ChangeKind::EventsAppended => 3,
+            ChangeKind::Deleted => 4,
+        };
+        w.byte(if link.is_some() { kind | LINKED } else { kind });
+        w.time(change.time);
+        w.number(change.number);
+        w.number(change.follows);
+        w.number(change.payload_version);
+        w.number(change.new_events);
+        encode_header(change.header, w);
+        encode_undo(change.undo, w);
+        if let Some(link) = link {
+            w.rest(&link.previous);
+            w.rest(&link.content);
+        }
+    });
 }
 
 fn kind_of(byte: u8) -> Result<ChangeKind, Reason> {
@@ -74,18 +70,12 @@ fn kind_of(byte: u8) -> Result<ChangeKind, Reason> {
 }
 
 /// Decodes an entry of the change log.
-pub(crate) fn decode_change(
-    table: u8,
-    key: &[u8],
-    seq: ChangeSeq,
-    value: &[u8],
-    lifecycle: &Lifecycle,
-) -> Result<Change, Reason> {
-    decode_body(seq, check_frame(table, key, value)?, lifecycle)
+pub(crate) fn decode_change(key: &[u8; 8], value: &[u8], lifecycle: &Lifecycle) -> Result<Change, Reason> {
+    decode_body(key, open::<table::Changes>(key, value)?, lifecycle)
 }
 
-fn decode_body(seq: ChangeSeq, body: &[u8], lifecycle: &Lifecycle) -> Result<Change, Reason> {
-    let mut r = Reader::new(body);
+fn decode_body(key: &[u8; 8], mut r: Reader<'_>, lifecycle: &Lifecycle) -> Result<Change, Reason> {
+    let seq = ChangeSeq(number_of(key));
     let kind = r.byte()?;
     let is_linked = kind & LINKED != 0;
     let kind = kind_of(kind)?;
@@ -119,8 +109,7 @@ pub(crate) struct Glimpse {
 }
 
 impl Glimpse {
-    fn of(body: &[u8]) -> Result<Self, Reason> {
-        let mut r = Reader::new(body);
+    fn of(mut r: Reader<'_>) -> Result<Self, Reason> {
         let kind = kind_of(r.byte()?)?;
         r.time()?;
         // The execution, the entry before, the payload's version, the events; and which parts the header has.
@@ -133,20 +122,18 @@ impl Glimpse {
 
 /// Decodes an entry if it is wanted by what stands at its beginning.
 pub(crate) fn decode_change_if(
-    table: u8,
-    key: &[u8],
-    seq: ChangeSeq,
+    key: &[u8; 8],
     value: &[u8],
     lifecycle: &Lifecycle,
     keep: Option<&dyn Fn(&Glimpse) -> bool>,
 ) -> Result<Option<Change>, Reason> {
-    let body = check_frame(table, key, value)?;
+    let r = open::<table::Changes>(key, value)?;
     if let Some(keep) = keep
-        && !keep(&Glimpse::of(body)?)
+        && !keep(&Glimpse::of(Reader::new(r.ahead()))?)
     {
         return Ok(None);
     }
-    decode_body(seq, body, lifecycle).map(Some)
+    decode_body(key, r, lifecycle).map(Some)
 }
 
 /// What an entry is about, and no more of it.
@@ -160,8 +147,8 @@ pub(crate) struct Follows {
 }
 
 /// Decodes that.
-pub(crate) fn decode_follows(table: u8, key: &[u8], value: &[u8]) -> Result<Follows, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
+pub(crate) fn decode_follows(key: &[u8; 8], value: &[u8]) -> Result<Follows, Reason> {
+    let mut r = open::<table::Changes>(key, value)?;
     let is_deleted = r.byte()? & !LINKED == 4;
     r.fixed()?;
     Ok(Follows { number: r.number()?, follows: r.number()?, is_deleted })
@@ -373,11 +360,12 @@ mod tests {
                 for link in [None, Some(Link { previous: [7; 32], content: [9; 32] })] {
                     change.link = link;
                     let mut out = Vec::new();
-                    encode_change(5, b"k", (&change.entry(), link.as_ref()), &mut out);
-                    assert_eq!(decode_change(5, b"k", ChangeSeq(8), &out, &lifecycle).unwrap(), change);
+                    let key = 8u64.to_be_bytes();
+                    encode_change(&key, (&change.entry(), link.as_ref()), &mut out);
+                    assert_eq!(decode_change(&key, &out, &lifecycle).unwrap(), change);
                     let is_deleted = kind == ChangeKind::Deleted;
                     let follows = Follows { number: 300, follows: 7, is_deleted };
-                    assert_eq!(decode_follows(5, b"k", &out), Ok(follows));
+                    assert_eq!(decode_follows(&key, &out), Ok(follows));
                 }
             }
         }

@@ -1,36 +1,38 @@
 //! The encoding of events.
 
-use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use super::schema::table;
+use super::{Reader, Reason, Row, Writer, open, pair_of};
 use crate::model::events::{Event, NewEvent};
 use crate::model::id::EventSeq;
 use crate::model::json::Json;
 use crate::model::time::Timestamp;
 
-/// Encodes the row of an event.
-pub(crate) fn encode_event(table: u8, key: &[u8], event: &NewEvent, now: Timestamp, out: &mut Vec<u8>) {
-    let mut w = Writer::frame(out);
-    w.time(event.time.unwrap_or(now));
-    w.text(&event.topic);
-    w.text(&event.message);
-    w.rest(event.details.as_ref().map_or("", Json::as_str).as_bytes());
-    finish_frame(table, key, out);
-}
+impl Row for table::Events {
+    /// An event, and the time that it has if it says none.
+    type New<'a> = (&'a NewEvent, Timestamp);
+    type Value<'v> = Event;
 
-/// Decodes the row of an event.
-pub(crate) fn decode_event(table: u8, key: &[u8], seq: EventSeq, value: &[u8]) -> Result<Event, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    let time = r.time()?;
-    let (topic, message) = (r.text()?.into(), r.text()?.into());
-    let details = match r.rest()? {
-        "" => Json::from_stored("{}"),
-        text => Json::from_stored(text),
-    };
-    Ok(Event { seq, topic, message, time, details })
+    fn write((event, now): (&NewEvent, Timestamp), w: &mut Writer<'_>) {
+        w.time(event.time.unwrap_or(now));
+        w.text(&event.topic);
+        w.text(&event.message);
+        w.rest(event.details.as_ref().map_or("", Json::as_str).as_bytes());
+    }
+
+    fn read(key: &[u8; 16], r: &mut Reader<'_>) -> Result<Event, Reason> {
+        let time = r.time()?;
+        let (topic, message) = (r.text()?.into(), r.text()?.into());
+        let details = match r.rest()? {
+            "" => Json::from_stored("{}"),
+            text => Json::from_stored(text),
+        };
+        Ok(Event { seq: EventSeq(pair_of(key).1), topic, message, time, details })
+    }
 }
 
 /// Whether a row can be decoded.
-pub(crate) fn check_event(table: u8, key: &[u8], value: &[u8]) -> Result<(), Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
+pub(crate) fn check_event(key: &[u8; 16], value: &[u8]) -> Result<(), Reason> {
+    let mut r = open::<table::Events>(key, value)?;
     r.time()?;
     r.text()?;
     r.text()?;
@@ -40,6 +42,8 @@ pub(crate) fn check_event(table: u8, key: &[u8], value: &[u8]) -> Result<(), Rea
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::schema::Tag;
+    use crate::format::{decode, encode, finish_frame, pair};
 
     #[test]
     fn events_come_back() {
@@ -49,14 +53,15 @@ mod tests {
             NewEvent::new(""),
             NewEvent::new("t").message("m").at(Timestamp::from_nanos(-1)).details(details.clone()),
         ] {
-            let mut out = Vec::new();
-            encode_event(2, b"k", &event, now, &mut out);
-            let back = decode_event(2, b"k", EventSeq(4), &out).unwrap();
+            let (key, mut out) = (pair(3, 4), Vec::new());
+            encode::<table::Events>(&key, &mut out, |w| table::Events::write((&event, now), w));
+            let back = decode::<table::Events>(&key, &out).unwrap();
+            assert_eq!(back.seq, EventSeq(4));
             for end in 0..=out.len() {
                 let mut cut = out.get(..end).unwrap().to_vec();
-                finish_frame(2, b"k", &mut cut);
-                let is_good = decode_event(2, b"k", EventSeq(4), &cut).is_ok();
-                assert_eq!(check_event(2, b"k", &cut).is_ok(), is_good, "{end}");
+                finish_frame(Tag::Events, &key, &mut cut);
+                let is_good = decode::<table::Events>(&key, &cut).is_ok();
+                assert_eq!(check_event(&key, &cut).is_ok(), is_good, "{end}");
             }
             assert_eq!((back.topic, back.message), (event.topic, event.message));
             assert_eq!(back.time, event.time.unwrap_or(now));

@@ -1,6 +1,7 @@
 //! The encoding of headers and of execution records.
 
-use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use super::schema::table;
+use super::{Reader, Reason, Writer, encode, number_of, open};
 use crate::model::execution::{DEFAULT_NAMESPACE, DesiredState, Header, Labels};
 use crate::model::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::model::lifecycle::{Lifecycle, State};
@@ -44,38 +45,34 @@ const KNOWN: u64 = (1 << 12) - 1;
 
 /// Encodes the row of an execution.
 pub(crate) fn encode_record(
-    table: u8,
-    key: &[u8],
+    key: &[u8; 8],
     header: &Header,
     (payload_version, last_change): (u64, u64),
     payload: PayloadPlace<'_>,
     out: &mut Vec<u8>,
 ) {
-    let mut w = Writer::frame(out);
-    encode_header(header, &mut w);
-    w.number(payload_version);
-    w.number(last_change);
-    match payload {
-        PayloadPlace::Apart => w.byte(0),
-        PayloadPlace::Inline(text) => {
-            w.byte(1);
-            w.rest(text.as_bytes());
+    encode::<table::Executions>(key, out, |w| {
+        encode_header(header, w);
+        w.number(payload_version);
+        w.number(last_change);
+        match payload {
+            PayloadPlace::Apart => w.byte(0),
+            PayloadPlace::Inline(text) => {
+                w.byte(1);
+                w.rest(text.as_bytes());
+            }
         }
-    }
-    finish_frame(table, key, out);
+    });
 }
 
 /// Decodes the row of an execution.
 pub(crate) fn decode_record<'a>(
-    table: u8,
-    key: &[u8],
+    key: &[u8; 8],
     value: &'a [u8],
     lifecycle: &Lifecycle,
 ) -> Result<Record<'a>, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    // The key is the number.
-    let number = key.last_chunk().map_or(0, |number| u64::from_be_bytes(*number));
-    let header = decode_header(&mut r, number, lifecycle)?;
+    let mut r = open::<table::Executions>(key, value)?;
+    let header = decode_header(&mut r, number_of(key), lifecycle)?;
     let (payload_version, last_change) = (r.number()?, r.number()?);
     let payload = match r.byte()? {
         0 => PayloadPlace::Apart,
@@ -300,8 +297,9 @@ pub(super) mod tests {
         for header in [full(), bare.into_header()] {
             for payload in [PayloadPlace::Apart, PayloadPlace::Inline("{\"a\":1}")] {
                 let mut out = Vec::new();
-                encode_record(1, b"k", &header, (9, 300), payload.clone(), &mut out);
-                let record = decode_record(1, b"k", &out, &lifecycle).unwrap();
+                let key = header.incarnation.0.to_be_bytes();
+                encode_record(&key, &header, (9, 300), payload.clone(), &mut out);
+                let record = decode_record(&key, &out, &lifecycle).unwrap();
                 assert_eq!(
                     record,
                     Record {

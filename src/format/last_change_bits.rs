@@ -1,6 +1,7 @@
 //! Which changes of a block are the last ones of their executions.
 
-use super::{BLOCK, Reader, Reason, Writer, check_frame, finish_frame};
+use super::schema::table;
+use super::{BLOCK, Reader, Reason, Row, Writer};
 
 const WORDS: usize = (BLOCK / 64) as usize;
 
@@ -39,32 +40,27 @@ impl LastChangeBits {
     }
 }
 
-/// Encodes a row of the table `last_change_bits`.
-pub(crate) fn encode_last_change_bits(
-    table: u8,
-    key: &[u8],
-    last_change_bits: &LastChangeBits,
-    out: &mut Vec<u8>,
-) {
-    let mut w = Writer::frame(out);
-    last_change_bits.0.iter().for_each(|word| w.fixed(*word));
-    finish_frame(table, key, out);
-}
+impl Row for table::LastChangeBits {
+    type New<'a> = &'a LastChangeBits;
+    type Value<'v> = LastChangeBits;
 
-/// Decodes a row of the table `last_change_bits`.
-pub(crate) fn decode_last_change_bits(table: u8, key: &[u8], value: &[u8]) -> Result<LastChangeBits, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    let mut last_change_bits = LastChangeBits::default();
-    for word in &mut last_change_bits.0 {
-        *word = r.fixed()?;
+    fn write(last_change_bits: &LastChangeBits, w: &mut Writer<'_>) {
+        last_change_bits.0.iter().for_each(|word| w.fixed(*word));
     }
-    r.end()?;
-    Ok(last_change_bits)
+
+    fn read(_: &[u8; 8], r: &mut Reader<'_>) -> Result<LastChangeBits, Reason> {
+        let mut last_change_bits = LastChangeBits::default();
+        for word in &mut last_change_bits.0 {
+            *word = r.fixed()?;
+        }
+        Ok(last_change_bits)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{decode, encode};
 
     #[test]
     fn bits_come_back_and_are_those_of_their_changes() {
@@ -73,9 +69,11 @@ mod tests {
             assert!(!last_change_bits.contains(change));
             last_change_bits.set(change, true);
         }
-        let mut out = Vec::new();
-        encode_last_change_bits(25, b"k", &last_change_bits, &mut out);
-        assert_eq!(decode_last_change_bits(25, b"k", &out), Ok(last_change_bits));
+        let (key, mut out) = (2u64.to_be_bytes(), Vec::new());
+        encode::<table::LastChangeBits>(&key, &mut out, |w| {
+            table::LastChangeBits::write(&last_change_bits, w)
+        });
+        assert_eq!(decode::<table::LastChangeBits>(&key, &out), Ok(last_change_bits));
         assert_eq!(last_change_bits.of_block(2).collect::<Vec<_>>(), [2048, 2049, 2111, 2112, 3071]);
         assert_eq!(last_change_bits.of_block(2).next_back(), Some(3071));
         for change in [2048, 2049, 2111, 2112, 3071] {

@@ -1,6 +1,7 @@
 //! The encoding of a link between executions: which of those that have had an id it leads to.
 
-use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use super::schema::table;
+use super::{Reader, Reason, Row, Writer};
 use crate::model::text::Text;
 
 /// Where a link leads.
@@ -12,35 +13,35 @@ pub(crate) struct LinkTo {
     pub(crate) over: Option<(Text, u64)>,
 }
 
-/// Encodes a row of the table `links`.
-pub(crate) fn encode_link(table: u8, key: &[u8], to: &LinkTo, out: &mut Vec<u8>) {
-    let mut w = Writer::frame(out);
-    w.number(to.target);
-    if let Some((id, number)) = &to.over {
-        w.number(*number);
-        w.id(id);
-    }
-    finish_frame(table, key, out);
-}
+impl Row for table::Links {
+    type New<'a> = &'a LinkTo;
+    type Value<'v> = LinkTo;
 
-/// Decodes a row of the table `links`.
-pub(crate) fn decode_link(table: u8, key: &[u8], value: &[u8]) -> Result<LinkTo, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    let target = r.number()?;
-    let over = match r.end() {
-        Ok(()) => None,
-        Err(_) => {
-            let number = r.number()?;
-            Some((r.id()?, number))
+    fn write(to: &LinkTo, w: &mut Writer<'_>) {
+        w.number(to.target);
+        if let Some((id, number)) = &to.over {
+            w.number(*number);
+            w.id(id);
         }
-    };
-    r.end()?;
-    Ok(LinkTo { target, over })
+    }
+
+    fn read(_: &[u8], r: &mut Reader<'_>) -> Result<LinkTo, Reason> {
+        let target = r.number()?;
+        let over = match r.end() {
+            Ok(()) => None,
+            Err(_) => {
+                let number = r.number()?;
+                Some((r.id()?, number))
+            }
+        };
+        Ok(LinkTo { target, over })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{decode, encode};
 
     #[test]
     fn links_come_back() {
@@ -51,9 +52,9 @@ mod tests {
         ] {
             for target in [0, 7, u64::MAX] {
                 let (to, mut out) = (LinkTo { target, over: over.clone() }, Vec::new());
-                encode_link(12, b"k", &to, &mut out);
-                assert_eq!(decode_link(12, b"k", &out).unwrap(), to);
-                assert!(decode_link(12, b"l", &out).is_err());
+                encode::<table::Links>(b"k", &mut out, |w| table::Links::write(&to, w));
+                assert_eq!(decode::<table::Links>(b"k", &out).unwrap(), to);
+                assert!(decode::<table::Links>(b"l", &out).is_err());
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The encoding of the meta record: who this store is, and its lifecycle.
 
 use super::execution::{decode_labels, encode_labels};
-use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use super::schema::{FORMAT, table};
+use super::{Reader, Reason, Row, Writer};
 use crate::model::execution::Labels;
 use crate::model::hash::{hex, row_hash};
 use crate::model::id::StoreIncarnation;
@@ -76,34 +77,36 @@ fn identity(meta: &Meta, journal: Option<JournalPlace>, w: &mut Writer<'_>) {
     }
 }
 
-/// Encodes the meta record.
-pub(crate) fn encode_meta(table: u8, key: &[u8], meta: &Meta, out: &mut Vec<u8>) {
-    let mut w = Writer::frame(out);
-    identity(meta, meta.journal, &mut w);
-    // Room for parts that a later release may add: a map of strings.
-    let mut extras = meta.extras.clone();
-    if meta.sealed {
-        extras.insert(SEAL.into(), own_hash(meta).into());
-    }
-    encode_labels(&extras, &mut w);
-    finish_frame(table, key, out);
-}
-
 /// The format alone, whatever else a newer release has put behind it.
 fn decode_format(r: &mut Reader<'_>) -> Result<u32, Reason> {
     u32::try_from(r.number()?).map_err(|_| "the format number is too large".into())
 }
 
-/// Decodes the meta record, or its format alone if that is newer than `supported`.
-pub(crate) fn decode_meta(
-    table: u8,
-    key: &[u8],
-    value: &[u8],
-    supported: u32,
-) -> Result<Result<Meta, u32>, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    let format = decode_format(&mut r)?;
+impl Row for table::Meta {
+    type New<'a> = &'a Meta;
+    /// The meta record, or its format alone if that is newer than this release's.
+    type Value<'v> = Result<Meta, u32>;
+
+    fn write(meta: &Meta, w: &mut Writer<'_>) {
+        identity(meta, meta.journal, w);
+        // Room for parts that a later release may add: a map of strings.
+        let mut extras = meta.extras.clone();
+        if meta.sealed {
+            extras.insert(SEAL.into(), own_hash(meta).into());
+        }
+        encode_labels(&extras, w);
+    }
+
+    fn read(_: &[u8], r: &mut Reader<'_>) -> Result<Result<Meta, u32>, Reason> {
+        read_meta(r, FORMAT)
+    }
+}
+
+fn read_meta(r: &mut Reader<'_>, supported: u32) -> Result<Result<Meta, u32>, Reason> {
+    let format = decode_format(r)?;
     if format > supported {
+        // Whatever a newer release has put behind it.
+        r.bytes_to_end();
         return Ok(Err(format));
     }
     let (low, high) = (r.fixed()?, r.fixed()?);
@@ -130,7 +133,7 @@ pub(crate) fn decode_meta(
         };
         states.push((name, phase, r.bytes()?));
     }
-    let mut extras = decode_labels(&mut r)?;
+    let mut extras = decode_labels(r)?;
     r.end()?;
     let mut lifecycle = Lifecycle::builder();
     for (name, phase, _) in &states {
@@ -155,6 +158,7 @@ pub(crate) fn decode_meta(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{decode, encode, open};
 
     #[test]
     fn the_meta_record_comes_back() {
@@ -173,9 +177,11 @@ mod tests {
                 extras,
             };
             let mut out = Vec::new();
-            encode_meta(0, b"k", &meta, &mut out);
-            assert_eq!(decode_meta(0, b"k", &out, 1).unwrap().unwrap(), meta);
-            assert_eq!(decode_meta(0, b"k", &out, 0).unwrap().unwrap_err(), 1);
+            encode::<table::Meta>(b"k", &mut out, |w| table::Meta::write(&meta, w));
+            assert_eq!(decode::<table::Meta>(b"k", &out).unwrap().unwrap(), meta);
+            let mut r = open::<table::Meta>(b"k", &out).unwrap();
+            assert_eq!(read_meta(&mut r, 0).unwrap().unwrap_err(), 1);
+            assert!(r.end().is_ok());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The encoding of what was deleted and still has rows that wait to be removed.
 
-use super::{Reader, Reason, Writer, check_frame, finish_frame, state_of, state_row};
+use super::schema::table;
+use super::{Reader, Reason, Row, Writer, state_of, state_row};
 
 /// Rows that nobody can reach any more, and that go a few at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,36 +52,36 @@ impl Removal {
     }
 }
 
-/// Encodes a row of the table `removals`.
-pub(crate) fn encode_removal(table: u8, key: &[u8], removal: &Removal, out: &mut Vec<u8>) {
-    let mut w = Writer::frame(out);
-    let (first, last) = match *removal {
-        Removal::Execution(_) => (0, 0),
-        Removal::Blob { start, end, .. } => (start, end),
-        Removal::Log { first, last } => (first, last),
-    };
-    w.number(first);
-    w.number(last);
-    finish_frame(table, key, out);
-}
+impl Row for table::Removals {
+    type New<'a> = &'a Removal;
+    type Value<'v> = Removal;
 
-/// Decodes a row of the table `removals`.
-pub(crate) fn decode_removal(table: u8, key: &[u8], value: &[u8]) -> Result<Removal, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    let (first, last) = (r.number()?, r.number()?);
-    r.end()?;
-    let (kind, number) = state_of(key.try_into().map_err(|_| "the key has not nine bytes")?);
-    match kind {
-        EXECUTION => Ok(Removal::Execution(number)),
-        BLOB => Ok(Removal::Blob { blob: number, start: first, end: last }),
-        LOG => Ok(Removal::Log { first, last }),
-        other => Err(format!("there is no kind {other}")),
+    fn write(removal: &Removal, w: &mut Writer<'_>) {
+        let (first, last) = match *removal {
+            Removal::Execution(_) => (0, 0),
+            Removal::Blob { start, end, .. } => (start, end),
+            Removal::Log { first, last } => (first, last),
+        };
+        w.number(first);
+        w.number(last);
+    }
+
+    fn read(key: &[u8; 9], r: &mut Reader<'_>) -> Result<Removal, Reason> {
+        let (first, last) = (r.number()?, r.number()?);
+        let (kind, number) = state_of(key);
+        match kind {
+            EXECUTION => Ok(Removal::Execution(number)),
+            BLOB => Ok(Removal::Blob { blob: number, start: first, end: last }),
+            LOG => Ok(Removal::Log { first, last }),
+            other => Err(format!("there is no kind {other}")),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{decode, encode};
 
     #[test]
     fn what_waits_comes_back_as_it_was_and_joins_what_is_like_it() {
@@ -88,9 +89,9 @@ mod tests {
         let part = Removal::Blob { blob: 5, start: 10, end: 20 };
         for removal in [Removal::Execution(7), part, Removal::whole_blob(5), log] {
             let (key, mut out) = (removal.row(), Vec::new());
-            encode_removal(24, &key, &removal, &mut out);
-            assert_eq!(decode_removal(24, &key, &out), Ok(removal));
-            assert!(decode_removal(24, &[9; 9], &out).is_err());
+            encode::<table::Removals>(&key, &mut out, |w| table::Removals::write(&removal, w));
+            assert_eq!(decode::<table::Removals>(&key, &out), Ok(removal));
+            assert!(decode::<table::Removals>(&[9; 9], &out).is_err());
         }
         assert_eq!(
             part.and(Removal::Blob { blob: 5, start: 4, end: 15 }),

@@ -10,13 +10,13 @@ pub(crate) const FORMAT: u32 = 1;
 pub(crate) type Value = &'static [u8];
 
 /// A table whose keys vary in length.
-pub(crate) type Bytes = &'static [u8];
+pub(crate) type Bytes = [u8];
 /// A key of one number.
-pub(crate) type Number = &'static [u8; 8];
+pub(crate) type Number = [u8; 8];
 /// A key of one byte, a state for instance, and a number.
-pub(crate) type StateRow = &'static [u8; 9];
+pub(crate) type StateRow = [u8; 9];
 /// A key of two numbers.
-pub(crate) type Pair = &'static [u8; 16];
+pub(crate) type Pair = [u8; 16];
 
 /// Calls a macro with the list, and with what else it needs in front:
 /// `Tag = number, name in the file: type of the keys, whether the sum of a tamper-evident store has its rows`.
@@ -112,12 +112,33 @@ macro_rules! tags {
                 }
             }
 
+            /// Its number, as checksums and the journal have it.
+            pub(crate) const fn byte(self) -> u8 {
+                self as u8
+            }
+
             pub(crate) fn from_byte(byte: u8) -> Option<Tag> {
                 match byte {
                     $($number => Some(Tag::$tag),)+
                     _ => None,
                 }
             }
+        }
+
+        /// Each table as a type.
+        pub(crate) mod table {
+            use super::{Bytes, Number, Pair, StateRow, Tag};
+            use crate::format::Table;
+
+            $(
+                $(#[$doc])+
+                pub(crate) struct $tag;
+
+                impl Table for $tag {
+                    const TAG: Tag = Tag::$tag;
+                    type Key = $key;
+                }
+            )+
         }
     };
 }
@@ -145,8 +166,8 @@ mod tests {
     #[test]
     fn tags_are_numbered_in_order_and_names_are_distinct() {
         for (place, tag) in Tag::ALL.into_iter().enumerate() {
-            assert_eq!(tag as usize, place);
-            assert_eq!(Tag::from_byte(tag as u8), Some(tag));
+            assert_eq!(usize::from(tag.byte()), place);
+            assert_eq!(Tag::from_byte(tag.byte()), Some(tag));
             assert_eq!(Tag::ALL.into_iter().filter(|other| other.name() == tag.name()).count(), 1);
         }
         assert_eq!(Tag::from_byte(200), None);

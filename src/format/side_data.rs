@@ -1,6 +1,7 @@
 //! The encodings of what lies beside a record: attachments, outputs, chunks of bytes, tasks.
 
-use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use super::schema::table;
+use super::{Reader, Reason, Row, Writer};
 use crate::model::attachments::{Attachment, AttachmentKind};
 use crate::model::json::Json;
 use crate::model::outputs::{Output, OutputCap};
@@ -31,62 +32,59 @@ pub(crate) enum Value {
     Blob(u64),
 }
 
-/// Encodes the row of an attachment; its key is the row's.
-pub(crate) fn encode_attachment(
-    table: u8,
-    key: &[u8],
-    (attachment, value): (&Attachment, &Value),
-    out: &mut Vec<u8>,
-) {
-    let mut w = Writer::frame(out);
-    w.byte(match (attachment.kind, attachment.sha256) {
-        (AttachmentKind::Bytes, _) => 0,
-        (AttachmentKind::Json, None) => 1,
-        (AttachmentKind::Uri, _) => 2,
-        (AttachmentKind::Json, Some(_)) => 3,
-    });
-    if let (AttachmentKind::Json, Some(hash)) = (attachment.kind, attachment.sha256) {
-        w.rest(&hash);
-    }
-    w.text(&attachment.content_type);
-    w.number(attachment.size);
-    w.time(attachment.modified_at);
-    w.number(attachment.version);
-    match value {
-        Value::Blob(blob) => w.number(*blob),
-        Value::Inline(bytes) => {
-            w.number(0);
-            w.rest(bytes);
+impl Row for table::Attachments {
+    type New<'a> = (&'a Attachment, &'a Value);
+    type Value<'v> = (Attachment, Value);
+
+    fn write((attachment, value): (&Attachment, &Value), w: &mut Writer<'_>) {
+        w.byte(match (attachment.kind, attachment.sha256) {
+            (AttachmentKind::Bytes, _) => 0,
+            (AttachmentKind::Json, None) => 1,
+            (AttachmentKind::Uri, _) => 2,
+            (AttachmentKind::Json, Some(_)) => 3,
+        });
+        if let (AttachmentKind::Json, Some(hash)) = (attachment.kind, attachment.sha256) {
+            w.rest(&hash);
+        }
+        w.text(&attachment.content_type);
+        w.number(attachment.size);
+        w.time(attachment.modified_at);
+        w.number(attachment.version);
+        match value {
+            Value::Blob(blob) => w.number(*blob),
+            Value::Inline(bytes) => {
+                w.number(0);
+                w.rest(bytes);
+            }
         }
     }
-    finish_frame(table, key, out);
-}
 
-/// Decodes the row of an attachment.
-pub(crate) fn decode_attachment(table: u8, key: &[u8], value: &[u8]) -> Result<(Attachment, Value), Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    let (kind, sha256) = match r.byte()? {
-        0 => (AttachmentKind::Bytes, None),
-        1 => (AttachmentKind::Json, None),
-        2 => (AttachmentKind::Uri, None),
-        3 => (AttachmentKind::Json, Some(r.hash()?)),
-        other => return Err(format!("there is no kind {other} of attachment")),
-    };
-    let (content_type, size, modified_at) = (r.text()?.into(), r.number()?, r.time()?);
-    let version = r.number()?;
-    let value = match r.number()? {
-        0 => Value::Inline(r.bytes_to_end().to_vec()),
-        _ if kind == AttachmentKind::Uri => return Err("a URI is in no chunks".into()),
-        blob => Value::Blob(blob),
-    };
-    r.end()?;
-    if let Value::Inline(bytes) = &value
-        && kind != AttachmentKind::Uri
-        && bytes.len() as u64 != size
-    {
-        return Err(format!("{} bytes are there, not {size}", bytes.len()));
+    fn read(key: &[u8], r: &mut Reader<'_>) -> Result<(Attachment, Value), Reason> {
+        let (kind, sha256) = match r.byte()? {
+            0 => (AttachmentKind::Bytes, None),
+            1 => (AttachmentKind::Json, None),
+            2 => (AttachmentKind::Uri, None),
+            3 => (AttachmentKind::Json, Some(r.hash()?)),
+            other => return Err(format!("there is no kind {other} of attachment")),
+        };
+        let (content_type, size, modified_at) = (r.text()?.into(), r.number()?, r.time()?);
+        let version = r.number()?;
+        let value = match r.number()? {
+            0 => Value::Inline(r.bytes_to_end().to_vec()),
+            _ if kind == AttachmentKind::Uri => return Err("a URI is in no chunks".into()),
+            blob => Value::Blob(blob),
+        };
+        if let Value::Inline(bytes) = &value
+            && kind != AttachmentKind::Uri
+            && bytes.len() as u64 != size
+        {
+            return Err(format!("{} bytes are there, not {size}", bytes.len()));
+        }
+        Ok((
+            Attachment { key: name_of(key)?.1, kind, content_type, size, modified_at, version, sha256 },
+            value,
+        ))
     }
-    Ok((Attachment { key: name_of(key)?.1, kind, content_type, size, modified_at, version, sha256 }, value))
 }
 
 /// An output stream, and where its bytes are.
@@ -99,60 +97,60 @@ pub(crate) struct OutputRow {
     pub(crate) last_len: u64,
 }
 
-/// Encodes the row of an output; its name is the row's.
-pub(crate) fn encode_output(table: u8, key: &[u8], row: &OutputRow, out: &mut Vec<u8>) {
-    let output = &row.output;
-    let mut w = Writer::frame(out);
-    w.number(row.blob);
-    w.number(output.length);
-    w.number(output.head_end);
-    w.number(output.tail_start);
-    w.number(row.last_start);
-    w.number(row.last_len);
-    let (kind, sizes) = match output.cap {
-        OutputCap::All => (0, [None, None]),
-        OutputCap::Head(head) => (1, [Some(head), None]),
-        OutputCap::Tail(tail) => (2, [Some(tail), None]),
-        OutputCap::Both { head, tail } => (3, [Some(head), Some(tail)]),
-    };
-    w.byte(kind);
-    sizes.into_iter().flatten().for_each(|size| w.number(size));
-    w.time(output.modified_at);
-    finish_frame(table, key, out);
-}
+impl Row for table::Outputs {
+    type New<'a> = &'a OutputRow;
+    type Value<'v> = OutputRow;
 
-/// Decodes the row of an output.
-pub(crate) fn decode_output(table: u8, key: &[u8], value: &[u8]) -> Result<OutputRow, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    let (blob, length, head_end, tail_start) = (r.number()?, r.number()?, r.number()?, r.number()?);
-    let (last_start, last_len) = (r.number()?, r.number()?);
-    let cap = match r.byte()? {
-        0 => OutputCap::All,
-        1 => OutputCap::Head(r.number()?),
-        2 => OutputCap::Tail(r.number()?),
-        3 => OutputCap::Both { head: r.number()?, tail: r.number()? },
-        other => return Err(format!("there is no cap {other}")),
-    };
-    let modified_at = r.time()?;
-    r.end()?;
-    if head_end > tail_start || tail_start > length {
-        return Err(format!("{head_end}..{tail_start} of {length} bytes cannot be dropped"));
+    fn write(row: &OutputRow, w: &mut Writer<'_>) {
+        let output = &row.output;
+        w.number(row.blob);
+        w.number(output.length);
+        w.number(output.head_end);
+        w.number(output.tail_start);
+        w.number(row.last_start);
+        w.number(row.last_len);
+        let (kind, sizes) = match output.cap {
+            OutputCap::All => (0, [None, None]),
+            OutputCap::Head(head) => (1, [Some(head), None]),
+            OutputCap::Tail(tail) => (2, [Some(tail), None]),
+            OutputCap::Both { head, tail } => (3, [Some(head), Some(tail)]),
+        };
+        w.byte(kind);
+        sizes.into_iter().flatten().for_each(|size| w.number(size));
+        w.time(output.modified_at);
     }
-    let name = name_of(key)?.1;
-    let output = Output { name, length, cap, modified_at, head_end, tail_start };
-    Ok(OutputRow { output, blob, last_start, last_len })
+
+    fn read(key: &[u8], r: &mut Reader<'_>) -> Result<OutputRow, Reason> {
+        let (blob, length, head_end, tail_start) = (r.number()?, r.number()?, r.number()?, r.number()?);
+        let (last_start, last_len) = (r.number()?, r.number()?);
+        let cap = match r.byte()? {
+            0 => OutputCap::All,
+            1 => OutputCap::Head(r.number()?),
+            2 => OutputCap::Tail(r.number()?),
+            3 => OutputCap::Both { head: r.number()?, tail: r.number()? },
+            other => return Err(format!("there is no cap {other}")),
+        };
+        let modified_at = r.time()?;
+        if head_end > tail_start || tail_start > length {
+            return Err(format!("{head_end}..{tail_start} of {length} bytes cannot be dropped"));
+        }
+        let name = name_of(key)?.1;
+        let output = Output { name, length, cap, modified_at, head_end, tail_start };
+        Ok(OutputRow { output, blob, last_start, last_len })
+    }
 }
 
-/// Encodes a chunk of bytes.
-pub(crate) fn encode_chunk(table: u8, key: &[u8], parts: [&[u8]; 2], out: &mut Vec<u8>) {
-    let mut w = Writer::frame(out);
-    parts.into_iter().for_each(|part| w.rest(part));
-    finish_frame(table, key, out);
-}
+impl Row for table::Chunks {
+    type New<'a> = [&'a [u8]; 2];
+    type Value<'v> = &'v [u8];
 
-/// Decodes a chunk of bytes.
-pub(crate) fn decode_chunk<'v>(table: u8, key: &[u8], value: &'v [u8]) -> Result<&'v [u8], Reason> {
-    check_frame(table, key, value)
+    fn write(parts: [&[u8]; 2], w: &mut Writer<'_>) {
+        parts.into_iter().for_each(|part| w.rest(part));
+    }
+
+    fn read<'v>(_: &[u8; 16], r: &mut Reader<'v>) -> Result<&'v [u8], Reason> {
+        Ok(r.bytes_to_end())
+    }
 }
 
 /// The code of a task's state. Codes are never given again.
@@ -165,65 +163,65 @@ fn task_code(state: TaskState) -> u8 {
     }
 }
 
-/// Encodes the row of a task.
-pub(crate) fn encode_task(table: u8, key: &[u8], task: &Task, out: &mut Vec<u8>) {
-    let mut w = Writer::frame(out);
-    w.text(&task.name);
-    w.byte(task_code(task.state));
-    w.number(task.attempts);
-    w.time(task.started_at);
-    let bits = u8::from(task.ended_at.is_some())
-        | u8::from(task.error.is_some()) << 1
-        | u8::from(task.value.is_some()) << 2;
-    w.byte(bits);
-    if let Some(at) = task.ended_at {
-        w.time(at);
+impl Row for table::Tasks {
+    type New<'a> = &'a Task;
+    type Value<'v> = Task;
+
+    fn write(task: &Task, w: &mut Writer<'_>) {
+        w.text(&task.name);
+        w.byte(task_code(task.state));
+        w.number(task.attempts);
+        w.time(task.started_at);
+        let bits = u8::from(task.ended_at.is_some())
+            | u8::from(task.error.is_some()) << 1
+            | u8::from(task.value.is_some()) << 2;
+        w.byte(bits);
+        if let Some(at) = task.ended_at {
+            w.time(at);
+        }
+        if let Some(error) = &task.error {
+            w.text(error);
+        }
+        w.rest(task.value.as_ref().map_or("", Json::as_str).as_bytes());
     }
-    if let Some(error) = &task.error {
-        w.text(error);
+
+    fn read(_: &[u8; 16], r: &mut Reader<'_>) -> Result<Task, Reason> {
+        let name = r.text()?.into();
+        let state = r.byte()?;
+        let state = TaskState::ALL.get(usize::from(state)).copied();
+        let state = state.ok_or("there is no such state of a task")?;
+        let (attempts, started_at, bits) = (r.number()?, r.time()?, r.byte()?);
+        let ended_at = (bits & 1 != 0).then(|| r.time()).transpose()?;
+        let error = (bits & 2 != 0).then(|| r.text().map(Text::from)).transpose()?;
+        let value = match bits & 4 != 0 {
+            true => Some(Json::from_stored(r.rest()?)),
+            false => r.end().map(|()| None)?,
+        };
+        Ok(Task { name, state, attempts, started_at, ended_at, value, error })
     }
-    w.rest(task.value.as_ref().map_or("", Json::as_str).as_bytes());
-    finish_frame(table, key, out);
 }
 
-/// Decodes the row of a task.
-pub(crate) fn decode_task(table: u8, key: &[u8], value: &[u8]) -> Result<Task, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    let name = r.text()?.into();
-    let state = r.byte()?;
-    let state = TaskState::ALL.get(usize::from(state)).copied();
-    let state = state.ok_or("there is no such state of a task")?;
-    let (attempts, started_at, bits) = (r.number()?, r.time()?, r.byte()?);
-    let ended_at = (bits & 1 != 0).then(|| r.time()).transpose()?;
-    let error = (bits & 2 != 0).then(|| r.text().map(Text::from)).transpose()?;
-    let value = match bits & 4 != 0 {
-        true => Some(Json::from_stored(r.rest()?)),
-        false => r.end().map(|()| None)?,
-    };
-    Ok(Task { name, state, attempts, started_at, ended_at, value, error })
-}
+impl Row for table::TaskCounts {
+    type New<'a> = &'a Progress;
+    type Value<'v> = Progress;
 
-/// Encodes how many tasks are in each state.
-pub(crate) fn encode_progress(table: u8, key: &[u8], progress: &Progress, out: &mut Vec<u8>) {
-    let mut w = Writer::frame(out);
-    TaskState::ALL.into_iter().for_each(|state| w.number(progress.of(state)));
-    finish_frame(table, key, out);
-}
-
-/// Decodes how many tasks are in each state.
-pub(crate) fn decode_progress(table: u8, key: &[u8], value: &[u8]) -> Result<Progress, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    let mut progress = Progress::default();
-    for state in TaskState::ALL {
-        *progress.slot(state) = r.number()?;
+    fn write(progress: &Progress, w: &mut Writer<'_>) {
+        TaskState::ALL.into_iter().for_each(|state| w.number(progress.of(state)));
     }
-    r.end()?;
-    Ok(progress)
+
+    fn read(_: &[u8; 8], r: &mut Reader<'_>) -> Result<Progress, Reason> {
+        let mut progress = Progress::default();
+        for state in TaskState::ALL {
+            *progress.slot(state) = r.number()?;
+        }
+        Ok(progress)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::{decode, encode};
     use crate::model::time::Timestamp;
 
     #[test]
@@ -242,8 +240,10 @@ mod tests {
             let attachment =
                 Attachment { key, kind, content_type, size, modified_at, version: 1 << 40, sha256 };
             let key = name_row(7, "né");
-            encode_attachment(1, &key, (&attachment, &value), &mut out);
-            assert_eq!(decode_attachment(1, &key, &out).unwrap(), (attachment, value));
+            encode::<table::Attachments>(&key, &mut out, |w| {
+                table::Attachments::write((&attachment, &value), w)
+            });
+            assert_eq!(decode::<table::Attachments>(&key, &out).unwrap(), (attachment, value));
         }
         for cap in [
             OutputCap::All,
@@ -254,8 +254,8 @@ mod tests {
             let output =
                 Output { name: "né".into(), length: 9, cap, modified_at: at, head_end: 2, tail_start: 5 };
             let row = OutputRow { output, blob: 3, last_start: 5, last_len: 4 };
-            encode_output(1, &key, &row, &mut out);
-            assert_eq!(decode_output(1, &key, &out).unwrap(), row);
+            encode::<table::Outputs>(&key, &mut out, |w| table::Outputs::write(&row, w));
+            assert_eq!(decode::<table::Outputs>(&key, &out).unwrap(), row);
         }
         for (value, error, ended_at) in [
             (None, None, None),
@@ -266,11 +266,11 @@ mod tests {
             let name = "n".into();
             let state = TaskState::Skipped;
             let task = Task { name, state, attempts: 2, started_at: at, ended_at, value, error };
-            encode_task(1, b"k", &task, &mut out);
-            assert_eq!(decode_task(1, b"k", &out).unwrap(), task);
+            encode::<table::Tasks>(&[7; 16], &mut out, |w| table::Tasks::write(&task, w));
+            assert_eq!(decode::<table::Tasks>(&[7; 16], &out).unwrap(), task);
         }
         let progress = Progress { running: 1, finished: 2, failed: 3, skipped: 4 };
-        encode_progress(1, b"k", &progress, &mut out);
-        assert_eq!(decode_progress(1, b"k", &out).unwrap(), progress);
+        encode::<table::TaskCounts>(&[7; 8], &mut out, |w| table::TaskCounts::write(&progress, w));
+        assert_eq!(decode::<table::TaskCounts>(&[7; 8], &out).unwrap(), progress);
     }
 }

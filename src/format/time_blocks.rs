@@ -1,6 +1,7 @@
 //! Which times occur in a block of numbers: what a range of times can skip.
 
-use super::{Reader, Reason, Writer, check_frame, finish_frame, state_row};
+use super::schema::table;
+use super::{Reader, Reason, Row, Writer, state_row};
 use crate::model::time::Timestamp;
 
 /// How many numbers, of executions or of changes, a block has.
@@ -58,16 +59,15 @@ impl Span {
     }
 }
 
-/// Encodes a row of the table `time_blocks`.
-pub(crate) fn encode_time_block(table: u8, key: &[u8], span: &Span, out: &mut Vec<u8>) {
-    span.encode(&mut Writer::frame(out));
-    finish_frame(table, key, out);
-}
+impl Row for table::TimeBlocks {
+    type New<'a> = &'a Span;
+    type Value<'v> = Span;
 
-/// Decodes a row of the table `time_blocks`.
-pub(crate) fn decode_time_block(table: u8, key: &[u8], value: &[u8]) -> Result<Span, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
-    let span = Span::decode(&mut r)?;
-    r.end()?;
-    Ok(span)
+    fn write(span: &Span, w: &mut Writer<'_>) {
+        span.encode(w);
+    }
+
+    fn read(_: &[u8; 9], r: &mut Reader<'_>) -> Result<Span, Reason> {
+        Span::decode(r)
+    }
 }

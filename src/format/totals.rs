@@ -1,6 +1,7 @@
 //! The encoding of the store's totals: one row that every write transaction replaces.
 
-use super::{FRAME, Reader, Reason, Span, Writer, check_frame, finish_frame};
+use super::schema::table;
+use super::{Reader, Reason, Row, Span, Table, Writer, encode, open};
 use crate::model::hash::{Hash, Sum, row_hash};
 use crate::model::integrity::Seal;
 use crate::model::time::Timestamp;
@@ -71,9 +72,10 @@ pub(crate) fn without_zeros(counts: &[u64]) -> &[u64] {
     counts.get(..len).unwrap_or_default()
 }
 
-/// Encodes the totals.
-pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Vec<u8>) {
-    let mut w = Writer::frame(out);
+/// The row, as bytes without its frame.
+fn body_of(totals: &Totals, out: &mut Vec<u8>) {
+    let start = out.len();
+    let mut w = Writer::append(out);
     w.number(totals.version);
     w.number(totals.head);
     w.number(totals.trimmed);
@@ -91,10 +93,9 @@ pub(crate) fn encode_totals(table: u8, key: &[u8], totals: &Totals, out: &mut Ve
         w.rest(&seal.head);
         w.rest(&seal.anchor);
         seal.sum.0.into_iter().for_each(|limb| w.fixed(limb));
-        let own = own_hash(out.get(FRAME..).unwrap_or_default());
+        let own = own_hash(out.get(start..).unwrap_or_default());
         Writer::append(out).rest(&own);
     }
-    finish_frame(table, key, out);
 }
 
 /// The totals hold the sum over all other rows; their own hash is the last of them.
@@ -104,59 +105,63 @@ fn own_hash(body: &[u8]) -> Hash {
 
 /// The hash over the totals of a tamper-evident store, which hold the sum over its rows.
 pub(crate) fn fingerprint(totals: &Totals) -> Option<Hash> {
-    let mut out = Vec::new();
-    encode_totals(0, &[], totals, &mut out);
-    totals.seal.and(out.last_chunk::<32>().copied())
+    let mut body = Vec::new();
+    body_of(totals, &mut body);
+    totals.seal.and(body.last_chunk::<32>().copied())
 }
 
-/// Decodes the totals.
-pub(crate) fn decode_totals(table: u8, key: &[u8], value: &[u8]) -> Result<Totals, Reason> {
-    let body = check_frame(table, key, value)?;
-    let mut r = Reader::new(body);
-    let (version, head, trimmed, last_number) = (r.number()?, r.number()?, r.number()?, r.number()?);
-    let counts = counts_from(&mut r)?;
-    let named = counts_from(&mut r)?;
-    let (created, modified) = (Span::decode(&mut r)?, Span::decode(&mut r)?);
-    let (unmet, waiting) = (r.number()?, r.number()?);
-    let latest = if r.byte()? == 0 { None } else { Some(r.time()?) };
-    let seal = match r.byte()? {
-        0 => None,
-        _ => {
-            let (head, anchor) = (r.hash()?, r.hash()?);
-            let sum = Sum([r.fixed()?, r.fixed()?, r.fixed()?, r.fixed()?]);
-            let before = body.len().checked_sub(32).and_then(|len| body.get(..len)).unwrap_or_default();
-            if r.hash()? != own_hash(before) {
-                return Err("the hash of the totals is wrong".into());
+impl Row for table::Totals {
+    type New<'a> = &'a Totals;
+    type Value<'v> = Totals;
+
+    fn write(totals: &Totals, w: &mut Writer<'_>) {
+        w.through(|out| body_of(totals, out));
+    }
+
+    fn read(_: &[u8], r: &mut Reader<'_>) -> Result<Totals, Reason> {
+        let body = r.ahead();
+        let (version, head, trimmed, last_number) = (r.number()?, r.number()?, r.number()?, r.number()?);
+        let counts = counts_from(r)?;
+        let named = counts_from(r)?;
+        let (created, modified) = (Span::decode(r)?, Span::decode(r)?);
+        let (unmet, waiting) = (r.number()?, r.number()?);
+        let latest = if r.byte()? == 0 { None } else { Some(r.time()?) };
+        let seal = match r.byte()? {
+            0 => None,
+            _ => {
+                let (head, anchor) = (r.hash()?, r.hash()?);
+                let sum = Sum([r.fixed()?, r.fixed()?, r.fixed()?, r.fixed()?]);
+                let before = body.len().checked_sub(32).and_then(|len| body.get(..len)).unwrap_or_default();
+                if r.hash()? != own_hash(before) {
+                    return Err("the hash of the totals is wrong".into());
+                }
+                Some(Seal { head, anchor, sum })
             }
-            Some(Seal { head, anchor, sum })
-        }
-    };
-    r.end()?;
-    Ok(Totals {
-        version,
-        head,
-        trimmed,
-        last_number,
-        counts,
-        named,
-        created,
-        modified,
-        unmet,
-        waiting,
-        latest,
-        seal,
-    })
+        };
+        Ok(Totals {
+            version,
+            head,
+            trimmed,
+            last_number,
+            counts,
+            named,
+            created,
+            modified,
+            unmet,
+            waiting,
+            latest,
+            seal,
+        })
+    }
 }
-
-/// Encodes how many executions have a label, by the code of their state.
-pub(crate) fn encode_counts(table: u8, key: &[u8], counts: &[u64], out: &mut Vec<u8>) {
-    counts_to(counts, &mut Writer::frame(out));
-    finish_frame(table, key, out);
+/// Encodes how many executions there are of something, by the code of their state.
+pub(crate) fn encode_counts<T: Table>(key: &T::Key, counts: &[u64], out: &mut Vec<u8>) {
+    encode::<T>(key, out, |w| counts_to(counts, w));
 }
 
 /// Decodes such counts.
-pub(crate) fn decode_counts(table: u8, key: &[u8], value: &[u8]) -> Result<Vec<u64>, Reason> {
-    let mut r = Reader::new(check_frame(table, key, value)?);
+pub(crate) fn decode_counts<T: Table>(key: &T::Key, value: &[u8]) -> Result<Vec<u64>, Reason> {
+    let mut r = open::<T>(key, value)?;
     let counts = counts_from(&mut r)?;
     r.end()?;
     Ok(counts)

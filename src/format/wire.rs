@@ -67,6 +67,11 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Appends what a function makes.
+    pub(crate) fn through(&mut self, make: impl FnOnce(&mut Vec<u8>)) {
+        make(self.0);
+    }
+
     pub(crate) fn rest(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
@@ -156,6 +161,11 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn hash(&mut self) -> Result<[u8; 32], Reason> {
         self.take(32)?.try_into().map_err(|_| "the value ends too early".into())
+    }
+
+    /// What is left, without reading it.
+    pub(crate) fn ahead(&self) -> &'a [u8] {
+        self.0
     }
 
     pub(crate) fn bytes_to_end(&mut self) -> &'a [u8] {

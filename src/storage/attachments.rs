@@ -1,10 +1,8 @@
 //! The table `attachments`: number and key to an attachment, with its value if that is small.
 
-use redb::ReadableTable;
-
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
-use crate::format::schema::{Bytes, Tag};
-use crate::format::{Value, decode_attachment, encode_attachment, name_row};
+use super::{Live, Source, Tables};
+use crate::format::schema::table;
+use crate::format::{Value, decode, name_row};
 use crate::model::attachments::Attachment;
 use crate::model::error::{ReadError, StorageError};
 
@@ -14,10 +12,7 @@ impl<S: Source> Tables<S> {
         number: u64,
         key: &str,
     ) -> Result<Option<(Attachment, Value)>, ReadError> {
-        let row = name_row(number, key);
-        let table = self.slots.attachments.get(&self.source)?;
-        let found = look_up(table, &row, |value| decode_attachment(Tag::Attachments as u8, &row, value))?;
-        Ok(found.transpose().map_err(|reason| damaged(Tag::Attachments, &row, reason))?)
+        self.get::<table::Attachments, _>(&name_row(number, key))
     }
 
     /// Those of one execution whose keys begin so, in the order of their keys.
@@ -32,12 +27,7 @@ impl<S: Source> Tables<S> {
         let start = name_row(number, prefix);
         // No text has this byte.
         let end = [start.as_slice(), &[0xff]].concat();
-        let table = self.slots.attachments.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
-        Ok(Rows::<Bytes, _>::new(range, Tag::Attachments, &start, Some(&end), |row, value| {
-            decode_attachment(Tag::Attachments as u8, row, value)
-                .map_err(|reason| damaged(Tag::Attachments, row, reason).into())
-        }))
+        self.range::<table::Attachments, _, _>(&start, &end, decode::<table::Attachments>)
     }
 }
 
@@ -48,12 +38,10 @@ impl Tables<Live<'_>> {
         attachment: &Attachment,
         value: &Value,
     ) -> Result<(), StorageError> {
-        self.put(Tag::Attachments, &name_row(number, &attachment.key), |table, row, out| {
-            encode_attachment(table, row, (attachment, value), out)
-        })
+        self.put::<table::Attachments>(&name_row(number, &attachment.key), (attachment, value))
     }
 
     pub(crate) fn remove_attachment(&mut self, number: u64, key: &str) -> Result<bool, StorageError> {
-        self.remove(Tag::Attachments, &name_row(number, key))
+        self.remove::<table::Attachments>(&name_row(number, key))
     }
 }

@@ -2,11 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use redb::ReadableTable;
-
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed};
-use crate::format::schema::{Pair, Tag};
-use crate::format::{completed_of, completed_row, decode_nothing, encode_nothing};
+use super::{Live, Source, Tables};
+use crate::format::schema::table;
+use crate::format::{completed_of, completed_row, decode};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::time::Timestamp;
 
@@ -18,28 +16,19 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl DoubleEndedIterator<Item = Result<(Timestamp, u64), ReadError>> + use<'_, S>, StorageError>
     {
         let key = |place: &(Timestamp, u64)| completed_row(place.0, place.1);
-        let (start, end) = (key(places.start()), key(places.end()));
-        let table = self.slots.completions.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8; 16]>(&start..=&end))?;
-        Ok(Rows::<Pair, _>::new(
-            range,
-            Tag::Completions,
-            &start,
-            Some(&end),
-            |key, value| match decode_nothing(Tag::Completions as u8, key, value) {
-                Ok(()) => Ok(completed_of(fixed(key)?)),
-                Err(reason) => Err(damaged(Tag::Completions, key, reason).into()),
-            },
-        ))
+        let (low, high) = (key(places.start()), key(places.end()));
+        self.range::<table::Completions, _, _>(&low, &high, |key: &[u8; 16], value: &[u8]| {
+            decode::<table::Completions>(key, value).map(|()| completed_of(key))
+        })
     }
 }
 
 impl Tables<Live<'_>> {
     pub(crate) fn put_completion(&mut self, at: Timestamp, number: u64) -> Result<(), StorageError> {
-        self.put(Tag::Completions, &completed_row(at, number), encode_nothing)
+        self.put::<table::Completions>(&completed_row(at, number), ())
     }
 
     pub(crate) fn remove_completion(&mut self, at: Timestamp, number: u64) -> Result<bool, StorageError> {
-        self.remove(Tag::Completions, &completed_row(at, number))
+        self.remove::<table::Completions>(&completed_row(at, number))
     }
 }

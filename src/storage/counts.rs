@@ -1,29 +1,23 @@
 //! Rows of counters, by the code of the state: those of a job, of a namespace and of a label.
 
-use super::slots::Slot;
-use super::{Live, Source, Tables, damaged, look_up};
-use crate::format::schema::{Bytes, Tag};
+use super::{Live, Source, Stored, Tables};
 use crate::format::{all_zero, decode_counts, encode_counts};
 use crate::model::error::{ReadError, StorageError};
 
-/// What a row counts; nothing if it is not there.
-pub(super) fn counts_in<S: Source>(
-    slot: &Slot<S, Bytes>,
-    source: &S,
-    tag: Tag,
-    row: &[u8],
-) -> Result<Vec<u64>, ReadError> {
-    let found = look_up(slot.get(source)?, row, |value| decode_counts(tag as u8, row, value))?;
-    let counts = found.transpose().map_err(|reason| damaged(tag, row, reason))?;
-    Ok(counts.unwrap_or_default())
+impl<S: Source> Tables<S> {
+    /// What a row counts; nothing if it is not there.
+    pub(super) fn counts<T: Stored>(&self, key: &T::Key) -> Result<Vec<u64>, ReadError> {
+        let counts = self.look_up::<T, _>(key, |value| decode_counts::<T>(key, value))?;
+        Ok(counts.unwrap_or_default())
+    }
 }
 
 impl Tables<Live<'_>> {
     /// A row of zeros is no row.
-    pub(super) fn put_counts(&mut self, tag: Tag, row: &[u8], counts: &[u64]) -> Result<(), StorageError> {
+    pub(super) fn put_counts<T: Stored>(&mut self, key: &T::Key, counts: &[u64]) -> Result<(), StorageError> {
         if all_zero(counts) {
-            return self.remove(tag, row).map(drop);
+            return self.remove::<T>(key).map(drop);
         }
-        self.put(tag, row, |table, key, out| encode_counts(table, key, counts, out))
+        self.put_with::<T>(key, |out| encode_counts::<T>(key, counts, out))
     }
 }

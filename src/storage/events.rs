@@ -2,14 +2,11 @@
 
 use std::ops::RangeInclusive;
 
-use redb::ReadableTable;
-
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed};
-use crate::format::schema::{Pair, Tag};
-use crate::format::{decode_event, encode_event, pair, pair_of};
+use super::{Live, Source, Tables};
+use crate::format::schema::table;
+use crate::format::{decode, pair};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::events::{Event, NewEvent};
-use crate::model::id::EventSeq;
 use crate::model::time::Timestamp;
 
 impl<S: Source> Tables<S> {
@@ -19,14 +16,8 @@ impl<S: Source> Tables<S> {
         number: u64,
         seqs: RangeInclusive<u64>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<Event, ReadError>> + use<'_, S>, StorageError> {
-        let (start, end) = (pair(number, *seqs.start()), pair(number, *seqs.end()));
-        let table = self.slots.events.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8; 16]>(&start..=&end))?;
-        Ok(Rows::<Pair, _>::new(range, Tag::Events, &start, Some(&end), |key, value| {
-            let seq = EventSeq(pair_of(fixed(key)?).1);
-            decode_event(Tag::Events as u8, key, seq, value)
-                .map_err(|reason| damaged(Tag::Events, key, reason).into())
-        }))
+        let (low, high) = (pair(number, *seqs.start()), pair(number, *seqs.end()));
+        self.range::<table::Events, _, _>(&low, &high, decode::<table::Events>)
     }
 }
 
@@ -38,6 +29,6 @@ impl Tables<Live<'_>> {
         event: &NewEvent,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        self.put(Tag::Events, &pair(number, seq), |table, key, out| encode_event(table, key, event, now, out))
+        self.put::<table::Events>(&pair(number, seq), (event, now))
     }
 }

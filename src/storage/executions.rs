@@ -2,12 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use redb::ReadableTable;
-
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed, look_up};
-use crate::format::schema::{Number, Tag};
-use crate::format::{PayloadPlace, Record, decode_record, encode_record, number_of};
-use crate::model::error::{Damage, ReadError, StorageError};
+use super::{Live, Source, Tables, damaged};
+use crate::format::schema::{Tag, table};
+use crate::format::{PayloadPlace, Reason, Record, decode_record, encode_record, number_of};
+use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
 use crate::model::json::Json;
 use crate::model::lifecycle::Lifecycle;
@@ -44,14 +42,12 @@ pub(crate) struct Pick<'a> {
 
 /// `None` if it is not wanted.
 fn decode_found(
-    number: u64,
+    key: &[u8; 8],
     value: &[u8],
     lifecycle: &Lifecycle,
     pick: Pick<'_>,
-) -> Result<Option<Found>, Damage> {
-    let key = number.to_be_bytes();
-    let record = decode_record(Tag::Executions as u8, &key, value, lifecycle)
-        .map_err(|reason| damaged(Tag::Executions, &key, reason))?;
+) -> Result<Option<Found>, Reason> {
+    let (number, record) = (number_of(key), decode_record(key, value, lifecycle)?);
     if !(pick.keep)(Seen { number, header: &record.header, last_change: record.last_change }) {
         return Ok(None);
     }
@@ -59,11 +55,10 @@ fn decode_found(
 }
 
 /// Every record is wanted, whole: without the steps between, each of which would copy the record.
-fn decode_whole(number: u64, value: &[u8], lifecycle: &Lifecycle) -> Result<Found, Damage> {
-    let key = number.to_be_bytes();
-    match decode_record(Tag::Executions as u8, &key, value, lifecycle) {
-        Ok(record) => Ok(Found::of(number, record, true)),
-        Err(reason) => Err(damaged(Tag::Executions, &key, reason)),
+fn decode_whole(key: &[u8; 8], value: &[u8], lifecycle: &Lifecycle) -> Result<Found, Reason> {
+    match decode_record(key, value, lifecycle) {
+        Ok(record) => Ok(Found::of(number_of(key), record, true)),
+        Err(reason) => Err(reason),
     }
 }
 
@@ -81,9 +76,8 @@ impl Found {
 
 impl<S: Source> Tables<S> {
     pub(crate) fn execution(&self, number: u64, lifecycle: &Lifecycle) -> Result<Option<Found>, ReadError> {
-        let table = self.slots.executions.get(&self.source)?;
-        let found = look_up(table, &number.to_be_bytes(), |value| decode_whole(number, value, lifecycle))?;
-        Ok(found.transpose()?)
+        let key = number.to_be_bytes();
+        self.look_up::<table::Executions, _>(&key, |value| decode_whole(&key, value, lifecycle))
     }
 
     /// A record: `Some(None)` if it is there and not wanted.
@@ -93,10 +87,8 @@ impl<S: Source> Tables<S> {
         lifecycle: &Lifecycle,
         pick: Pick<'_>,
     ) -> Result<Option<Option<Found>>, ReadError> {
-        let table = self.slots.executions.get(&self.source)?;
         let key = number.to_be_bytes();
-        let found = look_up(table, &key, |value| decode_found(number, value, lifecycle, pick))?;
-        Ok(found.transpose()?)
+        self.look_up::<table::Executions, _>(&key, |value| decode_found(&key, value, lifecycle, pick))
     }
 
     /// The records of a range of numbers, with their numbers where they are known.
@@ -107,13 +99,13 @@ impl<S: Source> Tables<S> {
         keep: F,
         payload: bool,
     ) -> Result<impl DoubleEndedIterator<Item = Picked> + use<'a, S, F>, StorageError> {
-        let (start, end) = (numbers.start().to_be_bytes(), numbers.end().to_be_bytes());
-        let table = self.slots.executions.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
-        let rows = Rows::<Number, _>::new(range, Tag::Executions, &start, Some(&end), move |key, value| {
-            let number = number_of(fixed(key)?);
-            Ok((number, decode_found(number, value, lifecycle, Pick { keep: &keep, payload })))
-        });
+        let (low, high) = (numbers.start().to_be_bytes(), numbers.end().to_be_bytes());
+        let row = move |key: &[u8; 8], value: &[u8]| {
+            let found = decode_found(key, value, lifecycle, Pick { keep: &keep, payload });
+            let found = found.map_err(|reason| damaged(Tag::Executions, key, reason));
+            Ok((number_of(key), found))
+        };
+        let rows = self.range::<table::Executions, _, _>(&low, &high, row)?;
         Ok(rows.map(|row| match row {
             Ok((number, found)) => (Some(number), found.map_err(ReadError::from)),
             Err(error) => (None, Err(error)),
@@ -130,12 +122,11 @@ impl Tables<Live<'_>> {
         versions: (u64, u64),
         payload: PayloadPlace<'_>,
     ) -> Result<(), StorageError> {
-        self.put(Tag::Executions, &number.to_be_bytes(), |table, key, out| {
-            encode_record(table, key, header, versions, payload, out);
-        })
+        let key = number.to_be_bytes();
+        self.put_with::<table::Executions>(&key, |out| encode_record(&key, header, versions, payload, out))
     }
 
     pub(crate) fn remove_execution(&mut self, number: u64) -> Result<bool, StorageError> {
-        self.remove(Tag::Executions, &number.to_be_bytes())
+        self.remove::<table::Executions>(&number.to_be_bytes())
     }
 }

@@ -2,14 +2,10 @@
 
 use std::ops::{Bound, RangeInclusive};
 
-use redb::ReadableTable;
-
-use super::counts::counts_in;
-use super::{Live, Rows, Source, Tables, catch_panics, damaged};
-use crate::format::schema::{Bytes, Tag, Value};
+use super::{Live, Source, Stored, Tables, damaged};
+use crate::format::schema::{Bytes, Tag, table};
 use crate::format::{
-    decode_nothing, encode_nothing, job_counts_row, job_of_row, job_prefix, job_row, label_prefix,
-    number_at_end,
+    Row, decode, job_counts_row, job_of_row, job_prefix, job_row, label_prefix, number_at_end,
 };
 use crate::model::error::{ReadError, StorageError};
 use crate::model::text::Text;
@@ -23,12 +19,12 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
         // The row of the number 0 has the counters.
         let numbers = *numbers.start().max(&1)..=*numbers.end();
-        rows_of(self.slots.jobs.get(&self.source)?, Tag::Jobs, &job_prefix(job), &numbers)
+        self.index_rows::<table::Jobs>(&job_prefix(job), &numbers)
     }
 
     /// How many executions a job has, by the code of their state.
     pub(crate) fn job_counts(&self, job: &str) -> Result<Vec<u64>, ReadError> {
-        counts_in(&self.slots.jobs, &self.source, Tag::Jobs, &job_counts_row(job))
+        self.counts::<table::Jobs>(&job_counts_row(job))
     }
 
     /// The jobs behind one, in the order of their keys, with how many executions each has.
@@ -48,7 +44,20 @@ impl<S: Source> Tables<S> {
         group: u8,
         numbers: &RangeInclusive<u64>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
-        rows_of(self.slots.labels.get(&self.source)?, Tag::Labels, &label_prefix(key, value, group), numbers)
+        self.index_rows::<table::Labels>(&label_prefix(key, value, group), numbers)
+    }
+
+    /// The numbers behind a prefix of a table.
+    fn index_rows<T: Stored<Key = Bytes> + for<'v> Row<Value<'v> = ()>>(
+        &self,
+        prefix: &[u8],
+        numbers: &RangeInclusive<u64>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S, T>, StorageError> {
+        let key = |number: &u64| [prefix, &number.to_be_bytes()].concat();
+        let (low, high) = (key(numbers.start()), key(numbers.end()));
+        self.range::<T, _, _>(&low, &high, |key: &[u8], value: &[u8]| {
+            decode::<T>(key, value).and_then(|()| number_at_end(key))
+        })
     }
 }
 
@@ -80,10 +89,8 @@ impl<S: Source> Jobs<'_, S> {
     /// The next job from one end.
     fn step(&mut self, from_front: bool) -> Result<Option<JobCounts>, ReadError> {
         let (low, high) = (self.low.as_ref().map(Vec::as_slice), self.high.as_ref().map(Vec::as_slice));
-        let table = self.tables.slots.jobs.get(&self.tables.source)?;
-        let range = catch_panics(|| table.range::<&[u8]>((low, high)))?;
-        let (least, most) = (bytes(&low).unwrap_or_default(), bytes(&high));
-        let mut rows = Rows::<Bytes, _>::new(range, Tag::Jobs, least, most, |key, _| Ok(key.to_vec()));
+        let key = |key: &[u8], _: &[u8]| Ok(key.to_vec());
+        let mut rows = self.tables.between::<table::Jobs, _, _>(low, high, key)?;
         let row = if from_front { rows.next() } else { rows.next_back() };
         let Some(key) = row.transpose()? else { return Ok(None) };
         let found = job_of_row(&key).map(|(job, prefix)| (job, prefix.to_vec()));
@@ -110,13 +117,6 @@ impl<S: Source> Jobs<'_, S> {
     }
 }
 
-fn bytes<'b>(bound: &Bound<&'b [u8]>) -> Option<&'b [u8]> {
-    match bound {
-        Bound::Included(bytes) | Bound::Excluded(bytes) => Some(bytes),
-        Bound::Unbounded => None,
-    }
-}
-
 impl<S: Source> Iterator for Jobs<'_, S> {
     type Item = Result<JobCounts, ReadError>;
 
@@ -131,33 +131,16 @@ impl<S: Source> DoubleEndedIterator for Jobs<'_, S> {
     }
 }
 
-/// The numbers behind a prefix of a table.
-fn rows_of<'a, T: ReadableTable<Bytes, Value>>(
-    table: &'a T,
-    tag: Tag,
-    prefix: &[u8],
-    numbers: &RangeInclusive<u64>,
-) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'a, T>, StorageError> {
-    let key = |number: &u64| [prefix, &number.to_be_bytes()].concat();
-    let (start, end) = (key(numbers.start()), key(numbers.end()));
-    let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
-    Ok(Rows::<Bytes, _>::new(range, tag, &start, Some(&end), move |key, value| {
-        decode_nothing(tag as u8, key, value)
-            .and_then(|()| number_at_end(key))
-            .map_err(|reason| damaged(tag, key, reason).into())
-    }))
-}
-
 impl Tables<Live<'_>> {
     pub(crate) fn put_job_counts(&mut self, job: &str, counts: &[u64]) -> Result<(), StorageError> {
-        self.put_counts(Tag::Jobs, &job_counts_row(job), counts)
+        self.put_counts::<table::Jobs>(&job_counts_row(job), counts)
     }
 
     pub(crate) fn put_job(&mut self, job: &str, number: u64) -> Result<(), StorageError> {
-        self.put(Tag::Jobs, &job_row(job, number), encode_nothing)
+        self.put::<table::Jobs>(&job_row(job, number), ())
     }
 
     pub(crate) fn remove_job(&mut self, job: &str, number: u64) -> Result<bool, StorageError> {
-        self.remove(Tag::Jobs, &job_row(job, number))
+        self.remove::<table::Jobs>(&job_row(job, number))
     }
 }

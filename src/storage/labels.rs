@@ -1,11 +1,8 @@
 //! The table `label_counts`, and the rows of the table `labels` that it counts.
 
-use redb::ReadableTable;
-
-use super::counts::counts_in;
-use super::{Live, Rows, Source, Tables, catch_panics, damaged};
-use crate::format::schema::{Bytes, Tag};
-use crate::format::{decode_counts, encode_nothing, label, label_row, label_value, label_values_span};
+use super::{Live, Source, Tables};
+use crate::format::schema::table;
+use crate::format::{decode_counts, label, label_row, label_value, label_values_span};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::text::Text;
 
@@ -16,7 +13,7 @@ pub(crate) type LabelValues<'r> =
 impl<S: Source> Tables<S> {
     /// How many executions have a label, by the code of their state.
     pub(crate) fn label_counts(&self, key: &str, value: &str) -> Result<Vec<u64>, ReadError> {
-        counts_in(&self.slots.label_counts, &self.source, Tag::LabelCounts, &label(key, value))
+        self.counts::<table::LabelCounts>(&label(key, value))
     }
 
     /// The values of a label's key, with how many executions have each, by the code of their state. Shorter
@@ -27,14 +24,11 @@ impl<S: Source> Tables<S> {
         after: Option<&str>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<(Text, Vec<u64>), ReadError>> + use<'_, S>, StorageError>
     {
-        let (start, end) = label_values_span(key, after);
-        let table = self.slots.label_counts.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
-        Ok(Rows::<Bytes, _>::new(range, Tag::LabelCounts, &start, Some(&end), |key, value| {
-            decode_counts(Tag::LabelCounts as u8, key, value)
-                .and_then(|counts| Ok((Text::from(label_value(key)?), counts)))
-                .map_err(|reason| damaged(Tag::LabelCounts, key, reason).into())
-        }))
+        let (low, high) = label_values_span(key, after);
+        self.range::<table::LabelCounts, _, _>(&low, &high, |key: &[u8], value: &[u8]| {
+            let counts = decode_counts::<table::LabelCounts>(key, value)?;
+            Ok((Text::from(label_value(key)?), counts))
+        })
     }
 }
 
@@ -46,7 +40,7 @@ impl Tables<Live<'_>> {
         group: u8,
         number: u64,
     ) -> Result<(), StorageError> {
-        self.put(Tag::Labels, &label_row(key, value, group, number), encode_nothing)
+        self.put::<table::Labels>(&label_row(key, value, group, number), ())
     }
 
     pub(crate) fn remove_label(
@@ -56,11 +50,11 @@ impl Tables<Live<'_>> {
         group: u8,
         number: u64,
     ) -> Result<bool, StorageError> {
-        self.remove(Tag::Labels, &label_row(key, value, group, number))
+        self.remove::<table::Labels>(&label_row(key, value, group, number))
     }
 
     /// The row as `codec::label` gives it. A row of zeros is no row.
     pub(crate) fn put_label_counts(&mut self, row: &[u8], counts: &[u64]) -> Result<(), StorageError> {
-        self.put_counts(Tag::LabelCounts, row, counts)
+        self.put_counts::<table::LabelCounts>(row, counts)
     }
 }

@@ -2,11 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use redb::ReadableTable;
-
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed, look_up};
-use crate::format::schema::{Number, Tag};
-use crate::format::{LastChangeBits, decode_last_change_bits, encode_last_change_bits, number_of};
+use super::{Live, Source, Tables, damaged};
+use crate::format::schema::{Tag, table};
+use crate::format::{LastChangeBits, decode, number_of};
 use crate::model::error::{ReadError, StorageError};
 
 /// The row of a block; or its damage, which does not say which changes they are.
@@ -18,23 +16,16 @@ impl<S: Source> Tables<S> {
         &self,
         blocks: RangeInclusive<u64>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<Row, ReadError>> + use<'_, S>, StorageError> {
-        let (start, end) = (blocks.start().to_be_bytes(), blocks.end().to_be_bytes());
-        let table = self.slots.last_change_bits.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
-        Ok(Rows::<Number, _>::new(range, Tag::LastChangeBits, &start, Some(&end), |key, value| {
-            let last_change_bits = decode_last_change_bits(Tag::LastChangeBits as u8, key, value);
-            let last_change_bits =
-                last_change_bits.map_err(|reason| damaged(Tag::LastChangeBits, key, reason).into());
-            Ok((number_of(fixed(key)?), last_change_bits))
-        }))
+        let (low, high) = (blocks.start().to_be_bytes(), blocks.end().to_be_bytes());
+        self.range::<table::LastChangeBits, _, _>(&low, &high, |key: &[u8; 8], value: &[u8]| {
+            let bits = decode::<table::LastChangeBits>(key, value);
+            let bits = bits.map_err(|reason| damaged(Tag::LastChangeBits, key, reason).into());
+            Ok((number_of(key), bits))
+        })
     }
 
     pub(crate) fn last_change_bits(&self, block: u64) -> Result<Option<LastChangeBits>, ReadError> {
-        let key = block.to_be_bytes();
-        let table = self.slots.last_change_bits.get(&self.source)?;
-        let found =
-            look_up(table, &key, |value| decode_last_change_bits(Tag::LastChangeBits as u8, &key, value))?;
-        Ok(found.transpose().map_err(|reason| damaged(Tag::LastChangeBits, &key, reason))?)
+        self.get::<table::LastChangeBits, _>(&block.to_be_bytes())
     }
 }
 
@@ -48,12 +39,10 @@ impl Tables<Live<'_>> {
         if last_change_bits.is_empty() {
             return self.remove_last_change_bits(block).map(drop);
         }
-        self.put(Tag::LastChangeBits, &block.to_be_bytes(), |table, key, out| {
-            encode_last_change_bits(table, key, last_change_bits, out)
-        })
+        self.put::<table::LastChangeBits>(&block.to_be_bytes(), last_change_bits)
     }
 
     pub(crate) fn remove_last_change_bits(&mut self, block: u64) -> Result<bool, StorageError> {
-        self.remove(Tag::LastChangeBits, &block.to_be_bytes())
+        self.remove::<table::LastChangeBits>(&block.to_be_bytes())
     }
 }

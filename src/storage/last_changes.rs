@@ -2,11 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use redb::ReadableTable;
-
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed};
-use crate::format::schema::{Number, Tag};
-use crate::format::{decode_number, encode_number, number_of};
+use super::{Live, Source, Tables};
+use crate::format::schema::table;
+use crate::format::{decode, number_of};
 use crate::model::error::{ReadError, StorageError};
 
 impl<S: Source> Tables<S> {
@@ -16,26 +14,19 @@ impl<S: Source> Tables<S> {
         changes: RangeInclusive<u64>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, u64), ReadError>> + use<'_, S>, StorageError>
     {
-        let (start, end) = (changes.start().to_be_bytes(), changes.end().to_be_bytes());
-        let table = self.slots.last_changes.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8; 8]>(&start..=&end))?;
-        Ok(Rows::<Number, _>::new(range, Tag::LastChanges, &start, Some(&end), |key, value| {
-            match decode_number(Tag::LastChanges as u8, key, value) {
-                Ok(number) => Ok((number_of(fixed(key)?), number)),
-                Err(reason) => Err(damaged(Tag::LastChanges, key, reason).into()),
-            }
-        }))
+        let (low, high) = (changes.start().to_be_bytes(), changes.end().to_be_bytes());
+        self.range::<table::LastChanges, _, _>(&low, &high, |key: &[u8; 8], value: &[u8]| {
+            Ok((number_of(key), decode::<table::LastChanges>(key, value)?))
+        })
     }
 }
 
 impl Tables<Live<'_>> {
     pub(crate) fn put_last_change(&mut self, change: u64, number: u64) -> Result<(), StorageError> {
-        self.put(Tag::LastChanges, &change.to_be_bytes(), |table, key, out| {
-            encode_number(table, key, number, out);
-        })
+        self.put::<table::LastChanges>(&change.to_be_bytes(), number)
     }
 
     pub(crate) fn remove_last_change(&mut self, change: u64) -> Result<bool, StorageError> {
-        self.remove(Tag::LastChanges, &change.to_be_bytes())
+        self.remove::<table::LastChanges>(&change.to_be_bytes())
     }
 }

@@ -2,21 +2,17 @@
 
 use std::ops::RangeInclusive;
 
-use redb::ReadableTable;
-
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, look_up};
-use crate::format::schema::{Bytes, Tag};
-use crate::format::{LinkKind, LinkTo, decode_link, encode_link, link_prefix, link_row, number_at_end};
+use super::{Live, Source, Tables, damaged};
+use crate::format::schema::{Tag, table};
+use crate::format::{LinkKind, LinkTo, decode, link_prefix, link_row, number_at_end};
 use crate::model::error::{ReadError, StorageError};
 
 impl<S: Source> Tables<S> {
     /// Where the link of an execution leads that names this id.
     pub(crate) fn link(&self, kind: LinkKind, id: &str, number: u64) -> Result<LinkTo, ReadError> {
         let key = link_row(kind, id, number);
-        let table = self.slots.links.get(&self.source)?;
-        let found = look_up(table, &*key, |value| decode_link(Tag::Links as u8, &key, value))?;
-        let found = found.ok_or_else(|| damaged(Tag::Links, &key, "the row is missing"))?;
-        Ok(found.map_err(|reason| damaged(Tag::Links, &key, reason))?)
+        let found = self.get::<table::Links, _>(&key)?;
+        found.ok_or_else(|| damaged(Tag::Links, &key, "the row is missing").into())
     }
 
     /// Those of a range of numbers that have a link to this id, and where it leads.
@@ -29,14 +25,11 @@ impl<S: Source> Tables<S> {
     {
         let prefix = link_prefix(kind, id);
         let key = |number: &u64| [&*prefix, &number.to_be_bytes()].concat();
-        let (start, end) = (key(numbers.start()), key(numbers.end()));
-        let table = self.slots.links.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
-        Ok(Rows::<Bytes, _>::new(range, Tag::Links, &start, Some(&end), |key, value| {
-            decode_link(Tag::Links as u8, key, value)
-                .and_then(|to| Ok((number_at_end(key)?, to)))
-                .map_err(|reason| damaged(Tag::Links, key, reason).into())
-        }))
+        let (low, high) = (key(numbers.start()), key(numbers.end()));
+        self.range::<table::Links, _, _>(&low, &high, |key: &[u8], value: &[u8]| {
+            let to = decode::<table::Links>(key, value)?;
+            Ok((number_at_end(key)?, to))
+        })
     }
 
     /// Those of a range of numbers whose link of this id leads to the execution of a number, or wherever.
@@ -62,7 +55,7 @@ impl Tables<Live<'_>> {
         number: u64,
         to: &LinkTo,
     ) -> Result<(), StorageError> {
-        self.put(Tag::Links, &link_row(kind, id, number), |table, key, out| encode_link(table, key, to, out))
+        self.put::<table::Links>(&link_row(kind, id, number), to)
     }
 
     pub(crate) fn remove_link(
@@ -71,6 +64,6 @@ impl Tables<Live<'_>> {
         id: &str,
         number: u64,
     ) -> Result<bool, StorageError> {
-        self.remove(Tag::Links, &link_row(kind, id, number))
+        self.remove::<table::Links>(&link_row(kind, id, number))
     }
 }

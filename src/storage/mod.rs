@@ -37,15 +37,17 @@ pub(crate) mod waits;
 mod walk;
 pub(crate) mod write_set;
 
+use std::ops::Bound;
 use std::sync::OnceLock;
 
-use redb::{AccessGuard, Key, ReadableTable, ReadableTableMetadata, TableStats};
+use redb::{AccessGuard, ReadableTableMetadata, TableStats};
 
-use crate::format::schema::{Bytes, Number, Pair, StateRow, Tag, Value, tables};
-use crate::format::{Totals, Writer};
+use crate::format::schema::{Tag, Value, table, tables};
+use crate::format::{Reason, Row, Totals, Writer, decode, encode};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::{Sum, row_hash};
-use slots::{FromBytes, Slot, Slots, choose, on_table};
+use rows::look_up;
+use slots::{FromBytes, Slots, choose, on_table};
 
 pub(crate) use changes::Noticed;
 pub(crate) use executions::{Found, Pick, Seen};
@@ -55,10 +57,10 @@ pub(crate) use namespaces::NamespaceCounts;
 pub(crate) use packing::{SPARE, clear_spare};
 #[cfg(test)]
 pub(crate) use rows::counted;
-pub(crate) use rows::{Rows, catch_panics, commit_whole, damaged, finish, has_store, look_up, roll_back};
-pub(crate) use side_data::Budget;
+pub(crate) use rows::{Rows, catch_panics, commit_whole, damaged, finish, has_store, roll_back};
+pub(crate) use side_data::{Budget, OfExecution, Owned};
+pub(crate) use slots::Stored;
 pub use source::{Live, Snapshot, Source};
-pub(crate) use visits::decode_visits;
 pub(crate) use walk::Visit;
 
 /// What a transaction remembers for the journal at most: larger ones commit through redb directly. At that size its
@@ -112,52 +114,81 @@ impl<S: Source> Tables<S> {
         self
     }
 
+    /// Looks a row up, and decodes its value.
+    fn look_up<T: Stored, R>(
+        &self,
+        key: &T::Key,
+        decode: impl FnOnce(&[u8]) -> Result<R, Reason>,
+    ) -> Result<Option<R>, ReadError> {
+        let table = T::slot(&self.slots).get(&self.source)?;
+        let found = look_up(table, T::lend(key), decode)?;
+        Ok(found.transpose().map_err(|reason| damaged(T::TAG, key.as_ref(), reason))?)
+    }
+
+    /// The value of a row.
+    fn get<T: Stored + for<'v> Row<Value<'v> = R>, R>(&self, key: &T::Key) -> Result<Option<R>, ReadError> {
+        self.look_up::<T, _>(key, |value| decode::<T>(key, value))
+    }
+
+    /// The rows of a table from one key to another, both included.
+    fn range<'a, T: Stored, R, F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>>(
+        &'a self,
+        low: &T::Key,
+        high: &T::Key,
+        decode: F,
+    ) -> Result<Rows<'a, T, F>, StorageError> {
+        self.between(Bound::Included(low), Bound::Included(high), decode)
+    }
+
+    /// The rows of a table between two bounds.
+    fn between<'a, T: Stored, R, F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>>(
+        &'a self,
+        low: Bound<&T::Key>,
+        high: Bound<&T::Key>,
+        decode: F,
+    ) -> Result<Rows<'a, T, F>, StorageError> {
+        Rows::new(T::slot(&self.slots).get(&self.source)?, (low, high), decode)
+    }
+
+    /// `true` if the table has a row of this key.
+    pub(crate) fn has<T: Stored>(&self, key: &T::Key) -> Result<bool, StorageError> {
+        Ok(look_up(T::slot(&self.slots).get(&self.source)?, T::lend(key), |_| ())?.is_some())
+    }
+
     /// Hands over every row of a table, keys and values as bytes, without a copy. Gives `false` if look-ups do not find all of
     /// them: see [`walk`].
-    pub(crate) fn walk(&self, tag: Tag, visit: &mut Visit<'_>) -> Result<bool, StorageError> {
-        let source = &self.source;
+    pub(crate) fn walk<T: Stored>(&self, visit: &mut Visit<'_, T::Key>) -> Result<bool, StorageError> {
+        walk::walk::<T, _>(T::slot(&self.slots).get(&self.source)?, visit)
+    }
+
+    /// The same of a table that is known by its tag alone.
+    pub(crate) fn walk_any(&self, tag: Tag, visit: &mut Visit<'_, [u8]>) -> Result<bool, StorageError> {
         macro_rules! walk_through {
-            ($table:ident, $key:ident) => {
-                walk::walk(tag, self.slots.$table.get(source)?, visit)
+            ($table:ident) => {
+                self.walk::<table::$table>(&mut |row| visit(row.map(|(key, value)| (key.as_ref(), value))))
             };
         }
         on_table!(tag, walk_through)
     }
 
-    /// Every row of a table, keys and values as bytes: of a table that is small.
-    pub(crate) fn raw(&self, tag: Tag) -> Result<Box<dyn Iterator<Item = RawRow> + '_>, StorageError> {
-        fn all<'a, T: ReadableTable<K, Value>, K: Key + 'static>(
-            tag: Tag,
-            table: &'a T,
-        ) -> Result<Box<dyn Iterator<Item = RawRow> + 'a>, StorageError> {
-            let range = catch_panics(|| table.iter())?;
-            let rows = Rows::new(range, tag, &[], None, |key, value| Ok((key.to_vec(), value.to_vec())));
-            Ok(Box::new(rows))
-        }
-        let source = &self.source;
-        macro_rules! all_of {
-            ($table:ident, $key:ident) => {
-                all(tag, self.slots.$table.get(source)?)
+    /// The same of a row that is known by its table's tag and its key's bytes alone.
+    pub(crate) fn has_any(&self, tag: Tag, key: &[u8]) -> Result<bool, StorageError> {
+        macro_rules! has_it {
+            ($table:ident) => {
+                FromBytes::of(key).map_or(Ok(false), |key| self.has::<table::$table>(key))
             };
         }
-        on_table!(tag, all_of)
+        on_table!(tag, has_it)
     }
 
-    /// `true` if the table has a row of this key.
-    pub(crate) fn has_row(&self, tag: Tag, key: &[u8]) -> Result<bool, StorageError> {
-        fn has<T: ReadableTable<K, Value>, K: Key + 'static>(
-            table: &T,
-            key: K::SelfType<'_>,
-        ) -> Result<bool, StorageError> {
-            Ok(look_up(table, key, |_| ())?.is_some())
-        }
-        let source = &self.source;
-        macro_rules! has_key {
-            ($table:ident, $key:ident) => {
-                has(self.slots.$table.get(source)?, $key::of(key)?)
+    /// Opens a table, which creates it in a write transaction where it is missing.
+    fn open(&self, tag: Tag) -> Result<(), StorageError> {
+        macro_rules! open_it {
+            ($table:ident) => {
+                table::$table::slot(&self.slots).get(&self.source).map(drop)
             };
         }
-        on_table!(tag, has_key)
+        on_table!(tag, open_it)
     }
 }
 
@@ -167,142 +198,131 @@ impl Tables<Snapshot> {
         fn of<T: ReadableTableMetadata>(table: &T) -> Result<(u64, TableStats), StorageError> {
             catch_panics(|| Ok::<_, redb::StorageError>((table.len()?, table.stats()?)))
         }
-        let source = &self.source;
         macro_rules! of_table {
-            ($table:ident, $key:ident) => {
-                of(self.slots.$table.get(source)?)
+            ($table:ident) => {
+                of(table::$table::slot(&self.slots).get(&self.source)?)
             };
         }
         on_table!(tag, of_table)
     }
 }
 
-/// A key and a value as bytes.
-pub(crate) type RawRow = Result<(Vec<u8>, Vec<u8>), ReadError>;
-
 impl Tables<Live<'_>> {
     /// Opens every table, which creates those that are missing.
     pub(crate) fn create_all(&self) -> Result<(), StorageError> {
-        for tag in Tag::ALL {
-            drop(self.raw(tag)?);
-        }
-        Ok(())
+        Tag::ALL.into_iter().try_for_each(|tag| self.open(tag))
     }
 
     /// Encodes a value and writes it.
-    fn put(
+    fn put<T: Stored + Row>(&mut self, key: &T::Key, value: T::New<'_>) -> Result<(), StorageError> {
+        self.put_with::<T>(key, |out| encode::<T>(key, out, |w| T::write(value, w)))
+    }
+
+    /// The same, encoded by somebody else.
+    fn put_with<T: Stored>(
         &mut self,
-        tag: Tag,
-        key: &[u8],
-        encode: impl FnOnce(u8, &[u8], &mut Vec<u8>),
+        key: &T::Key,
+        encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), StorageError> {
         let mut value = std::mem::take(&mut self.scratch);
-        encode(tag as u8, key, &mut value);
-        let result = self.put_raw(tag, key, &value);
+        encode(&mut value);
+        let result = self.insert::<T>(key, &value);
         self.scratch = value;
         result
     }
 
     /// Writes a row.
-    pub(crate) fn put_raw(&mut self, tag: Tag, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
-        fn insert<'t, K: Key + 'static>(
-            slot: &mut Slot<Live<'t>, K>,
-            source: &Live<'t>,
-            key: K::SelfType<'_>,
-            value: &[u8],
-            old: Old<'_>,
-        ) -> Result<usize, StorageError> {
-            let table = slot.get_mut(source)?;
-            catch_panics(|| {
-                table.insert(key, value).map(|was| {
-                    let bytes = was.as_ref().map_or(0, |was| was.value().len());
-                    old.take(was);
-                    bytes
-                })
-            })
-        }
-        let mut sum = self.sum.filter(|_| tag.is_summed());
-        let old = Old { tag, key, sum: sum.as_mut() };
-        let source = &self.source;
-        macro_rules! insert_into {
-            ($table:ident, $key:ident) => {
-                insert(&mut self.slots.$table, source, $key::of(key)?, value, old)
-            };
-        }
-        self.replaced += on_table!(tag, insert_into)?;
+    fn insert<T: Stored>(&mut self, key: &T::Key, value: &[u8]) -> Result<(), StorageError> {
+        let mut sum = self.sum.filter(|_| T::TAG.is_summed());
+        let bytes = key.as_ref();
+        let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut() };
+        let table = T::slot_mut(&mut self.slots);
+        self.replaced += table.write(&self.source, |table| {
+            let was = table.insert(T::lend(key), value)?;
+            let replaced = was.as_ref().map_or(0, |was| was.value().len());
+            old.take(was);
+            Ok(replaced)
+        })?;
+        self.inserted(T::TAG, bytes, value, sum);
+        Ok(())
+    }
+
+    fn inserted(&mut self, tag: Tag, key: &[u8], value: &[u8], sum: Option<Sum>) {
         if let Some(mut sum) = sum {
-            sum.add(row_hash(tag as u8, key, value));
+            sum.add(row_hash(tag.byte(), key, value));
             self.sum = Some(sum);
         }
         self.written += key.len() + value.len();
         self.rows_written += 1;
         if let Some(redo) = self.room_for_redo(value.len()) {
             let mut redo = Writer::append(redo);
-            redo.byte(tag as u8);
+            redo.byte(tag.byte());
             redo.bytes(key);
             redo.number(value.len() as u64 + 1);
             redo.rest(value);
         }
-        Ok(())
     }
 
     /// Removes a row; `false` if it was not there.
-    pub(crate) fn remove(&mut self, tag: Tag, key: &[u8]) -> Result<bool, StorageError> {
-        fn delete<'t, K: Key + 'static>(
-            slot: &mut Slot<Live<'t>, K>,
-            source: &Live<'t>,
-            key: K::SelfType<'_>,
-            old: Old<'_>,
-        ) -> Result<Option<usize>, StorageError> {
-            let table = slot.get_mut(source)?;
-            catch_panics(|| {
-                table.remove(key).map(|was| {
-                    let found = was.as_ref().map(|was| was.value().len());
-                    old.take(was);
-                    found
-                })
-            })
-        }
-        let mut sum = self.sum.filter(|_| tag.is_summed());
-        let old = Old { tag, key, sum: sum.as_mut() };
-        let source = &self.source;
-        macro_rules! delete_from {
-            ($table:ident, $key:ident) => {
-                delete(&mut self.slots.$table, source, $key::of(key)?, old)
-            };
-        }
-        let found = on_table!(tag, delete_from)?;
+    pub(crate) fn remove<T: Stored>(&mut self, key: &T::Key) -> Result<bool, StorageError> {
+        let mut sum = self.sum.filter(|_| T::TAG.is_summed());
+        let bytes = key.as_ref();
+        let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut() };
+        let table = T::slot_mut(&mut self.slots);
+        let found = table.write(&self.source, |table| {
+            let was = table.remove(T::lend(key))?;
+            let found = was.as_ref().map(|was| was.value().len());
+            old.take(was);
+            Ok(found)
+        })?;
+        self.was_removed(T::TAG, bytes, found, sum);
+        Ok(found.is_some())
+    }
+
+    fn was_removed(&mut self, tag: Tag, key: &[u8], found: Option<usize>, sum: Option<Sum>) {
         if sum.is_some() {
             self.sum = sum;
         }
         self.written += key.len();
         self.rows_written += 1;
-        if let Some(bytes) = found {
-            self.removed = (self.removed.0 + 1, self.removed.1 + bytes);
-        }
-        let found = found.is_some();
-        if found && let Some(redo) = self.room_for_redo(0) {
+        let Some(bytes) = found else { return };
+        self.removed = (self.removed.0 + 1, self.removed.1 + bytes);
+        if let Some(redo) = self.room_for_redo(0) {
             let mut redo = Writer::append(redo);
-            redo.byte(tag as u8);
+            redo.byte(tag.byte());
             redo.bytes(key);
             redo.number(0);
         }
-        Ok(found)
     }
 
-    /// Does again what a journal's record says was done.
+    /// Does again what a journal's record says was done. Only here are rows written of which no more is known than a tag and
+    /// bytes.
     pub(crate) fn redo(&mut self, body: &[u8]) -> Result<(), StorageError> {
         let mut r = crate::format::Reader::new(body);
         while r.end().is_err() {
             let (tag, key, value) = redo_step(&mut r).map_err(|_| bad_redo())?;
-            match value {
-                Some(value) => self.put_raw(tag, key, value)?,
-                None => {
-                    self.remove(tag, key)?;
-                }
-            }
+            self.redo_row(tag, key, value)?;
         }
         Ok(())
+    }
+
+    /// Writes a row of a table, or removes it.
+    pub(crate) fn redo_row(
+        &mut self,
+        tag: Tag,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), StorageError> {
+        macro_rules! redo_in {
+            ($table:ident) => {{
+                let key = FromBytes::of(key).ok_or_else(bad_redo)?;
+                match value {
+                    Some(value) => self.insert::<table::$table>(key, value),
+                    None => self.remove::<table::$table>(key).map(drop),
+                }
+            }};
+        }
+        on_table!(tag, redo_in)
     }
 
     /// Keeps the sum over all rows from now on.
@@ -360,7 +380,7 @@ struct Old<'a> {
 impl Old<'_> {
     fn take(self, was: Option<AccessGuard<'_, Value>>) {
         if let (Some(sum), Some(was)) = (self.sum, was) {
-            sum.subtract(row_hash(self.tag as u8, self.key, was.value()));
+            sum.subtract(row_hash(self.tag.byte(), self.key, was.value()));
         }
     }
 }
@@ -381,8 +401,4 @@ fn redo_step<'a>(r: &mut crate::format::Reader<'a>) -> Result<RedoStep<'a>, Stri
 fn bad_redo() -> StorageError {
     let error = std::io::Error::new(std::io::ErrorKind::InvalidData, "a record cannot be decoded");
     StorageError::Journal(error.into())
-}
-
-fn fixed<const N: usize>(key: &[u8]) -> Result<&[u8; N], StorageError> {
-    key.try_into().map_err(|_| bad_redo())
 }

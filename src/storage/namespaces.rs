@@ -2,11 +2,8 @@
 
 use std::ops::Bound;
 
-use redb::ReadableTable;
-
-use super::counts::counts_in;
-use super::{Live, Rows, Source, Tables, catch_panics, damaged};
-use crate::format::schema::{Bytes, Tag};
+use super::{Live, Source, Tables};
+use crate::format::schema::table;
 use crate::format::{Reason, decode_counts};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::text::Text;
@@ -17,13 +14,13 @@ pub(crate) type NamespaceCounts<'r> =
 
 fn decode(key: &[u8], value: &[u8]) -> Result<(Text, Vec<u64>), Reason> {
     let namespace = std::str::from_utf8(key).map_err(|e| format!("a namespace is not UTF-8: {e}"))?;
-    Ok((Text::from(namespace), decode_counts(Tag::Namespaces as u8, key, value)?))
+    Ok((Text::from(namespace), decode_counts::<table::Namespaces>(key, value)?))
 }
 
 impl<S: Source> Tables<S> {
     /// How many executions a namespace has, by the code of their state; not of the default one.
     pub(crate) fn namespace_count(&self, namespace: &str) -> Result<Vec<u64>, ReadError> {
-        counts_in(&self.slots.namespaces, &self.source, Tag::Namespaces, namespace.as_bytes())
+        self.counts::<table::Namespaces>(namespace.as_bytes())
     }
 
     /// The namespaces behind one, and before another.
@@ -35,12 +32,7 @@ impl<S: Source> Tables<S> {
     {
         let low = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_bytes()));
         let high = before.map_or(Bound::Unbounded, |before| Bound::Excluded(before.as_bytes()));
-        let table = self.slots.namespaces.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8]>((low, high)))?;
-        let (low, high) = (after.unwrap_or_default().as_bytes(), before.map(str::as_bytes));
-        Ok(Rows::<Bytes, _>::new(range, Tag::Namespaces, low, high, |key, value| {
-            decode(key, value).map_err(|reason| damaged(Tag::Namespaces, key, reason).into())
-        }))
+        self.between::<table::Namespaces, _, _>(low, high, decode)
     }
 }
 
@@ -50,6 +42,6 @@ impl Tables<Live<'_>> {
         namespace: &str,
         counts: &[u64],
     ) -> Result<(), StorageError> {
-        self.put_counts(Tag::Namespaces, namespace.as_bytes(), counts)
+        self.put_counts::<table::Namespaces>(namespace.as_bytes(), counts)
     }
 }

@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 
 use redb::{Key, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
-use super::slots::{Slot, choose, on_table};
+use super::slots::{Slot, Stored, choose, on_table};
 use super::{Live, Tables, catch_panics};
-use crate::format::schema::{Tag, Value, tables};
+use crate::format::schema::{Tag, Value, table, tables};
 use crate::model::error::StorageError;
 
 /// Where the rows are while they are copied. It takes the place of the table in the same transaction, so no committed state has it.
@@ -33,9 +33,10 @@ impl Tables<Live<'_>> {
     ) -> Result<bool, StorageError> {
         let txn = self.source.0;
         macro_rules! copy_table {
-            ($table:ident, $key:ident) => {
-                catch_panics(|| write_anew(txn, &mut self.slots.$table, rows, every, goes_on))
-            };
+            ($table:ident) => {{
+                let slot = table::$table::slot_mut(&mut self.slots);
+                catch_panics(|| write_anew(txn, slot, rows, every, goes_on))
+            }};
         }
         on_table!(tag, copy_table)
     }

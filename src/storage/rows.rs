@@ -1,7 +1,11 @@
 //! Calls into redb, with what it can throw at us caught.
 
+use std::ops::Bound;
+
 use redb::{AccessGuard, Key, Range, ReadableTable, TableHandle, UntypedTableHandle, WriteTransaction};
 
+use super::slots::Stored;
+use crate::format::Reason;
 use crate::format::schema::{Tag, Value};
 use crate::model::error::{CommitError, Damage, ReadError, StorageError};
 use crate::model::panics::caught;
@@ -53,7 +57,7 @@ pub(crate) fn damaged(tag: Tag, key: &[u8], reason: impl Into<String>) -> Damage
 }
 
 /// A look-up: the row's value is decoded within [`catch_panics`], since redb may panic on its bounds too.
-pub(crate) fn look_up<T: ReadableTable<K, Value>, K: Key + 'static, R>(
+pub(super) fn look_up<T: ReadableTable<K, Value>, K: Key + 'static, R>(
     table: &T,
     key: K::SelfType<'_>,
     decode: impl FnOnce(&[u8]) -> R,
@@ -66,8 +70,8 @@ pub(crate) fn look_up<T: ReadableTable<K, Value>, K: Key + 'static, R>(
 /// The rows of a range, from either end, each of them checked to lie where it was looked for: on a damaged
 /// page redb finds rows that are out of order. Ends after the first storage error, since redb may leave rows
 /// out after one.
-pub(crate) struct Rows<'a, K: Key + 'static, F> {
-    range: Option<Range<'a, K, Value>>,
+pub(crate) struct Rows<'a, T: Stored, F> {
+    range: Option<Range<'a, T::RedbKey, Value>>,
     decode: F,
     span: Span,
 }
@@ -87,6 +91,14 @@ struct Edge {
 impl Edge {
     fn included(key: &[u8]) -> Self {
         Self { key: key.to_vec(), included: true }
+    }
+
+    fn of<K: AsRef<[u8]> + ?Sized>(bound: Bound<&K>) -> Option<Self> {
+        match bound {
+            Bound::Included(key) => Some(Self::included(key.as_ref())),
+            Bound::Excluded(key) => Some(Self { included: false, ..Self::included(key.as_ref()) }),
+            Bound::Unbounded => None,
+        }
     }
 
     fn pass(&mut self, key: &[u8]) {
@@ -129,35 +141,41 @@ impl Span {
 /// A row as redb lends it.
 type Row<'a, K> = (AccessGuard<'a, K>, AccessGuard<'a, Value>);
 
-impl<'a, K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> Rows<'a, K, F> {
-    /// `low` and `high` are the ends of the range, both included. `decode` takes key and value.
-    pub(crate) fn new(
-        range: Range<'a, K, Value>,
-        tag: Tag,
-        low: &[u8],
-        high: Option<&[u8]>,
+impl<'a, T: Stored, F> Rows<'a, T, F> {
+    /// `decode` takes key and value.
+    pub(super) fn new<R: ReadableTable<T::RedbKey, Value>>(
+        table: &'a R,
+        (low, high): (Bound<&T::Key>, Bound<&T::Key>),
         decode: F,
-    ) -> Self {
-        let span = Span { tag, low: Edge::included(low), high: high.map(Edge::included) };
-        Self { range: Some(range), decode, span }
+    ) -> Result<Self, StorageError> {
+        let ends = (low.map(T::lend), high.map(T::lend));
+        let range = catch_panics(|| table.range::<<T::RedbKey as redb::Value>::SelfType<'_>>(ends))?;
+        let low = Edge::of(low).unwrap_or_else(|| Edge::included(&[]));
+        Ok(Self { range: Some(range), decode, span: Span { tag: T::TAG, low, high: Edge::of(high) } })
     }
 
-    fn step(
+    fn step<R>(
         &mut self,
-        step: impl FnOnce(&mut Range<'a, K, Value>) -> Option<Result<Row<'a, K>, redb::StorageError>>,
+        step: impl FnOnce(
+            &mut Range<'a, T::RedbKey, Value>,
+        ) -> Option<Result<Row<'a, T::RedbKey>, redb::StorageError>>,
         from_front: bool,
-    ) -> Option<Result<T, ReadError>> {
+    ) -> Option<Result<R, ReadError>>
+    where
+        F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>,
+    {
         #[cfg(test)]
         counted::one();
         let Self { range, decode, span } = self;
         let found = range.as_mut()?;
         let row = catch_panics(|| {
             let Some((key, value)) = step(found).transpose()? else { return Ok(None) };
-            let key = key.value();
-            let key = K::as_bytes(&key);
+            let key = T::lent(key.value());
             let placed = span.place(key.as_ref(), from_front);
             Ok::<_, redb::StorageError>(Some(match placed {
-                Ok(()) => decode(key.as_ref(), value.value()),
+                Ok(()) => {
+                    decode(key, value.value()).map_err(|reason| damaged(T::TAG, key.as_ref(), reason).into())
+                }
                 Err(damage) => Err(damage.into()),
             }))
         });
@@ -171,17 +189,15 @@ impl<'a, K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> Ro
     }
 }
 
-impl<K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> Iterator for Rows<'_, K, F> {
-    type Item = Result<T, ReadError>;
+impl<T: Stored, R, F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>> Iterator for Rows<'_, T, F> {
+    type Item = Result<R, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step(|range| range.next(), true)
     }
 }
 
-impl<K: Key + 'static, T, F: FnMut(&[u8], &[u8]) -> Result<T, ReadError>> DoubleEndedIterator
-    for Rows<'_, K, F>
-{
+impl<T: Stored, R, F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>> DoubleEndedIterator for Rows<'_, T, F> {
     fn next_back(&mut self) -> Option<Self::Item> {
         self.step(|range| range.next_back(), false)
     }

@@ -1,12 +1,12 @@
 //! Rows that are to be removed, whatever is in them: a bounded part at a time.
 
+use std::borrow::Borrow;
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
-use redb::ReadableTable;
-
-use super::{Live, Rows, Tables, catch_panics, fixed};
-use crate::format::schema::{Bytes, Pair, Tag};
-use crate::format::{name_row, pair, pair_of};
+use super::{Live, Stored, Tables};
+use crate::format::schema::table;
+use crate::format::{Table, name_row, pair, pair_of};
 use crate::model::error::{ReadError, StorageError};
 
 /// Bytes that cost about as much to remove as a row.
@@ -46,33 +46,47 @@ impl Budget {
     }
 }
 
-impl Tables<Live<'_>> {
-    /// The first rows of an execution in the table `events`, `tasks`, `attachments`, `outputs` or `task_names`, damaged ones too; as
-    /// many as the budget allows.
-    pub(crate) fn rows_beside<T>(
-        &self,
-        tag: Tag,
-        number: u64,
-        budget: &mut Budget,
-        row: fn(&[u8], &[u8]) -> T,
-    ) -> Result<Vec<T>, StorageError> {
-        let decode = |key: &[u8], value: &[u8]| Ok((value.len(), row(key, value)));
-        if matches!(tag, Tag::Tasks | Tag::Events) {
-            let (start, end) = (pair(number, 0), pair(number, u64::MAX));
-            let table = if tag == Tag::Tasks { &self.slots.tasks } else { &self.slots.events };
-            let table = table.get(&self.source)?;
-            let range = catch_panics(|| table.range::<&[u8; 16]>(&start..=&end))?;
-            return sound(Rows::<Pair, _>::new(range, tag, &start, Some(&end), decode), budget);
+/// A table of what executions have beside their records: its keys begin with the number of one.
+pub(crate) trait OfExecution: Stored {
+    /// The first and the last key that one of an execution can have.
+    fn ends(number: u64) -> (Owned<Self>, Owned<Self>);
+}
+
+/// A key, kept.
+pub(crate) type Owned<T> = <<T as Table>::Key as ToOwned>::Owned;
+
+macro_rules! of_execution {
+    ($ends:expr, $($table:ident),+) => {$(
+        impl OfExecution for table::$table {
+            fn ends(number: u64) -> (Owned<Self>, Owned<Self>) {
+                $ends(number)
+            }
         }
+    )+};
+}
+of_execution!(|number| (pair(number, 0), pair(number, u64::MAX)), Events, Tasks);
+of_execution!(
+    |number| {
         let start = name_row(number, "");
         let end = [start.as_slice(), &[0xff]].concat();
-        let table = match tag {
-            Tag::Attachments => self.slots.attachments.get(&self.source)?,
-            Tag::Outputs => self.slots.outputs.get(&self.source)?,
-            _ => self.slots.task_names.get(&self.source)?,
-        };
-        let range = catch_panics(|| table.range::<&[u8]>(start.as_slice()..=end.as_slice()))?;
-        sound(Rows::<Bytes, _>::new(range, tag, &start, Some(&end), decode), budget)
+        (start, end)
+    },
+    Attachments,
+    Outputs,
+    TaskNames
+);
+
+impl Tables<Live<'_>> {
+    /// The first rows that an execution has in a table, damaged ones too; as many as the budget allows.
+    pub(crate) fn rows_beside<T: OfExecution, R>(
+        &self,
+        number: u64,
+        budget: &mut Budget,
+        row: fn(&T::Key, &[u8]) -> R,
+    ) -> Result<Vec<R>, StorageError> {
+        let (low, high) = T::ends(number);
+        let sized = |key: &T::Key, value: &[u8]| Ok((value.len(), row(key, value)));
+        sound(self.range::<T, _, _>(low.borrow(), high.borrow(), sized)?, budget)
     }
 
     /// Where the first chunks of a blob begin that lie wholly in a range of offsets; as many as the budget allows.
@@ -82,15 +96,14 @@ impl Tables<Live<'_>> {
         offsets: std::ops::Range<u64>,
         budget: &mut Budget,
     ) -> Result<Vec<u64>, StorageError> {
-        let (start, end) = (pair(blob, offsets.start), pair(blob, offsets.end));
-        let table = self.slots.chunks.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8; 16]>(&start..&end))?;
+        let (low, high) = (pair(blob, offsets.start), pair(blob, offsets.end));
         let last = offsets.end;
-        let rows = Rows::<Pair, _>::new(range, Tag::Chunks, &start, Some(&end), |key, value| {
-            let (len, offset) = (value.len(), pair_of(fixed(key)?).1);
+        let row = |key: &[u8; 16], value: &[u8]| {
+            let (len, offset) = (value.len(), pair_of(key).1);
             let end = offset.saturating_add(len.saturating_sub(crate::format::FRAME) as u64);
             Ok((len, (end <= last).then_some(offset)))
-        });
+        };
+        let rows = self.between::<table::Chunks, _, _>(Bound::Included(&low), Bound::Excluded(&high), row)?;
         Ok(sound(rows, budget)?.into_iter().flatten().collect())
     }
 }

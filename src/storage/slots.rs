@@ -5,13 +5,14 @@ use std::sync::OnceLock;
 
 use redb::{Key, TableDefinition};
 
+use super::catch_panics;
 use super::source::Source;
-use super::{bad_redo, catch_panics};
-use crate::format::schema::{Bytes, Number, Pair, StateRow, Tag, Value, tables};
+use crate::format::Table;
+use crate::format::schema::{Bytes, Number, Pair, StateRow, Tag, Value, table, tables};
 use crate::model::error::StorageError;
 
 /// A table, once it is needed.
-pub(super) struct Slot<S: Source, K: Key + 'static> {
+pub(crate) struct Slot<S: Source, K: Key + 'static> {
     pub(super) definition: TableDefinition<'static, K, Value>,
     pub(super) table: OnceLock<S::Table<K>>,
 }
@@ -31,18 +32,41 @@ impl<S: Source, K: Key + 'static> Slot<S, K> {
         Ok(self.table.get_or_init(|| table))
     }
 
-    /// The same, to write to it.
-    pub(super) fn get_mut(&mut self, source: &S) -> Result<&mut S::Table<K>, StorageError> {
-        self.get(source)?;
-        self.table.get_mut().ok_or_else(bad_redo)
+    /// Calls with the table, to write to it.
+    pub(super) fn write<T>(
+        &mut self,
+        source: &S,
+        call: impl FnOnce(&mut S::Table<K>) -> Result<T, redb::StorageError>,
+    ) -> Result<T, StorageError> {
+        source.process().check()?;
+        if let Some(table) = self.table.get_mut() {
+            return catch_panics(|| call(table));
+        }
+        let mut table = catch_panics(|| source.open(self.definition))?;
+        let result = catch_panics(|| call(&mut table));
+        self.table = OnceLock::from(table);
+        result
     }
+}
+
+/// Where a table is in a transaction, and its keys as redb takes them.
+pub(crate) trait Stored: Table {
+    type RedbKey: Key;
+
+    fn slot<S: Source>(slots: &Slots<S>) -> &Slot<S, Self::RedbKey>;
+
+    fn slot_mut<S: Source>(slots: &mut Slots<S>) -> &mut Slot<S, Self::RedbKey>;
+
+    fn lend(key: &Self::Key) -> <Self::RedbKey as redb::Value>::SelfType<'_>;
+
+    fn lent<'k>(key: <Self::RedbKey as redb::Value>::SelfType<'k>) -> &'k Self::Key;
 }
 
 macro_rules! slots {
     ($($(#[$doc:meta])+ $tag:ident = $number:literal, $name:ident: $key:ident, $summed:ident;)+) => {
         /// One for each table.
-        pub(super) struct Slots<S: Source> {
-            $($(#[$doc])+ pub(super) $name: Slot<S, $key>,)+
+        pub(crate) struct Slots<S: Source> {
+            $($(#[$doc])+ pub(super) $name: Slot<S, &'static $key>,)+
         }
 
         impl<S: Source> Slots<S> {
@@ -50,6 +74,32 @@ macro_rules! slots {
                 Self { $($name: Slot::new(Tag::$tag),)+ }
             }
         }
+
+        $(
+            impl Stored for table::$tag {
+                type RedbKey = &'static $key;
+
+                #[inline]
+                fn slot<S: Source>(slots: &Slots<S>) -> &Slot<S, Self::RedbKey> {
+                    &slots.$name
+                }
+
+                #[inline]
+                fn slot_mut<S: Source>(slots: &mut Slots<S>) -> &mut Slot<S, Self::RedbKey> {
+                    &mut slots.$name
+                }
+
+                #[inline]
+                fn lend(key: &$key) -> &$key {
+                    key
+                }
+
+                #[inline]
+                fn lent<'k>(key: <Self::RedbKey as redb::Value>::SelfType<'k>) -> &'k $key {
+                    key
+                }
+            }
+        )+
     };
 }
 tables!(slots);
@@ -57,13 +107,13 @@ tables!(slots);
 macro_rules! choose {
     ([$chosen:expr, $call:ident] $($(#[$doc:meta])+ $tag:ident = $number:literal, $name:ident: $key:ident, $summed:ident;)+) => {
         match $chosen {
-            $(Tag::$tag => $call!($name, $key),)+
+            $(Tag::$tag => $call!($tag),)+
         }
     };
 }
 pub(super) use choose;
 
-/// For what knows a table by its tag alone, with `choose` and `tables` in scope: calls a macro of the place with the slot's name and the type of the table's keys.
+/// For what knows a table by its tag alone, with `choose` and `tables` in scope: calls a macro of the place with the table's type.
 macro_rules! on_table {
     ($tag:expr, $call:ident) => {
         tables!(choose [$tag, $call])
@@ -71,19 +121,19 @@ macro_rules! on_table {
 }
 pub(super) use on_table;
 
-/// A key made of its bytes.
-pub(super) trait FromBytes: Key + 'static {
-    fn of(bytes: &[u8]) -> Result<Self::SelfType<'_>, StorageError>;
+/// A key made of its bytes; `None` if they are not as many as its table's keys have.
+pub(super) trait FromBytes {
+    fn of(bytes: &[u8]) -> Option<&Self>;
 }
 
-impl FromBytes for Bytes {
-    fn of(bytes: &[u8]) -> Result<&[u8], StorageError> {
-        Ok(bytes)
+impl FromBytes for [u8] {
+    fn of(bytes: &[u8]) -> Option<&[u8]> {
+        Some(bytes)
     }
 }
 
-impl<const N: usize> FromBytes for &'static [u8; N] {
-    fn of(bytes: &[u8]) -> Result<&[u8; N], StorageError> {
-        super::fixed(bytes)
+impl<const N: usize> FromBytes for [u8; N] {
+    fn of(bytes: &[u8]) -> Option<&[u8; N]> {
+        bytes.try_into().ok()
     }
 }

@@ -2,11 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use redb::ReadableTable;
-
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed};
-use crate::format::schema::{StateRow, Tag};
-use crate::format::{decode_nothing, encode_nothing, state_of, state_row};
+use super::{Live, Source, Tables};
+use crate::format::schema::table;
+use crate::format::{decode, state_of, state_row};
 use crate::model::error::{ReadError, StorageError};
 
 impl<S: Source> Tables<S> {
@@ -16,28 +14,19 @@ impl<S: Source> Tables<S> {
         state: u8,
         numbers: &RangeInclusive<u64>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
-        let (start, end) = (state_row(state, *numbers.start()), state_row(state, *numbers.end()));
-        let table = self.slots.states.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8; 9]>(&start..=&end))?;
-        Ok(Rows::<StateRow, _>::new(
-            range,
-            Tag::States,
-            &start,
-            Some(&end),
-            |key, value| match decode_nothing(Tag::States as u8, key, value) {
-                Ok(()) => Ok(state_of(fixed(key)?).1),
-                Err(reason) => Err(damaged(Tag::States, key, reason).into()),
-            },
-        ))
+        let (low, high) = (state_row(state, *numbers.start()), state_row(state, *numbers.end()));
+        self.range::<table::States, _, _>(&low, &high, |key: &[u8; 9], value: &[u8]| {
+            decode::<table::States>(key, value).map(|()| state_of(key).1)
+        })
     }
 }
 
 impl Tables<Live<'_>> {
     pub(crate) fn put_state(&mut self, state: u8, number: u64) -> Result<(), StorageError> {
-        self.put(Tag::States, &state_row(state, number), encode_nothing)
+        self.put::<table::States>(&state_row(state, number), ())
     }
 
     pub(crate) fn remove_state(&mut self, state: u8, number: u64) -> Result<bool, StorageError> {
-        self.remove(Tag::States, &state_row(state, number))
+        self.remove::<table::States>(&state_row(state, number))
     }
 }

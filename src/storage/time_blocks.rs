@@ -1,10 +1,8 @@
 //! The table `time_blocks`: which times occur in each full block of executions and of changes.
 
-use redb::ReadableTable;
-
-use super::{Live, Rows, Source, Tables, catch_panics, damaged, fixed};
-use crate::format::schema::{StateRow, Tag};
-use crate::format::{Span, TimeKind, decode_time_block, encode_time_block, state_of, time_block_rows};
+use super::{Live, Source, Tables};
+use crate::format::schema::table;
+use crate::format::{Span, TimeKind, decode, state_of, time_block_rows};
 use crate::model::error::{ReadError, StorageError};
 
 impl<S: Source> Tables<S> {
@@ -13,15 +11,10 @@ impl<S: Source> Tables<S> {
         &self,
         kind: TimeKind,
     ) -> Result<impl Iterator<Item = Result<(u64, Span), ReadError>> + use<'_, S>, StorageError> {
-        let (start, end) = (time_block_rows(kind, 0), time_block_rows(kind, u64::MAX));
-        let table = self.slots.time_blocks.get(&self.source)?;
-        let range = catch_panics(|| table.range::<&[u8; 9]>(&start..=&end))?;
-        Ok(Rows::<StateRow, _>::new(range, Tag::TimeBlocks, &start, Some(&end), |key, value| {
-            match decode_time_block(Tag::TimeBlocks as u8, key, value) {
-                Ok(span) => Ok((state_of(fixed(key)?).1, span)),
-                Err(reason) => Err(damaged(Tag::TimeBlocks, key, reason).into()),
-            }
-        }))
+        let (low, high) = (time_block_rows(kind, 0), time_block_rows(kind, u64::MAX));
+        self.range::<table::TimeBlocks, _, _>(&low, &high, |key: &[u8; 9], value: &[u8]| {
+            Ok((state_of(key).1, decode::<table::TimeBlocks>(key, value)?))
+        })
     }
 }
 
@@ -32,8 +25,6 @@ impl Tables<Live<'_>> {
         block: u64,
         span: &Span,
     ) -> Result<(), StorageError> {
-        self.put(Tag::TimeBlocks, &time_block_rows(kind, block), |table, key, out| {
-            encode_time_block(table, key, span, out)
-        })
+        self.put::<table::TimeBlocks>(&time_block_rows(kind, block), span)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{Live, Source, Tables, damaged, look_up};
-use crate::format::schema::{FORMAT, META_KEY, TOTALS_KEY, Tag};
-use crate::format::{Meta, Totals, decode_meta, decode_totals, encode_meta, encode_totals};
+use super::{Live, Source, Tables, damaged};
+use crate::format::schema::{META_KEY, TOTALS_KEY, Tag, table};
+use crate::format::{Meta, Totals};
 use crate::model::error::{ReadError, StorageError};
 
 impl<S: Source> Tables<S> {
@@ -25,27 +25,22 @@ impl<S: Source> Tables<S> {
     }
 
     pub(crate) fn totals(&self) -> Result<Totals, ReadError> {
-        let table = self.slots.totals.get(&self.source)?;
-        match look_up(table, TOTALS_KEY, |value| decode_totals(Tag::Totals as u8, TOTALS_KEY, value))? {
-            Some(totals) => Ok(totals.map_err(|reason| damaged(Tag::Totals, TOTALS_KEY, reason))?),
-            None => Err(damaged(Tag::Totals, TOTALS_KEY, "the row is missing").into()),
-        }
+        let totals = self.get::<table::Totals, _>(TOTALS_KEY)?;
+        totals.ok_or_else(|| damaged(Tag::Totals, TOTALS_KEY, "the row is missing").into())
     }
 
     /// The meta record, or its format if that is newer than ours; `None` if there is none.
     pub(crate) fn meta(&self) -> Result<Option<Result<Meta, u32>>, ReadError> {
-        let table = self.slots.meta.get(&self.source)?;
-        let meta = look_up(table, META_KEY, |value| decode_meta(Tag::Meta as u8, META_KEY, value, FORMAT))?;
-        Ok(meta.transpose().map_err(|reason| damaged(Tag::Meta, META_KEY, reason))?)
+        self.get::<table::Meta, _>(META_KEY)
     }
 }
 
 impl Tables<Live<'_>> {
     pub(crate) fn put_totals(&mut self, totals: &Totals) -> Result<(), StorageError> {
-        self.put(Tag::Totals, TOTALS_KEY, |table, key, out| encode_totals(table, key, totals, out))
+        self.put::<table::Totals>(TOTALS_KEY, totals)
     }
 
     pub(crate) fn put_meta(&mut self, meta: &Meta) -> Result<(), StorageError> {
-        self.put(Tag::Meta, META_KEY, |table, key, out| encode_meta(table, key, meta, out))
+        self.put::<table::Meta>(META_KEY, meta)
     }
 }

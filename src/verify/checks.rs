@@ -7,13 +7,13 @@ use super::bits::Bits;
 use super::indexed::Indexed;
 use super::sums::{Group, Sums};
 use super::waiting::Waiting;
-use crate::format::schema::Tag;
-use crate::format::{Totals, decode_number, without_zeros};
+use crate::format::schema::{Tag, table};
+use crate::format::{Totals, decode, without_zeros};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::{Sum, row_hash};
 use crate::model::lifecycle::Lifecycle;
 use crate::read::View;
-use crate::storage::{Pick, Source, Tables, damaged};
+use crate::storage::{Pick, Source, Stored, Tables, damaged};
 use crate::txn::ReadTxn;
 
 pub(super) struct Verifier<'a, S: Source> {
@@ -182,47 +182,45 @@ impl<'a, S: Source> Verifier<'a, S> {
 
     /// Every row of a table, once, in the order of the keys. Tells of those that are out of their place, or that look-ups do not
     /// find, and adds them up in a tamper-evident store.
-    pub(super) fn walk(
+    pub(super) fn walk<T: Stored>(
         &mut self,
-        tag: Tag,
-        mut row: impl FnMut(&mut Self, &[u8], &[u8]) -> Result<(), StorageError>,
+        mut row: impl FnMut(&mut Self, &T::Key, &[u8]) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         let tables = self.tables;
-        let is_summed = self.totals.seal.is_some() && tag.is_summed();
-        let all_found = tables.walk(tag, &mut |found| match found {
+        let is_summed = self.totals.seal.is_some() && T::TAG.is_summed();
+        let all_found = tables.walk::<T>(&mut |found| match found {
             Ok((key, value)) => {
                 if is_summed {
-                    self.sum.add(row_hash(tag as u8, key, value));
+                    self.sum.add(row_hash(T::TAG.byte(), key.as_ref(), value));
                 }
                 row(self, key, value)
             }
             Err(damage) => {
-                self.problem(tag, ReadError::from(damage).to_string());
+                self.problem(T::TAG, ReadError::from(damage).to_string());
                 Ok(())
             }
         })?;
-        if all_found { Ok(()) } else { self.unreachable(tag) }
+        if all_found { Ok(()) } else { self.unreachable::<T>() }
     }
 
     /// Which rows a walk finds and look-ups do not.
-    fn unreachable(&mut self, tag: Tag) -> Result<(), StorageError> {
-        self.again(tag, |verifier, key, _| {
-            if !verifier.tables.has_row(tag, key)? {
-                verifier.problem(tag, format!("key {}: look-ups do not find it", hex(key)));
+    fn unreachable<T: Stored>(&mut self) -> Result<(), StorageError> {
+        self.again::<T>(|verifier, key, _| {
+            if !verifier.tables.has::<T>(key)? {
+                verifier.problem(T::TAG, format!("key {}: look-ups do not find it", hex(key.as_ref())));
             }
             Ok(())
         })
     }
 
     /// Every row of a table that lies in its place, once more, because something is wrong.
-    pub(super) fn again(
+    pub(super) fn again<T: Stored>(
         &mut self,
-        tag: Tag,
-        mut row: impl FnMut(&mut Self, &[u8], &[u8]) -> Result<(), StorageError>,
+        mut row: impl FnMut(&mut Self, &T::Key, &[u8]) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         self.searched += 1;
         let tables = self.tables;
-        let walked = tables.walk(tag, &mut |found| match found {
+        let walked = tables.walk::<T>(&mut |found| match found {
             Ok((key, value)) => row(self, key, value),
             Err(_) => Ok(()),
         });
@@ -264,9 +262,9 @@ impl<'a, S: Source> Verifier<'a, S> {
 
     fn checkpoints(&mut self) -> Result<(), StorageError> {
         let (tag, head) = (Tag::Checkpoints, self.totals.head);
-        self.walk(tag, |verifier, key, value| {
+        self.walk::<table::Checkpoints>(|verifier, key, value| {
             let name = std::str::from_utf8(key).map_err(|error| error.to_string());
-            match name.and_then(|name| Ok((name, decode_number(tag as u8, key, value)?))) {
+            match name.and_then(|name| Ok((name, decode::<table::Checkpoints>(key, value)?))) {
                 Err(reason) => verifier.damaged(tag, key, reason),
                 Ok((name, seq)) => {
                     verifier.report.checkpoints += 1;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::format::schema::Tag;
+use crate::format::schema::{Tag, table};
 use crate::format::{check_event, pair_of};
 use crate::model::error::StorageError;
 use crate::storage::Source;
@@ -14,10 +14,10 @@ impl<S: Source> Verifier<'_, S> {
         let tag = Tag::Events;
         // The execution of the last row, and that row's number.
         let mut last = (0, 0);
-        self.walk(tag, |verifier, key, value| {
+        self.walk::<table::Events>(|verifier, key, value| {
             verifier.report.events += 1;
-            let (number, seq) = key.try_into().map(pair_of).unwrap_or_default();
-            if let Err(reason) = check_event(tag as u8, key, value) {
+            let (number, seq) = pair_of(key);
+            if let Err(reason) = check_event(key, value) {
                 verifier.problem(tag, format!("key {}: {reason}", hex(key)));
             }
             if number != last.0 {
@@ -56,8 +56,8 @@ impl<S: Source> Verifier<'_, S> {
             }
             Ok(())
         })?;
-        self.again(tag, |verifier, key, _| {
-            let (number, seq) = key.try_into().map(pair_of).unwrap_or_default();
+        self.again::<table::Events>(|verifier, key, _| {
+            let (number, seq) = pair_of(key);
             if !verifier.sums.differ(Group::Events, number) || verifier.waiting.execution(number) {
                 return Ok(());
             }

@@ -1,25 +1,47 @@
 //! The walks through the index tables: what they have, for the sums that the records' walk began. What differs is searched for.
 
 use std::collections::HashMap;
-use std::fmt::Debug;
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::format::schema::Tag;
+use crate::format::schema::{Bytes, Tag, table};
 use crate::format::{
-    LinkKind, Reason, Span, TimeKind, completed_row, decode_counts, decode_nothing, decode_number,
-    decode_time_block, job_row, label_row, link_row, number_at_end, state_of, state_row,
+    LinkKind, Reason, Span, Table, TimeKind, completed_row, decode, decode_counts, job_row, label_row,
+    link_row, number_at_end, state_of, state_row, without_zeros,
 };
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
 use crate::model::lifecycle::Lifecycle;
-use crate::storage::Source;
+use crate::storage::{Source, Stored};
 
-pub(super) const INDEXES: [Tag; 6] =
-    [Tag::Jobs, Tag::States, Tag::Labels, Tag::Links, Tag::Completions, Tag::LastChanges];
+/// A table whose rows the records determine, each of which names an execution.
+pub(super) trait Index: Stored {
+    /// The execution that a row is of.
+    fn number(key: &Self::Key, value: &[u8]) -> Result<u64, Reason>;
+}
 
-/// Reads the counter in a row: of this table, with this key and value.
-type Decode<C> = fn(u8, &[u8], &[u8]) -> Result<C, Reason>;
+macro_rules! indexes {
+    ($($table:ident),+) => {$(
+        impl Index for table::$table {
+            fn number(key: &Self::Key, value: &[u8]) -> Result<u64, Reason> {
+                decode::<Self>(key, value).and_then(|()| number_at_end(key))
+            }
+        }
+    )+};
+}
+indexes!(Jobs, States, Labels, Completions);
+
+impl Index for table::Links {
+    fn number(key: &[u8], value: &[u8]) -> Result<u64, Reason> {
+        decode::<Self>(key, value).and_then(|_| number_at_end(key))
+    }
+}
+
+impl Index for table::LastChanges {
+    fn number(key: &[u8; 8], value: &[u8]) -> Result<u64, Reason> {
+        decode::<Self>(key, value)
+    }
+}
 
 pub(super) fn group_of(tag: Tag) -> Group {
     match tag {
@@ -60,19 +82,11 @@ pub(super) fn rows_of(
     }
 }
 
-/// The execution that a row of an index is of.
-pub(super) fn number_of_row(tag: Tag, key: &[u8], value: &[u8]) -> Result<u64, String> {
-    match tag {
-        Tag::LastChanges => decode_number(tag as u8, key, value),
-        _ => decode_nothing(tag as u8, key, value).and_then(|()| number_at_end(key)),
-    }
-}
-
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn ids(&mut self) -> Result<(), StorageError> {
         let tag = Tag::Ids;
-        self.walk(tag, |verifier, key, value| {
-            match decode_number(tag as u8, key, value) {
+        self.walk::<table::Ids>(|verifier, key, value| {
+            match decode::<table::Ids>(key, value) {
                 Ok(number) => verifier.sums.find(Group::Ids, number, &[key, &number.to_be_bytes()]),
                 Err(reason) => verifier.problem(tag, format!("key {}: {reason}", hex(key))),
             }
@@ -81,31 +95,41 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     pub(super) fn indexes(&mut self) -> Result<(), StorageError> {
-        for tag in [Tag::Jobs, Tag::States, Tag::Labels, Tag::Completions, Tag::LastChanges] {
-            self.walk(tag, |verifier, key, value| {
-                verifier.index_row(tag, key, value);
-                Ok(())
-            })?;
-        }
+        self.walk::<table::Jobs>(|verifier, key, value| {
+            match number_at_end(key) {
+                Ok(0) => verifier.counters_of::<table::Jobs>(Group::JobCounts, key, value),
+                _ => verifier.index_row::<table::Jobs>(key, value),
+            }
+            Ok(())
+        })?;
+        self.index::<table::States>()?;
+        self.index::<table::Labels>()?;
+        self.index::<table::Completions>()?;
+        self.index::<table::LastChanges>()?;
         self.links()?;
         self.label_counts()
     }
 
-    fn index_row(&mut self, tag: Tag, key: &[u8], value: &[u8]) {
-        if tag == Tag::Jobs && number_at_end(key) == Ok(0) {
-            return self.counters_of(Group::JobCounts, key, value);
-        }
-        self.indexed.find_row(tag);
-        match number_of_row(tag, key, value) {
-            Ok(number) => self.sums.find(group_of(tag), number, &[key, &number.to_be_bytes()]),
-            Err(reason) => self.problem(tag, format!("key {}: {reason}", hex(key))),
+    fn index<T: Index>(&mut self) -> Result<(), StorageError> {
+        self.walk::<T>(|verifier, key, value| {
+            verifier.index_row::<T>(key, value);
+            Ok(())
+        })
+    }
+
+    fn index_row<T: Index>(&mut self, key: &T::Key, value: &[u8]) {
+        self.indexed.find_row(T::TAG);
+        let bytes = key.as_ref();
+        match T::number(key, value) {
+            Ok(number) => self.sums.find(group_of(T::TAG), number, &[bytes, &number.to_be_bytes()]),
+            Err(reason) => self.problem(T::TAG, format!("key {}: {reason}", hex(bytes))),
         }
     }
 
     fn label_counts(&mut self) -> Result<(), StorageError> {
         let tag = Tag::LabelCounts;
-        self.walk(tag, |verifier, key, value| {
-            match decode_counts(tag as u8, key, value) {
+        self.walk::<table::LabelCounts>(|verifier, key, value| {
+            match decode_counts::<table::LabelCounts>(key, value) {
                 Ok(kept) => {
                     for (code, count) in (0u8..).zip(kept) {
                         verifier.counter(Group::LabelCounts, key, &[key, &[code]], count);
@@ -132,21 +156,19 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// Which counters of a table in question are not what was counted.
-    pub(super) fn search_counters<C: Debug + Default>(
+    pub(super) fn search_counters<T: Stored + Table<Key = Bytes>>(
         &mut self,
         group: Group,
-        mut counted: HashMap<Vec<u8>, C>,
-        decode: Decode<C>,
-        agree: fn(&C, &C) -> bool,
+        mut counted: HashMap<Vec<u8>, Vec<u64>>,
     ) -> Result<(), StorageError> {
         let tag = group.tag();
-        self.again(tag, |verifier, key, value| {
+        self.again::<T>(|verifier, key, value| {
             if !verifier.is_counter_in_question(group, key) {
                 return Ok(());
             }
             let counted = counted.remove(key).unwrap_or_default();
-            if let Ok(kept) = decode(tag as u8, key, value)
-                && !agree(&kept, &counted)
+            if let Ok(kept) = decode_counts::<T>(key, value)
+                && without_zeros(&kept) != without_zeros(&counted)
             {
                 verifier.problem(tag, format!("key {}: {kept:?}, not {counted:?}", hex(key)));
             }
@@ -175,10 +197,10 @@ impl<S: Source> Verifier<'_, S> {
         for ((kind, span), block) in kinds.into_iter().zip(current).zip(blocks) {
             check(self, kind, block, &span);
         }
-        self.walk(Tag::TimeBlocks, |verifier, key, value| {
-            let (code, block) = key.try_into().map(state_of).unwrap_or_default();
+        self.walk::<table::TimeBlocks>(|verifier, key, value| {
+            let (code, block) = state_of(key);
             let Some(kind) = kinds.into_iter().find(|kind| *kind as u8 == code) else { return Ok(()) };
-            match decode_time_block(Tag::TimeBlocks as u8, key, value) {
+            match decode::<table::TimeBlocks>(key, value) {
                 Ok(span) => check(verifier, kind, block, &span),
                 Err(reason) => verifier.damaged(Tag::TimeBlocks, key, reason),
             }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::checks::{Verifier, hex};
-use crate::format::schema::Tag;
-use crate::format::{BLOCK, LastChangeBits, block_of, decode_last_change_bits};
+use crate::format::schema::{Tag, table};
+use crate::format::{BLOCK, LastChangeBits, block_of, decode, number_of};
 use crate::model::error::ReadError;
 use crate::storage::Source;
 
@@ -20,10 +20,10 @@ impl<S: Source> Verifier<'_, S> {
         }
         let mut expected = std::mem::take(&mut self.indexed.last_change_bits.0);
         expected.retain(|block, _| *block < current);
-        self.walk(tag, |verifier, key, value| {
-            let block = key.try_into().map_or(0, u64::from_be_bytes);
+        self.walk::<table::LastChangeBits>(|verifier, key, value| {
+            let block = number_of(key);
             let expected = expected.remove(&block).unwrap_or_default();
-            let noted = match decode_last_change_bits(tag as u8, key, value) {
+            let noted = match decode::<table::LastChangeBits>(key, value) {
                 Ok(noted) => noted,
                 Err(reason) => {
                     verifier.problem(tag, format!("key {}: {reason}", hex(key)));

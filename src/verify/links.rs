@@ -2,8 +2,8 @@
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::format::schema::Tag;
-use crate::format::{LinkKind, LinkTo, decode_link, link_row, linked_id, number_at_end};
+use crate::format::schema::{Tag, table};
+use crate::format::{LinkKind, LinkTo, decode, link_row, linked_id, number_at_end};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
 use crate::model::id::ExecutionId;
@@ -14,9 +14,9 @@ impl<S: Source> Verifier<'_, S> {
     /// that looking them up goes from one end of their table to the other.
     pub(super) fn links(&mut self) -> Result<(), StorageError> {
         let tag = Tag::Links;
-        self.walk(tag, |verifier, key, value| {
+        self.walk::<table::Links>(|verifier, key, value| {
             verifier.indexed.find_row(tag);
-            match decode_link(tag as u8, key, value).and_then(|to| Ok((number_at_end(key)?, to))) {
+            match decode::<table::Links>(key, value).and_then(|to| Ok((number_at_end(key)?, to))) {
                 Ok((number, to)) => verifier.link_row(key, number, &to),
                 Err(reason) => {
                     verifier.problem(tag, format!("key {}: {reason}", hex(key)));
@@ -67,7 +67,7 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     fn is_row(&self, number: u64) -> Result<bool, StorageError> {
-        self.tables.has_row(Tag::Executions, &number.to_be_bytes())
+        self.tables.has::<table::Executions>(&number.to_be_bytes())
     }
 
     /// What is wrong with the links of a record.

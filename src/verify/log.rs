@@ -4,11 +4,10 @@
 use super::checks::Verifier;
 use super::integrity::Chain;
 use super::sums::Group;
-use crate::format::schema::Tag;
-use crate::format::{Reader, check_frame, decode_change, header_bytes, pair, pair_of};
+use crate::format::schema::{Tag, table};
+use crate::format::{decode_change, header_bytes, number_of, open, pair, pair_of};
 use crate::model::change::{Change, ChangeKind};
 use crate::model::error::StorageError;
-use crate::model::id::ChangeSeq;
 use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
@@ -16,9 +15,9 @@ impl<S: Source> Verifier<'_, S> {
         let (tag, lifecycle) = (Tag::Changes, self.lifecycle);
         let mut expected = self.waiting.swept.saturating_add(1);
         let (mut chain, mut scratch) = (Chain::new(self.totals), Vec::new());
-        self.walk(tag, |verifier, key, value| {
-            let seq = key.try_into().map_or(0, u64::from_be_bytes);
-            let change = match decode_change(tag as u8, key, ChangeSeq(seq), value, lifecycle) {
+        self.walk::<table::Changes>(|verifier, key, value| {
+            let seq = number_of(key);
+            let change = match decode_change(key, value, lifecycle) {
                 Ok(change) => change,
                 Err(reason) => {
                     verifier.damaged(tag, key, reason);
@@ -71,15 +70,13 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     pub(super) fn payloads(&mut self) -> Result<(), StorageError> {
-        let tag = Tag::Payloads;
-        self.walk(tag, |verifier, key, value| {
+        self.walk::<table::Payloads>(|verifier, key, value| {
             verifier.report.payloads += 1;
-            if let Err(reason) =
-                check_frame(tag as u8, key, value).and_then(|body| Reader::new(body).rest().map(drop))
-            {
-                verifier.damaged(tag, key, reason);
+            // Not as a value, which would be a copy.
+            if let Err(reason) = open::<table::Payloads>(key, value).and_then(|mut r| r.rest().map(drop)) {
+                verifier.damaged(Tag::Payloads, key, reason);
             }
-            let (number, _) = key.try_into().map(pair_of).unwrap_or_default();
+            let (number, _) = pair_of(key);
             verifier.sums.find(Group::Payloads, number, &[key]);
             Ok(())
         })

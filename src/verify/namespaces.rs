@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::format::schema::Tag;
-use crate::format::{change_count, decode_counts, job_counts_row, without_zeros};
+use crate::format::schema::{Bytes, table};
+use crate::format::{Table, change_count, decode_counts, job_counts_row};
 use crate::model::error::StorageError;
 use crate::model::execution::{DEFAULT_NAMESPACE, Header};
-use crate::storage::Source;
+use crate::storage::{Source, Stored};
 
 impl<S: Source> Verifier<'_, S> {
     /// An execution is in a namespace, in a state. The default one has no counter.
@@ -21,19 +21,20 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     pub(super) fn namespaces(&mut self) -> Result<(), StorageError> {
-        let tag = Tag::Namespaces;
-        self.walk(tag, |verifier, key, value| {
-            verifier.counters_of(Group::Namespaces, key, value);
+        self.walk::<table::Namespaces>(|verifier, key, value| {
+            verifier.counters_of::<table::Namespaces>(Group::Namespaces, key, value);
             Ok(())
         })?;
         if !self.sums.agree(Group::Namespaces) {
-            self.search_counts_by_state(Group::Namespaces, |header| match &*header.namespace {
-                DEFAULT_NAMESPACE => None,
-                name => Some(name.as_bytes().to_vec()),
+            self.search_counts_by_state::<table::Namespaces>(Group::Namespaces, |header| {
+                match &*header.namespace {
+                    DEFAULT_NAMESPACE => None,
+                    name => Some(name.as_bytes().to_vec()),
+                }
             })?;
         }
         if !self.sums.agree(Group::JobCounts) {
-            self.search_counts_by_state(Group::JobCounts, |header| {
+            self.search_counts_by_state::<table::Jobs>(Group::JobCounts, |header| {
                 Some(job_counts_row(header.job_id.as_str()).to_vec())
             })?;
         }
@@ -41,9 +42,14 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// A row of counters by state.
-    pub(super) fn counters_of(&mut self, group: Group, key: &[u8], value: &[u8]) {
-        let tag = group.tag();
-        match decode_counts(tag as u8, key, value) {
+    pub(super) fn counters_of<T: Stored + Table<Key = Bytes>>(
+        &mut self,
+        group: Group,
+        key: &[u8],
+        value: &[u8],
+    ) {
+        let tag = T::TAG;
+        match decode_counts::<T>(key, value) {
             Ok(kept) if kept.iter().all(|count| *count == 0) => {
                 self.problem(tag, format!("key {}: it counts none", hex(key)));
             }
@@ -57,7 +63,7 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// Which counters are not what the records say; `key`: the row in which an execution is counted.
-    fn search_counts_by_state(
+    fn search_counts_by_state<T: Stored + Table<Key = Bytes>>(
         &mut self,
         group: Group,
         key: fn(&Header) -> Option<Vec<u8>>,
@@ -70,7 +76,6 @@ impl<S: Source> Verifier<'_, S> {
             }
             Ok(())
         })?;
-        let agree = |kept: &Vec<u64>, counted: &Vec<u64>| without_zeros(kept) == without_zeros(counted);
-        self.search_counters(group, counted, decode_counts, agree)
+        self.search_counters::<T>(group, counted)
     }
 }

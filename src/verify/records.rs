@@ -3,7 +3,7 @@
 use super::checks::Verifier;
 use super::indexes::{group_of, rows_of};
 use super::sums::Group;
-use crate::format::schema::Tag;
+use crate::format::schema::{Tag, table};
 use crate::format::{
     IdKey, PayloadPlace, Record, TimeKind, decode_record, header_bytes, job_counts_row, label, pair,
 };
@@ -14,8 +14,8 @@ impl<S: Source> Verifier<'_, S> {
     pub(super) fn records(&mut self) -> Result<(), StorageError> {
         let (tag, lifecycle) = (Tag::Executions, self.lifecycle);
         let mut scratch = Vec::new();
-        self.walk(tag, |verifier, key, value| {
-            match decode_record(tag as u8, key, value, lifecycle) {
+        self.walk::<table::Executions>(|verifier, key, value| {
+            match decode_record(key, value, lifecycle) {
                 Ok(record) => verifier.record(&record, &mut scratch),
                 Err(reason) => verifier.damaged(tag, key, reason),
             }
@@ -28,8 +28,8 @@ impl<S: Source> Verifier<'_, S> {
         &mut self,
         mut visit: impl FnMut(&mut Self, &Record<'_>) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let (tag, lifecycle) = (Tag::Executions, self.lifecycle);
-        self.again(tag, |verifier, key, value| match decode_record(tag as u8, key, value, lifecycle) {
+        let lifecycle = self.lifecycle;
+        self.again::<table::Executions>(|verifier, key, value| match decode_record(key, value, lifecycle) {
             Ok(record) => visit(verifier, &record),
             Err(_) => Ok(()),
         })

@@ -1,8 +1,8 @@
 //! What was deleted and still has rows: which rows those may be.
 
 use super::checks::{Verifier, hex};
-use crate::format::schema::Tag;
-use crate::format::{Removal, decode_removal};
+use crate::format::schema::{Tag, table};
+use crate::format::{Removal, decode};
 use crate::model::error::ReadError;
 use crate::storage::Source;
 
@@ -11,9 +11,9 @@ impl<S: Source> Verifier<'_, S> {
         let (tag, trimmed) = (Tag::Removals, self.totals.trimmed);
         let mut rows = 0;
         self.waiting.swept = trimmed;
-        self.walk(tag, |verifier, key, value| {
+        self.walk::<table::Removals>(|verifier, key, value| {
             rows += 1;
-            match decode_removal(tag as u8, key, value) {
+            match decode::<table::Removals>(key, value) {
                 Err(reason) => verifier.problem(tag, format!("key {}: {reason}", hex(key))),
                 Ok(Removal::Execution(number)) => drop(verifier.waiting.executions.insert(number)),
                 Ok(Removal::Blob { blob, start, end }) => {

@@ -4,37 +4,52 @@
 use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
-use super::indexes::{INDEXES, group_of, number_of_row, rows_of};
+use super::indexes::{Index, group_of, rows_of};
 use super::sums::Group;
-use crate::format::schema::Tag;
-use crate::format::{
-    IdKey, Record, change_count, decode_counts, decode_link, decode_number, label, number_at_end,
-    without_zeros,
-};
+use crate::format::schema::{Tag, table};
+use crate::format::{IdKey, Record, change_count, decode, label};
 use crate::model::error::StorageError;
 use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn search_indexes(&mut self) -> Result<(), StorageError> {
-        let groups = [Group::Ids, Group::Links, Group::Ties].into_iter().chain(INDEXES.map(group_of));
+        let groups = [
+            Group::Ids,
+            Group::Ties,
+            Group::Jobs,
+            Group::States,
+            Group::Labels,
+            Group::Links,
+            Group::Completed,
+            Group::Settled,
+        ];
         if !groups.into_iter().all(|group| self.sums.agree(group)) {
             self.records_again(|verifier, record| verifier.rows_of_record(record))?;
         }
         if !self.sums.agree(Group::Ids) {
             self.search_ids()?;
         }
-        for tag in INDEXES {
-            let agree = self.sums.agree(group_of(tag));
-            if !agree || tag == Tag::Links && !self.sums.agree(Group::Ties) {
-                self.search_index(tag)?;
-            }
-            let (expected, rows) = self.indexed.rows(tag);
-            if rows != expected {
-                self.problem(tag, format!("{rows} rows, not {expected}"));
-            }
-        }
+        self.check_index::<table::Jobs>()?;
+        self.check_index::<table::States>()?;
+        self.check_index::<table::Labels>()?;
+        self.check_index::<table::Links>()?;
+        self.check_index::<table::Completions>()?;
+        self.check_index::<table::LastChanges>()?;
         if !self.sums.agree(Group::LabelCounts) {
             self.search_label_counts()?;
+        }
+        Ok(())
+    }
+
+    fn check_index<T: Index>(&mut self) -> Result<(), StorageError> {
+        let tag = T::TAG;
+        let agree = self.sums.agree(group_of(tag));
+        if !agree || tag == Tag::Links && !self.sums.agree(Group::Ties) {
+            self.search_index::<T>()?;
+        }
+        let (expected, rows) = self.indexed.rows(tag);
+        if rows != expected {
+            self.problem(tag, format!("{rows} rows, not {expected}"));
         }
         Ok(())
     }
@@ -52,7 +67,7 @@ impl<S: Source> Verifier<'_, S> {
         let mut missing = Ok(());
         rows_of(header, record.last_change, (self.lifecycle, self.waiting.swept), &mut |tag, key| {
             if missing.is_ok() && self.sums.differ(group_of(tag), number) {
-                match self.tables.has_row(tag, key) {
+                match self.tables.has_any(tag, key) {
                     Ok(true) => {}
                     Ok(false) => self.problem(tag, format!("{id}: it has no row")),
                     Err(error) => missing = Err(error),
@@ -68,8 +83,8 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     fn search_ids(&mut self) -> Result<(), StorageError> {
-        self.again(Tag::Ids, |verifier, key, value| {
-            let Ok(number) = decode_number(Tag::Ids as u8, key, value) else { return Ok(()) };
+        self.again::<table::Ids>(|verifier, key, value| {
+            let Ok(number) = decode::<table::Ids>(key, value) else { return Ok(()) };
             if !verifier.sums.differ(Group::Ids, number) {
                 return Ok(());
             }
@@ -85,13 +100,11 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// No index has rows that no record accounts for.
-    fn search_index(&mut self, tag: Tag) -> Result<(), StorageError> {
-        self.again(tag, |verifier, key, value| {
-            let number = match tag {
-                Tag::Links => decode_link(tag as u8, key, value).and_then(|_| number_at_end(key)),
-                _ => number_of_row(tag, key, value),
-            };
-            let Ok(number) = number else { return Ok(()) };
+    fn search_index<T: Index>(&mut self) -> Result<(), StorageError> {
+        let tag = T::TAG;
+        self.again::<T>(|verifier, key, value| {
+            let Ok(number) = T::number(key, value) else { return Ok(()) };
+            let key = key.as_ref();
             let ties = tag == Tag::Links && verifier.sums.differ(Group::Ties, number);
             if !ties && !verifier.sums.differ(group_of(tag), number) {
                 return Ok(());
@@ -126,7 +139,6 @@ impl<S: Source> Verifier<'_, S> {
             }
             Ok(())
         })?;
-        let agree = |kept: &Vec<u64>, counted: &Vec<u64>| without_zeros(kept) == without_zeros(counted);
-        self.search_counters(Group::LabelCounts, counted, decode_counts, agree)
+        self.search_counters::<table::LabelCounts>(Group::LabelCounts, counted)
     }
 }

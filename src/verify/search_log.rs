@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::checks::Verifier;
 use super::sums::Group;
-use crate::format::schema::Tag;
-use crate::format::{PayloadPlace, decode_change, header_bytes, pair, pair_of};
+use crate::format::schema::{Tag, table};
+use crate::format::{PayloadPlace, decode_change, header_bytes, number_of, pair, pair_of};
 use crate::model::change::ChangeKind;
 use crate::model::error::StorageError;
 use crate::model::execution::Header;
-use crate::model::id::ChangeSeq;
 use crate::storage::Source;
 
 /// What is remembered of an execution while the log is read.
@@ -71,11 +70,9 @@ impl<S: Source> Verifier<'_, S> {
 
     fn search_changes(&mut self, found: &mut Found) -> Result<(), StorageError> {
         let (tag, lifecycle) = (Tag::Changes, self.lifecycle);
-        self.again(tag, |verifier, key, value| {
-            let seq = key.try_into().map_or(0, u64::from_be_bytes);
-            let Ok(change) = decode_change(tag as u8, key, ChangeSeq(seq), value, lifecycle) else {
-                return Ok(());
-            };
+        self.again::<table::Changes>(|verifier, key, value| {
+            let seq = number_of(key);
+            let Ok(change) = decode_change(key, value, lifecycle) else { return Ok(()) };
             let number = change.number;
             if !verifier.is_in_question(number) {
                 return Ok(());
@@ -143,7 +140,7 @@ impl<S: Source> Verifier<'_, S> {
         if known.is_some_and(|known| known.payload_version == version && !known.payload_apart) {
             return Ok(());
         }
-        if !self.tables.has_row(Tag::Payloads, &pair(number, version))? {
+        if !self.tables.has::<table::Payloads>(&pair(number, version))? {
             self.problem(Tag::Changes, format!("{seq}: payload {version} of execution {number} is missing"));
         }
         found.needed.insert((number, version));
@@ -153,8 +150,8 @@ impl<S: Source> Verifier<'_, S> {
     fn search_payloads(&mut self, found: &Found) -> Result<(), StorageError> {
         let tag = Tag::Payloads;
         let mut apart = HashSet::new();
-        self.again(tag, |verifier, key, _| {
-            let (number, version) = key.try_into().map(pair_of).unwrap_or_default();
+        self.again::<table::Payloads>(|verifier, key, _| {
+            let (number, version) = pair_of(key);
             if !verifier.is_in_question(number) {
                 return Ok(());
             }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
-use crate::format::schema::Tag;
-use crate::format::{OutputRow, Value, decode_attachment, decode_bulk, decode_chunk, decode_output, pair_of};
+use crate::format::schema::{Tag, table};
+use crate::format::{OutputRow, Value, decode, pair_of};
 use crate::model::error::{ReadError, StorageError};
-use crate::storage::{Source, decode_visits};
+use crate::storage::Source;
 
 /// Who has a blob: the size of an attachment, or the row of an output.
 enum Owner {
@@ -47,8 +47,8 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     fn bulks(&mut self) -> Result<(), StorageError> {
-        self.walk(Tag::BulkProgress, |verifier, key, value| {
-            if let Err(reason) = decode_bulk(Tag::BulkProgress as u8, key, value) {
+        self.walk::<table::BulkProgress>(|verifier, key, value| {
+            if let Err(reason) = decode::<table::BulkProgress>(key, value) {
                 verifier.problem(Tag::BulkProgress, format!("key {}: {reason}", hex(key)));
             }
             Ok(())
@@ -56,9 +56,9 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     fn visits(&mut self) -> Result<(), StorageError> {
-        self.walk(Tag::Visits, |verifier, key, value| {
+        self.walk::<table::Visits>(|verifier, key, value| {
             verifier.of_execution(Tag::Visits, key)?;
-            if let Err(reason) = decode_visits(key, value) {
+            if let Err(reason) = decode::<table::Visits>(key, value) {
                 verifier.problem(Tag::Visits, format!("key {}: {reason}", hex(key)));
             }
             Ok(())
@@ -82,10 +82,10 @@ impl<S: Source> Verifier<'_, S> {
 
     fn attachments(&mut self, blobs: &mut Blobs) -> Result<(), StorageError> {
         let tag = Tag::Attachments;
-        self.walk(tag, |verifier, key, value| {
+        self.walk::<table::Attachments>(|verifier, key, value| {
             verifier.report.attachments += 1;
             let number = verifier.of_execution(tag, key)?;
-            match decode_attachment(tag as u8, key, value) {
+            match decode::<table::Attachments>(key, value) {
                 Err(reason) => verifier.problem(tag, format!("key {}: {reason}", hex(key))),
                 Ok((attachment, Value::Blob(blob))) => {
                     let owner = match verifier.waiting.execution(number) {
@@ -102,10 +102,10 @@ impl<S: Source> Verifier<'_, S> {
 
     fn outputs(&mut self, blobs: &mut Blobs) -> Result<(), StorageError> {
         let tag = Tag::Outputs;
-        self.walk(tag, |verifier, key, value| {
+        self.walk::<table::Outputs>(|verifier, key, value| {
             verifier.report.outputs += 1;
             let number = verifier.of_execution(tag, key)?;
-            match decode_output(tag as u8, key, value) {
+            match decode::<table::Outputs>(key, value) {
                 Err(reason) => verifier.problem(tag, format!("key {}: {reason}", hex(key))),
                 Ok(row) => {
                     let blob = row.blob;
@@ -124,9 +124,9 @@ impl<S: Source> Verifier<'_, S> {
     fn chunks(&mut self, mut blobs: Blobs) -> Result<(), StorageError> {
         let tag = Tag::Chunks;
         let mut seen = Seen::default();
-        self.walk(tag, |verifier, key, value| {
-            let (blob, start) = key.try_into().map(pair_of).unwrap_or_default();
-            let len = match decode_chunk(tag as u8, key, value) {
+        self.walk::<table::Chunks>(|verifier, key, value| {
+            let (blob, start) = pair_of(key);
+            let len = match decode::<table::Chunks>(key, value) {
                 Ok(bytes) => bytes.len() as u64,
                 Err(reason) => {
                     verifier.problem(tag, format!("key {}: {reason}", hex(key)));

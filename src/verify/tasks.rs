@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
 use super::sums::Group;
-use crate::format::schema::Tag;
-use crate::format::{decode_number, decode_progress, decode_task, name_row, pair_of};
+use crate::format::schema::{Tag, table};
+use crate::format::{decode, name_row, pair_of};
 use crate::model::error::StorageError;
 use crate::model::tasks::{Progress, TaskState};
 use crate::storage::Source;
@@ -19,9 +19,9 @@ struct Run {
 
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn tasks(&mut self) -> Result<(), StorageError> {
-        self.walk(Tag::TaskNames, |verifier, key, value| {
+        self.walk::<table::TaskNames>(|verifier, key, value| {
             let number = verifier.of_execution(Tag::TaskNames, key)?;
-            match decode_number(Tag::TaskNames as u8, key, value) {
+            match decode::<table::TaskNames>(key, value) {
                 Err(reason) => verifier.problem(Tag::TaskNames, format!("key {}: {reason}", hex(key))),
                 Ok(_) if verifier.waiting.execution(number) => {}
                 Ok(place) => verifier.sums.find(Group::Names, number, &[key, &place.to_be_bytes()]),
@@ -29,11 +29,11 @@ impl<S: Source> Verifier<'_, S> {
             Ok(())
         })?;
         let mut run = Run::default();
-        self.walk(Tag::Tasks, |verifier, key, value| {
+        self.walk::<table::Tasks>(|verifier, key, value| {
             verifier.report.tasks += 1;
             let number = verifier.of_execution(Tag::Tasks, key)?;
-            let (_, place) = key.try_into().map(pair_of).unwrap_or_default();
-            match decode_task(Tag::Tasks as u8, key, value) {
+            let (_, place) = pair_of(key);
+            match decode::<table::Tasks>(key, value) {
                 Err(reason) => verifier.problem(Tag::Tasks, format!("key {}: {reason}", hex(key))),
                 Ok(_) if verifier.waiting.execution(number) => {}
                 Ok(task) => {
@@ -53,9 +53,9 @@ impl<S: Source> Verifier<'_, S> {
             Ok(())
         })?;
         self.end_of_tasks(&run);
-        self.walk(Tag::TaskCounts, |verifier, key, value| {
+        self.walk::<table::TaskCounts>(|verifier, key, value| {
             let number = verifier.of_execution(Tag::TaskCounts, key)?;
-            match decode_progress(Tag::TaskCounts as u8, key, value) {
+            match decode::<table::TaskCounts>(key, value) {
                 Err(reason) => verifier.problem(Tag::TaskCounts, format!("key {}: {reason}", hex(key))),
                 Ok(_) if verifier.waiting.execution(number) => {}
                 Ok(kept) => {
@@ -87,21 +87,20 @@ impl<S: Source> Verifier<'_, S> {
         let number_of = |key: &[u8]| key.first_chunk::<8>().copied().map_or(0, u64::from_be_bytes);
         // How many names each execution has, less the tasks that have them.
         let mut unused: HashMap<u64, i64> = HashMap::new();
-        self.again(Tag::TaskNames, |verifier, key, value| {
+        self.again::<table::TaskNames>(|verifier, key, value| {
             let number = number_of(key);
-            if verifier.is_task_in_question(number) && decode_number(Tag::TaskNames as u8, key, value).is_ok()
-            {
+            if verifier.is_task_in_question(number) && decode::<table::TaskNames>(key, value).is_ok() {
                 *unused.entry(number).or_default() += 1;
             }
             Ok(())
         })?;
         let mut counted: HashMap<u64, Progress> = HashMap::new();
-        self.again(Tag::Tasks, |verifier, key, value| {
-            let (number, place) = key.try_into().map(pair_of).unwrap_or_default();
+        self.again::<table::Tasks>(|verifier, key, value| {
+            let (number, place) = pair_of(key);
             if !verifier.is_task_in_question(number) {
                 return Ok(());
             }
-            let Ok(task) = decode_task(Tag::Tasks as u8, key, value) else { return Ok(()) };
+            let Ok(task) = decode::<table::Tasks>(key, value) else { return Ok(()) };
             let counted = counted.entry(number).or_default();
             *counted.slot(task.state) += 1;
             let expected = counted.total();
@@ -117,10 +116,10 @@ impl<S: Source> Verifier<'_, S> {
             let what = format!("execution number {number}: {unused} more names than tasks");
             self.problem(Tag::TaskNames, what);
         }
-        self.again(Tag::TaskCounts, |verifier, key, value| {
+        self.again::<table::TaskCounts>(|verifier, key, value| {
             let number = number_of(key);
             if verifier.is_task_in_question(number)
-                && let Ok(kept) = decode_progress(Tag::TaskCounts as u8, key, value)
+                && let Ok(kept) = decode::<table::TaskCounts>(key, value)
                 && counted.remove(&number) != Some(kept)
             {
                 verifier.problem(Tag::TaskCounts, format!("key {}: its sums are wrong", hex(key)));

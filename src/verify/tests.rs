@@ -88,7 +88,7 @@ fn rows(db: &Database, tag: Tag) -> Vec<(Vec<u8>, Vec<u8>)> {
     let tables = Tables::new(Snapshot::here(db.begin_read().unwrap()));
     let mut rows = Vec::new();
     let all_found = tables
-        .walk(tag, &mut |row| {
+        .walk_any(tag, &mut |row| {
             let (key, value) = row.unwrap();
             rows.push((key.to_vec(), value.to_vec()));
             Ok(())
@@ -102,17 +102,15 @@ fn put(db: &Database, tag: Tag, key: &[u8], value: Option<&[u8]>) {
     let txn = db.begin_write().unwrap();
     {
         let mut tables = Tables::new(Live::here(&txn));
-        match value {
-            Some(value) => tables.put_raw(tag, key, value).unwrap(),
-            None => assert!(tables.remove(tag, key).unwrap()),
-        }
+        assert!(value.is_some() || tables.has_any(tag, key).unwrap());
+        tables.redo_row(tag, key, value).unwrap();
     }
     txn.commit().unwrap();
 }
 
 /// The value, its checksum put right.
 fn framed(tag: Tag, key: &[u8], mut value: Vec<u8>) -> Vec<u8> {
-    finish_frame(tag as u8, key, &mut value);
+    finish_frame(tag, key, &mut value);
     value
 }
 

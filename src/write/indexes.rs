@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::counted::{Move, count_one};
 use super::links::Targets;
 use super::{Place, Writer};
-use crate::format::schema::Tag;
+use crate::format::schema::table;
 use crate::format::{BLOCK, LastChangeBits, Span, TimeKind, block_of, label, state_row};
 use crate::model::change::Change;
 use crate::model::error::{ReadError, StorageError};
@@ -150,7 +150,7 @@ impl Writer<'_> {
                     Ok(number) if number == but => continue,
                     Ok(number) => {
                         for code in &codes {
-                            if self.tables.has_row(Tag::States, &state_row(*code, number))? {
+                            if self.tables.has::<table::States>(&state_row(*code, number))? {
                                 found = Some(*code);
                             }
                         }

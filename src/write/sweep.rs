@@ -3,21 +3,22 @@
 //! A deletion takes away what a reader finds its rows by, so nobody reaches them from its commit on; that is why they
 //! can go in parts. Numbers of executions and blobs are never given again, so nobody else's rows are among them.
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use super::Writer;
-use crate::format::schema::Tag;
-use crate::format::{Removal, Value, decode_attachment, decode_output};
+use crate::format::schema::table;
+use crate::format::{Removal, Value, decode};
 use crate::model::error::{ReadError, StorageError};
-use crate::storage::Budget;
+use crate::storage::{Budget, OfExecution, Owned};
 
 /// How much a transaction removes by default of what was deleted: a matter of a few milliseconds.
 pub(crate) const REMOVAL: u64 = 1_024;
 /// A step ends after this time, however little it has removed: others wait.
 const TIME: Duration = Duration::from_millis(3);
 
-/// A row that has a blob, which goes after the last chunk of that.
-type Owner = (Vec<u8>, Option<u64>);
+/// The key of a row that has a blob, which goes after the last chunk of that.
+type Owner<T> = (Owned<T>, Option<u64>);
 
 impl Writer<'_> {
     /// Removes rows that cannot be reached any more, as many as may go at once, and notes the rest.
@@ -87,11 +88,11 @@ impl Writer<'_> {
 
     /// `true` if nothing is left.
     fn sweep_execution(&mut self, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
-        let mut ended = self.sweep_rows(Tag::Events, number, budget)?;
+        let mut ended = self.sweep_rows::<table::Events>(number, budget)?;
         ended = ended && self.sweep_attachments(number, budget)? && self.sweep_outputs(number, budget)?;
-        if ended && self.tables.has_row(Tag::TaskCounts, &number.to_be_bytes())? {
-            ended = self.sweep_rows(Tag::TaskNames, number, budget)?
-                && self.sweep_rows(Tag::Tasks, number, budget)?;
+        if ended && self.tables.has::<table::TaskCounts>(&number.to_be_bytes())? {
+            ended = self.sweep_rows::<table::TaskNames>(number, budget)?
+                && self.sweep_rows::<table::Tasks>(number, budget)?;
             if ended {
                 self.tables.remove_progress(number)?;
             }
@@ -102,54 +103,53 @@ impl Writer<'_> {
         Ok(ended)
     }
 
-    fn sweep_rows(&mut self, tag: Tag, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
-        let keys = self.tables.rows_beside(tag, number, budget, |key, _| key.to_vec())?;
+    fn sweep_rows<T: OfExecution>(&mut self, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
+        let keys = self.tables.rows_beside::<T, Owned<T>>(number, budget, |key, _| key.to_owned())?;
         for key in &keys {
-            if self.tables.remove(tag, key)? && budget.is_late() {
+            if self.tables.remove::<T>(key.borrow())? && budget.is_late() {
                 return Ok(false);
             }
         }
         // With nothing left of the budget it cannot be told, unless somebody looks.
-        Ok(!budget.is_spent() || self.is_cleared(tag, number)?)
+        Ok(!budget.is_spent() || self.is_cleared::<T>(number)?)
     }
 
-    fn is_cleared(&self, tag: Tag, number: u64) -> Result<bool, StorageError> {
-        Ok(self.tables.rows_beside(tag, number, &mut Budget::of(1), |_, _| ())?.is_empty())
+    fn is_cleared<T: OfExecution>(&self, number: u64) -> Result<bool, StorageError> {
+        Ok(self.tables.rows_beside::<T, ()>(number, &mut Budget::of(1), |_, _| ())?.is_empty())
     }
 
     fn sweep_attachments(&mut self, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
         let blob = |key: &[u8], value: &[u8]| {
-            let found = decode_attachment(Tag::Attachments as u8, key, value);
+            let found = decode::<table::Attachments>(key, value);
             let blob = found.ok().and_then(|(_, value)| match value {
                 Value::Blob(blob) => Some(blob),
                 Value::Inline(_) => None,
             });
             (key.to_vec(), blob)
         };
-        self.sweep_owners(Tag::Attachments, number, budget, blob)
+        self.sweep_owners::<table::Attachments>(number, budget, blob)
     }
 
     fn sweep_outputs(&mut self, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
         let blob = |key: &[u8], value: &[u8]| {
-            let found = decode_output(Tag::Outputs as u8, key, value);
+            let found = decode::<table::Outputs>(key, value);
             (key.to_vec(), found.ok().map(|row| row.blob))
         };
-        self.sweep_owners(Tag::Outputs, number, budget, blob)
+        self.sweep_owners::<table::Outputs>(number, budget, blob)
     }
 
     /// The rows that have blobs, each after the last chunk of its blob. Of a damaged one it is not known which that is: its
     /// chunks stay, and `verify` tells of them.
-    fn sweep_owners(
+    fn sweep_owners<T: OfExecution>(
         &mut self,
-        tag: Tag,
         number: u64,
         budget: &mut Budget,
-        blob: fn(&[u8], &[u8]) -> Owner,
+        blob: fn(&T::Key, &[u8]) -> Owner<T>,
     ) -> Result<bool, StorageError> {
         loop {
-            let owners = self.tables.rows_beside(tag, number, &mut Budget::of(budget.0.min(64)), blob)?;
+            let owners = self.tables.rows_beside::<T, _>(number, &mut Budget::of(budget.0.min(64)), blob)?;
             if owners.is_empty() {
-                return Ok(!budget.is_spent() || self.is_cleared(tag, number)?);
+                return Ok(!budget.is_spent() || self.is_cleared::<T>(number)?);
             }
             for (key, blob) in owners {
                 if budget.is_spent() {
@@ -160,7 +160,7 @@ impl Writer<'_> {
                 {
                     return Ok(false);
                 }
-                if !self.tables.remove(tag, &key)? {
+                if !self.tables.remove::<T>(key.borrow())? {
                     return Ok(false);
                 }
                 budget.spend(0);
