@@ -15,6 +15,7 @@ use crate::model::fingerprint::Fingerprint;
 use crate::model::id::ExecutionId;
 use crate::model::limits::check_name;
 use crate::model::query::{Cursor, OrderBy, Place, Query};
+use crate::model::row_id::RowId;
 use crate::model::time::{Timestamp, at_the_earliest};
 use crate::read::View;
 use crate::storage::Found;
@@ -298,7 +299,7 @@ impl<'p> Bulk<'p> {
             let (wrote, rows) = (writer.written(), writer.rows_written());
             for number in ahead.numbers.by_ref().take(most) {
                 next.after = number;
-                let row = match writer.tables().execution(number, &writer.settings().lifecycle) {
+                let row = match writer.tables().execution(RowId(number), &writer.settings().lifecycle) {
                     Ok(Some(row)) if query.matches(&row.header) => Ok(row),
                     // It has changed, or gone, since it was found.
                     Ok(_) => continue,

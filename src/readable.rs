@@ -11,6 +11,7 @@ use crate::model::id::{EventSeq, StoreIncarnation};
 use crate::model::identity::Identity;
 use crate::model::lifecycle::{Phase, State};
 use crate::model::query::Query;
+use crate::model::row_id::RowId;
 use crate::model::visits::Visits;
 use crate::read::lookup::{code_of, event_rows, find, in_states, inclusive, indexed, load};
 use crate::read::side_data::{Attachments, Outputs, Tasks, verify_identity};
@@ -46,7 +47,7 @@ pub trait Readable: View {
     /// The executions of a job, oldest first; `rev()` gives the newest first. Empty for an unknown job.
     fn by_job(&self, job_id: impl AsRef<str>) -> Result<List<'_, Execution>, ReadError> {
         let job = job_id.as_ref().to_owned();
-        let rows = self.tables().job_rows(&job, &(0..=u64::MAX))?;
+        let rows = self.tables().job_rows(&job, &RowId::ALL)?;
         Ok(List::new(rows.map(move |number| {
             let found = indexed(self, number?, Tag::Jobs)?;
             if found.header.job_id != job.as_str() {

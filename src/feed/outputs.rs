@@ -12,6 +12,7 @@ use crate::engine::doorbell::End;
 use crate::model::error::{Reentrant, StorageError, WatchError};
 use crate::model::limits::check_name;
 use crate::model::outputs::OutputPart;
+use crate::model::row_id::{BlobId, RowId};
 use crate::model::touch::{Kind, key};
 use crate::read::View;
 use crate::read::side_data::{Chunk, read_output};
@@ -46,8 +47,8 @@ pub struct OutputFollower {
     name: String,
     position: u64,
     /// The execution's number and the stream's blob, once they were seen: others of the same names are not them.
-    number: Option<u64>,
-    blob: Option<u64>,
+    number: Option<RowId>,
+    blob: Option<BlobId>,
     /// The chunk that was read last.
     chunk: Chunk,
     ended: bool,

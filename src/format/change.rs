@@ -9,6 +9,7 @@ use crate::model::change::{Change, ChangeKind, Entry, Undo};
 use crate::model::hash::Link;
 use crate::model::id::{ChangeSeq, ExecutionId, Revision};
 use crate::model::lifecycle::Lifecycle;
+use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
@@ -46,9 +47,9 @@ pub(crate) fn encode_change(key: &[u8; 8], (change, link): (&Entry<'_>, Option<&
         };
         w.byte(if link.is_some() { kind | LINKED } else { kind });
         w.time(change.time);
-        w.number(change.number);
+        w.number(change.number.0);
         w.number(change.follows);
-        w.number(change.payload_version);
+        w.number(change.payload_version.0);
         w.number(change.new_events);
         encode_header(change.header, w);
         encode_undo(change.undo, w);
@@ -80,8 +81,8 @@ fn decode_body(key: &[u8; 8], mut r: Reader<'_>, lifecycle: &Lifecycle) -> Resul
     let is_linked = kind & LINKED != 0;
     let kind = kind_of(kind)?;
     let time = r.time()?;
-    let (number, follows) = (r.number()?, r.number()?);
-    let (payload_version, new_events) = (r.number()?, r.number()?);
+    let (number, follows) = (RowId(r.number()?), r.number()?);
+    let (payload_version, new_events) = (PayloadVersion(r.number()?), r.number()?);
     if follows >= seq.0 {
         return Err("the entry follows one that is not before it".into());
     }
@@ -140,7 +141,7 @@ pub(crate) fn decode_change_if(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Follows {
     /// The execution.
-    pub(crate) number: u64,
+    pub(crate) number: RowId,
     /// The entry before it for the same execution; 0 if there was none.
     pub(crate) follows: u64,
     pub(crate) is_deleted: bool,
@@ -151,7 +152,7 @@ pub(crate) fn decode_follows(key: &[u8; 8], value: &[u8]) -> Result<Follows, Rea
     let mut r = open::<table::Changes>(key, value)?;
     let is_deleted = r.byte()? & !LINKED == 4;
     r.fixed()?;
-    Ok(Follows { number: r.number()?, follows: r.number()?, is_deleted })
+    Ok(Follows { number: RowId(r.number()?), follows: r.number()?, is_deleted })
 }
 
 fn encode_undo(undo: &Undo, w: &mut Writer<'_>) {
@@ -234,9 +235,8 @@ fn encode_undo(undo: &Undo, w: &mut Writer<'_>) {
         }
     };
     time(*completed_at, w);
-    for old in [event_count, payload_version].into_iter().flatten() {
-        w.number(*old);
-    }
+    event_count.iter().for_each(|old| w.number(*old));
+    payload_version.iter().for_each(|old| w.number(old.0));
     text(preview, w);
     attempt.iter().for_each(|old| w.number(*old));
     time(*reported_at, w);
@@ -287,7 +287,7 @@ fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Box<Undo>, R
         undo.event_count = Some(r.number()?);
     }
     if has(PAYLOAD) {
-        undo.payload_version = Some(r.number()?);
+        undo.payload_version = Some(PayloadVersion(r.number()?));
     }
     if has(PREVIEW) {
         undo.preview = Some(decode_optional(r)?);
@@ -340,15 +340,15 @@ mod tests {
         before.revision = Revision(7);
         for (before, after) in [(&before, &full()), (&full(), &before), (&before, &before)] {
             let mut undo = Undo::between(before, after);
-            undo.payload_version = undo.name.is_some().then_some(2);
+            undo.payload_version = undo.name.is_some().then_some(PayloadVersion(2));
             let mut change = Change {
                 seq: ChangeSeq(8),
                 time: Timestamp::from_nanos(5),
                 kind: ChangeKind::Updated,
-                number: 300,
+                number: RowId(300),
                 follows: 7,
                 header: Box::new(Header { incarnation: 300.into(), ..after.clone() }),
-                payload_version: 3,
+                payload_version: PayloadVersion(3),
                 undo: Box::new(undo),
                 new_events: 0,
                 link: None,
@@ -364,7 +364,7 @@ mod tests {
                     encode_change(&key, (&change.entry(), link.as_ref()), &mut out);
                     assert_eq!(decode_change(&key, &out, &lifecycle).unwrap(), change);
                     let is_deleted = kind == ChangeKind::Deleted;
-                    let follows = Follows { number: 300, follows: 7, is_deleted };
+                    let follows = Follows { number: RowId(300), follows: 7, is_deleted };
                     assert_eq!(decode_follows(&key, &out), Ok(follows));
                 }
             }

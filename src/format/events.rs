@@ -1,7 +1,7 @@
 //! The encoding of events.
 
 use super::schema::table;
-use super::{Reader, Reason, Row, Writer, open, pair_of};
+use super::{Reader, Reason, Row, Writer, open, place_of};
 use crate::model::events::{Event, NewEvent};
 use crate::model::id::EventSeq;
 use crate::model::json::Json;
@@ -26,7 +26,7 @@ impl Row for table::Events {
             "" => Json::from_stored("{}"),
             text => Json::from_stored(text),
         };
-        Ok(Event { seq: EventSeq(pair_of(key).1), topic, message, time, details })
+        Ok(Event { seq: EventSeq(place_of(key).1), topic, message, time, details })
     }
 }
 
@@ -43,7 +43,8 @@ pub(crate) fn check_event(key: &[u8; 16], value: &[u8]) -> Result<(), Reason> {
 mod tests {
     use super::*;
     use crate::format::schema::Tag;
-    use crate::format::{decode, encode, finish_frame, pair};
+    use crate::format::{decode, encode, finish_frame, place_row};
+    use crate::model::row_id::RowId;
 
     #[test]
     fn events_come_back() {
@@ -53,7 +54,7 @@ mod tests {
             NewEvent::new(""),
             NewEvent::new("t").message("m").at(Timestamp::from_nanos(-1)).details(details.clone()),
         ] {
-            let (key, mut out) = (pair(3, 4), Vec::new());
+            let (key, mut out) = (place_row(RowId(3), 4), Vec::new());
             encode::<table::Events>(&key, &mut out, |w| table::Events::write((&event, now), w));
             let back = decode::<table::Events>(&key, &out).unwrap();
             assert_eq!(back.seq, EventSeq(4));

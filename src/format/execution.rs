@@ -5,6 +5,7 @@ use super::{Reader, Reason, Writer, encode, number_of, open};
 use crate::model::execution::{DEFAULT_NAMESPACE, DesiredState, Header, Labels};
 use crate::model::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::model::lifecycle::{Lifecycle, State};
+use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
@@ -22,10 +23,16 @@ pub(crate) enum PayloadPlace<'a> {
 pub(crate) struct Record<'a> {
     pub(crate) header: Box<Header>,
     /// Counts the payloads that this execution has had, from 1.
-    pub(crate) payload_version: u64,
+    pub(crate) payload_version: PayloadVersion,
     /// The last change of this execution in the change log.
     pub(crate) last_change: u64,
     pub(crate) payload: PayloadPlace<'a>,
+}
+
+impl Record<'_> {
+    pub(crate) fn number(&self) -> RowId {
+        RowId::of(&self.header)
+    }
 }
 
 // Which optional parts a header has. The order of the bits is the order of the parts.
@@ -47,13 +54,13 @@ const KNOWN: u64 = (1 << 12) - 1;
 pub(crate) fn encode_record(
     key: &[u8; 8],
     header: &Header,
-    (payload_version, last_change): (u64, u64),
+    (payload_version, last_change): (PayloadVersion, u64),
     payload: PayloadPlace<'_>,
     out: &mut Vec<u8>,
 ) {
     encode::<table::Executions>(key, out, |w| {
         encode_header(header, w);
-        w.number(payload_version);
+        w.number(payload_version.0);
         w.number(last_change);
         match payload {
             PayloadPlace::Apart => w.byte(0),
@@ -72,8 +79,8 @@ pub(crate) fn decode_record<'a>(
     lifecycle: &Lifecycle,
 ) -> Result<Record<'a>, Reason> {
     let mut r = open::<table::Executions>(key, value)?;
-    let header = decode_header(&mut r, number_of(key), lifecycle)?;
-    let (payload_version, last_change) = (r.number()?, r.number()?);
+    let header = decode_header(&mut r, RowId(number_of(key)), lifecycle)?;
+    let (payload_version, last_change) = (PayloadVersion(r.number()?), r.number()?);
     let payload = match r.byte()? {
         0 => PayloadPlace::Apart,
         1 => PayloadPlace::Inline(r.rest()?),
@@ -169,7 +176,7 @@ pub(super) fn encode_header(header: &Header, w: &mut Writer<'_>) {
 
 pub(super) fn decode_header(
     r: &mut Reader<'_>,
-    number: u64,
+    number: RowId,
     lifecycle: &Lifecycle,
 ) -> Result<Box<Header>, Reason> {
     let parts = r.number()?;
@@ -201,7 +208,7 @@ pub(super) fn decode_header(
     let created_at = Timestamp::from_nanos(created);
     Ok(Box::new(Header {
         id,
-        incarnation: Incarnation(number),
+        incarnation: Incarnation(number.0),
         job_id,
         namespace,
         name,
@@ -298,13 +305,13 @@ pub(super) mod tests {
             for payload in [PayloadPlace::Apart, PayloadPlace::Inline("{\"a\":1}")] {
                 let mut out = Vec::new();
                 let key = header.incarnation.0.to_be_bytes();
-                encode_record(&key, &header, (9, 300), payload.clone(), &mut out);
+                encode_record(&key, &header, (PayloadVersion(9), 300), payload.clone(), &mut out);
                 let record = decode_record(&key, &out, &lifecycle).unwrap();
                 assert_eq!(
                     record,
                     Record {
                         header: Box::new(header.clone()),
-                        payload_version: 9,
+                        payload_version: PayloadVersion(9),
                         last_change: 300,
                         payload
                     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::Reason;
 use super::wire::canonical_uuid;
 use crate::model::limits::MAX_ID;
+use crate::model::row_id::{BlobId, PayloadVersion, RowId};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
@@ -95,7 +96,7 @@ pub(crate) fn job_prefix(job: &str) -> IdKey {
 
 /// The row of a job's counters, before those of its executions: their numbers begin at 1.
 pub(crate) fn job_counts_row(job: &str) -> IdKey {
-    job_row(job, 0)
+    job_row(job, RowId::NONE)
 }
 
 /// The job that a row of the table `jobs` is of, and what all of its rows begin with.
@@ -114,16 +115,16 @@ pub(crate) fn job_of_row(key: &[u8]) -> Result<(Text, &[u8]), Reason> {
 }
 
 /// The row of an execution under its job.
-pub(crate) fn job_row(job: &str, number: u64) -> IdKey {
+pub(crate) fn job_row(job: &str, number: RowId) -> IdKey {
     let mut key = job_prefix(job);
     key.push(&number.to_be_bytes());
     key
 }
 
 /// The number at the end of a row of an index.
-pub(crate) fn number_at_end(key: &[u8]) -> Result<u64, Reason> {
+pub(crate) fn number_at_end(key: &[u8]) -> Result<RowId, Reason> {
     let number = key.last_chunk::<8>().ok_or("the key is too short")?;
-    Ok(u64::from_be_bytes(*number))
+    Ok(RowId(u64::from_be_bytes(*number)))
 }
 
 /// What a link between executions means.
@@ -149,7 +150,7 @@ pub(crate) fn link_prefix(kind: LinkKind, target: &str) -> IdKey {
 }
 
 /// The row of an execution that has a link.
-pub(crate) fn link_row(kind: LinkKind, target: &str, number: u64) -> IdKey {
+pub(crate) fn link_row(kind: LinkKind, target: &str, number: RowId) -> IdKey {
     let mut key = link_prefix(kind, target);
     key.push(&number.to_be_bytes());
     key
@@ -204,46 +205,90 @@ pub(crate) fn label_prefix(key: &str, value: &str, group: u8) -> Vec<u8> {
 }
 
 /// The row of an execution under a label and the group of its state.
-pub(crate) fn label_row(key: &str, value: &str, group: u8, number: u64) -> Vec<u8> {
+pub(crate) fn label_row(key: &str, value: &str, group: u8, number: RowId) -> Vec<u8> {
     let mut row = label_prefix(key, value, group);
     row.extend_from_slice(&number.to_be_bytes());
     row
 }
 
 /// The row of an execution under the time of its end.
-pub(crate) fn completed_row(at: Timestamp, number: u64) -> [u8; 16] {
+pub(crate) fn completed_row(at: Timestamp, number: RowId) -> [u8; 16] {
     // With the sign turned over, times before 1970 sort before those after.
-    pair(at.as_nanos().cast_unsigned() ^ (1 << 63), number)
+    pair(at.as_nanos().cast_unsigned() ^ (1 << 63), number.0)
 }
 
 /// Time and number of such a row.
-pub(crate) fn completed_of(key: &[u8; 16]) -> (Timestamp, u64) {
+pub(crate) fn completed_of(key: &[u8; 16]) -> (Timestamp, RowId) {
     let (time, number) = pair_of(key);
-    (Timestamp::from_nanos((time ^ (1 << 63)).cast_signed()), number)
+    (Timestamp::from_nanos((time ^ (1 << 63)).cast_signed()), RowId(number))
 }
 
 /// The row of an execution under its state.
-pub(crate) fn state_row(state: u8, number: u64) -> [u8; 9] {
-    let mut key = [state; 9];
+pub(crate) fn state_row(state: u8, number: RowId) -> [u8; 9] {
+    kind_row(state, number.0)
+}
+
+/// State and number of a row of the table `states`.
+pub(crate) fn state_of(key: &[u8; 9]) -> (u8, RowId) {
+    let (state, number) = kind_of(key);
+    (state, RowId(number))
+}
+
+/// A key of a kind and a number.
+pub(crate) fn kind_row(kind: u8, number: u64) -> [u8; 9] {
+    let mut key = [kind; 9];
     if let Some(room) = key.last_chunk_mut::<8>() {
         *room = number.to_be_bytes();
     }
     key
 }
 
-/// State and number of a row of the table `states`.
-pub(crate) fn state_of(key: &[u8; 9]) -> (u8, u64) {
-    let [state, number @ ..] = *key;
-    (state, u64::from_be_bytes(number))
+/// Kind and number of such a key.
+pub(crate) fn kind_of(key: &[u8; 9]) -> (u8, u64) {
+    let [kind, number @ ..] = *key;
+    (kind, u64::from_be_bytes(number))
 }
 
-/// A key of two numbers: an execution's number, then an event's place or a payload's version.
-pub(crate) fn pair(first: u64, second: u64) -> [u8; 16] {
+/// The row of an event, by its sequence number, or of a task, by its place.
+pub(crate) fn place_row(number: RowId, place: u64) -> [u8; 16] {
+    pair(number.0, place)
+}
+
+/// The execution and the place of such a row.
+pub(crate) fn place_of(key: &[u8; 16]) -> (RowId, u64) {
+    let (number, place) = pair_of(key);
+    (RowId(number), place)
+}
+
+/// The row of a payload.
+pub(crate) fn payload_row(number: RowId, version: PayloadVersion) -> [u8; 16] {
+    pair(number.0, version.0)
+}
+
+/// The execution and the version of such a row.
+pub(crate) fn payload_of(key: &[u8; 16]) -> (RowId, PayloadVersion) {
+    let (number, version) = pair_of(key);
+    (RowId(number), PayloadVersion(version))
+}
+
+/// The row of the part of a blob that begins at an offset.
+pub(crate) fn chunk_row(blob: BlobId, offset: u64) -> [u8; 16] {
+    pair(blob.0, offset)
+}
+
+/// The blob and the offset of such a row.
+pub(crate) fn chunk_of(key: &[u8; 16]) -> (BlobId, u64) {
+    let (blob, offset) = pair_of(key);
+    (BlobId(blob), offset)
+}
+
+/// A key of two numbers.
+fn pair(first: u64, second: u64) -> [u8; 16] {
     ((u128::from(first) << 64) | u128::from(second)).to_be_bytes()
 }
 
 /// The two numbers of such a key.
-pub(crate) fn pair_of(key: &[u8; 16]) -> (u64, u64) {
+fn pair_of(key: &[u8; 16]) -> (u64, u64) {
     let both = u128::from_be_bytes(*key);
     ((both >> 64) as u64, both as u64)
 }
@@ -261,12 +306,12 @@ mod tests {
     fn keys_hold_the_longest_ids() {
         let long = "x".repeat(MAX_ID);
         assert_eq!(IdKey::of(&long).len(), MAX_ID + 1);
-        assert_eq!(job_row(&long, 7).len(), MAX_ID + 10);
-        assert_eq!(number_at_end(&job_row(&long, 7)).unwrap(), 7);
-        assert_eq!(link_row(LinkKind::Previous, &long, 7).len(), MAX_ID + 11);
+        assert_eq!(job_row(&long, RowId(7)).len(), MAX_ID + 10);
+        assert_eq!(number_at_end(&job_row(&long, RowId(7))).unwrap(), RowId(7));
+        assert_eq!(link_row(LinkKind::Previous, &long, RowId(7)).len(), MAX_ID + 11);
         let uuid = "0192f0c1-2345-7678-9abc-def012345678";
         for id in ["a", long.as_str(), uuid] {
-            assert_eq!(linked_id(&link_row(LinkKind::Parent, id, 2 << 56)), &*IdKey::of(id), "{id}");
+            assert_eq!(linked_id(&link_row(LinkKind::Parent, id, RowId(2 << 56))), &*IdKey::of(id), "{id}");
         }
         assert_eq!(&*IdKey::of(&"x".repeat(MAX_ID + 1)), [3]);
         assert_eq!(&*IdKey::of("a\0"), [3], "else it would lie among the rows of the job a");
@@ -291,16 +336,19 @@ mod tests {
 
     #[test]
     fn keys_sort_as_what_they_hold() {
-        assert!(state_row(1, u64::MAX) < state_row(2, 0));
+        assert!(state_row(1, RowId::MAX) < state_row(2, RowId(0)));
         assert!(pair(1, u64::MAX) < pair(2, 0));
         assert_eq!(pair_of(&pair(3, 4)), (3, 4));
-        assert_eq!(state_of(&state_row(3, 4)), (3, 4));
-        assert!(*job_row("a", u64::MAX) < *job_row("a!", 0));
+        assert_eq!(state_of(&state_row(3, RowId(4))), (3, RowId(4)));
+        assert!(*job_row("a", RowId::MAX) < *job_row("a!", RowId(0)));
         let at = Timestamp::from_nanos;
-        let times = [i64::MIN, -1, 0, 1, i64::MAX].map(|time| completed_row(at(time), 5));
+        let times = [i64::MIN, -1, 0, 1, i64::MAX].map(|time| completed_row(at(time), RowId(5)));
         assert!(times.is_sorted());
-        assert_eq!(completed_of(&completed_row(at(-7), 5)), (at(-7), 5));
+        assert_eq!(completed_of(&completed_row(at(-7), RowId(5))), (at(-7), RowId(5)));
         assert_eq!(label_value(&label("k\0", "v\0é")).unwrap(), "v\0é");
-        assert!(label_row("a", "bc", 9, u64::MAX) < label_row("ab", "c", 0, 0), "no label lies in another");
+        assert!(
+            label_row("a", "bc", 9, RowId::MAX) < label_row("ab", "c", 0, RowId(0)),
+            "no label lies in another"
+        );
     }
 }

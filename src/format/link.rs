@@ -2,15 +2,16 @@
 
 use super::schema::table;
 use super::{Reader, Reason, Row, Writer};
+use crate::model::row_id::RowId;
 use crate::model::text::Text;
 
 /// Where a link leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LinkTo {
     /// The number of the execution; 0 if there was none of the id yet.
-    pub(crate) target: u64,
+    pub(crate) target: RowId,
     /// Of a previous attempt that was deleted: the one before it that is nearest, by id and number.
-    pub(crate) over: Option<(Text, u64)>,
+    pub(crate) over: Option<(Text, RowId)>,
 }
 
 impl Row for table::Links {
@@ -18,19 +19,19 @@ impl Row for table::Links {
     type Value<'v> = LinkTo;
 
     fn write(to: &LinkTo, w: &mut Writer<'_>) {
-        w.number(to.target);
+        w.number(to.target.0);
         if let Some((id, number)) = &to.over {
-            w.number(*number);
+            w.number(number.0);
             w.id(id);
         }
     }
 
     fn read(_: &[u8], r: &mut Reader<'_>) -> Result<LinkTo, Reason> {
-        let target = r.number()?;
+        let target = RowId(r.number()?);
         let over = match r.end() {
             Ok(()) => None,
             Err(_) => {
-                let number = r.number()?;
+                let number = RowId(r.number()?);
                 Some((r.id()?, number))
             }
         };
@@ -47,10 +48,10 @@ mod tests {
     fn links_come_back() {
         for over in [
             None,
-            Some((Text::from("a"), 0)),
-            Some((Text::from("01890a5d-ac96-774b-bcce-b302099a8057"), 300)),
+            Some((Text::from("a"), RowId(0))),
+            Some((Text::from("01890a5d-ac96-774b-bcce-b302099a8057"), RowId(300))),
         ] {
-            for target in [0, 7, u64::MAX] {
+            for target in [RowId::NONE, RowId(7), RowId::MAX] {
                 let (to, mut out) = (LinkTo { target, over: over.clone() }, Vec::new());
                 encode::<table::Links>(b"k", &mut out, |w| table::Links::write(&to, w));
                 assert_eq!(decode::<table::Links>(b"k", &out).unwrap(), to);

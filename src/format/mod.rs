@@ -27,9 +27,10 @@ pub(crate) use events::check_event;
 pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record, header_bytes};
 pub(crate) use frame::{FRAME, check_frame, finish_frame};
 pub(crate) use keys::{
-    IdKey, LinkKind, completed_of, completed_row, id_ranges, job_counts_row, job_of_row, job_prefix, job_row,
-    label, label_prefix, label_row, label_value, label_values_span, link_prefix, link_row, linked_id,
-    number_at_end, number_of, pair, pair_of, state_of, state_row,
+    IdKey, LinkKind, chunk_of, chunk_row, completed_of, completed_row, id_ranges, job_counts_row, job_of_row,
+    job_prefix, job_row, kind_of, kind_row, label, label_prefix, label_row, label_value, label_values_span,
+    link_prefix, link_row, linked_id, number_at_end, number_of, payload_of, payload_row, place_of, place_row,
+    state_of, state_row,
 };
 pub(crate) use last_change_bits::LastChangeBits;
 pub(crate) use link::LinkTo;

@@ -1,15 +1,16 @@
 //! The encoding of what was deleted and still has rows that wait to be removed.
 
 use super::schema::table;
-use super::{Reader, Reason, Row, Writer, state_of, state_row};
+use super::{Reader, Reason, Row, Writer, kind_of, kind_row};
+use crate::model::row_id::{BlobId, RowId};
 
 /// Rows that nobody can reach any more, and that go a few at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Removal {
     /// Everything that an execution of this number had, but its record.
-    Execution(u64),
+    Execution(RowId),
     /// The chunks of a blob that lie wholly in a range of offsets.
-    Blob { blob: u64, start: u64, end: u64 },
+    Blob { blob: BlobId, start: u64, end: u64 },
     /// Trimmed entries of the change log, the first and the last.
     Log { first: u64, last: u64 },
 }
@@ -20,22 +21,22 @@ const LOG: u8 = 3;
 
 impl Removal {
     /// A whole blob.
-    pub(crate) fn whole_blob(blob: u64) -> Self {
+    pub(crate) fn whole_blob(blob: BlobId) -> Self {
         Removal::Blob { blob, start: 0, end: u64::MAX }
     }
 
     /// Its row in the table `removals`.
     pub(crate) fn row(&self) -> [u8; 9] {
         match *self {
-            Removal::Execution(number) => state_row(EXECUTION, number),
-            Removal::Blob { blob, .. } => state_row(BLOB, blob),
+            Removal::Execution(number) => kind_row(EXECUTION, number.0),
+            Removal::Blob { blob, .. } => kind_row(BLOB, blob.0),
             Removal::Log { .. } => Self::log_row(),
         }
     }
 
     /// The row of the trimmed entries of the change log.
     pub(crate) fn log_row() -> [u8; 9] {
-        state_row(LOG, 0)
+        kind_row(LOG, 0)
     }
 
     /// What one row says that stands for both.
@@ -68,10 +69,10 @@ impl Row for table::Removals {
 
     fn read(key: &[u8; 9], r: &mut Reader<'_>) -> Result<Removal, Reason> {
         let (first, last) = (r.number()?, r.number()?);
-        let (kind, number) = state_of(key);
+        let (kind, number) = kind_of(key);
         match kind {
-            EXECUTION => Ok(Removal::Execution(number)),
-            BLOB => Ok(Removal::Blob { blob: number, start: first, end: last }),
+            EXECUTION => Ok(Removal::Execution(RowId(number))),
+            BLOB => Ok(Removal::Blob { blob: BlobId(number), start: first, end: last }),
             LOG => Ok(Removal::Log { first, last }),
             other => Err(format!("there is no kind {other}")),
         }
@@ -86,18 +87,18 @@ mod tests {
     #[test]
     fn what_waits_comes_back_as_it_was_and_joins_what_is_like_it() {
         let log = Removal::Log { first: 3, last: 9 };
-        let part = Removal::Blob { blob: 5, start: 10, end: 20 };
-        for removal in [Removal::Execution(7), part, Removal::whole_blob(5), log] {
+        let part = Removal::Blob { blob: BlobId(5), start: 10, end: 20 };
+        for removal in [Removal::Execution(RowId(7)), part, Removal::whole_blob(BlobId(5)), log] {
             let (key, mut out) = (removal.row(), Vec::new());
             encode::<table::Removals>(&key, &mut out, |w| table::Removals::write(&removal, w));
             assert_eq!(decode::<table::Removals>(&key, &out), Ok(removal));
             assert!(decode::<table::Removals>(&[9; 9], &out).is_err());
         }
         assert_eq!(
-            part.and(Removal::Blob { blob: 5, start: 4, end: 15 }),
-            Removal::Blob { blob: 5, start: 4, end: 20 }
+            part.and(Removal::Blob { blob: BlobId(5), start: 4, end: 15 }),
+            Removal::Blob { blob: BlobId(5), start: 4, end: 20 }
         );
         assert_eq!(log.and(Removal::Log { first: 10, last: 12 }), Removal::Log { first: 3, last: 12 });
-        assert_eq!(part.row(), Removal::whole_blob(5).row());
+        assert_eq!(part.row(), Removal::whole_blob(BlobId(5)).row());
     }
 }

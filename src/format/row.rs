@@ -3,6 +3,8 @@
 
 use super::schema::Tag;
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
+use crate::model::id::ChangeSeq;
+use crate::model::row_id::RowId;
 
 /// A table, as a type.
 pub(crate) trait Table: 'static {
@@ -47,8 +49,8 @@ pub(crate) fn decode<'v, T: Row>(key: &T::Key, value: &'v [u8]) -> Result<T::Val
 }
 
 macro_rules! rows {
-    ($($table:ident: $kind:ident;)+) => {
-        $(rows!(@$kind $table);)+
+    ($($table:ident: $kind:ident $($of:ident)?;)+) => {
+        $(rows!(@$kind $table $($of)?);)+
     };
     (@number $table:ident) => {
         impl Row for table::$table {
@@ -61,6 +63,20 @@ macro_rules! rows {
 
             fn read(_: &Self::Key, r: &mut Reader<'_>) -> Result<u64, Reason> {
                 r.number()
+            }
+        }
+    };
+    (@number $table:ident $of:ident) => {
+        impl Row for table::$table {
+            type New<'a> = $of;
+            type Value<'v> = $of;
+
+            fn write(number: $of, w: &mut Writer<'_>) {
+                w.number(number.0);
+            }
+
+            fn read(_: &Self::Key, r: &mut Reader<'_>) -> Result<$of, Reason> {
+                r.number().map($of)
             }
         }
     };
@@ -81,13 +97,13 @@ use super::schema::table;
 
 // The indexes, and what is one number.
 rows! {
-    Ids: number;
+    Ids: number RowId;
     Jobs: nothing;
     States: nothing;
-    Checkpoints: number;
+    Checkpoints: number ChangeSeq;
     Labels: nothing;
     Completions: nothing;
-    LastChanges: number;
+    LastChanges: number RowId;
     TaskNames: number;
 }
 
@@ -98,8 +114,8 @@ mod tests {
     #[test]
     fn a_row_is_one_of_its_table_and_its_key_alone_and_is_used_up() {
         let (key, mut out) = (7u64.to_be_bytes(), Vec::new());
-        encode::<table::LastChanges>(&key, &mut out, |w| table::LastChanges::write(300, w));
-        assert_eq!(decode::<table::LastChanges>(&key, &out), Ok(300));
+        encode::<table::LastChanges>(&key, &mut out, |w| table::LastChanges::write(RowId(300), w));
+        assert_eq!(decode::<table::LastChanges>(&key, &out), Ok(RowId(300)));
         assert!(decode::<table::LastChanges>(&8u64.to_be_bytes(), &out).is_err());
         assert!(decode::<table::Ids>(&key, &out).is_err());
         encode::<table::LastChanges>(&key, &mut out, |w| w.rest(&[3, 3]));

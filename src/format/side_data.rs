@@ -5,11 +5,12 @@ use super::{Reader, Reason, Row, Writer};
 use crate::model::attachments::{Attachment, AttachmentKind};
 use crate::model::json::Json;
 use crate::model::outputs::{Output, OutputCap};
+use crate::model::row_id::{BlobId, RowId};
 use crate::model::tasks::{Progress, Task, TaskState};
 use crate::model::text::Text;
 
 /// The row of something that has a name within an execution.
-pub(crate) fn name_row(number: u64, name: &str) -> Vec<u8> {
+pub(crate) fn name_row(number: RowId, name: &str) -> Vec<u8> {
     let mut row = Vec::with_capacity(8 + name.len());
     row.extend_from_slice(&number.to_be_bytes());
     row.extend_from_slice(name.as_bytes());
@@ -17,10 +18,10 @@ pub(crate) fn name_row(number: u64, name: &str) -> Vec<u8> {
 }
 
 /// Number and name of such a row.
-pub(crate) fn name_of(key: &[u8]) -> Result<(u64, Text), Reason> {
+pub(crate) fn name_of(key: &[u8]) -> Result<(RowId, Text), Reason> {
     let (number, name) = key.split_first_chunk::<8>().ok_or("the key is too short")?;
     let name = std::str::from_utf8(name).map_err(|e| format!("a name is not UTF-8: {e}"))?;
-    Ok((u64::from_be_bytes(*number), name.into()))
+    Ok((RowId(u64::from_be_bytes(*number)), name.into()))
 }
 
 /// Where an attachment's value is.
@@ -29,7 +30,7 @@ pub(crate) enum Value {
     /// In the row itself.
     Inline(Vec<u8>),
     /// In chunks of this number.
-    Blob(u64),
+    Blob(BlobId),
 }
 
 impl Row for table::Attachments {
@@ -51,7 +52,7 @@ impl Row for table::Attachments {
         w.time(attachment.modified_at);
         w.number(attachment.version);
         match value {
-            Value::Blob(blob) => w.number(*blob),
+            Value::Blob(blob) => w.number(blob.0),
             Value::Inline(bytes) => {
                 w.number(0);
                 w.rest(bytes);
@@ -72,7 +73,7 @@ impl Row for table::Attachments {
         let value = match r.number()? {
             0 => Value::Inline(r.bytes_to_end().to_vec()),
             _ if kind == AttachmentKind::Uri => return Err("a URI is in no chunks".into()),
-            blob => Value::Blob(blob),
+            blob => Value::Blob(BlobId(blob)),
         };
         if let Value::Inline(bytes) = &value
             && kind != AttachmentKind::Uri
@@ -91,7 +92,7 @@ impl Row for table::Attachments {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OutputRow {
     pub(crate) output: Output,
-    pub(crate) blob: u64,
+    pub(crate) blob: BlobId,
     /// Where the last chunk begins, and its length; nothing if none was written yet.
     pub(crate) last_start: u64,
     pub(crate) last_len: u64,
@@ -103,7 +104,7 @@ impl Row for table::Outputs {
 
     fn write(row: &OutputRow, w: &mut Writer<'_>) {
         let output = &row.output;
-        w.number(row.blob);
+        w.number(row.blob.0);
         w.number(output.length);
         w.number(output.head_end);
         w.number(output.tail_start);
@@ -121,7 +122,8 @@ impl Row for table::Outputs {
     }
 
     fn read(key: &[u8], r: &mut Reader<'_>) -> Result<OutputRow, Reason> {
-        let (blob, length, head_end, tail_start) = (r.number()?, r.number()?, r.number()?, r.number()?);
+        let (blob, length, head_end, tail_start) =
+            (BlobId(r.number()?), r.number()?, r.number()?, r.number()?);
         let (last_start, last_len) = (r.number()?, r.number()?);
         let cap = match r.byte()? {
             0 => OutputCap::All,
@@ -227,19 +229,19 @@ mod tests {
     #[test]
     fn rows_come_back() {
         let at = Timestamp::from_nanos(-7);
-        let key = name_row(7, "né");
-        assert_eq!(name_of(&key).unwrap(), (7, "né".into()));
+        let key = name_row(RowId(7), "né");
+        assert_eq!(name_of(&key).unwrap(), (RowId(7), "né".into()));
         let mut out = Vec::new();
         for (kind, sha256, size, value) in [
             (AttachmentKind::Bytes, None, 3, Value::Inline(vec![0, 255, 1])),
-            (AttachmentKind::Json, None, 1 << 40, Value::Blob(9)),
-            (AttachmentKind::Json, Some([7; 32]), 1 << 40, Value::Blob(9)),
+            (AttachmentKind::Json, None, 1 << 40, Value::Blob(BlobId(9))),
+            (AttachmentKind::Json, Some([7; 32]), 1 << 40, Value::Blob(BlobId(9))),
             (AttachmentKind::Uri, None, 77, Value::Inline(b"file:///x".to_vec())),
         ] {
             let (key, content_type, modified_at) = ("né".into(), "a/b".into(), at);
             let attachment =
                 Attachment { key, kind, content_type, size, modified_at, version: 1 << 40, sha256 };
-            let key = name_row(7, "né");
+            let key = name_row(RowId(7), "né");
             encode::<table::Attachments>(&key, &mut out, |w| {
                 table::Attachments::write((&attachment, &value), w)
             });
@@ -253,7 +255,7 @@ mod tests {
         ] {
             let output =
                 Output { name: "né".into(), length: 9, cap, modified_at: at, head_end: 2, tail_start: 5 };
-            let row = OutputRow { output, blob: 3, last_start: 5, last_len: 4 };
+            let row = OutputRow { output, blob: BlobId(3), last_start: 5, last_len: 4 };
             encode::<table::Outputs>(&key, &mut out, |w| table::Outputs::write(&row, w));
             assert_eq!(decode::<table::Outputs>(&key, &out).unwrap(), row);
         }

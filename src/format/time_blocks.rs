@@ -1,7 +1,7 @@
 //! Which times occur in a block of numbers: what a range of times can skip.
 
 use super::schema::table;
-use super::{Reader, Reason, Row, Writer, state_row};
+use super::{Reader, Reason, Row, Writer, kind_row};
 use crate::model::time::Timestamp;
 
 /// How many numbers, of executions or of changes, a block has.
@@ -23,7 +23,7 @@ pub(crate) enum TimeKind {
 
 /// The row of a block in the table `time_blocks`.
 pub(crate) fn time_block_rows(kind: TimeKind, block: u64) -> [u8; 9] {
-    state_row(kind as u8, block)
+    kind_row(kind as u8, block)
 }
 
 /// The least and the greatest of some times; at first of none.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::model::error::{InputError, ReadError};
 use crate::model::execution::Header;
 use crate::model::query::{OrderBy, Place, Query};
+use crate::model::row_id::RowId;
 use crate::read::View;
 
 /// A query that was checked, with what of it an answer may have otherwise: cheap to copy.
@@ -57,11 +58,13 @@ impl Ask {
     }
 
     /// The place of an execution in the order; `None` if it is not in it.
-    pub(super) fn place_of(&self, number: u64, header: &Header, last_change: u64) -> Option<Place> {
+    pub(super) fn place_of(&self, number: RowId, header: &Header, last_change: u64) -> Option<Place> {
         match self.order {
-            OrderBy::Created => Some(Place { time: 0, number }),
+            OrderBy::Created => Some(Place { time: 0, number: number.0 }),
             OrderBy::Modified => Some(Place { time: 0, number: last_change }),
-            OrderBy::Completed => header.completed_at.map(|at| Place { time: at.as_nanos(), number }),
+            OrderBy::Completed => {
+                header.completed_at.map(|at| Place { time: at.as_nanos(), number: number.0 })
+            }
         }
     }
 }

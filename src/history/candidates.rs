@@ -12,38 +12,38 @@ use crate::format::schema::Tag;
 use crate::format::{LinkKind, TimeKind};
 use crate::model::error::ReadError;
 use crate::model::query::Place;
+use crate::model::row_id::RowId;
 use crate::model::time::Timestamp;
 use crate::read::View;
 use crate::read::sequence::Merged;
 use crate::storage::{Pick, Seen, damaged};
 
-pub(super) type Numbers<'r> = Box<dyn Iterator<Item = Result<u64, ReadError>> + 'r>;
+pub(super) type Numbers<'r> = Box<dyn Iterator<Item = Result<RowId, ReadError>> + 'r>;
 
 /// The numbers after a query's cursor.
-fn after(ask: &Ask) -> RangeInclusive<u64> {
+fn after(ask: &Ask) -> RangeInclusive<RowId> {
     match (ask.after, ask.newest_first) {
-        (None, _) => 0..=u64::MAX,
+        (None, _) => RowId::ALL,
         (Some(place), true) => match place.number.checked_sub(1) {
-            Some(last) => 0..=last,
+            Some(last) => RowId::NONE..=RowId(last),
             None => nothing(),
         },
         (Some(place), false) => match place.number.checked_add(1) {
-            Some(first) => first..=u64::MAX,
+            Some(first) => RowId(first)..=RowId::MAX,
             None => nothing(),
         },
     }
 }
 
-#[allow(clippy::reversed_empty_ranges, reason = "no number lies in it")]
-fn nothing() -> RangeInclusive<u64> {
-    1..=0
+fn nothing() -> RangeInclusive<RowId> {
+    RowId::MAX..=RowId::NONE
 }
 
 /// The numbers that an index gives, in the direction that is asked for.
 pub(super) fn numbers<'r, V: View + ?Sized>(
     view: &'r V,
     index: &Index,
-    range: RangeInclusive<u64>,
+    range: RangeInclusive<RowId>,
     newest_first: bool,
 ) -> Result<Numbers<'r>, ReadError> {
     if range.is_empty() {
@@ -85,14 +85,14 @@ pub(super) fn numbers<'r, V: View + ?Sized>(
 }
 
 fn directed<'r>(
-    rows: impl DoubleEndedIterator<Item = Result<u64, ReadError>> + 'r,
+    rows: impl DoubleEndedIterator<Item = Result<RowId, ReadError>> + 'r,
     newest_first: bool,
 ) -> Numbers<'r> {
     if newest_first { Box::new(rows.rev()) } else { Box::new(rows) }
 }
 
 fn merged<'r>(
-    mut lists: Vec<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + 'r>,
+    mut lists: Vec<impl DoubleEndedIterator<Item = Result<RowId, ReadError>> + 'r>,
     newest_first: bool,
 ) -> Numbers<'r> {
     match (lists.len(), lists.pop()) {
@@ -126,7 +126,7 @@ pub(super) fn matches<'r, V: View + ?Sized>(
                     && ask.matches(seen.header)
                     && wanted.as_ref().is_none_or(|wanted| wanted(seen))
             };
-            let place = Place { time: 0, number };
+            let place = Place { time: 0, number: number.0 };
             let row = picked(view, number, index.table(), Pick { keep: &keep, payload }, place);
             match belied.get() {
                 None => row,
@@ -141,7 +141,13 @@ pub(super) fn matches<'r, V: View + ?Sized>(
 }
 
 /// The execution that a row of an index names, if it is wanted.
-fn picked<V: View + ?Sized>(view: &V, number: u64, table: Tag, pick: Pick<'_>, place: Place) -> Option<Row> {
+fn picked<V: View + ?Sized>(
+    view: &V,
+    number: RowId,
+    table: Tag,
+    pick: Pick<'_>,
+    place: Place,
+) -> Option<Row> {
     let found = match view.tables().execution_if(number, &view.settings().lifecycle, pick) {
         Ok(Some(found)) => Ok(found?),
         Ok(None) => Err(damaged(table, &number.to_be_bytes(), "the execution of the row is missing").into()),
@@ -154,11 +160,14 @@ fn picked<V: View + ?Sized>(view: &V, number: u64, table: Tag, pick: Pick<'_>, p
 fn scan<'r, V: View + ?Sized>(
     view: &'r V,
     ask: Ask,
-    range: RangeInclusive<u64>,
+    range: RangeInclusive<RowId>,
     wanted: Option<Wanted<'r>>,
     payload: bool,
 ) -> Result<Answer<'r>, ReadError> {
-    let mut ranges = blocks(view, TimeKind::Executions, ask.query.created, range)?;
+    let mut ranges = {
+        let (first, last) = range.into_inner();
+        blocks(view, TimeKind::Executions, ask.query.created, first.0..=last.0)?
+    };
     if ask.newest_first {
         ranges.reverse();
     }
@@ -167,12 +176,13 @@ fn scan<'r, V: View + ?Sized>(
         let keep = move |seen: Seen<'_>| {
             asked.matches(seen.header) && wanted.as_ref().is_none_or(|wanted| wanted(seen))
         };
+        let range = RowId(*range.start())..=RowId(*range.end());
         let rows = match view.tables().execution_rows_if(range, &view.settings().lifecycle, keep, payload) {
             Ok(rows) => rows,
             Err(error) => return Box::new(std::iter::once(Row::error(error))),
         };
-        let row = |(number, found): (Option<u64>, Result<_, ReadError>)| {
-            let place = number.map(|number| Place { time: 0, number });
+        let row = |(number, found): (Option<RowId>, Result<_, ReadError>)| {
+            let place = number.map(|number| Place { time: 0, number: number.0 });
             found.transpose().map(|found| Row { place, found })
         };
         if newest_first { Box::new(rows.rev().filter_map(row)) } else { Box::new(rows.filter_map(row)) }
@@ -187,13 +197,13 @@ pub(super) fn completed<'r, V: View + ?Sized>(
 ) -> Result<Steps<'r>, ReadError> {
     let (least, greatest) =
         ask.query.completed.unwrap_or((Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX)));
-    let (mut start, mut end) = ((least, 0), (greatest, u64::MAX));
+    let (mut start, mut end) = ((least, RowId::NONE), (greatest, RowId::MAX));
     if let Some(Place { time, number }) = ask.after {
         let time = Timestamp::from_nanos(time);
         // Numbers begin at 1, so there is one before and one after each.
         match ask.newest_first {
-            true => end = end.min((time, number.saturating_sub(1))),
-            false => start = start.max((time, number.saturating_add(1))),
+            true => end = end.min((time, RowId(number.saturating_sub(1)))),
+            false => start = start.max((time, RowId(number.saturating_add(1)))),
         }
     }
     if start > end {
@@ -201,9 +211,9 @@ pub(super) fn completed<'r, V: View + ?Sized>(
     }
     let newest_first = ask.newest_first;
     let rows = view.tables().completion_rows(start..=end)?;
-    let row = move |row: Result<(Timestamp, u64), ReadError>| match row {
+    let row = move |row: Result<(Timestamp, RowId), ReadError>| match row {
         Ok((at, number)) => {
-            let place = Place { time: at.as_nanos(), number };
+            let place = Place { time: at.as_nanos(), number: number.0 };
             let pick = Pick { keep: &|seen| ask.matches(seen.header), payload };
             picked(view, number, Tag::Completions, pick, place)
         }

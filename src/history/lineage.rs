@@ -4,13 +4,13 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::Rows;
-use super::plan::ALL;
 use crate::format::LinkKind;
 use crate::format::schema::Tag;
 use crate::model::error::ReadError;
 use crate::model::execution::{Execution, Header};
 use crate::model::id::ExecutionId;
 use crate::model::query::Query;
+use crate::model::row_id::RowId;
 use crate::model::text::Text;
 use crate::read::{View, find, load};
 use crate::storage::damaged;
@@ -81,24 +81,24 @@ fn linked<'r, V: View + ?Sized>(view: &'r V, query: Query) -> Result<Rows<'r, Ex
 }
 
 /// An execution by its id and number, be it there or not.
-type Place = (ExecutionId, u64);
+type Place = (ExecutionId, RowId);
 
 /// The record of a number, and where one of its links leads.
-type Step<'r> = dyn Fn(u64) -> Result<Option<(Header, Option<Place>)>, ReadError> + 'r;
+type Step<'r> = dyn Fn(RowId) -> Result<Option<(Header, Option<Place>)>, ReadError> + 'r;
 
 /// Finds a cycle on a way in constant memory (R. P. Brent, "An improved Monte Carlo factorization algorithm",
 /// 1980): each place is compared with one that is left behind after 1, 2, 4, 8 ... steps. Links of a sound store have no
 /// cycles; those of a damaged one must not be walked for ever.
 #[derive(Default)]
 struct Marker {
-    mark: Option<u64>,
+    mark: Option<RowId>,
     steps: u64,
     limit: u64,
 }
 
 impl Marker {
     /// An error if the way has come back to the mark.
-    fn pass(&mut self, number: u64, id: &ExecutionId) -> Result<(), ReadError> {
+    fn pass(&mut self, number: RowId, id: &ExecutionId) -> Result<(), ReadError> {
         if self.mark == Some(number) {
             return Err(leads_back(number, id));
         }
@@ -112,7 +112,7 @@ impl Marker {
 }
 
 /// Writing refuses cycles, so one that is there is damage.
-fn leads_back(number: u64, id: &ExecutionId) -> ReadError {
+fn leads_back(number: RowId, id: &ExecutionId) -> ReadError {
     let reason = format!("its links lead from the execution {id:?} back to it");
     damaged(Tag::Executions, &number.to_be_bytes(), reason).into()
 }
@@ -179,7 +179,7 @@ impl Iterator for Trace<'_> {
 }
 
 fn trace<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Trace<'r> {
-    let step = move |number: u64| {
+    let step = move |number: RowId| {
         let Some(found) = view.tables().execution(number, &view.settings().lifecycle)? else {
             return Ok(None);
         };
@@ -226,7 +226,7 @@ fn attempts<V: View + ?Sized>(view: &V, id: &str) -> Result<Vec<Header>, ReadErr
         }
         let mut next = Vec::new();
         for kind in [LinkKind::Previous, LinkKind::Over] {
-            for row in tables.linked_to(kind, place.0.as_str(), Some(place.1), &ALL)? {
+            for row in tables.linked_to(kind, place.0.as_str(), Some(place.1), &RowId::ALL)? {
                 next.push(row?);
             }
         }
@@ -243,24 +243,24 @@ fn attempts<V: View + ?Sized>(view: &V, id: &str) -> Result<Vec<Header>, ReadErr
 #[derive(Default)]
 struct Below {
     damaged: Vec<ReadError>,
-    child: Option<(u64, Result<Header, ReadError>)>,
+    child: Option<(RowId, Result<Header, ReadError>)>,
 }
 
-type NextChild<'r> = dyn Fn(&ExecutionId, u64, u64) -> Result<Below, ReadError> + 'r;
+type NextChild<'r> = dyn Fn(&ExecutionId, RowId, RowId) -> Result<Below, ReadError> + 'r;
 
 /// A place on the way down: an execution, its number, and that of the last of its children that was given.
 struct Level {
     id: ExecutionId,
-    number: u64,
-    last_child: u64,
+    number: RowId,
+    last_child: RowId,
 }
 
 /// A tree of executions, from the top down: see [`Lineage::tree`](crate::lineage::Lineage::tree).
 pub struct Tree<'r> {
     next_child: Box<NextChild<'r>>,
-    root: Option<(u64, Header)>,
+    root: Option<(RowId, Header)>,
     path: Vec<Level>,
-    on_path: HashSet<u64>,
+    on_path: HashSet<RowId>,
     damaged: VecDeque<ReadError>,
 }
 
@@ -271,9 +271,9 @@ impl std::fmt::Debug for Tree<'_> {
 }
 
 impl Tree<'_> {
-    fn enter(&mut self, number: u64, header: Header) -> (usize, Header) {
+    fn enter(&mut self, number: RowId, header: Header) -> (usize, Header) {
         let depth = self.path.len();
-        self.path.push(Level { id: header.id.clone(), number, last_child: 0 });
+        self.path.push(Level { id: header.id.clone(), number, last_child: RowId::NONE });
         self.on_path.insert(number);
         (depth, header)
     }
@@ -315,7 +315,7 @@ impl Iterator for Tree<'_> {
                 }
                 Ok(child) if self.damaged.is_empty() => return Some(Ok(self.enter(number, child))),
                 // Given when the rows before it have been.
-                Ok(_) => level.last_child = number.saturating_sub(1),
+                Ok(_) => level.last_child = RowId(number.0.saturating_sub(1)),
                 // It cannot be read, and hides those below it alone.
                 Err(error @ ReadError::Storage(_)) => return self.end(error),
                 Err(error) => self.damaged.push_back(error),
@@ -326,10 +326,10 @@ impl Iterator for Tree<'_> {
 
 fn tree<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Result<Tree<'r>, ReadError> {
     let root = find(view, id)?.map(|found| (found.number, *found.header));
-    let next_child = move |parent: &ExecutionId, number: u64, last: u64| {
+    let next_child = move |parent: &ExecutionId, number: RowId, last: RowId| {
         let mut below = Below::default();
-        let Some(first) = last.checked_add(1) else { return Ok(below) };
-        let numbers = first..=*ALL.end();
+        let Some(first) = last.0.checked_add(1).map(RowId) else { return Ok(below) };
+        let numbers = first..=RowId::MAX;
         for number in view.tables().linked_to(LinkKind::Parent, parent.as_str(), Some(number), &numbers)? {
             match number {
                 Ok(number) => {
@@ -346,7 +346,7 @@ fn tree<'r, V: View + ?Sized>(view: &'r V, id: &str) -> Result<Tree<'r>, ReadErr
     Ok(Tree { next_child: Box::new(next_child), root, path, on_path, damaged })
 }
 
-fn child<V: View + ?Sized>(view: &V, number: u64) -> Result<Header, ReadError> {
+fn child<V: View + ?Sized>(view: &V, number: RowId) -> Result<Header, ReadError> {
     let found = view.tables().execution(number, &view.settings().lifecycle)?;
     let missing = || damaged(Tag::Links, &number.to_be_bytes(), "the execution of the row is missing");
     Ok(*found.ok_or_else(missing)?.header)
@@ -360,7 +360,7 @@ mod tests {
     fn steps(start: u64, end: u64) -> u64 {
         let (mut marker, mut at) = (Marker::default(), 0);
         for step in 0..100_000 {
-            if let Err(error) = marker.pass(at, &ExecutionId::from_stored("e".into())) {
+            if let Err(error) = marker.pass(RowId(at), &ExecutionId::from_stored("e".into())) {
                 assert!(matches!(error, ReadError::Damaged(_)), "writing refuses cycles: {error}");
                 return step;
             }

@@ -26,6 +26,7 @@ use crate::model::error::{InputError, ReadError};
 use crate::model::execution::Execution;
 use crate::model::limits::{MAX_PAGE, check_size};
 use crate::model::query::{Cursor, OrderBy, Page, Place, Query, QueryPlan};
+use crate::model::row_id::RowId;
 use crate::read::{View, load};
 use crate::storage::Found;
 use ask::Ask;
@@ -133,7 +134,7 @@ fn steps<'r, V: View + ?Sized>(view: &'r V, ask: Ask, payload: bool) -> Result<S
 }
 
 /// The row, if the link of its execution leads to the one of the number, and not to another that has had the id.
-fn led<V: View + ?Sized>(view: &V, kind: LinkKind, id: &str, target: u64, row: Row) -> Option<Row> {
+fn led<V: View + ?Sized>(view: &V, kind: LinkKind, id: &str, target: RowId, row: Row) -> Option<Row> {
     let Ok(found) = &row.found else { return Some(row) };
     match view.tables().link(kind, id, found.number) {
         Ok(to) => (to.target == target).then_some(row),

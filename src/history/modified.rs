@@ -10,11 +10,12 @@ use super::{Row, Steps};
 use crate::format::{BLOCK, LastChangeBits, TimeKind, block_of};
 use crate::model::error::ReadError;
 use crate::model::query::Place;
+use crate::model::row_id::RowId;
 use crate::read::View;
 use crate::storage::Pick;
 
 /// Changes and the numbers of their executions; `None` for what was looked at and is no last change.
-type Changed<'r> = Box<dyn Iterator<Item = Result<Option<(u64, u64)>, ReadError>> + 'r>;
+type Changed<'r> = Box<dyn Iterator<Item = Result<Option<(u64, RowId)>, ReadError>> + 'r>;
 
 pub(super) fn walk<'r, V: View + ?Sized>(
     view: &'r V,
@@ -127,7 +128,7 @@ impl Part {
 }
 
 fn directed<'r>(
-    rows: impl DoubleEndedIterator<Item = Result<(u64, u64), ReadError>> + 'r,
+    rows: impl DoubleEndedIterator<Item = Result<(u64, RowId), ReadError>> + 'r,
     newest_first: bool,
 ) -> Changed<'r> {
     let rows = rows.map(|row| row.map(Some));

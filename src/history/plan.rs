@@ -1,7 +1,5 @@
 //! Which way to answer a query.
 
-use std::ops::RangeInclusive;
-
 use super::ask::Ask;
 use super::candidates::numbers;
 use super::sorted::piece;
@@ -9,6 +7,7 @@ use super::statistics::in_namespace;
 use super::way::{AccessPath, Candidates, Index, LabelList, Way};
 use crate::model::error::ReadError;
 use crate::model::query::{Access, LabelIs, OrderBy, Query};
+use crate::model::row_id::RowId;
 use crate::model::text::Text;
 use crate::read::View;
 
@@ -20,7 +19,6 @@ const MANY: u64 = 4_096;
 const LISTS: usize = 64;
 
 /// All numbers.
-pub(super) const ALL: RangeInclusive<u64> = 0..=u64::MAX;
 
 /// Candidates, and how many there are at most, as far as that is known.
 type Choice = (Candidates, Option<u64>);
@@ -144,7 +142,7 @@ fn indexes<V: View + ?Sized>(
     ];
     for index in links.into_iter().flatten() {
         let most = found.iter().filter_map(|(_, rows)| *rows).min().map_or(COUNTED, |rows| rows.min(COUNTED));
-        let rows = numbers(view, &index, ALL, query.newest_first)?.take(most as usize).count() as u64;
+        let rows = numbers(view, &index, RowId::ALL, query.newest_first)?.take(most as usize).count() as u64;
         found.push((index, (rows < most || most == 0).then_some(rows)));
     }
     if let Some(prefix) = query.id_prefix.as_ref().filter(|_| wanted(Access::Id)) {

@@ -8,12 +8,13 @@ use std::collections::HashSet;
 
 use super::ask::Ask;
 use super::candidates::numbers;
-use super::plan::{ALL, COUNTED, to_sort};
+use super::plan::{COUNTED, to_sort};
 use super::sorted::Sorted;
 use super::way::{Candidates, Index};
 use super::{Row, Steps, steps};
 use crate::model::error::{Damage, ReadError};
 use crate::model::query::Place;
+use crate::model::row_id::RowId;
 use crate::read::View;
 
 pub(super) struct Tried<'r, V: ?Sized> {
@@ -52,7 +53,7 @@ impl<'r, V: View + ?Sized> Tried<'r, V> {
         if rows.is_none() {
             // So many rows of an index are counted in a small part of the time that the walk took.
             let most = self.looked.saturating_mul(2);
-            let counted = numbers(self.view, &index, ALL, self.ask.newest_first)?;
+            let counted = numbers(self.view, &index, RowId::ALL, self.ask.newest_first)?;
             let counted = counted.take(usize::try_from(most).unwrap_or(usize::MAX)).count() as u64;
             rows = (counted < most).then_some(counted);
             self.most = rows.map_or(most, |rows| to_sort(&self.ask, rows));

@@ -7,6 +7,7 @@ use crate::model::execution::{DesiredState, Header, Labels};
 use crate::model::hash::Link;
 use crate::model::id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision};
 use crate::model::lifecycle::State;
+use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::text::Text;
 use crate::model::time::{Timestamp, at_the_earliest};
 
@@ -47,12 +48,12 @@ pub struct Change {
     pub(crate) time: Timestamp,
     pub(crate) kind: ChangeKind,
     /// The execution's number in this store: the key of its payloads.
-    pub(crate) number: u64,
+    pub(crate) number: RowId,
     /// The change before it of the same execution; 0 if there was none.
     pub(crate) follows: u64,
     /// After the change; the last one of a deleted execution.
     pub(crate) header: Box<Header>,
-    pub(crate) payload_version: u64,
+    pub(crate) payload_version: PayloadVersion,
     pub(crate) undo: Box<Undo>,
     pub(crate) new_events: u64,
     /// In a tamper-evident store.
@@ -139,7 +140,7 @@ impl Change {
 
     /// The payload that nothing needs any more once this entry and all before it are gone, by execution and
     /// version: the one that the change replaced, or the last one of a deleted execution.
-    pub(crate) fn last_need(&self) -> Option<(u64, u64)> {
+    pub(crate) fn last_need(&self) -> Option<(RowId, PayloadVersion)> {
         let version = match self.kind {
             ChangeKind::Deleted => Some(self.payload_version),
             _ => self.undo.payload_version,
@@ -147,7 +148,7 @@ impl Change {
         version.map(|version| (self.number, version))
     }
 
-    pub(crate) fn payload_version_before(&self) -> u64 {
+    pub(crate) fn payload_version_before(&self) -> PayloadVersion {
         self.undo.payload_version.unwrap_or(self.payload_version)
     }
 }
@@ -156,10 +157,10 @@ impl Change {
 pub(crate) struct Entry<'a> {
     pub(crate) time: Timestamp,
     pub(crate) kind: ChangeKind,
-    pub(crate) number: u64,
+    pub(crate) number: RowId,
     pub(crate) follows: u64,
     pub(crate) header: &'a Header,
-    pub(crate) payload_version: u64,
+    pub(crate) payload_version: PayloadVersion,
     pub(crate) undo: &'a Undo,
     pub(crate) new_events: u64,
 }
@@ -194,7 +195,7 @@ pub(crate) struct Undo {
     pub(crate) modified_at: Option<Timestamp>,
     pub(crate) completed_at: Option<Option<Timestamp>>,
     pub(crate) event_count: Option<u64>,
-    pub(crate) payload_version: Option<u64>,
+    pub(crate) payload_version: Option<PayloadVersion>,
     pub(crate) preview: Option<Option<Text>>,
     pub(crate) attempt: Option<u64>,
     pub(crate) reported_at: Option<Option<Timestamp>>,

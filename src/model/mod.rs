@@ -23,6 +23,7 @@ pub(crate) mod payload_policy;
 pub(crate) mod query;
 pub(crate) mod report;
 pub(crate) mod retention;
+pub(crate) mod row_id;
 pub(crate) mod sampling;
 pub(crate) mod tasks;
 pub(crate) mod text;

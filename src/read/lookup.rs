@@ -9,6 +9,7 @@ use crate::model::error::{Damage, InputError, ReadError};
 use crate::model::events::Event;
 use crate::model::execution::{Execution, Header};
 use crate::model::json::Json;
+use crate::model::row_id::{PayloadVersion, RowId};
 use crate::read::sequence::{Gapless, Merged};
 use crate::storage::{Found, damaged};
 
@@ -53,21 +54,21 @@ fn apart<V: View + ?Sized>(view: &V, found: Found) -> (Box<Header>, Result<Json,
 
 pub(crate) fn stored_payload<V: View + ?Sized>(
     view: &V,
-    number: u64,
-    version: u64,
+    number: RowId,
+    version: PayloadVersion,
 ) -> Result<Json, ReadError> {
     view.tables().payload(number, version)?.ok_or_else(|| missing_payload(number, version).into())
 }
 
-pub(crate) fn missing_payload(number: u64, version: u64) -> Damage {
-    damaged(Tag::Payloads, &crate::format::pair(number, version), "the payload is missing")
+pub(crate) fn missing_payload(number: RowId, version: PayloadVersion) -> Damage {
+    damaged(Tag::Payloads, &crate::format::payload_row(number, version), "the payload is missing")
 }
 
 /// A payload of any version: superseded and large ones are kept apart, the current one may be in its record.
 pub(crate) fn payload_version<V: View + ?Sized>(
     view: &V,
-    number: u64,
-    version: u64,
+    number: RowId,
+    version: PayloadVersion,
 ) -> Result<Json, ReadError> {
     if let Some(payload) = view.tables().payload(number, version)? {
         return Ok(payload);
@@ -81,7 +82,7 @@ pub(crate) fn payload_version<V: View + ?Sized>(
 }
 
 /// The record that a row of an index names.
-pub(crate) fn indexed<V: View + ?Sized>(view: &V, number: u64, index: Tag) -> Result<Found, ReadError> {
+pub(crate) fn indexed<V: View + ?Sized>(view: &V, number: RowId, index: Tag) -> Result<Found, ReadError> {
     let found = view.tables().execution(number, &view.settings().lifecycle)?;
     found.ok_or_else(|| damaged(index, &number.to_be_bytes(), "the execution of the row is missing").into())
 }
@@ -89,7 +90,7 @@ pub(crate) fn indexed<V: View + ?Sized>(view: &V, number: u64, index: Tag) -> Re
 /// The events of an execution in a range, each the one after the one before.
 pub(crate) fn event_rows<V: View + ?Sized>(
     view: &V,
-    number: u64,
+    number: RowId,
     seqs: RangeInclusive<u64>,
 ) -> Result<List<'_, Event>, ReadError> {
     let before_first = seqs.start().saturating_sub(1);
@@ -108,7 +109,7 @@ pub(crate) fn in_states<V: View + ?Sized>(
 ) -> Result<List<'_, Execution>, ReadError> {
     let lists = codes
         .iter()
-        .map(|code| view.tables().state_rows(*code, &(0..=u64::MAX)))
+        .map(|code| view.tables().state_rows(*code, &(RowId::ALL)))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(List::new(Merged::new(lists).map(move |number| {
         let found = indexed(view, number?, Tag::States)?;

@@ -146,21 +146,21 @@ impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T> Ends<I, T> {
 }
 
 /// Sorted lists of numbers as one sorted list, from either end. Errors come as soon as they are met.
-pub(crate) struct Merged<I> {
-    lists: Vec<Ends<I, u64>>,
+pub(crate) struct Merged<I, T> {
+    lists: Vec<Ends<I, T>>,
 }
 
-impl<I> Merged<I> {
+impl<I, T> Merged<I, T> {
     pub(crate) fn new(lists: Vec<I>) -> Self {
         Self { lists: lists.into_iter().map(Ends::new).collect() }
     }
 }
 
-impl<I: DoubleEndedIterator<Item = Result<u64, ReadError>>> Iterator for Merged<I> {
-    type Item = Result<u64, ReadError>;
+impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T: Copy + Ord> Iterator for Merged<I, T> {
+    type Item = Result<T, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut least: Option<(usize, u64)> = None;
+        let mut least: Option<(usize, T)> = None;
         for (place, list) in self.lists.iter_mut().enumerate() {
             match list.front() {
                 Err(error) => return Some(Err(error)),
@@ -178,9 +178,11 @@ impl<I: DoubleEndedIterator<Item = Result<u64, ReadError>>> Iterator for Merged<
     }
 }
 
-impl<I: DoubleEndedIterator<Item = Result<u64, ReadError>>> DoubleEndedIterator for Merged<I> {
+impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T: Copy + Ord> DoubleEndedIterator
+    for Merged<I, T>
+{
     fn next_back(&mut self) -> Option<Self::Item> {
-        let mut greatest: Option<(usize, u64)> = None;
+        let mut greatest: Option<(usize, T)> = None;
         for (place, list) in self.lists.iter_mut().enumerate() {
             match list.back() {
                 Err(error) => return Some(Err(error)),

@@ -5,11 +5,12 @@ use crate::format::schema::table;
 use crate::format::{Value, decode, name_row};
 use crate::model::attachments::Attachment;
 use crate::model::error::{ReadError, StorageError};
+use crate::model::row_id::RowId;
 
 impl<S: Source> Tables<S> {
     pub(crate) fn attachment(
         &self,
-        number: u64,
+        number: RowId,
         key: &str,
     ) -> Result<Option<(Attachment, Value)>, ReadError> {
         self.get::<table::Attachments, _>(&name_row(number, key))
@@ -18,7 +19,7 @@ impl<S: Source> Tables<S> {
     /// Those of one execution whose keys begin so, in the order of their keys.
     pub(crate) fn attachment_rows(
         &self,
-        number: u64,
+        number: RowId,
         prefix: &str,
     ) -> Result<
         impl DoubleEndedIterator<Item = Result<(Attachment, Value), ReadError>> + use<'_, S>,
@@ -34,14 +35,14 @@ impl<S: Source> Tables<S> {
 impl Tables<Live<'_>> {
     pub(crate) fn put_attachment(
         &mut self,
-        number: u64,
+        number: RowId,
         attachment: &Attachment,
         value: &Value,
     ) -> Result<(), StorageError> {
         self.put::<table::Attachments>(&name_row(number, &attachment.key), (attachment, value))
     }
 
-    pub(crate) fn remove_attachment(&mut self, number: u64, key: &str) -> Result<bool, StorageError> {
+    pub(crate) fn remove_attachment(&mut self, number: RowId, key: &str) -> Result<bool, StorageError> {
         self.remove::<table::Attachments>(&name_row(number, key))
     }
 }

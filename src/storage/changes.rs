@@ -11,6 +11,7 @@ use crate::model::change::{Change, Entry};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::Link;
 use crate::model::lifecycle::Lifecycle;
+use crate::model::row_id::RowId;
 
 /// An entry of the log, decoded if it was wanted.
 pub(crate) struct Noticed {
@@ -61,7 +62,7 @@ impl<S: Source> Tables<S> {
     }
 
     /// The execution that an entry of the log is about.
-    pub(crate) fn changed_number(&self, seq: u64) -> Result<u64, ReadError> {
+    pub(crate) fn changed_number(&self, seq: u64) -> Result<RowId, ReadError> {
         let key = seq.to_be_bytes();
         match self.look_up::<table::Changes, _>(&key, |value| decode_follows(&key, value))? {
             Some(follows) => Ok(follows.number),

@@ -10,7 +10,7 @@ use crate::model::id::ChangeSeq;
 
 impl<S: Source> Tables<S> {
     pub(crate) fn checkpoint(&self, name: &str) -> Result<Option<ChangeSeq>, ReadError> {
-        Ok(self.get::<table::Checkpoints, _>(name.as_bytes())?.map(ChangeSeq))
+        self.get::<table::Checkpoints, _>(name.as_bytes())
     }
 
     /// All checkpoints, by name.
@@ -22,7 +22,7 @@ impl<S: Source> Tables<S> {
     > {
         let row = |key: &[u8], value: &[u8]| {
             let name = std::str::from_utf8(key).map_err(|error| error.to_string())?;
-            Ok((name.to_owned(), ChangeSeq(decode::<table::Checkpoints>(key, value)?)))
+            Ok((name.to_owned(), decode::<table::Checkpoints>(key, value)?))
         };
         self.between::<table::Checkpoints, _, _>(Bound::Unbounded, Bound::Unbounded, row)
     }
@@ -30,7 +30,7 @@ impl<S: Source> Tables<S> {
 
 impl Tables<Live<'_>> {
     pub(crate) fn put_checkpoint(&mut self, name: &str, seq: ChangeSeq) -> Result<(), StorageError> {
-        self.put::<table::Checkpoints>(name.as_bytes(), seq.0)
+        self.put::<table::Checkpoints>(name.as_bytes(), seq)
     }
 
     pub(crate) fn remove_checkpoint(&mut self, name: &str) -> Result<bool, StorageError> {

@@ -4,24 +4,25 @@ use std::ops::{Bound, Range};
 
 use super::{Live, Source, Tables};
 use crate::format::schema::table;
-use crate::format::{decode, pair, pair_of};
+use crate::format::{chunk_of, chunk_row, decode};
 use crate::model::error::{ReadError, StorageError};
+use crate::model::row_id::BlobId;
 
 impl<S: Source> Tables<S> {
     /// The chunk that begins there.
-    pub(crate) fn chunk(&self, blob: u64, offset: u64) -> Result<Option<Vec<u8>>, ReadError> {
-        let key = pair(blob, offset);
+    pub(crate) fn chunk(&self, blob: BlobId, offset: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        let key = chunk_row(blob, offset);
         self.look_up::<table::Chunks, _>(&key, |value| {
             decode::<table::Chunks>(&key, value).map(<[u8]>::to_vec)
         })
     }
 
     /// Appends all chunks of a blob to `bytes`, copying each once.
-    pub(crate) fn read_blob(&self, blob: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
-        let (low, high) = (pair(blob, 0), pair(blob, u64::MAX));
+    pub(crate) fn read_blob(&self, blob: BlobId, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+        let (low, high) = (chunk_row(blob, 0), chunk_row(blob, u64::MAX));
         let rows = self.range::<table::Chunks, _, _>(&low, &high, |key: &[u8; 16], value: &[u8]| {
             let chunk = decode::<table::Chunks>(key, value)?;
-            if pair_of(key).1 != bytes.len() as u64 {
+            if chunk_of(key).1 != bytes.len() as u64 {
                 return Err("bytes before it are missing".into());
             }
             bytes.extend_from_slice(chunk);
@@ -33,13 +34,13 @@ impl<S: Source> Tables<S> {
     /// The chunks of a blob that begin in a range of offsets, with these.
     pub(crate) fn chunk_rows(
         &self,
-        blob: u64,
+        blob: BlobId,
         offsets: Range<u64>,
     ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, Vec<u8>), ReadError>> + use<'_, S>, StorageError>
     {
-        let (low, high) = (pair(blob, offsets.start), pair(blob, offsets.end));
+        let (low, high) = (chunk_row(blob, offsets.start), chunk_row(blob, offsets.end));
         let row = |key: &[u8; 16], value: &[u8]| {
-            Ok((pair_of(key).1, decode::<table::Chunks>(key, value)?.to_vec()))
+            Ok((chunk_of(key).1, decode::<table::Chunks>(key, value)?.to_vec()))
         };
         self.between::<table::Chunks, _, _>(Bound::Included(&low), Bound::Excluded(&high), row)
     }
@@ -49,14 +50,14 @@ impl Tables<Live<'_>> {
     /// Writes a chunk out of two parts that follow each other.
     pub(crate) fn put_chunk(
         &mut self,
-        blob: u64,
+        blob: BlobId,
         offset: u64,
         parts: [&[u8]; 2],
     ) -> Result<(), StorageError> {
-        self.put::<table::Chunks>(&pair(blob, offset), parts)
+        self.put::<table::Chunks>(&chunk_row(blob, offset), parts)
     }
 
-    pub(crate) fn remove_chunk(&mut self, blob: u64, offset: u64) -> Result<bool, StorageError> {
-        self.remove::<table::Chunks>(&pair(blob, offset))
+    pub(crate) fn remove_chunk(&mut self, blob: BlobId, offset: u64) -> Result<bool, StorageError> {
+        self.remove::<table::Chunks>(&chunk_row(blob, offset))
     }
 }

@@ -9,13 +9,14 @@ use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
 use crate::model::json::Json;
 use crate::model::lifecycle::Lifecycle;
+use crate::model::row_id::{PayloadVersion, RowId};
 
 /// An execution as its row was found.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    pub(crate) number: u64,
+    pub(crate) number: RowId,
     pub(crate) header: Box<Header>,
-    pub(crate) payload_version: u64,
+    pub(crate) payload_version: PayloadVersion,
     /// Its last change in the change log.
     pub(crate) last_change: u64,
     /// The payload, if the row itself holds it.
@@ -23,12 +24,12 @@ pub(crate) struct Found {
 }
 
 /// A record of a walk if it is wanted, and its number where that is known.
-pub(crate) type Picked = (Option<u64>, Result<Option<Found>, ReadError>);
+pub(crate) type Picked = (Option<RowId>, Result<Option<Found>, ReadError>);
 
 /// A record as it is looked at before it is taken.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen<'a> {
-    pub(crate) number: u64,
+    pub(crate) number: RowId,
     pub(crate) header: &'a Header,
     pub(crate) last_change: u64,
 }
@@ -47,7 +48,7 @@ fn decode_found(
     lifecycle: &Lifecycle,
     pick: Pick<'_>,
 ) -> Result<Option<Found>, Reason> {
-    let (number, record) = (number_of(key), decode_record(key, value, lifecycle)?);
+    let (number, record) = (RowId(number_of(key)), decode_record(key, value, lifecycle)?);
     if !(pick.keep)(Seen { number, header: &record.header, last_change: record.last_change }) {
         return Ok(None);
     }
@@ -57,14 +58,14 @@ fn decode_found(
 /// Every record is wanted, whole: without the steps between, each of which would copy the record.
 fn decode_whole(key: &[u8; 8], value: &[u8], lifecycle: &Lifecycle) -> Result<Found, Reason> {
     match decode_record(key, value, lifecycle) {
-        Ok(record) => Ok(Found::of(number_of(key), record, true)),
+        Ok(record) => Ok(Found::of(RowId(number_of(key)), record, true)),
         Err(reason) => Err(reason),
     }
 }
 
 impl Found {
     #[inline]
-    fn of(number: u64, record: Record<'_>, with_payload: bool) -> Self {
+    fn of(number: RowId, record: Record<'_>, with_payload: bool) -> Self {
         let payload = match record.payload {
             PayloadPlace::Inline(text) if with_payload => Some(Json::from_stored(text)),
             PayloadPlace::Inline(_) | PayloadPlace::Apart => None,
@@ -75,7 +76,7 @@ impl Found {
 }
 
 impl<S: Source> Tables<S> {
-    pub(crate) fn execution(&self, number: u64, lifecycle: &Lifecycle) -> Result<Option<Found>, ReadError> {
+    pub(crate) fn execution(&self, number: RowId, lifecycle: &Lifecycle) -> Result<Option<Found>, ReadError> {
         let key = number.to_be_bytes();
         self.look_up::<table::Executions, _>(&key, |value| decode_whole(&key, value, lifecycle))
     }
@@ -83,7 +84,7 @@ impl<S: Source> Tables<S> {
     /// A record: `Some(None)` if it is there and not wanted.
     pub(crate) fn execution_if(
         &self,
-        number: u64,
+        number: RowId,
         lifecycle: &Lifecycle,
         pick: Pick<'_>,
     ) -> Result<Option<Option<Found>>, ReadError> {
@@ -94,7 +95,7 @@ impl<S: Source> Tables<S> {
     /// The records of a range of numbers, with their numbers where they are known.
     pub(crate) fn execution_rows_if<'a, F: Fn(Seen<'_>) -> bool + 'a>(
         &'a self,
-        numbers: RangeInclusive<u64>,
+        numbers: RangeInclusive<RowId>,
         lifecycle: &'a Lifecycle,
         keep: F,
         payload: bool,
@@ -103,7 +104,7 @@ impl<S: Source> Tables<S> {
         let row = move |key: &[u8; 8], value: &[u8]| {
             let found = decode_found(key, value, lifecycle, Pick { keep: &keep, payload });
             let found = found.map_err(|reason| damaged(Tag::Executions, key, reason));
-            Ok((number_of(key), found))
+            Ok((RowId(number_of(key)), found))
         };
         let rows = self.range::<table::Executions, _, _>(&low, &high, row)?;
         Ok(rows.map(|row| match row {
@@ -117,16 +118,16 @@ impl Tables<Live<'_>> {
     /// `versions`: of the payload, and the last change in the log.
     pub(crate) fn put_execution(
         &mut self,
-        number: u64,
+        number: RowId,
         header: &Header,
-        versions: (u64, u64),
+        versions: (PayloadVersion, u64),
         payload: PayloadPlace<'_>,
     ) -> Result<(), StorageError> {
         let key = number.to_be_bytes();
         self.put_with::<table::Executions>(&key, |out| encode_record(&key, header, versions, payload, out))
     }
 
-    pub(crate) fn remove_execution(&mut self, number: u64) -> Result<bool, StorageError> {
+    pub(crate) fn remove_execution(&mut self, number: RowId) -> Result<bool, StorageError> {
         self.remove::<table::Executions>(&number.to_be_bytes())
     }
 }

@@ -8,6 +8,7 @@ use crate::format::{
     Row, decode, job_counts_row, job_of_row, job_prefix, job_row, label_prefix, number_at_end,
 };
 use crate::model::error::{ReadError, StorageError};
+use crate::model::row_id::RowId;
 use crate::model::text::Text;
 
 impl<S: Source> Tables<S> {
@@ -15,10 +16,10 @@ impl<S: Source> Tables<S> {
     pub(crate) fn job_rows(
         &self,
         job: &str,
-        numbers: &RangeInclusive<u64>,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
+        numbers: &RangeInclusive<RowId>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<RowId, ReadError>> + use<'_, S>, StorageError> {
         // The row of the number 0 has the counters.
-        let numbers = *numbers.start().max(&1)..=*numbers.end();
+        let numbers = (*numbers.start()).max(RowId(1))..=*numbers.end();
         self.index_rows::<table::Jobs>(&job_prefix(job), &numbers)
     }
 
@@ -42,8 +43,8 @@ impl<S: Source> Tables<S> {
         key: &str,
         value: &str,
         group: u8,
-        numbers: &RangeInclusive<u64>,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
+        numbers: &RangeInclusive<RowId>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<RowId, ReadError>> + use<'_, S>, StorageError> {
         self.index_rows::<table::Labels>(&label_prefix(key, value, group), numbers)
     }
 
@@ -51,9 +52,9 @@ impl<S: Source> Tables<S> {
     fn index_rows<T: Stored<Key = Bytes> + for<'v> Row<Value<'v> = ()>>(
         &self,
         prefix: &[u8],
-        numbers: &RangeInclusive<u64>,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S, T>, StorageError> {
-        let key = |number: &u64| [prefix, &number.to_be_bytes()].concat();
+        numbers: &RangeInclusive<RowId>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<RowId, ReadError>> + use<'_, S, T>, StorageError> {
+        let key = |number: &RowId| [prefix, &number.to_be_bytes()].concat();
         let (low, high) = (key(numbers.start()), key(numbers.end()));
         self.range::<T, _, _>(&low, &high, |key: &[u8], value: &[u8]| {
             decode::<T>(key, value).and_then(|()| number_at_end(key))
@@ -136,11 +137,11 @@ impl Tables<Live<'_>> {
         self.put_counts::<table::Jobs>(&job_counts_row(job), counts)
     }
 
-    pub(crate) fn put_job(&mut self, job: &str, number: u64) -> Result<(), StorageError> {
+    pub(crate) fn put_job(&mut self, job: &str, number: RowId) -> Result<(), StorageError> {
         self.put::<table::Jobs>(&job_row(job, number), ())
     }
 
-    pub(crate) fn remove_job(&mut self, job: &str, number: u64) -> Result<bool, StorageError> {
+    pub(crate) fn remove_job(&mut self, job: &str, number: RowId) -> Result<bool, StorageError> {
         self.remove::<table::Jobs>(&job_row(job, number))
     }
 }

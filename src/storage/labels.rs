@@ -4,6 +4,7 @@ use super::{Live, Source, Tables};
 use crate::format::schema::table;
 use crate::format::{decode_counts, label, label_row, label_value, label_values_span};
 use crate::model::error::{ReadError, StorageError};
+use crate::model::row_id::RowId;
 use crate::model::text::Text;
 
 /// The values of a label's key, each with its counts by the code of their state.
@@ -38,7 +39,7 @@ impl Tables<Live<'_>> {
         key: &str,
         value: &str,
         group: u8,
-        number: u64,
+        number: RowId,
     ) -> Result<(), StorageError> {
         self.put::<table::Labels>(&label_row(key, value, group, number), ())
     }
@@ -48,7 +49,7 @@ impl Tables<Live<'_>> {
         key: &str,
         value: &str,
         group: u8,
-        number: u64,
+        number: RowId,
     ) -> Result<bool, StorageError> {
         self.remove::<table::Labels>(&label_row(key, value, group, number))
     }

@@ -6,13 +6,14 @@ use super::{Live, Source, Tables};
 use crate::format::schema::table;
 use crate::format::{decode, number_of};
 use crate::model::error::{ReadError, StorageError};
+use crate::model::row_id::RowId;
 
 impl<S: Source> Tables<S> {
     /// Last changes and the numbers of their executions.
     pub(crate) fn last_change_rows(
         &self,
         changes: RangeInclusive<u64>,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, u64), ReadError>> + use<'_, S>, StorageError>
+    ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, RowId), ReadError>> + use<'_, S>, StorageError>
     {
         let (low, high) = (changes.start().to_be_bytes(), changes.end().to_be_bytes());
         self.range::<table::LastChanges, _, _>(&low, &high, |key: &[u8; 8], value: &[u8]| {
@@ -22,7 +23,7 @@ impl<S: Source> Tables<S> {
 }
 
 impl Tables<Live<'_>> {
-    pub(crate) fn put_last_change(&mut self, change: u64, number: u64) -> Result<(), StorageError> {
+    pub(crate) fn put_last_change(&mut self, change: u64, number: RowId) -> Result<(), StorageError> {
         self.put::<table::LastChanges>(&change.to_be_bytes(), number)
     }
 

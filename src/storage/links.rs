@@ -6,10 +6,11 @@ use super::{Live, Source, Tables, damaged};
 use crate::format::schema::{Tag, table};
 use crate::format::{LinkKind, LinkTo, decode, link_prefix, link_row, number_at_end};
 use crate::model::error::{ReadError, StorageError};
+use crate::model::row_id::RowId;
 
 impl<S: Source> Tables<S> {
     /// Where the link of an execution leads that names this id.
-    pub(crate) fn link(&self, kind: LinkKind, id: &str, number: u64) -> Result<LinkTo, ReadError> {
+    pub(crate) fn link(&self, kind: LinkKind, id: &str, number: RowId) -> Result<LinkTo, ReadError> {
         let key = link_row(kind, id, number);
         let found = self.get::<table::Links, _>(&key)?;
         found.ok_or_else(|| damaged(Tag::Links, &key, "the row is missing").into())
@@ -20,11 +21,11 @@ impl<S: Source> Tables<S> {
         &self,
         kind: LinkKind,
         id: &str,
-        numbers: &RangeInclusive<u64>,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, LinkTo), ReadError>> + use<'_, S>, StorageError>
+        numbers: &RangeInclusive<RowId>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<(RowId, LinkTo), ReadError>> + use<'_, S>, StorageError>
     {
         let prefix = link_prefix(kind, id);
-        let key = |number: &u64| [&*prefix, &number.to_be_bytes()].concat();
+        let key = |number: &RowId| [&*prefix, &number.to_be_bytes()].concat();
         let (low, high) = (key(numbers.start()), key(numbers.end()));
         self.range::<table::Links, _, _>(&low, &high, |key: &[u8], value: &[u8]| {
             let to = decode::<table::Links>(key, value)?;
@@ -37,9 +38,9 @@ impl<S: Source> Tables<S> {
         &self,
         kind: LinkKind,
         id: &str,
-        target: Option<u64>,
-        numbers: &RangeInclusive<u64>,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
+        target: Option<RowId>,
+        numbers: &RangeInclusive<RowId>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<RowId, ReadError>> + use<'_, S>, StorageError> {
         Ok(self.link_rows(kind, id, numbers)?.filter_map(move |row| match row {
             Ok((number, to)) => target.is_none_or(|target| target == to.target).then_some(Ok(number)),
             Err(error) => Some(Err(error)),
@@ -52,7 +53,7 @@ impl Tables<Live<'_>> {
         &mut self,
         kind: LinkKind,
         id: &str,
-        number: u64,
+        number: RowId,
         to: &LinkTo,
     ) -> Result<(), StorageError> {
         self.put::<table::Links>(&link_row(kind, id, number), to)
@@ -62,7 +63,7 @@ impl Tables<Live<'_>> {
         &mut self,
         kind: LinkKind,
         id: &str,
-        number: u64,
+        number: RowId,
     ) -> Result<bool, StorageError> {
         self.remove::<table::Links>(&link_row(kind, id, number))
     }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::{Live, Stored, Tables};
 use crate::format::schema::table;
-use crate::format::{Table, name_row, pair, pair_of};
+use crate::format::{Table, chunk_of, chunk_row, name_row, place_row};
 use crate::model::error::{ReadError, StorageError};
+use crate::model::row_id::{BlobId, RowId};
 
 /// Bytes that cost about as much to remove as a row.
 const UNIT: usize = 4 * 1024;
@@ -49,7 +50,7 @@ impl Budget {
 /// A table of what executions have beside their records: its keys begin with the number of one.
 pub(crate) trait OfExecution: Stored {
     /// The first and the last key that one of an execution can have.
-    fn ends(number: u64) -> (Owned<Self>, Owned<Self>);
+    fn ends(number: RowId) -> (Owned<Self>, Owned<Self>);
 }
 
 /// A key, kept.
@@ -58,13 +59,13 @@ pub(crate) type Owned<T> = <<T as Table>::Key as ToOwned>::Owned;
 macro_rules! of_execution {
     ($ends:expr, $($table:ident),+) => {$(
         impl OfExecution for table::$table {
-            fn ends(number: u64) -> (Owned<Self>, Owned<Self>) {
+            fn ends(number: RowId) -> (Owned<Self>, Owned<Self>) {
                 $ends(number)
             }
         }
     )+};
 }
-of_execution!(|number| (pair(number, 0), pair(number, u64::MAX)), Events, Tasks);
+of_execution!(|number| (place_row(number, 0), place_row(number, u64::MAX)), Events, Tasks);
 of_execution!(
     |number| {
         let start = name_row(number, "");
@@ -80,7 +81,7 @@ impl Tables<Live<'_>> {
     /// The first rows that an execution has in a table, damaged ones too; as many as the budget allows.
     pub(crate) fn rows_beside<T: OfExecution, R>(
         &self,
-        number: u64,
+        number: RowId,
         budget: &mut Budget,
         row: fn(&T::Key, &[u8]) -> R,
     ) -> Result<Vec<R>, StorageError> {
@@ -92,14 +93,14 @@ impl Tables<Live<'_>> {
     /// Where the first chunks of a blob begin that lie wholly in a range of offsets; as many as the budget allows.
     pub(crate) fn chunks_within(
         &self,
-        blob: u64,
+        blob: BlobId,
         offsets: std::ops::Range<u64>,
         budget: &mut Budget,
     ) -> Result<Vec<u64>, StorageError> {
-        let (low, high) = (pair(blob, offsets.start), pair(blob, offsets.end));
+        let (low, high) = (chunk_row(blob, offsets.start), chunk_row(blob, offsets.end));
         let last = offsets.end;
         let row = |key: &[u8; 16], value: &[u8]| {
-            let (len, offset) = (value.len(), pair_of(key).1);
+            let (len, offset) = (value.len(), chunk_of(key).1);
             let end = offset.saturating_add(len.saturating_sub(crate::format::FRAME) as u64);
             Ok((len, (end <= last).then_some(offset)))
         };

@@ -6,14 +6,15 @@ use super::{Live, Source, Tables};
 use crate::format::schema::table;
 use crate::format::{decode, state_of, state_row};
 use crate::model::error::{ReadError, StorageError};
+use crate::model::row_id::RowId;
 
 impl<S: Source> Tables<S> {
     /// The numbers of the executions in a state, in the order of creation.
     pub(crate) fn state_rows(
         &self,
         state: u8,
-        numbers: &RangeInclusive<u64>,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<u64, ReadError>> + use<'_, S>, StorageError> {
+        numbers: &RangeInclusive<RowId>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<RowId, ReadError>> + use<'_, S>, StorageError> {
         let (low, high) = (state_row(state, *numbers.start()), state_row(state, *numbers.end()));
         self.range::<table::States, _, _>(&low, &high, |key: &[u8; 9], value: &[u8]| {
             decode::<table::States>(key, value).map(|()| state_of(key).1)
@@ -22,11 +23,11 @@ impl<S: Source> Tables<S> {
 }
 
 impl Tables<Live<'_>> {
-    pub(crate) fn put_state(&mut self, state: u8, number: u64) -> Result<(), StorageError> {
+    pub(crate) fn put_state(&mut self, state: u8, number: RowId) -> Result<(), StorageError> {
         self.put::<table::States>(&state_row(state, number), ())
     }
 
-    pub(crate) fn remove_state(&mut self, state: u8, number: u64) -> Result<bool, StorageError> {
+    pub(crate) fn remove_state(&mut self, state: u8, number: RowId) -> Result<bool, StorageError> {
         self.remove::<table::States>(&state_row(state, number))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Live, Source, Tables};
 use crate::format::schema::table;
-use crate::format::{Span, TimeKind, decode, state_of, time_block_rows};
+use crate::format::{Span, TimeKind, decode, kind_of, time_block_rows};
 use crate::model::error::{ReadError, StorageError};
 
 impl<S: Source> Tables<S> {
@@ -13,7 +13,7 @@ impl<S: Source> Tables<S> {
     ) -> Result<impl Iterator<Item = Result<(u64, Span), ReadError>> + use<'_, S>, StorageError> {
         let (low, high) = (time_block_rows(kind, 0), time_block_rows(kind, u64::MAX));
         self.range::<table::TimeBlocks, _, _>(&low, &high, |key: &[u8; 9], value: &[u8]| {
-            Ok((state_of(key).1, decode::<table::TimeBlocks>(key, value)?))
+            Ok((kind_of(key).1, decode::<table::TimeBlocks>(key, value)?))
         })
     }
 }

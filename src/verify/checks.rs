@@ -12,6 +12,7 @@ use crate::format::{Totals, decode, without_zeros};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::{Sum, row_hash};
 use crate::model::lifecycle::Lifecycle;
+use crate::model::row_id::RowId;
 use crate::read::View;
 use crate::storage::{Pick, Source, Stored, Tables, damaged};
 use crate::txn::ReadTxn;
@@ -30,7 +31,7 @@ pub(super) struct Verifier<'a, S: Source> {
     /// The sum over all rows of a tamper-evident store.
     pub(super) sum: Sum,
     /// The last execution that was asked for, and whether it is there.
-    asked: Option<(u64, bool)>,
+    asked: Option<(RowId, bool)>,
     /// How many tables were walked through once more, because something was wrong.
     pub(super) searched: u64,
 }
@@ -228,7 +229,7 @@ impl<'a, S: Source> Verifier<'a, S> {
     }
 
     /// `true` if there is an execution of this number, which can be read.
-    pub(super) fn is_execution(&mut self, number: u64) -> Result<bool, StorageError> {
+    pub(super) fn is_execution(&mut self, number: RowId) -> Result<bool, StorageError> {
         if let Some((asked, is_there)) = self.asked
             && asked == number
         {
@@ -268,7 +269,7 @@ impl<'a, S: Source> Verifier<'a, S> {
                 Err(reason) => verifier.damaged(tag, key, reason),
                 Ok((name, seq)) => {
                     verifier.report.checkpoints += 1;
-                    if seq > head {
+                    if seq.0 > head {
                         verifier.problem(tag, format!("{name:?} is beyond the head, {head}"));
                     }
                 }

@@ -5,18 +5,19 @@ use std::collections::HashMap;
 use super::checks::{Verifier, hex};
 use super::sums::Group;
 use crate::format::schema::{Tag, table};
-use crate::format::{check_event, pair_of};
+use crate::format::{check_event, place_of};
 use crate::model::error::StorageError;
+use crate::model::row_id::RowId;
 use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
     pub(super) fn events(&mut self) -> Result<(), StorageError> {
         let tag = Tag::Events;
         // The execution of the last row, and that row's number.
-        let mut last = (0, 0);
+        let mut last = (RowId::NONE, 0);
         self.walk::<table::Events>(|verifier, key, value| {
             verifier.report.events += 1;
-            let (number, seq) = pair_of(key);
+            let (number, seq) = place_of(key);
             if let Err(reason) = check_event(key, value) {
                 verifier.problem(tag, format!("key {}: {reason}", hex(key)));
             }
@@ -35,7 +36,7 @@ impl<S: Source> Verifier<'_, S> {
         Ok(())
     }
 
-    fn end_of_events(&mut self, (number, seen): (u64, u64)) {
+    fn end_of_events(&mut self, (number, seen): (RowId, u64)) {
         if seen > 0 && !self.waiting.execution(number) {
             self.sums.find(Group::Events, number, &[&number.to_be_bytes(), &seen.to_be_bytes()]);
         }
@@ -48,16 +49,16 @@ impl<S: Source> Verifier<'_, S> {
         }
         let tag = Tag::Events;
         // How many there should be, and the last one that there is.
-        let mut known: HashMap<u64, (u64, u64)> = HashMap::new();
+        let mut known: HashMap<RowId, (u64, u64)> = HashMap::new();
         self.records_again(|verifier, record| {
-            let number = record.header.incarnation.0;
+            let number = record.number();
             if verifier.sums.differ(Group::Events, number) {
                 known.insert(number, (record.header.event_count, 0));
             }
             Ok(())
         })?;
         self.again::<table::Events>(|verifier, key, _| {
-            let (number, seq) = pair_of(key);
+            let (number, seq) = place_of(key);
             if !verifier.sums.differ(Group::Events, number) || verifier.waiting.execution(number) {
                 return Ok(());
             }

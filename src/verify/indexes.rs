@@ -6,24 +6,25 @@ use super::checks::{Verifier, hex};
 use super::sums::Group;
 use crate::format::schema::{Bytes, Tag, table};
 use crate::format::{
-    LinkKind, Reason, Span, Table, TimeKind, completed_row, decode, decode_counts, job_row, label_row,
-    link_row, number_at_end, state_of, state_row, without_zeros,
+    LinkKind, Reason, Span, Table, TimeKind, completed_row, decode, decode_counts, job_row, kind_of,
+    label_row, link_row, number_at_end, state_row, without_zeros,
 };
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
 use crate::model::lifecycle::Lifecycle;
+use crate::model::row_id::RowId;
 use crate::storage::{Source, Stored};
 
 /// A table whose rows the records determine, each of which names an execution.
 pub(super) trait Index: Stored {
     /// The execution that a row is of.
-    fn number(key: &Self::Key, value: &[u8]) -> Result<u64, Reason>;
+    fn number(key: &Self::Key, value: &[u8]) -> Result<RowId, Reason>;
 }
 
 macro_rules! indexes {
     ($($table:ident),+) => {$(
         impl Index for table::$table {
-            fn number(key: &Self::Key, value: &[u8]) -> Result<u64, Reason> {
+            fn number(key: &Self::Key, value: &[u8]) -> Result<RowId, Reason> {
                 decode::<Self>(key, value).and_then(|()| number_at_end(key))
             }
         }
@@ -32,13 +33,13 @@ macro_rules! indexes {
 indexes!(Jobs, States, Labels, Completions);
 
 impl Index for table::Links {
-    fn number(key: &[u8], value: &[u8]) -> Result<u64, Reason> {
+    fn number(key: &[u8], value: &[u8]) -> Result<RowId, Reason> {
         decode::<Self>(key, value).and_then(|_| number_at_end(key))
     }
 }
 
 impl Index for table::LastChanges {
-    fn number(key: &[u8; 8], value: &[u8]) -> Result<u64, Reason> {
+    fn number(key: &[u8; 8], value: &[u8]) -> Result<RowId, Reason> {
         decode::<Self>(key, value)
     }
 }
@@ -61,7 +62,7 @@ pub(super) fn rows_of(
     (lifecycle, swept): (&Lifecycle, u64),
     row: &mut dyn FnMut(Tag, &[u8]),
 ) {
-    let number = header.incarnation.0;
+    let number = RowId::of(header);
     let code = header.state.code();
     let group = lifecycle.group(code);
     row(Tag::Jobs, &job_row(header.job_id.as_str(), number));
@@ -97,7 +98,7 @@ impl<S: Source> Verifier<'_, S> {
     pub(super) fn indexes(&mut self) -> Result<(), StorageError> {
         self.walk::<table::Jobs>(|verifier, key, value| {
             match number_at_end(key) {
-                Ok(0) => verifier.counters_of::<table::Jobs>(Group::JobCounts, key, value),
+                Ok(RowId::NONE) => verifier.counters_of::<table::Jobs>(Group::JobCounts, key, value),
                 _ => verifier.index_row::<table::Jobs>(key, value),
             }
             Ok(())
@@ -198,7 +199,7 @@ impl<S: Source> Verifier<'_, S> {
             check(self, kind, block, &span);
         }
         self.walk::<table::TimeBlocks>(|verifier, key, value| {
-            let (code, block) = state_of(key);
+            let (code, block) = kind_of(key);
             let Some(kind) = kinds.into_iter().find(|kind| *kind as u8 == code) else { return Ok(()) };
             match decode::<table::TimeBlocks>(key, value) {
                 Ok(span) => check(verifier, kind, block, &span),

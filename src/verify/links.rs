@@ -7,6 +7,7 @@ use crate::format::{LinkKind, LinkTo, decode, link_row, linked_id, number_at_end
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
 use crate::model::id::ExecutionId;
+use crate::model::row_id::RowId;
 use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
@@ -26,7 +27,7 @@ impl<S: Source> Verifier<'_, S> {
         })
     }
 
-    fn link_row(&mut self, key: &[u8], number: u64, to: &LinkTo) -> Result<(), StorageError> {
+    fn link_row(&mut self, key: &[u8], number: RowId, to: &LinkTo) -> Result<(), StorageError> {
         let bytes = number.to_be_bytes();
         let kind = LinkKind::BOTH.into_iter().find(|kind| key.first() == Some(&(*kind as u8)));
         if key.first() == Some(&(LinkKind::Over as u8)) {
@@ -45,7 +46,7 @@ impl<S: Source> Verifier<'_, S> {
             None => {}
         }
         if kind.is_some() {
-            self.indexed.unmet += u64::from(to.target == 0);
+            self.indexed.unmet += u64::from(to.target == RowId::NONE);
             if !self.leads_right(key, to)? {
                 self.sums.doubt(Group::Links, number);
             }
@@ -61,17 +62,17 @@ impl<S: Source> Verifier<'_, S> {
             Err(_) => return Ok(false),
         };
         match has_it {
-            Some(number) => Ok(number == to.target || to.target != 0 && !self.is_row(to.target)?),
-            None => Ok(to.target == 0 || !self.is_row(to.target)?),
+            Some(number) => Ok(number == to.target || to.target != RowId::NONE && !self.is_row(to.target)?),
+            None => Ok(to.target == RowId::NONE || !self.is_row(to.target)?),
         }
     }
 
-    fn is_row(&self, number: u64) -> Result<bool, StorageError> {
+    fn is_row(&self, number: RowId) -> Result<bool, StorageError> {
         self.tables.has::<table::Executions>(&number.to_be_bytes())
     }
 
     /// What is wrong with the links of a record.
-    pub(super) fn links_of(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
+    pub(super) fn links_of(&mut self, header: &Header, number: RowId) -> Result<(), StorageError> {
         for (kind, id) in [(LinkKind::Parent, &header.parent), (LinkKind::Previous, &header.previous)] {
             let Some(id) = id else { continue };
             let to = self.tables.link(kind, id.as_str(), number);
@@ -89,7 +90,7 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     fn link(&mut self, of: &ExecutionId, id: &ExecutionId, to: &LinkTo) -> Result<(), StorageError> {
-        if to.target == 0 {
+        if to.target == RowId::NONE {
             let number = self.tables.number(id.as_str());
             if self.row(Tag::Ids, number)?.flatten().is_some() {
                 self.problem(Tag::Links, format!("{of}: its link leads past {id}, which is there"));
@@ -105,7 +106,7 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// The row that ties an attempt over those that were deleted, if it has one.
-    pub(super) fn tie_of(&self, header: &Header, number: u64) -> Option<Vec<u8>> {
+    pub(super) fn tie_of(&self, header: &Header, number: RowId) -> Option<Vec<u8>> {
         let previous = header.previous.as_ref()?;
         let to = self.tables.link(LinkKind::Previous, previous.as_str(), number).ok()?;
         to.over.map(|(over, _)| link_row(LinkKind::Over, &over, number).to_vec())

@@ -3,9 +3,10 @@
 
 use super::checks::Verifier;
 use super::integrity::Chain;
+use super::records::left;
 use super::sums::Group;
 use crate::format::schema::{Tag, table};
-use crate::format::{decode_change, header_bytes, number_of, open, pair, pair_of};
+use crate::format::{decode_change, header_bytes, number_of, open, payload_of, payload_row};
 use crate::model::change::{Change, ChangeKind};
 use crate::model::error::StorageError;
 use crate::storage::Source;
@@ -52,18 +53,18 @@ impl<S: Source> Verifier<'_, S> {
         let bytes = number.to_be_bytes();
         if change.kind != ChangeKind::Deleted {
             header_bytes(&change.header, scratch);
-            self.sums.find(Group::Log, number, &[&bytes, &pair(seq, version), scratch]);
+            self.sums.find(Group::Log, number, &[&bytes, &left(seq, version), scratch]);
         }
         // Each payload is named once: by the first entry, and by the one that it came with.
         if version != version_before {
-            self.sums.expect(Group::Payloads, number, &[&pair(number, version)]);
+            self.sums.expect(Group::Payloads, number, &[&payload_row(number, version)]);
         }
         if follows <= self.waiting.swept {
-            self.sums.expect(Group::Payloads, number, &[&pair(number, version_before)]);
+            self.sums.expect(Group::Payloads, number, &[&payload_row(number, version_before)]);
             self.begin(number);
         } else if let Some(before) = change.into_before() {
             header_bytes(&before, scratch);
-            self.sums.expect(Group::Log, number, &[&bytes, &pair(follows, version_before), scratch]);
+            self.sums.expect(Group::Log, number, &[&bytes, &left(follows, version_before), scratch]);
         } else {
             self.sums.doubt(Group::Log, number);
         }
@@ -76,7 +77,7 @@ impl<S: Source> Verifier<'_, S> {
             if let Err(reason) = open::<table::Payloads>(key, value).and_then(|mut r| r.rest().map(drop)) {
                 verifier.damaged(Tag::Payloads, key, reason);
             }
-            let (number, _) = pair_of(key);
+            let (number, _) = payload_of(key);
             verifier.sums.find(Group::Payloads, number, &[key]);
             Ok(())
         })

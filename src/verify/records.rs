@@ -5,9 +5,10 @@ use super::indexes::{group_of, rows_of};
 use super::sums::Group;
 use crate::format::schema::{Tag, table};
 use crate::format::{
-    IdKey, PayloadPlace, Record, TimeKind, decode_record, header_bytes, job_counts_row, label, pair,
+    IdKey, PayloadPlace, Record, TimeKind, decode_record, header_bytes, job_counts_row, label, payload_row,
 };
 use crate::model::error::StorageError;
+use crate::model::row_id::{PayloadVersion, RowId};
 use crate::storage::Source;
 
 impl<S: Source> Verifier<'_, S> {
@@ -37,12 +38,12 @@ impl<S: Source> Verifier<'_, S> {
 
     fn record(&mut self, record: &Record<'_>, scratch: &mut Vec<u8>) {
         let (header, swept) = (&record.header, self.waiting.swept);
-        let (id, number) = (&header.id, header.incarnation.0);
+        let (id, number) = (&header.id, record.number());
         self.report.executions += 1;
         if self.waiting.execution(number) {
             self.problem(Tag::Removals, format!("{id}: it is there, and its rows wait to be removed"));
         }
-        if number > self.totals.last_number {
+        if number.0 > self.totals.last_number {
             self.problem(Tag::Executions, format!("{id}: number {number} was never given"));
         }
         if header.modified_at < header.created_at {
@@ -68,16 +69,16 @@ impl<S: Source> Verifier<'_, S> {
             indexed.expect_row(tag);
             sums.expect(group_of(tag), number, &[key, &bytes]);
         });
-        self.indexed.time(TimeKind::Executions, number, header.created_at);
+        self.indexed.time(TimeKind::Executions, number.0, header.created_at);
         self.indexed.time(TimeKind::Changes, record.last_change, header.modified_at);
         if header.event_count > 0 {
             self.sums.expect(Group::Events, number, &[&bytes, &header.event_count.to_be_bytes()]);
         }
-        let payload = pair(number, record.payload_version);
+        let payload = payload_row(number, record.payload_version);
         if record.last_change > swept {
             self.indexed.last_change_bits.set(record.last_change);
             header_bytes(header, scratch);
-            let left = pair(record.last_change, record.payload_version);
+            let left = left(record.last_change, record.payload_version);
             self.sums.expect(Group::Log, number, &[&bytes, &left, scratch]);
         } else {
             // No entry is left that names its payload, and none may begin with it.
@@ -90,9 +91,14 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// What is known of an execution begins here, which it does once.
-    pub(super) fn begin(&mut self, number: u64) {
-        if !self.begun.set(number) {
+    pub(super) fn begin(&mut self, number: RowId) {
+        if !self.begun.set(number.0) {
             self.sums.doubt(Group::Log, number);
         }
     }
+}
+
+/// What a change left: itself, and the payload from then on.
+pub(super) fn left(change: u64, version: PayloadVersion) -> [u8; 16] {
+    ((u128::from(change) << 64) | u128::from(version.0)).to_be_bytes()
 }

@@ -57,7 +57,7 @@ impl<S: Source> Verifier<'_, S> {
     /// The rows of a record are there.
     fn rows_of_record(&mut self, record: &Record<'_>) -> Result<(), StorageError> {
         let header = &record.header;
-        let (id, number) = (&header.id, header.incarnation.0);
+        let (id, number) = (&header.id, record.number());
         if self.sums.differ(Group::Ids, number) {
             let found = self.tables.number(id.as_str());
             if self.row(Tag::Ids, found)?.flatten() != Some(number) {

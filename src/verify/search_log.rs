@@ -5,15 +5,16 @@ use std::collections::{HashMap, HashSet};
 use super::checks::Verifier;
 use super::sums::Group;
 use crate::format::schema::{Tag, table};
-use crate::format::{PayloadPlace, decode_change, header_bytes, number_of, pair, pair_of};
+use crate::format::{PayloadPlace, decode_change, header_bytes, number_of, payload_of, payload_row};
 use crate::model::change::ChangeKind;
 use crate::model::error::StorageError;
 use crate::model::execution::Header;
+use crate::model::row_id::{PayloadVersion, RowId};
 use crate::storage::Source;
 
 /// What is remembered of an execution while the log is read.
 struct Known {
-    payload_version: u64,
+    payload_version: PayloadVersion,
     last_change: u64,
     payload_apart: bool,
     header: u64,
@@ -23,16 +24,16 @@ struct Known {
 struct Last {
     seq: u64,
     header: u64,
-    payload: u64,
+    payload: PayloadVersion,
     deleted: bool,
 }
 
 #[derive(Default)]
 struct Found {
-    known: HashMap<u64, Known>,
-    last: HashMap<u64, Last>,
+    known: HashMap<RowId, Known>,
+    last: HashMap<RowId, Last>,
     /// Payloads apart that the log needs, by execution and version.
-    needed: HashSet<(u64, u64)>,
+    needed: HashSet<(RowId, PayloadVersion)>,
 }
 
 impl<S: Source> Verifier<'_, S> {
@@ -42,7 +43,7 @@ impl<S: Source> Verifier<'_, S> {
         }
         let mut found = Found::default();
         self.records_again(|verifier, record| {
-            let number = record.header.incarnation.0;
+            let number = record.number();
             if verifier.is_in_question(number) {
                 let known = Known {
                     payload_version: record.payload_version,
@@ -58,7 +59,7 @@ impl<S: Source> Verifier<'_, S> {
         self.search_payloads(&found)
     }
 
-    fn is_in_question(&self, number: u64) -> bool {
+    fn is_in_question(&self, number: RowId) -> bool {
         self.sums.differ(Group::Log, number) || self.sums.differ(Group::Payloads, number)
     }
 
@@ -133,14 +134,14 @@ impl<S: Source> Verifier<'_, S> {
         &mut self,
         found: &mut Found,
         seq: u64,
-        number: u64,
-        version: u64,
+        number: RowId,
+        version: PayloadVersion,
     ) -> Result<(), StorageError> {
         let known = found.known.get(&number);
         if known.is_some_and(|known| known.payload_version == version && !known.payload_apart) {
             return Ok(());
         }
-        if !self.tables.has::<table::Payloads>(&pair(number, version))? {
+        if !self.tables.has::<table::Payloads>(&payload_row(number, version))? {
             self.problem(Tag::Changes, format!("{seq}: payload {version} of execution {number} is missing"));
         }
         found.needed.insert((number, version));
@@ -151,7 +152,7 @@ impl<S: Source> Verifier<'_, S> {
         let tag = Tag::Payloads;
         let mut apart = HashSet::new();
         self.again::<table::Payloads>(|verifier, key, _| {
-            let (number, version) = pair_of(key);
+            let (number, version) = payload_of(key);
             if !verifier.is_in_question(number) {
                 return Ok(());
             }

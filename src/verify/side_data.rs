@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::checks::{Verifier, hex};
 use crate::format::schema::{Tag, table};
-use crate::format::{OutputRow, Value, decode, pair_of};
+use crate::format::{OutputRow, Value, chunk_of, decode};
 use crate::model::error::{ReadError, StorageError};
+use crate::model::row_id::{BlobId, RowId};
 use crate::storage::Source;
 
 /// Who has a blob: the size of an attachment, or the row of an output.
@@ -19,14 +20,14 @@ enum Owner {
 /// Who has which blob. What is found wrong with a blob is kept until all have been seen.
 #[derive(Default)]
 struct Blobs {
-    owners: HashMap<u64, Owner>,
-    wrong: Vec<(u64, String)>,
+    owners: HashMap<BlobId, Owner>,
+    wrong: Vec<(BlobId, String)>,
 }
 
 /// What the chunks of a blob have shown so far.
 #[derive(Default)]
 struct Seen {
-    blob: u64,
+    blob: BlobId,
     /// Where the last chunk began, and ended.
     start: u64,
     end: u64,
@@ -66,15 +67,15 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// The number that a row beside an execution begins with, which must be that of an execution.
-    pub(super) fn of_execution(&mut self, tag: Tag, key: &[u8]) -> Result<u64, StorageError> {
-        let number = key.first_chunk::<8>().copied().map_or(0, u64::from_be_bytes);
+    pub(super) fn of_execution(&mut self, tag: Tag, key: &[u8]) -> Result<RowId, StorageError> {
+        let number = RowId(key.first_chunk::<8>().copied().map_or(0, u64::from_be_bytes));
         if !self.waiting.execution(number) && !self.is_execution(number)? {
             self.problem(tag, format!("key {}: it has no execution", hex(key)));
         }
         Ok(number)
     }
 
-    fn own(&mut self, tag: Tag, key: &[u8], blob: u64, owner: Owner, blobs: &mut Blobs) {
+    fn own(&mut self, tag: Tag, key: &[u8], blob: BlobId, owner: Owner, blobs: &mut Blobs) {
         if blobs.owners.insert(blob, owner).is_some() {
             self.problem(tag, format!("key {}: blob {blob} belongs to another", hex(key)));
         }
@@ -125,7 +126,7 @@ impl<S: Source> Verifier<'_, S> {
         let tag = Tag::Chunks;
         let mut seen = Seen::default();
         self.walk::<table::Chunks>(|verifier, key, value| {
-            let (blob, start) = pair_of(key);
+            let (blob, start) = chunk_of(key);
             let len = match decode::<table::Chunks>(key, value) {
                 Ok(bytes) => bytes.len() as u64,
                 Err(reason) => {

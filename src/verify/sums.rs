@@ -132,30 +132,30 @@ impl Sums {
     }
 
     /// Something of an execution must be there.
-    pub(super) fn expect(&mut self, group: Group, of: u64, thing: &[&[u8]]) {
+    pub(super) fn expect(&mut self, group: Group, of: impl Into<u64>, thing: &[&[u8]]) {
         let hash = self.hash(thing);
-        if let Some(sum) = self.sum(group, of) {
+        if let Some(sum) = self.sum(group, of.into()) {
             *sum = sum.wrapping_add(hash);
         }
     }
 
     /// It is there.
-    pub(super) fn find(&mut self, group: Group, of: u64, thing: &[&[u8]]) {
+    pub(super) fn find(&mut self, group: Group, of: impl Into<u64>, thing: &[&[u8]]) {
         self.find_many(group, of, thing, 1);
     }
 
     /// It is there so many times, which is far below 2^64, or the product says nothing.
-    pub(super) fn find_many(&mut self, group: Group, of: u64, thing: &[&[u8]], many: u64) {
+    pub(super) fn find_many(&mut self, group: Group, of: impl Into<u64>, thing: &[&[u8]], many: u64) {
         let hash = self.hash(thing).wrapping_mul(many);
-        if let Some(sum) = self.sum(group, of) {
+        if let Some(sum) = self.sum(group, of.into()) {
             *sum = sum.wrapping_sub(hash);
         }
     }
 
     /// Whatever the sums are, this one is to be looked at.
-    pub(super) fn doubt(&mut self, group: Group, of: u64) {
+    pub(super) fn doubt(&mut self, group: Group, of: impl Into<u64>) {
         if let Some(side) = self.sides.get_mut(group as usize) {
-            side.doubted.insert(of % PARTS);
+            side.doubted.insert(of.into() % PARTS);
         }
     }
 
@@ -166,8 +166,8 @@ impl Sums {
     }
 
     /// `true` if the sums that an execution is in differ.
-    pub(super) fn differ(&self, group: Group, of: u64) -> bool {
-        let part = of % PARTS;
+    pub(super) fn differ(&self, group: Group, of: impl Into<u64>) -> bool {
+        let part = of.into() % PARTS;
         let side = self.sides.get(group as usize);
         side.is_none_or(|side| side.doubted.contains(&part) || side.parts.get(part as usize) != Some(&0))
     }
@@ -193,7 +193,7 @@ mod tests {
         for n in (0..10_000_u64).rev() {
             other.find(Group::Jobs, n, &[&n.to_be_bytes(), b"job"]);
         }
-        other.doubt(Group::Ids, 3);
+        other.doubt(Group::Ids, 3_u64);
         sums.join(other);
         assert!(sums.agree(Group::Jobs) && !sums.agree(Group::Ids));
         for (expected, found) in [
@@ -202,30 +202,30 @@ mod tests {
             (&[b"a"], &[b"b"]),
         ] {
             let mut sums = Sums::new();
-            sums.expect(Group::Log, 5, expected);
-            sums.find(Group::Log, 5, found);
+            sums.expect(Group::Log, 5_u64, expected);
+            sums.find(Group::Log, 5_u64, found);
             assert!(!sums.agree(Group::Log));
-            assert!(sums.differ(Group::Log, 5) && sums.differ(Group::Log, 5 + PARTS));
-            assert!(!sums.differ(Group::Log, 6) && !sums.differ(Group::Jobs, 5));
+            assert!(sums.differ(Group::Log, 5_u64) && sums.differ(Group::Log, 5_u64 + PARTS));
+            assert!(!sums.differ(Group::Log, 6_u64) && !sums.differ(Group::Jobs, 5_u64));
         }
         let mut sums = Sums::new();
         sums.doubt(Group::Log, PARTS + 7);
-        assert!(!sums.agree(Group::Log) && sums.differ(Group::Log, 7) && !sums.differ(Group::Log, 8));
+        assert!(!sums.agree(Group::Log) && sums.differ(Group::Log, 7_u64) && !sums.differ(Group::Log, 8_u64));
     }
 
     #[test]
     fn what_is_there_twice_is_not_what_is_there_never() {
         let mut sums = Sums::new();
-        sums.find(Group::Ids, 1, &[b"x"]);
-        sums.find(Group::Ids, 1, &[b"x"]);
+        sums.find(Group::Ids, 1_u64, &[b"x"]);
+        sums.find(Group::Ids, 1_u64, &[b"x"]);
         assert!(!sums.agree(Group::Ids), "a sum, and no exclusive or");
-        sums.expect(Group::Ids, 1, &[b"x"]);
-        sums.expect(Group::Ids, 1, &[b"x"]);
+        sums.expect(Group::Ids, 1_u64, &[b"x"]);
+        sums.expect(Group::Ids, 1_u64, &[b"x"]);
         assert!(sums.agree(Group::Ids));
-        (0..7).for_each(|_| sums.expect(Group::Ids, 1, &[b"x"]));
-        sums.find_many(Group::Ids, 1, &[b"x"], 6);
+        (0..7).for_each(|_| sums.expect(Group::Ids, 1_u64, &[b"x"]));
+        sums.find_many(Group::Ids, 1_u64, &[b"x"], 6);
         assert!(!sums.agree(Group::Ids));
-        sums.find(Group::Ids, 1, &[b"x"]);
+        sums.find(Group::Ids, 1_u64, &[b"x"]);
         assert!(sums.agree(Group::Ids));
     }
 

@@ -5,15 +5,16 @@ use std::collections::HashMap;
 use super::checks::{Verifier, hex};
 use super::sums::Group;
 use crate::format::schema::{Tag, table};
-use crate::format::{decode, name_row, pair_of};
+use crate::format::{decode, name_row, place_of};
 use crate::model::error::StorageError;
+use crate::model::row_id::RowId;
 use crate::model::tasks::{Progress, TaskState};
 use crate::storage::Source;
 
 /// The tasks of one execution so far.
 #[derive(Default)]
 struct Run {
-    number: u64,
+    number: RowId,
     counted: Progress,
 }
 
@@ -32,7 +33,7 @@ impl<S: Source> Verifier<'_, S> {
         self.walk::<table::Tasks>(|verifier, key, value| {
             verifier.report.tasks += 1;
             let number = verifier.of_execution(Tag::Tasks, key)?;
-            let (_, place) = pair_of(key);
+            let (_, place) = place_of(key);
             match decode::<table::Tasks>(key, value) {
                 Err(reason) => verifier.problem(Tag::Tasks, format!("key {}: {reason}", hex(key))),
                 Ok(_) if verifier.waiting.execution(number) => {}
@@ -77,16 +78,16 @@ impl<S: Source> Verifier<'_, S> {
         }
     }
 
-    fn is_task_in_question(&self, number: u64) -> bool {
+    fn is_task_in_question(&self, number: RowId) -> bool {
         !self.waiting.execution(number)
             && (self.sums.differ(Group::Names, number) || self.sums.differ(Group::Progress, number))
     }
 
     /// Which tasks, names and sums do not fit together.
     fn search_tasks(&mut self) -> Result<(), StorageError> {
-        let number_of = |key: &[u8]| key.first_chunk::<8>().copied().map_or(0, u64::from_be_bytes);
+        let number_of = |key: &[u8]| RowId(key.first_chunk::<8>().copied().map_or(0, u64::from_be_bytes));
         // How many names each execution has, less the tasks that have them.
-        let mut unused: HashMap<u64, i64> = HashMap::new();
+        let mut unused: HashMap<RowId, i64> = HashMap::new();
         self.again::<table::TaskNames>(|verifier, key, value| {
             let number = number_of(key);
             if verifier.is_task_in_question(number) && decode::<table::TaskNames>(key, value).is_ok() {
@@ -94,9 +95,9 @@ impl<S: Source> Verifier<'_, S> {
             }
             Ok(())
         })?;
-        let mut counted: HashMap<u64, Progress> = HashMap::new();
+        let mut counted: HashMap<RowId, Progress> = HashMap::new();
         self.again::<table::Tasks>(|verifier, key, value| {
-            let (number, place) = pair_of(key);
+            let (number, place) = place_of(key);
             if !verifier.is_task_in_question(number) {
                 return Ok(());
             }

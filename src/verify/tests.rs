@@ -221,7 +221,7 @@ fn what_is_clean_is_walked_through_once() {
         let most = if sealed { rows * 7 / 4 } else { rows * 3 / 2 };
         assert!(read < most, "{read} reads for {rows} rows");
 
-        verifier.sums.doubt(Group::Jobs, 7);
+        verifier.sums.doubt(Group::Jobs, 7_u64);
         verifier.nothing_unnamed();
         assert_eq!(
             verifier.report.problem_count, 1,

@@ -7,6 +7,7 @@ use super::Writer;
 use crate::format::{Removal, Value};
 use crate::model::attachments::{Attachment, AttachmentKind, NewAttachment, check_own};
 use crate::model::error::{ReadError, StorageError, WriteError};
+use crate::model::row_id::{BlobId, RowId};
 use crate::model::text::Text;
 use crate::read::View;
 
@@ -48,15 +49,15 @@ impl Writer<'_> {
     /// Writes an attachment where there is none of its key, and gives it its version.
     pub(super) fn put_value(
         &mut self,
-        number: u64,
+        number: RowId,
         attachment: &mut Attachment,
         value: Vec<u8>,
     ) -> Result<(), StorageError> {
-        attachment.version = self.next_blob();
+        let blob = self.next_blob();
+        attachment.version = blob.0;
         let value = if value.len() <= INLINE_VALUE || attachment.kind == AttachmentKind::Uri {
             Value::Inline(value)
         } else {
-            let blob = attachment.version;
             let mut offset = 0;
             for part in value.chunks(CHUNK) {
                 self.tables.put_chunk(blob, offset, [part, &[]])?;
@@ -113,7 +114,7 @@ impl Writer<'_> {
         let before = self.replaced(number, &attachment.key)?;
         self.needs_room()?;
         let blob = self.next_blob();
-        attachment.version = blob;
+        attachment.version = blob.0;
         let mut buffer = Vec::with_capacity(CHUNK);
         let value = loop {
             buffer.clear();
@@ -145,7 +146,7 @@ impl Writer<'_> {
     }
 
     /// Reads the next chunk. If the caller's reader fails or panics, what was written of the blob goes again.
-    fn fill(&mut self, buffer: &mut Vec<u8>, from: &mut dyn Read, blob: u64) -> Result<(), WriteError> {
+    fn fill(&mut self, buffer: &mut Vec<u8>, from: &mut dyn Read, blob: BlobId) -> Result<(), WriteError> {
         let read = catch_unwind(AssertUnwindSafe(|| from.take(CHUNK as u64).read_to_end(buffer)));
         if matches!(read, Ok(Ok(_))) {
             return Ok(());
@@ -180,7 +181,7 @@ impl Writer<'_> {
 
     /// The blob of an attachment that is to be replaced or deleted, if there is one. A damaged row goes too; its chunks stay
     /// behind, and `verify` tells of them.
-    fn replaced(&self, number: u64, key: &str) -> Result<Option<Option<u64>>, ReadError> {
+    fn replaced(&self, number: RowId, key: &str) -> Result<Option<Option<BlobId>>, ReadError> {
         match self.tables.attachment(number, key) {
             Ok(None) => Ok(None),
             Ok(Some((_, Value::Blob(blob)))) => Ok(Some(Some(blob))),
@@ -190,18 +191,18 @@ impl Writer<'_> {
     }
 
     /// The number of an execution that must exist.
-    pub(super) fn existing(&self, id: &str) -> Result<u64, WriteError> {
+    pub(super) fn existing(&self, id: &str) -> Result<RowId, WriteError> {
         self.tables().number(id)?.ok_or_else(|| WriteError::not_found(id))
     }
 
     /// A blob's number is never given again: it is a version that the operation raises the store's to, or passes.
-    pub(super) fn next_blob(&mut self) -> u64 {
+    pub(super) fn next_blob(&mut self) -> BlobId {
         self.blobs += 1;
-        self.totals.version + self.blobs
+        BlobId(self.totals.version + self.blobs)
     }
 
     /// Removes the chunks of a blob that belongs to nothing any more.
-    pub(super) fn remove_blob(&mut self, blob: u64) -> Result<(), StorageError> {
+    pub(super) fn remove_blob(&mut self, blob: BlobId) -> Result<(), StorageError> {
         self.discard(Removal::whole_blob(blob))
     }
 }

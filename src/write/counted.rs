@@ -9,6 +9,7 @@ use super::Writer;
 use crate::format::{all_zero, change_count, job_prefix, label, label_value, label_values_span};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::{DEFAULT_NAMESPACE, Header};
+use crate::model::row_id::RowId;
 use crate::model::text::Text;
 use crate::read::sequence::Ends;
 use crate::storage::{LabelValues, NamespaceCounts, Seen, counted_job};
@@ -67,14 +68,14 @@ impl Writer<'_> {
     pub(super) fn count_move(
         &mut self,
         header: &Header,
-        number: u64,
+        number: RowId,
         change: Move,
     ) -> Result<(), StorageError> {
         self.count_job(header.job_id.as_str(), number, change)?;
         self.count_namespace(&header.namespace, number, change)
     }
 
-    fn count_job(&mut self, job: &str, number: u64, change: Move) -> Result<(), StorageError> {
+    fn count_job(&mut self, job: &str, number: RowId, change: Move) -> Result<(), StorageError> {
         let prefix = job_prefix(job);
         if let Some((_, counts)) = self.counters.jobs.get_mut(&*prefix) {
             change.count(counts);
@@ -86,9 +87,9 @@ impl Writer<'_> {
     }
 
     /// How many executions beside one a job has, by the code of their state.
-    fn recounted_job(&self, job: &str, but: u64) -> Result<Vec<u64>, StorageError> {
+    fn recounted_job(&self, job: &str, but: RowId) -> Result<Vec<u64>, StorageError> {
         let mut counts = Vec::new();
-        for row in self.tables.job_rows(job, &(0..=u64::MAX))? {
+        for row in self.tables.job_rows(job, &(RowId::ALL))? {
             match row.and_then(|number| self.tables.execution(number, &self.settings.lifecycle)) {
                 Ok(Some(found)) if found.number != but => {
                     count_one(Some(found.header.state.code()), &mut counts);
@@ -101,7 +102,7 @@ impl Writer<'_> {
         Ok(counts)
     }
 
-    fn count_namespace(&mut self, name: &Text, number: u64, change: Move) -> Result<(), StorageError> {
+    fn count_namespace(&mut self, name: &Text, number: RowId, change: Move) -> Result<(), StorageError> {
         // All others are in the default one.
         if *name == DEFAULT_NAMESPACE {
             return Ok(());
@@ -117,11 +118,11 @@ impl Writer<'_> {
     }
 
     /// How many executions beside one have a namespace, by the code of their state. Looks at all that there are.
-    fn recounted_namespace(&self, name: &Text, but: u64) -> Result<Vec<u64>, StorageError> {
+    fn recounted_namespace(&self, name: &Text, but: RowId) -> Result<Vec<u64>, StorageError> {
         let mut counts = Vec::new();
         let lifecycle = &self.settings.lifecycle;
         let keep = |seen: Seen<'_>| seen.header.namespace == *name && seen.number != but;
-        for (_, row) in self.tables.execution_rows_if(0..=u64::MAX, lifecycle, keep, false)? {
+        for (_, row) in self.tables.execution_rows_if(RowId::ALL, lifecycle, keep, false)? {
             match row {
                 Ok(found) => count_one(found.map(|found| found.header.state.code()), &mut counts),
                 Err(ReadError::Storage(error)) => return Err(error),

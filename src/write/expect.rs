@@ -9,6 +9,7 @@ use crate::model::attachments::Attachment;
 use crate::model::error::{ReadError, WriteError};
 use crate::model::execution::{Execution, Header};
 use crate::model::expect::{AttachmentIs, Condition, Expect, Mismatch, TaskIs};
+use crate::model::row_id::RowId;
 use crate::read::side_data::attachment_bytes;
 use crate::read::{View, find, load_to_write};
 use crate::storage::damaged;
@@ -53,7 +54,7 @@ impl Writer<'_> {
     }
 
     /// Checks a record that was found.
-    pub(crate) fn check(&self, number: u64, header: &Header, expect: &Expect) -> Result<(), WriteError> {
+    pub(crate) fn check(&self, number: RowId, header: &Header, expect: &Expect) -> Result<(), WriteError> {
         let mut mismatches = expect.check(header);
         for condition in expect.conditions() {
             mismatches.extend(self.fails(number, header, condition)?);
@@ -63,7 +64,7 @@ impl Writer<'_> {
 
     fn fails(
         &self,
-        number: u64,
+        number: RowId,
         header: &Header,
         condition: &Condition,
     ) -> Result<Option<Mismatch>, ReadError> {
@@ -111,7 +112,7 @@ impl Writer<'_> {
             AttachmentIs::Size(size) => (found.size == size, None),
             AttachmentIs::Version(version) => (found.version == version, None),
             AttachmentIs::Sha256(expected) => {
-                let number = header.incarnation.0;
+                let number = RowId::of(header);
                 let bytes = attachment_bytes(self, number, &found.key)?.ok_or_else(|| {
                     damaged(
                         Tag::Attachments,

@@ -10,6 +10,7 @@ use crate::format::{BLOCK, LastChangeBits, Span, TimeKind, block_of, label, stat
 use crate::model::change::Change;
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
+use crate::model::row_id::RowId;
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
@@ -18,7 +19,7 @@ impl Writer<'_> {
     pub(super) fn enter_indexes(
         &mut self,
         header: &Header,
-        number: u64,
+        number: RowId,
         targets: Targets,
     ) -> Result<(), StorageError> {
         self.tables.put_job(header.job_id.as_str(), number)?;
@@ -34,7 +35,7 @@ impl Writer<'_> {
         &mut self,
         before: &Header,
         after: &Header,
-        number: u64,
+        number: RowId,
         targets: Targets,
     ) -> Result<(), StorageError> {
         if before.state != after.state {
@@ -52,7 +53,7 @@ impl Writer<'_> {
     }
 
     /// The rows of an execution that goes.
-    pub(super) fn leave_indexes(&mut self, last: &Header, number: u64) -> Result<(), StorageError> {
+    pub(super) fn leave_indexes(&mut self, last: &Header, number: RowId) -> Result<(), StorageError> {
         self.tables.remove_job(last.job_id.as_str(), number)?;
         self.leave_state(last, number)?;
         self.count_move(last, number, Move { from: Some(last.state.code()), to: None })?;
@@ -64,13 +65,13 @@ impl Writer<'_> {
         }
     }
 
-    fn enter_state(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
+    fn enter_state(&mut self, header: &Header, number: RowId) -> Result<(), StorageError> {
         let code = header.state.code();
         self.totals.set_count(code, self.totals.count(code) + 1);
         self.tables.put_state(code, number)
     }
 
-    fn leave_state(&mut self, header: &Header, number: u64) -> Result<(), StorageError> {
+    fn leave_state(&mut self, header: &Header, number: RowId) -> Result<(), StorageError> {
         let code = header.state.code();
         self.totals.set_count(code, self.totals.count(code).saturating_sub(1));
         self.tables.remove_state(code, number).map(drop)
@@ -81,7 +82,7 @@ impl Writer<'_> {
         &mut self,
         before: Option<&Header>,
         after: Option<&Header>,
-        number: u64,
+        number: RowId,
     ) -> Result<(), StorageError> {
         let from = before.map(|header| header.state.code());
         let to = after.map(|header| header.state.code());
@@ -104,7 +105,7 @@ impl Writer<'_> {
     fn move_label(
         &mut self,
         (key, value): (&Text, &Text),
-        number: u64,
+        number: RowId,
         from: Option<u8>,
         to: Option<u8>,
     ) -> Result<(), StorageError> {
@@ -133,7 +134,7 @@ impl Writer<'_> {
     }
 
     /// How many executions beside one have a label, by the code of their state. Those whose rows cannot be read count too.
-    fn recounted(&self, key: &str, value: &str, but: u64) -> Result<Vec<u64>, StorageError> {
+    fn recounted(&self, key: &str, value: &str, but: RowId) -> Result<Vec<u64>, StorageError> {
         let lifecycle = &self.settings.lifecycle;
         let mut counts = Vec::new();
         let mut groups: Vec<u8> =
@@ -142,7 +143,7 @@ impl Writer<'_> {
         groups.dedup();
         for group in groups {
             let codes = lifecycle.codes_in_group(group);
-            let rows = self.tables.label_rows(key, value, group, &(0..=u64::MAX))?;
+            let rows = self.tables.label_rows(key, value, group, &(RowId::ALL))?;
             for row in rows {
                 // Its state by the index of states: the record may be what is damaged.
                 let mut found = None;
@@ -184,13 +185,13 @@ impl Writer<'_> {
     }
 
     /// A number for a new execution.
-    pub(super) fn begin_number(&mut self, number: u64, created: Timestamp) -> Result<(), StorageError> {
+    pub(super) fn begin_number(&mut self, number: RowId, created: Timestamp) -> Result<(), StorageError> {
         let last = block_of(self.totals.last_number);
-        if block_of(number) != last {
+        if block_of(number.0) != last {
             let span = std::mem::take(&mut self.totals.created);
             self.put_time_block(TimeKind::Executions, last, &span)?;
         }
-        self.totals.last_number = number;
+        self.totals.last_number = number.0;
         self.totals.created.extend(created);
         Ok(())
     }

@@ -10,13 +10,12 @@ use crate::format::{LinkKind, LinkTo};
 use crate::model::error::{ReadError, StorageError, WriteError};
 use crate::model::execution::Header;
 use crate::model::id::ExecutionId;
+use crate::model::row_id::RowId;
+use crate::model::text::Text;
 use crate::storage::settings::MissingLinks;
 
-/// All numbers.
-const ALL: std::ops::RangeInclusive<u64> = 0..=u64::MAX;
-
 /// Where the links lead that are new in a record, by kind: the number of an execution, or 0. `None` for one that stays.
-pub(super) type Targets = [Option<u64>; 2];
+pub(super) type Targets = [Option<RowId>; 2];
 
 /// The links of an execution, by kind.
 pub(super) fn links(header: &Header) -> [(LinkKind, Option<&ExecutionId>); 2] {
@@ -46,7 +45,7 @@ impl Writer<'_> {
             }
             let number = self.tables.number(target.as_str())?;
             if is_same {
-                let known = self.tables.link(kind, target.as_str(), after.incarnation.0)?.target;
+                let known = self.tables.link(kind, target.as_str(), RowId::of(after))?.target;
                 if number.unwrap_or(known) == known {
                     continue;
                 }
@@ -62,7 +61,7 @@ impl Writer<'_> {
                 return Err(cycle(after, target));
             }
             if let Some(slot) = targets.get_mut(place) {
-                *slot = Some(number.unwrap_or(0));
+                *slot = Some(number.unwrap_or(RowId::NONE));
             }
         }
         Ok(targets)
@@ -72,7 +71,7 @@ impl Writer<'_> {
     fn is_linked(&self, header: &Header) -> Result<bool, WriteError> {
         for kind in LinkKind::BOTH {
             let mut rows =
-                self.tables.linked_to(kind, header.id.as_str(), Some(header.incarnation.0), &ALL)?;
+                self.tables.linked_to(kind, header.id.as_str(), Some(RowId::of(header)), &RowId::ALL)?;
             if rows.next().transpose()?.is_some() {
                 return Ok(true);
             }
@@ -81,18 +80,18 @@ impl Writer<'_> {
     }
 
     /// Following parents and previous attempts from one execution leads to another, which may be about to be created.
-    fn leads_to(&self, from: Option<u64>, to: &Header) -> Result<bool, WriteError> {
-        let mut todo: Vec<u64> = from.into_iter().collect();
-        let mut seen: HashSet<u64> = todo.iter().copied().collect();
+    fn leads_to(&self, from: Option<RowId>, to: &Header) -> Result<bool, WriteError> {
+        let mut todo: Vec<RowId> = from.into_iter().collect();
+        let mut seen: HashSet<RowId> = todo.iter().copied().collect();
         while let Some(number) = todo.pop() {
             let Some(found) = self.tables.execution(number, &self.settings.lifecycle)? else { continue };
             for (kind, target) in links(&found.header) {
                 let Some(target) = target else { continue };
                 let leads = self.tables.link(kind, target.as_str(), number)?.target;
-                if leads == to.incarnation.0 && *target == to.id {
+                if leads == RowId::of(to) && *target == to.id {
                     return Ok(true);
                 }
-                if leads > 0 && seen.insert(leads) {
+                if leads != RowId::NONE && seen.insert(leads) {
                     todo.push(leads);
                 }
             }
@@ -105,7 +104,7 @@ impl Writer<'_> {
         &mut self,
         before: Option<&Header>,
         after: &Header,
-        number: u64,
+        number: RowId,
         targets: Targets,
     ) -> Result<(), StorageError> {
         let old = before.map(|before| links(before).map(|(_, target)| target));
@@ -119,8 +118,8 @@ impl Writer<'_> {
                 self.leave_link(kind, old, number)?;
             }
             if let Some(new) = new {
-                let target = target.unwrap_or(0);
-                self.totals.unmet += u64::from(target == 0);
+                let target = target.unwrap_or(RowId::NONE);
+                self.totals.unmet += u64::from(target == RowId::NONE);
                 self.tables.put_link(kind, new.as_str(), number, &LinkTo { target, over: None })?;
             }
         }
@@ -128,11 +127,11 @@ impl Writer<'_> {
     }
 
     /// Removes a link with what hangs on it. Where it led cannot be told of a damaged one, which goes too.
-    fn leave_link(&mut self, kind: LinkKind, id: &ExecutionId, number: u64) -> Result<(), StorageError> {
+    fn leave_link(&mut self, kind: LinkKind, id: &ExecutionId, number: RowId) -> Result<(), StorageError> {
         if kind == LinkKind::Previous || self.totals.unmet > 0 {
             match self.tables.link(kind, id.as_str(), number) {
                 Ok(to) => {
-                    self.totals.unmet = self.totals.unmet.saturating_sub(u64::from(to.target == 0));
+                    self.totals.unmet = self.totals.unmet.saturating_sub(u64::from(to.target == RowId::NONE));
                     if let Some((over, _)) = to.over {
                         self.tables.remove_link(LinkKind::Over, &over, number)?;
                     }
@@ -145,12 +144,13 @@ impl Writer<'_> {
     }
 
     /// The links to an id that nobody had lead to its first execution from now on.
-    pub(super) fn meet_links(&mut self, id: &ExecutionId, number: u64) -> Result<(), StorageError> {
+    pub(super) fn meet_links(&mut self, id: &ExecutionId, number: RowId) -> Result<(), StorageError> {
         if self.totals.unmet == 0 {
             return Ok(());
         }
         for kind in LinkKind::BOTH {
-            let waiting = readable(self.tables.linked_to(kind, id.as_str(), Some(0), &ALL)?)?;
+            let waiting =
+                readable(self.tables.linked_to(kind, id.as_str(), Some(RowId::NONE), &RowId::ALL)?)?;
             for linked in waiting {
                 self.tables.put_link(kind, id.as_str(), linked, &LinkTo { target: number, over: None })?;
                 self.totals.unmet = self.totals.unmet.saturating_sub(1);
@@ -160,10 +160,10 @@ impl Writer<'_> {
     }
 
     /// The links of an execution that goes. What replaced it is tied to what it replaced, so that the attempts stay one list.
-    pub(super) fn leave_links(&mut self, last: &Header, number: u64) -> Result<(), StorageError> {
+    pub(super) fn leave_links(&mut self, last: &Header, number: RowId) -> Result<(), StorageError> {
         if let Some(previous) = &last.previous {
             match self.tables.link(LinkKind::Previous, previous.as_str(), number) {
-                Ok(to) if to.target > 0 => {
+                Ok(to) if to.target != RowId::NONE => {
                     let before = to.over.unwrap_or((previous.into(), to.target));
                     self.tie_over(last, number, &before)?;
                 }
@@ -179,16 +179,11 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn tie_over(
-        &mut self,
-        last: &Header,
-        number: u64,
-        before: &(crate::model::text::Text, u64),
-    ) -> Result<(), StorageError> {
+    fn tie_over(&mut self, last: &Header, number: RowId, before: &(Text, RowId)) -> Result<(), StorageError> {
         let id = last.id.as_str();
-        let direct = readable(self.tables.linked_to(LinkKind::Previous, id, Some(number), &ALL)?)?;
+        let direct = readable(self.tables.linked_to(LinkKind::Previous, id, Some(number), &RowId::ALL)?)?;
         let mut tied: Vec<_> = direct.into_iter().map(|linked| (linked, id.to_owned(), number)).collect();
-        let over = readable(self.tables.linked_to(LinkKind::Over, id, Some(number), &ALL)?)?;
+        let over = readable(self.tables.linked_to(LinkKind::Over, id, Some(number), &RowId::ALL)?)?;
         for linked in over {
             self.tables.remove_link(LinkKind::Over, id, linked)?;
             // Its own link names one that was deleted earlier.
@@ -213,7 +208,7 @@ impl Writer<'_> {
 }
 
 /// The rows that can be read; `verify` tells of the others, which keep nobody from being created or deleted.
-fn readable(rows: impl Iterator<Item = Result<u64, ReadError>>) -> Result<Vec<u64>, StorageError> {
+fn readable(rows: impl Iterator<Item = Result<RowId, ReadError>>) -> Result<Vec<RowId>, StorageError> {
     let mut numbers = Vec::new();
     for row in rows {
         match row {

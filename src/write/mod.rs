@@ -33,6 +33,7 @@ use crate::model::id::{ChangeSeq, Incarnation};
 use crate::model::identity::IDENTITY_KEY;
 use crate::model::integrity::{change_hash, content};
 use crate::model::json::Json;
+use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::time::Timestamp;
 use crate::model::touch::Touched;
 use crate::read::load_to_write;
@@ -190,9 +191,9 @@ impl<'t> Writer<'t> {
             return Err(WriteError::AlreadyExists { id: execution.id.clone() });
         }
         let targets = self.check_links(&execution.header, None, [false; 2])?;
-        let number = self.totals.last_number + 1;
+        let number = RowId(self.totals.last_number + 1);
         execution.header.event_count = events.len() as u64;
-        execution.header.incarnation = Incarnation(number);
+        execution.header.incarnation = Incarnation(number.0);
         self.doubt(&mut execution.header, now);
         self.needs_room()?;
 
@@ -200,7 +201,7 @@ impl<'t> Writer<'t> {
             w.begin_number(number, now)?;
             w.tables.put_id(execution.id.as_str(), number)?;
             w.enter_indexes(&execution.header, number, targets)?;
-            w.put_record(number, 1, &execution, true)?;
+            w.put_record(number, PayloadVersion::FIRST, &execution, true)?;
             w.put_events(number, 0, events, now)?;
             for (mut attachment, value) in identity.into_iter().chain(moved) {
                 w.put_value(number, &mut attachment, value)?;
@@ -211,7 +212,7 @@ impl<'t> Writer<'t> {
                 number,
                 follows: 0,
                 header: &execution.header,
-                payload_version: 1,
+                payload_version: PayloadVersion::FIRST,
                 undo: &Undo::default(),
                 new_events: events.len() as u64,
             };
@@ -277,7 +278,10 @@ impl<'t> Writer<'t> {
         self.doubt(&mut after.header, now);
         let mut undo = Undo::between(&before.header, &after.header);
         let new_payload = after.payload != before.payload;
-        let payload_version = place.payload_version + u64::from(new_payload);
+        let payload_version = match new_payload {
+            true => place.payload_version.next(),
+            false => place.payload_version,
+        };
         self.needs_room()?;
 
         self.storing(|w| {
@@ -561,8 +565,8 @@ pub(crate) fn in_use(error: ReadError) -> WriterError {
 
 /// Where a record that is about to change is.
 struct Place {
-    number: u64,
-    payload_version: u64,
+    number: RowId,
+    payload_version: PayloadVersion,
     last_change: u64,
     /// The payload is in the record itself.
     inline: bool,

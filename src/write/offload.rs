@@ -10,6 +10,7 @@ use crate::model::hash::unhex_all;
 use crate::model::json::Json;
 use crate::model::limits::{check_size, check_text};
 use crate::model::payload_policy::{Fitted, Known, OFFLOADED, kept, may_have_moved};
+use crate::model::row_id::{BlobId, RowId};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 use crate::storage::damaged;
@@ -21,7 +22,7 @@ type Leaving = (Attachment, Vec<u8>);
 #[derive(Default)]
 pub(super) struct Beside {
     /// They go, with their blobs.
-    stale: Vec<(Text, Option<u64>)>,
+    stale: Vec<(Text, Option<BlobId>)>,
     moved: Vec<Leaving>,
 }
 
@@ -49,7 +50,7 @@ impl Writer<'_> {
     /// Gives a record its next payload.
     pub(super) fn next_payload(
         &self,
-        number: u64,
+        number: RowId,
         execution: &mut Execution,
         edit: PayloadEdit,
         now: Timestamp,
@@ -93,7 +94,7 @@ impl Writer<'_> {
     }
 
     /// The attachments that values were moved to, damaged rows too.
-    fn moved_rows(&self, number: u64) -> Result<Vec<Row>, ReadError> {
+    fn moved_rows(&self, number: RowId) -> Result<Vec<Row>, ReadError> {
         let mut rows = Vec::new();
         for row in self.tables.attachment_rows(number, OFFLOADED)? {
             rows.push(match row {
@@ -117,7 +118,7 @@ impl Writer<'_> {
     }
 
     /// A value that was moved.
-    fn moved_value(&self, number: u64, key: &str) -> Result<String, ReadError> {
+    fn moved_value(&self, number: RowId, key: &str) -> Result<String, ReadError> {
         let (attachment, value) = self.tables.attachment(number, key)?.ok_or_else(|| unknown(key))?;
         let bytes = match value {
             Value::Inline(bytes) => bytes,
@@ -135,7 +136,7 @@ impl Writer<'_> {
     }
 
     /// Puts what left a payload into its attachments, where those that are stale were.
-    pub(super) fn put_moved(&mut self, number: u64, beside: Beside) -> Result<(), StorageError> {
+    pub(super) fn put_moved(&mut self, number: RowId, beside: Beside) -> Result<(), StorageError> {
         for (key, blob) in beside.stale {
             self.tables.remove_attachment(number, &key)?;
             if let Some(blob) = blob {
@@ -154,7 +155,7 @@ struct Row {
     key: Text,
     /// Size and hash of the value; nothing if the row is damaged.
     look: Option<(u64, [u8; 32])>,
-    blob: Option<u64>,
+    blob: Option<BlobId>,
 }
 
 fn unknown(key: &str) -> ReadError {

@@ -6,6 +6,7 @@ use crate::model::error::{InputError, StorageError};
 use crate::model::events::NewEvent;
 use crate::model::execution::Execution;
 use crate::model::json::Json;
+use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::time::Timestamp;
 
 /// Payloads up to this size are kept in the record. Measured: one look-up less for each read, and the
@@ -16,8 +17,8 @@ impl Writer<'_> {
     /// Writes the record, as the change to come leaves it.
     pub(super) fn put_record(
         &mut self,
-        number: u64,
-        payload_version: u64,
+        number: RowId,
+        payload_version: PayloadVersion,
         execution: &Execution,
         new_payload: bool,
     ) -> Result<(), StorageError> {
@@ -44,7 +45,7 @@ impl Writer<'_> {
 
     pub(super) fn put_events(
         &mut self,
-        number: u64,
+        number: RowId,
         before: u64,
         events: &[NewEvent],
         now: Timestamp,

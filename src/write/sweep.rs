@@ -10,6 +10,7 @@ use super::Writer;
 use crate::format::schema::table;
 use crate::format::{Removal, Value, decode};
 use crate::model::error::{ReadError, StorageError};
+use crate::model::row_id::{BlobId, RowId};
 use crate::storage::{Budget, OfExecution, Owned};
 
 /// How much a transaction removes by default of what was deleted: a matter of a few milliseconds.
@@ -18,7 +19,7 @@ pub(crate) const REMOVAL: u64 = 1_024;
 const TIME: Duration = Duration::from_millis(3);
 
 /// The key of a row that has a blob, which goes after the last chunk of that.
-type Owner<T> = (Owned<T>, Option<u64>);
+type Owner<T> = (Owned<T>, Option<BlobId>);
 
 impl Writer<'_> {
     /// Removes rows that cannot be reached any more, as many as may go at once, and notes the rest.
@@ -87,7 +88,7 @@ impl Writer<'_> {
     }
 
     /// `true` if nothing is left.
-    fn sweep_execution(&mut self, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
+    fn sweep_execution(&mut self, number: RowId, budget: &mut Budget) -> Result<bool, StorageError> {
         let mut ended = self.sweep_rows::<table::Events>(number, budget)?;
         ended = ended && self.sweep_attachments(number, budget)? && self.sweep_outputs(number, budget)?;
         if ended && self.tables.has::<table::TaskCounts>(&number.to_be_bytes())? {
@@ -103,7 +104,11 @@ impl Writer<'_> {
         Ok(ended)
     }
 
-    fn sweep_rows<T: OfExecution>(&mut self, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
+    fn sweep_rows<T: OfExecution>(
+        &mut self,
+        number: RowId,
+        budget: &mut Budget,
+    ) -> Result<bool, StorageError> {
         let keys = self.tables.rows_beside::<T, Owned<T>>(number, budget, |key, _| key.to_owned())?;
         for key in &keys {
             if self.tables.remove::<T>(key.borrow())? && budget.is_late() {
@@ -114,11 +119,11 @@ impl Writer<'_> {
         Ok(!budget.is_spent() || self.is_cleared::<T>(number)?)
     }
 
-    fn is_cleared<T: OfExecution>(&self, number: u64) -> Result<bool, StorageError> {
+    fn is_cleared<T: OfExecution>(&self, number: RowId) -> Result<bool, StorageError> {
         Ok(self.tables.rows_beside::<T, ()>(number, &mut Budget::of(1), |_, _| ())?.is_empty())
     }
 
-    fn sweep_attachments(&mut self, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
+    fn sweep_attachments(&mut self, number: RowId, budget: &mut Budget) -> Result<bool, StorageError> {
         let blob = |key: &[u8], value: &[u8]| {
             let found = decode::<table::Attachments>(key, value);
             let blob = found.ok().and_then(|(_, value)| match value {
@@ -130,7 +135,7 @@ impl Writer<'_> {
         self.sweep_owners::<table::Attachments>(number, budget, blob)
     }
 
-    fn sweep_outputs(&mut self, number: u64, budget: &mut Budget) -> Result<bool, StorageError> {
+    fn sweep_outputs(&mut self, number: RowId, budget: &mut Budget) -> Result<bool, StorageError> {
         let blob = |key: &[u8], value: &[u8]| {
             let found = decode::<table::Outputs>(key, value);
             (key.to_vec(), found.ok().map(|row| row.blob))
@@ -142,7 +147,7 @@ impl Writer<'_> {
     /// chunks stay, and `verify` tells of them.
     fn sweep_owners<T: OfExecution>(
         &mut self,
-        number: u64,
+        number: RowId,
         budget: &mut Budget,
         blob: fn(&T::Key, &[u8]) -> Owner<T>,
     ) -> Result<bool, StorageError> {
@@ -171,7 +176,7 @@ impl Writer<'_> {
 
     fn sweep_blob(
         &mut self,
-        blob: u64,
+        blob: BlobId,
         offsets: std::ops::Range<u64>,
         budget: &mut Budget,
     ) -> Result<bool, StorageError> {

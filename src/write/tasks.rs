@@ -6,6 +6,7 @@ use crate::model::error::{ReadError, WriteError};
 use crate::model::id::Incarnation;
 use crate::model::lifecycle::State;
 use crate::model::report::{Late, Reported};
+use crate::model::row_id::RowId;
 use crate::model::tasks::{Progress, Task, TaskState, TaskUpdate};
 use crate::model::text::Text;
 use crate::model::visits::Visits;
@@ -36,7 +37,7 @@ impl Writer<'_> {
             None => None,
             Some(place) => {
                 let missing =
-                    || damaged(Tag::Tasks, &crate::format::pair(number, place), "the task is missing");
+                    || damaged(Tag::Tasks, &crate::format::place_row(number, place), "the task is missing");
                 Some(self.tables.task(number, place)?.ok_or_else(missing)?)
             }
         };
@@ -76,7 +77,7 @@ impl Writer<'_> {
     }
 
     /// The terminal state that the execution is in.
-    fn end_of(&self, number: u64) -> Result<Option<Text>, WriteError> {
+    fn end_of(&self, number: RowId) -> Result<Option<Text>, WriteError> {
         match self.tables.execution(number, &self.settings.lifecycle) {
             Ok(found) => Ok(found
                 .map(|found| found.header.state)
@@ -88,7 +89,7 @@ impl Writer<'_> {
     }
 
     /// The sums, from the tasks themselves.
-    fn counted(&self, number: u64) -> Result<Progress, ReadError> {
+    fn counted(&self, number: RowId) -> Result<Progress, ReadError> {
         let mut progress = Progress::default();
         for task in self.tables.task_rows(number)? {
             *progress.slot(task?.state) += 1;
@@ -111,7 +112,7 @@ impl Writer<'_> {
         more: Visits,
     ) -> Result<bool, WriteError> {
         let found = self.tables.number(id)?;
-        let Some(number) = found.filter(|number| of.is_none_or(|of| of.0 == *number)) else {
+        let Some(number) = found.filter(|number| of.is_none_or(|of| of.0 == number.0)) else {
             return Ok(false);
         };
         let known = match self.tables.visits(number) {

@@ -10,6 +10,7 @@ use crate::model::error::{Error, ReadError};
 use crate::model::hash::hex;
 use crate::model::json::{Count, Json, one_line};
 use crate::model::outputs::OutputCap;
+use crate::model::row_id::RowId;
 use crate::model::tasks::Task;
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
@@ -59,7 +60,7 @@ struct VisitsLine {
 }
 
 /// Writes the members for what there is; an execution without anything beside it has none of them.
-pub(super) fn write<V: View>(view: &V, number: u64, lines: &mut Lines<'_>) -> Result<(), Error> {
+pub(super) fn write<V: View>(view: &V, number: RowId, lines: &mut Lines<'_>) -> Result<(), Error> {
     let rows = view.tables().attachment_rows(number, "").map_err(ReadError::from)?;
     list("attachments", rows, lines, |(found, value), lines| attachment(view, found, value, lines))?;
     let rows = view.tables().output_rows(number).map_err(ReadError::from)?;

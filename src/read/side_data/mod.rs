@@ -4,12 +4,13 @@ mod handles;
 mod read;
 
 use crate::format::schema::Tag;
-use crate::format::{OutputRow, Value, name_row, pair};
+use crate::format::{OutputRow, Value, chunk_row, name_row};
 use crate::model::attachments::Attachment;
 use crate::model::error::ReadError;
 use crate::model::identity::{IDENTITY_KEY, Identity};
 use crate::model::json::Json;
 use crate::model::outputs::OutputPart;
+use crate::model::row_id::{BlobId, RowId};
 use crate::read::{View, find};
 use crate::storage::damaged;
 
@@ -30,7 +31,7 @@ pub(crate) fn attachment<V: View + ?Sized>(
 /// The whole value.
 pub(crate) fn attachment_bytes<V: View + ?Sized>(
     view: &V,
-    number: u64,
+    number: RowId,
     key: &str,
 ) -> Result<Option<Vec<u8>>, ReadError> {
     let Some((attachment, value)) = view.tables().attachment(number, key)? else { return Ok(None) };
@@ -113,14 +114,14 @@ pub(crate) fn read_output<V: View + ?Sized>(
 /// likes; more of them may come.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
-    blob: u64,
+    blob: BlobId,
     start: u64,
     bytes: Vec<u8>,
 }
 
 impl Chunk {
     /// The bytes from an offset of a blob on that are in one chunk. At least one.
-    fn at<V: View + ?Sized>(&mut self, view: &V, blob: u64, offset: u64) -> Result<&[u8], ReadError> {
+    fn at<V: View + ?Sized>(&mut self, view: &V, blob: BlobId, offset: u64) -> Result<&[u8], ReadError> {
         if self.blob != blob || self.rest(offset).is_empty() {
             let (start, bytes) = chunk_around(view, blob, offset)?;
             *self = Self { blob, start, bytes };
@@ -135,7 +136,7 @@ impl Chunk {
 }
 
 /// The chunk that holds the byte at an offset, and where it begins.
-fn chunk_around<V: View + ?Sized>(view: &V, blob: u64, offset: u64) -> Result<(u64, Vec<u8>), ReadError> {
+fn chunk_around<V: View + ?Sized>(view: &V, blob: BlobId, offset: u64) -> Result<(u64, Vec<u8>), ReadError> {
     let last = view.tables().chunk_rows(blob, 0..offset.saturating_add(1))?.next_back();
     match last.transpose()? {
         Some((start, chunk)) if offset - start < chunk.len() as u64 => Ok((start, chunk)),
@@ -143,6 +144,6 @@ fn chunk_around<V: View + ?Sized>(view: &V, blob: u64, offset: u64) -> Result<(u
     }
 }
 
-fn gap(blob: u64, offset: u64) -> ReadError {
-    damaged(Tag::Chunks, &pair(blob, offset), "bytes are missing").into()
+fn gap(blob: BlobId, offset: u64) -> ReadError {
+    damaged(Tag::Chunks, &chunk_row(blob, offset), "bytes are missing").into()
 }

@@ -7,6 +7,7 @@ use super::chunk_around;
 use crate::format::Value;
 use crate::model::attachments::Attachment;
 use crate::model::error::ReadError;
+use crate::model::row_id::BlobId;
 use crate::read::View;
 
 type Chunks<'r> = Box<dyn Fn(u64) -> Result<(u64, Vec<u8>), ReadError> + 'r>;
@@ -41,7 +42,7 @@ impl<'r> AttachmentReader<'r> {
         let (len, chunk, chunks): (u64, Vec<u8>, Chunks<'r>) = match value {
             Value::Inline(bytes) => {
                 // Never asked: the only chunk is there.
-                (bytes.len() as u64, bytes, Box::new(|offset| Err(super::gap(0, offset))))
+                (bytes.len() as u64, bytes, Box::new(|offset| Err(super::gap(BlobId(0), offset))))
             }
             Value::Blob(blob) => {
                 (attachment.size, Vec::new(), Box::new(move |offset| chunk_around(view, blob, offset)))
