@@ -14,11 +14,11 @@ use crate::model::expect::Expect;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::id::ExecutionId;
 use crate::model::limits::check_name;
-use crate::model::query::{Cursor, OrderBy, Place, Query};
+use crate::model::query::{Cursor, OrderBy, Position, Query};
 use crate::model::row_id::RowId;
 use crate::model::time::{Timestamp, at_the_earliest};
 use crate::read::View;
-use crate::storage::Found;
+use crate::storage::StoredExecution;
 use crate::txn::pace::Pace;
 use crate::txn::{ReadTxn, WriteTxn};
 use crate::write::Writer;
@@ -362,7 +362,7 @@ fn find(
             query: query.fingerprint(),
             order: OrderBy::Created,
             newest_first: false,
-            place: Place { time: 0, number: place.after },
+            place: Position { time: 0, number: place.after },
         });
     }
     let mut found = Vec::new();
@@ -396,7 +396,12 @@ fn doubt(query: &Query, header: &Header, now: Timestamp) -> Option<WriteError> {
     })
 }
 
-fn apply(writer: &mut Writer<'_>, found: Found, act: &Act<'_>, expect: &Expect) -> Result<(), WriteError> {
+fn apply(
+    writer: &mut Writer<'_>,
+    found: StoredExecution,
+    act: &Act<'_>,
+    expect: &Expect,
+) -> Result<(), WriteError> {
     writer.check(found.number, &found.header, expect)?;
     match act {
         Act::Delete => writer.delete_found(found),

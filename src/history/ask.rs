@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::error::{InputError, ReadError};
 use crate::model::execution::Header;
-use crate::model::query::{OrderBy, Place, Query};
+use crate::model::query::{OrderBy, Position, Query};
 use crate::model::row_id::RowId;
 use crate::read::View;
 
@@ -17,7 +17,7 @@ pub(super) struct Ask {
     pub(super) newest_first: bool,
     pub(super) limit: Option<usize>,
     /// Where the page before ended.
-    pub(super) after: Option<Place>,
+    pub(super) after: Option<Position>,
 }
 
 impl Ask {
@@ -58,12 +58,12 @@ impl Ask {
     }
 
     /// The place of an execution in the order; `None` if it is not in it.
-    pub(super) fn place_of(&self, number: RowId, header: &Header, last_change: u64) -> Option<Place> {
+    pub(super) fn place_of(&self, number: RowId, header: &Header, last_change: u64) -> Option<Position> {
         match self.order {
-            OrderBy::Created => Some(Place { time: 0, number: number.0 }),
-            OrderBy::Modified => Some(Place { time: 0, number: last_change }),
+            OrderBy::Created => Some(Position { time: 0, number: number.0 }),
+            OrderBy::Modified => Some(Position { time: 0, number: last_change }),
             OrderBy::Completed => {
-                header.completed_at.map(|at| Place { time: at.as_nanos(), number: number.0 })
+                header.completed_at.map(|at| Position { time: at.as_nanos(), number: number.0 })
             }
         }
     }

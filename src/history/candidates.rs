@@ -11,7 +11,7 @@ use super::{Answer, Row, Steps};
 use crate::format::schema::Tag;
 use crate::format::{LinkKind, TimeKind};
 use crate::model::error::ReadError;
-use crate::model::query::Place;
+use crate::model::query::Position;
 use crate::model::row_id::RowId;
 use crate::model::time::Timestamp;
 use crate::read::View;
@@ -126,7 +126,7 @@ pub(super) fn matches<'r, V: View + ?Sized>(
                     && ask.matches(seen.header)
                     && wanted.as_ref().is_none_or(|wanted| wanted(seen))
             };
-            let place = Place { time: 0, number: number.0 };
+            let place = Position { time: 0, number: number.0 };
             let row = picked(view, number, index.table(), Pick { keep: &keep, payload }, place);
             match belied.get() {
                 None => row,
@@ -146,7 +146,7 @@ fn picked<V: View + ?Sized>(
     number: RowId,
     table: Tag,
     pick: Pick<'_>,
-    place: Place,
+    place: Position,
 ) -> Option<Row> {
     let found = match view.tables().execution_if(number, &view.settings().lifecycle, pick) {
         Ok(Some(found)) => Ok(found?),
@@ -182,7 +182,7 @@ fn scan<'r, V: View + ?Sized>(
             Err(error) => return Box::new(std::iter::once(Row::error(error))),
         };
         let row = |(number, found): (Option<RowId>, Result<_, ReadError>)| {
-            let place = number.map(|number| Place { time: 0, number: number.0 });
+            let place = number.map(|number| Position { time: 0, number: number.0 });
             found.transpose().map(|found| Row { place, found })
         };
         if newest_first { Box::new(rows.rev().filter_map(row)) } else { Box::new(rows.filter_map(row)) }
@@ -198,7 +198,7 @@ pub(super) fn completed<'r, V: View + ?Sized>(
     let (least, greatest) =
         ask.query.completed.unwrap_or((Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX)));
     let (mut start, mut end) = ((least, RowId::NONE), (greatest, RowId::MAX));
-    if let Some(Place { time, number }) = ask.after {
+    if let Some(Position { time, number }) = ask.after {
         let time = Timestamp::from_nanos(time);
         // Numbers begin at 1, so there is one before and one after each.
         match ask.newest_first {
@@ -213,7 +213,7 @@ pub(super) fn completed<'r, V: View + ?Sized>(
     let rows = view.tables().completion_rows(start..=end)?;
     let row = move |row: Result<(Timestamp, RowId), ReadError>| match row {
         Ok((at, number)) => {
-            let place = Place { time: at.as_nanos(), number: number.0 };
+            let place = Position { time: at.as_nanos(), number: number.0 };
             let pick = Pick { keep: &|seen| ask.matches(seen.header), payload };
             picked(view, number, Tag::Completions, pick, place)
         }

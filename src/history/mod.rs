@@ -25,10 +25,10 @@ use crate::format::LinkKind;
 use crate::model::error::{InputError, ReadError};
 use crate::model::execution::Execution;
 use crate::model::limits::{MAX_PAGE, check_size};
-use crate::model::query::{Cursor, OrderBy, Page, Place, Query, QueryPlan};
+use crate::model::query::{Cursor, OrderBy, Page, Position, Query, QueryPlan};
 use crate::model::row_id::RowId;
 use crate::read::{View, load};
-use crate::storage::Found;
+use crate::storage::StoredExecution;
 use ask::Ask;
 use way::{AccessPath, Candidates, Index, Way};
 
@@ -70,8 +70,8 @@ impl<T> std::fmt::Debug for Rows<'_, T> {
 
 /// One row of an answer, and its place in the order as far as that is known.
 pub(crate) struct Row {
-    pub(crate) place: Option<Place>,
-    pub(crate) found: Result<Found, ReadError>,
+    pub(crate) place: Option<Position>,
+    pub(crate) found: Result<StoredExecution, ReadError>,
 }
 
 impl Row {
@@ -147,7 +147,7 @@ fn finished<'r, V: View + ?Sized, T: 'r>(
     view: &'r V,
     query: &Arc<Query>,
     payload: bool,
-    mut finish: impl FnMut(Found) -> Option<Result<T, ReadError>> + 'r,
+    mut finish: impl FnMut(StoredExecution) -> Option<Result<T, ReadError>> + 'r,
 ) -> Result<Rows<'r, T>, ReadError> {
     let mut rows = limited(view, query, payload)?;
     let mut ended = false;
@@ -185,7 +185,7 @@ fn page<V: View + ?Sized, T>(
     view: &V,
     query: &Arc<Query>,
     payload: bool,
-    finish: fn(&V, Found) -> Result<T, ReadError>,
+    finish: fn(&V, StoredExecution) -> Result<T, ReadError>,
 ) -> Result<Page<T>, ReadError> {
     let mut ask = Ask::new(view, query)?;
     let limit = ask.limit.unwrap_or(PAGE);

@@ -9,7 +9,7 @@ use super::time_blocks::blocks;
 use super::{Row, Steps};
 use crate::format::{BLOCK, LastChangeBits, TimeKind, block_of};
 use crate::model::error::ReadError;
-use crate::model::query::Place;
+use crate::model::query::Position;
 use crate::model::row_id::RowId;
 use crate::read::View;
 use crate::storage::Pick;
@@ -65,7 +65,7 @@ pub(super) fn walk<'r, V: View + ?Sized>(
         match view.tables().execution_if(number, &view.settings().lifecycle, pick) {
             Ok(found) => {
                 let found = found.flatten()?;
-                Some(Row { place: Some(Place { time: 0, number: seq }), found: Ok(found) })
+                Some(Row { place: Some(Position { time: 0, number: seq }), found: Ok(found) })
             }
             Err(error) => damaged.insert(number).then(|| Row::error(error)),
         }

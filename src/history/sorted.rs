@@ -11,9 +11,9 @@ use super::candidates::{Wanted, matches};
 use super::way::Candidates;
 use crate::model::error::{Damage, ReadError};
 use crate::model::limits::MAX_PAGE;
-use crate::model::query::Place;
+use crate::model::query::Position;
 use crate::read::View;
-use crate::storage::{Found, Seen};
+use crate::storage::{Seen, StoredExecution};
 
 /// How many executions of a list without a limit are held at once. It looks at all candidates again for the next piece.
 const PIECE: usize = 1_024;
@@ -31,14 +31,14 @@ pub(super) struct Sorted<'r, V: ?Sized> {
     payload: bool,
     piece: VecDeque<Row>,
     /// The last place of the piece before.
-    after: Option<Place>,
+    after: Option<Position>,
     /// The damage that was told of already; `None` if no more is.
     told: Option<HashSet<Damage>>,
     ended: bool,
 }
 
 /// An execution and its place as the order and direction have it: the first is the least.
-struct Ranked(Place, Found);
+struct Ranked(Position, StoredExecution);
 
 impl PartialEq for Ranked {
     fn eq(&self, other: &Self) -> bool {
@@ -62,15 +62,15 @@ impl Ord for Ranked {
 
 /// Which ranks are in the piece, as far as it is known: a record that is not is left before it is copied.
 struct Window {
-    after: Option<Place>,
+    after: Option<Position>,
     /// The last rank of a piece that is full.
-    last: Cell<Option<Place>>,
+    last: Cell<Option<Position>>,
     /// Some came after the piece.
     left: Cell<bool>,
 }
 
 impl Window {
-    fn takes(&self, rank: Place) -> bool {
+    fn takes(&self, rank: Position) -> bool {
         if self.after.is_some_and(|after| rank <= after) {
             return false;
         }
@@ -83,9 +83,9 @@ impl Window {
 }
 
 /// The rank of a place, and the other way about: reversed where the last comes first.
-fn turned(newest_first: bool, place: Place) -> Place {
+fn turned(newest_first: bool, place: Position) -> Position {
     match newest_first {
-        true => Place { time: !place.time, number: !place.number },
+        true => Position { time: !place.time, number: !place.number },
         false => place,
     }
 }
@@ -100,7 +100,7 @@ impl<'r, V: View + ?Sized> Sorted<'r, V> {
     }
 
     /// What comes after a place, and the damage that was not told of.
-    pub(super) fn going_on(self, after: Option<Place>, told: HashSet<Damage>) -> Self {
+    pub(super) fn going_on(self, after: Option<Position>, told: HashSet<Damage>) -> Self {
         Self { after: after.or(self.after), told: Some(told), ..self }
     }
 

@@ -13,7 +13,7 @@ use super::sorted::Sorted;
 use super::way::{Candidates, Index};
 use super::{Row, Steps, steps};
 use crate::model::error::{Damage, ReadError};
-use crate::model::query::Place;
+use crate::model::query::Position;
 use crate::model::row_id::RowId;
 use crate::read::View;
 
@@ -26,7 +26,7 @@ pub(super) struct Tried<'r, V: ?Sized> {
     /// How much is looked at before it is thought about again.
     most: u64,
     /// The place of the last row that was given, and the damage that was told of.
-    after: Option<Place>,
+    after: Option<Position>,
     told: HashSet<Damage>,
     /// The index of the other way, until it is taken, and how many rows it has, if that is known.
     other: Option<(Index, Option<u64>)>,

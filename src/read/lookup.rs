@@ -11,10 +11,10 @@ use crate::model::execution::{Execution, Header};
 use crate::model::json::Json;
 use crate::model::row_id::{PayloadVersion, RowId};
 use crate::read::sequence::{Gapless, Merged};
-use crate::storage::{Found, damaged};
+use crate::storage::{StoredExecution, damaged};
 
 /// The record of an id, checked to be of that id.
-pub(crate) fn find<V: View + ?Sized>(view: &V, id: &str) -> Result<Option<Found>, ReadError> {
+pub(crate) fn find<V: View + ?Sized>(view: &V, id: &str) -> Result<Option<StoredExecution>, ReadError> {
     let Some(number) = view.tables().number(id)? else {
         return Ok(None);
     };
@@ -27,13 +27,16 @@ pub(crate) fn find<V: View + ?Sized>(view: &V, id: &str) -> Result<Option<Found>
 }
 
 /// A record with its payload.
-pub(crate) fn load<V: View + ?Sized>(view: &V, found: Found) -> Result<Execution, ReadError> {
+pub(crate) fn load<V: View + ?Sized>(view: &V, found: StoredExecution) -> Result<Execution, ReadError> {
     let (header, payload) = apart(view, found);
     Ok(Execution { header, payload: payload?, damage: None })
 }
 
 /// A record that is about to be written. A damaged payload keeps nobody from ending or deleting it.
-pub(crate) fn load_to_write<V: View + ?Sized>(view: &V, found: Found) -> Result<Execution, ReadError> {
+pub(crate) fn load_to_write<V: View + ?Sized>(
+    view: &V,
+    found: StoredExecution,
+) -> Result<Execution, ReadError> {
     let (header, payload) = apart(view, found);
     let (payload, damage) = match payload {
         Ok(payload) => (payload, None),
@@ -44,7 +47,7 @@ pub(crate) fn load_to_write<V: View + ?Sized>(view: &V, found: Found) -> Result<
 }
 
 /// The header, and the payload from wherever it is.
-fn apart<V: View + ?Sized>(view: &V, found: Found) -> (Box<Header>, Result<Json, ReadError>) {
+fn apart<V: View + ?Sized>(view: &V, found: StoredExecution) -> (Box<Header>, Result<Json, ReadError>) {
     let payload = match found.payload {
         Some(payload) => Ok(payload),
         None => stored_payload(view, found.number, found.payload_version),
@@ -74,7 +77,9 @@ pub(crate) fn payload_version<V: View + ?Sized>(
         return Ok(payload);
     }
     match view.tables().execution(number, &view.settings().lifecycle)? {
-        Some(Found { payload: Some(payload), payload_version, .. }) if payload_version == version => {
+        Some(StoredExecution { payload: Some(payload), payload_version, .. })
+            if payload_version == version =>
+        {
             Ok(payload)
         }
         _ => Err(missing_payload(number, version).into()),
@@ -82,7 +87,11 @@ pub(crate) fn payload_version<V: View + ?Sized>(
 }
 
 /// The record that a row of an index names.
-pub(crate) fn indexed<V: View + ?Sized>(view: &V, number: RowId, index: Tag) -> Result<Found, ReadError> {
+pub(crate) fn indexed<V: View + ?Sized>(
+    view: &V,
+    number: RowId,
+    index: Tag,
+) -> Result<StoredExecution, ReadError> {
     let found = view.tables().execution(number, &view.settings().lifecycle)?;
     found.ok_or_else(|| damaged(index, &number.to_be_bytes(), "the execution of the row is missing").into())
 }

@@ -13,7 +13,7 @@ use crate::model::row_id::{PayloadVersion, RowId};
 
 /// An execution as its row was found.
 #[derive(Clone, Debug)]
-pub(crate) struct Found {
+pub(crate) struct StoredExecution {
     pub(crate) number: RowId,
     pub(crate) header: Box<Header>,
     pub(crate) payload_version: PayloadVersion,
@@ -24,7 +24,7 @@ pub(crate) struct Found {
 }
 
 /// A record of a walk if it is wanted, and its number where that is known.
-pub(crate) type Picked = (Option<RowId>, Result<Option<Found>, ReadError>);
+pub(crate) type Picked = (Option<RowId>, Result<Option<StoredExecution>, ReadError>);
 
 /// A record as it is looked at before it is taken.
 #[derive(Clone, Copy)]
@@ -47,23 +47,23 @@ fn decode_found(
     value: &[u8],
     lifecycle: &Lifecycle,
     pick: Pick<'_>,
-) -> Result<Option<Found>, Reason> {
+) -> Result<Option<StoredExecution>, Reason> {
     let (number, record) = (RowId(number_of(key)), decode_record(key, value, lifecycle)?);
     if !(pick.keep)(Seen { number, header: &record.header, last_change: record.last_change }) {
         return Ok(None);
     }
-    Ok(Some(Found::of(number, record, pick.payload)))
+    Ok(Some(StoredExecution::of(number, record, pick.payload)))
 }
 
 /// Every record is wanted, whole: without the steps between, each of which would copy the record.
-fn decode_whole(key: &[u8; 8], value: &[u8], lifecycle: &Lifecycle) -> Result<Found, Reason> {
+fn decode_whole(key: &[u8; 8], value: &[u8], lifecycle: &Lifecycle) -> Result<StoredExecution, Reason> {
     match decode_record(key, value, lifecycle) {
-        Ok(record) => Ok(Found::of(RowId(number_of(key)), record, true)),
+        Ok(record) => Ok(StoredExecution::of(RowId(number_of(key)), record, true)),
         Err(reason) => Err(reason),
     }
 }
 
-impl Found {
+impl StoredExecution {
     #[inline]
     fn of(number: RowId, record: Record<'_>, with_payload: bool) -> Self {
         let payload = match record.payload {
@@ -76,7 +76,11 @@ impl Found {
 }
 
 impl<S: Source> Tables<S> {
-    pub(crate) fn execution(&self, number: RowId, lifecycle: &Lifecycle) -> Result<Option<Found>, ReadError> {
+    pub(crate) fn execution(
+        &self,
+        number: RowId,
+        lifecycle: &Lifecycle,
+    ) -> Result<Option<StoredExecution>, ReadError> {
         let key = number.to_be_bytes();
         self.look_up::<table::Executions, _>(&key, |value| decode_whole(&key, value, lifecycle))
     }
@@ -87,7 +91,7 @@ impl<S: Source> Tables<S> {
         number: RowId,
         lifecycle: &Lifecycle,
         pick: Pick<'_>,
-    ) -> Result<Option<Option<Found>>, ReadError> {
+    ) -> Result<Option<Option<StoredExecution>>, ReadError> {
         let key = number.to_be_bytes();
         self.look_up::<table::Executions, _>(&key, |value| decode_found(&key, value, lifecycle, pick))
     }

@@ -22,8 +22,8 @@ mod outputs;
 mod packing;
 mod payloads;
 pub(crate) mod process;
+mod range;
 mod removals;
-mod rows;
 pub(crate) mod settings;
 mod side_data;
 mod slots;
@@ -46,18 +46,18 @@ use crate::format::schema::{Tag, Value, table, tables};
 use crate::format::{Reason, Row, Totals, Writer, decode, encode};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::{Sum, row_hash};
-use rows::look_up;
+use range::look_up;
 use slots::{FromBytes, Slots, choose, on_table};
 
 pub(crate) use changes::Noticed;
-pub(crate) use executions::{Found, Pick, Seen};
+pub(crate) use executions::{Pick, Seen, StoredExecution};
 pub(crate) use index::counted_job;
 pub(crate) use labels::LabelValues;
 pub(crate) use namespaces::NamespaceCounts;
 pub(crate) use packing::{SPARE, clear_spare};
 #[cfg(test)]
-pub(crate) use rows::counted;
-pub(crate) use rows::{Rows, catch_panics, commit_whole, damaged, finish, has_store, roll_back};
+pub(crate) use range::counted;
+pub(crate) use range::{CheckedRange, catch_panics, commit_whole, damaged, finish, has_store, roll_back};
 pub(crate) use side_data::{Budget, OfExecution, Owned};
 pub(crate) use slots::Stored;
 pub use source::{Live, Snapshot, Source};
@@ -81,11 +81,11 @@ pub struct Tables<S: Source> {
     sum: Option<Sum>,
     /// Bytes of keys and values that were written or removed.
     written: usize,
-    /// Rows that were written or removed.
+    /// CheckedRange that were written or removed.
     rows_written: u64,
     /// Bytes of the values that were replaced.
     replaced: usize,
-    /// Rows that were removed, and the bytes of their values.
+    /// CheckedRange that were removed, and the bytes of their values.
     removed: (u64, usize),
     /// Room for the value that is being encoded.
     scratch: Vec<u8>,
@@ -136,7 +136,7 @@ impl<S: Source> Tables<S> {
         low: &T::Key,
         high: &T::Key,
         decode: F,
-    ) -> Result<Rows<'a, T, F>, StorageError> {
+    ) -> Result<CheckedRange<'a, T, F>, StorageError> {
         self.between(Bound::Included(low), Bound::Included(high), decode)
     }
 
@@ -146,8 +146,8 @@ impl<S: Source> Tables<S> {
         low: Bound<&T::Key>,
         high: Bound<&T::Key>,
         decode: F,
-    ) -> Result<Rows<'a, T, F>, StorageError> {
-        Rows::new(T::slot(&self.slots).get(&self.source)?, (low, high), decode)
+    ) -> Result<CheckedRange<'a, T, F>, StorageError> {
+        CheckedRange::new(T::slot(&self.slots).get(&self.source)?, (low, high), decode)
     }
 
     /// `true` if the table has a row of this key.

@@ -1,4 +1,4 @@
-//! Rows that are to be removed, whatever is in them: a bounded part at a time.
+//! CheckedRange that are to be removed, whatever is in them: a bounded part at a time.
 
 use std::borrow::Borrow;
 use std::ops::Bound;

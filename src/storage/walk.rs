@@ -3,7 +3,7 @@
 use redb::{AccessGuard, ReadableTable, Value as _};
 
 use super::catch_panics;
-use super::rows::{Span, look_up};
+use super::range::{Span, look_up};
 use super::slots::Stored;
 use crate::format::schema::Value;
 use crate::model::error::{Damage, StorageError};

@@ -7,7 +7,7 @@ use crate::model::change::Change;
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::Hash;
 use crate::model::integrity::{Content, change_hash, genesis};
-use crate::storage::{Found, Source};
+use crate::storage::{Source, StoredExecution};
 
 /// Where a walk through the log is in its chain.
 pub(super) struct Chain {
@@ -108,7 +108,11 @@ impl<S: Source> Verifier<'_, S> {
             let stored = match self.tables.payload(change.number, version) {
                 Ok(Some(payload)) => Some(payload),
                 Ok(None) => match self.tables.execution(change.number, self.lifecycle) {
-                    Ok(Some(Found { payload, payload_version, .. })) if payload_version == version => payload,
+                    Ok(Some(StoredExecution { payload, payload_version, .. }))
+                        if payload_version == version =>
+                    {
+                        payload
+                    }
                     Err(ReadError::Storage(error)) => return Err(error),
                     _ => None,
                 },

@@ -4,12 +4,15 @@
 //! still fail after that is the storage; then the transaction is marked as failed and will not be committed.
 
 mod attachments;
+mod bulk;
 mod counted;
+mod ending;
 mod expect;
 mod indexes;
 mod links;
 mod log;
 mod offload;
+mod outcomes;
 mod outputs;
 mod reports;
 mod rows;
@@ -18,21 +21,17 @@ mod tasks;
 mod trim;
 mod view;
 
-use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
-use crate::format::{BulkPlace, Removal, Totals};
+use crate::format::{Removal, Totals};
 use crate::model::attachments::NewAttachment;
 use crate::model::change::{ChangeKind, Entry, Undo};
 use crate::model::error::{InputError, ReadError, StorageError, WriteError, WriterError};
 use crate::model::events::NewEvent;
 use crate::model::execution::{Execution, Header, NewExecution, Update};
 use crate::model::expect::Expect;
-use crate::model::hash::Link;
 use crate::model::id::{ChangeSeq, Incarnation};
 use crate::model::identity::IDENTITY_KEY;
-use crate::model::integrity::{change_hash, content};
-use crate::model::json::Json;
 use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::time::Timestamp;
 use crate::model::touch::Touched;
@@ -41,10 +40,11 @@ use crate::readable::Readable;
 use crate::storage::settings::Settings;
 use crate::storage::waits::Posts;
 use crate::storage::write_set::WriteSet;
-use crate::storage::{Budget, Found, Live, Tables};
+use crate::storage::{Budget, Live, StoredExecution, Tables};
 use counted::Counters;
 use rows::check_events;
 
+pub use outcomes::{CreateOutcome, Receipt};
 pub use outputs::Appended;
 pub(crate) use sweep::REMOVAL;
 
@@ -79,57 +79,6 @@ struct Joined<'t>(&'t Posts);
 impl Drop for Joined<'_> {
     fn drop(&mut self) {
         self.0.joined.leave();
-    }
-}
-
-/// What a joined writer wrote, for [`Store::notify`](crate::Store::notify) after the caller's own commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "pass it to `Store::notify` after the commit, else waiting readers hear of it late"]
-pub struct Receipt {
-    pub(crate) store_id: u128,
-    first: u64,
-    head: ChangeSeq,
-}
-
-impl Receipt {
-    /// The head of the change log after what was written.
-    pub fn head(&self) -> ChangeSeq {
-        self.head
-    }
-
-    /// The changes that were written; `None` if there were none.
-    pub fn changes(&self) -> Option<RangeInclusive<ChangeSeq>> {
-        (self.first <= self.head.0).then_some(ChangeSeq(self.first)..=self.head)
-    }
-}
-
-/// What [`Writer::create_or_get`] came to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CreateOutcome {
-    /// It was created.
-    New(Execution),
-    /// There was one of this id.
-    Existing(Execution),
-}
-
-impl CreateOutcome {
-    /// `true` if it was created.
-    pub fn is_new(&self) -> bool {
-        matches!(self, CreateOutcome::New(_))
-    }
-
-    /// The record, whichever it is.
-    pub fn execution(&self) -> &Execution {
-        match self {
-            CreateOutcome::New(execution) | CreateOutcome::Existing(execution) => execution,
-        }
-    }
-
-    /// The same, taken.
-    pub fn into_execution(self) -> Execution {
-        match self {
-            CreateOutcome::New(execution) | CreateOutcome::Existing(execution) => execution,
-        }
     }
 }
 
@@ -253,7 +202,11 @@ impl<'t> Writer<'t> {
     }
 
     /// Updates an execution that was read in this transaction, whatever the update expects.
-    pub(crate) fn update_found(&mut self, found: Found, update: Update) -> Result<Execution, WriteError> {
+    pub(crate) fn update_found(
+        &mut self,
+        found: StoredExecution,
+        update: Update,
+    ) -> Result<Execution, WriteError> {
         let place = Place::of(&found);
         let before = load_to_write(self, found)?;
         self.update_at(&place, before, update)
@@ -395,7 +348,7 @@ impl<'t> Writer<'t> {
     }
 
     /// Deletes an execution that was read in this transaction.
-    pub(crate) fn delete_found(&mut self, found: Found) -> Result<(), WriteError> {
+    pub(crate) fn delete_found(&mut self, found: StoredExecution) -> Result<(), WriteError> {
         let place = Place::of(&found);
         let last = load_to_write(self, found)?;
         self.delete_at(&place, &last)
@@ -427,24 +380,6 @@ impl<'t> Writer<'t> {
         })?)
     }
 
-    /// Saves how far a bulk operation is.
-    pub(crate) fn save_bulk(&mut self, name: &str, place: &BulkPlace) -> Result<(), StorageError> {
-        self.storing(|w| {
-            w.tables.put_bulk(name, place)?;
-            w.put_totals()
-        })
-    }
-
-    /// Forgets how far a bulk operation is; `false` if there is none.
-    pub(crate) fn end_bulk(&mut self, name: &str) -> Result<bool, WriteError> {
-        let mut found = false;
-        self.storing(|w| {
-            found = w.tables.remove_bulk(name)?;
-            if found { w.put_totals() } else { Ok(()) }
-        })?;
-        Ok(found)
-    }
-
     /// Ends the writing within a joined transaction, and says what to notify after the commit.
     pub fn finish(self) -> Receipt {
         Receipt {
@@ -467,86 +402,6 @@ impl<'t> Writer<'t> {
     /// Notes in a header that the clock stands before the store's own last time, if it does.
     fn doubt(&self, header: &mut Header, now: Timestamp) {
         header.not_before = header.not_before.max(self.totals.latest.filter(|latest| now < *latest));
-    }
-
-    /// Asks for room on the disk, before an operation writes what did not make any.
-    fn needs_room(&self) -> Result<(), WriteError> {
-        if let Some(redo) = self.redo {
-            WriteSet::lock(redo).grows = true;
-        }
-        match &self.settings.space {
-            Some(space) => Ok(space.for_more(self.tables.written() as u64)?),
-            None => Ok(()),
-        }
-    }
-
-    /// Runs the writes of one operation. If one fails, the transaction must not be committed.
-    fn storing(
-        &mut self,
-        writes: impl FnOnce(&mut Self) -> Result<(), StorageError>,
-    ) -> Result<(), StorageError> {
-        writes(self).map_err(|error| {
-            let error = error.not_refused();
-            if let Some(redo) = self.redo {
-                WriteSet::fail(redo, &error);
-            }
-            error
-        })
-    }
-
-    /// Writes the entry of an operation to the change log, and the totals, which end every operation.
-    fn log_entry(
-        &mut self,
-        entry: &Entry<'_>,
-        events: &[NewEvent],
-        payload: Option<&Json>,
-    ) -> Result<(), StorageError> {
-        self.begin_change(entry.header.modified_at)?;
-        self.totals.latest = self.totals.latest.max(Some(entry.time));
-        let seq = self.totals.head;
-        let link = self.totals.seal.map(|seal| Link {
-            previous: seal.head,
-            content: content(events, entry.time, payload.map(Json::as_str)),
-        });
-        self.tables.put_change(seq, (entry, link.as_ref()))?;
-        if let (Some(seal), Some(link)) = (&mut self.totals.seal, &link) {
-            seal.head = change_hash(seq, entry, link);
-        }
-        self.touched.change(entry);
-        self.put_totals()
-    }
-
-    /// The totals are written once, at the end, where an error can still stop the commit. The caller's own
-    /// commit cannot be stopped, so a joined writer writes them with every operation.
-    fn put_totals(&mut self) -> Result<(), StorageError> {
-        self.totals.version += self.blobs.max(1);
-        self.blobs = 0;
-        self.owes_totals = self.redo.is_some();
-        if self.owes_totals { Ok(()) } else { self.put_counters() }
-    }
-
-    fn put_counters(&mut self) -> Result<(), StorageError> {
-        self.put_changed_counters()?;
-        if let (Some(seal), Some(sum)) = (&mut self.totals.seal, self.tables.sum()) {
-            seal.sum = sum;
-        }
-        self.tables.put_totals(&self.totals)
-    }
-}
-
-impl Drop for Writer<'_> {
-    fn drop(&mut self) {
-        if let Some(redo) = self.redo {
-            if self.owes_totals
-                && let Err(error) = self.put_counters()
-            {
-                WriteSet::fail(redo, &error.not_refused());
-            }
-            WriteSet::lock(redo).count(&self.tables);
-            let waits = self.totals.waiting > 0;
-            let ends = (self.totals.version, self.totals.head, waits);
-            WriteSet::end(redo, ends, std::mem::take(&mut self.touched), self.tables.take_redo());
-        }
     }
 }
 
@@ -573,7 +428,7 @@ struct Place {
 }
 
 impl Place {
-    fn of(found: &Found) -> Self {
+    fn of(found: &StoredExecution) -> Self {
         Self {
             number: found.number,
             payload_version: found.payload_version,

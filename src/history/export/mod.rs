@@ -20,7 +20,7 @@ use crate::model::text::Text;
 use crate::model::time::Timestamp;
 use crate::read::lookup::event_rows;
 use crate::read::{List, View, load};
-use crate::storage::Found;
+use crate::storage::StoredExecution;
 
 /// What stands at the beginning of a line: the parts that are not set are left out.
 #[derive(Serialize)]
@@ -151,7 +151,7 @@ pub(crate) fn export<V: View>(view: &V, query: &Arc<Query>, out: &mut dyn Write)
     lines.finish()
 }
 
-fn execution<V: View>(view: &V, found: Found, lines: &mut Lines<'_>) -> Result<(), Error> {
+fn execution<V: View>(view: &V, found: StoredExecution, lines: &mut Lines<'_>) -> Result<(), Error> {
     let number = found.number;
     let text = Lines::text(&head(&found.header))?;
     lines.raw(text.strip_suffix('}').unwrap_or_default())?;

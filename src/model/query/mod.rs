@@ -18,7 +18,7 @@ use crate::model::time::Timestamp;
 use fields::{Contained, Fields};
 pub(crate) use labels::{LabelIs, disjoint};
 pub use order::OrderBy;
-pub(crate) use page::Place;
+pub(crate) use page::Position;
 pub use page::{Cursor, Page};
 pub use plan::{Access, QueryPlan};
 pub(crate) use times::Times;

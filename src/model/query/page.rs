@@ -36,7 +36,7 @@ pub struct Page<T> {
 
 /// A place in an order: a time, or 0 where the order has none, and a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     pub(crate) time: i64,
     pub(crate) number: u64,
 }
@@ -54,7 +54,7 @@ pub struct Cursor {
     pub(crate) query: u64,
     pub(crate) order: OrderBy,
     pub(crate) newest_first: bool,
-    pub(crate) place: Place,
+    pub(crate) place: Position,
 }
 
 /// The letter of each order and direction.
@@ -112,7 +112,7 @@ impl std::str::FromStr for Cursor {
             (OrderBy::Completed, None) => return Err(bad()),
             _ => (rest, 0),
         };
-        Ok(Self { store, query, order, newest_first, place: Place { time, number: hex(Some(number))? } })
+        Ok(Self { store, query, order, newest_first, place: Position { time, number: hex(Some(number))? } })
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
             for (store, time, number) in [(0, 0, 0), (u64::MAX, i64::MIN, u64::MAX), (7, i64::MAX, 9)] {
                 let time = if order == OrderBy::Completed { time } else { 0 };
                 let (store, query) = (StoreIncarnation(store), !store);
-                let cursor = Cursor { store, query, order, newest_first, place: Place { time, number } };
+                let cursor = Cursor { store, query, order, newest_first, place: Position { time, number } };
                 assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
             }
         }
@@ -148,9 +148,9 @@ mod tests {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
             assert!(with_check(text).parse::<Cursor>().is_err(), "{text}");
         }
-        let place = Place { time: 77, number: 0x1234 };
+        let place = Position { time: 77, number: 0x1234 };
         for (order, newest_first, _) in LETTERS {
-            let place = Place { time: if order == OrderBy::Completed { 77 } else { 0 }, ..place };
+            let place = Position { time: if order == OrderBy::Completed { 77 } else { 0 }, ..place };
             let text =
                 Cursor { store: StoreIncarnation(5), query: 6, order, newest_first, place }.to_string();
             for other in altered(&text) {

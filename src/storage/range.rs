@@ -1,4 +1,4 @@
-//! Calls into redb, with what it can throw at us caught.
+//! Ranges of rows, and calls into redb with what it can throw at us caught.
 
 use std::ops::Bound;
 
@@ -70,7 +70,7 @@ pub(super) fn look_up<T: ReadableTable<K, Value>, K: Key + 'static, R>(
 /// The rows of a range, from either end, each of them checked to lie where it was looked for: on a damaged
 /// page redb finds rows that are out of order. Ends after the first storage error, since redb may leave rows
 /// out after one.
-pub(crate) struct Rows<'a, T: Stored, F> {
+pub(crate) struct CheckedRange<'a, T: Stored, F> {
     range: Option<Range<'a, T::RedbKey, Value>>,
     decode: F,
     span: Span,
@@ -141,7 +141,7 @@ impl Span {
 /// A row as redb lends it.
 type Row<'a, K> = (AccessGuard<'a, K>, AccessGuard<'a, Value>);
 
-impl<'a, T: Stored, F> Rows<'a, T, F> {
+impl<'a, T: Stored, F> CheckedRange<'a, T, F> {
     /// `decode` takes key and value.
     pub(super) fn new<R: ReadableTable<T::RedbKey, Value>>(
         table: &'a R,
@@ -189,7 +189,7 @@ impl<'a, T: Stored, F> Rows<'a, T, F> {
     }
 }
 
-impl<T: Stored, R, F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>> Iterator for Rows<'_, T, F> {
+impl<T: Stored, R, F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>> Iterator for CheckedRange<'_, T, F> {
     type Item = Result<R, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -197,7 +197,9 @@ impl<T: Stored, R, F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>> Iterator for R
     }
 }
 
-impl<T: Stored, R, F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>> DoubleEndedIterator for Rows<'_, T, F> {
+impl<T: Stored, R, F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>> DoubleEndedIterator
+    for CheckedRange<'_, T, F>
+{
     fn next_back(&mut self) -> Option<Self::Item> {
         self.step(|range| range.next_back(), false)
     }
