@@ -18,8 +18,6 @@ const MANY: u64 = 4_096;
 /// How many lists of numbers are merged at most: one for each value and group of states.
 const LISTS: usize = 64;
 
-/// All numbers.
-
 /// Candidates, and how many there are at most, as far as that is known.
 type Choice = (Candidates, Option<u64>);
 

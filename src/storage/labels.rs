@@ -54,7 +54,7 @@ impl Tables<Live<'_>> {
         self.remove::<table::Labels>(&label_row(key, value, group, number))
     }
 
-    /// The row as `codec::label` gives it. A row of zeros is no row.
+    /// The row as `format::label` gives it. A row of zeros is no row.
     pub(crate) fn put_label_counts(&mut self, row: &[u8], counts: &[u64]) -> Result<(), StorageError> {
         self.put_counts::<table::LabelCounts>(row, counts)
     }

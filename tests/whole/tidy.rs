@@ -42,7 +42,7 @@ fn no_file_has_grown_into_a_god() {
     for file in rust_files("src") {
         let text = fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap().lines().count();
-        assert!(code <= 620, "{} has {code} lines before its tests", file.display());
+        assert!(code <= 580, "{} has {code} lines before its tests", file.display());
         sizes.push(code);
     }
     sizes.sort_unstable();
