@@ -36,7 +36,8 @@ pub(crate) use last_change_bits::LastChangeBits;
 pub(crate) use link::LinkTo;
 pub(crate) use meta::{JournalPlace, Meta};
 pub(crate) use removals::Removal;
-pub(crate) use row::{Row, Table, decode, encode, open};
+pub(crate) use row::{Row, decode, encode, open};
+pub(crate) use schema::Table;
 pub(crate) use side_data::{OutputRow, Value, name_of, name_row};
 pub(crate) use time_blocks::{BLOCK, Span, TimeKind, block_of, time_block_rows};
 pub(crate) use totals::{

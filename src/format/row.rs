@@ -1,17 +1,10 @@
 //! What the rows of a table are: its keys, and its values as bytes and back. A table is a type here (`schema::table`), so that a
 //! key or a value of one cannot get into another.
 
-use super::schema::Tag;
+use super::schema::Table;
 use super::{Reader, Reason, Writer, check_frame, finish_frame};
 use crate::model::id::ChangeSeq;
 use crate::model::row_id::RowId;
-
-/// A table, as a type.
-pub(crate) trait Table: 'static {
-    const TAG: Tag;
-    /// A key, as bytes: some of a fixed number, or any.
-    type Key: AsRef<[u8]> + ToOwned + ?Sized;
-}
 
 /// A table whose values need nothing but their key to be read.
 pub(crate) trait Row: Table {

@@ -127,8 +127,7 @@ macro_rules! tags {
 
         /// Each table as a type.
         pub(crate) mod table {
-            use super::{Bytes, Number, Pair, StateRow, Tag};
-            use crate::format::Table;
+            use super::{Bytes, Number, Pair, StateRow, Table, Tag};
 
             $(
                 $(#[$doc])+
@@ -150,6 +149,13 @@ macro_rules! is_summed {
     (unsummed) => {
         false
     };
+}
+
+/// A table, as a type.
+pub(crate) trait Table: 'static {
+    const TAG: Tag;
+    /// A key, as bytes: some of a fixed number, or any.
+    type Key: AsRef<[u8]> + ToOwned + ?Sized;
 }
 
 tables!(tags);

@@ -3,6 +3,7 @@
 
 mod attachments;
 mod bulks;
+mod calls;
 mod changes;
 mod checkpoints;
 mod chunks;
@@ -49,6 +50,7 @@ use crate::model::hash::{Sum, row_hash};
 use range::look_up;
 use slots::{FromBytes, Slots, choose, on_table};
 
+pub(crate) use calls::{catch_panics, commit_whole, finish, has_store, roll_back};
 pub(crate) use changes::Noticed;
 pub(crate) use executions::{Pick, Seen, StoredExecution};
 pub(crate) use index::counted_job;
@@ -57,7 +59,7 @@ pub(crate) use namespaces::NamespaceCounts;
 pub(crate) use packing::{SPARE, clear_spare};
 #[cfg(test)]
 pub(crate) use range::counted;
-pub(crate) use range::{CheckedRange, catch_panics, commit_whole, damaged, finish, has_store, roll_back};
+pub(crate) use range::{CheckedRange, damaged};
 pub(crate) use side_data::{Budget, OfExecution, Owned};
 pub(crate) use slots::Stored;
 pub use source::{Live, Snapshot, Source};

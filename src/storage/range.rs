@@ -1,54 +1,14 @@
-//! Ranges of rows, and calls into redb with what it can throw at us caught.
+//! Rows of a table: looked up, and in ranges that are checked to lie where they should.
 
 use std::ops::Bound;
 
-use redb::{AccessGuard, Key, Range, ReadableTable, TableHandle, UntypedTableHandle, WriteTransaction};
+use redb::{AccessGuard, Key, Range, ReadableTable};
 
+use super::calls::catch_panics;
 use super::slots::Stored;
 use crate::format::Reason;
 use crate::format::schema::{Tag, Value};
-use crate::model::error::{CommitError, Damage, ReadError, StorageError};
-use crate::model::panics::caught;
-
-/// Calls redb. On a damaged file it may panic; that becomes an error, and the store stops writing.
-pub(crate) fn catch_panics<T, E: Into<StorageError>>(
-    call: impl FnOnce() -> Result<T, E>,
-) -> Result<T, StorageError> {
-    match caught(call) {
-        Ok(result) => result.map_err(Into::into),
-        Err(message) => Err(StorageError::Panicked { message }),
-    }
-}
-
-/// A commit by redb. Its errors tell rolled back from unknown.
-pub(crate) fn finish(txn: WriteTransaction) -> Result<(), CommitError> {
-    match catch_panics(|| Ok::<_, StorageError>(txn.commit())) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error @ redb::CommitError::TransactionPoisoned)) => Err(CommitError::RolledBack(error.into())),
-        Ok(Err(error)) => Err(CommitError::Unknown(error.into())),
-        Err(panicked) => Err(CommitError::Unknown(panicked)),
-    }
-}
-
-/// A durable commit after which the file can be opened without a walk through it, even after a crash.
-pub(crate) fn commit_whole(mut txn: WriteTransaction) -> Result<(), StorageError> {
-    catch_panics(|| {
-        txn.set_quick_repair(true);
-        txn.commit()
-    })
-}
-
-/// Rolling back can only fail where the storage failed before, and then the next open does it.
-pub(crate) fn roll_back(txn: WriteTransaction) {
-    let _ = catch_panics(|| txn.abort());
-}
-
-/// Whether there is a store in a database, by the list of its tables: to open one in a write transaction would make it.
-pub(crate) fn has_store<L: Iterator<Item = UntypedTableHandle>>(
-    list: impl FnOnce() -> Result<L, redb::StorageError>,
-) -> Result<bool, StorageError> {
-    catch_panics(|| list().map(|mut tables| tables.any(|table| table.name() == Tag::Meta.name())))
-}
+use crate::model::error::{Damage, ReadError, StorageError};
 
 /// A damaged row of a table.
 pub(crate) fn damaged(tag: Tag, key: &[u8], reason: impl Into<String>) -> Damage {

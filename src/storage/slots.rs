@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use redb::{Key, TableDefinition};
 
-use super::catch_panics;
+use super::calls::catch_panics;
 use super::source::Source;
 use crate::format::Table;
 use crate::format::schema::{Bytes, Number, Pair, StateRow, Tag, Value, table, tables};

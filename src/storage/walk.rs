@@ -2,7 +2,7 @@
 
 use redb::{AccessGuard, ReadableTable, Value as _};
 
-use super::catch_panics;
+use super::calls::catch_panics;
 use super::range::{Span, look_up};
 use super::slots::Stored;
 use crate::format::schema::Value;
