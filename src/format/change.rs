@@ -1,7 +1,7 @@
 //! The encoding of change log entries: the header after the change, and what was different before.
 
 use super::execution::{
-    decode_header, decode_labels, desired, desired_code, encode_header, encode_labels, state,
+    EncodedHeader, decode_header, decode_labels, desired, desired_code, encode_labels, state,
 };
 use super::schema::table;
 use super::{Reader, Reason, Writer, encode, number_of, open};
@@ -37,7 +37,11 @@ const KNOWN: u64 = (1 << 17) - 1;
 const LINKED: u8 = 0x80;
 
 /// Encodes an entry of the change log.
-pub(crate) fn encode_change(key: &[u8; 8], (change, link): (&Entry<'_>, Option<&Link>), out: &mut Vec<u8>) {
+pub(crate) fn encode_change(
+    key: &[u8; 8],
+    (change, header, link): (&Entry<'_>, &EncodedHeader, Option<&Link>),
+    out: &mut Vec<u8>,
+) {
     encode::<table::Changes>(key, out, |w| {
         let kind = match change.kind {
             ChangeKind::Created => 1,
@@ -51,7 +55,7 @@ pub(crate) fn encode_change(key: &[u8; 8], (change, link): (&Entry<'_>, Option<&
         w.number(change.follows);
         w.number(change.payload_version.0);
         w.number(change.new_events);
-        encode_header(change.header, w);
+        header.write(w);
         encode_undo(change.undo, w);
         if let Some(link) = link {
             w.rest(&link.previous);
@@ -361,7 +365,8 @@ mod tests {
                     change.link = link;
                     let mut out = Vec::new();
                     let key = 8u64.to_be_bytes();
-                    encode_change(&key, (&change.entry(), link.as_ref()), &mut out);
+                    let header = EncodedHeader::of(&change.header);
+                    encode_change(&key, (&change.entry(), &header, link.as_ref()), &mut out);
                     assert_eq!(decode_change(&key, &out, &lifecycle).unwrap(), change);
                     let is_deleted = kind == ChangeKind::Deleted;
                     let follows = Follows { number: RowId(300), follows: 7, is_deleted };

@@ -50,16 +50,31 @@ const REPORTED: u64 = 1 << 10;
 const NOT_BEFORE: u64 = 1 << 11;
 const KNOWN: u64 = (1 << 12) - 1;
 
+/// A header, encoded once for its record and for the entry of the log.
+pub(crate) struct EncodedHeader(Vec<u8>);
+
+impl EncodedHeader {
+    pub(crate) fn of(header: &Header) -> Self {
+        let mut bytes = Vec::with_capacity(256);
+        header_bytes(header, &mut bytes);
+        Self(bytes)
+    }
+
+    pub(super) fn write(&self, w: &mut Writer<'_>) {
+        w.rest(&self.0);
+    }
+}
+
 /// Encodes the row of an execution.
 pub(crate) fn encode_record(
     key: &[u8; 8],
-    header: &Header,
+    header: &EncodedHeader,
     (payload_version, last_change): (PayloadVersion, u64),
     payload: PayloadPlace<'_>,
     out: &mut Vec<u8>,
 ) {
     encode::<table::Executions>(key, out, |w| {
-        encode_header(header, w);
+        header.write(w);
         w.number(payload_version.0);
         w.number(last_change);
         match payload {
@@ -96,7 +111,7 @@ pub(crate) fn header_bytes(header: &Header, out: &mut Vec<u8>) {
     encode_header(header, &mut Writer::append(out));
 }
 
-pub(super) fn encode_header(header: &Header, w: &mut Writer<'_>) {
+fn encode_header(header: &Header, w: &mut Writer<'_>) {
     let Header {
         id,
         incarnation: _,
@@ -305,7 +320,8 @@ pub(super) mod tests {
             for payload in [PayloadPlace::Apart, PayloadPlace::Inline("{\"a\":1}")] {
                 let mut out = Vec::new();
                 let key = header.incarnation.0.to_be_bytes();
-                encode_record(&key, &header, (PayloadVersion(9), 300), payload.clone(), &mut out);
+                let encoded = EncodedHeader::of(&header);
+                encode_record(&key, &encoded, (PayloadVersion(9), 300), payload.clone(), &mut out);
                 let record = decode_record(&key, &out, &lifecycle).unwrap();
                 assert_eq!(
                     record,

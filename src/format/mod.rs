@@ -24,7 +24,7 @@ mod wire;
 pub(crate) use bulk::{BulkKind, BulkPlace};
 pub(crate) use change::{Follows, Glimpse, decode_change, decode_change_if, decode_follows, encode_change};
 pub(crate) use events::check_event;
-pub(crate) use execution::{PayloadPlace, Record, decode_record, encode_record, header_bytes};
+pub(crate) use execution::{EncodedHeader, PayloadPlace, Record, decode_record, encode_record, header_bytes};
 pub(crate) use frame::{FRAME, check_frame, finish_frame};
 pub(crate) use keys::{
     IdKey, LinkKind, chunk_of, chunk_row, completed_of, completed_row, id_ranges, job_counts_row, job_of_row,

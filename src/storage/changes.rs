@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use super::{Live, Source, Tables, damaged};
 use crate::format::schema::{Tag, table};
 use crate::format::{
-    Follows, Glimpse, decode_change, decode_change_if, decode_follows, encode_change, number_of,
+    EncodedHeader, Follows, Glimpse, decode_change, decode_change_if, decode_follows, encode_change,
+    number_of,
 };
 use crate::model::change::{Change, Entry};
 use crate::model::error::{ReadError, StorageError};
@@ -79,7 +80,7 @@ impl Tables<Live<'_>> {
     pub(crate) fn put_change(
         &mut self,
         seq: u64,
-        change: (&Entry<'_>, Option<&Link>),
+        change: (&Entry<'_>, &EncodedHeader, Option<&Link>),
     ) -> Result<(), StorageError> {
         let key = seq.to_be_bytes();
         self.put_with::<table::Changes>(&key, |out| encode_change(&key, change, out))

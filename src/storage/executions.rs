@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::{Live, Source, Tables, damaged};
 use crate::format::schema::{Tag, table};
-use crate::format::{PayloadPlace, Reason, Record, decode_record, encode_record, number_of};
+use crate::format::{EncodedHeader, PayloadPlace, Reason, Record, decode_record, encode_record, number_of};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
 use crate::model::json::Json;
@@ -123,7 +123,7 @@ impl Tables<Live<'_>> {
     pub(crate) fn put_execution(
         &mut self,
         number: RowId,
-        header: &Header,
+        header: &EncodedHeader,
         versions: (PayloadVersion, u64),
         payload: PayloadPlace<'_>,
     ) -> Result<(), StorageError> {

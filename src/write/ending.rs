@@ -2,6 +2,7 @@
 //! it; and what the journal is told when the writer ends.
 
 use super::Writer;
+use crate::format::EncodedHeader;
 use crate::model::change::Entry;
 use crate::model::error::{StorageError, WriteError};
 use crate::model::events::NewEvent;
@@ -39,7 +40,7 @@ impl Writer<'_> {
     /// Writes the entry of an operation to the change log, and the totals, which end every operation.
     pub(super) fn log_entry(
         &mut self,
-        entry: &Entry<'_>,
+        (entry, header): (&Entry<'_>, &EncodedHeader),
         events: &[NewEvent],
         payload: Option<&Json>,
     ) -> Result<(), StorageError> {
@@ -50,7 +51,7 @@ impl Writer<'_> {
             previous: seal.head,
             content: content(events, entry.time, payload.map(Json::as_str)),
         });
-        self.tables.put_change(seq, (entry, link.as_ref()))?;
+        self.tables.put_change(seq, (entry, header, link.as_ref()))?;
         if let (Some(seal), Some(link)) = (&mut self.totals.seal, &link) {
             seal.head = change_hash(seq, entry, link);
         }

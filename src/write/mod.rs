@@ -23,12 +23,12 @@ mod view;
 
 use std::sync::Mutex;
 
-use crate::format::{Removal, Totals};
+use crate::format::{EncodedHeader, Removal, Totals};
 use crate::model::attachments::NewAttachment;
 use crate::model::change::{ChangeKind, Entry, Undo};
 use crate::model::error::{InputError, ReadError, StorageError, WriteError, WriterError};
 use crate::model::events::NewEvent;
-use crate::model::execution::{Execution, Header, NewExecution, Update};
+use crate::model::execution::{Execution, Header, NewExecution, PayloadEdit, Update};
 use crate::model::expect::Expect;
 use crate::model::id::{ChangeSeq, Incarnation};
 use crate::model::identity::IDENTITY_KEY;
@@ -145,12 +145,13 @@ impl<'t> Writer<'t> {
         execution.header.incarnation = Incarnation(number.0);
         self.doubt(&mut execution.header, now);
         self.needs_room()?;
+        let encoded = EncodedHeader::of(&execution.header);
 
         self.storing(|w| {
             w.begin_number(number, now)?;
             w.tables.put_id(execution.id.as_str(), number)?;
             w.enter_indexes(&execution.header, number, targets)?;
-            w.put_record(number, PayloadVersion::FIRST, &execution, true)?;
+            w.put_record(number, PayloadVersion::FIRST, (&execution, &encoded), true)?;
             w.put_events(number, 0, events, now)?;
             for (mut attachment, value) in identity.into_iter().chain(moved) {
                 w.put_value(number, &mut attachment, value)?;
@@ -165,7 +166,7 @@ impl<'t> Writer<'t> {
                 undo: &Undo::default(),
                 new_events: events.len() as u64,
             };
-            w.log_entry(&entry, events, Some(&execution.payload))
+            w.log_entry((&entry, &encoded), events, Some(&execution.payload))
         })?;
         Ok(execution)
     }
@@ -223,6 +224,7 @@ impl<'t> Writer<'t> {
         let events = &*std::mem::take(&mut update.events);
         check_events(events)?;
         let edit = update.take_payload();
+        let leaves = edit == PayloadEdit::Leave;
         let named = update.named_links();
         let mut after = before.apply(update, &self.settings.lifecycle, now)?;
         let beside = self.next_payload(place.number, &mut after, edit, now)?;
@@ -230,12 +232,13 @@ impl<'t> Writer<'t> {
         let targets = self.check_links(&after.header, Some(&before.header), named)?;
         self.doubt(&mut after.header, now);
         let mut undo = Undo::between(&before.header, &after.header);
-        let new_payload = after.payload != before.payload;
+        let new_payload = !leaves && after.payload != before.payload;
         let payload_version = match new_payload {
             true => place.payload_version.next(),
             false => place.payload_version,
         };
         self.needs_room()?;
+        let encoded = EncodedHeader::of(&after.header);
 
         self.storing(|w| {
             w.move_indexes(&before.header, &after.header, place.number, targets)?;
@@ -244,7 +247,7 @@ impl<'t> Writer<'t> {
                 undo.payload_version = Some(place.payload_version);
                 w.keep_for_log(place, &before.payload)?;
             }
-            w.put_record(place.number, payload_version, &after, new_payload)?;
+            w.put_record(place.number, payload_version, (&after, &encoded), new_payload)?;
             w.put_events(place.number, before.event_count, events, now)?;
             w.put_moved(place.number, beside)?;
             let entry = Entry {
@@ -257,7 +260,7 @@ impl<'t> Writer<'t> {
                 undo: &undo,
                 new_events: events.len() as u64,
             };
-            w.log_entry(&entry, events, new_payload.then_some(&after.payload))
+            w.log_entry((&entry, &encoded), events, new_payload.then_some(&after.payload))
         })?;
         Ok(after)
     }
@@ -310,10 +313,11 @@ impl<'t> Writer<'t> {
         after.header.event_count += events.len() as u64;
         let undo = Undo::between(&before.header, &after.header);
         self.needs_room()?;
+        let encoded = EncodedHeader::of(&after.header);
 
         self.storing(|w| {
             w.drop_last_change(&place)?;
-            w.put_record(place.number, place.payload_version, &after, false)?;
+            w.put_record(place.number, place.payload_version, (&after, &encoded), false)?;
             w.put_events(place.number, before.event_count, events, now)?;
             let entry = Entry {
                 kind: ChangeKind::EventsAppended,
@@ -325,7 +329,7 @@ impl<'t> Writer<'t> {
                 undo: &undo,
                 new_events: events.len() as u64,
             };
-            w.log_entry(&entry, events, None)
+            w.log_entry((&entry, &encoded), events, None)
         })?;
         Ok(after)
     }
@@ -359,6 +363,7 @@ impl<'t> Writer<'t> {
         let mut header = last.header.clone();
         self.doubt(&mut header, now);
         let undo = Undo::between(&last.header, &header);
+        let encoded = EncodedHeader::of(&header);
         Ok(self.storing(|w| {
             w.keep_for_log(place, &last.payload)?;
             w.leave_indexes(&last.header, place.number)?;
@@ -376,7 +381,7 @@ impl<'t> Writer<'t> {
                 undo: &undo,
                 new_events: 0,
             };
-            w.log_entry(&entry, &[], None)
+            w.log_entry((&entry, &encoded), &[], None)
         })?)
     }
 

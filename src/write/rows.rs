@@ -1,7 +1,7 @@
 //! The rows of one execution: its record, its payload, its events.
 
 use super::{Place, Writer};
-use crate::format::PayloadPlace;
+use crate::format::{EncodedHeader, PayloadPlace};
 use crate::model::error::{InputError, StorageError};
 use crate::model::events::NewEvent;
 use crate::model::execution::Execution;
@@ -19,7 +19,7 @@ impl Writer<'_> {
         &mut self,
         number: RowId,
         payload_version: PayloadVersion,
-        execution: &Execution,
+        (execution, header): (&Execution, &EncodedHeader),
         new_payload: bool,
     ) -> Result<(), StorageError> {
         let payload = execution.payload.as_str();
@@ -32,7 +32,7 @@ impl Writer<'_> {
             PayloadPlace::Apart
         };
         let change = self.totals.head + 1;
-        self.tables.put_execution(number, &execution.header, (payload_version, change), place)
+        self.tables.put_execution(number, header, (payload_version, change), place)
     }
 
     /// A payload that its record is about to give up stays readable for the change log.
