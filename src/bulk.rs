@@ -405,7 +405,7 @@ fn apply(
     writer.check(found.number, &found.header, expect)?;
     match act {
         Act::Delete => writer.delete_found(found),
-        Act::Update(update) => writer.update_found(found, Update::clone(update)).map(drop),
+        Act::Update(update) => writer.update_found(found, Update::clone(update)),
     }
 }
 

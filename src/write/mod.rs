@@ -28,10 +28,11 @@ use crate::model::attachments::NewAttachment;
 use crate::model::change::{ChangeKind, Entry, Undo};
 use crate::model::error::{InputError, ReadError, StorageError, WriteError, WriterError};
 use crate::model::events::NewEvent;
-use crate::model::execution::{Execution, Header, NewExecution, PayloadEdit, Update};
+use crate::model::execution::{Execution, Header, NewExecution, Update};
 use crate::model::expect::Expect;
 use crate::model::id::{ChangeSeq, Incarnation};
 use crate::model::identity::IDENTITY_KEY;
+use crate::model::json::Json;
 use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::time::Timestamp;
 use crate::model::touch::Touched;
@@ -42,7 +43,7 @@ use crate::storage::waits::Posts;
 use crate::storage::write_set::WriteSet;
 use crate::storage::{Budget, Live, StoredExecution, Tables};
 use counted::Counters;
-use rows::check_events;
+use rows::{Payload, check_events};
 
 pub use outcomes::{CreateOutcome, Receipt};
 pub use outputs::Appended;
@@ -151,7 +152,7 @@ impl<'t> Writer<'t> {
             w.begin_number(number, now)?;
             w.tables.put_id(execution.id.as_str(), number)?;
             w.enter_indexes(&execution.header, number, targets)?;
-            w.put_record(number, PayloadVersion::FIRST, (&execution, &encoded), true)?;
+            w.put_record(number, PayloadVersion::FIRST, &encoded, Payload::New(&execution.payload))?;
             w.put_events(number, 0, events, now)?;
             for (mut attachment, value) in identity.into_iter().chain(moved) {
                 w.put_value(number, &mut attachment, value)?;
@@ -202,15 +203,16 @@ impl<'t> Writer<'t> {
         self.update_at(&place, before, update)
     }
 
-    /// Updates an execution that was read in this transaction, whatever the update expects.
-    pub(crate) fn update_found(
-        &mut self,
-        found: StoredExecution,
-        update: Update,
-    ) -> Result<Execution, WriteError> {
+    /// Updates an execution that was read in this transaction, whatever the update expects. A payload apart that is left is not
+    /// even read.
+    pub(crate) fn update_found(&mut self, found: StoredExecution, update: Update) -> Result<(), WriteError> {
         let place = Place::of(&found);
-        let before = load_to_write(self, found)?;
-        self.update_at(&place, before, update)
+        let before = match place.inline || !update.leaves_payload() {
+            true => load_to_write(self, found)?,
+            // Nothing looks at it, and nobody is given it.
+            false => Execution { header: found.header, payload: Json::null(), damage: None },
+        };
+        self.update_at(&place, before, update).map(drop)
     }
 
     fn update_at(
@@ -223,8 +225,8 @@ impl<'t> Writer<'t> {
         update.fit_texts(self.settings.long_texts);
         let events = &*std::mem::take(&mut update.events);
         check_events(events)?;
+        let leaves = update.leaves_payload();
         let edit = update.take_payload();
-        let leaves = edit == PayloadEdit::Leave;
         let named = update.named_links();
         let mut after = before.apply(update, &self.settings.lifecycle, now)?;
         let beside = self.next_payload(place.number, &mut after, edit, now)?;
@@ -247,7 +249,11 @@ impl<'t> Writer<'t> {
                 undo.payload_version = Some(place.payload_version);
                 w.keep_for_log(place, &before.payload)?;
             }
-            w.put_record(place.number, payload_version, (&after, &encoded), new_payload)?;
+            let payload = match new_payload {
+                true => Payload::New(&after.payload),
+                false => Payload::left(place, &after.payload),
+            };
+            w.put_record(place.number, payload_version, &encoded, payload)?;
             w.put_events(place.number, before.event_count, events, now)?;
             w.put_moved(place.number, beside)?;
             let entry = Entry {
@@ -317,7 +323,8 @@ impl<'t> Writer<'t> {
 
         self.storing(|w| {
             w.drop_last_change(&place)?;
-            w.put_record(place.number, place.payload_version, (&after, &encoded), false)?;
+            let payload = Payload::left(&place, &after.payload);
+            w.put_record(place.number, place.payload_version, &encoded, payload)?;
             w.put_events(place.number, before.event_count, events, now)?;
             let entry = Entry {
                 kind: ChangeKind::EventsAppended,
@@ -347,26 +354,26 @@ impl<'t> Writer<'t> {
     /// [`delete`](Self::delete), if the execution is as expected.
     pub fn delete_if(&mut self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, WriteError> {
         let (place, last) = self.expected(id.as_ref(), expect)?;
-        self.delete_at(&place, &last)?;
+        self.delete_at(&place, &last.header, place.inline.then_some(&last.payload))?;
         Ok(last)
     }
 
     /// Deletes an execution that was read in this transaction.
     pub(crate) fn delete_found(&mut self, found: StoredExecution) -> Result<(), WriteError> {
-        let place = Place::of(&found);
-        let last = load_to_write(self, found)?;
-        self.delete_at(&place, &last)
+        self.delete_at(&Place::of(&found), &found.header, found.payload.as_ref())
     }
 
-    fn delete_at(&mut self, place: &Place, last: &Execution) -> Result<(), WriteError> {
+    fn delete_at(&mut self, place: &Place, last: &Header, inline: Option<&Json>) -> Result<(), WriteError> {
         let now = self.settings.clock.now();
-        let mut header = last.header.clone();
+        let mut header = last.clone();
         self.doubt(&mut header, now);
-        let undo = Undo::between(&last.header, &header);
+        let undo = Undo::between(last, &header);
         let encoded = EncodedHeader::of(&header);
         Ok(self.storing(|w| {
-            w.keep_for_log(place, &last.payload)?;
-            w.leave_indexes(&last.header, place.number)?;
+            if let Some(payload) = inline {
+                w.keep_for_log(place, payload)?;
+            }
+            w.leave_indexes(last, place.number)?;
             w.drop_last_change(place)?;
             w.discard(Removal::Execution(place.number))?;
             w.tables.remove_execution(place.number)?;

@@ -316,6 +316,10 @@ impl Update {
 }
 
 impl Update {
+    pub(crate) fn leaves_payload(&self) -> bool {
+        self.payload == PayloadEdit::Leave
+    }
+
     pub(crate) fn take_payload(&mut self) -> PayloadEdit {
         std::mem::take(&mut self.payload)
     }
