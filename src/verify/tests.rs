@@ -10,12 +10,13 @@ use super::sums::Group;
 use crate::Json;
 use crate::attachments::NewAttachment;
 use crate::format::schema::Tag;
-use crate::format::{FRAME, PayloadPlace, finish_frame};
+use crate::format::{EncodedHeader, FRAME, PayloadPlace, finish_frame};
 use crate::model::events::NewEvent;
 use crate::model::execution::{Header, NewExecution, Update};
 use crate::model::id::ChangeSeq;
 use crate::model::outputs::OutputCap;
 use crate::model::query::Query;
+use crate::model::row_id::RowId;
 use crate::model::tasks::TaskUpdate;
 use crate::model::time::Timestamp;
 use crate::model::visits::Visits;
@@ -243,12 +244,14 @@ fn a_record_that_contradicts_itself_is_named() {
     let lifecycle = store.lifecycle().clone();
     drop(store);
     type Change = fn(&mut Header);
-    let cases: [(u64, &str, Change); 3] = [
-        (1, "the completed time does not fit its state", |header| {
+    let cases: [(RowId, &str, Change); 3] = [
+        (RowId(1), "the completed time does not fit its state", |header| {
             header.completed_at = Some(header.modified_at)
         }),
-        (2, "the completed time does not fit its state", |header| header.completed_at = None),
-        (2, "it was modified before it was created", |header| header.modified_at = Timestamp::from_nanos(1)),
+        (RowId(2), "the completed time does not fit its state", |header| header.completed_at = None),
+        (RowId(2), "it was modified before it was created", |header| {
+            header.modified_at = Timestamp::from_nanos(1)
+        }),
     ];
     for (number, reason, change) in cases {
         let tables = Tables::new(Snapshot::here(db.begin_read().unwrap()));
@@ -261,7 +264,9 @@ fn a_record_that_contradicts_itself_is_named() {
         let txn = db.begin_write().unwrap();
         let versions = (found.payload_version, found.last_change);
         let place = PayloadPlace::Inline(payload.as_str());
-        Tables::new(Live::here(&txn)).put_execution(number, &header, versions, place).unwrap();
+        Tables::new(Live::here(&txn))
+            .put_execution(number, &EncodedHeader::of(&header), versions, place)
+            .unwrap();
         txn.commit().unwrap();
         let report = check(&db);
         assert!(
