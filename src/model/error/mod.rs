@@ -6,6 +6,7 @@
 
 mod cause;
 mod commit;
+mod damage;
 mod open;
 mod read;
 mod remedy;
@@ -22,8 +23,9 @@ pub use crate::model::lifecycle::LifecycleError;
 pub use crate::model::limits::InputError;
 pub use cause::Cause;
 pub use commit::{BatchError, BeginError, CommitError, Reentrant, WriterError};
+pub use damage::Damage;
 pub use open::OpenError;
-pub use read::{Damage, ReadError};
+pub use read::ReadError;
 pub use remedy::Remedy;
 pub use storage::StorageError;
 pub(crate) use storage::{is_full, no_thread};

@@ -1,31 +1,8 @@
 //! Why something could not be read.
 
-use super::{Cause, StorageError};
+use super::{Cause, Damage, StorageError};
 use crate::model::bookmark::PositionError;
 use crate::model::limits::InputError;
-
-/// A stored row that is not what was written: it is lost, its neighbours are not. Restore a backup, or go on without it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("a row of the table {table} is damaged (key {key}): {reason}")]
-pub struct Damage {
-    /// The table.
-    pub table: &'static str,
-    /// The row's key, in hexadecimal.
-    pub key: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl ReadError {
-    /// The same of a row that the store itself stands on, where nothing was asked for by a caller.
-    pub(crate) fn of_own_row(self) -> StorageError {
-        match self {
-            Self::Storage(error) => error,
-            Self::Damaged(damage) => StorageError::Damaged(damage),
-            Self::Position(_) | Self::Input(_) => StorageError::Database(Cause::new(self)),
-        }
-    }
-}
 
 /// Why something could not be read.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -43,4 +20,15 @@ pub enum ReadError {
     /// The file could not be read, or the store is not there to be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl ReadError {
+    /// The same of a row that the store itself stands on, where nothing was asked for by a caller.
+    pub(crate) fn of_own_row(self) -> StorageError {
+        match self {
+            Self::Storage(error) => error,
+            Self::Damaged(damage) => StorageError::Damaged(damage),
+            Self::Position(_) | Self::Input(_) => StorageError::Database(Cause::new(self)),
+        }
+    }
 }
