@@ -5,6 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::core::Engine;
 use crate::format::{BulkKind, BulkPlace};
 use crate::history::rows;
@@ -33,22 +35,28 @@ const ROWS: u64 = 5_000;
 const TIME: Duration = Duration::from_millis(4);
 
 /// What a bulk operation has done so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BulkReport {
     /// How many executions were found; in a dry run, how many would be changed or refused.
+    #[serde(with = "crate::model::json::count")]
     pub found: u64,
     /// How many were updated or deleted.
+    #[serde(with = "crate::model::json::count")]
     pub changed: u64,
     /// How many refused, since the lifecycle does not allow the change for instance, or are damaged. They are
     /// as they were.
+    #[serde(with = "crate::model::json::count")]
     pub refused: u64,
     /// The first refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_refusal: Option<String>,
     /// The first row of an index that could not be read: it may have stood for executions that the query would find, and that were
     /// left out. [`Store::verify`](crate::Store::verify) says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<String>,
     /// The last execution that it came to, in this run: it is through with those that were created before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<ExecutionId>,
     /// The progress callback stopped it. A [named](Bulk::name) operation continues when it is run again.
     pub stopped: bool,

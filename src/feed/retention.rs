@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::core::Engine;
 use crate::model::error::{Error, ReadError};
 use crate::model::id::ChangeSeq;
@@ -16,19 +18,23 @@ use crate::txn::{ReadTxn, WriteTxn};
 const STEP: u64 = 1_000;
 
 /// What [`Store::maintain`](crate::Store::maintain) did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MaintenanceReport {
     /// How many entries of the change log were trimmed.
+    #[serde(with = "crate::model::json::count")]
     pub trimmed: u64,
     /// The oldest entry that is kept; one beyond the head if none is.
     pub oldest: ChangeSeq,
     /// The checkpoint that kept more from being trimmed, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
     /// The oldest entry that is kept and whose time is ahead of the clock, if one was met. Such entries are as old as those before
     /// them, and go with those after them. If the clock is wrong and not they, nothing else is trimmed by age until it is right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead_of_clock: Option<ChangeSeq>,
     /// Deletions whose rows are not all gone yet. Not 0 only if it was stopped in between, or if rows are damaged.
+    #[serde(with = "crate::model::json::count")]
     pub waiting: u64,
 }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::core::Engine;
 use crate::engine::doorbell::End;
 use crate::format::Glimpse;
@@ -31,7 +33,8 @@ const SCAN_IN_PLACE: u64 = 512;
 const AHEAD: usize = 64;
 
 /// Where to begin in the change log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WatchFrom {
     /// At the oldest entry that the log still has when it is first read.
     Oldest,

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::model::json::count::size;
+
 /// The settings of the group commit: see [`Store::batch`](crate::Store::batch) and
 /// [`Builder::set_group_commit`](crate::Builder::set_group_commit).
 ///
@@ -14,13 +19,25 @@ use std::time::Duration;
 ///     .in_memory()?;
 /// # Ok::<(), execstore::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[must_use]
 pub struct GroupCommitOptions {
+    #[serde(
+        serialize_with = "crate::model::json::count::size::serialize",
+        deserialize_with = "at_least_one"
+    )]
     pub(crate) max_queue: usize,
+    #[serde(with = "crate::model::json::count::size")]
     pub(crate) max_queue_bytes: usize,
+    #[serde(
+        serialize_with = "crate::model::json::count::size::serialize",
+        deserialize_with = "at_least_one"
+    )]
     pub(crate) max_members: usize,
+    #[serde(with = "crate::model::json::count::size")]
     pub(crate) max_bytes: usize,
+    #[serde(rename = "max_delay_ns", with = "crate::model::json::nanos")]
     pub(crate) max_delay: Duration,
 }
 
@@ -77,5 +94,12 @@ impl GroupCommitOptions {
     pub const fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = delay;
         self
+    }
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    match size::deserialize(deserializer)? {
+        0 => Err(D::Error::custom("invalid value: 0, expected a number of at least 1")),
+        number => Ok(number),
     }
 }

@@ -1,14 +1,20 @@
 //! Numbers about the history.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::limited;
 use crate::format::all_zero;
 use crate::format::schema::Tag;
 use crate::model::error::ReadError;
 use crate::model::execution::DEFAULT_NAMESPACE;
-use crate::model::lifecycle::{Lifecycle, State};
+use crate::model::json::Count;
+use crate::model::json::form::form;
+use crate::model::lifecycle::{Lifecycle, Phase, State};
+use crate::model::limits::InputError;
 use crate::model::query::Query;
 use crate::model::text::Text;
 use crate::read::{List, View};
@@ -133,16 +139,19 @@ fn in_default<V: View + ?Sized>(view: &V) -> Result<Vec<u64>, ReadError> {
 }
 
 /// What one table of the file takes: see [`ReadTxn::table_sizes`](crate::ReadTxn::table_sizes).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TableSize {
     /// The table.
-    pub table: &'static str,
+    pub table: Cow<'static, str>,
     /// How many rows it has.
+    #[serde(with = "crate::model::json::count")]
     pub rows: u64,
     /// The bytes of its keys and values.
+    #[serde(with = "crate::model::json::count")]
     pub stored_bytes: u64,
     /// The bytes of its pages, what is unused in them included.
+    #[serde(with = "crate::model::json::count")]
     pub file_bytes: u64,
 }
 
@@ -152,7 +161,75 @@ pub(crate) fn table_sizes(tables: &Tables<Snapshot>) -> Result<Vec<TableSize>, R
         .map(|tag| {
             let (rows, stats) = tables.stats(tag)?;
             let (stored, rest) = (stats.stored_bytes(), stats.metadata_bytes() + stats.fragmented_bytes());
-            Ok(TableSize { table: tag.name(), rows, stored_bytes: stored, file_bytes: stored + rest })
+            Ok(TableSize { table: tag.name().into(), rows, stored_bytes: stored, file_bytes: stored + rest })
         })
         .collect()
+}
+
+/// The JSON of durations: each of them in nanoseconds.
+#[derive(Serialize, Deserialize)]
+struct DurationsForm {
+    durations_ns: Vec<Count>,
+}
+
+form!(Durations as DurationsForm);
+
+impl From<&Durations> for DurationsForm {
+    fn from(durations: &Durations) -> Self {
+        Self { durations_ns: durations.sorted.iter().map(|nanos| Count(*nanos)).collect() }
+    }
+}
+
+impl From<DurationsForm> for Durations {
+    fn from(form: DurationsForm) -> Self {
+        let mut sorted: Vec<u64> = form.durations_ns.into_iter().map(|Count(nanos)| nanos).collect();
+        sorted.sort_unstable();
+        Self { sorted }
+    }
+}
+
+/// The JSON of a group.
+#[derive(Serialize, Deserialize)]
+struct GroupForm {
+    value: Text,
+    total: Count,
+    states: Vec<StateCount>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StateCount {
+    name: String,
+    phase: Phase,
+    count: Count,
+}
+
+form!(Group as GroupForm);
+
+impl From<&Group> for GroupForm {
+    fn from(group: &Group) -> Self {
+        let states = group.states.iter().map(|(state, count)| StateCount {
+            name: state.as_str().to_owned(),
+            phase: state.phase(),
+            count: Count(*count),
+        });
+        Self { value: group.value.clone(), total: Count(group.total), states: states.collect() }
+    }
+}
+
+impl TryFrom<GroupForm> for Group {
+    type Error = InputError;
+
+    fn try_from(form: GroupForm) -> Result<Self, InputError> {
+        let invalid = |reason| InputError::Invalid { what: "group", reason };
+        let GroupForm { value, total: Count(total), states } = form;
+        let sum = states.iter().try_fold(0, |sum: u64, state| sum.checked_add(state.count.0));
+        if sum != Some(total) {
+            return Err(invalid(format!("the counts of its states do not add up to {total}")));
+        }
+        let state = |StateCount { name, phase, count }: StateCount| {
+            let state = State::named(&name, phase).map_err(|error| invalid(error.to_string()))?;
+            Ok((state, count.0))
+        };
+        Ok(Self { value, total, states: states.into_iter().map(state).collect::<Result<_, _>>()? })
+    }
 }

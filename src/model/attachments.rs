@@ -1,12 +1,16 @@
 //! Named values that belong to an execution, outside its record. Pure.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::json::Json;
+use crate::model::json::form::{form, given, is_default};
 use crate::model::limits::{InputError, MAX_NAME, MAX_URI, check_len, check_name, check_text};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
 /// What an attachment's value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AttachmentKind {
     /// Bytes, whatever they mean.
@@ -18,7 +22,8 @@ pub enum AttachmentKind {
 }
 
 /// An attachment, without its value: see [`Writer::put_attachment`](crate::Writer::put_attachment).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "AttachmentForm")]
 #[non_exhaustive]
 pub struct Attachment {
     /// Its name within the execution. Those that begin with `execstore/` are the store's own: they can be read, and not written.
@@ -28,12 +33,15 @@ pub struct Attachment {
     /// The content type that the caller gave, such as `image/png`.
     pub content_type: Text,
     /// The size of the value in bytes; of a URI, of what it names.
+    #[serde(with = "crate::model::json::count")]
     pub size: u64,
     /// When it was written.
     pub modified_at: Timestamp,
     /// Identifies the write: a number that this store never reuses, so a different one means a different write.
+    #[serde(skip_serializing_if = "is_default", with = "crate::model::json::count")]
     pub version: u64,
     /// The SHA-256 of the value, if the store [moved](crate::options::LargeValues::Attach) it out of a payload.
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::model::hash::hex_text::optional")]
     pub sha256: Option<[u8; 32]>,
 }
 
@@ -155,14 +163,17 @@ pub(crate) fn check_own(key: &str) -> Result<(), InputError> {
 }
 
 /// How much a number of attachments take: see [`Selection::attachment_usage`](crate::query::Selection::attachment_usage).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AttachmentUsage {
     /// How many attachments there are.
+    #[serde(with = "crate::model::json::count")]
     pub attachments: u64,
     /// The sum of their sizes in bytes, as far as they are in the store.
+    #[serde(with = "crate::model::json::count")]
     pub stored: u64,
     /// The sum of the sizes in bytes that were stated for what URIs name.
+    #[serde(with = "crate::model::json::count")]
     pub named: u64,
 }
 
@@ -180,4 +191,98 @@ impl AttachmentUsage {
         };
         *sum = sum.saturating_add(attachment.size);
     }
+}
+
+/// The JSON of an attachment. Without a version it is of no store.
+#[derive(Deserialize)]
+struct AttachmentForm {
+    key: Text,
+    kind: AttachmentKind,
+    content_type: Text,
+    #[serde(with = "crate::model::json::count")]
+    size: u64,
+    modified_at: Timestamp,
+    #[serde(default, with = "crate::model::json::count")]
+    version: u64,
+    #[serde(default, with = "crate::model::hash::hex_text::optional")]
+    sha256: Option<[u8; 32]>,
+}
+
+impl TryFrom<AttachmentForm> for Attachment {
+    type Error = InputError;
+
+    fn try_from(form: AttachmentForm) -> Result<Self, InputError> {
+        let AttachmentForm { key, kind, content_type, size, modified_at, version, sha256 } = form;
+        let attachment = Self { key, kind, content_type, size, modified_at, version, sha256 };
+        attachment.check()?;
+        Ok(attachment)
+    }
+}
+
+/// The JSON of an attachment to be put: bytes as base64, anything else as its text.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAttachmentForm {
+    key: Text,
+    kind: AttachmentKind,
+    content_type: Text,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
+    size: Option<u64>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    base64: Option<Base64>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Base64(#[serde(with = "crate::model::json::base64")] Vec<u8>);
+
+form!(NewAttachment as NewAttachmentForm);
+
+impl TryFrom<&NewAttachment> for NewAttachmentForm {
+    type Error = InputError;
+
+    fn try_from(new: &NewAttachment) -> Result<Self, InputError> {
+        let NewAttachment { key, kind, content_type, value, size } = new;
+        let (mut base64, mut text) = (None, None);
+        match kind {
+            AttachmentKind::Bytes => base64 = Some(Base64(value.clone())),
+            AttachmentKind::Json | AttachmentKind::Uri => {
+                let read = String::from_utf8(value.clone());
+                text = Some(read.map_err(|_| invalid("its value is no text"))?);
+            }
+        }
+        let (key, content_type) = (key.clone(), content_type.clone());
+        Ok(Self { key, kind: *kind, content_type, size: *size, base64, text })
+    }
+}
+
+impl TryFrom<NewAttachmentForm> for NewAttachment {
+    type Error = InputError;
+
+    fn try_from(form: NewAttachmentForm) -> Result<Self, InputError> {
+        let NewAttachmentForm { key, kind, content_type, size, base64, text } = form;
+        let value = match (kind, base64, text) {
+            (AttachmentKind::Bytes, Some(Base64(bytes)), None) => bytes,
+            (AttachmentKind::Json, None, Some(text)) => {
+                let document = Json::from_text(&text).map_err(|error| invalid(&error.to_string()))?;
+                document.as_str().as_bytes().to_vec()
+            }
+            (AttachmentKind::Uri, None, Some(text)) => text.into_bytes(),
+            (AttachmentKind::Bytes, ..) => {
+                return Err(invalid("bytes have a member `base64`, and no `text`"));
+            }
+            (AttachmentKind::Json | AttachmentKind::Uri, ..) => {
+                return Err(invalid("a document and a URI have a member `text`, and no `base64`"));
+            }
+        };
+        let new = Self { key, kind, content_type, value, size };
+        new.build(Timestamp::default())?;
+        Ok(new)
+    }
+}
+
+fn invalid(reason: &str) -> InputError {
+    InputError::Invalid { what: "attachment", reason: reason.into() }
 }

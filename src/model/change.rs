@@ -3,16 +3,21 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::execution::{DesiredState, Header, Labels};
-use crate::model::hash::Link;
+use crate::model::hash::{Hash, Link};
 use crate::model::id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision};
+use crate::model::json::form::{form, is_default};
 use crate::model::lifecycle::State;
+use crate::model::limits::InputError;
 use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::text::Text;
 use crate::model::time::{Timestamp, at_the_earliest};
 
 /// What a change did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChangeKind {
     /// An execution was created.
@@ -296,6 +301,114 @@ impl Undo {
         restore(reported_at, &mut header.reported_at);
         restore(not_before, &mut header.not_before);
         header
+    }
+}
+
+/// The JSON of a change: the whole header before it and after it.
+#[derive(Serialize, Deserialize)]
+struct ChangeForm {
+    seq: ChangeSeq,
+    time: Timestamp,
+    kind: ChangeKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Box<Header>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<Box<Header>>,
+    #[serde(default, skip_serializing_if = "is_default", with = "crate::model::json::count")]
+    new_events: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    follows: ChangeSeq,
+    #[serde(with = "crate::model::json::count")]
+    payload_version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
+    payload_version_before: Option<u64>,
+    /// Of a deletion, which changes nothing else: the time that it is not before, where the clock went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    link: Option<LinkForm>,
+}
+
+/// What an entry of a tamper-evident store carries.
+#[derive(Serialize, Deserialize)]
+struct LinkForm {
+    #[serde(with = "crate::model::hash::hex_text")]
+    previous: Hash,
+    #[serde(with = "crate::model::hash::hex_text")]
+    content: Hash,
+}
+
+form!(Change as ChangeForm);
+
+impl From<&Change> for ChangeForm {
+    fn from(change: &Change) -> Self {
+        let Change { seq, time, kind, number: _, follows, header, payload_version, undo, new_events, link } =
+            change;
+        let link = link.map(|Link { previous, content }| LinkForm { previous, content });
+        Self {
+            seq: *seq,
+            time: *time,
+            kind: *kind,
+            before: change.before().map(Box::new),
+            after: change.after().cloned().map(Box::new),
+            new_events: *new_events,
+            follows: ChangeSeq(*follows),
+            payload_version: payload_version.0,
+            payload_version_before: undo.payload_version.map(u64::from),
+            not_before: header
+                .not_before
+                .filter(|_| *kind == ChangeKind::Deleted && undo.not_before.is_some()),
+            link,
+        }
+    }
+}
+
+impl TryFrom<ChangeForm> for Change {
+    type Error = InputError;
+
+    fn try_from(form: ChangeForm) -> Result<Self, InputError> {
+        use ChangeKind::{Created, Deleted, EventsAppended, Updated};
+        let ChangeForm { seq, time, kind, before, after, new_events, follows, .. } = form;
+        let invalid = |reason: String| Err(InputError::Invalid { what: "change", reason });
+        let (header, undo) = match (kind, before, after) {
+            (Created, None, Some(after)) => (after, Undo::default()),
+            (Updated | EventsAppended, Some(before), Some(after)) => {
+                let undo = Undo::between(&before, &after);
+                if undo.apply((*after).clone()) != *before {
+                    return invalid("what it is about is another execution before it and after it".into());
+                }
+                (after, undo)
+            }
+            (Deleted, Some(before), None) => {
+                let mut last = before.clone();
+                last.not_before = form.not_before.or(before.not_before);
+                let undo = Undo::between(&before, &last);
+                (last, undo)
+            }
+            (Created, ..) => return invalid("a creation has `after`, and no `before`".into()),
+            (Updated | EventsAppended, ..) => return invalid("it needs `before` and `after`".into()),
+            (Deleted, ..) => return invalid("a deletion has `before`, and no `after`".into()),
+        };
+        if follows >= seq {
+            return invalid(format!("it is number {seq}, and follows {follows}"));
+        }
+        if new_events > header.event_count {
+            return invalid(format!("{new_events} of {} events are new", header.event_count));
+        }
+        let undo = Undo { payload_version: form.payload_version_before.map(PayloadVersion), ..undo };
+        let link = form.link.map(|LinkForm { previous, content }| Link { previous, content });
+        Ok(Self {
+            seq,
+            time,
+            kind,
+            number: RowId::of(&header),
+            follows: follows.0,
+            header,
+            payload_version: PayloadVersion(form.payload_version),
+            undo: Box::new(undo),
+            new_events,
+            link,
+        })
     }
 }
 

@@ -1,16 +1,18 @@
 //! The events of one execution's own history. Pure.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::fingerprint::Fingerprint;
 use crate::model::id::EventSeq;
 use crate::model::json::Json;
+use crate::model::json::form::{form, given, is_default};
 use crate::model::limits::{InputError, LongTexts, MAX_EVENT, MAX_MESSAGE, MAX_NAME, check_len, check_size};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
 /// An event as the store keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "EventForm")]
 #[non_exhaustive]
 pub struct Event {
     /// Its place in the execution's history, from 1.
@@ -105,6 +107,62 @@ impl NewEvent {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+/// The JSON of an event.
+#[derive(Deserialize)]
+struct EventForm {
+    seq: EventSeq,
+    topic: Text,
+    message: Text,
+    time: Timestamp,
+    details: Json,
+}
+
+impl TryFrom<EventForm> for Event {
+    type Error = InputError;
+
+    fn try_from(form: EventForm) -> Result<Self, InputError> {
+        let EventForm { seq, topic, message, time, details } = form;
+        let new = NewEvent { topic, message, time: Some(time), details: Some(details) };
+        new.check()?;
+        let NewEvent { topic, message, details, .. } = new;
+        Ok(Self { seq, topic, message, time, details: details.unwrap_or_default() })
+    }
+}
+
+/// The JSON of an event to be appended.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewEventForm {
+    topic: Text,
+    #[serde(default, skip_serializing_if = "is_default")]
+    message: Text,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    time: Option<Timestamp>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    details: Option<Json>,
+}
+
+form!(NewEvent as NewEventForm);
+
+impl From<&NewEvent> for NewEventForm {
+    fn from(event: &NewEvent) -> Self {
+        let NewEvent { topic, message, time, details } = event.clone();
+        Self { topic, message, time, details }
+    }
+}
+
+impl TryFrom<NewEventForm> for NewEvent {
+    type Error = InputError;
+
+    fn try_from(form: NewEventForm) -> Result<Self, InputError> {
+        let NewEventForm { topic, message, time, details } = form;
+        let event = Self { topic, message, time, details };
+        // A long message is cut when it is stored, or refused, as the store was told.
+        Self { message: Text::new(), ..event.clone() }.check()?;
+        Ok(event)
     }
 }
 

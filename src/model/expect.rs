@@ -1,5 +1,7 @@
 //! What must hold of an execution for a write to happen. Pure.
 
+mod json;
+
 use std::fmt;
 
 use crate::model::attachments::Attachment;
@@ -7,7 +9,7 @@ use crate::model::execution::Header;
 use crate::model::hash::hex;
 use crate::model::id::{Incarnation, Revision};
 use crate::model::lifecycle::{Lifecycle, State};
-use crate::model::limits::{InputError, check_name};
+use crate::model::limits::InputError;
 use crate::model::tasks::{Task, TaskState};
 use crate::model::text::Text;
 
@@ -264,14 +266,7 @@ impl Expect {
         if let Some(name) = states.find(|name| lifecycle.state(name).is_none()) {
             return Err(InputError::UnknownState { state: name.clone() });
         }
-        for condition in &self.conditions {
-            match condition {
-                Condition::Attachment(key, _) => check_name("attachment key", key)?,
-                Condition::OutputLength(name, _) => check_name("output name", name)?,
-                Condition::Task(name, _) => check_name("task name", name)?,
-                _ => {}
-            }
-        }
+        self.conditions.iter().try_for_each(Condition::check)?;
         match self.contradiction(lifecycle) {
             Some(reason) => Err(InputError::Invalid { what: "condition", reason }),
             None => Ok(()),

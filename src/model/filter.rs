@@ -1,9 +1,12 @@
 //! Which changes a watcher is interested in. Pure.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::change::{Change, ChangeKind};
 use crate::model::execution::Header;
+use crate::model::json::form::{form, given, is_default};
 use crate::model::lifecycle::{Lifecycle, State};
 use crate::model::limits::InputError;
 use crate::model::query::{LabelIs, Query, disjoint};
@@ -39,7 +42,8 @@ pub struct Filter {
 }
 
 /// How an execution came to be let through: see [`Filter::matched`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Match {
     /// The filter holds for it since this change, its creation perhaps.
     Entered,
@@ -305,6 +309,72 @@ fn part_excludes<'q>(
     let Some(first) = asked.next() else { return false };
     let alternatives = alternatives.as_ref().filter(|texts| !texts.is_empty());
     alternatives.is_some_and(|texts| !texts.contains(first)) || asked.any(|other| other != first)
+}
+
+/// The members of a filter. None is ignored: a part that is not known would let through what it was to keep back.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilterForm {
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    kinds: Option<Vec<ChangeKind>>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    jobs: Option<BTreeSet<Text>>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    executions: Option<BTreeSet<Text>>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    namespaces: Option<BTreeSet<Text>>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    entered: Option<Vec<Text>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<LabelForm>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    matching: Vec<Query>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    including_left: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelForm {
+    key: Text,
+    value: Text,
+}
+
+form!(Filter as FilterForm);
+
+impl From<&Filter> for FilterForm {
+    fn from(filter: &Filter) -> Self {
+        let Filter { kinds, jobs, executions, namespaces, entered, labels, queries, left } = filter.clone();
+        let sorted = |texts: Option<HashSet<Text>>| texts.map(BTreeSet::from_iter);
+        Self {
+            kinds,
+            jobs: sorted(jobs),
+            executions: sorted(executions),
+            namespaces: sorted(namespaces),
+            entered,
+            labels: labels.into_iter().map(|(key, value)| LabelForm { key, value }).collect(),
+            matching: queries,
+            including_left: left,
+        }
+    }
+}
+
+impl From<FilterForm> for Filter {
+    fn from(form: FilterForm) -> Self {
+        let FilterForm { kinds, jobs, executions, namespaces, entered, labels, matching, including_left } =
+            form;
+        let set = |texts: Option<BTreeSet<Text>>| texts.map(HashSet::from_iter);
+        Self {
+            kinds,
+            jobs: set(jobs),
+            executions: set(executions),
+            namespaces: set(namespaces),
+            entered,
+            labels: labels.into_iter().map(|LabelForm { key, value }| (key, value)).collect(),
+            queries: matching,
+            left: including_left,
+        }
+    }
 }
 
 fn has_entered(change: &Change, states: &[Text]) -> bool {

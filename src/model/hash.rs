@@ -78,6 +78,47 @@ pub(crate) fn unhex_all(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
+/// A hash in JSON: 64 lower-case hexadecimal digits.
+pub(crate) mod hex_text {
+    use serde::de::{Error, Unexpected};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Hash, hex, unhex};
+
+    pub(crate) fn serialize<S: Serializer>(hash: &Hash, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(hash))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hash, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let expected = &"a SHA-256 as 64 lower-case hexadecimal digits";
+        unhex(&text).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), expected))
+    }
+
+    /// One that may be left out.
+    pub(crate) mod optional {
+        use serde::{Deserializer, Serializer};
+
+        use super::Hash;
+
+        pub(crate) fn serialize<S: Serializer>(
+            hash: &Option<Hash>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match hash {
+                Some(hash) => super::serialize(hash, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Hash>, D::Error> {
+            super::deserialize(deserializer).map(Some)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,12 @@
 //! Ids computed from what an execution is asked to do, so that any node computes the same one. Pure.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::model::execution::Labels;
 use crate::model::hash::hex;
 use crate::model::id::{ExecutionId, JobId};
+use crate::model::json::form::form;
 use crate::model::json::{Json, canonical, quoted};
 use crate::model::limits::{InputError, MAX_LABELS, check_size};
 use crate::model::text::Text;
@@ -55,15 +53,49 @@ pub struct Identity {
 /// The document that is hashed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document<'a> {
-    #[serde(borrow)]
-    inputs: &'a RawValue,
-    job: String,
-    labels: BTreeMap<String, String>,
-    parent: Option<String>,
-    task: String,
-    #[serde(rename = "v")]
-    _version: u64,
+struct Document {
+    #[serde(default)]
+    inputs: Json,
+    job: Text,
+    #[serde(default)]
+    labels: Labels,
+    #[serde(default)]
+    parent: Option<Text>,
+    task: Text,
+    v: u64,
+}
+
+form!(Identity as Document);
+
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { inputs, job, labels, parent, task, v: _ } = self;
+        let (inputs, job, labels) = (inputs.clone(), job.clone(), labels.clone());
+        let identity = Identity { job, task: task.clone(), parent: parent.clone(), inputs, labels };
+        identity.document().map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl From<&Identity> for Document {
+    fn from(identity: &Identity) -> Self {
+        let Identity { job, task, parent, inputs, labels } = identity.clone();
+        Self { inputs, job, labels, parent, task, v: VERSION }
+    }
+}
+
+impl TryFrom<Document> for Identity {
+    type Error = InputError;
+
+    fn try_from(document: Document) -> Result<Self, InputError> {
+        let Document { inputs, job, labels, parent, task, v } = document;
+        if v != VERSION {
+            let reason = format!("it is of version {v}, and {VERSION} is known");
+            return Err(InputError::Invalid { what: "identity", reason });
+        }
+        let identity = Self { job, task, parent, inputs, labels };
+        identity.id()?;
+        Ok(identity)
+    }
 }
 
 impl Identity {
@@ -145,16 +177,7 @@ impl Identity {
 
     /// The identity in a document.
     pub(crate) fn from_document(document: &Json) -> Result<Self, serde_json::Error> {
-        let Document { inputs, job, labels, parent, task, .. } = serde_json::from_str(document.as_str())?;
-        let labels = labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-        let parent = parent.map(Text::from);
-        Ok(Self {
-            job: job.into(),
-            task: task.into(),
-            parent,
-            inputs: Json::from_stored(inputs.get()),
-            labels,
-        })
+        serde_json::from_str(document.as_str())
     }
 }
 

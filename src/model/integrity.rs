@@ -186,12 +186,13 @@ pub(crate) fn change_hash(seq: u64, entry: &Entry<'_>, link: &Link) -> Hash {
 
 /// A place in the chain of a tamper-evident store: an entry of the log and its hash. See
 /// [`Log::chain_head`](crate::log::Log::chain_head).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChainHead {
     /// The entry; 0 before the first.
     pub seq: ChangeSeq,
     /// Its SHA-256; before the first entry, a hash that stands for the store.
+    #[serde(with = "crate::model::hash::hex_text")]
     pub hash: [u8; 32],
 }
 
@@ -206,7 +207,7 @@ impl fmt::Display for ChainHead {
 ///
 /// Compare the ends with what [`Log::chain_anchor`](crate::log::Log::chain_anchor) and
 /// [`chain_head`](crate::log::Log::chain_head) gave, now or when you noted them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LogProof {
     /// The place before the first line.

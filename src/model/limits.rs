@@ -1,5 +1,7 @@
 //! The limits on what a caller may store, and the checks that enforce them. Pure: knows no other layer.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::json::Json;
 use crate::model::text::Text;
 
@@ -69,7 +71,8 @@ pub enum InputError {
 /// task, a preview. See [`Builder::set_long_texts`](crate::Builder::set_long_texts).
 ///
 /// Ids, names, labels, topics, payloads, details and values are for programs, and are never cut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LongTexts {
     /// Keep its beginning, whole characters, and a mark that says how much went: `"the beginning [12345 bytes cut]"`. Text and
     /// mark together are within the limit. The default: a long error does not keep an end from being recorded.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::id::ChangeSeq;
 use crate::model::limits::InputError;
 
@@ -11,7 +13,8 @@ use crate::model::limits::InputError;
 ///
 /// It names this very loss of this very file, and goes through text, so that a person can read it in a log and pass it to
 /// [`Builder::accept_loss`](crate::Builder::accept_loss): another damage is another loss, and is not accepted with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct JournalLoss {
     pub(crate) file: u64,
     pub(crate) round: u32,
@@ -54,6 +57,20 @@ impl FromStr for JournalLoss {
         };
         let canonical = parsed.filter(|loss| loss.to_string() == text);
         canonical.ok_or_else(|| InputError::Invalid { what: "loss", reason: "it is not one of ours".into() })
+    }
+}
+
+impl From<JournalLoss> for String {
+    fn from(loss: JournalLoss) -> String {
+        loss.to_string()
+    }
+}
+
+impl TryFrom<String> for JournalLoss {
+    type Error = InputError;
+
+    fn try_from(text: String) -> Result<Self, InputError> {
+        text.parse()
     }
 }
 

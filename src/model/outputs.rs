@@ -2,11 +2,16 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
+use crate::model::json::form::{form, is_default};
+use crate::model::limits::{InputError, check_name};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
 /// How much of an output stream is kept: see [`Writer::cap_output`](crate::Writer::cap_output).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "CapForm", from = "CapForm")]
 pub enum OutputCap {
     /// Keep everything. The default.
     #[default]
@@ -88,14 +93,18 @@ impl Output {
 }
 
 /// A piece of an output stream: see [`Outputs::read`](crate::outputs::Outputs::read).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "PartForm")]
 #[non_exhaustive]
 pub struct OutputPart {
     /// Where the bytes begin.
+    #[serde(with = "crate::model::json::count")]
     pub offset: u64,
     /// How many bytes before them, from the offset that was asked for, were dropped.
+    #[serde(skip_serializing_if = "is_default", with = "crate::model::json::count")]
     pub dropped: u64,
     /// The bytes. Empty at the end of the stream.
+    #[serde(rename = "base64", with = "crate::model::json::base64")]
     pub bytes: Vec<u8>,
 }
 
@@ -103,6 +112,121 @@ impl OutputPart {
     /// The offset at which to continue reading.
     pub fn next(&self) -> u64 {
         self.offset + self.bytes.len() as u64
+    }
+}
+
+/// The JSON of a cap: how much is kept at either end, without members if all of it is.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CapForm {
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
+    head: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
+    tail: Option<u64>,
+}
+
+impl From<OutputCap> for CapForm {
+    fn from(cap: OutputCap) -> Self {
+        let (head, tail) = cap.ends();
+        match cap {
+            OutputCap::All => Self { head: None, tail: None },
+            _ => Self { head: Some(head), tail: Some(tail) },
+        }
+    }
+}
+
+impl From<CapForm> for OutputCap {
+    fn from(form: CapForm) -> Self {
+        match (form.head, form.tail) {
+            (None, None) => OutputCap::All,
+            (Some(head), None | Some(0)) => OutputCap::Head(head),
+            (None | Some(0), Some(tail)) => OutputCap::Tail(tail),
+            (Some(head), Some(tail)) => OutputCap::Both { head, tail },
+        }
+    }
+}
+
+/// The JSON of an output stream.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OutputForm {
+    name: Text,
+    #[serde(with = "crate::model::json::count")]
+    length: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
+    head: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
+    tail: Option<u64>,
+    modified_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dropped: Option<Dropped>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Dropped {
+    #[serde(with = "crate::model::json::count")]
+    from: u64,
+    #[serde(with = "crate::model::json::count")]
+    to: u64,
+}
+
+form!(Output as OutputForm);
+
+impl OutputForm {
+    /// Without what the parts that follow say.
+    pub(crate) fn without_gap(self) -> Self {
+        Self { dropped: None, ..self }
+    }
+}
+
+impl From<&Output> for OutputForm {
+    fn from(output: &Output) -> Self {
+        let CapForm { head, tail } = output.cap.into();
+        let dropped = output.dropped().map(|dropped| Dropped { from: dropped.start, to: dropped.end });
+        let Output { name, length, modified_at, .. } = output;
+        Self { name: name.clone(), length: *length, head, tail, modified_at: *modified_at, dropped }
+    }
+}
+
+impl TryFrom<OutputForm> for Output {
+    type Error = InputError;
+
+    fn try_from(form: OutputForm) -> Result<Self, InputError> {
+        let OutputForm { name, length, head, tail, modified_at, dropped } = form;
+        check_name("output name", &name)?;
+        let cap = OutputCap::from(CapForm { head, tail });
+        let (head_end, tail_start) = dropped.as_ref().map_or((0, 0), |dropped| (dropped.from, dropped.to));
+        let output = Self { name, length, cap, modified_at, head_end, tail_start };
+        let is_right = dropped.is_none() || head_end < tail_start && tail_start <= length;
+        // What is beyond the cap was dropped.
+        if !is_right || output.grown(length, cap) != output {
+            let reason = format!("what is dropped of {length} bytes is missing, or cannot be right");
+            return Err(InputError::Invalid { what: "output", reason });
+        }
+        Ok(output)
+    }
+}
+
+/// The JSON of a part of a stream.
+#[derive(Deserialize)]
+struct PartForm {
+    #[serde(with = "crate::model::json::count")]
+    offset: u64,
+    #[serde(default, with = "crate::model::json::count")]
+    dropped: u64,
+    #[serde(rename = "base64", with = "crate::model::json::base64")]
+    bytes: Vec<u8>,
+}
+
+impl TryFrom<PartForm> for OutputPart {
+    type Error = InputError;
+
+    fn try_from(form: PartForm) -> Result<Self, InputError> {
+        let PartForm { offset, dropped, bytes } = form;
+        if dropped > offset || offset.checked_add(bytes.len() as u64).is_none() {
+            let reason = format!("{dropped} bytes before and {} bytes from {offset}", bytes.len());
+            return Err(InputError::Invalid { what: "part of an output", reason });
+        }
+        Ok(Self { offset, dropped, bytes })
     }
 }
 

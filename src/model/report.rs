@@ -2,19 +2,24 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::execution::Header;
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
 /// Why a report was not applied: something newer is known already. Nothing was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Late {
     /// It is of an attempt before the one that is known.
     OlderAttempt {
         /// The attempt that reported.
+        #[serde(with = "crate::model::json::count")]
         reported: u64,
         /// The last attempt that is known.
+        #[serde(with = "crate::model::json::count")]
         known: u64,
     },
     /// It names a time before that of the last report of the same attempt.
@@ -55,7 +60,8 @@ impl fmt::Display for Late {
 }
 
 /// What became of a report.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reported<T> {
     /// It was applied; this is what there is now.
     Applied(T),
@@ -64,6 +70,7 @@ pub enum Reported<T> {
         /// Why.
         why: Late,
         /// What there is, as it was and stays; `None` if there is nothing.
+        #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
         current: Option<T>,
     },
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// How much of the change log [`Store::maintain`](crate::Store::maintain) keeps. Without any bound it keeps
 /// everything.
 ///
@@ -19,11 +21,20 @@ use std::time::Duration;
 /// assert_eq!(done.trimmed, 0);
 /// # Ok::<(), execstore::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use]
 pub struct LogRetention {
+    #[serde(
+        rename = "max_age_ns",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::model::json::nanos::optional"
+    )]
     pub(crate) max_age: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
     pub(crate) max_count: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
     pub(crate) max_lag: Option<u64>,
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::ser::Error;
+use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Chooses the executions to be kept: all of some sources, a share of others.
@@ -17,10 +19,13 @@ use xxhash_rust::xxh3::xxh3_64;
 /// let kept = (0..10_000).filter(|n| sampling.keeps("api", &n.to_string())).count();
 /// assert!((800..1_200).contains(&kept));
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use]
 pub struct Sampling {
+    #[serde(serialize_with = "finite")]
     share: f64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", serialize_with = "all_finite")]
     sources: BTreeMap<String, f64>,
 }
 
@@ -45,19 +50,19 @@ impl Sampling {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// JSON has no other numbers, and another would be written as `null`.
+fn finite<S: Serializer>(share: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    match share.is_finite() {
+        true => serializer.serialize_f64(*share),
+        false => Err(S::Error::custom(format!("the share {share} is no number in JSON"))),
+    }
+}
 
-    #[test]
-    fn a_larger_share_keeps_what_a_smaller_one_keeps() {
-        let kept = |share| -> Vec<u32> {
-            (0..2_000).filter(|n| Sampling::share(share).keeps("s", n.to_string())).collect()
-        };
-        assert!(kept(0.0).is_empty() && kept(-1.0).is_empty() && kept(f64::NAN).is_empty());
-        assert_eq!(kept(1.0).len(), 2_000);
-        let (few, more) = (kept(0.2), kept(0.5));
-        assert!((300..500).contains(&few.len()) && (850..1_150).contains(&more.len()));
-        assert!(few.iter().all(|n| more.contains(n)));
+fn all_finite<S: Serializer>(sources: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match sources.iter().find(|(_, share)| !share.is_finite()) {
+        None => sources.serialize(serializer),
+        Some((source, share)) => {
+            Err(S::Error::custom(format!("the share {share} of {source:?} is no number in JSON")))
+        }
     }
 }

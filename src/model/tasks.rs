@@ -1,6 +1,9 @@
 //! The tasks or operators within an execution. Pure.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::json::Json;
+use crate::model::json::form::{form, given};
 use crate::model::limits::{
     InputError, LongTexts, MAX_EVENT, MAX_MESSAGE, check_len, check_name, check_size, check_text,
 };
@@ -9,7 +12,8 @@ use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
 /// The state of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TaskState {
     /// It has been started.
@@ -39,7 +43,8 @@ impl std::fmt::Display for TaskState {
 }
 
 /// A task within an execution: see [`Writer::put_task`](crate::Writer::put_task).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "TaskForm")]
 #[non_exhaustive]
 pub struct Task {
     /// Its name within the execution.
@@ -47,14 +52,18 @@ pub struct Task {
     /// Its state.
     pub state: TaskState,
     /// How often it was started, or the number of the last attempt if the reports name one; 0 if it never was.
+    #[serde(with = "crate::model::json::count")]
     pub attempts: u64,
     /// When it was last started; when it was skipped, if it never was.
     pub started_at: Timestamp,
     /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// Its result so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Json>,
     /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Text>,
 }
 
@@ -214,16 +223,20 @@ impl TaskUpdate {
 }
 
 /// How many tasks of an execution are in each state: see [`Tasks::progress`](crate::tasks::Tasks::progress).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// Tasks that were started and have not ended.
+    #[serde(with = "crate::model::json::count")]
     pub running: u64,
     /// Tasks that ended successfully.
+    #[serde(with = "crate::model::json::count")]
     pub finished: u64,
     /// Tasks that ended with an error.
+    #[serde(with = "crate::model::json::count")]
     pub failed: u64,
     /// Tasks that will not run.
+    #[serde(with = "crate::model::json::count")]
     pub skipped: u64,
 }
 
@@ -246,5 +259,79 @@ impl Progress {
             TaskState::Failed => &mut self.failed,
             TaskState::Skipped => &mut self.skipped,
         }
+    }
+}
+
+/// The JSON of a task.
+#[derive(Deserialize)]
+struct TaskForm {
+    name: Text,
+    state: TaskState,
+    #[serde(with = "crate::model::json::count")]
+    attempts: u64,
+    started_at: Timestamp,
+    #[serde(default)]
+    ended_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "given")]
+    value: Option<Json>,
+    #[serde(default)]
+    error: Option<Text>,
+}
+
+impl TryFrom<TaskForm> for Task {
+    type Error = InputError;
+
+    fn try_from(form: TaskForm) -> Result<Self, InputError> {
+        let TaskForm { name, state, attempts, started_at, ended_at, value, error } = form;
+        let update = TaskUpdate { value, error, ..TaskUpdate::new(name, state) };
+        update.check()?;
+        if ended_at.is_some() != (state != TaskState::Running) {
+            let reason =
+                format!("one that is {state} {}", if ended_at.is_some() { "has an end" } else { "has none" });
+            return Err(InputError::Invalid { what: "end of a task", reason });
+        }
+        let TaskUpdate { name, state, value, error, .. } = update;
+        Ok(Self { name, state, attempts, started_at, ended_at, value, error })
+    }
+}
+
+/// The JSON of what to change of a task.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaskUpdateForm {
+    name: Text,
+    state: TaskState,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    value: Option<Json>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    error: Option<Text>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    time: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
+    attempt: Option<u64>,
+}
+
+form!(TaskUpdate as TaskUpdateForm);
+
+impl From<&TaskUpdate> for TaskUpdateForm {
+    fn from(update: &TaskUpdate) -> Self {
+        let TaskUpdate { name, state, value, error, at, attempt } = update.clone();
+        Self { name, state, value, error, time: at, attempt }
+    }
+}
+
+impl TryFrom<TaskUpdateForm> for TaskUpdate {
+    type Error = InputError;
+
+    fn try_from(form: TaskUpdateForm) -> Result<Self, InputError> {
+        let TaskUpdateForm { name, state, value, error, time, attempt } = form;
+        if error.is_some() != (state == TaskState::Failed) {
+            let reason = "a task that failed has one, and no other".into();
+            return Err(InputError::Invalid { what: "task error", reason });
+        }
+        let update = Self { name, state, value, error, at: time, attempt };
+        // A long error is cut when it is stored, or refused, as the store was told.
+        Self { error: None, ..update.clone() }.check()?;
+        Ok(update)
     }
 }

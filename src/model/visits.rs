@@ -1,12 +1,15 @@
 //! How often an execution was visited. Pure.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::time::Timestamp;
 
 /// How often an execution was visited, and when last: see [`VisitTracker`](crate::visits::VisitTracker).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Visits {
     /// How often.
+    #[serde(with = "crate::model::json::count")]
     pub count: u64,
     /// When last.
     pub last: Timestamp,

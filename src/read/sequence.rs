@@ -36,7 +36,7 @@ impl<I, T> Gapless<I, T> {
 
     fn missing(&self, number: u64) -> ReadError {
         let reason = format!("number {number} is missing");
-        Damage { table: self.table.name(), key: format!("{number:016x}"), reason }.into()
+        Damage { table: self.table.name().into(), key: format!("{number:016x}"), reason }.into()
     }
 }
 

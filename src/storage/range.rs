@@ -13,7 +13,7 @@ use crate::model::error::{Damage, ReadError, StorageError};
 /// A damaged row of a table.
 pub(crate) fn damaged(tag: Tag, key: &[u8], reason: impl Into<String>) -> Damage {
     let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    Damage { table: tag.name(), key, reason: reason.into() }
+    Damage { table: tag.name().into(), key, reason: reason.into() }
 }
 
 /// A look-up: the row's value is decoded within [`catch_panics`], since redb may panic on its bounds too.

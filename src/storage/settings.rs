@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::error::StorageError;
 use crate::model::id::{IdMaker, StoreIncarnation};
 use crate::model::lifecycle::Lifecycle;
@@ -45,7 +47,8 @@ pub trait Space: Send + Sync {
 
 /// What to do about a parent or a previous attempt that is not in the store; see
 /// [`Builder::set_missing_links`](crate::Builder::set_missing_links).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MissingLinks {
     /// Keep the link: the execution may be in another store, may still come, or have been deleted. The default.
     #[default]

@@ -21,7 +21,10 @@ mod tasks;
 mod tests;
 mod waiting;
 
+use std::borrow::Cow;
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 pub(crate) use checks::verify;
 
@@ -29,10 +32,10 @@ pub(crate) use checks::verify;
 const MAX_LISTED: usize = 1_000;
 
 /// What is wrong in one place of a store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyProblem {
     /// The table that it was found in.
-    pub table: &'static str,
+    pub table: Cow<'static, str>,
     /// What is wrong, with the key or the id that it concerns.
     pub what: String,
 }
@@ -44,37 +47,47 @@ impl fmt::Display for VerifyProblem {
 }
 
 /// What [`Store::verify`](crate::Store::verify) found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VerifyReport {
     /// Executions that were read.
+    #[serde(with = "crate::model::json::count")]
     pub executions: u64,
     /// Events that were read.
+    #[serde(with = "crate::model::json::count")]
     pub events: u64,
     /// Entries of the change log that were read.
+    #[serde(with = "crate::model::json::count")]
     pub changes: u64,
     /// Payloads that were read outside their records.
+    #[serde(with = "crate::model::json::count")]
     pub payloads: u64,
     /// Checkpoints that were read.
+    #[serde(with = "crate::model::json::count")]
     pub checkpoints: u64,
     /// Attachments that were read.
+    #[serde(with = "crate::model::json::count")]
     pub attachments: u64,
     /// Output streams that were read.
+    #[serde(with = "crate::model::json::count")]
     pub outputs: u64,
     /// Tasks within executions that were read.
+    #[serde(with = "crate::model::json::count")]
     pub tasks: u64,
     /// Deletions whose rows are not all gone yet: see [`Store::maintain`](crate::Store::maintain).
+    #[serde(with = "crate::model::json::count")]
     pub waiting: u64,
     /// What is wrong: the first thousand problems.
     pub problems: Vec<VerifyProblem>,
     /// How many problems there are.
+    #[serde(with = "crate::model::json::count")]
     pub problem_count: u64,
 }
 
 impl VerifyReport {
     /// `true` if nothing is wrong.
     pub fn is_clean(&self) -> bool {
-        self.problem_count == 0
+        self.problem_count == 0 && self.problems.is_empty()
     }
 
     /// Takes over what another one has, which read other tables.
@@ -100,7 +113,7 @@ impl VerifyReport {
     fn add(&mut self, table: &'static str, what: impl Into<String>) {
         self.problem_count += 1;
         if self.problems.len() < MAX_LISTED {
-            self.problems.push(VerifyProblem { table, what: what.into() });
+            self.problems.push(VerifyProblem { table: table.into(), what: what.into() });
         }
     }
 }

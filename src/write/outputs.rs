@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::Writer;
 use super::attachments::CHUNK;
 use crate::format::{OutputRow, Removal};
@@ -17,7 +19,8 @@ use crate::read::side_data::{Chunk, read_output};
 const JOINED: u64 = 4 * 1024;
 
 /// What [`Writer::append_output_at`] came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Appended {
     /// The bytes were appended.
     New(Output),

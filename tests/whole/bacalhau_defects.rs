@@ -305,7 +305,7 @@ fn bad_record_is_an_error_in_its_own_place() {
             .map(|found| match found {
                 Ok(execution) => execution.id.to_string(),
                 Err(ReadError::Damaged(damage)) => {
-                    assert_eq!((damage.table, &*damage.key), ("execstore/executions", "0000000000000003"));
+                    assert_eq!((&*damage.table, &*damage.key), ("execstore/executions", "0000000000000003"));
                     "damaged".to_owned()
                 }
                 Err(other) => panic!("{other}"),

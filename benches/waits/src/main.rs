@@ -9,6 +9,7 @@ mod bounds;
 mod kinds;
 mod writers;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,7 +89,7 @@ struct Seen {
     /// The longest that a step of the removal had the turn to write.
     step: Duration,
     /// The longest that any transaction had it.
-    turn: (Duration, &'static str),
+    turn: (Duration, Cow<'static, str>),
 }
 
 fn run(kind: Kind, file: &Path) {

@@ -4,6 +4,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::doorbell::Doorbell;
 use crate::feed::watch::WatchFrom;
 use crate::model::id::ChangeSeq;
@@ -11,7 +13,8 @@ use crate::model::time::Timestamp;
 use crate::storage::waits::{Awaited, Post, Waiting};
 
 /// What a consumer is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConsumerState {
     /// Waiting for changes.
@@ -30,7 +33,7 @@ pub enum ConsumerState {
 }
 
 /// How a consumer is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ConsumerStats {
     /// What it is doing.
@@ -38,18 +41,25 @@ pub struct ConsumerStats {
     /// The last change that it is done with, or that its filter dropped after it.
     pub position: ChangeSeq,
     /// Its saved position; `None` if it is ephemeral.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<ChangeSeq>,
     /// How many changes the log has after its position, those that its filter will drop included.
+    #[serde(with = "crate::model::json::count")]
     pub lag: u64,
     /// The time of the last change that it is done with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_change_at: Option<Timestamp>,
     /// How many changes were handled.
+    #[serde(with = "crate::model::json::count")]
     pub handled: u64,
     /// How many changes were left out after all attempts failed.
+    #[serde(with = "crate::model::json::count")]
     pub skipped: u64,
     /// How often the handler failed.
+    #[serde(with = "crate::model::json::count")]
     pub failures: u64,
     /// What is wrong, or went wrong with what it is at; `None` again once something was done since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
 }
 

@@ -3,6 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// How a consumer tries again: after a delay that doubles up to a ceiling, with jitter.
 ///
 /// ```
@@ -10,11 +12,19 @@ use std::time::Duration;
 /// use execstore::consumer::Retry;
 /// let retry = Retry::new().initial(Duration::from_millis(50)).ceiling(Duration::from_secs(10)).attempts(5);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use]
 pub struct Retry {
+    #[serde(rename = "initial_ns", with = "crate::model::json::nanos")]
     initial: Duration,
+    #[serde(rename = "ceiling_ns", with = "crate::model::json::nanos")]
     ceiling: Duration,
+    #[serde(
+        default,
+        deserialize_with = "crate::model::json::form::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     attempts: Option<u32>,
 }
 
@@ -63,7 +73,8 @@ impl Retry {
 }
 
 /// What a consumer does once its [`Retry`] has no attempts left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnFailure {
     /// Goes on trying. Nothing is lost, and nothing after it is delivered. The default.
     #[default]

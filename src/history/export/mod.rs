@@ -3,6 +3,7 @@
 mod side_data;
 mod values;
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -11,108 +12,14 @@ use serde::Serialize;
 use super::limited;
 use crate::model::change::Change;
 use crate::model::error::{Damage, Error, ReadError};
-use crate::model::execution::{Header, Labels};
+use crate::model::execution::HeaderForm;
 use crate::model::hash::hex;
 use crate::model::integrity;
-use crate::model::json::{Count, Json, one_line};
+use crate::model::json::{Json, one_line};
 use crate::model::query::Query;
-use crate::model::text::Text;
-use crate::model::time::Timestamp;
 use crate::read::lookup::event_rows;
 use crate::read::{List, View, load};
 use crate::storage::StoredExecution;
-
-/// What stands at the beginning of a line: the parts that are not set are left out.
-#[derive(Serialize)]
-struct Head<'a> {
-    id: &'a str,
-    job_id: &'a str,
-    namespace: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    node_id: Option<&'a str>,
-    state: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-    desired: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    previous: Option<&'a str>,
-    #[serde(skip_serializing_if = "Labels::is_empty")]
-    labels: &'a Labels,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preview: Option<&'a str>,
-    revision: Count,
-    created_at: Timestamp,
-    modified_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    completed_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    not_before: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempt: Option<Count>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reported_at: Option<Timestamp>,
-}
-
-fn head(header: &Header) -> Head<'_> {
-    let Header {
-        id,
-        incarnation: _,
-        job_id,
-        namespace,
-        name,
-        node_id,
-        state,
-        message,
-        desired,
-        parent,
-        previous,
-        labels,
-        revision,
-        created_at,
-        modified_at,
-        completed_at,
-        not_before,
-        attempt,
-        reported_at,
-        event_count: _,
-        preview,
-    } = header;
-    Head {
-        id: id.as_str(),
-        job_id: job_id.as_str(),
-        namespace,
-        name: name.as_deref(),
-        node_id: node_id.as_deref(),
-        state: state.as_str(),
-        message: message.as_deref(),
-        desired: desired.to_string(),
-        parent: parent.as_ref().map(|id| id.as_str()),
-        previous: previous.as_ref().map(|id| id.as_str()),
-        labels,
-        preview: preview.as_deref(),
-        revision: Count(revision.0),
-        created_at: *created_at,
-        modified_at: *modified_at,
-        completed_at: *completed_at,
-        not_before: *not_before,
-        attempt: (*attempt > 0).then_some(Count(*attempt)),
-        reported_at: *reported_at,
-    }
-}
-
-/// An event, its details in one line.
-#[derive(Serialize)]
-struct EventLine<'a> {
-    seq: Count,
-    topic: &'a Text,
-    message: &'a Text,
-    time: Timestamp,
-    details: Json,
-}
 
 pub(crate) fn export_changes(changes: List<'_, Change>, out: &mut dyn Write) -> Result<u64, Error> {
     let mut lines = Lines::new(out);
@@ -153,8 +60,8 @@ pub(crate) fn export<V: View>(view: &V, query: &Arc<Query>, out: &mut dyn Write)
 
 fn execution<V: View>(view: &V, found: StoredExecution, lines: &mut Lines<'_>) -> Result<(), Error> {
     let number = found.number;
-    let text = Lines::text(&head(&found.header))?;
-    lines.raw(text.strip_suffix('}').unwrap_or_default())?;
+    // What a header means in this store alone stays here.
+    lines.open(&HeaderForm::from(&*found.header).outside())?;
     match load(view, found) {
         Ok(execution) => {
             lines.raw(",\"payload\":")?;
@@ -165,7 +72,7 @@ fn execution<V: View>(view: &V, found: StoredExecution, lines: &mut Lines<'_>) -
     lines.raw(",\"events\":[")?;
     let mut list = Commas::default();
     for event in event_rows(view, number, 1..=u64::MAX)? {
-        let event = match event {
+        let mut event = match event {
             Ok(event) => event,
             Err(error) => {
                 lines.note(error)?;
@@ -173,17 +80,19 @@ fn execution<V: View>(view: &V, found: StoredExecution, lines: &mut Lines<'_>) -
             }
         };
         list.next(lines)?;
-        lines.value(&EventLine {
-            seq: Count(event.seq.0),
-            topic: &event.topic,
-            message: &event.message,
-            time: event.time,
-            details: Json::from_stored(&one_line(event.details.as_str())),
-        })?;
+        in_one_line(&mut event.details);
+        lines.value(&event)?;
     }
     lines.raw("]")?;
     side_data::write(view, number, lines)?;
     lines.finish_execution()
+}
+
+/// Line breaks within a document end no line.
+fn in_one_line(document: &mut Json) {
+    if let Cow::Owned(text) = one_line(document.as_str()) {
+        *document = Json::from_stored(&text);
+    }
 }
 
 /// Where the lines go, and what of them could not be read.
@@ -211,6 +120,12 @@ impl<'o> Lines<'o> {
 
     fn value(&mut self, value: &impl Serialize) -> Result<(), Error> {
         self.raw(&Self::text(value)?)
+    }
+
+    /// Everything of an object but its end: more members follow.
+    fn open(&mut self, value: &impl Serialize) -> Result<(), Error> {
+        let text = Self::text(value)?;
+        self.raw(text.strip_suffix('}').unwrap_or_default())
     }
 
     fn end(&mut self) -> Result<(), Error> {

@@ -1,63 +1,16 @@
 //! What lies beside an execution, as members of its line.
 
-use serde::Serialize;
-
 use super::values::{Encoding, Piece};
-use super::{Commas, Lines};
+use super::{Commas, Lines, in_one_line};
 use crate::format::{OutputRow, Value};
 use crate::model::attachments::{Attachment, AttachmentKind};
 use crate::model::error::{Error, ReadError};
-use crate::model::hash::hex;
-use crate::model::json::{Count, Json, one_line};
-use crate::model::outputs::OutputCap;
+use crate::model::json::Count;
+use crate::model::outputs::OutputForm;
 use crate::model::row_id::RowId;
 use crate::model::tasks::Task;
-use crate::model::text::Text;
-use crate::model::time::Timestamp;
 use crate::read::View;
 use crate::read::side_data::{AttachmentReader, Chunk, read_output};
-
-#[derive(Serialize)]
-struct AttachmentLine<'a> {
-    key: &'a Text,
-    kind: &'static str,
-    content_type: &'a Text,
-    size: Count,
-    modified_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<String>,
-}
-
-#[derive(Serialize)]
-struct OutputLine<'a> {
-    name: &'a Text,
-    length: Count,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    head: Option<Count>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tail: Option<Count>,
-    modified_at: Timestamp,
-}
-
-#[derive(Serialize)]
-struct TaskLine<'a> {
-    name: &'a Text,
-    state: String,
-    attempts: Count,
-    started_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Json>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a Text>,
-}
-
-#[derive(Serialize)]
-struct VisitsLine {
-    count: Count,
-    last: Timestamp,
-}
 
 /// Writes the members for what there is; an execution without anything beside it has none of them.
 pub(super) fn write<V: View>(view: &V, number: RowId, lines: &mut Lines<'_>) -> Result<(), Error> {
@@ -65,12 +18,12 @@ pub(super) fn write<V: View>(view: &V, number: RowId, lines: &mut Lines<'_>) -> 
     list("attachments", rows, lines, |(found, value), lines| attachment(view, found, value, lines))?;
     let rows = view.tables().output_rows(number).map_err(ReadError::from)?;
     list("outputs", rows, lines, |row, lines| output(view, &row, lines))?;
-    list("tasks", view.tables().task_rows(number)?, lines, |found, lines| task(&found, lines))?;
+    list("tasks", view.tables().task_rows(number)?, lines, task)?;
     match view.tables().visits(number) {
         Ok(None) => {}
         Ok(Some(visits)) => {
             lines.raw(",\"visits\":")?;
-            lines.value(&VisitsLine { count: Count(visits.count), last: visits.last })?;
+            lines.value(&visits)?;
         }
         Err(error) => lines.note(error)?,
     }
@@ -102,31 +55,18 @@ fn list<T>(
     lines.raw("]")
 }
 
-fn begin(line: &impl Serialize, lines: &mut Lines<'_>) -> Result<(), Error> {
-    let text = Lines::text(line)?;
-    lines.raw(text.strip_suffix('}').unwrap_or_default())
-}
-
 fn attachment<V: View>(
     view: &V,
     found: Attachment,
     value: Value,
     lines: &mut Lines<'_>,
 ) -> Result<(), Error> {
-    let (kind, encoding) = match found.kind {
-        AttachmentKind::Bytes => ("bytes", Encoding::Base64),
-        AttachmentKind::Json => ("json", Encoding::Text),
-        AttachmentKind::Uri => ("uri", Encoding::Text),
+    let encoding = match found.kind {
+        AttachmentKind::Bytes => Encoding::Base64,
+        AttachmentKind::Json | AttachmentKind::Uri => Encoding::Text,
     };
-    let line = AttachmentLine {
-        key: &found.key,
-        kind,
-        content_type: &found.content_type,
-        size: Count(found.size),
-        modified_at: found.modified_at,
-        sha256: found.sha256.as_ref().map(hex),
-    };
-    begin(&line, lines)?;
+    // Its version means something in this store alone.
+    lines.open(&Attachment { version: 0, ..found.clone() })?;
     let mut piece = Piece::begin(encoding, lines)?;
     piece.copy(&mut AttachmentReader::new(view, found, value), lines)?;
     piece.end(lines)?;
@@ -135,21 +75,8 @@ fn attachment<V: View>(
 
 /// The stretches that are kept of an output, each with its offset.
 fn output<V: View>(view: &V, row: &OutputRow, lines: &mut Lines<'_>) -> Result<(), Error> {
-    let (head, tail) = match row.output.cap {
-        OutputCap::All => (None, None),
-        OutputCap::Head(head) => (Some(head), Some(0)),
-        OutputCap::Tail(tail) => (Some(0), Some(tail)),
-        OutputCap::Both { head, tail } => (Some(head), Some(tail)),
-    };
     let found = &row.output;
-    let line = OutputLine {
-        name: &found.name,
-        length: Count(found.length),
-        head: head.map(Count),
-        tail: tail.map(Count),
-        modified_at: found.modified_at,
-    };
-    begin(&line, lines)?;
+    lines.open(&OutputForm::from(found).without_gap())?;
     lines.raw(",\"parts\":[")?;
     let mut commas = Commas::default();
     let kept = match found.dropped() {
@@ -158,7 +85,7 @@ fn output<V: View>(view: &V, row: &OutputRow, lines: &mut Lines<'_>) -> Result<(
     };
     for kept in kept.into_iter().filter(|kept| !kept.is_empty()) {
         commas.next(lines)?;
-        begin(&serde_json::json!({ "offset": Count(kept.start) }), lines)?;
+        lines.open(&serde_json::json!({ "offset": Count(kept.start) }))?;
         let mut piece = Piece::begin(Encoding::Base64, lines)?;
         let (mut at, mut chunk) = (kept.start, Chunk::default());
         while at < kept.end {
@@ -180,14 +107,7 @@ fn output<V: View>(view: &V, row: &OutputRow, lines: &mut Lines<'_>) -> Result<(
     lines.raw("]}")
 }
 
-fn task(found: &Task, lines: &mut Lines<'_>) -> Result<(), Error> {
-    lines.value(&TaskLine {
-        name: &found.name,
-        state: found.state.to_string(),
-        attempts: Count(found.attempts),
-        started_at: found.started_at,
-        ended_at: found.ended_at,
-        value: found.value.as_ref().map(|value| Json::from_stored(&one_line(value.as_str()))),
-        error: found.error.as_ref(),
-    })
+fn task(mut found: Task, lines: &mut Lines<'_>) -> Result<(), Error> {
+    found.value.as_mut().into_iter().for_each(in_one_line);
+    lines.value(&found)
 }

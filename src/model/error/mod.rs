@@ -7,6 +7,7 @@
 mod cause;
 mod commit;
 mod damage;
+pub(crate) mod damages;
 mod open;
 mod read;
 mod remedy;

@@ -47,9 +47,8 @@ impl StorageError {
     /// What can be done about it.
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Database(_) | Self::Journal(_) | Self::Panicked { .. } | Self::Poisoned { .. } => {
-                Remedy::Reopen
-            }
+            Self::Database(_) | Self::Journal(_) | Self::Panicked { .. } => Remedy::Reopen,
+            Self::Told { .. } | Self::Poisoned { .. } => Remedy::Reopen,
             Self::Closed | Self::OtherProcess { .. } => Remedy::Reopen,
             Self::Damaged(_) => Remedy::Restore,
             Self::Busy | Self::StillRunning { .. } => Remedy::Wait,

@@ -92,6 +92,12 @@ pub enum StorageError {
         /// This process.
         used_by: u32,
     },
+    /// What a storage error of another process said, as its [health](crate::status::Health) was read from JSON.
+    #[error("{message}")]
+    Told {
+        /// What it said.
+        message: String,
+    },
 }
 
 impl StorageError {
@@ -103,6 +109,7 @@ impl StorageError {
             | Self::Journal(_)
             | Self::Panicked { .. }
             | Self::Damaged(_)
+            | Self::Told { .. }
             | Self::Poisoned { .. } => true,
             Self::Closed
             | Self::Busy

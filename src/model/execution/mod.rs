@@ -1,6 +1,8 @@
 //! The execution record: its header and its payload. Pure.
 
+mod json;
 mod new;
+mod requests;
 mod update;
 
 use std::collections::BTreeMap;
@@ -8,6 +10,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::model::error::Damage;
 use crate::model::id::{ExecutionId, Incarnation, JobId, Revision};
@@ -20,6 +23,7 @@ use crate::model::limits::{
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
+pub(crate) use json::HeaderForm;
 pub use new::NewExecution;
 pub(crate) use update::PayloadEdit;
 pub use update::Update;
@@ -32,7 +36,8 @@ pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// What the owner wants of an execution, as opposed to the [`State`] that it is in. The store keeps it and
 /// draws no conclusion from it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DesiredState {
     /// Not to run yet. The default.
     #[default]

@@ -17,7 +17,7 @@ use crate::model::time::Timestamp;
 
 /// Leave, set or clear one part of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Edit<T> {
+pub(super) enum Edit<T> {
     #[default]
     Leave,
     Set(T),
@@ -38,6 +38,13 @@ impl Edit<Text> {
 }
 
 impl<T> Edit<T> {
+    pub(super) fn text(&self) -> Option<&T> {
+        match self {
+            Edit::Set(value) => Some(value),
+            Edit::Leave | Edit::Clear => None,
+        }
+    }
+
     fn apply(self, part: &mut Option<T>) {
         match self {
             Edit::Leave => {}
@@ -75,17 +82,17 @@ pub(crate) enum PayloadEdit {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Update {
-    state: Option<Text>,
-    message: Edit<Text>,
-    desired: Option<DesiredState>,
-    name: Edit<Text>,
-    node_id: Edit<Text>,
-    parent: Edit<Text>,
-    previous: Edit<Text>,
-    clear_labels: bool,
-    labels: BTreeMap<Text, Option<Text>>,
-    preview: Edit<Text>,
-    payload: PayloadEdit,
+    pub(super) state: Option<Text>,
+    pub(super) message: Edit<Text>,
+    pub(super) desired: Option<DesiredState>,
+    pub(super) name: Edit<Text>,
+    pub(super) node_id: Edit<Text>,
+    pub(super) parent: Edit<Text>,
+    pub(super) previous: Edit<Text>,
+    pub(super) clear_labels: bool,
+    pub(super) labels: BTreeMap<Text, Option<Text>>,
+    pub(super) preview: Edit<Text>,
+    pub(super) payload: PayloadEdit,
     pub(crate) reporter: Reporter,
     pub(crate) events: Vec<NewEvent>,
     pub(crate) expect: Expect,

@@ -45,6 +45,36 @@ impl Visitor<'_> for Number {
     }
 }
 
-/// A number in what the store writes itself.
-#[derive(Clone, Copy, serde::Serialize)]
+/// A number as a value of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Count(#[serde(with = "crate::model::json::count")] pub(crate) u64);
+
+/// A number that may be left out, and is none if it is.
+pub(crate) mod optional {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Count;
+
+    pub(crate) fn serialize<S: Serializer>(number: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        number.map(Count).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        Ok(Some(Count::deserialize(deserializer)?.0))
+    }
+}
+
+/// A number of things in memory.
+pub(crate) mod size {
+    use serde::de::Error;
+    use serde::{Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(number: &usize, serializer: S) -> Result<S::Ok, S::Error> {
+        super::serialize(&(*number as u64), serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+        let number = super::deserialize(deserializer)?;
+        usize::try_from(number).map_err(|_| D::Error::custom(format!("{number} is more than fits in memory")))
+    }
+}

@@ -1,9 +1,12 @@
 //! JSON documents kept as text: the payload of an execution, the details of an event. Pure.
 
+pub(crate) mod base64;
 mod canonical;
 pub(crate) mod count;
 mod finite;
+pub(crate) mod form;
 mod merge;
+pub(crate) mod nanos;
 mod scan;
 mod serde;
 

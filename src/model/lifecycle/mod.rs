@@ -1,6 +1,7 @@
 //! The states of a store's executions and the allowed transitions between them. Pure.
 
 mod builder;
+mod json;
 mod state;
 
 use std::fmt;

@@ -11,6 +11,7 @@ use crate::model::limits::check_size;
 use crate::model::text::Text;
 
 use mark::{Mark, Pointer};
+use serde::{Deserialize, Serialize};
 
 /// What to do about a value in a payload that is larger than a size; see
 /// [`Builder::set_large_values`](crate::Builder::set_large_values).
@@ -19,17 +20,18 @@ use mark::{Mark, Pointer};
 /// text, number or list. Its size is that of its JSON text. A policy is applied to the values that an operation writes: to all
 /// of a payload that is given whole, and to those in a merge patch. What a patch does not name stays as it is, whatever the policy was when it
 /// was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LargeValues {
     /// Keep it where it is. The default.
     #[default]
     Keep,
     /// Refuse the operation, if a value has more bytes than this.
-    Refuse(usize),
+    Refuse(#[serde(with = "crate::model::json::count::size")] usize),
     /// Keep the beginning of a text, and nothing of another value, so that about this many bytes are left, and a mark that says
     /// how many bytes were cut: `"the beginning [12345 bytes cut]"`. The mark is at most 40 bytes; a value that is shorter than what would be left of
     /// it stays.
-    Truncate(usize),
+    Truncate(#[serde(with = "crate::model::json::count::size")] usize),
     /// Move it to an attachment, if it has more bytes than this, and leave `{"$attachment": KEY, "bytes": SIZE, "sha256": HASH}`, a mark.
     ///
     /// The attachment is JSON, and its key is `execstore/payload` and the value's JSON pointer (RFC 6901), or if that has more than 256 bytes, or has
@@ -41,7 +43,7 @@ pub enum LargeValues {
     /// patch that has an object in its place replaces it; copied to another place of the same payload, the value is copied, and is one that
     /// is written there. It is known by the key, size and hash of an attachment that the store moved there; anything else that looks like one, and one
     /// that was taken from another execution, is an ordinary object.
-    Attach(usize),
+    Attach(#[serde(with = "crate::model::json::count::size")] usize),
 }
 
 /// The keys of attachments that values were moved to begin so.

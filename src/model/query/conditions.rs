@@ -126,6 +126,11 @@ impl Query {
         if let Some(name) = self.states.iter().find(|name| lifecycle.state(name).is_none()) {
             return Err(InputError::UnknownState { state: name.into() });
         }
+        self.check_values()
+    }
+
+    /// What can be said without the states that there are.
+    pub(super) fn check_values(&self) -> Result<(), InputError> {
         if let Some(what) = self.twice {
             let reason = format!("it names two {what}, and no execution has both");
             return Err(InputError::Invalid { what: "query", reason });

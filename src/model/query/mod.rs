@@ -2,6 +2,7 @@
 
 mod conditions;
 mod fields;
+mod json;
 mod labels;
 mod order;
 mod page;

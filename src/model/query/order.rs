@@ -1,7 +1,10 @@
 //! The orders of a query's answer. Pure.
 
+use serde::{Deserialize, Serialize};
+
 /// By what executions are ordered. Each order is total.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OrderBy {
     /// In the order in which the store created them. It never changes. The default.
     #[default]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::order::OrderBy;
 use crate::model::error::ReadError;
 use crate::model::fingerprint::{with_check, without_check};
@@ -23,14 +25,16 @@ use crate::model::limits::InputError;
 /// }
 /// # Ok::<(), execstore::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Page<T> {
     /// The executions, in the order that was asked for.
     pub executions: Vec<T>,
     /// The rows of this page that could not be read. They count towards the limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::model::error::damages")]
     pub damaged: Vec<ReadError>,
     /// Where the next page begins; `None` if there was nothing more when this page was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Cursor>,
 }
 
@@ -47,7 +51,8 @@ pub(crate) struct Position {
 /// order of modification an execution that changes meanwhile moves to the end of the order. A cursor
 /// belongs to one query, with its order, in one [incarnation](crate::StoreIncarnation) of one store: with anything else it is refused
 /// with [`InputError::InvalidCursor`], and so is a text that was cut or altered. It does not expire.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Cursor {
     pub(crate) store: StoreIncarnation,
     /// Of the query that it was made for.
@@ -113,6 +118,20 @@ impl std::str::FromStr for Cursor {
             _ => (rest, 0),
         };
         Ok(Self { store, query, order, newest_first, place: Position { time, number: hex(Some(number))? } })
+    }
+}
+
+impl From<Cursor> for String {
+    fn from(cursor: Cursor) -> String {
+        cursor.to_string()
+    }
+}
+
+impl TryFrom<String> for Cursor {
+    type Error = <Cursor as std::str::FromStr>::Err;
+
+    fn try_from(text: String) -> Result<Self, <Cursor as std::str::FromStr>::Err> {
+        text.parse()
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::text::Text;
 
 /// A way to find executions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Access {
     /// Every execution is looked at, but those whose block of 1,024 cannot hold the times asked for.
@@ -30,15 +33,17 @@ pub enum Access {
 }
 
 /// How a [`Query`](crate::Query) is answered: see [`Selection::explain`](crate::query::Selection::explain).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct QueryPlan {
     /// The way that finds the candidates. What else the query asks is checked on each of them.
     pub access: Access,
     /// The label's key, if the way is one by label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Text>,
     /// How many candidates there are at most; exact but for [`Access::Scan`] with times, and not known for what has
     /// too many to be counted in passing.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
     pub rows: Option<u64>,
     /// First the order that was asked for is walked, until more of it was looked at than to sort the candidates of the way costs.
     pub walks: bool,

@@ -39,7 +39,7 @@ pub fn readers_writers_queues_and_bulk_operations_are_in_the_report(engine: &dyn
     let more = store.submit(|w| Ok(w.create(NewExecution::new("j").id("queued too"))?)).unwrap();
     until("the group commit waits", || store.status().unwrap().writers_waiting > 0);
     let status = store.status().unwrap();
-    assert_eq!((status.writer.unwrap().0, status.writers_waiting), ("a WriteTxn", 1));
+    assert_eq!((&*status.writer.unwrap().0, status.writers_waiting), ("a WriteTxn", 1));
     drop(held);
     pending.wait().unwrap();
     more.wait().unwrap();

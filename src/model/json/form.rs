@@ -1,0 +1,37 @@
+//! What the JSON forms of values have in common.
+
+use serde::{Deserialize, Deserializer};
+
+/// Reads and writes a value as another one, which has the same members as its JSON. Either way may refuse.
+macro_rules! form {
+    ($value:ident as $form:ident) => {
+        impl ::serde::Serialize for $value {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let form = $form::try_from(self).map_err(::serde::ser::Error::custom)?;
+                ::serde::Serialize::serialize(&form, serializer)
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $value {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let form = <$form as ::serde::Deserialize>::deserialize(deserializer)?;
+                $value::try_from(form).map_err(::serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+pub(crate) use form;
+
+/// A member that may be left out, but is no `null`: in a request `null` would be a condition or a setting that is forgotten without
+/// a word; and a document may be `null`.
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Left out where it says nothing.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
