@@ -160,7 +160,7 @@ pub mod log {
 
 /// Following the change log from a position.
 pub mod watch {
-    pub use crate::feed::watch::{Changes, Next, WatchFrom, Watcher};
+    pub use crate::feed::watch::{Changes, Recv, WatchFrom, Watcher};
 }
 
 /// Watchers with a handler, a thread and a saved position.
@@ -179,7 +179,7 @@ pub mod attachments {
 
 /// Append-only streams of bytes that belong to an execution and can be followed while they grow.
 pub mod outputs {
-    pub use crate::feed::outputs::{NextPart, OutputFollower};
+    pub use crate::feed::outputs::{OutputFollower, RecvPart};
     pub use crate::model::outputs::{Output, OutputCap, OutputPart};
     pub use crate::read::side_data::Outputs;
     pub use crate::write::Appended;

@@ -3,5 +3,7 @@
 pub(crate) mod consumer;
 pub(crate) mod outputs;
 pub(crate) mod retention;
+#[cfg(feature = "stream")]
+mod stream;
 pub(crate) mod visits;
 pub(crate) mod watch;

@@ -52,6 +52,9 @@ pub struct OutputFollower {
     /// The chunk that was read last.
     chunk: Chunk,
     ended: bool,
+    /// As a stream it met an error, which it gives once.
+    #[cfg(feature = "stream")]
+    failed: bool,
     ticket: u64,
     keys: Arc<[u64]>,
 }
@@ -93,6 +96,8 @@ impl OutputFollower {
             blob: None,
             chunk: Chunk::default(),
             ended: false,
+            #[cfg(feature = "stream")]
+            failed: false,
             ticket: 0,
             keys,
         })
@@ -135,9 +140,12 @@ impl OutputFollower {
     }
 
     /// The same for a future, under any async runtime: waits for the next bytes, or until nothing more will come; then the part is
-    /// empty. Dropping it loses nothing.
-    pub fn next(&mut self, most: usize) -> NextPart<'_> {
-        NextPart { follower: self, most: most.max(1) }
+    /// empty. It is cancel-safe: dropped before it is ready it loses nothing.
+    ///
+    /// With the feature `stream` the follower is a `Stream` of the same parts, each of at most 64 KiB. It ends once nothing more will
+    /// come, and after an error.
+    pub fn recv(&mut self, most: usize) -> RecvPart<'_> {
+        RecvPart { follower: self, most: most.max(1) }
     }
 
     /// What there is now.
@@ -182,35 +190,60 @@ impl Drop for OutputFollower {
     }
 }
 
-/// A future for the next bytes of an output stream: see [`OutputFollower::next`].
+/// A future for the next bytes of an output stream: see [`OutputFollower::recv`].
 #[must_use = "a future does nothing unless it is awaited"]
 #[derive(Debug)]
-pub struct NextPart<'f> {
+pub struct RecvPart<'f> {
     follower: &'f mut OutputFollower,
     most: usize,
 }
 
-impl Future for NextPart<'_> {
+impl Future for RecvPart<'_> {
     type Output = Result<OutputPart, WatchError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { follower, most } = &mut *self;
+        follower.poll_recv(*most, cx)
+    }
+}
+
+impl OutputFollower {
+    fn poll_recv(&mut self, most: usize, cx: &mut Context<'_>) -> Poll<Result<OutputPart, WatchError>> {
         loop {
-            let (known, end) = (follower.engine.commits.head(), follower.engine.commits.ended());
-            let part = follower.look(*most)?;
-            if !part.bytes.is_empty() || follower.ended {
-                follower.position = part.next();
+            let (known, end) = (self.engine.commits.head(), self.engine.commits.ended());
+            let part = self.look(most)?;
+            if !part.bytes.is_empty() || self.ended {
+                self.position = part.next();
                 return Poll::Ready(Ok(part));
             }
             check_end(end)?;
-            if follower.engine.write_lock.posts.inside.is_mine() {
+            if self.engine.write_lock.posts.inside.is_mine() {
                 return Poll::Ready(Err(Reentrant.into()));
             }
-            let OutputFollower { engine, keys, ticket, .. } = &mut **follower;
+            let Self { engine, keys, ticket, .. } = self;
             match engine.commits.poll(known, keys, ticket, cx.waker()) {
                 Poll::Ready(_) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// The same for a stream, which ends.
+    #[cfg(feature = "stream")]
+    pub(super) fn poll_stream(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<OutputPart, WatchError>>> {
+        const MOST: usize = 64 * 1024;
+        if self.failed || self.ended {
+            return Poll::Ready(None);
+        }
+        let polled = self.poll_recv(MOST, cx);
+        self.failed = matches!(polled, Poll::Ready(Err(_)));
+        polled.map(|result| match result {
+            Ok(part) if part.bytes.is_empty() && part.dropped == 0 => None,
+            Err(WatchError::Storage(StorageError::Closed)) => None,
+            other => Some(other),
+        })
     }
 }

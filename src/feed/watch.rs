@@ -83,6 +83,8 @@ pub struct Watcher {
     ahead: VecDeque<Change>,
     /// The last entry that was given out while there is something ahead.
     given: u64,
+    /// Nothing more is given one by one: the store was closed, or there was an error. A seek begins again.
+    ended: bool,
     ticket: u64,
     /// What it waits for.
     keys: Arc<[u64]>,
@@ -107,6 +109,7 @@ impl Watcher {
             floating: false,
             ahead: VecDeque::new(),
             given: 0,
+            ended: false,
             ticket: 0,
             keys: keys.into(),
         };
@@ -127,6 +130,7 @@ impl Watcher {
         self.position = position;
         self.floating = *start == WatchFrom::Oldest;
         self.ahead.clear();
+        self.ended = false;
         Ok(())
     }
 
@@ -186,15 +190,20 @@ impl Watcher {
 
     /// Waits for the next change and returns it. Can be awaited under any async runtime. The log is read in place, at most 512
     /// entries a poll: a millisecond or two, where the filter drops them all.
-    #[allow(clippy::should_implement_trait, reason = "the name that streams have; the iterator is `iter`")]
-    pub fn next(&mut self) -> Next<'_> {
-        Next(self)
+    ///
+    /// It is cancel-safe: dropped before it is ready, as in a `select!` or a timeout, it loses nothing, and the position is where it
+    /// was. Awaited again after an error it reads on from the same position.
+    ///
+    /// With the feature `stream` the watcher is a `Stream` of the same changes, which ends as [`iter`](Watcher::iter) does.
+    pub fn recv(&mut self) -> Recv<'_> {
+        Recv(self)
     }
 
     /// The changes one by one, waiting for each. Ends when the store is closed, and after an error, which a store that stopped
     /// writing gives once: [`StorageError::Poisoned`].
     pub fn iter(&mut self) -> Changes<'_> {
-        Changes { watcher: self, ended: false }
+        self.ended = false;
+        Changes { watcher: self }
     }
 
     fn begin_read(&self) -> Result<ReadTxn, WatchError> {
@@ -307,40 +316,59 @@ impl Drop for Watcher {
     }
 }
 
-/// A future for the next change. Dropping it loses nothing.
+/// A future for the next change: see [`Watcher::recv`]. Dropping it loses nothing.
 #[must_use = "a future does nothing unless it is awaited"]
 #[derive(Debug)]
-pub struct Next<'w>(&'w mut Watcher);
+pub struct Recv<'w>(&'w mut Watcher);
 
-impl Future for Next<'_> {
+impl Future for Recv<'_> {
     type Output = Result<Change, WatchError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let watcher = &mut *self.0;
+        self.0.poll_recv(cx)
+    }
+}
+
+impl Watcher {
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Change, WatchError>> {
         loop {
-            if let Some(change) = watcher.take_ahead() {
+            if let Some(change) = self.take_ahead() {
                 return Poll::Ready(Ok(change));
             }
-            let (found, head) = watcher.scan_some(AHEAD, SCAN_IN_PLACE)?;
-            watcher.ahead.extend(found);
-            if !watcher.ahead.is_empty() {
+            let (found, head) = self.scan_some(AHEAD, SCAN_IN_PLACE)?;
+            self.ahead.extend(found);
+            if !self.ahead.is_empty() {
                 continue;
             }
-            if watcher.position < head {
+            if self.position < head {
                 // One scan is enough for one poll: others get their turn in between.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let Watcher { engine, position, ticket, keys, .. } = watcher;
+            let Watcher { engine, position, ticket, keys, .. } = self;
             // Within a closure this thread does nothing else, so whoever polls would wait for ever.
             if engine.write_lock.posts.inside.is_mine() {
                 return Poll::Ready(Err(Reentrant.into()));
             }
             match engine.doorbell.poll(*position, keys, ticket, cx.waker()) {
-                Poll::Ready(heard) => watcher.check_end(heard.end)?,
+                Poll::Ready(heard) => self.check_end(heard.end)?,
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// The same for a stream, which ends.
+    #[cfg(feature = "stream")]
+    pub(super) fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Change, WatchError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let polled = self.poll_recv(cx);
+        self.ended = matches!(polled, Poll::Ready(Err(_)));
+        polled.map(|result| match result {
+            Err(WatchError::Storage(StorageError::Closed)) => None,
+            other => Some(other),
+        })
     }
 }
 
@@ -348,22 +376,21 @@ impl Future for Next<'_> {
 #[derive(Debug)]
 pub struct Changes<'w> {
     watcher: &'w mut Watcher,
-    ended: bool,
 }
 
 impl Iterator for Changes<'_> {
     type Item = Result<Change, WatchError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.ended {
+        while !self.watcher.ended {
             if let Some(change) = self.watcher.take_ahead() {
                 return Some(Ok(change));
             }
             match self.watcher.next_batch(AHEAD, Duration::from_secs(3_600)) {
                 Ok(found) => self.watcher.ahead.extend(found),
-                Err(WatchError::Storage(StorageError::Closed)) => self.ended = true,
+                Err(WatchError::Storage(StorageError::Closed)) => self.watcher.ended = true,
                 Err(error) => {
-                    self.ended = true;
+                    self.watcher.ended = true;
                     return Some(Err(error));
                 }
             }

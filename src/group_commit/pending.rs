@@ -45,7 +45,8 @@ impl<T> Pending<T> {
     }
 }
 
-/// Gives the result once. Polled again after that, it stays pending. Polled within a closure that writes to the same store, where
+/// Gives the result once. Polled again after that, it is ready at once, with [`BatchError::Taken`], and so is
+/// [`wait`](Pending::wait). A poll that was not ready takes nothing: then `wait` waits for the result. Polled within a closure that writes to the same store, where
 /// it could never be ready, it is refused as [`wait`](Pending::wait) is.
 impl<T> Future for Pending<T> {
     type Output = Result<T, Error>;
@@ -56,7 +57,8 @@ impl<T> Future for Pending<T> {
         let mut state = self.0.lock();
         let before = match std::mem::replace(&mut *state, State::Taken) {
             State::Done(result) => return Poll::Ready(result),
-            State::Taken => return Poll::Pending,
+            // The only result there is was given away; who waited for another would wait for ever.
+            State::Taken => return Poll::Ready(Err(BatchError::Taken.into())),
             State::Waiting(before) => before,
         };
         let may_wait = waker.is_some();

@@ -3,6 +3,7 @@
 
 mod consumer_errors;
 mod consumers;
+mod futures;
 mod waking;
 mod watch_properties;
 mod watching;

@@ -71,7 +71,7 @@ fn nothing_is_missed_while_all_come_and_go() {
                 while seen < EACH {
                     // Given up now and then, and begun anew.
                     let patience = next(&mut dice) % 5;
-                    if let Some(change) = block_on_for(watcher.next(), patience) {
+                    if let Some(change) = block_on_for(watcher.recv(), patience) {
                         change.unwrap();
                         seen += 1;
                     }
@@ -119,7 +119,7 @@ fn a_joined_commit_wakes_all_of_them_once_it_is_told_of() {
     let store = TestStore::new();
     let count = Arc::<Count>::default();
     let mut watcher = store.watch(WatchFrom::Latest, Filter::new().job("mine")).unwrap();
-    assert!(poll(watcher.next(), &count).is_pending());
+    assert!(poll(watcher.recv(), &count).is_pending());
     let join = |job: &str| {
         let txn = store.share_database().begin_write().unwrap();
         let mut writer = store.join(&txn).unwrap();
@@ -132,10 +132,10 @@ fn a_joined_commit_wakes_all_of_them_once_it_is_told_of() {
     let _ = join("mine");
     store.create(NewExecution::new("other")).unwrap();
     assert_eq!(count.0.load(Ordering::SeqCst), 1);
-    assert!(matches!(poll(watcher.next(), &count), Poll::Ready(Ok(change)) if change.seq().get() == 1));
-    assert!(poll(watcher.next(), &count).is_pending());
+    assert!(matches!(poll(watcher.recv(), &count), Poll::Ready(Ok(change)) if change.seq().get() == 1));
+    assert!(poll(watcher.recv(), &count).is_pending());
     store.notify(join("mine"));
-    assert!(matches!(poll(watcher.next(), &count), Poll::Ready(Ok(change)) if change.seq().get() == 3));
+    assert!(matches!(poll(watcher.recv(), &count), Poll::Ready(Ok(change)) if change.seq().get() == 3));
     let closed: Result<Vec<Change>, WatchError> = watcher.next_batch(1, Duration::ZERO);
     assert_eq!(closed.unwrap().len(), 0);
     assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 3);

@@ -122,10 +122,10 @@ fn notify_before_a_commit_or_without_one_wakes_nobody_for_nothing() {
     assert_eq!(waited, ChangeSeq(0), "it is not committed");
     // A future that was told of a change that is not there would look for it without end.
     let mut context = Context::from_waker(Waker::noop());
-    assert!(pin!(watcher.next()).poll(&mut context).is_pending());
+    assert!(pin!(watcher.recv()).poll(&mut context).is_pending());
     txn.abort().unwrap();
     store.notify(receipt);
-    assert!(pin!(watcher.next()).poll(&mut context).is_pending());
+    assert!(pin!(watcher.recv()).poll(&mut context).is_pending());
     assert!(watcher.next_batch(10, NOW).unwrap().is_empty());
     create(&store, "b");
     assert_eq!(watcher.next_batch(10, LONG).unwrap().len(), 1);
@@ -153,7 +153,7 @@ fn entries_that_are_missing_at_the_end_of_the_log_are_an_error_and_no_endless_se
             let error = watcher.next_batch(10, LONG).unwrap_err();
             assert!(matches!(error, WatchError::Damaged(_)), "{error}");
             let mut context = Context::from_waker(Waker::noop());
-            let polled = pin!(watcher.next()).poll(&mut context);
+            let polled = pin!(watcher.recv()).poll(&mut context);
             assert!(matches!(polled, Poll::Ready(Err(_))), "{polled:?}");
         }
         assert_eq!(watcher.position().get(), before);

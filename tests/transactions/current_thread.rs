@@ -121,8 +121,8 @@ fn a_handler_that_awaits_its_own_store_hears_of_its_end() {
         let mut follower = store.follow_output("e", "never", 0).unwrap();
         let handler = move |_: &[execstore::Change]| {
             let _ = entered.send(());
-            let next = handle.block_on(watcher.next()).map(drop);
-            let part = handle.block_on(follower.next(1)).map(drop);
+            let next = handle.block_on(watcher.recv()).map(drop);
+            let part = handle.block_on(follower.recv(1)).map(drop);
             let _ = heard.send((next, part));
             Ok(())
         };

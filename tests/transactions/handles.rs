@@ -188,7 +188,7 @@ fn a_waker_may_hold_the_last_handle() {
         let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
         let inside = Store::clone(&store);
         let waker = acting(move || drop(inside));
-        assert!(pin!(watcher.next()).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(pin!(watcher.recv()).poll(&mut Context::from_waker(&waker)).is_pending());
         let create = |w: &mut execstore::Writer<'_>| Ok(w.create(NewExecution::new("j"))?);
         match through {
             "submit" => drop(store.submit(create).unwrap()),
@@ -212,7 +212,7 @@ fn a_waker_that_writes_is_refused_where_it_would_wait_for_itself() {
         let waker = acting(move || {
             tell.send(inside.batch(|w| Ok(w.create(NewExecution::new("j"))?)).map(drop)).unwrap();
         });
-        assert!(pin!(watcher.next()).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(pin!(watcher.recv()).poll(&mut Context::from_waker(&waker)).is_pending());
         let create = |w: &mut execstore::Writer<'_>| Ok(w.create(NewExecution::new("j"))?);
         match through {
             "batch" => drop(store.batch(create).unwrap()),
@@ -232,7 +232,7 @@ fn a_waker_that_panics_harms_nobody() {
     let store = TestStore::new();
     let pending = |waker: &Waker| {
         let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
-        assert!(pin!(watcher.next()).poll(&mut Context::from_waker(waker)).is_pending());
+        assert!(pin!(watcher.recv()).poll(&mut Context::from_waker(waker)).is_pending());
         watcher
     };
     let woken = Arc::new(AtomicBool::new(false));

@@ -85,12 +85,12 @@ fn whoever_waits_is_told_and_sees_first_what_was_committed() {
         },
         |store| {
             let mut watcher = store.watch(WatchFrom::Oldest, Filter::new())?;
-            block_on(watcher.next())?;
-            Ok(block_on(watcher.next()).map(drop)?)
+            block_on(watcher.recv())?;
+            Ok(block_on(watcher.recv()).map(drop)?)
         },
         |store| Ok(store.wait_for_changes(ChangeSeq(1), LONG).map(drop)?),
         |store| Ok(store.follow_output("e", "o", 0)?.next_part(9, LONG).map(drop)?),
-        |store| Ok(block_on(store.follow_output("e", "o", 0)?.next(9)).map(drop)?),
+        |store| Ok(block_on(store.follow_output("e", "o", 0)?.recv(9)).map(drop)?),
     ];
     thread::scope(|scope| {
         let threads: Vec<_> = waits.iter().map(|wait| scope.spawn(|| wait(&store))).collect();
@@ -183,7 +183,7 @@ fn whoever_waits_is_told_of_a_close() {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
             let mut follower = other.follow_output("e", "o", 0).unwrap();
-            let parts = [block_on(follower.next(9)).map(drop), follower.next_part(9, LONG).map(drop)];
+            let parts = [block_on(follower.recv(9)).map(drop), follower.next_part(9, LONG).map(drop)];
             parts.map(|part| matches!(part, Err(WatchError::Storage(StorageError::Closed))))
         });
         until_waiting(&other, 1);

@@ -111,9 +111,9 @@ fn ctx_every_wait_has_an_end_that_the_caller_sets() {
     // A future that is dropped stops waiting and loses nothing; a full queue can refuse instead of waiting.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
-        assert!(tokio::time::timeout(Duration::from_millis(20), watcher.next()).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(20), watcher.recv()).await.is_err());
         create(&store, "e");
-        assert_eq!(watcher.next().await.unwrap().seq().get(), 1);
+        assert_eq!(watcher.recv().await.unwrap().seq().get(), 1);
     });
     assert!(store.group_commit().refuse_when_full().batch(|w| Ok(w.create(NewExecution::new("j"))?)).is_ok());
 }

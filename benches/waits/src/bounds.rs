@@ -123,7 +123,7 @@ fn futures(many: u64) {
     create(&store, 1, |_| NewExecution::new("j").id("e").state("Running"));
     let follow = |n: u64| store.follow_output("e", format!("o{n}"), 0).unwrap();
     let mut followers: Vec<_> = (0..many).map(follow).collect();
-    let mut futures: Vec<_> = followers.iter_mut().map(|follower| Box::pin(follower.next(1_024))).collect();
+    let mut futures: Vec<_> = followers.iter_mut().map(|follower| Box::pin(follower.recv(1_024))).collect();
     let mut context = Context::from_waker(Waker::noop());
     let mut poll = || {
         timed(|| {
@@ -240,13 +240,13 @@ fn large_store(many: u64) {
     let (mut longest, mut polls) = (0.0f64, 0);
     let head = store.read(|r| Ok(r.log().head()?)).unwrap();
     while watcher.position() < head {
-        let mut next = pin!(watcher.next());
+        let mut next = pin!(watcher.recv());
         let (polled, time) = timed(|| next.as_mut().poll(&mut context));
         assert!(matches!(polled, Poll::Pending));
         (longest, polls) = (longest.max(time), polls + 1);
     }
     let value = format!("{polls} polls, the longest {longest:.2} ms");
-    row(&format!("next().await over {many} entries that the filter drops"), value, "one scan a poll");
+    row(&format!("recv().await over {many} entries that the filter drops"), value, "one scan a poll");
     let refused = Store::builder().set_maintenance(Duration::ZERO).in_memory().is_err();
     row("set_maintenance(0)", if refused { "refused" } else { "taken" }, "refused");
 }

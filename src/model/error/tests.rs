@@ -26,7 +26,7 @@ fn io_error() -> io::Error {
 }
 
 fn damage() -> Damage {
-    Damage { table: "execstore/events", key: "00ff".into(), reason: "its checksum is wrong".into() }
+    Damage { table: "execstore/events".into(), key: "00ff".into(), reason: "its checksum is wrong".into() }
 }
 
 fn id() -> ExecutionId {

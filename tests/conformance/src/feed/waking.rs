@@ -48,7 +48,7 @@ pub fn a_thousand_followers_of_other_streams_are_left_alone(engine: &dyn Engine)
         })
         .collect();
     for follower in &mut followers {
-        assert!(poll(follower.next(10), &count).is_pending());
+        assert!(poll(follower.recv(10), &count).is_pending());
     }
     assert_eq!(store.status().unwrap().waiting, 1_000);
     for _ in 0..100 {
@@ -61,10 +61,10 @@ pub fn a_thousand_followers_of_other_streams_are_left_alone(engine: &dyn Engine)
     // One of them is concerned, then all of an execution that ends, and one that begins.
     store.append_output("other", "o0", "y").unwrap();
     assert_eq!(woken(&store), 1);
-    assert!(matches!(poll(followers[0].next(10), &count), Poll::Ready(Ok(part)) if part.bytes == b"y"));
+    assert!(matches!(poll(followers[0].recv(10), &count), Poll::Ready(Ok(part)) if part.bytes == b"y"));
     store.update("other", Update::to("Completed")).unwrap();
     assert_eq!(woken(&store), 1 + 333);
-    assert!(matches!(poll(followers[3].next(10), &count), Poll::Ready(Ok(part)) if part.bytes.is_empty()));
+    assert!(matches!(poll(followers[3].recv(10), &count), Poll::Ready(Ok(part)) if part.bytes.is_empty()));
     assert!(followers[3].has_ended());
     store.create(new("nobody", "j")).unwrap();
     assert_eq!(woken(&store), 1 + 333 + 333);
@@ -93,7 +93,7 @@ pub fn watchers_are_woken_for_what_their_filters_may_let_through(engine: &dyn En
         .map(|f| store.watch(WatchFrom::Latest, f.clone()).unwrap())
         .collect();
     let wait = |watchers: &mut [Watcher]| {
-        watchers.iter_mut().for_each(|watcher| assert!(poll(watcher.next(), &count).is_pending()));
+        watchers.iter_mut().for_each(|watcher| assert!(poll(watcher.recv(), &count).is_pending()));
     };
     wait(&mut watchers);
     for _ in 0..50 {
@@ -114,7 +114,7 @@ pub fn watchers_are_woken_for_what_their_filters_may_let_through(engine: &dyn En
         store.update("e", update).unwrap();
         assert_eq!(woken(&store), expected);
         for watcher in &mut watchers {
-            while poll(watcher.next(), &count).is_ready() {}
+            while poll(watcher.recv(), &count).is_ready() {}
         }
     }
     store.create(new("other", "other").namespace("another")).unwrap();
@@ -139,7 +139,7 @@ pub fn one_poll_looks_at_a_bounded_part_of_the_log(engine: &dyn Engine) {
     let mut polls = 0;
     let last: Change = loop {
         let before = watcher.position().get();
-        let polled = poll(watcher.next(), &count);
+        let polled = poll(watcher.recv(), &count);
         polls += 1;
         // It has itself polled again.
         match polled {

@@ -160,18 +160,18 @@ pub fn the_iterator_and_the_future_give_what_the_batches_give(engine: &dyn Engin
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         for seq in 71..=150 {
-            assert_eq!(watcher.next().await.unwrap().seq().get(), seq);
+            assert_eq!(watcher.recv().await.unwrap().seq().get(), seq);
             assert_eq!(watcher.position().get(), seq);
         }
         // Nothing more: it waits, and giving up loses nothing.
-        let nothing = tokio::time::timeout(Duration::from_millis(30), watcher.next()).await;
+        let nothing = tokio::time::timeout(Duration::from_millis(30), watcher.recv()).await;
         assert!(nothing.is_err());
         let writer = Store::clone(&store);
         let later = thread::spawn(move || {
             until_waiting(&writer, 1);
             create(&writer, "later");
         });
-        let change = tokio::time::timeout(LONG, watcher.next()).await.unwrap().unwrap();
+        let change = tokio::time::timeout(LONG, watcher.recv()).await.unwrap().unwrap();
         assert_eq!(change.seq().get(), 151);
         later.join().unwrap();
     });

@@ -58,7 +58,7 @@ pub fn a_handler_awaits_what_it_submits_while_the_runtime_does_other_things(engi
             let mut watcher = store.watch(WatchFrom::Oldest, Filter::new().job("echoes")).unwrap();
             for n in 0..20 {
                 store.submit(move |w| Ok(w.create(new(&n.to_string()))?)).unwrap().await.unwrap();
-                assert_eq!(watcher.next().await.unwrap().execution_id().as_str(), format!("echo-{n}"));
+                assert_eq!(watcher.recv().await.unwrap().execution_id().as_str(), format!("echo-{n}"));
             }
         });
         echo.stop();
@@ -76,7 +76,7 @@ pub fn a_write_that_would_wait_for_itself_is_refused_inside_block_on_too(engine:
         let handler = move |_: &[execstore::Change], w: &mut Writer<'_>| {
             let submitted = handle.block_on(async { inner.submit(|w| Ok(w.create(new("x"))?))?.await });
             let written = handle.block_on(async { inner.update("e", Update::new()) });
-            let watched = handle.block_on(watcher.next());
+            let watched = handle.block_on(watcher.recv());
             w.update("e", Update::new().message("handled"))?;
             told.send((submitted.map(drop), written.map(drop), watched.map(drop)))?;
             Ok(())

@@ -131,7 +131,7 @@ pub fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transactio
     let polled = store.write(|_| {
         let mut pending = store.submit(|w| Ok(w.create(new().id("queued"))?)).unwrap();
         let commit = pin!(&mut pending).poll(&mut context).map(|result| result.map(drop));
-        Ok((commit, pin!(watcher.next()).poll(&mut context)))
+        Ok((commit, pin!(watcher.recv()).poll(&mut context)))
     });
     let (commit, next) = polled.unwrap();
     assert!(matches!(commit, Poll::Ready(Err(Error::Reentrant(_)))), "{commit:?}");
@@ -142,7 +142,7 @@ pub fn futures_polled_within_a_closure_are_refused_and_beside_a_write_transactio
     let held = store.begin_write().unwrap();
     let mut pending = store.submit(|w| Ok(w.create(new().id("later"))?)).unwrap();
     assert!(pin!(&mut pending).poll(&mut context).is_pending());
-    assert!(pin!(watcher.next()).poll(&mut context).is_pending());
+    assert!(pin!(watcher.recv()).poll(&mut context).is_pending());
     drop(held);
     assert_eq!(pending.wait().unwrap().id, "later");
 }
