@@ -110,8 +110,9 @@ pub use write::{CreateOutcome, Receipt, Writer};
 #[doc = include_str!("../docs/errors.md")]
 pub mod error {
     pub use crate::model::error::{
-        BatchError, BeginError, Cause, CommitError, Damage, InputError, LifecycleError, OpenError,
-        PositionError, ReadError, Reentrant, Remedy, StorageError, WatchError, WriteError, WriterError,
+        BatchError, BeginError, Cause, CommitError, Damage, DamagedPage, InputError, LifecycleError,
+        OpenError, PositionError, ReadError, Reentrant, Remedy, StorageError, WatchError, WriteError,
+        WriterError,
     };
     pub use crate::model::expect::Mismatch;
     pub use crate::model::integrity::LogProofError;

@@ -20,6 +20,27 @@ pub(crate) fn dropped<T>(value: T) {
     }
 }
 
+/// How a call ended that did not return.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unwound<P> {
+    /// With a value of ours, thrown through somebody else's code (`resume_unwind`).
+    With(P),
+    /// In a panic, which said this.
+    Panicked(String),
+}
+
+/// Runs what may unwind with a value of ours.
+pub(crate) fn caught_with<T, P: 'static>(call: impl FnOnce() -> T) -> Result<T, Unwound<P>> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| match panic.downcast() {
+        Ok(value) => Unwound::With(*value),
+        Err(panic) => {
+            let said = message(&*panic);
+            dropped(panic);
+            Unwound::Panicked(said)
+        }
+    })
+}
+
 /// What a panic said.
 pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -47,5 +68,18 @@ mod tests {
         let said = caught(|| std::panic::panic_any(Explosive));
         assert_eq!(said, Err::<(), _>("for no stated reason".to_owned()));
         dropped(Explosive);
+    }
+
+    #[test]
+    fn a_value_that_was_thrown_comes_back() {
+        #[derive(Debug, PartialEq)]
+        struct Thrown(u8);
+
+        assert_eq!(caught_with::<_, Thrown>(|| 7), Ok(7));
+        let thrown = caught_with::<(), Thrown>(|| std::panic::resume_unwind(Box::new(Thrown(3))));
+        assert_eq!(thrown, Err(Unwound::With(Thrown(3))));
+        assert_eq!(caught_with::<(), Thrown>(|| panic!("why")), Err(Unwound::Panicked("why".to_owned())));
+        let other = caught_with::<(), Thrown>(|| std::panic::panic_any(Explosive));
+        assert_eq!(other, Err(Unwound::Panicked("for no stated reason".to_owned())));
     }
 }

@@ -3,16 +3,17 @@
 use redb::{TableHandle, UntypedTableHandle, WriteTransaction};
 
 use crate::format::schema::Tag;
-use crate::model::error::{CommitError, StorageError};
-use crate::model::panics::caught;
+use crate::model::error::{CommitError, DamagedPage, StorageError};
+use crate::model::panics::{Unwound, caught_with};
 
-/// Calls redb. On a damaged file it may panic; that becomes an error, and the store stops writing.
+/// Calls redb. On a damaged file it may panic, or the storage below it may refuse a page by unwinding; that becomes an error.
 pub(crate) fn catch_panics<T, E: Into<StorageError>>(
     call: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, StorageError> {
-    match caught(call) {
+    match caught_with::<_, DamagedPage>(call) {
         Ok(result) => result.map_err(Into::into),
-        Err(message) => Err(StorageError::Panicked { message }),
+        Err(Unwound::With(page)) => Err(StorageError::DamagedPage(page)),
+        Err(Unwound::Panicked(message)) => Err(StorageError::Panicked { message }),
     }
 }
 

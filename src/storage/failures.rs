@@ -1,6 +1,6 @@
 //! redb's errors as those of the store.
 
-use crate::model::error::{Cause, StorageError, is_full};
+use crate::model::error::{Cause, DamagedPage, StorageError, is_full};
 
 macro_rules! storage_from_redb {
     ($($error:ty),+) => {$(
@@ -11,11 +11,19 @@ macro_rules! storage_from_redb {
                     redb::Error::Io(error) if is_full(&error) => {
                         StorageError::OutOfSpace { free: None, reserve: 0 }
                     }
-                    error => StorageError::Database(Cause::new(error)),
+                    error => match refused_page(&error) {
+                        Some(page) => StorageError::DamagedPage(page),
+                        None => StorageError::Database(Cause::new(error)),
+                    },
                 }
             }
         }
     )+};
+}
+/// The damaged page for which the storage below redb refused a read.
+fn refused_page(error: &redb::Error) -> Option<DamagedPage> {
+    let redb::Error::Io(error) = error else { return None };
+    error.get_ref()?.downcast_ref::<DamagedPage>().cloned()
 }
 storage_from_redb!(
     redb::Error,

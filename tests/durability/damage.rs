@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use execstore::error::OpenError;
 use execstore::{Builder, Json, NewEvent, NewExecution, Store, Timestamp, Update};
 
 use support::children::child;
@@ -107,9 +108,11 @@ fn damage(bytes: &mut Vec<u8>, case: u64) -> String {
 }
 
 /// Writes to what is damaged, several operations to a transaction, whatever each of them says: redb's tables are open while others fail.
-fn write(store: &Store, case: u64) {
+/// `true` if any of it was committed.
+fn write(store: &Store, case: u64) -> bool {
+    let mut any = false;
     for round in 0..4 {
-        let _ = store.write(|w| {
+        let written = store.write(|w| {
             for step in 0..4 {
                 let id = format!("e{}", (case + 7 * step + round) % 44);
                 let _ = match (case + step + round) % 4 {
@@ -121,16 +124,27 @@ fn write(store: &Store, case: u64) {
             }
             Ok(())
         });
+        any |= written.is_ok();
     }
-    let _ = store.write(|w| Ok(w.trim_changes(execstore::ChangeSeq(20))?));
+    any | store.write(|w| Ok(w.trim_changes(execstore::ChangeSeq(20))?)).is_ok()
+}
+
+/// What became of a damaged file.
+#[derive(Clone, Copy)]
+enum Fate {
+    Refused,
+    Read,
+    Written,
 }
 
 /// Opens the damaged file, reads all of it, and writes to it if that was asked for. Gives what is wrong with the answers.
-fn examine(original: &Original, path: &Path, case: u64) -> Result<(), String> {
-    let Ok(store) = builder().open(path) else {
-        return Ok(());
+fn examine(original: &Original, path: &Path, case: u64) -> Result<Fate, String> {
+    let store = match builder().open(path) {
+        Ok(store) => store,
+        Err(OpenError::AlreadyOpen { .. }) => return Err("the file before it is still open".to_owned()),
+        Err(_) => return Ok(Fate::Refused),
     };
-    let Ok(r) = store.begin_read() else { return Ok(()) };
+    let Ok(r) = store.begin_read() else { return Ok(Fate::Refused) };
     let found = original.compare(&r);
     drop(r);
     let noticed = !store.verify().is_ok_and(|report| report.is_clean());
@@ -138,10 +152,8 @@ fn examine(original: &Original, path: &Path, case: u64) -> Result<(), String> {
     if !found.wrong.is_empty() || (changed && !noticed) {
         return Err(format!("{found:?}, noticed by verify: {noticed}"));
     }
-    if std::env::var_os(WRITES).is_some() {
-        write(&store, case);
-    }
-    Ok(())
+    let written = std::env::var_os(WRITES).is_some() && write(&store, case);
+    Ok(if written { Fate::Written } else { Fate::Read })
 }
 
 /// The calls of a backtrace that are ours, and what they called.
@@ -173,6 +185,7 @@ fn child_that_reads() {
     if std::env::var_os(LOUD).is_none() {
         std::panic::set_hook(Box::new(|_| *LAST.lock().unwrap() = Some(Backtrace::force_capture())));
     }
+    let mut fates = [0; 3];
     for case in from.parse::<u64>().unwrap()..to.parse().unwrap() {
         let mut damaged = bytes.clone();
         let what = damage(&mut damaged, case);
@@ -180,9 +193,11 @@ fn child_that_reads() {
         writeln!(out, "\ncase {case}: {what}").unwrap();
         out.flush().unwrap();
         drop(out);
+        // A file of its own for each: a store that is given up keeps its lock.
+        std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, damaged).unwrap();
         match catch_unwind(AssertUnwindSafe(|| examine(&original, &path, case))) {
-            Ok(Ok(())) => {}
+            Ok(Ok(fate)) => fates[fate as usize] += 1,
             Ok(Err(what)) => println!("\nWRONG {case}: {what}"),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
@@ -191,7 +206,7 @@ fn child_that_reads() {
             }
         }
     }
-    println!("\nEND");
+    println!("\nFATES {} {} {}\nEND", fates[0], fates[1], fates[2]);
 }
 
 #[test]
@@ -207,6 +222,7 @@ fn no_damage_is_given_for_right() {
     make(&file);
     let mut failures = Vec::new();
     let mut examined = 0;
+    let mut fates = [0; 3];
     let mut from = first;
     while from < first + cases {
         let to = (from + BATCH).min(first + cases);
@@ -221,6 +237,10 @@ fn no_damage_is_given_for_right() {
         failures.extend(bad.map(str::to_owned));
         let last = text.lines().rfind(|line| line.starts_with("case "));
         examined += text.lines().filter(|line| line.starts_with("case ")).count();
+        if let Some(line) = text.lines().find_map(|line| line.strip_prefix("FATES ")) {
+            let of_batch = line.split(' ').map(|many| many.parse::<u64>().unwrap());
+            fates.iter_mut().zip(of_batch).for_each(|(sum, many)| *sum += many);
+        }
         if text.lines().any(|line| line == "END") {
             from = to;
             continue;
@@ -232,6 +252,9 @@ fn no_damage_is_given_for_right() {
         from = 1 + last["case ".len()..].split(':').next().unwrap().parse::<u64>().unwrap();
     }
     assert_eq!(examined as u64, cases);
+    let [refused, read, written] = fates;
+    println!("{refused} were not opened, {read} were read, {written} were written to as well");
+    assert!(cases < 1_000 || read + written > cases / 4, "hardly anything was opened");
     let listed = failures.iter().map(|line| line.chars().take(900).collect::<String>());
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), listed.collect::<Vec<_>>().join("\n"));
 }

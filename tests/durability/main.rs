@@ -4,6 +4,7 @@
 mod closing;
 mod crash;
 mod damage;
+mod damaged_branches;
 mod damaged_files;
 mod file_size;
 mod full_disk;

@@ -2,11 +2,10 @@
 
 use std::io;
 use std::ops::Bound;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use redb::{BackendError, StorageBackend};
 
-use super::own_tables::{Fault, faults};
 use super::{Medium, Room};
 
 /// redb's image on a medium, as far as there is room for it.
@@ -17,17 +16,14 @@ pub(crate) struct Image {
     shared: bool,
     /// Closing lets go of nothing.
     kept: bool,
-    /// What is damaged of redb's own tables, as the image was when redb opened it.
-    faults: OnceLock<Box<[Fault]>>,
 }
 
 impl Image {
     pub(crate) fn new(room: Arc<Room>) -> Self {
-        Self { room, shared: false, kept: false, faults: OnceLock::new() }
+        Self { room, shared: false, kept: false }
     }
 
-    /// The same for somebody who will not write, beside others who do not either: what is whole can be read, beside a damaged page of redb's
-    /// own tables too.
+    /// The same for somebody who will not write, beside others who do not either.
     pub(crate) fn shared(medium: Arc<Medium>, offset: u64) -> Self {
         Self { shared: true, ..Self::new(Room::new(medium, offset, None, 0)) }
     }
@@ -35,27 +31,6 @@ impl Image {
     /// The same for somebody who comes before another on this medium: the locks stay.
     pub(crate) fn kept(medium: Arc<Medium>, offset: u64) -> Self {
         Self { kept: true, ..Self::new(Room::new(medium, offset, None, 0)) }
-    }
-
-    /// Refuses to read what would have redb panic, or write where it must not. The first read of all is redb's, of its header, when it has its locks
-    /// and has written nothing; an error of it ends the opening.
-    fn check(&self, offset: u64, len: usize) -> io::Result<()> {
-        let faults = match self.faults.get() {
-            Some(faults) => faults,
-            None => {
-                let found = faults(self.room.len()?, |offset, out| self.room.read(offset, out))?;
-                self.faults.get_or_init(|| found)
-            }
-        };
-        match faults.iter().find(|fault| !self.shared || fault.touches(offset, len as u64)) {
-            Some(fault) => Err(io::Error::new(io::ErrorKind::InvalidData, fault.clone())),
-            None => Ok(()),
-        }
-    }
-
-    /// What is written to before it is read is a new image.
-    fn is_written(&self) {
-        self.faults.get_or_init(Box::default);
     }
 }
 
@@ -68,12 +43,10 @@ impl StorageBackend for Image {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.check(offset, out.len())?;
         self.room.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.is_written();
         self.room.set_len(len)
     }
 
@@ -82,7 +55,6 @@ impl StorageBackend for Image {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.is_written();
         self.room.write(offset, data)
     }
 

@@ -9,8 +9,10 @@
 //! A store without a journal is redb's file alone, from byte 0.
 
 mod create;
+mod guarded;
 mod head;
 mod image;
+mod known;
 mod medium;
 mod overlay;
 mod own_tables;
@@ -20,10 +22,10 @@ mod room;
 mod through;
 
 pub(crate) use create::{Target, create};
+pub(crate) use guarded::Guarded;
 pub(crate) use head::{Head, Kind, SECTOR};
 pub(crate) use image::Image;
 pub(crate) use medium::Medium;
 pub(crate) use overlay::Overlay;
-pub(crate) use own_tables::Fault;
 pub(crate) use place::{Folder, holder};
 pub(crate) use room::Room;

@@ -31,8 +31,12 @@ impl Shut {
         self.0.store(true, Ordering::Release);
     }
 
+    pub(super) fn is_shut(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
     fn check(&self) -> io::Result<()> {
-        match self.0.load(Ordering::Acquire) {
+        match self.is_shut() {
             true => Err(io::Error::new(io::ErrorKind::PermissionDenied, "the store was opened read-only")),
             false => Ok(()),
         }

@@ -1,58 +1,48 @@
-//! redb's own tables, looked through before redb commits anything: the lists of the pages that it may free, and the state of its allocator.
+//! The lists of tables and redb's own tables, looked through before redb commits anything: the lists of the pages that it may free, and the state of
+//! its allocator.
 //!
 //! Unless it opens a file that was left in the middle of a commit, redb trusts their pages. Its next commit panics over a damaged list, and once
 //! more in a destructor (`ExtractIf`) while that unwinds, which ends the process; with a damaged allocator state it gives away pages that are in
-//! use. The other tables are not checked here, because they are the rest of the file: redb's panics over them are caught, except for a few that
-//! `docs/guarantees.md` describes, and every value of the store has a checksum.
+//! use. Of the other tables the roots are noted: their pages are the rest of the file, and are looked at when redb reads them.
 
 use std::io;
-use std::rc::Rc;
 
-use super::redb_pages::{HEADER, Header, Named, PAGE, Widths, children, tables};
-
-/// A page of redb's own tables that does not hold what redb wrote.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the page of {len} bytes at byte {start} of redb's image, of redb's own table {table}, is not what redb wrote there"
-)]
-pub(crate) struct Fault {
-    table: String,
-    start: u64,
-    len: u64,
-}
-
-impl Fault {
-    /// Whether any of so many bytes from this place on are the page's.
-    pub(super) fn touches(&self, offset: u64, len: u64) -> bool {
-        offset < self.start.saturating_add(self.len) && self.start < offset.saturating_add(len)
-    }
-}
+use super::known::{Kind, Known, Tree};
+use super::redb_pages::{HEADER, Header, Named, PAGE, children, tables};
+use crate::model::error::DamagedPage;
 
 /// A page to be looked at.
 struct Next {
     page: Named,
-    widths: Widths,
-    /// The table that it is a page of; `None`: of the list of tables.
-    table: Option<Rc<str>>,
+    tree: usize,
+    is_list: bool,
 }
 
-/// The damaged pages of redb's own tables in an image of so many bytes; none where redb checks the pages by itself. What a damaged page names is not
-/// followed, so every number that is was written by redb.
+/// What is known of an image of so many bytes at its opening, and the damaged pages of redb's own tables and of the list of all others; nothing
+/// where redb checks all pages by itself. What a damaged page names is not followed, so every number that is was written by redb.
 ///
 /// One page is in memory at a time, and the names of those to come. An error is one of reading.
-pub(super) fn faults(len: u64, read: impl Fn(u64, &mut [u8]) -> io::Result<()>) -> io::Result<Box<[Fault]>> {
-    let mut found = Vec::new();
+pub(super) fn look(
+    len: u64,
+    read: impl Fn(u64, &mut [u8]) -> io::Result<()>,
+) -> io::Result<(Known, Vec<DamagedPage>)> {
+    let mut damaged = Vec::new();
     if len < HEADER as u64 {
-        return Ok(found.into());
+        return Ok((Known::default(), damaged));
     }
     let mut first = [0; HEADER];
     read(0, &mut first)?;
-    let Some(header) = Header::of(&first) else { return Ok(found.into()) };
-    let mut next = vec![Next { page: header.root, widths: Widths::default(), table: None }];
+    let Some(header) = Header::of(&first) else { return Ok((Known::default(), damaged)) };
+    let mut known = Known::of(header);
+    let lists = [(header.others, Tree::list()), (Some(header.own), Tree::list_of_own())];
+    let lists = lists.into_iter().filter_map(|(root, tree)| Some((root?, known.add(tree)?)));
+    let mut next: Vec<_> = lists.map(|(page, tree)| Next { page, tree, is_list: true }).collect();
     let mut bytes = Vec::new();
     // No page is a page of two trees: so the walk ends, whatever there is.
     let mut left = len / PAGE;
-    while let Some(Next { page, widths, table }) = next.pop() {
+    while let Some(Next { page, tree: number, is_list }) = next.pop() {
+        let Some(tree) = known.tree(number).cloned() else { continue };
+        known.name(number, page);
         let (start, size) = header.place(page).unwrap_or((0, PAGE));
         let inside = start >= PAGE && start.saturating_add(size) <= len && left > 0;
         let whole = match usize::try_from(size) {
@@ -60,22 +50,27 @@ pub(super) fn faults(len: u64, read: impl Fn(u64, &mut [u8]) -> io::Result<()>) 
                 left -= 1;
                 bytes.resize(size, 0);
                 read(start, &mut bytes)?;
-                page.is(&bytes, widths)
+                page.is(&bytes, tree.widths)
             }
             _ => false,
         };
         if !whole {
-            let table = table.as_deref().unwrap_or("of tables").to_owned();
-            found.push(Fault { table, start, len: size });
+            damaged.push(tree.damaged((start, size)));
             continue;
         }
-        next.extend(children(&bytes).map(|page| Next { page, widths, table: table.clone() }));
-        if table.is_none() {
-            let roots = tables(&bytes);
-            next.extend(roots.map(|(name, widths, page)| Next { page, widths, table: Some(name.into()) }));
+        next.extend(children(&bytes).map(|page| Next { page, tree: number, is_list }));
+        if !is_list {
+            continue;
+        }
+        for (name, widths, page) in tables(&bytes) {
+            let Some(table) = known.add(tree.table(name, widths)) else { continue };
+            match tree.kind {
+                Kind::Own => next.push(Next { page, tree: table, is_list: false }),
+                _ => known.name(table, page),
+            }
         }
     }
-    Ok(found.into())
+    Ok((known, damaged))
 }
 
 #[cfg(test)]
@@ -130,10 +125,10 @@ mod tests {
         images
     }
 
-    /// The faults of an image, and the places of the pages that were read.
-    fn walk(bytes: &[u8]) -> (Box<[Fault]>, Vec<(usize, usize)>) {
+    /// The damaged pages of an image, and the places of the pages that were read.
+    fn walk(bytes: &[u8]) -> (Vec<DamagedPage>, Vec<(usize, usize)>) {
         let read = RefCell::new(Vec::new());
-        let found = faults(bytes.len() as u64, |at, out| {
+        let found = look(bytes.len() as u64, |at, out| {
             read.borrow_mut().push((at as usize, out.len()));
             out.copy_from_slice(&bytes[at as usize..at as usize + out.len()]);
             Ok(())
@@ -142,11 +137,11 @@ mod tests {
         if bytes.len() >= HEADER {
             assert_eq!(pages.remove(0), (0, HEADER));
         }
-        (found.unwrap(), pages)
+        (found.unwrap().1, pages)
     }
 
     #[test]
-    fn a_sound_database_has_no_faults_whatever_it_is_doing() {
+    fn a_sound_database_has_no_damaged_pages_whatever_it_is_doing() {
         let mut branches = 0;
         for (what, bytes) in images() {
             let (found, pages) = walk(&bytes);
@@ -167,15 +162,13 @@ mod tests {
                     bytes[start + at] ^= 1 << (at % 8);
                     let found = walk(&bytes).0;
                     bytes[start + at] ^= 1 << (at % 8);
-                    let [fault] = &*found else { panic!("{what}, {at} of {start}: {found:?}") };
-                    assert_eq!((fault.start, fault.len), (start as u64, len as u64), "{what}, {at}");
-                    assert!(fault.touches(fault.start + fault.len - 1, 1) && fault.touches(0, 1 << 40));
-                    assert!(!fault.touches(fault.start + fault.len, 1) && !fault.touches(0, fault.start));
-                    tables.insert(fault.table.clone());
+                    let [page] = &*found else { panic!("{what}, {at} of {start}: {found:?}") };
+                    assert_eq!((page.start, page.len), (start as u64, len as u64), "{what}, {at}");
+                    tables.insert(page.part.clone());
                 }
             }
         }
-        let known = [
+        let own = [
             "allocator_state",
             "data_pages_allocated",
             "data_pages_unreachable",
@@ -184,6 +177,8 @@ mod tests {
             "persistent_savepoints",
             "system_pages_unreachable",
         ];
+        let known = own.map(|name| format!("redb's own table {name}")).into_iter();
+        let known: Vec<_> = known.chain(["the list of tables".to_owned()]).collect();
         assert_eq!(tables.into_iter().collect::<Vec<_>>(), known);
     }
 

@@ -1,4 +1,4 @@
-//! What redb's header and pages say, as far as is needed to follow redb's own tables and to check each of their pages: format 3, as redb
+//! What redb's header and pages say, as far as is needed to know what each page must hold: format 3, as redb
 //! 4.6.0 reads and writes it (`docs/architecture.md` lists what is relied on, and where redb says it).
 //!
 //! No byte is trusted: what lies beyond its page, or cannot be, is `None`.
@@ -37,12 +37,14 @@ pub(super) struct Widths {
     value: Option<u64>,
 }
 
-/// Where the pages of an image lie, and the root of the list of redb's own tables.
+/// Where the pages of an image lie, and the roots of the list of redb's own tables and of that of all others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     region: u64,
     before_pages: u64,
-    pub(super) root: Named,
+    pub(super) own: Named,
+    /// `None` as long as there are none.
+    pub(super) others: Option<Named>,
 }
 
 fn part<const N: usize>(bytes: &[u8], at: u64) -> Option<[u8; N]> {
@@ -73,14 +75,15 @@ impl Header {
         let at = 64 + if flags & SECOND_SLOT == 0 { 0 } else { SLOT };
         let slot = bytes.get(at..at + SLOT)?;
         let sound = xxh3_128(slot.get(..SLOT_CHECKED)?).to_le_bytes() == slot.get(SLOT_CHECKED..)?;
-        let [version, _, has_own] = part(slot, 0)?;
+        let [version, has_others, has_own] = part(slot, 0)?;
         if !sound || version != VERSION || has_own == 0 {
             return None;
         }
         Some(Header {
             region: (before + pages) * PAGE,
             before_pages: before * PAGE,
-            root: named(slot, 40, 48)?,
+            own: named(slot, 40, 48)?,
+            others: if has_others == 0 { None } else { Some(named(slot, 8, 16)?) },
         })
     }
 
@@ -139,10 +142,25 @@ fn used(bytes: &[u8], widths: Widths) -> Option<&[u8]> {
 }
 
 impl Named {
+    /// The part of the checksum that is compared.
+    pub(super) fn sum(&self) -> u64 {
+        self.checksum as u64
+    }
+
+    /// What it is of the bytes of a page; `None` if they are none.
+    pub(super) fn sum_of(bytes: &[u8], widths: Widths) -> Option<u64> {
+        used(bytes, widths).map(|used| xxh3_128(used) as u64)
+    }
+
     /// Whether a page holds what it is named for.
     pub(super) fn is(&self, bytes: &[u8], widths: Widths) -> bool {
         used(bytes, widths).is_some_and(|used| xxh3_128(used) == self.checksum)
     }
+}
+
+/// Whether these bytes say that they are a leaf.
+pub(super) fn is_leaf(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&LEAF)
 }
 
 /// The pages that a branch names; none for a leaf.

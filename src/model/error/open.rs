@@ -125,7 +125,18 @@ pub enum OpenError {
     },
     /// The database under the store failed.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Storage(StorageError),
+}
+
+impl From<StorageError> for OpenError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::DamagedPage(page) => {
+                OpenError::Damaged { reason: page.to_string(), source: Some(Box::new(page)) }
+            }
+            other => OpenError::Storage(other),
+        }
+    }
 }
 
 /// Who holds a file.

@@ -50,7 +50,7 @@ impl StorageError {
             Self::Database(_) | Self::Journal(_) | Self::Panicked { .. } => Remedy::Reopen,
             Self::Told { .. } | Self::Poisoned { .. } => Remedy::Reopen,
             Self::Closed | Self::OtherProcess { .. } => Remedy::Reopen,
-            Self::Damaged(_) => Remedy::Restore,
+            Self::Damaged(_) | Self::DamagedPage(_) => Remedy::Restore,
             Self::Busy | Self::StillRunning { .. } => Remedy::Wait,
             Self::Thread { .. } => Remedy::Retry,
             Self::OutOfSpace { .. } => Remedy::MakeRoom,

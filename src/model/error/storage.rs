@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Cause, Damage};
+use super::{Cause, Damage, DamagedPage};
 
 /// The store, or the file under it, did not do what it was to do.
 ///
@@ -23,6 +23,13 @@ pub enum StorageError {
     /// A failure of the journal in the store's file: it could not be read or written. Open the store again.
     #[error("the journal failed: {0}")]
     Journal(#[source] Cause<std::io::Error>),
+    /// A failure: a page of the file is not what was written there, and was not used. What does not lie behind it can still be read. Restore a
+    /// backup; or open the file [read-only](crate::Builder::open_read_only), which reads past such a page as far as possible, and write what is
+    /// there to a new store.
+    #[error(
+        "the file is damaged: {0}; restore it from a backup, or save what `Builder::open_read_only` can read"
+    )]
+    DamagedPage(#[source] DamagedPage),
     /// A failure: the database met something that it took for impossible, which damage to the file can cause. Open the store again; if
     /// this comes again, restore a backup.
     #[error("the database panicked, as it does on a damaged file: {message}")]
@@ -110,6 +117,7 @@ impl StorageError {
             | Self::Panicked { .. }
             | Self::Damaged(_)
             | Self::Told { .. }
+            | Self::DamagedPage(_)
             | Self::Poisoned { .. } => true,
             Self::Closed
             | Self::Busy

@@ -29,6 +29,10 @@ fn damage() -> Damage {
     Damage { table: "execstore/events".into(), key: "00ff".into(), reason: "its checksum is wrong".into() }
 }
 
+fn damaged_page() -> DamagedPage {
+    DamagedPage { part: "the table execstore/events".into(), start: 8192, len: 4096 }
+}
+
 fn id() -> ExecutionId {
     ExecutionId::new("e-1").unwrap()
 }
@@ -57,6 +61,8 @@ fn cases() -> Vec<Case> {
         StorageError::Journal(io_error().into()) => "the system's words",
         StorageError::Panicked { message: "a page is of no kind".into() },
         StorageError::Damaged(damage()),
+        StorageError::DamagedPage(damaged_page())
+            => "the page of 4096 bytes at byte 8192 of redb's image, of the table execstore/events, is not what redb wrote there",
         StorageError::Poisoned { reason: Some(StorageError::Journal(io_error().into()).into()) }
             => "the journal failed: the system's words",
         StorageError::Poisoned { reason: None },

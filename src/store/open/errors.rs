@@ -5,20 +5,21 @@ use std::path::Path;
 
 use redb::{Database, DatabaseError, StorageBackend};
 
-use crate::engine::file::{Fault, holder};
-use crate::model::error::{OpenError, StorageError};
+use crate::engine::file::{Guarded, holder};
+use crate::model::error::{DamagedPage, OpenError, StorageError};
 use crate::storage::catch_panics;
 
 /// Opens redb on a storage, with a page cache of so many bytes, and with what it may throw at us caught.
 pub(super) fn open_redb(
     place: &Path,
     cache_size: usize,
-    storage: impl StorageBackend,
+    storage: Guarded<impl StorageBackend>,
 ) -> Result<Database, OpenError> {
     let mut redb = redb::Builder::new();
     redb.set_cache_size(cache_size);
     match catch_panics(|| Ok::<_, StorageError>(redb.create_with_backend(storage))) {
         Ok(db) => db.map_err(|error| database_error(error, place)),
+        Err(StorageError::DamagedPage(page)) => Err(StorageError::DamagedPage(page).into()),
         Err(error) => Err(damaged("redb could not open it", error)),
     }
 }
@@ -30,7 +31,7 @@ fn database_error(error: DatabaseError, path: &Path) -> OpenError {
             let reason = format!("its redb format is {version}, which this release of redb does not read");
             OpenError::Damaged { reason, source: Some(Box::new(error)) }
         }
-        DatabaseError::Storage(redb::StorageError::Io(error)) if is_fault(&error) => {
+        DatabaseError::Storage(redb::StorageError::Io(error)) if is_refusal(&error) => {
             OpenError::Damaged { reason: error.to_string(), source: Some(Box::new(error)) }
         }
         DatabaseError::Storage(redb::StorageError::Io(error))
@@ -42,22 +43,8 @@ fn database_error(error: DatabaseError, path: &Path) -> OpenError {
     }
 }
 
-fn is_fault(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|error| error.is::<Fault>())
-}
-
-/// A commit in memory that met a damaged page of redb's own tables.
-pub(super) fn of_fault(error: OpenError) -> OpenError {
-    match error {
-        OpenError::Storage(StorageError::Database(cause)) => match cause.downcast_ref() {
-            Some(redb::Error::Io(error)) if is_fault(error) => {
-                let reason = error.to_string();
-                OpenError::Damaged { reason, source: Some(Box::new(StorageError::Database(cause))) }
-            }
-            _ => OpenError::Storage(StorageError::Database(cause)),
-        },
-        other => other,
-    }
+fn is_refusal(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|error| error.is::<DamagedPage>())
 }
 
 pub(super) fn in_use(path: &Path) -> OpenError {

@@ -11,7 +11,7 @@ use super::errors::{in_use, io_error, open_redb};
 use super::meta::{draw, draw_incarnation};
 use super::{dangling, look, open};
 use crate::engine::database::drop_quietly;
-use crate::engine::file::{self, Folder, Head, Image, Kind, Medium, Target};
+use crate::engine::file::{self, Folder, Guarded, Head, Image, Kind, Medium, Target};
 use crate::format::schema::FORMAT;
 use crate::format::{JournalPlace, Meta, Totals};
 use crate::model::error::{OpenError, StorageError};
@@ -104,7 +104,8 @@ pub(super) fn make_on(options: &Options, medium: &Arc<Medium>, path: &Path) -> R
         reserve(medium, head).map_err(io_error(path))?;
     }
     let offset = head.map_or(0, |head| head.image);
-    let db = open_redb(path, options.cache_size, Image::kept(medium.clone(), offset))?;
+    let image = Guarded::new(Image::kept(medium.clone(), offset));
+    let db = open_redb(path, options.cache_size, image)?;
     initialise(&db, options, head.as_ref())?;
     drop_quietly(db)?;
     finish(medium, head.as_ref()).map_err(io_error(path))

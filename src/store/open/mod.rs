@@ -14,7 +14,7 @@ use std::sync::Arc;
 use redb::{Database, StorageBackend};
 
 use crate::engine::database::drop_quietly;
-use crate::engine::file::{Folder, Head, Image, Kind, Medium, Overlay, Room};
+use crate::engine::file::{Folder, Guarded, Head, Image, Kind, Medium, Overlay, Room};
 use crate::engine::grounds::Grounds;
 use crate::engine::packing::{Effort, make_small};
 use crate::format::schema::FORMAT;
@@ -37,7 +37,7 @@ pub(crate) fn open(options: &Options, path: &Path) -> Result<Store, OpenError> {
     let medium = Medium::file(file, options.needs_lock).map_err(io_error(path))?;
     let offset = head.map_or(0, |head| head.image);
     let closed = has_image(&medium, offset).map_err(|error| no_image(error, path))?;
-    let open = |storage: Image| {
+    let open = |storage: Guarded<Image>| {
         open_redb(path, options.cache_size, storage).map_err(|error| match medium.refused_for_locks() {
             true => OpenError::NoLocks { path: path.to_owned() },
             false => error,
@@ -49,7 +49,7 @@ pub(crate) fn open(options: &Options, path: &Path) -> Result<Store, OpenError> {
         peek(options, &medium, head.as_ref(), path)?;
     }
     let room = Room::new(medium.clone(), offset, Some(probe), options.reserve);
-    let db = open(Image::new(room.clone()))?;
+    let db = open(Guarded::new(Image::new(room.clone())))?;
     let folder = Folder::of(path).map_err(io_error(path))?;
     let opened = Opened { db: Arc::new(db), path: Some(path), head, room: Some(room) };
     let grounds = Grounds::new(Some(folder), Some(path.to_owned()), false);
@@ -60,7 +60,7 @@ pub(crate) fn open(options: &Options, path: &Path) -> Result<Store, OpenError> {
 fn peek(options: &Options, medium: &Arc<Medium>, head: Option<&Head>, path: &Path) -> Result<(), OpenError> {
     let offset = head.map_or(0, |head| head.image);
     let storage = Overlay::new(Image::kept(medium.clone(), offset)).map_err(io_error(path))?;
-    let db = match open_redb(path, 1024 * 1024, storage) {
+    let db = match open_redb(path, 1024 * 1024, Guarded::new(storage)) {
         Err(_) if medium.refused_for_locks() => return Err(OpenError::NoLocks { path: path.to_owned() }),
         db => db?,
     };
@@ -79,7 +79,7 @@ pub(crate) fn compact(options: &Options, path: &Path) -> Result<bool, OpenError>
     let medium = Medium::file(file, options.needs_lock).map_err(io_error(path))?;
     has_image(&medium, offset).map_err(|error| no_image(error, path))?;
     let room = Room::new(medium, offset, Some(probe), 0);
-    let mut db = open_redb(path, options.cache_size, Image::new(room.clone()))?;
+    let mut db = open_redb(path, options.cache_size, Guarded::new(Image::new(room.clone())))?;
     let mut gained = make_small(&mut db, 0, Effort::ALL, Some(&*room))?;
     while catch_panics(|| db.compact().map_err(redb::Error::from))? {
         gained = true;
@@ -92,7 +92,7 @@ pub(crate) fn compact(options: &Options, path: &Path) -> Result<bool, OpenError>
 pub(crate) fn on_backend(options: &Options, backend: impl StorageBackend) -> Result<Store, OpenError> {
     let place = Path::new("the backend");
     let room = Room::new(Medium::foreign(Box::new(backend)), 0, None, 0);
-    let db = open_redb(place, options.cache_size, Image::new(room.clone()))?;
+    let db = open_redb(place, options.cache_size, Guarded::new(Image::new(room.clone())))?;
     make::initialise_if_new(&db, options)?;
     let opened = Opened { db: Arc::new(db), path: None, head: None, room: Some(room) };
     assemble(options, opened, Grounds::new(None, None, false), |_| Ok(None))
@@ -112,7 +112,7 @@ pub(crate) fn on_backend_as_file(
     let offset = head.map_or(0, |head| head.image);
     has_image(&medium, offset).map_err(|error| no_image(error, place))?;
     let room = Room::new(medium.clone(), offset, None, 0);
-    let db = open_redb(place, options.cache_size, Image::new(room.clone()))?;
+    let db = open_redb(place, options.cache_size, Guarded::new(Image::new(room.clone())))?;
     let opened = Opened { db: Arc::new(db), path: None, head, room: Some(room) };
     assemble(options, opened, Grounds::new(None, None, false), |meta| {
         Ok(head.map(|head| journal_of(&medium, &head, meta)))

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::assemble::{Opened, assemble, journal_of};
-use super::errors::{io_error, of_fault, open_redb};
+use super::errors::{io_error, open_redb};
 use super::{has_image, head_of, look, no_image};
-use crate::engine::file::{Image, Medium, Overlay};
+use crate::engine::file::{Guarded, Image, Medium, Overlay};
 use crate::engine::grounds::Grounds;
 use crate::model::error::OpenError;
 use crate::store::Store;
@@ -22,7 +22,7 @@ pub(crate) fn open_read_only(options: &Options, path: &Path, with_journal: bool)
     has_image(&medium, offset).map_err(|error| no_image(error, path))?;
     let storage = Overlay::new(Image::shared(medium.clone(), offset)).map_err(io_error(path))?;
     let shut = storage.to_shut();
-    let db = open_redb(path, options.cache_size, storage)?;
+    let db = open_redb(path, options.cache_size, Guarded::only_read(storage, shut.clone()))?;
     if options.needs_lock && !medium.is_locked() {
         return Err(OpenError::NoLocks { path: path.to_owned() });
     }
@@ -30,8 +30,7 @@ pub(crate) fn open_read_only(options: &Options, path: &Path, with_journal: bool)
     let grounds = Grounds::new(None, Some(path.to_owned()), true);
     let store = assemble(options, opened, grounds, |meta| {
         Ok(head.filter(|_| with_journal).map(|head| journal_of(&medium, &head, meta)))
-    })
-    .map_err(of_fault)?;
+    })?;
     // What is there in memory is all that there will be: a commit of the caller's own, past the store, is an error and not lost in silence.
     shut.shut();
     Ok(store)
