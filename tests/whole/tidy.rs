@@ -259,6 +259,7 @@ fn tests_wait_for_conditions_and_do_not_sleep() {
     let may = [
         "support/src/waits.rs",
         "processes/kill.rs",
+        "durability/damaged_branches.rs",
         "whole/stress.rs",
         "whole/node_example.rs",
         "whole/follow_example.rs",

@@ -75,6 +75,7 @@ fn cases() -> Vec<Case> {
         StorageError::ReadOnly { path: Some(path()) },
         StorageError::ReadOnly { path: None },
         StorageError::OtherProcess { opened_by: 1, used_by: 2 },
+        StorageError::Told { message: "the journal failed: the system's words".into() },
     }
     each! { InputError:
         InputError::TooLarge { what: "message", actual: 2, maximum: 1 },
