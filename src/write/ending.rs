@@ -6,12 +6,19 @@ use crate::format::EncodedHeader;
 use crate::model::change::Entry;
 use crate::model::error::{StorageError, WriteError};
 use crate::model::events::NewEvent;
+use crate::model::execution::Header;
 use crate::model::hash::Link;
 use crate::model::integrity::{change_hash, content};
 use crate::model::json::Json;
+use crate::model::time::Timestamp;
 use crate::storage::write_set::WriteSet;
 
 impl Writer<'_> {
+    /// Notes in a header that the clock stands before the store's own last time, if it does.
+    pub(super) fn doubt(&self, header: &mut Header, now: Timestamp) {
+        header.not_before = header.not_before.max(self.totals.latest.filter(|latest| now < *latest));
+    }
+
     /// Asks for room on the disk, before an operation writes what did not make any.
     pub(super) fn needs_room(&self) -> Result<(), WriteError> {
         if let Some(redo) = self.redo {

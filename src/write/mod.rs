@@ -34,7 +34,6 @@ use crate::model::id::{ChangeSeq, Incarnation};
 use crate::model::identity::IDENTITY_KEY;
 use crate::model::json::Json;
 use crate::model::row_id::{PayloadVersion, RowId};
-use crate::model::time::Timestamp;
 use crate::model::touch::Touched;
 use crate::read::load_to_write;
 use crate::readable::Readable;
@@ -409,11 +408,6 @@ impl<'t> Writer<'t> {
     /// How many rows were written or removed so far.
     pub(crate) fn rows_written(&self) -> u64 {
         self.tables.rows_written()
-    }
-
-    /// Notes in a header that the clock stands before the store's own last time, if it does.
-    fn doubt(&self, header: &mut Header, now: Timestamp) {
-        header.not_before = header.not_before.max(self.totals.latest.filter(|latest| now < *latest));
     }
 }
 

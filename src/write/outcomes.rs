@@ -33,7 +33,7 @@ impl Receipt {
     }
 }
 
-/// What [`Writer::create_or_get`] came to.
+/// What [`Writer::create_or_get`](crate::Writer::create_or_get) came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CreateOutcome {
