@@ -13,7 +13,7 @@ use redb::{BackendError, StorageBackend};
 use super::known::{Found, Kind, Known};
 use super::overlay::Shut;
 use super::own_tables::look;
-use super::redb_pages::{Named, PAGE, Widths, is_leaf};
+use super::redb_pages::{Named, PAGE, Widths, is_leaf, is_leaf_with_rows};
 use crate::model::error::DamagedPage;
 
 /// A storage, and what is known of the pages on it.
@@ -65,13 +65,13 @@ impl<B: StorageBackend> Guarded<B> {
     }
 
     /// Refuses a page that would have redb panic, or write where it must not. A damaged leaf names nothing: its sound rows can be read, and
-    /// whoever reads the others notices, because each has a checksum.
+    /// whoever reads the others notices, because each has a checksum. But one that says that it has none would hide them all.
     fn check(&self, seen: &Seen, start: u64, bytes: &[u8]) -> io::Result<()> {
         let mut known = seen.known();
         let place = (start, bytes.len() as u64);
         let tree = match known.read(start, bytes) {
             Found::Sound => return Ok(()),
-            Found::Changed if is_leaf(bytes) => return Ok(()),
+            Found::Changed if is_leaf_with_rows(bytes) => return Ok(()),
             Found::Changed => return refuse(written_since(place), false),
             Found::Damaged(tree) => tree,
         };
@@ -82,7 +82,7 @@ impl<B: StorageBackend> Guarded<B> {
         let tolerated = match of.kind {
             Kind::Own => false,
             Kind::List if is_read.is_none() => false,
-            _ if is_leaf(bytes) => true,
+            _ if is_leaf_with_rows(bytes) => true,
             _ => is_read.is_some_and(Shut::is_shut) && self.leads_down(children, of.widths)?,
         };
         if tolerated { Ok(()) } else { refuse(of.damaged(place), of.kind == Kind::Ours) }
@@ -305,6 +305,25 @@ mod tests {
         }
         let expected = [r#"Error("the table theirs")"#, r#"Thrown("the table execstore/ours")"#];
         assert!(said.keys().eq(expected), "{said:?}");
+    }
+
+    #[test]
+    fn a_leaf_that_says_it_has_no_rows_is_refused() {
+        let bytes = image();
+        // As redb reads them: each is named by one that was read before.
+        let pages = pages(&bytes);
+        let leaves: Vec<_> = pages.iter().copied().filter(|start| bytes[*start] == 1).collect();
+        assert!(leaves.len() > 2);
+        for start in leaves {
+            let mut bytes = bytes.clone();
+            bytes[start + 2..start + 4].fill(0);
+            let guarded = Guarded::new(storage(&bytes));
+            let said: Vec<_> = pages.iter().map(|page| (*page, read(&guarded, *page))).collect();
+            assert!(
+                said.iter().any(|(page, said)| *page == start && *said != Said::Nothing),
+                "{start}: {said:?}"
+            );
+        }
     }
 
     #[test]

@@ -163,6 +163,11 @@ pub(super) fn is_leaf(bytes: &[u8]) -> bool {
     bytes.first() == Some(&LEAF)
 }
 
+/// Whether these bytes say that they are a leaf, and that it has rows. redb writes none without.
+pub(super) fn is_leaf_with_rows(bytes: &[u8]) -> bool {
+    is_leaf(bytes) && count(bytes).is_some_and(|rows| rows > 0)
+}
+
 /// The pages that a branch names; none for a leaf.
 pub(super) fn children(bytes: &[u8]) -> impl Iterator<Item = Named> {
     let many = if bytes.first() == Some(&BRANCH) { count(bytes).map_or(0, |keys| keys + 1) } else { 0 };
