@@ -1,4 +1,4 @@
-//! CheckedRange of counters, by the code of the state: those of a job, of a namespace and of a label.
+//! Rows of counters, by the code of the state: those of a job, of a namespace and of a label.
 
 use super::{Live, Source, Stored, Tables};
 use crate::format::{all_zero, decode_counts, encode_counts};

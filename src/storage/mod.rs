@@ -83,11 +83,11 @@ pub struct Tables<S: Source> {
     sum: Option<Sum>,
     /// Bytes of keys and values that were written or removed.
     written: usize,
-    /// CheckedRange that were written or removed.
+    /// Rows that were written or removed.
     rows_written: u64,
     /// Bytes of the values that were replaced.
     replaced: usize,
-    /// CheckedRange that were removed, and the bytes of their values.
+    /// Rows that were removed, and the bytes of their values.
     removed: (u64, usize),
     /// Room for the value that is being encoded.
     scratch: Vec<u8>,

@@ -25,7 +25,7 @@ impl<S: Source> Tables<S> {
 }
 
 impl Tables<Live<'_>> {
-    /// The first sound row behind one, or of all. CheckedRange that are damaged are passed over.
+    /// The first sound row behind one, or of all. Rows that are damaged are passed over.
     pub(crate) fn next_removal(&self, after: Option<&[u8; 9]>) -> Result<Option<Removal>, StorageError> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let decode = decode::<table::Removals>;

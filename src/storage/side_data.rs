@@ -1,4 +1,4 @@
-//! CheckedRange that are to be removed, whatever is in them: a bounded part at a time.
+//! Rows that are to be removed, whatever is in them: a bounded part at a time.
 
 use std::borrow::Borrow;
 use std::ops::Bound;

@@ -25,7 +25,7 @@ pub(crate) struct WriteSet {
     pub(crate) freed: usize,
     /// Bytes of rows that were written, and how many rows were written or removed.
     pub(crate) written: (usize, u64),
-    /// CheckedRange of what was deleted wait to be removed.
+    /// Rows of what was deleted wait to be removed.
     pub(crate) waits: bool,
     /// The writes: see `Tables::redo`.
     pub(crate) body: Vec<u8>,
