@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::fingerprint::{with_check, without_check};
 use crate::model::id::{ChangeSeq, StoreIncarnation};
+use crate::model::json::form::by_text;
 use crate::model::limits::InputError;
 
 /// A position in the change log, to be kept outside the store: after which change, and of which incarnation of which store.
@@ -86,19 +87,7 @@ impl fmt::Display for Bookmark {
     }
 }
 
-impl From<Bookmark> for String {
-    fn from(bookmark: Bookmark) -> String {
-        bookmark.to_string()
-    }
-}
-
-impl TryFrom<String> for Bookmark {
-    type Error = InputError;
-
-    fn try_from(text: String) -> Result<Self, InputError> {
-        text.parse()
-    }
-}
+by_text!(Bookmark);
 
 impl std::str::FromStr for Bookmark {
     type Err = InputError;

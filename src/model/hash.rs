@@ -95,28 +95,7 @@ pub(crate) mod hex_text {
         unhex(&text).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), expected))
     }
 
-    /// One that may be left out.
-    pub(crate) mod optional {
-        use serde::{Deserializer, Serializer};
-
-        use super::Hash;
-
-        pub(crate) fn serialize<S: Serializer>(
-            hash: &Option<Hash>,
-            serializer: S,
-        ) -> Result<S::Ok, S::Error> {
-            match hash {
-                Some(hash) => super::serialize(hash, serializer),
-                None => serializer.serialize_none(),
-            }
-        }
-
-        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-            deserializer: D,
-        ) -> Result<Option<Hash>, D::Error> {
-            super::deserialize(deserializer).map(Some)
-        }
-    }
+    crate::model::json::form::optional!(crate::model::hash::Hash);
 }
 
 #[cfg(test)]

@@ -118,6 +118,12 @@ pub(crate) fn check_size(what: &'static str, actual: usize, maximum: usize) -> R
     Ok(())
 }
 
+/// Refuses a label whose key or value is too long.
+pub(crate) fn check_label(key: &str, value: &str) -> Result<(), InputError> {
+    check_len("label key", key, MAX_LABEL_KEY)?;
+    check_len("label value", value, MAX_LABEL_VALUE)
+}
+
 /// Refuses the text of a payload that could not be read: it is none.
 pub(crate) fn check_text(what: &'static str, json: &Json) -> Result<(), InputError> {
     match json.as_str() {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::id::ChangeSeq;
+use crate::model::json::form::by_text;
 use crate::model::limits::InputError;
 
 /// The loss that [`OpenError::JournalDamaged`](crate::error::OpenError::JournalDamaged) tells of: everything that was acknowledged after a point,
@@ -60,19 +61,7 @@ impl FromStr for JournalLoss {
     }
 }
 
-impl From<JournalLoss> for String {
-    fn from(loss: JournalLoss) -> String {
-        loss.to_string()
-    }
-}
-
-impl TryFrom<String> for JournalLoss {
-    type Error = InputError;
-
-    fn try_from(text: String) -> Result<Self, InputError> {
-        text.parse()
-    }
-}
+by_text!(JournalLoss);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::json::form::by_text;
 use crate::model::limits::InputError;
 
 /// Nanoseconds since 1970-01-01T00:00:00Z, from about the year 1677 to 2262.
@@ -185,19 +186,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-impl From<Timestamp> for String {
-    fn from(time: Timestamp) -> String {
-        time.to_string()
-    }
-}
-
-impl TryFrom<String> for Timestamp {
-    type Error = InputError;
-
-    fn try_from(text: String) -> Result<Self, InputError> {
-        text.parse()
-    }
-}
+by_text!(Timestamp);
 
 impl std::str::FromStr for Timestamp {
     type Err = InputError;

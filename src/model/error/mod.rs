@@ -149,13 +149,19 @@ flattened! {
     WatchError in Watch: Position, Reentrant, Damaged, Input, Storage;
 }
 
-impl From<ReadError> for Error {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Damaged(error) => Self::Damaged(error),
-            ReadError::Position(error) => Self::Position(error),
-            ReadError::Input(error) => Self::Input(error),
-            ReadError::Storage(error) => Self::Storage(error),
+/// Whoever reads on the way has everything in its enum that reading can come to.
+macro_rules! reading {
+    ($($act:ident),+) => {$(
+        impl From<ReadError> for $act {
+            fn from(error: ReadError) -> Self {
+                match error {
+                    ReadError::Damaged(error) => Self::Damaged(error),
+                    ReadError::Position(error) => Self::Position(error),
+                    ReadError::Input(error) => Self::Input(error),
+                    ReadError::Storage(error) => Self::Storage(error),
+                }
+            }
         }
-    }
+    )+};
 }
+reading!(Error, WatchError, WriteError);

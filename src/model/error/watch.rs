@@ -1,6 +1,6 @@
 //! Why changes or output could not be followed.
 
-use super::{Damage, ReadError, Reentrant, StorageError};
+use super::{Damage, Reentrant, StorageError};
 use crate::model::bookmark::PositionError;
 use crate::model::limits::InputError;
 
@@ -38,15 +38,4 @@ pub enum WatchError {
     /// to be waited for; or it could not be read. What was committed before has been given out.
     #[error(transparent)]
     Storage(#[from] StorageError),
-}
-
-impl From<ReadError> for WatchError {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Damaged(error) => Self::Damaged(error),
-            ReadError::Position(error) => Self::Position(error),
-            ReadError::Input(error) => Self::Input(error),
-            ReadError::Storage(error) => Self::Storage(error),
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Why something was not written.
 
-use super::{Damage, ReadError, StorageError};
+use super::{Damage, StorageError};
 use crate::model::bookmark::PositionError;
 use crate::model::execution::Header;
 use crate::model::expect::{Expect, Mismatch};
@@ -173,17 +173,6 @@ pub enum WriteError {
 
 fn place(seq: Option<ChangeSeq>) -> String {
     seq.map_or_else(|| "none".to_owned(), |seq| format!("one at {seq}"))
-}
-
-impl From<ReadError> for WriteError {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Damaged(error) => Self::Damaged(error),
-            ReadError::Position(error) => Self::Position(error),
-            ReadError::Input(error) => Self::Input(error),
-            ReadError::Storage(error) => Self::Storage(error),
-        }
-    }
 }
 
 impl WriteError {

@@ -17,8 +17,7 @@ use crate::model::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::model::json::Json;
 use crate::model::lifecycle::State;
 use crate::model::limits::{
-    InputError, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS, MAX_MESSAGE, MAX_NAME, check_id, check_len,
-    check_size, check_text,
+    InputError, MAX_LABELS, MAX_MESSAGE, MAX_NAME, check_id, check_label, check_len, check_size, check_text,
 };
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
@@ -195,10 +194,6 @@ impl Header {
         check_len("message", self.message.as_deref().unwrap_or_default(), MAX_MESSAGE)?;
         check_len("preview", self.preview.as_deref().unwrap_or_default(), MAX_NAME)?;
         check_size("number of labels", self.labels.len(), MAX_LABELS)?;
-        for (key, value) in &self.labels {
-            check_len("label key", key, MAX_LABEL_KEY)?;
-            check_len("label value", value, MAX_LABEL_VALUE)?;
-        }
-        Ok(())
+        self.labels.iter().try_for_each(|(key, value)| check_label(key, value))
     }
 }

@@ -14,9 +14,7 @@ use crate::model::id::{ExecutionId, JobId};
 use crate::model::identity::Identity;
 use crate::model::json::Json;
 use crate::model::json::form::{form, given, is_default};
-use crate::model::limits::{
-    InputError, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS, MAX_NAME, check_id, check_len, check_size,
-};
+use crate::model::limits::{InputError, MAX_LABELS, MAX_NAME, check_id, check_label, check_len, check_size};
 use crate::model::report::Reporter;
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
@@ -174,8 +172,7 @@ fn check_names<const N: usize>(names: [(&'static str, Option<&Text>); N]) -> Res
 fn check_labels<'l>(labels: impl Iterator<Item = (&'l Text, Option<&'l Text>)>) -> Result<(), InputError> {
     let mut set = 0;
     for (key, value) in labels {
-        check_len("label key", key, MAX_LABEL_KEY)?;
-        check_len("label value", value.map_or("", |value| value), MAX_LABEL_VALUE)?;
+        check_label(key, value.map_or("", |value| value))?;
         set += usize::from(value.is_some());
     }
     check_size("number of labels", set, MAX_LABELS)

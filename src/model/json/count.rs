@@ -49,20 +49,7 @@ impl Visitor<'_> for Number {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Count(#[serde(with = "crate::model::json::count")] pub(crate) u64);
 
-/// A number that may be left out, and is none if it is.
-pub(crate) mod optional {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::Count;
-
-    pub(crate) fn serialize<S: Serializer>(number: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-        number.map(Count).serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-        Ok(Some(Count::deserialize(deserializer)?.0))
-    }
-}
+super::form::optional!(u64);
 
 /// A number of things in memory.
 pub(crate) mod size {

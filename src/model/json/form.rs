@@ -23,6 +23,52 @@ macro_rules! form {
 
 pub(crate) use form;
 
+/// A value whose JSON is the text that it is shown as and parsed from, by `serde(try_from = "String", into = "String")`.
+macro_rules! by_text {
+    ($value:ident) => {
+        impl From<$value> for String {
+            fn from(value: $value) -> String {
+                value.to_string()
+            }
+        }
+
+        impl TryFrom<String> for $value {
+            type Error = <$value as ::std::str::FromStr>::Err;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+    };
+}
+
+pub(crate) use by_text;
+
+/// Beside the functions for `serde(with = ..)`: the same of a member that may be left out, and is none if it is.
+macro_rules! optional {
+    ($value:ty) => {
+        pub(crate) mod optional {
+            pub(crate) fn serialize<S: ::serde::Serializer>(
+                value: &Option<$value>,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                match value {
+                    Some(value) => super::serialize(value, serializer),
+                    None => serializer.serialize_none(),
+                }
+            }
+
+            pub(crate) fn deserialize<'de, D: ::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Option<$value>, D::Error> {
+                super::deserialize(deserializer).map(Some)
+            }
+        }
+    };
+}
+
+pub(crate) use optional;
+
 /// A member that may be left out, but is no `null`: in a request `null` would be a condition or a setting that is forgotten without
 /// a word; and a document may be `null`.
 pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(

@@ -34,25 +34,4 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     duration.ok_or_else(|| D::Error::custom(format!("invalid duration {text:?}, expected nanoseconds")))
 }
 
-/// A duration that may be left out, and is none if it is.
-pub(crate) mod optional {
-    use std::time::Duration;
-
-    use serde::{Deserializer, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(
-        duration: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match duration {
-            Some(duration) => super::serialize(duration, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        super::deserialize(deserializer).map(Some)
-    }
-}
+super::form::optional!(std::time::Duration);
