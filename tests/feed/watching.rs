@@ -9,21 +9,14 @@ use std::time::{Duration, Instant};
 use execstore::error::{PositionError, WatchError};
 use execstore::redb::backends::InMemoryBackend;
 use execstore::redb::{Database, TableDefinition};
-use execstore::watch::{WatchFrom, Watcher};
-use execstore::{Change, ChangeSeq, Filter, NewExecution, Readable, Store, Update};
+use execstore::watch::WatchFrom;
+use execstore::{ChangeSeq, Filter, NewExecution, Readable, Store, Update};
+use support::feed::{seqs, watch};
 use support::waits::{until_waiting, woken};
 use support::{TestStore, create};
 
 const LONG: Duration = Duration::from_secs(30);
 const NOW: Duration = Duration::ZERO;
-
-fn seqs(changes: &[Change]) -> Vec<u64> {
-    changes.iter().map(|change| change.seq().get()).collect()
-}
-
-fn watch(store: &Store, start: WatchFrom) -> Watcher {
-    store.watch(start, Filter::new()).unwrap()
-}
 
 #[test]
 fn a_watcher_holds_no_transaction_while_it_waits() {

@@ -19,7 +19,7 @@ use std::ops::Deref;
 
 use execstore::error::OpenError;
 use execstore::{Builder, Store};
-use support::ticking_clock;
+use support::{ticking_clock, verified_twice};
 
 /// Where stores come from.
 pub trait Engine: Sync {
@@ -110,13 +110,8 @@ impl Drop for TestStore {
         if self.place.is_none() || std::thread::panicking() {
             return;
         }
-        for turn in ["as it was", "opened again"] {
-            let store = self.store.take().unwrap_or_else(|| self.open());
-            let report = store.verify().unwrap();
-            if !report.is_clean() {
-                let kept = self.place.take().unwrap().keep();
-                panic!("the store in {kept} is not clean, {turn}: {report}");
-            }
+        if let Err(wrong) = verified_twice(self.store.take(), || self.open()) {
+            panic!("the store in {} is not clean, {wrong}", self.place.take().unwrap().keep());
         }
     }
 }

@@ -11,6 +11,16 @@ use execstore::{Change, ChangeKind, ChangeSeq, Filter, Header, Readable, Store};
 
 use crate::dice::Dice;
 
+/// The numbers of changes.
+pub fn seqs(changes: &[Change]) -> Vec<u64> {
+    changes.iter().map(|change| change.seq().get()).collect()
+}
+
+/// Watches everything.
+pub fn watch(store: &Store, start: WatchFrom) -> Watcher {
+    store.watch(start, Filter::new()).unwrap()
+}
+
 /// A filter, and the same again as plain code.
 #[derive(Clone, Debug)]
 pub struct Wanted {

@@ -140,15 +140,21 @@ impl Drop for TestStore {
             return;
         }
         let path = folder.path().join("store.redb");
-        for turn in ["as it was", "opened again"] {
-            let store = self.store.take().unwrap_or_else(|| self.builder.open(&path).unwrap());
-            let report = store.verify().unwrap();
-            if !report.is_clean() {
-                let kept = folder.keep();
-                panic!("the store in {} is not clean, {turn}: {report}", kept.display());
-            }
+        if let Err(wrong) = verified_twice(self.store.take(), || self.builder.open(&path).unwrap()) {
+            panic!("the store in {} is not clean, {wrong}", folder.keep().display());
         }
     }
+}
+
+/// Verifies a store as it is, and once more closed and opened again. Gives which time something was wrong, and what.
+pub fn verified_twice(mut store: Option<Store>, open: impl Fn() -> Store) -> Result<(), String> {
+    for turn in ["as it was", "opened again"] {
+        let report = store.take().unwrap_or_else(&open).verify().unwrap();
+        if !report.is_clean() {
+            return Err(format!("{turn}: {report}"));
+        }
+    }
+    Ok(())
 }
 
 /// A clock that gives 1, 2, 3 ... nanoseconds.

@@ -4,8 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use execstore::error::{InputError, PositionError, StorageError, WatchError};
-use execstore::watch::{WatchFrom, Watcher};
-use execstore::{Change, ChangeKind, ChangeSeq, Filter, NewEvent, NewExecution, Readable, Store, Update};
+use execstore::watch::WatchFrom;
+use execstore::{ChangeKind, ChangeSeq, Filter, NewEvent, NewExecution, Readable, Store, Update};
+use support::feed::{seqs, watch};
 use support::waits::until_waiting;
 use support::{create, walk};
 
@@ -13,14 +14,6 @@ use crate::{Engine, TestStore};
 
 const LONG: Duration = Duration::from_secs(30);
 const NOW: Duration = Duration::ZERO;
-
-fn seqs(changes: &[Change]) -> Vec<u64> {
-    changes.iter().map(|change| change.seq().get()).collect()
-}
-
-fn watch(store: &Store, start: WatchFrom) -> Watcher {
-    store.watch(start, Filter::new()).unwrap()
-}
 
 /// A store with the changes 1 to `n`.
 fn with_changes(engine: &dyn Engine, n: usize) -> TestStore {
