@@ -63,7 +63,7 @@ pub(crate) use range::{CheckedRange, damaged};
 pub(crate) use side_data::{Budget, OfExecution, Owned};
 pub(crate) use slots::Stored;
 pub use source::{Live, Snapshot, Source};
-pub(crate) use walk::Visit;
+pub(crate) use walk::{Visit, Walked};
 
 /// What a transaction remembers for the journal at most: larger ones commit through redb directly. At that size its
 /// scattered pages have become long runs.
@@ -157,14 +157,13 @@ impl<S: Source> Tables<S> {
         Ok(look_up(T::slot(&self.slots).get(&self.source)?, T::lend(key), |_| ())?.is_some())
     }
 
-    /// Hands over every row of a table, keys and values as bytes, without a copy. Gives `false` if look-ups do not find all of
-    /// them: see [`walk`].
-    pub(crate) fn walk<T: Stored>(&self, visit: &mut Visit<'_, T::Key>) -> Result<bool, StorageError> {
+    /// Hands over every row of a table, keys and values as bytes, without a copy: see [`walk`].
+    pub(crate) fn walk<T: Stored>(&self, visit: &mut Visit<'_, T::Key>) -> Result<Walked, StorageError> {
         walk::walk::<T, _>(T::slot(&self.slots).get(&self.source)?, visit)
     }
 
     /// The same of a table that is known by its tag alone.
-    pub(crate) fn walk_any(&self, tag: Tag, visit: &mut Visit<'_, [u8]>) -> Result<bool, StorageError> {
+    pub(crate) fn walk_any(&self, tag: Tag, visit: &mut Visit<'_, [u8]>) -> Result<Walked, StorageError> {
         macro_rules! walk_through {
             ($table:ident) => {
                 self.walk::<table::$table>(&mut |row| visit(row.map(|(key, value)| (key.as_ref(), value))))

@@ -1,5 +1,6 @@
 //! The order of the checks, and what they share.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use super::VerifyReport;
@@ -14,7 +15,7 @@ use crate::model::hash::{Sum, row_hash};
 use crate::model::lifecycle::Lifecycle;
 use crate::model::row_id::RowId;
 use crate::read::View;
-use crate::storage::{Pick, Source, Stored, Tables, damaged};
+use crate::storage::{Pick, Source, Stored, Tables, Walked, damaged};
 use crate::txn::ReadTxn;
 
 pub(super) struct Verifier<'a, S: Source> {
@@ -32,6 +33,8 @@ pub(super) struct Verifier<'a, S: Source> {
     pub(super) sum: Sum,
     /// The last execution that was asked for, and whether it is there.
     asked: Option<(RowId, bool)>,
+    /// The tables that were walked through.
+    walked: HashSet<Tag>,
     /// How many tables were walked through once more, because something was wrong.
     pub(super) searched: u64,
 }
@@ -71,6 +74,7 @@ impl<'a, S: Source> Verifier<'a, S> {
             begun: Bits::default(),
             sum: Sum::default(),
             asked: None,
+            walked: HashSet::new(),
             searched: 0,
         }
     }
@@ -118,6 +122,7 @@ impl<'a, S: Source> Verifier<'a, S> {
         for number in self.begun.both(&other.begun) {
             self.sums.doubt(Group::Log, number);
         }
+        self.walked.extend(other.walked);
         self.searched += other.searched;
     }
 
@@ -146,6 +151,7 @@ impl<'a, S: Source> Verifier<'a, S> {
         self.last_change_bits()?;
         self.search_log()?;
         self.checkpoints()?;
+        self.others()?;
         self.seal()?;
         self.nothing_unnamed();
         Ok(())
@@ -189,7 +195,7 @@ impl<'a, S: Source> Verifier<'a, S> {
     ) -> Result<(), StorageError> {
         let tables = self.tables;
         let is_summed = self.totals.seal.is_some() && T::TAG.is_summed();
-        let all_found = tables.walk::<T>(&mut |found| match found {
+        let walked = tables.walk::<T>(&mut |found| match found {
             Ok((key, value)) => {
                 if is_summed {
                     self.sum.add(row_hash(T::TAG.byte(), key.as_ref(), value));
@@ -201,7 +207,28 @@ impl<'a, S: Source> Verifier<'a, S> {
                 Ok(())
             }
         })?;
-        if all_found { Ok(()) } else { self.unreachable::<T>() }
+        self.compare_rows(T::TAG, &walked);
+        if walked.all_found { Ok(()) } else { self.unreachable::<T>() }
+    }
+
+    /// A table holds as many rows as were written to it. Those that a page hides may be missed by nothing else.
+    fn compare_rows(&mut self, tag: Tag, walked: &Walked) {
+        self.walked.insert(tag);
+        let Walked { rows, noted, .. } = walked;
+        if rows != noted {
+            self.problem(tag, format!("{rows} rows can be read, not {noted}"));
+        }
+    }
+
+    /// The tables that no other check walks through.
+    fn others(&mut self) -> Result<(), StorageError> {
+        for tag in Tag::ALL {
+            if !self.walked.contains(&tag) {
+                let walked = self.tables.walk_any(tag, &mut |_| Ok(()))?;
+                self.compare_rows(tag, &walked);
+            }
+        }
+        Ok(())
     }
 
     /// Which rows a walk finds and look-ups do not.

@@ -1,15 +1,17 @@
 //! Every kind of row, gone, added or altered, is found and named; and what is clean is walked through once.
 
+use std::io;
 use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase};
+use redb::backends::InMemoryBackend;
+use redb::{Database, ReadableDatabase, StorageBackend};
 
-use super::VerifyReport;
 use super::checks::Verifier;
 use super::sums::Group;
+use super::{VerifyProblem, VerifyReport};
 use crate::Json;
 use crate::attachments::NewAttachment;
-use crate::format::schema::Tag;
+use crate::format::schema::{Bytes, Number, Pair, StateRow, Tag, tables};
 use crate::format::{EncodedHeader, FRAME, PayloadPlace, finish_frame};
 use crate::model::events::NewEvent;
 use crate::model::execution::{Header, NewExecution, Update};
@@ -26,8 +28,11 @@ use crate::store::Store;
 
 /// A store with rows in every table, many of which have more pages than one.
 fn database(sealed: bool) -> Arc<Database> {
-    let backend = redb::backends::InMemoryBackend::new();
-    let db = Arc::new(redb::Builder::new().create_with_backend(backend).unwrap());
+    database_on(InMemoryBackend::new(), 1 << 30, sealed)
+}
+
+fn database_on(backend: impl StorageBackend, cache: usize, sealed: bool) -> Arc<Database> {
+    let db = Arc::new(redb::Builder::new().set_cache_size(cache).create_with_backend(backend).unwrap());
     let mut builder = Store::builder();
     builder.set_removal_step(20).set_tamper_evident(sealed);
     let store = builder.attach(db.clone()).unwrap();
@@ -65,6 +70,7 @@ fn database(sealed: bool) -> Arc<Database> {
                 w.add_visits(&id, Visits { count: 3, last: Timestamp::from_nanos(9) })?;
             }
             w.set_checkpoint("reader", ChangeSeq(900))?;
+            w.set_checkpoint("another", ChangeSeq(800))?;
             w.trim_changes(ChangeSeq(250))?;
             // Deleted attempts, over which the next ones are tied.
             for n in [31, 34, 301, 304] {
@@ -75,9 +81,16 @@ fn database(sealed: bool) -> Arc<Database> {
         .unwrap();
     store.maintain().unwrap();
     let progress = |_: &_| std::ops::ControlFlow::Break(());
-    store.bulk(Query::new()).name("b").batch(1).on_progress(progress).update(Update::new()).unwrap();
+    for name in ["b", "c"] {
+        store.bulk(Query::new()).name(name).batch(1).on_progress(progress).update(Update::new()).unwrap();
+    }
     // What is left of these waits to be removed.
-    store.write(|w| Ok(w.trim_changes(ChangeSeq(300))?)).unwrap();
+    store
+        .write(|w| {
+            w.delete("e69")?;
+            Ok(w.trim_changes(ChangeSeq(300))?)
+        })
+        .unwrap();
     db
 }
 
@@ -88,14 +101,14 @@ fn check(db: &Arc<Database>) -> VerifyReport {
 fn rows(db: &Database, tag: Tag) -> Vec<(Vec<u8>, Vec<u8>)> {
     let tables = Tables::new(Snapshot::here(db.begin_read().unwrap()));
     let mut rows = Vec::new();
-    let all_found = tables
+    let walked = tables
         .walk_any(tag, &mut |row| {
             let (key, value) = row.unwrap();
             rows.push((key.to_vec(), value.to_vec()));
             Ok(())
         })
         .unwrap();
-    assert!(all_found);
+    assert!(walked.is_whole());
     rows
 }
 
@@ -229,6 +242,125 @@ fn what_is_clean_is_walked_through_once() {
             "a sum that differs is told of even if nothing is found"
         );
     }
+}
+
+/// A backend whose bytes can be changed under a database.
+#[derive(Clone, Debug)]
+struct Lent(Arc<InMemoryBackend>);
+
+impl StorageBackend for Lent {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+}
+
+macro_rules! widths {
+    ($($(#[$doc:meta])+ $tag:ident = $number:literal, $name:ident: $key:ident, $summed:ident;)+) => {
+        /// How long the keys of a table are, if all are of one length.
+        fn width(tag: Tag) -> Option<usize> {
+            match tag {
+                $(Tag::$tag => <&'static $key as redb::Value>::fixed_width(),)+
+            }
+        }
+    };
+}
+tables!(widths);
+
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The rows of a leaf of redb's, if these bytes begin with one whose keys have this width.
+fn leaf(bytes: &[u8], width: Option<usize>) -> Option<Rows> {
+    let [1, _, n @ ..] = *bytes.first_chunk::<4>()? else { return None };
+    let n = usize::from(u16::from_le_bytes(n));
+    let lists = if width.is_none() { 2 } else { 1 };
+    let listed = |which: usize| {
+        let at = bytes.get(4 + 4 * which..)?.first_chunk().copied()?;
+        usize::try_from(u32::from_le_bytes(at)).ok()
+    };
+    let first = 4 + 4 * n * lists;
+    let key = |which: usize| match width {
+        Some(width) => Some(first + width * which),
+        None => which.checked_sub(1).map_or(Some(first), listed),
+    };
+    let value = |which: usize| which.checked_sub(1).map_or(key(n), |which| listed(which + n * (lists - 1)));
+    let row = |which| {
+        Some((
+            bytes.get(key(which)?..key(which + 1)?)?.to_vec(),
+            bytes.get(value(which)?..value(which + 1)?)?.to_vec(),
+        ))
+    };
+    (0..n).map(row).collect()
+}
+
+/// A leaf of these rows, as redb writes it.
+fn leaf_of(rows: &[(Vec<u8>, Vec<u8>)], width: Option<usize>) -> Vec<u8> {
+    let lists = if width.is_none() { 2 } else { 1 };
+    let (mut bytes, mut end) = (vec![1, 0], 4 + 4 * rows.len() * lists);
+    bytes.extend((rows.len() as u16).to_le_bytes());
+    let (keys, values): (Vec<_>, Vec<_>) = rows.iter().cloned().unzip();
+    for (parts, is_listed) in [(&keys, width.is_none()), (&values, true)] {
+        for part in parts {
+            end += part.len();
+            bytes.extend((end as u32).to_le_bytes().into_iter().filter(|_| is_listed));
+        }
+    }
+    [bytes, keys.concat(), values.concat()].concat()
+}
+
+/// What is left of the page is sound, such as what lay there before a write that was lost.
+#[test]
+fn rows_that_a_page_hides_are_missed_in_every_table() {
+    let backend = Lent(Arc::default());
+    // Each page is read from the backend each time.
+    let db = database_on(backend.clone(), 0, false);
+    let mut whole = vec![0; backend.len().unwrap() as usize];
+    backend.read(0, &mut whole).unwrap();
+    assert!(check(&db).is_clean());
+    for tag in Tag::ALL.into_iter().filter(|tag| !matches!(tag, Tag::Meta | Tag::Totals)) {
+        let rows = rows(&db, tag);
+        let last = rows.last().unwrap();
+        let mut hidden = 0;
+        for at in (0..whole.len()).step_by(4096) {
+            // In its page now, and in those where it was before.
+            let Some(mut leaf) = leaf(&whole[at..], width(tag)).filter(|leaf| leaf.last() == Some(last))
+            else {
+                continue;
+            };
+            leaf.pop();
+            backend.write(at as u64, &leaf_of(&leaf, width(tag))).unwrap();
+            hidden += 1;
+        }
+        assert!(hidden > 0, "{tag:?}");
+        if rows.len() == 1 {
+            // redb takes a page without rows for impossible.
+            let noticed = !Store::attach(db.clone()).unwrap().verify().is_ok_and(|report| report.is_clean());
+            assert!(noticed, "{tag:?}");
+            backend.write(0, &whole).unwrap();
+            continue;
+        }
+        let report = check(&db);
+        let what = format!("{} rows can be read, not {}", rows.len() - 1, rows.len());
+        let is_told = |problem: &VerifyProblem| problem.table == tag.name() && problem.what == what;
+        assert!(report.problems.iter().any(is_told), "{tag:?}: {report}");
+        backend.write(0, &whole).unwrap();
+    }
+    assert!(check(&db).is_clean());
 }
 
 /// Each of these is said of the record itself, whatever else does not agree with it any more.
