@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use redb::Database;
 
+use crate::engine::file::Medium;
 use crate::engine::packing::{Effort, make_small};
 use crate::model::error::StorageError;
 use crate::storage::process::Process;
@@ -14,6 +15,8 @@ use crate::storage::{catch_panics, commit_whole};
 /// Holds the database to the end, and lets go of it with care.
 pub(crate) struct OwnedDatabase {
     db: Option<Arc<Database>>,
+    /// What it lies on, unless it is the caller's.
+    medium: Option<Arc<Medium>>,
     /// The caller has got hold of the database, and may have a write transaction open.
     lent: AtomicBool,
     process: Process,
@@ -23,9 +26,9 @@ pub(crate) struct OwnedDatabase {
 
 impl OwnedDatabase {
     /// The database is lent from the start if somebody else can get at it.
-    pub(crate) fn new(db: Arc<Database>) -> Self {
-        let lent = Arc::strong_count(&db) > 1 || Arc::weak_count(&db) > 0;
-        Self { db: Some(db), lent: AtomicBool::new(lent), process: Process::this(), small: OnceLock::new() }
+    pub(crate) fn new(db: Arc<Database>, medium: Option<Arc<Medium>>) -> Self {
+        let lent = AtomicBool::new(Arc::strong_count(&db) > 1 || Arc::weak_count(&db) > 0);
+        Self { db: Some(db), medium, lent, process: Process::this(), small: OnceLock::new() }
     }
 
     /// A further hold, to be let go of before this one. `None` only while this one is being dropped.
@@ -64,20 +67,29 @@ impl Drop for OwnedDatabase {
         }
         // A close commits. On a damaged file that may panic, and panic again in unwinding, which would end
         // the process. So the commit comes first, where a panic can be caught, and a database that panicked
-        // is not closed at all. The next open repairs the file, as after a crash.
+        // is not closed at all: it stays in memory, without the locks of its file, which nobody uses any more. The next
+        // open repairs the file, as after a crash.
         let mut sound = catch_panics(|| db.begin_write()).and_then(commit_whole);
         if sound.is_ok()
             && let Some((len, space)) = self.small.take()
         {
             sound = make_small(&mut db, len, Effort::CLOSE, space.as_deref()).map(drop);
         }
-        match sound {
-            Err(StorageError::Panicked { .. }) => std::mem::forget(db),
-            _ => {
-                let _ = drop_quietly(db);
-            }
-        }
+        let _ = let_go(db, &sound, self.medium.as_deref());
     }
+}
+
+/// Lets go of a database that nobody else has, after what was done to it last.
+pub(crate) fn let_go<T>(
+    db: Database,
+    last: &Result<T, StorageError>,
+    medium: Option<&Medium>,
+) -> Result<(), StorageError> {
+    if !matches!(last, Err(StorageError::Panicked { .. })) {
+        return drop_quietly(db);
+    }
+    std::mem::forget(db);
+    catch_panics(|| medium.map_or(Ok(()), Medium::close).map_err(redb::Error::from))
 }
 
 pub(crate) fn drop_quietly<T>(db: T) -> Result<(), StorageError> {
@@ -85,4 +97,75 @@ pub(crate) fn drop_quietly<T>(db: T) -> Result<(), StorageError> {
         drop(db);
         Ok::<_, StorageError>(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::ops::Bound;
+
+    use redb::{BackendError, StorageBackend};
+
+    use super::*;
+
+    /// A file that redb panics over once it is told to.
+    #[derive(Debug)]
+    struct Panics(Arc<Medium>, Arc<AtomicBool>);
+
+    impl StorageBackend for Panics {
+        fn len(&self) -> io::Result<u64> {
+            self.0.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.0.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.0.set_len(len)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            assert!(!self.1.load(Ordering::SeqCst), "as over a damaged file");
+            self.0.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.0.write(offset, data)
+        }
+
+        fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+            self.0.try_lock((start, end), false)
+        }
+
+        fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+            self.0.try_lock((start, end), true)
+        }
+
+        fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+            self.0.unlock((start, end))
+        }
+
+        fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+            self.0.query_lock((start, end))
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_given_up_keeps_nobody_from_its_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let open = || {
+            let medium = Medium::file(file.reopen().unwrap(), true).unwrap();
+            let panics = Arc::new(AtomicBool::new(false));
+            let db = redb::Builder::new().create_with_backend(Panics(medium.clone(), panics.clone()));
+            db.map(|db| (OwnedDatabase::new(Arc::new(db), Some(medium)), panics))
+        };
+        for panics in [false, true] {
+            let (owned, panicking) = open().unwrap();
+            assert!(matches!(open(), Err(redb::DatabaseError::DatabaseAlreadyOpen)));
+            panicking.store(panics, Ordering::SeqCst);
+            drop(owned);
+            assert!(open().is_ok(), "it panicked: {panics}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::backtrace::Backtrace;
 use std::io::Write;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -20,6 +21,8 @@ const RANGE: &str = "EXECSTORE_DAMAGE_RANGE";
 /// Set, the child prints every panic.
 const LOUD: &str = "EXECSTORE_DAMAGE_LOUD";
 const FILE: &str = "EXECSTORE_DAMAGE_FILE";
+/// Set, a case is a page that is noise.
+const NOISE: &str = "EXECSTORE_DAMAGE_NOISE";
 /// Set, what opens is written to as well.
 const WRITES: &str = "EXECSTORE_DAMAGE_WRITES";
 
@@ -107,6 +110,13 @@ fn damage(bytes: &mut Vec<u8>, case: u64) -> String {
     }
 }
 
+/// A page of noise, by its number.
+fn noise(bytes: &mut [u8], page: u64) -> String {
+    let mut dice = Dice::new(page);
+    bytes[page as usize * PAGE..][..PAGE].fill_with(|| dice.next() as u8);
+    format!("page {page} is noise")
+}
+
 /// Writes to what is damaged, several operations to a transaction, whatever each of them says: redb's tables are open while others fail.
 /// `true` if any of it was committed.
 fn write(store: &Store, case: u64) -> bool {
@@ -188,13 +198,15 @@ fn child_that_reads() {
     let mut fates = [0; 3];
     for case in from.parse::<u64>().unwrap()..to.parse().unwrap() {
         let mut damaged = bytes.clone();
-        let what = damage(&mut damaged, case);
+        let what = match std::env::var_os(NOISE) {
+            Some(_) => noise(&mut damaged, case),
+            None => damage(&mut damaged, case),
+        };
         let mut out = std::io::stdout().lock();
         writeln!(out, "\ncase {case}: {what}").unwrap();
         out.flush().unwrap();
         drop(out);
-        // A file of its own for each: a store that is given up keeps its lock.
-        std::fs::remove_file(&path).unwrap();
+        // Always the same file: whatever became of the store before, nobody has it any more.
         std::fs::write(&path, damaged).unwrap();
         match catch_unwind(AssertUnwindSafe(|| examine(&original, &path, case))) {
             Ok(Ok(fate)) => fates[fate as usize] += 1,
@@ -209,27 +221,20 @@ fn child_that_reads() {
     println!("\nFATES {} {} {}\nEND", fates[0], fates[1], fates[2]);
 }
 
-#[test]
-fn no_damage_is_given_for_right() {
+/// Has damaged copies of a file examined. Gives how many were refused, read, and written to as well.
+fn examine_all(file: &Path, cases: Range<u64>, noise: bool) -> [u64; 3] {
     const BATCH: u64 = 250;
-    println!("EXECSTORE_SEED={}", seed());
-    let cases: u64 = std::env::var("EXECSTORE_DAMAGE_CASES").map_or(3_000, |text| text.parse().unwrap());
-    let first: u64 = std::env::var("EXECSTORE_DAMAGE_FIRST").map_or(0, |text| text.parse().unwrap());
-    // Not on a disk, where there is something else.
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
-    let file = folder.path().join("store.redb");
-    make(&file);
     let mut failures = Vec::new();
     let mut examined = 0;
     let mut fates = [0; 3];
-    let mut from = first;
-    while from < first + cases {
-        let to = (from + BATCH).min(first + cases);
+    let mut from = cases.start;
+    while from < cases.end {
+        let to = (from + BATCH).min(cases.end);
         let output = child(module_path!(), "child_that_reads")
             .env(RANGE, format!("{from}..{to}"))
-            .env(FILE, &file)
+            .env(FILE, file)
             .env("EXECSTORE_SEED", seed().to_string())
+            .envs(noise.then_some((NOISE, "1")))
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
@@ -251,10 +256,37 @@ fn no_damage_is_given_for_right() {
         failures.push(format!("ENDED the process, {:?}: {last}: {error}", output.status));
         from = 1 + last["case ".len()..].split(':').next().unwrap().parse::<u64>().unwrap();
     }
-    assert_eq!(examined as u64, cases);
-    let [refused, read, written] = fates;
-    println!("{refused} were not opened, {read} were read, {written} were written to as well");
-    assert!(cases < 1_000 || read + written > cases / 4, "hardly anything was opened");
     let listed = failures.iter().map(|line| line.chars().take(900).collect::<String>());
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), listed.collect::<Vec<_>>().join("\n"));
+    assert_eq!(examined as u64, cases.end - cases.start);
+    let [refused, read, written] = fates;
+    println!("{refused} were not opened, {read} were read, {written} were written to as well");
+    fates
+}
+
+/// A closed store, not on a disk, where there is something else.
+fn made() -> (tempfile::TempDir, PathBuf) {
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let file = folder.path().join("store.redb");
+    make(&file);
+    (folder, file)
+}
+
+#[test]
+fn no_damage_is_given_for_right() {
+    println!("EXECSTORE_SEED={}", seed());
+    let cases: u64 = std::env::var("EXECSTORE_DAMAGE_CASES").map_or(3_000, |text| text.parse().unwrap());
+    let first: u64 = std::env::var("EXECSTORE_DAMAGE_FIRST").map_or(0, |text| text.parse().unwrap());
+    let (_folder, file) = made();
+    let [_, read, written] = examine_all(&file, first..first + cases, false);
+    assert!(cases < 1_000 || read + written > cases / 4, "hardly anything was opened");
+}
+
+#[test]
+fn nor_is_a_page_of_noise() {
+    let (_folder, file) = made();
+    let pages = std::fs::metadata(&file).unwrap().len() / PAGE as u64;
+    let [refused, read, written] = examine_all(&file, 0..pages, true);
+    assert!(refused > 0 && read + written > 0);
 }

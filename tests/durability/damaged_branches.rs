@@ -83,8 +83,6 @@ fn open(path: &Path, whole: &[u8], when: &str, changes: &[(usize, Vec<u8>)]) -> 
     };
     let mut damaged = whole.to_vec();
     change(&mut damaged);
-    // A file of its own for each, since a store that is given up keeps its lock.
-    let _ = std::fs::remove_file(path);
     let mut builder = Store::builder();
     if when == WHEN[0] {
         std::fs::write(path, damaged).unwrap();

@@ -127,7 +127,7 @@ impl Medium {
     }
 
     /// Tries to lock a range, `shared` or for itself alone.
-    pub(super) fn try_lock(
+    pub(crate) fn try_lock(
         &self,
         range: (Bound<u64>, Bound<u64>),
         engine: bool,
@@ -139,7 +139,7 @@ impl Medium {
     }
 
     /// Waits for the lock of a range.
-    pub(super) fn lock(&self, range: (Bound<u64>, Bound<u64>), engine: bool) -> Result<(), BackendError> {
+    pub(crate) fn lock(&self, range: (Bound<u64>, Bound<u64>), engine: bool) -> Result<(), BackendError> {
         let locked = match engine {
             true => self.storage.lock_shared_range(range.0, range.1),
             false => self.storage.lock_range(range.0, range.1),
@@ -147,11 +147,11 @@ impl Medium {
         self.note(locked.map(|()| true)).map(drop)
     }
 
-    pub(super) fn unlock(&self, range: (Bound<u64>, Bound<u64>)) -> Result<(), BackendError> {
+    pub(crate) fn unlock(&self, range: (Bound<u64>, Bound<u64>)) -> Result<(), BackendError> {
         self.storage.unlock_range(range.0, range.1)
     }
 
-    pub(super) fn query_lock(&self, range: (Bound<u64>, Bound<u64>)) -> Result<bool, BackendError> {
+    pub(crate) fn query_lock(&self, range: (Bound<u64>, Bound<u64>)) -> Result<bool, BackendError> {
         self.storage.query_lock_range(range.0, range.1)
     }
 

@@ -25,6 +25,8 @@ use crate::store::options::Options;
 /// A database with a store in it.
 pub(super) struct Opened<'p> {
     pub(super) db: Arc<Database>,
+    /// What it lies on, unless the caller opened it.
+    pub(super) medium: Option<Arc<Medium>>,
     /// The file, if it is one of ours to name in errors.
     pub(super) path: Option<&'p Path>,
     /// The head of the file that the image lies in.
@@ -46,7 +48,7 @@ pub(super) fn assemble(
     journal: impl FnOnce(&Meta) -> Result<Option<Journal>, OpenError>,
 ) -> Result<Store, OpenError> {
     // From here on an error, too, lets go of the database with care.
-    let last = OwnedDatabase::new(opened.db);
+    let last = OwnedDatabase::new(opened.db, opened.medium);
     let Some(db) = last.db() else { return Err(OpenError::NotAStore) };
     let meta = read_meta(&*db)?;
     if options.tamper_evident && !meta.sealed {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use redb::{Database, StorageBackend};
 
-use crate::engine::database::drop_quietly;
+use crate::engine::database::{drop_quietly, let_go};
 use crate::engine::file::{Folder, Guarded, Head, Image, Kind, Medium, Overlay, Room};
 use crate::engine::grounds::Grounds;
 use crate::engine::packing::{Effort, make_small};
@@ -51,7 +51,8 @@ pub(crate) fn open(options: &Options, path: &Path) -> Result<Store, OpenError> {
     let room = Room::new(medium.clone(), offset, Some(probe), options.reserve);
     let db = open(Guarded::new(Image::new(room.clone())))?;
     let folder = Folder::of(path).map_err(io_error(path))?;
-    let opened = Opened { db: Arc::new(db), path: Some(path), head, room: Some(room) };
+    let opened =
+        Opened { db: Arc::new(db), medium: Some(medium.clone()), path: Some(path), head, room: Some(room) };
     let grounds = Grounds::new(Some(folder), Some(path.to_owned()), false);
     assemble(options, opened, grounds, |meta| Ok(head.map(|head| journal_of(&medium, &head, meta))))
 }
@@ -78,23 +79,28 @@ pub(crate) fn compact(options: &Options, path: &Path) -> Result<bool, OpenError>
     let probe = file.try_clone().map_err(io_error(path))?;
     let medium = Medium::file(file, options.needs_lock).map_err(io_error(path))?;
     has_image(&medium, offset).map_err(|error| no_image(error, path))?;
-    let room = Room::new(medium, offset, Some(probe), 0);
+    let room = Room::new(medium.clone(), offset, Some(probe), 0);
     let mut db = open_redb(path, options.cache_size, Guarded::new(Image::new(room.clone())))?;
-    let mut gained = make_small(&mut db, 0, Effort::ALL, Some(&*room))?;
-    while catch_panics(|| db.compact().map_err(redb::Error::from))? {
-        gained = true;
-    }
-    drop_quietly(db)?;
+    let done = make_small(&mut db, 0, Effort::ALL, Some(&*room)).and_then(|mut gained| {
+        while catch_panics(|| db.compact().map_err(redb::Error::from))? {
+            gained = true;
+        }
+        Ok(gained)
+    });
+    let let_go = let_go(db, &done, Some(&medium));
+    let gained = done?;
+    let_go?;
     Ok(gained)
 }
 
 /// A store on the caller's own storage, as a redb database alone.
 pub(crate) fn on_backend(options: &Options, backend: impl StorageBackend) -> Result<Store, OpenError> {
     let place = Path::new("the backend");
-    let room = Room::new(Medium::foreign(Box::new(backend)), 0, None, 0);
+    let medium = Medium::foreign(Box::new(backend));
+    let room = Room::new(medium.clone(), 0, None, 0);
     let db = open_redb(place, options.cache_size, Guarded::new(Image::new(room.clone())))?;
     make::initialise_if_new(&db, options)?;
-    let opened = Opened { db: Arc::new(db), path: None, head: None, room: Some(room) };
+    let opened = Opened { db: Arc::new(db), medium: Some(medium), path: None, head: None, room: Some(room) };
     assemble(options, opened, Grounds::new(None, None, false), |_| Ok(None))
 }
 
@@ -113,7 +119,8 @@ pub(crate) fn on_backend_as_file(
     has_image(&medium, offset).map_err(|error| no_image(error, place))?;
     let room = Room::new(medium.clone(), offset, None, 0);
     let db = open_redb(place, options.cache_size, Guarded::new(Image::new(room.clone())))?;
-    let opened = Opened { db: Arc::new(db), path: None, head, room: Some(room) };
+    let opened =
+        Opened { db: Arc::new(db), medium: Some(medium.clone()), path: None, head, room: Some(room) };
     assemble(options, opened, Grounds::new(None, None, false), |meta| {
         Ok(head.map(|head| journal_of(&medium, &head, meta)))
     })
@@ -122,7 +129,7 @@ pub(crate) fn on_backend_as_file(
 /// A store in a database that the caller opened.
 pub(crate) fn attach(options: &Options, db: Arc<Database>) -> Result<Store, OpenError> {
     make::initialise_if_new(&db, options)?;
-    let opened = Opened { db, path: None, head: None, room: None };
+    let opened = Opened { db, medium: None, path: None, head: None, room: None };
     assemble(options, opened, Grounds::new(None, None, false), |_| Ok(None))
 }
 

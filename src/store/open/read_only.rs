@@ -26,7 +26,8 @@ pub(crate) fn open_read_only(options: &Options, path: &Path, with_journal: bool)
     if options.needs_lock && !medium.is_locked() {
         return Err(OpenError::NoLocks { path: path.to_owned() });
     }
-    let opened = Opened { db: Arc::new(db), path: Some(path), head, room: None };
+    let opened =
+        Opened { db: Arc::new(db), medium: Some(medium.clone()), path: Some(path), head, room: None };
     let grounds = Grounds::new(None, Some(path.to_owned()), true);
     let store = assemble(options, opened, grounds, |meta| {
         Ok(head.filter(|_| with_journal).map(|head| journal_of(&medium, &head, meta)))
