@@ -39,22 +39,6 @@ fn a_close_does_not_wait_for_a_transaction_of_its_own_thread() {
 }
 
 #[test]
-fn transactions_keep_the_store_open() {
-    let mut store = TestStore::new();
-    create(&store, "e");
-    let reader = store.begin_read().unwrap();
-    let writer = store.begin_write().unwrap();
-    let path = store.path();
-    let clone = Store::clone(&store);
-    drop(clone);
-    assert!(reader.get("e").unwrap().is_some());
-    drop(writer);
-    drop(reader);
-    store.reopen();
-    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing lies beside the file");
-}
-
-#[test]
 fn an_attached_database_outlives_its_store() {
     let db = Arc::new(Builder::new().create_with_backend(InMemoryBackend::new()).unwrap());
     let store = Store::attach(db.clone()).unwrap();
@@ -194,15 +178,7 @@ fn the_last_handle_may_go_inside_a_batch() {
         .unwrap();
     drop(store);
     pending.wait().unwrap();
-    let began = Instant::now();
-    let store = loop {
-        match Store::open(&path) {
-            Ok(store) => break store,
-            Err(execstore::error::OpenError::AlreadyOpen { .. })
-                if began.elapsed() < Duration::from_secs(20) => {}
-            Err(error) => panic!("{error}"),
-        }
-    };
+    let store = open_when_free(&path);
     assert!(store.read(|r| Ok(r.get("e")?)).unwrap().is_some());
 }
 
@@ -230,15 +206,7 @@ fn a_thread_with_a_write_transaction_does_not_wait_for_those_who_wait_for_it() {
         assert_eq!(pending.wait().unwrap().id, "queued");
         drop(consumer);
         drop(enter);
-        let began = Instant::now();
-        let store = loop {
-            match Store::open(&path) {
-                Ok(store) => break store,
-                Err(execstore::error::OpenError::AlreadyOpen { .. })
-                    if began.elapsed() < Duration::from_secs(20) => {}
-                Err(error) => panic!("{error}"),
-            }
-        };
+        let store = open_when_free(&path);
         assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 2);
         assert!(store.verify().unwrap().is_clean());
     }

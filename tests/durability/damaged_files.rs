@@ -82,36 +82,6 @@ fn a_flipped_byte_in_the_header_is_an_error_or_a_good_store() {
     }
 }
 
-#[test]
-fn a_page_of_noise_is_an_error_and_no_panic() {
-    let whole = bytes();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("s");
-    for page in 1..(whole.len() / 4096).min(60) {
-        let mut noisy = whole.clone();
-        let mut state = page as u64;
-        for byte in &mut noisy[page * 4096..(page + 1) * 4096] {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            *byte = (state >> 56) as u8;
-        }
-        std::fs::write(&path, &noisy).unwrap();
-        let survived = catch_unwind(AssertUnwindSafe(|| {
-            let Ok(store) = Store::open(&path) else { return };
-            // A noisy page is found, or it was a free one.
-            let _ = store.verify();
-            let Ok(reader) = store.begin_read() else { return };
-            for n in 0..40 {
-                let _ = reader.get(n.to_string());
-                let _ = reader.events(n.to_string(), ..).map(Iterator::count);
-            }
-            let _ = reader.by_job("j").map(Iterator::count);
-            let _ = reader.log().range(..).map(Iterator::count);
-            let _ = reader.counts();
-        }));
-        assert!(survived.is_ok(), "page {page} panicked");
-    }
-}
-
 /// The table of redb's own that the damage is said to be of, and nothing else is told.
 fn own_table<T>(opened: &Result<T, OpenError>) -> Option<String> {
     let Err(OpenError::Damaged { reason, .. }) = opened else { return None };

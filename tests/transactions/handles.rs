@@ -75,6 +75,7 @@ fn clones_are_the_same_store_and_the_last_one_closes_it() {
     drop(clone);
     assert!(matches!(Store::open(&path), Err(OpenError::AlreadyOpen { .. })));
     assert_eq!(reader.log().head().unwrap().get(), 2);
+    assert!(reader.get("e").unwrap().is_some());
     drop(reader);
     assert_eq!(Store::open(&path).unwrap().read(|r| Ok(r.log().head()?)).unwrap().get(), 2);
 }
