@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use redb::{Database, ReadableDatabase, WriteTransaction};
 
 use crate::engine::background::Background;
-use crate::engine::database::{OwnedDatabase, drop_quietly};
+use crate::engine::database::{OwnedDatabase, Waiters, drop_quietly};
 use crate::engine::doorbell::{Doorbell, End};
 use crate::engine::grounds::Grounds;
 use crate::engine::journaling::Journaling;
@@ -223,7 +223,7 @@ impl Engine {
             }
         }
         // In redb's own line, since who comes again and again would never be let in; on a thread that can be left behind.
-        let (db, begun) = (self.db.clone(), mpsc::sync_channel(0));
+        let (db, waiter, begun) = (self.db.clone(), self.last.waiters().enter(), mpsc::sync_channel(0));
         let send = begun.0;
         let waiting = thread::Builder::new().name("execstore-wait".into());
         let waiting = waiting.spawn(move || {
@@ -231,6 +231,7 @@ impl Engine {
                 let _ = late.0.map(roll_back);
             }
             let _ = drop_quietly(db);
+            drop(waiter);
         });
         waiting.map_err(no_thread("to wait for an open write transaction"))?;
         // If this very thread has joined it, it would wait for itself.
@@ -246,7 +247,7 @@ impl Engine {
     pub(crate) fn can_write_soon(&self) -> bool {
         self.grounds.is_read_only()
             || !self.last.is_lent()
-            || when_writable(self.db.clone(), |txn| txn.map(roll_back)).is_ok()
+            || when_writable(self.db.clone(), self.last.waiters(), |txn| txn.map(roll_back)).is_ok()
     }
 
     /// So much was replaced or removed since the store was opened that the file may be far larger than what is in it.
@@ -272,7 +273,7 @@ impl Engine {
             // The journal has everything, and the next open does it again.
             return Ok(());
         }
-        when_writable(self.db.clone(), |txn| journal.close(txn?))
+        when_writable(self.db.clone(), self.last.waiters(), |txn| journal.close(txn?))
     }
 }
 
@@ -308,6 +309,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// thread: then it is done once that one has ended, and the file stays open until then.
 fn when_writable(
     db: Arc<Database>,
+    waiters: &Waiters,
     act: impl FnOnce(Result<WriteTransaction, StorageError>) -> Result<(), StorageError> + Send + 'static,
 ) -> Result<(), StorageError> {
     match catch_panics(|| Ok::<_, StorageError>(db.try_begin_write())) {
@@ -315,12 +317,13 @@ fn when_writable(
         Ok(begun) => return act(begun.map_err(StorageError::from)),
         Err(panicked) => return act(Err(panicked)),
     }
-    let (report, progress) = mpsc::channel();
+    let (waiter, (report, progress)) = (waiters.enter(), mpsc::channel());
     let acting = thread::Builder::new().name("execstore-close".into()).spawn(move || {
         let begun = catch_panics(|| db.begin_write());
         let _ = report.send(());
         let done = act(begun);
         let _ = drop_quietly(db);
+        drop(waiter);
         done
     });
     let acting = acting.map_err(no_thread("to wait for an open write transaction"))?;

@@ -1,7 +1,8 @@
 //! The last hold on a database, and how to let go of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use redb::Database;
 
@@ -12,6 +13,41 @@ use crate::storage::process::Process;
 use crate::storage::settings::Space;
 use crate::storage::{catch_panics, commit_whole};
 
+/// How long letting go of the database waits for those who wait for a write transaction that the caller began on the database itself.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The threads that wait in redb's line for a write transaction of the caller's own to end. Each of them holds the database, also
+/// once nobody waits for it any more.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Waiters(Arc<(Mutex<usize>, Condvar)>);
+
+/// One of them, until it is dropped: after its hold on the database.
+#[derive(Debug)]
+pub(crate) struct Waiter(Waiters);
+
+impl Waiters {
+    pub(crate) fn enter(&self) -> Waiter {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Waiter(self.clone())
+    }
+
+    /// Waits until they are gone, at most so long: the caller's transaction may be open still.
+    fn gone(&self, longest: Duration) {
+        let many = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.0.1.wait_timeout_while(many, longest, |many| *many > 0);
+        drop(waited);
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let (many, gone) = &*self.0.0;
+        let mut many = many.lock().unwrap_or_else(PoisonError::into_inner);
+        *many = many.saturating_sub(1);
+        gone.notify_all();
+    }
+}
+
 /// Holds the database to the end, and lets go of it with care.
 pub(crate) struct OwnedDatabase {
     db: Option<Arc<Database>>,
@@ -19,6 +55,7 @@ pub(crate) struct OwnedDatabase {
     medium: Option<Arc<Medium>>,
     /// The caller has got hold of the database, and may have a write transaction open.
     lent: AtomicBool,
+    waiters: Waiters,
     process: Process,
     /// The length of the file that is to be made small, and the room around it.
     small: OnceLock<(u64, Option<Arc<dyn Space>>)>,
@@ -28,7 +65,8 @@ impl OwnedDatabase {
     /// The database is lent from the start if somebody else can get at it.
     pub(crate) fn new(db: Arc<Database>, medium: Option<Arc<Medium>>) -> Self {
         let lent = AtomicBool::new(Arc::strong_count(&db) > 1 || Arc::weak_count(&db) > 0);
-        Self { db: Some(db), medium, lent, process: Process::this(), small: OnceLock::new() }
+        let waiters = Waiters::default();
+        Self { db: Some(db), medium, lent, waiters, process: Process::this(), small: OnceLock::new() }
     }
 
     /// A further hold, to be let go of before this one. `None` only while this one is being dropped.
@@ -42,6 +80,10 @@ impl OwnedDatabase {
 
     pub(crate) fn lend(&self) {
         self.lent.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.waiters
     }
 }
 
@@ -59,6 +101,8 @@ impl Drop for OwnedDatabase {
             std::mem::forget(self.db.take());
             return;
         }
+        // Whoever opens the file next would find that it is open still.
+        self.waiters.gone(PATIENCE);
         let Some(mut db) = self.db.take().and_then(Arc::into_inner) else { return };
         if *self.lent.get_mut() {
             // To begin a write here could wait for ever. redb closes once the caller's transaction ends.

@@ -129,7 +129,15 @@ fn a_closure_may_hold_the_last_handle() {
             let closed = if close { inside.close() } else { Ok(()) };
             tell.send(closed).unwrap();
         })));
-        let held = store.begin_write().unwrap();
+        // Both wait while another one is at work, so that they are in one transaction: a close on the thread that commits would refuse
+        // what is behind it.
+        let ((begun, has_begun), (go, gone)) = (channel(), channel::<()>());
+        let before = store.submit(move |_| {
+            begun.send(()).unwrap();
+            let _ = gone.recv();
+            Ok(())
+        });
+        has_begun.recv().unwrap();
         let first = store
             .submit(move |w| {
                 let _ = &last;
@@ -137,8 +145,9 @@ fn a_closure_may_hold_the_last_handle() {
             })
             .unwrap();
         let second = store.submit(|w| Ok(w.create(NewExecution::new("j").id("second"))?)).unwrap();
-        drop(held);
         drop(store);
+        drop(go);
+        before.unwrap().wait().unwrap();
         let closed = told.recv_timeout(Duration::from_secs(20)).expect("it does not wait for itself");
         assert_eq!(matches!(closed, Err(StorageError::Busy)), close, "{closed:?}");
         assert_eq!(first.wait().unwrap().id, "first");
@@ -267,6 +276,24 @@ fn a_closure_that_comes_back_to_its_own_store_through_another_is_refused() {
     });
     assert!(matches!(result, Err(Error::Reentrant(_))), "{result:?}");
     a.batch(|w| Ok(w.create(NewExecution::new("j"))?)).unwrap();
+}
+
+/// What was refused has left a thread in redb's line, which holds the database until it was let in.
+#[test]
+fn the_last_handle_lets_go_of_the_file_also_after_writes_that_were_refused_beside_a_callers_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let store = Store::builder().set_write_limit(Duration::from_millis(1)).create_new(&path).unwrap();
+    for _ in 0..5 {
+        let txn = store.share_database().begin_write().unwrap();
+        for _ in 0..10 {
+            let refused = store.begin_write().map(drop);
+            assert!(matches!(refused, Err(BeginError::WriterHeld { .. })), "{refused:?}");
+        }
+        txn.abort().unwrap();
+    }
+    drop(store);
+    drop(Store::open(&path).unwrap());
 }
 
 #[test]
