@@ -12,7 +12,7 @@ use execstore::options::LogRetention;
 use execstore::redb::{Builder, TableDefinition, backends::InMemoryBackend};
 use execstore::watch::WatchFrom;
 use execstore::{ChangeSeq, Error, Filter, NewExecution, Readable, Store};
-use support::waits::{open_when_free, work};
+use support::waits::{Watched, open_when_free};
 use support::{TestStore, create};
 
 const BILLS: TableDefinition<&str, u64> = TableDefinition::new("bills");
@@ -69,13 +69,13 @@ fn close_finishes_what_was_accepted_answers_everyone_and_then_says_closed() {
     });
     let handled = Arc::new(AtomicBool::new(false));
     let (entered, enter) = channel();
-    let end = handled.clone();
+    let (end, closing) = (handled.clone(), Watched::here());
     drop(held);
     let consumer = store
         .consumer("c")
         .run(move |_| {
             entered.send(()).ok();
-            work();
+            closing.until_it_waits();
             end.store(true, Ordering::Relaxed);
             Ok(())
         })
@@ -217,6 +217,7 @@ fn what_waits_behind_a_caller_that_commits_alone_is_finished_too() {
     let store = TestStore::new();
     let (entered, enter) = channel();
     let (release, released) = channel::<()>();
+    let (tell, told) = channel();
     thread::scope(|scope| {
         let alone = scope.spawn(|| {
             let mut wait = Some((entered, released));
@@ -230,8 +231,11 @@ fn what_waits_behind_a_caller_that_commits_alone_is_finished_too() {
         });
         enter.recv_timeout(Duration::from_secs(20)).unwrap();
         let behind = store.submit(|w| Ok(w.create(NewExecution::new("j").id("behind"))?)).unwrap();
-        let closing = scope.spawn(|| Store::clone(&store).close());
-        work();
+        let closing = scope.spawn(|| {
+            tell.send(Watched::here()).unwrap();
+            Store::clone(&store).close()
+        });
+        told.recv().unwrap().until_it_waits();
         assert!(!closing.is_finished() && !behind.is_ready());
         drop(release);
         assert_eq!(alone.join().unwrap().unwrap().id, "alone");
@@ -247,11 +251,12 @@ fn what_waits_behind_a_caller_that_commits_alone_is_finished_too() {
 fn two_that_close_at_once_both_wait_for_everything() {
     let store = TestStore::new();
     let handled = Arc::new(AtomicBool::new(false));
-    let (entered, enter) = channel();
-    let end = handled.clone();
+    let ((entered, enter), (tell, told)) = (channel(), channel::<Watched>());
+    let (end, mut told) = (handled.clone(), Some(told));
     let consumer = store.consumer("c").run(move |_| {
         entered.send(()).ok();
-        work();
+        let closing = told.take().into_iter().flatten().take(2);
+        closing.for_each(|closing| closing.until_it_waits());
         end.store(true, Ordering::SeqCst);
         Ok(())
     });
@@ -263,7 +268,9 @@ fn two_that_close_at_once_both_wait_for_everything() {
     thread::scope(|scope| {
         for _ in 0..2 {
             let (mine, handled, pending) = (Store::clone(&store), &handled, &pending);
+            let tell = tell.clone();
             scope.spawn(move || {
+                tell.send(Watched::here()).unwrap();
                 // The second one finds nothing to close any more.
                 let _ = mine.close();
                 assert!(handled.load(Ordering::SeqCst), "the handler's call has returned");

@@ -1,6 +1,6 @@
 //! Waits on conditions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,42 @@ pub fn open_when_free(path: impl AsRef<Path>) -> Store {
         opened.is_some()
     });
     opened.unwrap().unwrap()
+}
+
+/// A thread of which others see whether it waits.
+#[derive(Clone, Debug)]
+pub struct Watched(#[cfg_attr(not(target_os = "linux"), allow(dead_code))] PathBuf);
+
+impl Watched {
+    /// This thread.
+    pub fn here() -> Self {
+        Self(Path::new("/proc").join(std::fs::read_link("/proc/thread-self").unwrap_or_default()))
+    }
+
+    /// Until it waits for something, and nothing wakes it, or it has ended. A thread that waits for its turn on a busy machine is
+    /// not taken for one that does.
+    #[cfg(target_os = "linux")]
+    pub fn until_it_waits(&self) {
+        let seen = || -> Option<(bool, String)> {
+            let status = std::fs::read_to_string(self.0.join("status")).ok()?;
+            let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+            let switches = field("voluntary_ctxt_switches:")?.to_owned();
+            Some((field("State:")?.trim_start().starts_with('S'), switches))
+        };
+        let (mut last, mut since) = (String::new(), 0);
+        until("the thread waits", || {
+            let Some((sleeps, switches)) = seen() else { return true };
+            since = if sleeps && switches == last { since + 1 } else { 0 };
+            last = switches;
+            since >= 20
+        });
+    }
+
+    /// Nothing tells whether a thread waits: it has had the time to.
+    #[cfg(not(target_os = "linux"))]
+    pub fn until_it_waits(&self) {
+        work();
+    }
 }
 
 /// A piece of work that is not done at once. What is tested is that others wait for its end, however long it takes.

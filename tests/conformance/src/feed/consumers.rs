@@ -10,7 +10,7 @@ use execstore::error::{InputError, WatchError};
 use execstore::watch::WatchFrom;
 use execstore::{Change, ChangeSeq, Error, Filter, NewExecution, Readable, Store, Update};
 use support::create;
-use support::waits::{until, work};
+use support::waits::{Watched, until};
 
 use crate::{Engine, TestStore};
 
@@ -270,12 +270,12 @@ pub fn stopping_waits_for_the_handler_and_interrupts_a_back_off(engine: &dyn Eng
     let store = with_changes(engine, 1);
     let (entered, enter) = channel();
     let done = Arc::new(AtomicBool::new(false));
-    let end = done.clone();
+    let (end, stopping) = (done.clone(), Watched::here());
     let consumer = store
         .consumer("slow")
         .run(move |_| {
             entered.send(()).unwrap();
-            work();
+            stopping.until_it_waits();
             end.store(true, Ordering::Relaxed);
             Ok(())
         })
