@@ -398,3 +398,30 @@ impl Iterator for Changes<'_> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::{NewExecution, Store};
+
+    #[test]
+    fn what_was_committed_last_comes_before_the_reason_why_nothing_else_will() {
+        const LONG: Duration = Duration::from_secs(3_600);
+        let store = Store::in_memory().unwrap();
+        let mut watcher = store.watch(WatchFrom::Oldest, Filter::new()).unwrap();
+        let (engine, first) = (watcher.engine.clone(), Cell::new(true));
+        // Asked after it has looked and before it waits.
+        let meanwhile = || {
+            if first.take() {
+                store.create(NewExecution::new("j")).unwrap();
+                engine.poison(&StorageError::Busy);
+            }
+            false
+        };
+        assert_eq!(watcher.next_batch_unless(9, LONG, meanwhile).unwrap().len(), 1);
+        let told = watcher.next_batch(9, LONG);
+        assert!(matches!(told, Err(WatchError::Storage(StorageError::Poisoned { .. }))), "{told:?}");
+    }
+}

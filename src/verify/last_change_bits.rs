@@ -30,7 +30,7 @@ impl<S: Source> Verifier<'_, S> {
                     return Ok(());
                 }
             };
-            if block >= current || noted.is_empty() {
+            if block >= current || noted.is_empty() || block_of(swept.saturating_add(1)) > block {
                 verifier.problem(tag, format!("block {block}: it should have no row"));
             }
             for change in LastChangeBits::all().of_block(block).filter(|change| *change > swept) {

@@ -1,9 +1,10 @@
 //! What cannot be read is never taken for what is not there.
 
-use execstore::error::{CommitError, Remedy, StorageError};
+use execstore::error::{CommitError, ReadError, Remedy, StorageError};
 use execstore::redb::TableDefinition;
 use execstore::status::Health;
 use execstore::{ChangeSeq, Error, NewExecution, OrderBy, Query, Readable, Store, Update, Writer};
+use support::json;
 
 type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -130,4 +131,23 @@ fn a_name_that_is_no_text_is_damage_and_not_another_name() {
     assert_eq!(store.bulks().unwrap(), ["n"]);
     spoil(&store, "execstore/bulk_progress", |_, value| (vec![0xff], value.into()));
     assert!(store.bulks().is_err());
+}
+
+/// The payload in the record is that of its last version alone.
+#[test]
+fn a_former_payload_that_is_gone_is_missing_and_not_the_one_after_it() {
+    let store = Store::in_memory().unwrap();
+    store.create(NewExecution::new("j").id("e").payload(json("1"))).unwrap();
+    store.update("e", Update::new().payload(json("2"))).unwrap();
+    let payloads: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("execstore/payloads");
+    let txn = store.share_database().begin_write().unwrap();
+    assert!(txn.open_table(payloads).unwrap().pop_first().unwrap().is_some());
+    txn.commit().unwrap();
+    let r = store.begin_read().unwrap();
+    let changes: Vec<_> = r.log().range(..).unwrap().map(Result::unwrap).collect();
+    assert_eq!(r.log().payload_after(&changes[1]).unwrap(), Some(json("2")));
+    for missing in [r.log().payload_after(&changes[0]), r.log().payload_before(&changes[1])] {
+        let Err(ReadError::Damaged(damage)) = missing else { panic!("{missing:?}") };
+        assert_eq!((&*damage.table, &*damage.reason), ("execstore/payloads", "the payload is missing"));
+    }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use execstore::consumer::{ConsumerState, Retry};
 use execstore::error::{BeginError, CommitError, StorageError, WatchError};
 use execstore::options::LogRetention;
+use execstore::redb::{ReadableTable, TableDefinition};
 use execstore::status::Health;
 use execstore::watch::WatchFrom;
 use execstore::{ChangeSeq, Error, Filter, NewExecution, Store, Timestamp};
@@ -208,4 +209,32 @@ fn a_maintenance_that_fails_says_so() {
     assert_eq!(store.status().unwrap().maintenance_error, None, "there was nothing to do");
     now.store(1_000, Ordering::SeqCst);
     until("it has failed", || store.status().unwrap().maintenance_error.is_some());
+}
+
+/// The file as such is sound: nothing but the store itself would refuse the next write.
+#[test]
+fn whoever_waited_while_the_store_stopped_writes_nothing() {
+    let meta: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("execstore/meta");
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create_new(folder.path().join("s")).unwrap();
+    // The row that names the journal, of which the first commit begins a round.
+    let txn = store.share_database().begin_write().unwrap();
+    {
+        let mut table = txn.open_table(meta).unwrap();
+        let key = table.first().unwrap().map(|(key, _)| key.value().to_vec()).unwrap();
+        table.insert(key.as_slice(), [0; 9].as_slice()).unwrap();
+    }
+    txn.commit().unwrap();
+    let held = store.begin_write().unwrap();
+    held.writer().unwrap().create(NewExecution::new("j")).unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| store.begin_write().map(drop));
+        until("another waits", || store.status().unwrap().writers_waiting == 1);
+        assert!(held.commit().is_err());
+        let told = waiting.join().unwrap();
+        assert!(
+            matches!(told, Err(BeginError::Storage(StorageError::Poisoned { reason: Some(_) }))),
+            "{told:?}"
+        );
+    });
 }

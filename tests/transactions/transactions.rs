@@ -9,6 +9,7 @@ use execstore::redb::{
 };
 use execstore::{ChangeSeq, Error, NewExecution, Readable, Store, Update};
 use support::contents::contents;
+use support::gate::Gate;
 use support::{TestStore, create};
 
 const BILLS: TableDefinition<'_, &str, u64> = TableDefinition::new("bills");
@@ -218,4 +219,21 @@ fn a_transaction_of_another_database_is_refused_without_a_trace() {
     assert_ne!(contents(&other), before);
     assert!(other.verify().unwrap().is_clean());
     assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 0);
+}
+
+/// What it reads is shared by those who read after it, until the commit.
+#[test]
+fn who_reads_while_a_commit_is_under_way_hides_it_from_nobody() {
+    let gate = Gate::default();
+    let store = Store::builder().create_file_with_backend(gate.clone()).unwrap();
+    create(&store, "first");
+    gate.shut();
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| create(&store, "second"));
+        gate.wait_for_sync();
+        assert!(store.get("first").unwrap().is_some());
+        gate.open();
+        writing.join().unwrap();
+    });
+    assert!(store.get("second").unwrap().is_some());
 }

@@ -277,6 +277,8 @@ mod tests {
     use super::*;
     use redb::StorageBackend;
     use redb::backends::InMemoryBackend;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     const HEAD: Head = Head { id: 9, image: 128 * 1024 };
 
@@ -488,5 +490,100 @@ mod tests {
         }
         assert_eq!(version, (120 * 1024 / 512 - SLOTS) / sectors_of(3_000));
         assert_eq!(replayed(&medium, 1, 0).unwrap().0, version);
+    }
+
+    /// Bytes, and what a power cut would leave of them: what was there at the last sync.
+    #[derive(Debug, Default)]
+    struct Volatile {
+        now: InMemoryBackend,
+        synced: Arc<Mutex<Vec<u8>>>,
+        /// How many bytes of a write there is room for.
+        room: Arc<AtomicUsize>,
+    }
+
+    impl StorageBackend for Volatile {
+        fn len(&self) -> io::Result<u64> {
+            self.now.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.now.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.now.set_len(len)
+        }
+        fn sync_data(&self) -> io::Result<()> {
+            let mut bytes = vec![0; usize::try_from(self.now.len()?).unwrap()];
+            self.now.read(0, &mut bytes)?;
+            *self.synced.lock().unwrap() = bytes;
+            Ok(())
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            match self.room.load(Ordering::SeqCst) {
+                room if room < data.len() => {
+                    self.now.write(offset, &data[..room])?;
+                    Err(io::ErrorKind::StorageFull.into())
+                }
+                _ => self.now.write(offset, data),
+            }
+        }
+    }
+
+    /// A medium, the bytes that a power cut would leave of it, and how much room there is for a write.
+    fn volatile() -> (Arc<Medium>, impl Fn() -> Arc<Medium>, Arc<AtomicUsize>) {
+        let storage = Volatile { room: Arc::new(usize::MAX.into()), ..Volatile::default() };
+        let (synced, room) = (storage.synced.clone(), storage.room.clone());
+        storage.set_len(HEAD.image).unwrap();
+        let after_a_power_cut = move || {
+            let (left, bytes) = (InMemoryBackend::new(), synced.lock().unwrap());
+            left.set_len(bytes.len() as u64).unwrap();
+            left.write(0, &bytes).unwrap();
+            Medium::foreign(Box::new(left))
+        };
+        (Medium::foreign(Box::new(storage)), after_a_power_cut, room)
+    }
+
+    #[test]
+    fn what_is_waited_for_is_on_the_disk_with_what_was_not() {
+        let (medium, after_a_power_cut, _) = volatile();
+        let mut journal = begun(&medium, 0);
+        journal.append(0, 1, b"waited for", false).unwrap();
+        assert_eq!(replayed(&after_a_power_cut(), 1, 0).unwrap().0, 1);
+        journal.append(1, 2, b"not", true).unwrap();
+        assert_eq!(replayed(&after_a_power_cut(), 1, 0).unwrap().0, 1);
+        journal.append(2, 3, b"waited for", false).unwrap();
+        assert_eq!(replayed(&after_a_power_cut(), 1, 0).unwrap().0, 3);
+    }
+
+    #[test]
+    fn what_a_process_left_unsynced_is_on_the_disk_before_the_next_one_shows_it() {
+        let (medium, after_a_power_cut, _) = volatile();
+        let mut journal = begun(&medium, 0);
+        journal.append(0, 1, b"not waited for", true).unwrap();
+        // The process ends. What it wrote is in the system's memory.
+        let mut next = Journal::new(medium.clone(), &HEAD, 1);
+        let done = next.replay(0, |_| Ok(())).unwrap();
+        assert_eq!(done.reached, 1);
+        assert_eq!(replayed(&after_a_power_cut(), 1, 0).unwrap().0, 0);
+        assert!(next.resume(done).unwrap());
+        assert_eq!(replayed(&after_a_power_cut(), 1, 0).unwrap().0, 1);
+    }
+
+    #[test]
+    fn nothing_follows_a_record_that_was_written_in_part() {
+        let (medium, _, room) = volatile();
+        let mut journal = begun(&medium, 0);
+        journal.append(0, 1, b"whole", false).unwrap();
+        // Two sectors of it.
+        room.store(1_024, Ordering::SeqCst);
+        let refused = journal.append(1, 2, &[b'p'; 5_000], false);
+        assert!(matches!(refused, Err(StorageError::OutOfSpace { .. })), "{refused:?}");
+        room.store(usize::MAX, Ordering::SeqCst);
+        // Its place was written in this round.
+        assert!(!journal.takes(1, b"x"));
+        assert_eq!(replayed(&medium, 1, 0).unwrap().0, 1);
+        let round = journal.prepare_round().unwrap();
+        journal.begin_round(round, 1);
+        journal.append(1, 2, b"next", false).unwrap();
+        assert_eq!(replayed(&medium, 2, 1).unwrap(), (2, vec![b"next".to_vec()]));
     }
 }

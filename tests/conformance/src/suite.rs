@@ -212,6 +212,7 @@ macro_rules! suite {
                     an_oldest_part_that_always_refuses_does_not_keep_the_rest_from_its_turn
                     a_search_that_finds_nothing_is_no_write
                     what_changes_between_the_search_and_the_write_is_looked_at_again
+                    what_was_found_and_is_not_so_any_more_is_left
                 }
                 export {
                     one_record_is_one_line
@@ -246,6 +247,7 @@ macro_rules! suite {
                     counters_agree_with_the_lists_after_every_kind_of_change
                     an_unknown_state_is_an_error
                     lists_of_an_empty_store_are_empty
+                    a_sorted_list_of_several_pieces_is_whole_in_whatever_order_its_candidates_come
                 }
                 namespaces {
                     they_are_listed_with_their_numbers_of_executions
@@ -328,6 +330,7 @@ macro_rules! suite {
                     a_thousand_are_written_unasked
                     what_was_not_visited_since_is_found
                     what_could_not_be_written_is_noted_still
+                    what_the_commit_refused_is_noted_still
                     a_visit_counts_for_the_execution_that_was_visited
                 }
             }
@@ -342,6 +345,7 @@ macro_rules! suite {
                     a_caller_alone_has_the_same_contract
                     many_threads_share_commits_and_all_get_their_own_result
                     the_calls_without_a_closure_do_what_the_writer_does
+                    whoever_waits_for_room_in_the_queue_goes_on_once_there_is_some
                     a_full_queue_makes_callers_wait_or_tells_them
                     commits_are_bounded_in_members_and_in_bytes
                     a_batch_within_a_batch_is_refused_and_the_outer_one_goes_on

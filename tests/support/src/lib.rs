@@ -16,6 +16,7 @@ pub mod faulty;
 pub mod feed;
 #[cfg(target_os = "linux")]
 pub mod forks;
+pub mod gate;
 pub mod image;
 pub mod memory;
 pub mod model;

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use execstore::error::WriteError;
 use execstore::{ChangeKind, Error, Expect, NewEvent, NewExecution, OrderBy, Query, Readable, Store, Update};
+use support::waits::until;
 
 use crate::{Engine, TestStore};
 
@@ -325,4 +326,24 @@ pub fn what_changes_between_the_search_and_the_write_is_looked_at_again(engine: 
     });
     let kept = store.read(|r| Ok(r.query(&Query::new().label("keep", "yes")).count()?)).unwrap();
     assert_eq!((changed + kept, store.read(|r| Ok(r.query(&Query::new()).count()?)).unwrap()), (200, kept));
+}
+
+/// It was found, and changed while the operation waited for its turn to write.
+pub fn what_was_found_and_is_not_so_any_more_is_left(engine: &dyn Engine) {
+    let store = engine.store();
+    let keep = |label: &str| Query::new().label("keep", label);
+    for n in 0..10 {
+        store.create(NewExecution::new("j").label("keep", "no").id(n.to_string())).unwrap();
+    }
+    let held = store.begin_write().unwrap();
+    let report = std::thread::scope(|scope| {
+        let deleting = scope.spawn(|| store.bulk(keep("no")).delete().unwrap());
+        until("it waits for its turn", || store.status().unwrap().writers_waiting == 1);
+        held.writer().unwrap().update("5", Update::new().label("keep", "yes")).unwrap();
+        held.commit().unwrap();
+        deleting.join().unwrap()
+    });
+    assert_eq!((report.changed, report.refused), (9, 0));
+    let left = store.read(|r| Ok(r.query(&Query::new()).count()?)).unwrap();
+    assert_eq!((left, store.read(|r| Ok(r.query(&keep("yes")).count()?)).unwrap()), (1, 1));
 }

@@ -1,7 +1,8 @@
 //! Listing executions by job, by state, and live ones; the counters.
 
 use execstore::error::{InputError, ReadError};
-use execstore::{Error, Execution, NewExecution, Query, Readable, Update};
+use execstore::query::Access;
+use execstore::{Error, Execution, NewExecution, OrderBy, Query, Readable, Update};
 use support::create;
 
 use crate::{Engine, TestStore};
@@ -162,4 +163,27 @@ pub fn lists_of_an_empty_store_are_empty(engine: &dyn Engine) {
     let counts = reader.counts().unwrap();
     assert_eq!((counts.len(), counts.iter().map(|(_, count)| count).sum::<u64>()), (11, 0));
     assert!(reader.log().checkpoints().unwrap().is_empty());
+}
+
+/// A list without a limit is sorted 1,024 at a time.
+pub fn a_sorted_list_of_several_pieces_is_whole_in_whatever_order_its_candidates_come(engine: &dyn Engine) {
+    const MANY: usize = 1_100;
+    let store = engine.store();
+    store
+        .write(|w| {
+            for n in 0..MANY {
+                w.create(NewExecution::new("j").id(n.to_string()))?;
+            }
+            Ok((0..MANY)
+                .rev()
+                .try_for_each(|n| w.update(n.to_string(), Update::new().message("m")).map(drop))?)
+        })
+        .unwrap();
+    let reader = store.begin_read().unwrap();
+    let first_to_last: Vec<_> = (0..MANY).map(|n| n.to_string()).collect();
+    let last_to_first: Vec<_> = first_to_last.iter().rev().cloned().collect();
+    let sorted = Query::new().using(Access::Scan).order_by(OrderBy::Modified);
+    assert!(reader.query(&sorted).explain().unwrap().sorts);
+    assert_eq!(ids(reader.query(&sorted).rows().unwrap()), first_to_last);
+    assert_eq!(ids(reader.query(&sorted.oldest_first()).rows().unwrap()), last_to_first);
 }

@@ -241,10 +241,12 @@ pub fn a_follower_ends_with_its_stream_and_waits_for_one_that_is_to_come(engine:
     assert!(other.next_part(10, WAIT).unwrap().bytes.is_empty() && other.has_ended());
     // A close ends the wait.
     let mut last = store.follow_output("e", "other", 0).unwrap();
-    let waiting = std::thread::spawn(move || last.next_part(10, WAIT));
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(last.next_part(10, Duration::from_secs(3_600))));
     until_waiting(&store, 1);
     let handle: &Store = &store;
     handle.clone().close().unwrap();
-    assert!(matches!(waiting.join().unwrap(), Err(WatchError::Storage(StorageError::Closed))));
+    let ended = told.recv_timeout(WAIT).expect("nobody told it that the store was closed");
+    assert!(matches!(ended, Err(WatchError::Storage(StorageError::Closed))));
     drop(store.into_place());
 }

@@ -1,6 +1,9 @@
 //! Visits: gathered in memory, written together, asked for.
 
-use execstore::error::StorageError;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use execstore::error::{BeginError, StorageError};
 use execstore::visits::Visits;
 use execstore::{Error, NewExecution, Query, Readable, Store, Timestamp};
 
@@ -98,6 +101,31 @@ pub fn what_could_not_be_written_is_noted_still(engine: &dyn Engine) {
     assert_eq!(tracker.noted(), 1);
     drop(tracker);
     drop(store.into_place());
+}
+
+pub fn what_the_commit_refused_is_noted_still(engine: &dyn Engine) {
+    let mut builder = Store::builder();
+    builder.set_write_limit(Duration::from_millis(1));
+    let store = engine.store_with(&builder);
+    store.create(new("a")).unwrap();
+    let tracker = store.track_visits();
+    tracker.visit("a");
+    let ((held, is_held), (end, ended)) = (channel(), channel::<()>());
+    std::thread::scope(|scope| {
+        let store = &store;
+        scope.spawn(move || {
+            let txn = store.begin_write().unwrap();
+            held.send(()).unwrap();
+            let _ = ended.recv();
+            drop(txn);
+        });
+        is_held.recv().unwrap();
+        let refused = tracker.flush();
+        assert!(matches!(refused, Err(Error::Begin(BeginError::WriterHeld { .. }))), "{refused:?}");
+        assert_eq!(tracker.noted(), 1);
+        drop(end);
+    });
+    assert_eq!((tracker.flush().unwrap(), visits(&store, "a")), (1, Some(1)));
 }
 
 pub fn a_visit_counts_for_the_execution_that_was_visited(engine: &dyn Engine) {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use execstore::error::{BatchError, WriteError};
 use execstore::options::GroupCommitOptions;
 use execstore::{Error, Execution, Expect, NewEvent, NewExecution, Readable, Store, Update, Writer};
-use support::waits::until;
+use support::waits::{Watched, until};
 
 use crate::Engine;
 
@@ -174,6 +175,29 @@ pub fn the_calls_without_a_closure_do_what_the_writer_does(engine: &dyn Engine) 
     assert!(store.read(|r| Ok(r.get("e")?)).unwrap().is_none());
 }
 
+/// Who submits more than there is room for comes to wait for room, and goes on whenever there is some.
+pub fn whoever_waits_for_room_in_the_queue_goes_on_once_there_is_some(engine: &dyn Engine) {
+    const MANY: usize = 200;
+    let mut builder = Store::builder();
+    builder.set_group_commit(GroupCommitOptions::new().max_queue(2).max_members(1));
+    let store = engine.store_with(&builder);
+    let (held, own, (done, is_done)) = (Held::new(&store), Store::clone(&store), channel());
+    // Not in a scope: it may hang.
+    let submitting = thread::spawn(move || {
+        for n in 0..MANY {
+            let pending = own.submit(move |w| Ok(w.create(new(n))?));
+            pending.map(drop).unwrap();
+        }
+        done.send(()).unwrap();
+    });
+    until("the queue is full", || store.status().unwrap().queued == 2);
+    held.release();
+    is_done.recv_timeout(Duration::from_secs(60)).expect("nobody told it that there is room");
+    submitting.join().unwrap();
+    store.batch(|_| Ok(())).unwrap();
+    assert_eq!(store.read(|r| Ok(r.by_job("j")?.count())).unwrap(), MANY);
+}
+
 pub fn a_full_queue_makes_callers_wait_or_tells_them(engine: &dyn Engine) {
     let store = engine
         .store_with(Store::builder().set_group_commit(GroupCommitOptions::new().max_queue(3).max_members(1)));
@@ -192,8 +216,13 @@ pub fn a_full_queue_makes_callers_wait_or_tells_them(engine: &dyn Engine) {
     assert!(matches!(full, BatchError::QueueFull { maximum: 3 }), "{full}");
     let again = store.group_commit().refuse_when_full().batch(|w| Ok(w.create(new("refused"))?));
     assert!(matches!(again, Err(Error::Batch(BatchError::QueueFull { .. }))), "{again:?}");
+    let (tell, told) = channel();
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| store.submit(|w| Ok(w.create(new("late"))?)).unwrap().wait());
+        let waiting = scope.spawn(|| {
+            tell.send(Watched::here()).unwrap();
+            store.submit(|w| Ok(w.create(new("late"))?)).unwrap().wait()
+        });
+        told.recv().unwrap().until_it_waits();
         assert!(!waiting.is_finished());
         held.release();
         waiting.join().unwrap().unwrap();
