@@ -412,8 +412,8 @@ fn apply(
 ) -> Result<(), WriteError> {
     writer.check(found.number, &found.header, expect)?;
     match act {
-        Act::Delete => writer.delete_found(found),
-        Act::Update(update) => writer.update_found(found, Update::clone(update)),
+        Act::Delete => writer.delete_found(found).map(drop),
+        Act::Update(update) => writer.update_found(found, Update::clone(update)).map(drop),
     }
 }
 

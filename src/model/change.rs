@@ -436,11 +436,11 @@ mod tests {
             Update::new().preview("p"),
             Update::new().attempt(7).reported_at(at(3)),
         ] {
-            let mut after = before.apply(update, &lifecycle, at(2)).unwrap();
-            after.header.event_count = 3;
-            after.header.not_before = Some(at(9));
-            let undo = Undo::between(&before.header, &after.header);
-            assert_eq!(undo.apply(*after.header.clone()), *before.header);
+            let mut after = before.header.apply(update, &lifecycle, at(2)).unwrap();
+            after.event_count = 3;
+            after.not_before = Some(at(9));
+            let undo = Undo::between(&before.header, &after);
+            assert_eq!(undo.apply(after), *before.header);
         }
     }
 }

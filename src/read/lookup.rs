@@ -27,32 +27,20 @@ pub(crate) fn find<V: View + ?Sized>(view: &V, id: &str) -> Result<Option<Stored
 }
 
 /// A record with its payload.
-pub(crate) fn load<V: View + ?Sized>(view: &V, found: StoredExecution) -> Result<Execution, ReadError> {
-    let (header, payload) = apart(view, found);
-    Ok(Execution { header, payload: payload?, damage: None })
-}
-
-/// A record that is about to be written. A damaged payload keeps nobody from ending or deleting it.
-pub(crate) fn load_to_write<V: View + ?Sized>(
-    view: &V,
-    found: StoredExecution,
-) -> Result<Execution, ReadError> {
-    let (header, payload) = apart(view, found);
-    let (payload, damage) = match payload {
-        Ok(payload) => (payload, None),
-        Err(ReadError::Damaged(damage)) => (Json::from_stored(""), Some(Box::new(damage))),
-        Err(error) => return Err(error),
+pub(crate) fn load<V: View + ?Sized>(view: &V, mut found: StoredExecution) -> Result<Execution, ReadError> {
+    let payload = match found.payload.take() {
+        Some(payload) => payload,
+        None => stored_payload(view, found.number, found.payload_version)?,
     };
-    Ok(Execution { header, payload, damage })
+    Ok(Execution { header: found.header, payload })
 }
 
-/// The header, and the payload from wherever it is.
-fn apart<V: View + ?Sized>(view: &V, found: StoredExecution) -> (Box<Header>, Result<Json, ReadError>) {
-    let payload = match found.payload {
-        Some(payload) => Ok(payload),
+/// The payload of a record, from wherever it is.
+pub(crate) fn payload<V: View + ?Sized>(view: &V, found: &StoredExecution) -> Result<Json, ReadError> {
+    match &found.payload {
+        Some(payload) => Ok(payload.clone()),
         None => stored_payload(view, found.number, found.payload_version),
-    };
-    (found.header, payload)
+    }
 }
 
 pub(crate) fn stored_payload<V: View + ?Sized>(
@@ -131,7 +119,7 @@ pub(crate) fn in_states<V: View + ?Sized>(
 }
 
 pub(crate) fn join(header: Option<Header>, payload: Option<Json>) -> Option<Execution> {
-    Some(Execution { header: Box::new(header?), payload: payload?, damage: None })
+    Some(Execution { header: Box::new(header?), payload: payload? })
 }
 
 /// Sequence numbers begin at 1. `None` if the range has none.

@@ -12,7 +12,7 @@ use crate::read::sequence::Numbered;
 use crate::storage::Noticed;
 
 pub use list::List;
-pub(crate) use lookup::{find, load, load_to_write};
+pub(crate) use lookup::{find, load, payload};
 pub(crate) use view::View;
 
 impl Numbered for Event {

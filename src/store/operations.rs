@@ -65,13 +65,13 @@ impl Store {
     }
 
     /// [`Writer::update`](crate::Writer::update) in a transaction of its own.
-    pub fn update(&self, id: impl AsRef<str>, update: Update) -> Result<Execution, Error> {
+    pub fn update(&self, id: impl AsRef<str>, update: Update) -> Result<Header, Error> {
         let id = id.as_ref();
         operation!(self, |w| w.update(id, update), lend id, hand update)
     }
 
     /// [`Writer::report`](crate::Writer::report) in a transaction of its own.
-    pub fn report(&self, id: impl AsRef<str>, update: Update) -> Result<Reported<Execution>, Error> {
+    pub fn report(&self, id: impl AsRef<str>, update: Update) -> Result<Reported<Header>, Error> {
         let id = id.as_ref();
         operation!(self, |w| w.report(id, update), lend id, hand update)
     }
@@ -81,7 +81,7 @@ impl Store {
         &self,
         id: impl AsRef<str>,
         events: impl IntoIterator<Item = NewEvent>,
-    ) -> Result<Execution, Error> {
+    ) -> Result<Header, Error> {
         self.append_events_if(id, &Expect::new(), events)
     }
 
@@ -91,18 +91,18 @@ impl Store {
         id: impl AsRef<str>,
         expect: &Expect,
         events: impl IntoIterator<Item = NewEvent>,
-    ) -> Result<Execution, Error> {
+    ) -> Result<Header, Error> {
         let (id, events) = (id.as_ref(), events.into_iter().collect::<Vec<_>>());
         operation!(self, |w| w.append_events_if(id, expect, events), lend id expect, hand events)
     }
 
     /// [`Writer::delete`](crate::Writer::delete) in a transaction of its own.
-    pub fn delete(&self, id: impl AsRef<str>) -> Result<Execution, Error> {
+    pub fn delete(&self, id: impl AsRef<str>) -> Result<Header, Error> {
         self.delete_if(id, &Expect::new())
     }
 
     /// [`Writer::delete_if`](crate::Writer::delete_if) in a transaction of its own.
-    pub fn delete_if(&self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, Error> {
+    pub fn delete_if(&self, id: impl AsRef<str>, expect: &Expect) -> Result<Header, Error> {
         let id = id.as_ref();
         operation!(self, |w| w.delete_if(id, expect), lend id expect)
     }

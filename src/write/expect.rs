@@ -2,17 +2,17 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Place, Writer};
+use super::Writer;
 use crate::format::name_row;
 use crate::format::schema::Tag;
 use crate::model::attachments::Attachment;
 use crate::model::error::{ReadError, WriteError};
-use crate::model::execution::{Execution, Header};
+use crate::model::execution::Header;
 use crate::model::expect::{AttachmentIs, Condition, Expect, Mismatch, TaskIs};
 use crate::model::row_id::RowId;
 use crate::read::side_data::attachment_bytes;
-use crate::read::{View, find, load_to_write};
-use crate::storage::damaged;
+use crate::read::{View, find};
+use crate::storage::{StoredExecution, damaged};
 
 /// # Conditions
 impl Writer<'_> {
@@ -38,19 +38,15 @@ impl Writer<'_> {
     /// # Ok::<(), execstore::Error>(())
     /// ```
     pub fn expect(&self, id: impl AsRef<str>, expect: &Expect) -> Result<Header, WriteError> {
-        let id = id.as_ref();
-        expect.check_names(&self.settings.lifecycle)?;
-        let found = find(self, id)?.ok_or_else(|| WriteError::not_found(id))?;
-        self.check(found.number, &found.header, expect)?;
-        Ok(*found.header)
+        Ok(*self.expected(id.as_ref(), expect)?.header)
     }
 
-    /// The record of an id, which must exist and be as expected.
-    pub(super) fn expected(&self, id: &str, expect: &Expect) -> Result<(Place, Execution), WriteError> {
+    /// The record of an id, which must exist and be as expected. A payload apart is not read.
+    pub(super) fn expected(&self, id: &str, expect: &Expect) -> Result<StoredExecution, WriteError> {
         expect.check_names(&self.settings.lifecycle)?;
         let found = find(self, id)?.ok_or_else(|| WriteError::not_found(id))?;
         self.check(found.number, &found.header, expect)?;
-        Ok((Place::of(&found), load_to_write(self, found)?))
+        Ok(found)
     }
 
     /// Checks a record that was found.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Writer;
 use super::counted::{Move, count_one};
 use super::links::Targets;
-use super::{Place, Writer};
 use crate::format::schema::table;
 use crate::format::{BLOCK, LastChangeBits, Span, TimeKind, block_of, label, state_row};
 use crate::model::change::Change;
@@ -13,6 +13,7 @@ use crate::model::execution::Header;
 use crate::model::row_id::RowId;
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
+use crate::storage::StoredExecution;
 
 impl Writer<'_> {
     /// The rows of a new execution.
@@ -167,9 +168,9 @@ impl Writer<'_> {
     }
 
     /// An execution that changes is not settled any more.
-    pub(super) fn drop_last_change(&mut self, place: &Place) -> Result<(), StorageError> {
-        if place.last_change <= self.totals.trimmed {
-            self.tables.remove_last_change(place.last_change)?;
+    pub(super) fn drop_last_change(&mut self, before: &StoredExecution) -> Result<(), StorageError> {
+        if before.last_change <= self.totals.trimmed {
+            self.tables.remove_last_change(before.last_change)?;
         }
         Ok(())
     }

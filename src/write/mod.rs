@@ -32,16 +32,15 @@ use crate::model::execution::{Execution, Header, NewExecution, Update};
 use crate::model::expect::Expect;
 use crate::model::id::{ChangeSeq, Incarnation};
 use crate::model::identity::IDENTITY_KEY;
-use crate::model::json::Json;
 use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::touch::Touched;
-use crate::read::load_to_write;
 use crate::readable::Readable;
 use crate::storage::settings::Settings;
 use crate::storage::waits::Posts;
 use crate::storage::write_set::WriteSet;
 use crate::storage::{Budget, Live, StoredExecution, Tables};
 use counted::Counters;
+use offload::NextPayload;
 use rows::{Payload, check_events};
 
 pub use outcomes::{CreateOutcome, Receipt};
@@ -196,82 +195,72 @@ impl<'t> Writer<'t> {
     }
 
     /// Updates an execution, if it is as the update [expects](Update::expect), and appends the update's events. Returns the new
-    /// record.
-    pub fn update(&mut self, id: impl AsRef<str>, update: Update) -> Result<Execution, WriteError> {
-        let (place, before) = self.expected(id.as_ref(), &update.expect)?;
-        self.update_at(&place, before, update)
+    /// header.
+    ///
+    /// Not the payload: one of more than 1 KiB is not read by an update that leaves it, however large it is, and one that is damaged
+    /// keeps nobody from ending or replacing it. Whoever needs it has [`get`](Readable::get).
+    pub fn update(&mut self, id: impl AsRef<str>, update: Update) -> Result<Header, WriteError> {
+        let before = self.expected(id.as_ref(), &update.expect)?;
+        self.update_found(before, update)
     }
 
-    /// Updates an execution that was read in this transaction, whatever the update expects. A payload apart that is left is not
-    /// even read.
-    pub(crate) fn update_found(&mut self, found: StoredExecution, update: Update) -> Result<(), WriteError> {
-        let place = Place::of(&found);
-        let before = match place.inline || !update.leaves_payload() {
-            true => load_to_write(self, found)?,
-            // Nothing looks at it, and nobody is given it.
-            false => Execution { header: found.header, payload: Json::null(), damage: None },
-        };
-        self.update_at(&place, before, update).map(drop)
-    }
-
-    fn update_at(
+    /// Updates an execution that was read in this transaction, whatever the update expects.
+    pub(crate) fn update_found(
         &mut self,
-        place: &Place,
-        before: Execution,
+        before: StoredExecution,
         mut update: Update,
-    ) -> Result<Execution, WriteError> {
+    ) -> Result<Header, WriteError> {
         let now = self.settings.clock.now();
         update.fit_texts(self.settings.long_texts);
         let events = &*std::mem::take(&mut update.events);
         check_events(events)?;
-        let leaves = update.leaves_payload();
         let edit = update.take_payload();
         let named = update.named_links();
-        let mut after = before.apply(update, &self.settings.lifecycle, now)?;
-        let beside = self.next_payload(place.number, &mut after, edit, now)?;
-        after.header.event_count += events.len() as u64;
-        let targets = self.check_links(&after.header, Some(&before.header), named)?;
-        self.doubt(&mut after.header, now);
-        let mut undo = Undo::between(&before.header, &after.header);
-        let new_payload = !leaves && after.payload != before.payload;
-        let payload_version = match new_payload {
-            true => place.payload_version.next(),
-            false => place.payload_version,
+        let number = before.number;
+        let mut after = before.header.apply(update, &self.settings.lifecycle, now)?;
+        let NextPayload { payload, values } = self.next_payload(&before, edit, now)?;
+        after.event_count += events.len() as u64;
+        let targets = self.check_links(&after, Some(&before.header), named)?;
+        self.doubt(&mut after, now);
+        let mut undo = Undo::between(&before.header, &after);
+        let payload_version = match payload {
+            Some(_) => before.payload_version.next(),
+            None => before.payload_version,
         };
         self.needs_room()?;
-        let encoded = EncodedHeader::of(&after.header);
+        let encoded = EncodedHeader::of(&after);
 
         self.storing(|w| {
-            w.move_indexes(&before.header, &after.header, place.number, targets)?;
-            w.drop_last_change(place)?;
-            if new_payload {
-                undo.payload_version = Some(place.payload_version);
-                w.keep_for_log(place, &before.payload)?;
-            }
-            let payload = match new_payload {
-                true => Payload::New(&after.payload),
-                false => Payload::left(place, &after.payload),
+            w.move_indexes(&before.header, &after, number, targets)?;
+            w.drop_last_change(&before)?;
+            let written = match &payload {
+                Some(payload) => {
+                    undo.payload_version = Some(before.payload_version);
+                    w.keep_for_log(&before)?;
+                    Payload::New(payload)
+                }
+                None => Payload::left(&before),
             };
-            w.put_record(place.number, payload_version, &encoded, payload)?;
-            w.put_events(place.number, before.event_count, events, now)?;
-            w.put_moved(place.number, beside)?;
+            w.put_record(number, payload_version, &encoded, written)?;
+            w.put_events(number, before.header.event_count, events, now)?;
+            w.put_moved(number, values)?;
             let entry = Entry {
                 kind: ChangeKind::Updated,
                 time: now,
-                number: place.number,
-                follows: place.last_change,
-                header: &after.header,
+                number,
+                follows: before.last_change,
+                header: &after,
                 payload_version,
                 undo: &undo,
                 new_events: events.len() as u64,
             };
-            w.log_entry((&entry, &encoded), events, new_payload.then_some(&after.payload))
+            w.log_entry((&entry, &encoded), events, payload.as_ref())
         })?;
         Ok(after)
     }
 
     /// Appends events to an execution, terminal ones included. Sets the modified time and leaves the revision. At least one
-    /// event. Returns the record as it is then.
+    /// event. Returns the header as it is then, and does not read the payload, for which there is [`get`](Readable::get).
     ///
     /// ```
     /// # use execstore::{NewEvent, NewExecution, Store};
@@ -284,7 +273,7 @@ impl<'t> Writer<'t> {
         &mut self,
         id: impl AsRef<str>,
         events: impl IntoIterator<Item = NewEvent>,
-    ) -> Result<Execution, WriteError> {
+    ) -> Result<Header, WriteError> {
         self.append_events_if(id, &Expect::new(), events)
     }
 
@@ -294,7 +283,7 @@ impl<'t> Writer<'t> {
         id: impl AsRef<str>,
         expect: &Expect,
         events: impl IntoIterator<Item = NewEvent>,
-    ) -> Result<Execution, WriteError> {
+    ) -> Result<Header, WriteError> {
         self.append_all(id.as_ref(), expect, events.into_iter().collect())
     }
 
@@ -303,35 +292,35 @@ impl<'t> Writer<'t> {
         id: &str,
         expect: &Expect,
         mut events: Vec<NewEvent>,
-    ) -> Result<Execution, WriteError> {
+    ) -> Result<Header, WriteError> {
         let now = self.settings.clock.now();
         NewEvent::fit_all(&mut events, self.settings.long_texts);
         let events = events.as_slice();
-        let (place, before) = self.expected(id, expect)?;
+        let before = self.expected(id, expect)?;
         check_events(events)?;
         if events.is_empty() {
             return Err(InputError::Invalid { what: "events", reason: "there are none".into() }.into());
         }
-        let mut after = before.clone();
-        after.header.modified_at = now.max(before.modified_at);
-        self.doubt(&mut after.header, now);
-        after.header.event_count += events.len() as u64;
-        let undo = Undo::between(&before.header, &after.header);
+        let (number, payload_version) = (before.number, before.payload_version);
+        let mut after = Header::clone(&before.header);
+        after.modified_at = now.max(after.modified_at);
+        self.doubt(&mut after, now);
+        after.event_count += events.len() as u64;
+        let undo = Undo::between(&before.header, &after);
         self.needs_room()?;
-        let encoded = EncodedHeader::of(&after.header);
+        let encoded = EncodedHeader::of(&after);
 
         self.storing(|w| {
-            w.drop_last_change(&place)?;
-            let payload = Payload::left(&place, &after.payload);
-            w.put_record(place.number, place.payload_version, &encoded, payload)?;
-            w.put_events(place.number, before.event_count, events, now)?;
+            w.drop_last_change(&before)?;
+            w.put_record(number, payload_version, &encoded, Payload::left(&before))?;
+            w.put_events(number, before.header.event_count, events, now)?;
             let entry = Entry {
                 kind: ChangeKind::EventsAppended,
                 time: now,
-                number: place.number,
-                follows: place.last_change,
-                header: &after.header,
-                payload_version: place.payload_version,
+                number,
+                follows: before.last_change,
+                header: &after,
+                payload_version,
                 undo: &undo,
                 new_events: events.len() as u64,
             };
@@ -340,55 +329,51 @@ impl<'t> Writer<'t> {
         Ok(after)
     }
 
-    /// Deletes an execution, with its events and everything beside it. Returns its last record.
+    /// Deletes an execution, with its events and everything beside it. Returns its last header; whoever wants the payload
+    /// once more reads it with [`get`](Readable::get) in the same transaction.
     ///
     /// The change log keeps what it needs to show the execution as it was. Its events, attachments, output and tasks
     /// are not kept for the log: no reader finds them from the commit on. Up to about a thousand of their rows go at
     /// once; the rest goes afterwards, a few milliseconds at a time, see [`Store::maintain`](crate::Store::maintain). So this costs the
     /// same however much there is.
-    pub fn delete(&mut self, id: impl AsRef<str>) -> Result<Execution, WriteError> {
+    pub fn delete(&mut self, id: impl AsRef<str>) -> Result<Header, WriteError> {
         self.delete_if(id, &Expect::new())
     }
 
     /// [`delete`](Self::delete), if the execution is as expected.
-    pub fn delete_if(&mut self, id: impl AsRef<str>, expect: &Expect) -> Result<Execution, WriteError> {
-        let (place, last) = self.expected(id.as_ref(), expect)?;
-        self.delete_at(&place, &last.header, place.inline.then_some(&last.payload))?;
-        Ok(last)
+    pub fn delete_if(&mut self, id: impl AsRef<str>, expect: &Expect) -> Result<Header, WriteError> {
+        let last = self.expected(id.as_ref(), expect)?;
+        self.delete_found(last)
     }
 
     /// Deletes an execution that was read in this transaction.
-    pub(crate) fn delete_found(&mut self, found: StoredExecution) -> Result<(), WriteError> {
-        self.delete_at(&Place::of(&found), &found.header, found.payload.as_ref())
-    }
-
-    fn delete_at(&mut self, place: &Place, last: &Header, inline: Option<&Json>) -> Result<(), WriteError> {
+    pub(crate) fn delete_found(&mut self, last: StoredExecution) -> Result<Header, WriteError> {
+        let (number, payload_version) = (last.number, last.payload_version);
         let now = self.settings.clock.now();
-        let mut header = last.clone();
+        let mut header = Header::clone(&last.header);
         self.doubt(&mut header, now);
-        let undo = Undo::between(last, &header);
+        let undo = Undo::between(&last.header, &header);
         let encoded = EncodedHeader::of(&header);
-        Ok(self.storing(|w| {
-            if let Some(payload) = inline {
-                w.keep_for_log(place, payload)?;
-            }
-            w.leave_indexes(last, place.number)?;
-            w.drop_last_change(place)?;
-            w.discard(Removal::Execution(place.number))?;
-            w.tables.remove_execution(place.number)?;
-            w.tables.remove_id(last.id.as_str())?;
+        self.storing(|w| {
+            w.keep_for_log(&last)?;
+            w.leave_indexes(&last.header, number)?;
+            w.drop_last_change(&last)?;
+            w.discard(Removal::Execution(number))?;
+            w.tables.remove_execution(number)?;
+            w.tables.remove_id(last.header.id.as_str())?;
             let entry = Entry {
                 kind: ChangeKind::Deleted,
                 time: now,
-                number: place.number,
-                follows: place.last_change,
+                number,
+                follows: last.last_change,
                 header: &header,
-                payload_version: place.payload_version,
+                payload_version,
                 undo: &undo,
                 new_events: 0,
             };
             w.log_entry((&entry, &encoded), &[], None)
-        })?)
+        })?;
+        Ok(*last.header)
     }
 
     /// Ends the writing within a joined transaction, and says what to notify after the commit.
@@ -421,25 +406,5 @@ pub(crate) fn in_use(error: ReadError) -> WriterError {
         }
         ReadError::Damaged(damage) => damage.into(),
         other => other.of_own_row().into(),
-    }
-}
-
-/// Where a record that is about to change is.
-struct Place {
-    number: RowId,
-    payload_version: PayloadVersion,
-    last_change: u64,
-    /// The payload is in the record itself.
-    inline: bool,
-}
-
-impl Place {
-    fn of(found: &StoredExecution) -> Self {
-        Self {
-            number: found.number,
-            payload_version: found.payload_version,
-            last_change: found.last_change,
-            inline: found.payload.is_some(),
-        }
     }
 }

@@ -13,17 +13,32 @@ use crate::model::payload_policy::{Fitted, Known, OFFLOADED, kept, may_have_move
 use crate::model::row_id::{BlobId, RowId};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
-use crate::storage::damaged;
+use crate::read::payload;
+use crate::storage::{StoredExecution, damaged};
 
 /// A value that leaves a payload, as an attachment.
 type Leaving = (Attachment, Vec<u8>);
 
-/// What a new payload does to the attachments that values are moved to.
+/// What an edit makes of a payload.
 #[derive(Default)]
-pub(super) struct Beside {
-    /// They go, with their blobs.
+pub(super) struct NextPayload {
+    /// The new payload; `None` if it stays as it is.
+    pub(super) payload: Option<Json>,
+    pub(super) values: MovedValues,
+}
+
+/// The attachments of values that a new payload moves, or no longer has.
+#[derive(Default)]
+pub(super) struct MovedValues {
+    /// These go, with their blobs.
     stale: Vec<(Text, Option<BlobId>)>,
     moved: Vec<Leaving>,
+}
+
+impl NextPayload {
+    pub(super) fn changes_nothing(&self) -> bool {
+        self.payload.is_none()
+    }
 }
 
 impl Writer<'_> {
@@ -47,39 +62,42 @@ impl Writer<'_> {
         Ok(moved)
     }
 
-    /// Gives a record its next payload.
+    /// The next payload of a record, which is read only if there is an edit.
     pub(super) fn next_payload(
         &self,
-        number: RowId,
-        execution: &mut Execution,
-        edit: PayloadEdit,
+        found: &StoredExecution,
+        edit: Option<PayloadEdit>,
         now: Timestamp,
-    ) -> Result<Beside, WriteError> {
+    ) -> Result<NextPayload, WriteError> {
+        let Some(edit) = edit else { return Ok(NextPayload::default()) };
+        // A damaged payload keeps nobody from replacing it.
+        let before = match payload(self, found) {
+            Ok(payload) => Ok(payload),
+            Err(ReadError::Damaged(damage)) => Err(damage),
+            Err(error) => return Err(error.into()),
+        };
         // A lowered limit does not keep a payload from being patched, as long as it does not grow.
         let (given, allowed) = match &edit {
-            PayloadEdit::Leave => return Ok(Beside::default()),
-            PayloadEdit::Replace(payload) if *payload == execution.payload && execution.damage.is_none() => {
-                return Ok(Beside::default());
+            PayloadEdit::Replace(payload) if before.as_ref() == Ok(payload) => {
+                return Ok(NextPayload::default());
             }
             PayloadEdit::Replace(payload) => (payload, 0),
-            PayloadEdit::Merge(patch) => (patch, execution.payload.as_str().len()),
+            PayloadEdit::Merge(patch) => (patch, before.as_ref().map_or(0, |before| before.as_str().len())),
         };
         check_text("payload", given)?;
         check_size("payload", given.as_str().len(), self.payload_limit().max(allowed))?;
-        let rows = match may_have_moved(&execution.payload) || execution.damage.is_some() {
-            true => self.moved_rows(number)?,
-            false => Vec::new(),
+        let number = found.number;
+        let rows = match before.as_ref().is_ok_and(|before| !may_have_moved(before)) {
+            true => Vec::new(),
+            false => self.moved_rows(number)?,
         };
         let known: Known = rows.iter().map(|row| (row.key.clone(), row.look)).collect();
         let fetch = |key: &str| self.moved_value(number, key);
         let policy = self.settings.large_values;
-        let fitted = match (edit, &execution.damage) {
-            (PayloadEdit::Merge(_), Some(damage)) => return Err(WriteError::Damaged((**damage).clone())),
-            (PayloadEdit::Merge(patch), None) => {
-                policy.fit_merged(&execution.payload, &patch, &known, &fetch)?
-            }
+        let fitted = match (edit, &before) {
+            (PayloadEdit::Merge(_), Err(damage)) => return Err(WriteError::Damaged(damage.clone())),
+            (PayloadEdit::Merge(patch), Ok(before)) => policy.fit_merged(before, &patch, &known, &fetch)?,
             (PayloadEdit::Replace(payload), _) => policy.fit(payload, &known, &fetch)?,
-            (PayloadEdit::Leave, _) => return Ok(Beside::default()),
         };
         check_size("payload", fitted.payload.as_str().len(), self.settings.max_payload.max(allowed))?;
         let kept = if rows.is_empty() { Default::default() } else { kept(&fitted.payload, &known) };
@@ -88,9 +106,8 @@ impl Writer<'_> {
             |row: &Row| !kept.contains(row.key.as_str()) || fitted.moved.contains_key(row.key.as_str());
         let stale = rows.into_iter().filter(goes).map(|row| (row.key, row.blob)).collect();
         let moved = leaving(&fitted, now)?;
-        execution.payload = fitted.payload;
-        execution.damage = None;
-        Ok(Beside { stale, moved })
+        let payload = Some(fitted.payload).filter(|after| before.as_ref() != Ok(after));
+        Ok(NextPayload { payload, values: MovedValues { stale, moved } })
     }
 
     /// The attachments that values were moved to, damaged rows too.
@@ -136,14 +153,14 @@ impl Writer<'_> {
     }
 
     /// Puts what left a payload into its attachments, where those that are stale were.
-    pub(super) fn put_moved(&mut self, number: RowId, beside: Beside) -> Result<(), StorageError> {
-        for (key, blob) in beside.stale {
+    pub(super) fn put_moved(&mut self, number: RowId, values: MovedValues) -> Result<(), StorageError> {
+        for (key, blob) in values.stale {
             self.tables.remove_attachment(number, &key)?;
             if let Some(blob) = blob {
                 self.remove_blob(blob)?;
             }
         }
-        for (mut attachment, value) in beside.moved {
+        for (mut attachment, value) in values.moved {
             self.put_value(number, &mut attachment, value)?;
         }
         Ok(())

@@ -1,12 +1,13 @@
 //! Reports of what became of an execution, which may come late or twice.
 
-use super::{Place, Writer};
+use super::Writer;
 use crate::model::error::{ReadError, WriteError};
 use crate::model::events::NewEvent;
-use crate::model::execution::{Execution, Update};
+use crate::model::execution::{Header, Update};
 use crate::model::id::EventSeq;
 use crate::model::report::{Late, Reported, Reporter};
 use crate::readable::Readable;
+use crate::storage::StoredExecution;
 
 /// # Reports
 impl Writer<'_> {
@@ -32,39 +33,40 @@ impl Writer<'_> {
         &mut self,
         id: impl AsRef<str>,
         mut update: Update,
-    ) -> Result<Reported<Execution>, WriteError> {
-        let (place, before) = self.expected(id.as_ref(), &update.expect)?;
+    ) -> Result<Reported<Header>, WriteError> {
+        let before = self.expected(id.as_ref(), &update.expect)?;
         update.reporter = Reporter { reports: true, ..update.reporter };
         update.fit_texts(self.settings.long_texts);
         let why = match update.reporter.is_overtaken(&before.header) {
             Some(why) => Some(why),
-            None if self.repeats(&place, &before, &update)? => Some(Late::Repeated),
+            None if self.repeats(&before, &update)? => Some(Late::Repeated),
             None => update.reporter.is_late(&before.header),
         };
         match why {
-            Some(why) => Ok(Reported::Ignored { why, current: Some(before) }),
-            None => self.update_at(&place, before, update).map(Reported::Applied),
+            Some(why) => Ok(Reported::Ignored { why, current: Some(*before.header) }),
+            None => self.update_found(before, update).map(Reported::Applied),
         }
     }
 
     /// `true` if the report changes nothing. One that is refused does not count.
-    fn repeats(&self, place: &Place, before: &Execution, update: &Update) -> Result<bool, WriteError> {
-        let (mut update, mut after) = (update.clone(), before.clone());
+    fn repeats(&self, before: &StoredExecution, update: &Update) -> Result<bool, WriteError> {
+        let mut update = update.clone();
         let (edit, reporter) = (update.take_payload(), update.reporter);
         let events = std::mem::take(&mut update.events);
-        if !before.repeats(update, &self.settings.lifecycle) || !self.ends_with(before, reporter, &events)? {
+        let header = &before.header;
+        if !header.repeats(update, &self.settings.lifecycle) || !self.ends_with(header, reporter, &events)? {
             return Ok(false);
         }
-        match self.next_payload(place.number, &mut after, edit, before.modified_at) {
+        match self.next_payload(before, edit, header.modified_at) {
             Err(error @ WriteError::Storage(_)) => Err(error),
-            changed => Ok(changed.is_ok() && after == *before),
+            next => Ok(next.is_ok_and(|next| next.changes_nothing())),
         }
     }
 
     /// `true` if these events are the last ones of the execution, from a report of the same time.
     fn ends_with(
         &self,
-        execution: &Execution,
+        execution: &Header,
         reporter: Reporter,
         events: &[NewEvent],
     ) -> Result<bool, ReadError> {

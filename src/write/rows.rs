@@ -1,12 +1,13 @@
 //! The rows of one execution: its record, its payload, its events.
 
-use super::{Place, Writer};
+use super::Writer;
 use crate::format::{EncodedHeader, PayloadPlace};
 use crate::model::error::{InputError, StorageError};
 use crate::model::events::NewEvent;
 use crate::model::json::Json;
 use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::time::Timestamp;
+use crate::storage::StoredExecution;
 
 /// Payloads up to this size are kept in the record. Measured: one look-up less for each read, and the
 /// record's page is written anyway; above it, an update would write the payload again for nothing.
@@ -23,8 +24,8 @@ pub(super) enum Payload<'a> {
 
 impl<'a> Payload<'a> {
     /// That of the record before.
-    pub(super) fn left(place: &Place, payload: &'a Json) -> Self {
-        if place.inline { Payload::Inline(payload) } else { Payload::Apart }
+    pub(super) fn left(before: &'a StoredExecution) -> Self {
+        before.payload.as_ref().map_or(Payload::Apart, Payload::Inline)
     }
 }
 
@@ -50,11 +51,11 @@ impl Writer<'_> {
     }
 
     /// A payload that its record is about to give up stays readable for the change log.
-    pub(super) fn keep_for_log(&mut self, place: &Place, payload: &Json) -> Result<(), StorageError> {
-        if place.inline {
-            self.tables.put_payload(place.number, place.payload_version, payload)?;
+    pub(super) fn keep_for_log(&mut self, before: &StoredExecution) -> Result<(), StorageError> {
+        match &before.payload {
+            Some(payload) => self.tables.put_payload(before.number, before.payload_version, payload),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     pub(super) fn put_events(
@@ -77,36 +78,63 @@ pub(super) fn check_events(events: &[NewEvent]) -> Result<(), InputError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::read::find;
-    use crate::storage::{StoredExecution, counted};
-    use crate::{Json, NewExecution, Store, Update, Writer};
+    use crate::storage::counted;
+    use crate::{Expect, Json, NewEvent, NewExecution, Query, Store, Update, Writer};
 
     /// How many rows are looked up for what is done with the execution of an id.
-    fn looked_up(store: &Store, id: &str, act: impl FnOnce(&mut Writer<'_>, StoredExecution)) -> u64 {
+    fn looked_up(store: &Store, id: &str, act: fn(&mut Writer<'_>, &str)) -> u64 {
         let txn = store.begin_write().unwrap();
         let mut writer = txn.writer().unwrap();
-        let found = find(&writer, id).unwrap().unwrap();
-        let (rows, ()) = counted::rows(|| act(&mut writer, found));
+        let (rows, ()) = counted::rows(|| act(&mut writer, id));
         drop(writer);
         txn.commit().unwrap();
         rows
     }
 
+    fn of_size(store: &Store, id: &str, len: usize) {
+        let payload = Json::from_text(&format!("\"{}\"", "x".repeat(len))).unwrap();
+        store.create(NewExecution::new("j").id(id).state("Running").payload(payload)).unwrap();
+    }
+
     #[test]
-    fn a_large_payload_that_is_left_is_not_read_where_nobody_is_given_it() {
+    fn no_operation_reads_a_large_payload_that_it_leaves() {
         let store = Store::in_memory().unwrap();
-        for (id, len) in [("small", 10), ("large", 100_000)] {
-            let payload = Json::from_text(&format!("\"{}\"", "x".repeat(len))).unwrap();
-            store.create(NewExecution::new("j").id(id).state("Running").payload(payload)).unwrap();
+        of_size(&store, "small", 10);
+        of_size(&store, "large", 100_000);
+        let acts: [fn(&mut Writer<'_>, &str); 6] = [
+            |w, id| assert_eq!(w.update(id, Update::new().message("m")).unwrap().revision.get(), 2),
+            |w, id| assert_eq!(w.append_events(id, [NewEvent::new("t")]).unwrap().event_count, 1),
+            |w, id| assert!(w.report(id, Update::new().message("n").attempt(1)).unwrap().is_applied()),
+            |w, id| assert!(!w.report(id, Update::new().message("n").attempt(1)).unwrap().is_applied()),
+            |w, id| assert_eq!(w.expect(id, &Expect::new().state("Running")).unwrap().revision.get(), 3),
+            |w, id| assert_eq!(w.delete(id).unwrap().revision.get(), 3),
+        ];
+        for (at, act) in acts.into_iter().enumerate() {
+            assert_eq!(looked_up(&store, "large", act), looked_up(&store, "small", act), "{at}");
+            assert!(store.verify().unwrap().is_clean());
+            let len = store.get("large").unwrap().map(|large| large.payload_json().as_str().len());
+            assert_eq!(len, (at < 5).then_some(100_002));
         }
-        let update = |w: &mut Writer<'_>, found| w.update_found(found, Update::new().message("m")).unwrap();
-        assert_eq!(looked_up(&store, "large", update), looked_up(&store, "small", update));
-        assert!(store.verify().unwrap().is_clean());
-        let payload = store.begin_read().unwrap();
-        let payload = crate::Readable::get(&payload, "large").unwrap().unwrap().payload_json().as_str().len();
-        assert_eq!(payload, 100_002);
-        let delete = |w: &mut Writer<'_>, found| w.delete_found(found).unwrap();
-        assert_eq!(looked_up(&store, "large", delete), looked_up(&store, "small", delete));
-        assert!(store.verify().unwrap().is_clean());
+    }
+
+    #[test]
+    fn nor_does_a_bulk_operation() {
+        let store = Store::in_memory().unwrap();
+        for (label, len) in [("small", 10), ("large", 100_000)] {
+            of_size(&store, label, len);
+            store.update(label, Update::new().label("size", label)).unwrap();
+        }
+        let rows =
+            |act: fn(&Store, &str)| ["small", "large"].map(|label| counted::rows(|| act(&store, label)).0);
+        let [small, large] = rows(|store, label| {
+            let query = Query::new().label("size", label);
+            assert_eq!(store.bulk(query).update(Update::new().message("m")).unwrap().changed, 1);
+        });
+        assert_eq!(small, large);
+        let [small, large] = rows(|store, label| {
+            let query = Query::new().label("size", label);
+            assert_eq!(store.bulk(query).delete().unwrap().changed, 1);
+        });
+        assert_eq!(small, large);
     }
 }

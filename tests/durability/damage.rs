@@ -126,10 +126,14 @@ fn write(store: &Store, case: u64) -> bool {
             for step in 0..4 {
                 let id = format!("e{}", (case + 7 * step + round) % 44);
                 let _ = match (case + step + round) % 4 {
-                    0 => w.create(NewExecution::new("new").id(&id).label("n", "new").payload(filled(900))),
-                    1 => w.update(&id, Update::new().payload(filled(1_500)).event(NewEvent::new("late"))),
-                    2 => w.delete(&id),
-                    _ => w.append_events(&id, [NewEvent::new("more")]),
+                    0 => w
+                        .create(NewExecution::new("new").id(&id).label("n", "new").payload(filled(900)))
+                        .map(drop),
+                    1 => w
+                        .update(&id, Update::new().payload(filled(1_500)).event(NewEvent::new("late")))
+                        .map(drop),
+                    2 => w.delete(&id).map(drop),
+                    _ => w.append_events(&id, [NewEvent::new("more")]).map(drop),
                 };
             }
             Ok(())

@@ -84,7 +84,8 @@ fn large_payloads_pass_every_policy() {
                 ),
                 Ok(_) => {
                     let update = Update::new().merge_payload(Json::from_text("{\"first\":1}").unwrap());
-                    let after = store.update(what, update).unwrap();
+                    store.update(what, update).unwrap();
+                    let after = store.get(what).unwrap().unwrap();
                     let update = Update::new().payload(after.payload_json().clone()).message("again");
                     store.update(what, update).unwrap();
                     store.delete(what).unwrap();

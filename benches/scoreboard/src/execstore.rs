@@ -22,14 +22,18 @@ use crate::workload::{Op, Replacement, Step};
 
 pub struct Execstore(Store);
 
-fn apply(writer: &mut Writer<'_>, op: Op) -> Result<Execution, WriteError> {
+fn apply(writer: &mut Writer<'_>, op: Op) -> Result<(), WriteError> {
     match op {
-        Op::Create(record, events) => writer.create(new_execution(record).events(new_events(events))),
+        Op::Create(record, events) => {
+            writer.create(new_execution(record).events(new_events(events))).map(drop)
+        }
         Op::Update(step) => {
             let update = update(&step).expect(expect(&step));
-            writer.update(step.id, update.events(new_events(step.events)))
+            writer.update(step.id, update.events(new_events(step.events))).map(drop)
         }
-        Op::Replace(Replacement { id, revision, payload }) => writer.update(id, replace(revision, &payload)),
+        Op::Replace(Replacement { id, revision, payload }) => {
+            writer.update(id, replace(revision, &payload)).map(drop)
+        }
     }
 }
 
@@ -125,19 +129,21 @@ impl Subject for Execstore {
     }
 
     fn write(&self, ops: Vec<Op>) {
-        let write = |w: &mut Writer<'_>| Ok(ops.into_iter().try_for_each(|op| apply(w, op).map(drop))?);
+        let write = |w: &mut Writer<'_>| Ok(ops.into_iter().try_for_each(|op| apply(w, op))?);
         self.0.write(write).unwrap();
     }
 
     fn share(&self, op: Op) {
         let done = match op {
-            Op::Create(record, events) => self.0.create(new_execution(record).events(new_events(events))),
+            Op::Create(record, events) => {
+                self.0.create(new_execution(record).events(new_events(events))).map(drop)
+            }
             Op::Update(step) => {
                 let update = update(&step).expect(expect(&step));
-                self.0.update(step.id, update.events(new_events(step.events)))
+                self.0.update(step.id, update.events(new_events(step.events))).map(drop)
             }
             Op::Replace(Replacement { id, revision, payload }) => {
-                self.0.update(id, replace(revision, &payload))
+                self.0.update(id, replace(revision, &payload)).map(drop)
             }
         };
         done.unwrap();

@@ -1,6 +1,6 @@
 //! One attempt from its claim to its end: every step is in the store before the next is made.
 
-use execstore::{Error, Execution, Expect, Json, NewEvent, Store, Update};
+use execstore::{Error, Execution, Expect, Header, Json, NewEvent, Store, Update};
 use serde_json::json;
 
 use crate::attempts::{self, ATTEMPT, Record};
@@ -23,26 +23,26 @@ pub fn execute(store: &Store, claimed: &Execution) -> Result<(), Error> {
     })?;
     say(format!("start {} ({progress})", running.id));
 
-    match running.payload::<Record>() {
+    match claimed.payload::<Record>() {
         Ok(record) => match run_child(store, &running, &record) {
-            Ok(outcome) => end(store, &running, &outcome, record.job.max_attempts),
+            Ok(outcome) => end(store, claimed, &running, &outcome, record.job.max_attempts),
             Err(error) => {
                 let outcome = Outcome::error(format!("what the child did cannot be stored: {error}"));
                 warn(format!("{}: {}", running.id, outcome.summary()));
                 // Most likely this cannot be stored either. Then the node ends with the first error, and its
                 // next start finds the attempt lost.
-                end(store, &running, &outcome, record.job.max_attempts).map_err(|_| error)
+                end(store, claimed, &running, &outcome, record.job.max_attempts).map_err(|_| error)
             }
         },
         Err(error) => {
             let outcome = Outcome::error(format!("the payload is not a job: {error}"));
-            end(store, &running, &outcome, 1)
+            end(store, claimed, &running, &outcome, 1)
         }
     }
 }
 
 /// An error is one of the store; the child is gone then.
-fn run_child(store: &Store, running: &Execution, record: &Record) -> Result<Outcome, Error> {
+fn run_child(store: &Store, running: &Header, record: &Record) -> Result<Outcome, Error> {
     let env = [
         ("JOB", running.job_id.as_str()),
         ("EXECUTION", running.id.as_str()),
@@ -61,7 +61,13 @@ fn run_child(store: &Store, running: &Execution, record: &Record) -> Result<Outc
 
 /// Records the end. A failed attempt and the next one are one transaction, so neither is without the
 /// other.
-fn end(store: &Store, running: &Execution, outcome: &Outcome, max_attempts: usize) -> Result<(), Error> {
+fn end(
+    store: &Store,
+    claimed: &Execution,
+    running: &Header,
+    outcome: &Outcome,
+    max_attempts: usize,
+) -> Result<(), Error> {
     let summary = outcome.summary();
     let result = Json::from(json!({"result": outcome}));
     let exited = NewEvent::new("ended")
@@ -86,11 +92,11 @@ fn end(store: &Store, running: &Execution, outcome: &Outcome, max_attempts: usiz
     } else {
         let update = Update::to(state).message(&summary).merge_payload(result);
         let update = update.event(exited).expect(still_running);
-        let running = running.clone();
+        let claimed = claimed.clone();
         store.batch(move |w| {
-            w.update(&running.id, update.clone())?;
-            let again = attempts::failures(w, running.job_id.as_str())? < max_attempts;
-            let retry = again.then(|| attempts::retry(w, &running)).transpose()?;
+            w.update(&claimed.id, update.clone())?;
+            let again = attempts::failures(w, claimed.job_id.as_str())? < max_attempts;
+            let retry = again.then(|| attempts::retry(w, &claimed)).transpose()?;
             Ok((retry, Progress::read(w)?))
         })?
     };

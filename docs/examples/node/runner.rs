@@ -107,7 +107,7 @@ impl Worker<'_> {
         let update = Update::to("BidAccepted").node_id(format!("node-{}", std::process::id()));
         let event = NewEvent::new("claimed").message(format!("by worker {}", self.number));
         match self.store.update(id, update.expect(Expect::new().state("New")).event(event)) {
-            Ok(claimed) => Ok(Some(claimed)),
+            Ok(_) => Ok(self.store.get(id)?),
             Err(Error::Write(WriteError::Conflict { .. })) => Ok(None),
             Err(error) => Err(error),
         }

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{DesiredState, Execution, Header, Labels};
-use crate::model::error::Damage;
 use crate::model::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::model::json::Json;
 use crate::model::json::form::{form, given, is_default};
@@ -56,9 +55,6 @@ pub(crate) struct HeaderForm<'h> {
     /// Of an execution.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     payload: Option<Cow<'h, Json>>,
-    /// Of an execution whose payload could not be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    payload_damage: Option<Cow<'h, Damage>>,
 }
 
 fn is_empty(labels: &Labels) -> bool {
@@ -124,19 +120,14 @@ impl<'h> From<&'h Header> for HeaderForm<'h> {
             incarnation: *incarnation,
             event_count: *event_count,
             payload: None,
-            payload_damage: None,
         }
     }
 }
 
 impl<'e> From<&'e Execution> for HeaderForm<'e> {
     fn from(execution: &'e Execution) -> Self {
-        let Execution { header, payload, damage } = execution;
-        Self {
-            payload: damage.is_none().then_some(Cow::Borrowed(payload)),
-            payload_damage: damage.as_deref().map(Cow::Borrowed),
-            ..Self::from(&**header)
-        }
+        let Execution { header, payload } = execution;
+        Self { payload: Some(Cow::Borrowed(payload)), ..Self::from(&**header) }
     }
 }
 
@@ -187,17 +178,10 @@ impl TryFrom<HeaderForm<'_>> for Execution {
     type Error = InputError;
 
     fn try_from(mut form: HeaderForm<'_>) -> Result<Self, InputError> {
-        let payload = form.payload.take().map(Cow::into_owned);
-        let damage = form.payload_damage.take().map(|damage| Box::new(damage.into_owned()));
-        let payload = match (payload, &damage) {
-            (Some(payload), None) => payload,
-            (None, Some(_)) => Json::from_stored(""),
-            (found, _) => {
-                let found = if found.is_some() { "both" } else { "neither" };
-                let reason = format!("it needs `payload` or `payload_damage`, and has {found}");
-                return Err(InputError::Invalid { what: "execution", reason });
-            }
-        };
-        Ok(Self { header: Box::new(form.try_into()?), payload, damage })
+        let payload = form.payload.take().ok_or_else(|| InputError::Invalid {
+            what: "execution",
+            reason: "it needs a `payload`".into(),
+        })?;
+        Ok(Self { payload: payload.into_owned(), header: Box::new(form.try_into()?) })
     }
 }

@@ -12,7 +12,6 @@ use std::ops::Deref;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::error::Damage;
 use crate::model::id::{ExecutionId, Incarnation, JobId, Revision};
 use crate::model::json::Json;
 use crate::model::lifecycle::State;
@@ -126,9 +125,7 @@ pub struct Header {
 pub struct Execution {
     /// Apart, since it is large and handed on often.
     pub(crate) header: Box<Header>,
-    /// Without any text if it is damaged.
     pub(crate) payload: Json,
-    pub(crate) damage: Option<Box<Damage>>,
 }
 
 impl Execution {
@@ -142,27 +139,14 @@ impl Execution {
         *self.header
     }
 
-    /// The payload, read as the caller's own type. Costs a parse each time. An error too if the payload is
-    /// [damaged](Self::payload_damage).
+    /// The payload, read as the caller's own type. Costs a parse each time.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        match &self.damage {
-            Some(damage) => Err(serde::de::Error::custom(damage)),
-            None => self.payload.parse(),
-        }
+        self.payload.parse()
     }
 
-    /// The payload as it is kept. If it is [damaged](Self::payload_damage), a [`Json`] of no text at all, which is no JSON, not
-    /// even `null`, and which the store refuses to write.
+    /// The payload as it is kept.
     pub fn payload_json(&self) -> &Json {
         &self.payload
-    }
-
-    /// What is wrong with the payload, if it could not be read.
-    ///
-    /// Reads refuse a record whose payload is damaged. A write that does not need the payload is done all the same, so that an
-    /// execution can always be ended and deleted; the record that it returns says so here.
-    pub fn payload_damage(&self) -> Option<&Damage> {
-        self.damage.as_deref()
     }
 }
 

@@ -263,6 +263,6 @@ impl NewExecution {
         };
         header.check()?;
         check_payload(&self.payload, max_payload)?;
-        Ok(Execution { header: Box::new(header), payload: self.payload, damage: None })
+        Ok(Execution { header: Box::new(header), payload: self.payload })
     }
 }

@@ -257,9 +257,9 @@ impl<'u> From<&'u Update> for UpdateForm<'u> {
             expect,
         } = update;
         let (payload, merge_payload) = match payload {
-            PayloadEdit::Leave => (None, None),
-            PayloadEdit::Replace(payload) => (Some(payload.clone()), None),
-            PayloadEdit::Merge(patch) => (None, Some(patch.clone())),
+            None => (None, None),
+            Some(PayloadEdit::Replace(payload)) => (Some(payload.clone()), None),
+            Some(PayloadEdit::Merge(patch)) => (None, Some(patch.clone())),
         };
         Self {
             state: state.clone(),
@@ -287,9 +287,9 @@ impl TryFrom<UpdateForm<'_>> for Update {
 
     fn try_from(form: UpdateForm<'_>) -> Result<Self, InputError> {
         let payload = match (form.payload, form.merge_payload) {
-            (None, None) => PayloadEdit::Leave,
-            (Some(payload), None) => PayloadEdit::Replace(payload),
-            (None, Some(patch)) => PayloadEdit::Merge(patch),
+            (None, None) => None,
+            (Some(payload), None) => Some(PayloadEdit::Replace(payload)),
+            (None, Some(patch)) => Some(PayloadEdit::Merge(patch)),
             (Some(_), Some(_)) => {
                 let reason = "it has `payload` and `merge_payload`, and only one is possible".into();
                 return Err(InputError::Invalid { what: "update", reason });

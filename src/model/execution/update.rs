@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DesiredState, Execution, link};
+use super::{DesiredState, Header, link};
 use crate::model::error::{InputError, WriteError};
 use crate::model::events::NewEvent;
 use crate::model::expect::Expect;
@@ -55,10 +55,8 @@ impl<T> Edit<T> {
 }
 
 /// What becomes of the payload.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PayloadEdit {
-    #[default]
-    Leave,
     Replace(Json),
     Merge(Json),
 }
@@ -92,7 +90,7 @@ pub struct Update {
     pub(super) clear_labels: bool,
     pub(super) labels: BTreeMap<Text, Option<Text>>,
     pub(super) preview: Edit<Text>,
-    pub(super) payload: PayloadEdit,
+    pub(super) payload: Option<PayloadEdit>,
     pub(crate) reporter: Reporter,
     pub(crate) events: Vec<NewEvent>,
     pub(crate) expect: Expect,
@@ -218,7 +216,7 @@ impl Update {
 
     /// Replaces the payload.
     pub fn payload(mut self, payload: impl Into<Json>) -> Self {
-        self.payload = PayloadEdit::Replace(payload.into());
+        self.payload = Some(PayloadEdit::Replace(payload.into()));
         self
     }
 
@@ -249,7 +247,7 @@ impl Update {
     /// In a patch `null` removes, so a struct whose `Option` is `None` removes that member; `#[serde(skip_serializing_if =
     /// "Option::is_none")]` leaves it alone.
     pub fn merge_payload(mut self, patch: impl Into<Json>) -> Self {
-        self.payload = PayloadEdit::Merge(patch.into());
+        self.payload = Some(PayloadEdit::Merge(patch.into()));
         self
     }
 
@@ -305,9 +303,9 @@ impl Update {
             f.optional(value.as_deref());
         }
         let (kind, payload) = match &self.payload {
-            PayloadEdit::Leave => (0, None),
-            PayloadEdit::Replace(payload) => (1, Some(payload)),
-            PayloadEdit::Merge(patch) => (2, Some(patch)),
+            None => (0, None),
+            Some(PayloadEdit::Replace(payload)) => (1, Some(payload)),
+            Some(PayloadEdit::Merge(patch)) => (2, Some(patch)),
         };
         f.number(kind);
         f.optional(payload.map(Json::as_str));
@@ -323,12 +321,8 @@ impl Update {
 }
 
 impl Update {
-    pub(crate) fn leaves_payload(&self) -> bool {
-        self.payload == PayloadEdit::Leave
-    }
-
-    pub(crate) fn take_payload(&mut self) -> PayloadEdit {
-        std::mem::take(&mut self.payload)
+    pub(crate) fn take_payload(&mut self) -> Option<PayloadEdit> {
+        self.payload.take()
     }
 
     /// Makes the texts for people fit.
@@ -342,16 +336,16 @@ impl Update {
     }
 }
 
-impl Execution {
-    /// The record after `update`, one revision on, its payload as it was. Checks everything; changes nothing on an error.
+impl Header {
+    /// The header after `update`, one revision on. Checks everything; changes nothing on an error.
     pub(crate) fn apply(
         &self,
         update: Update,
         lifecycle: &Lifecycle,
         now: Timestamp,
-    ) -> Result<Execution, WriteError> {
+    ) -> Result<Header, WriteError> {
         let reports = update.reporter.reports;
-        match update.reporter.is_late(&self.header).filter(|_| reports) {
+        match update.reporter.is_late(self).filter(|_| reports) {
             Some(why) => Err(WriteError::Late { id: self.id.clone(), why }),
             None => self.edit(update, lifecycle, now),
         }
@@ -361,14 +355,14 @@ impl Execution {
     pub(crate) fn repeats(&self, update: Update, lifecycle: &Lifecycle) -> bool {
         let after = self.edit(update, lifecycle, self.modified_at);
         after.is_ok_and(|mut after| {
-            after.header.revision = self.revision;
+            after.revision = self.revision;
             after == *self
         })
     }
 
     /// The same, whoever reports it.
-    fn edit(&self, update: Update, lifecycle: &Lifecycle, now: Timestamp) -> Result<Execution, WriteError> {
-        let mut after = self.header.clone();
+    fn edit(&self, update: Update, lifecycle: &Lifecycle, now: Timestamp) -> Result<Header, WriteError> {
+        let mut after = self.clone();
         update.reporter.note(&mut after);
         after.revision = Revision(self.revision.0 + 1);
         after.modified_at = now.max(self.modified_at);
@@ -397,7 +391,7 @@ impl Execution {
             };
         }
         after.check()?;
-        Ok(Execution { header: after, payload: self.payload.clone(), damage: self.damage.clone() })
+        Ok(after)
     }
 
     fn next_state(&self, to: Text, lifecycle: &Lifecycle) -> Result<State, WriteError> {
@@ -444,11 +438,11 @@ mod tests {
         Timestamp::from_nanos(nanos)
     }
 
-    fn running() -> (Lifecycle, Execution) {
+    fn running() -> (Lifecycle, Header) {
         let lifecycle = Lifecycle::compute_node();
         let new = NewExecution::new("j").id("e").state("Running").message("m").label("a", "1");
         let execution = new.build(&lifecycle, 1_000, at(10)).unwrap();
-        (lifecycle, execution)
+        (lifecycle, execution.into_header())
     }
 
     #[test]
@@ -456,8 +450,8 @@ mod tests {
         let (lifecycle, before) = running();
         let after = before.apply(Update::new(), &lifecycle, at(20)).unwrap();
         let mut expected = before.clone();
-        expected.header.revision = Revision(2);
-        expected.header.modified_at = at(20);
+        expected.revision = Revision(2);
+        expected.modified_at = at(20);
         assert_eq!(after, expected);
     }
 
@@ -491,7 +485,7 @@ mod tests {
     #[test]
     fn transitions_are_checked() {
         let (lifecycle, running) = running();
-        let apply = |e: &Execution, to: &str| e.apply(Update::to(to), &lifecycle, at(20));
+        let apply = |e: &Header, to: &str| e.apply(Update::to(to), &lifecycle, at(20));
         assert!(matches!(apply(&running, "New"), Err(WriteError::Transition { .. })));
         assert!(matches!(apply(&running, "Running"), Err(WriteError::Transition { .. })));
         assert!(matches!(apply(&running, "Gone"), Err(WriteError::Input(InputError::UnknownState { .. }))));

@@ -66,8 +66,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use execstore::{
-    Builder, DesiredState, Execution, Json, NewEvent, NewExecution, Readable, Store, Timestamp, Update,
-    Writer,
+    Builder, DesiredState, Execution, Header, Json, NewEvent, NewExecution, Readable, Store, Timestamp,
+    Update, Writer,
 };
 
 /// A store in a folder of its own. When it is dropped the whole file is verified, as it is and once more
@@ -180,7 +180,7 @@ pub fn create(store: &Store, id: &str) -> Execution {
 }
 
 /// Moves an execution through states, without conditions.
-pub fn walk(writer: &mut Writer<'_>, id: &str, states: &[&str]) -> Execution {
+pub fn walk(writer: &mut Writer<'_>, id: &str, states: &[&str]) -> Header {
     let mut last = None;
     for state in states {
         last = Some(writer.update(id, Update::to(state)).unwrap());
@@ -206,9 +206,10 @@ pub fn full(store: &Store) -> Execution {
     store.write(|w| Ok(w.create(new.event(NewEvent::new("t")))?)).unwrap()
 }
 
-/// Updates the execution `e` without conditions, and sees that the store shows what was returned.
+/// Updates the execution `e` without conditions, sees that the store shows the header that was returned, and gives all of it.
 pub fn update(store: &Store, update: Update) -> Execution {
-    let after = store.write(|w| Ok(w.update("e", update)?)).unwrap();
-    assert_eq!(store.read(|r| Ok(r.get("e")?)).unwrap().unwrap(), after);
+    let header = store.write(|w| Ok(w.update("e", update)?)).unwrap();
+    let after = store.read(|r| Ok(r.get("e")?)).unwrap().unwrap();
+    assert_eq!(after.header(), &header);
     after
 }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use execstore::error::WriteError;
-use execstore::{ChangeSeq, Execution, Readable, Writer};
+use execstore::{ChangeSeq, Execution, Header, Readable, Writer};
 
 use crate::bulks::Many;
 use crate::edits::{creation, edit, events, state};
@@ -124,10 +124,11 @@ pub fn perform(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> Vec
             let id = pick(model, *id);
             let want = want(model, &id, *kind);
             let (expect, (evs, new_events)) = (want.expect(), events(*list));
-            let found = rec(w.act(
+            let found = w.act(
                 |w| w.append_events_if(&id, &expect, new_events.to_vec()),
                 |store| store.append_events_if(&id, &expect, new_events.to_vec()),
-            ));
+            );
+            let found = found.map(|header| now_is(w, &header));
             same(op, found, model.append(&id, &want, &evs, now));
             vec![id]
         }
@@ -135,7 +136,9 @@ pub fn perform(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> Vec
             let id = pick(model, *id);
             let want = want(model, &id, *kind);
             let expect = want.expect();
-            let found = rec(w.act(|w| w.delete_if(&id, &expect), |store| store.delete_if(&id, &expect)));
+            let last = within(w, |w| Ok(w.get(&id)?)).unwrap();
+            let found = w.act(|w| w.delete_if(&id, &expect), |store| store.delete_if(&id, &expect));
+            let found = found.map(|header| whole(&header, last.as_ref()));
             same(op, found, model.delete(&id, &want, now));
             vec![id]
         }
@@ -189,6 +192,18 @@ fn within<T>(
     w.act(&act, |store| store.write(|w| Ok(act(w)?)))
 }
 
+/// The record of a header that an operation gave, which must be the one that there is now.
+fn now_is(w: &mut impl Writes, header: &Header) -> Rec {
+    whole(header, within(w, |w| Ok(w.get(&header.id)?)).unwrap().as_ref())
+}
+
+/// The record that a header is of.
+fn whole(header: &Header, execution: Option<&Execution>) -> Rec {
+    let execution = execution.unwrap();
+    assert_eq!(header, execution.header());
+    Rec::of(execution)
+}
+
 /// An update, or a report. Gives the id.
 fn update(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> String {
     let Op::Update { id, want: kind, state: to, edits, payload, events: list, manner } = op else {
@@ -205,21 +220,21 @@ fn update(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> String {
     let (update, mut amend) = edit(edits, payload, to);
     let update = manner.add_to(update);
     amend.reporting = manner.is_report().then_some(manner.says);
-    let rec = |execution: Execution| Rec::of(&execution);
     let mut found = match manner.by_report {
         true => w
             .act(
                 |w| w.report(&id, update.clone().expect(expect.clone()).events(new_events.to_vec())),
                 |store| store.report(&id, update.clone().expect(expect.clone()).events(new_events.to_vec())),
             )
-            .map(|reported| (reported.why_ignored().cloned(), reported.into_current().map(rec).unwrap())),
+            .map(|reported| (reported.why_ignored().cloned(), reported.into_current().unwrap())),
         false => w
             .act(
                 |w| w.update(&id, update.clone().expect(expect.clone()).events(new_events.to_vec())),
                 |store| store.update(&id, update.clone().expect(expect.clone()).events(new_events.to_vec())),
             )
-            .map(|execution| (None, rec(execution))),
-    };
+            .map(|header| (None, header)),
+    }
+    .map(|(why, header)| (why, now_is(w, &header)));
     let mut expected = match manner.by_report {
         true => model.report(&id, &want, &amend, &evs, now),
         false => model.update(&id, &want, &amend, &evs, now).map(|after| (None, after)),

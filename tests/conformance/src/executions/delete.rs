@@ -12,8 +12,9 @@ pub fn a_deletion_is_a_change_with_the_execution_as_it_was(engine: &dyn Engine) 
         let store = engine.ticking();
         let new = NewExecution::new("j").id("e").message("m").label("a", "1").payload(payload.clone());
         store.write(|w| Ok(w.create(new.event(NewEvent::new("t")))?)).unwrap();
-        let last = store.write(|w| Ok(w.update("e", Update::to("Failed"))?)).unwrap();
-        store.write(|w| Ok(w.delete("e")?)).unwrap();
+        store.write(|w| Ok(w.update("e", Update::to("Failed"))?)).unwrap();
+        let last = store.get("e").unwrap().unwrap();
+        assert_eq!(&store.write(|w| Ok(w.delete("e")?)).unwrap(), last.header());
         let reader = store.begin_read().unwrap();
         let change = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
         assert_eq!((change.kind(), change.seq().get()), (ChangeKind::Deleted, 3));

@@ -32,7 +32,7 @@ pub fn texts_for_people_are_cut_with_a_mark_that_says_how_much_went(engine: &dyn
     store.append_events("f", [NewEvent::new("t").message(long(MAX_MESSAGE))]).unwrap();
     store.reopen();
     let r = store.begin_read().unwrap();
-    assert_eq!(r.get("e").unwrap().unwrap(), ended);
+    assert_eq!(r.get("e").unwrap().unwrap().header(), &ended);
     let mut texts = vec![(r.tasks("e").get("n").unwrap().unwrap().error.unwrap(), MAX_MESSAGE)];
     for id in ["e", "f"] {
         let execution = r.get(id).unwrap().unwrap();

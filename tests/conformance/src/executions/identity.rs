@@ -22,7 +22,8 @@ pub fn an_execution_is_created_once(engine: &dyn Engine) {
         (id.as_str(), "job", Some("task"))
     );
     assert_eq!((made.parent.as_ref().unwrap().as_str(), made.labels.len()), ("above", 1));
-    let now = store.update(&id, Update::new().message("changed")).unwrap();
+    store.update(&id, Update::new().message("changed")).unwrap();
+    let now = store.get(&id).unwrap().unwrap();
     let second = store.write(|w| Ok(w.create_or_get(new.clone())?)).unwrap();
     assert!(!second.is_new());
     assert_eq!(*second.execution(), now, "as it is, not as it would be");

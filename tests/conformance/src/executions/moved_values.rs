@@ -25,7 +25,8 @@ fn text(store: &Store) -> String {
 }
 
 fn update(store: &Store, update: Update) -> Result<Execution, Error> {
-    store.update("e", update)
+    store.update("e", update)?;
+    Ok(store.get("e")?.unwrap())
 }
 
 fn merge(store: &Store, patch: &str) -> String {

@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 
 use execstore::{
-    Change, ChangeKind, ChangeSeq, DesiredState, EventSeq, Execution, NewEvent, NewExecution, Readable,
-    Store, Update,
+    Change, ChangeKind, ChangeSeq, DesiredState, EventSeq, Execution, Header, NewEvent, NewExecution,
+    Readable, Store, Update,
 };
 use support::{big_payload, create, json};
 
@@ -24,6 +24,13 @@ impl Recorder<'_> {
         self.store.read(|r| Ok(r.get(id)?)).unwrap()
     }
 
+    /// The execution of a header that an operation gave.
+    fn now(&self, header: &Header) -> Execution {
+        let execution = self.get(header.id.as_str()).unwrap();
+        assert_eq!(execution.header(), header);
+        execution
+    }
+
     fn note(&mut self, kind: ChangeKind, before: Option<Execution>, after: Option<Execution>) {
         let count = |record: &Option<Execution>| record.as_ref().map_or(0, |record| record.event_count);
         let (old, new) = (count(&before), count(&after));
@@ -39,13 +46,13 @@ impl Recorder<'_> {
     fn update(&mut self, id: &str, update: Update) {
         let before = self.get(id);
         let after = self.store.write(|w| Ok(w.update(id, update)?)).unwrap();
-        self.note(ChangeKind::Updated, before, Some(after));
+        self.note(ChangeKind::Updated, before, Some(self.now(&after)));
     }
 
     fn append(&mut self, id: &str, events: &[NewEvent]) {
         let before = self.get(id);
         let after = self.store.write(|w| Ok(w.append_events(id, events.to_vec())?)).unwrap();
-        self.note(ChangeKind::EventsAppended, before, Some(after));
+        self.note(ChangeKind::EventsAppended, before, Some(self.now(&after)));
     }
 
     fn delete(&mut self, id: &str) {
