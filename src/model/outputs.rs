@@ -148,7 +148,7 @@ impl From<CapForm> for OutputCap {
 
 /// The JSON of an output stream.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct OutputForm {
+struct OutputForm {
     name: Text,
     #[serde(with = "crate::model::json::count")]
     length: u64,
@@ -170,13 +170,6 @@ struct Dropped {
 }
 
 form!(Output as OutputForm);
-
-impl OutputForm {
-    /// Without what the parts that follow say.
-    pub(crate) fn without_gap(self) -> Self {
-        Self { dropped: None, ..self }
-    }
-}
 
 impl From<&Output> for OutputForm {
     fn from(output: &Output) -> Self {

@@ -85,7 +85,7 @@ fn headers_keep_their_limits() {
     for bad in ["", "null", "[]", "1", "\"e\"", "{", "{}"] {
         assert!(serde_json::from_str::<Header>(bad).is_err(), "{bad}");
     }
-    // As an export has it: the end says the phase.
+    // An end says the phase as well.
     let ended = with(header(), "phase", Value::Null)
         .replace("\"id\"", "\"completed_at\":\"2026-01-02T03:04:05Z\",\"id\"");
     assert!(serde_json::from_str::<Header>(&ended).unwrap().state.is_terminal());

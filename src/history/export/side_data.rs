@@ -6,7 +6,6 @@ use crate::format::{OutputRow, Value};
 use crate::model::attachments::{Attachment, AttachmentKind};
 use crate::model::error::{Error, ReadError};
 use crate::model::json::Count;
-use crate::model::outputs::OutputForm;
 use crate::model::row_id::RowId;
 use crate::model::tasks::Task;
 use crate::read::View;
@@ -76,7 +75,7 @@ fn attachment<V: View>(
 /// The stretches that are kept of an output, each with its offset.
 fn output<V: View>(view: &V, row: &OutputRow, lines: &mut Lines<'_>) -> Result<(), Error> {
     let found = &row.output;
-    lines.open(&OutputForm::from(found).without_gap())?;
+    lines.open(found)?;
     lines.raw(",\"parts\":[")?;
     let mut commas = Commas::default();
     let kept = match found.dropped() {

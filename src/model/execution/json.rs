@@ -65,9 +65,9 @@ form!(Header as HeaderForm);
 form!(Execution as HeaderForm);
 
 impl HeaderForm<'_> {
-    /// Without what has a meaning in its own store alone, and what a list of the events says.
+    /// Without what has a meaning in its own store alone.
     pub(crate) fn outside(self) -> Self {
-        Self { phase: None, incarnation: Incarnation(0), event_count: 0, ..self }
+        Self { incarnation: Incarnation(0), ..self }
     }
 }
 

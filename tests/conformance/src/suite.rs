@@ -219,6 +219,7 @@ macro_rules! suite {
                     a_line_has_everything_that_belongs_to_an_execution
                     what_is_archived_and_deleted_is_in_the_archive
                     a_writer_exports_what_it_wrote
+                    what_a_line_has_reads_back_as_what_it_was
                 }
                 history {
                     the_plan_is_the_way_with_the_fewest_candidates

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use execstore::attachments::NewAttachment;
+use execstore::attachments::{Attachment, AttachmentKind, NewAttachment};
 use execstore::options::LargeValues;
-use execstore::outputs::OutputCap;
-use execstore::tasks::TaskUpdate;
-use execstore::{Error, NewEvent, NewExecution, Query, Readable, Store, Timestamp, Update};
+use execstore::outputs::{Output, OutputCap, OutputPart};
+use execstore::tasks::{Task, TaskUpdate};
+use execstore::visits::Visits;
+use execstore::{Error, Event, Execution, NewEvent, NewExecution, Query, Readable, Store, Timestamp, Update};
 use serde_json::Value;
 use support::json;
 
@@ -193,4 +194,92 @@ pub fn a_writer_exports_what_it_wrote(engine: &dyn Engine) {
             Ok(())
         })
         .unwrap();
+}
+
+/// What stands beside the members of a record, as the types that it was written from.
+#[derive(serde::Deserialize)]
+struct Line {
+    events: Vec<Event>,
+    attachments: Vec<Attachment>,
+    outputs: Vec<Output>,
+    tasks: Vec<Task>,
+    visits: Visits,
+}
+
+/// A value's own JSON, open for more members.
+fn opened(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap().strip_suffix('}').unwrap().to_owned()
+}
+
+pub fn what_a_line_has_reads_back_as_what_it_was(engine: &dyn Engine) {
+    let store = engine.ticking();
+    let json_text = |value: &Value| serde_json::to_string(value).unwrap();
+    let mut seen = Visits::default();
+    (seen.count, seen.last) = (2, Timestamp::from_nanos(5));
+    for (id, state) in [("pending", "New"), ("live", "BidAccepted"), ("ended", "Running")] {
+        let new = new(id).state(state).name("n").node_id("m").message("why").label("a", "1").attempt(3);
+        let new = new.parent("p").previous("q").preview("short").payload(json("{\"p\":1.50}"));
+        store
+            .create(new.event(NewEvent::new("t").details(json("{\"n\":1.50}"))).event(NewEvent::new("u")))
+            .unwrap();
+        store.put_attachment(id, NewAttachment::bytes("b", "bytes")).unwrap();
+        store.put_attachment(id, NewAttachment::json("j", json("[\"\u{e9}\\n\"]"))).unwrap();
+        store.put_attachment(id, NewAttachment::uri("u", "s3://x").size(9)).unwrap();
+        store.append_output(id, "all", b"everything").unwrap();
+        store.cap_output(id, "ends", OutputCap::Both { head: 3, tail: 2 }).unwrap();
+        store.append_output(id, "ends", b"0123456789").unwrap();
+        store.put_task(id, TaskUpdate::started("load")).unwrap();
+        store.put_task(id, TaskUpdate::finished("sum").value(json("[2]"))).unwrap();
+        store.add_visits(id, seen).unwrap();
+    }
+    store.update("ended", Update::to("Completed").reported_at(Timestamp::from_nanos(7))).unwrap();
+
+    let lines = exported(&store, &Query::new());
+    assert_eq!(lines.len(), 3);
+    let r = store.begin_read().unwrap();
+    for (text, value) in &lines {
+        let execution: Execution = serde_json::from_str(text).unwrap();
+        let line: Line = serde_json::from_str(text).unwrap();
+        // Once more, from the values alone.
+        let attachments = line.attachments.iter().zip(value["attachments"].as_array().unwrap());
+        let attachments = attachments.map(|(attachment, member)| {
+            let name = if attachment.kind == AttachmentKind::Bytes { "base64" } else { "text" };
+            format!("{},\"{name}\":{}}}", opened(attachment), json_text(&member[name]))
+        });
+        let outputs =
+            line.outputs.iter().zip(value["outputs"].as_array().unwrap()).map(|(output, member)| {
+                let parts: Vec<OutputPart> = serde_json::from_value(member["parts"].clone()).unwrap();
+                format!("{},\"parts\":{}}}", opened(output), serde_json::to_string(&parts).unwrap())
+            });
+        let again = format!(
+            "{},\"events\":{},\"attachments\":[{}],\"outputs\":[{}],\"tasks\":{},\"visits\":{}}}",
+            opened(&execution),
+            serde_json::to_string(&line.events).unwrap(),
+            attachments.collect::<Vec<_>>().join(","),
+            outputs.collect::<Vec<_>>().join(","),
+            serde_json::to_string(&line.tasks).unwrap(),
+            serde_json::to_string(&line.visits).unwrap(),
+        );
+        assert_eq!(&again, text);
+
+        // And they are what the store has.
+        let known = r.get(&execution.id).unwrap().unwrap();
+        assert_eq!(execution.payload_json(), known.payload_json());
+        let mut header = known.into_header();
+        header.incarnation = execution.incarnation;
+        assert_eq!(execution.header(), &header);
+        assert_eq!(execution.state.phase(), header.state.phase());
+        let id = &header.id;
+        assert_eq!(line.events, r.events(id, ..).unwrap().map(Result::unwrap).collect::<Vec<_>>());
+        let attachments = r.attachments(id).list().unwrap().map(|row| {
+            let mut attachment = row.unwrap();
+            attachment.version = 0;
+            attachment
+        });
+        assert_eq!(line.attachments, attachments.collect::<Vec<_>>());
+        assert_eq!(line.outputs, r.outputs(id).list().unwrap().map(Result::unwrap).collect::<Vec<_>>());
+        assert_eq!(line.outputs[1].dropped(), Some(3..8));
+        assert_eq!(line.tasks, r.tasks(id).list().unwrap().map(Result::unwrap).collect::<Vec<_>>());
+        assert_eq!(Some(line.visits), r.visits(id).unwrap());
+    }
 }
