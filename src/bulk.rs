@@ -269,7 +269,9 @@ impl<'p> Bulk<'p> {
         match known {
             Some((_, place)) if (place.what, place.asked) == (what, asked) => Ok((place, Some(place))),
             Some((_, other)) if self.anew => Ok((first, Some(other))),
-            Some((name, _)) => Err(WriteError::OtherBulk { name: name.clone() }.into()),
+            Some((name, BulkPlace { done: changed, refused, .. })) => {
+                Err(WriteError::OtherBulk { name: name.clone(), changed, refused }.into())
+            }
             None => Ok((first, None)),
         }
     }

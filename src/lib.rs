@@ -115,7 +115,7 @@ pub mod error {
         WriterError,
     };
     pub use crate::model::expect::Mismatch;
-    pub use crate::model::integrity::LogProofError;
+    pub use crate::model::integrity::{LogLineFault, LogProofError};
 }
 
 /// The states of a store and the transitions between them.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::model::change::Entry;
 use crate::model::events::NewEvent;
 use crate::model::execution::Header;
-use crate::model::hash::{Hash, Link, Sum, hex, unhex};
+use crate::model::hash::{Hash, Link, Sum, hex};
 use crate::model::id::ChangeSeq;
 use crate::model::json::{Count, written};
 use crate::model::time::Timestamp;
@@ -223,30 +223,64 @@ pub enum LogProofError {
     /// There are no lines.
     #[error("the log is empty")]
     Empty,
-    /// A line is not one that was exported by a tamper-evident store, or was altered.
-    #[error("line {line}: {reason}")]
+    /// A line is not one that was exported by a tamper-evident store, or was altered, or others are missing before it.
+    #[error("line {line}: {fault}")]
     Line {
         /// The line, from 1.
         line: u64,
         /// What is wrong with it.
-        reason: String,
+        #[source]
+        fault: LogLineFault,
     },
     /// It could not be read.
     #[error("the log could not be read: {0}")]
     Io(#[source] std::io::Error),
 }
 
+/// What is wrong with a line of an exported log.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogLineFault {
+    /// It is no entry of a tamper-evident log.
+    #[error("it is no entry of a tamper-evident log: {0}")]
+    NotAnEntry(#[source] serde_json::Error),
+    /// Its hash is not that of its change.
+    #[error("the hash is not that of the change")]
+    Hash,
+    /// It does not follow the line before.
+    #[error("change {found} follows {before}")]
+    Order {
+        /// The change of the line before.
+        before: ChangeSeq,
+        /// The change of this line.
+        found: ChangeSeq,
+    },
+    /// Its previous hash is not that of the line before.
+    #[error("the previous hash is not that of the line before")]
+    PreviousHash,
+}
+
 #[derive(Deserialize)]
 struct ExportedLine<'a> {
     #[serde(borrow)]
     change: &'a RawValue,
-    hash: String,
+    #[serde(with = "crate::model::hash::hex_text")]
+    hash: Hash,
 }
 
 #[derive(Deserialize)]
 struct Chained {
     seq: ChangeSeq,
-    previous_hash: String,
+    #[serde(with = "crate::model::hash::hex_text")]
+    previous_hash: Hash,
+}
+
+impl Chained {
+    /// The change before this one, 0 if this is the first.
+    fn before(&self) -> Result<ChangeSeq, serde_json::Error> {
+        let before = self.seq.0.checked_sub(1).map(ChangeSeq);
+        before.ok_or_else(|| serde::de::Error::custom("there is no change 0"))
+    }
 }
 
 impl LogProof {
@@ -258,32 +292,29 @@ impl LogProof {
         let mut proof: Option<LogProof> = None;
         for (line, text) in (1..).zip(log.lines()) {
             let text = text.map_err(LogProofError::Io)?;
-            let wrong = |reason: &str| LogProofError::Line { line, reason: reason.to_owned() };
-            let exported: ExportedLine<'_> =
-                serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
-            let Chained { seq: ChangeSeq(seq), previous_hash } =
-                serde_json::from_str(exported.change.get()).map_err(|error| wrong(&error.to_string()))?;
-            let hash: Hash = Sha256::digest(exported.change.get()).into();
-            if exported.hash != hex(&hash) {
-                return Err(wrong("the hash is not that of the change"));
-            }
-            let previous = unhex(&previous_hash).ok_or_else(|| wrong("the previous hash is none"))?;
-            let head = ChainHead { seq: ChangeSeq(seq), hash };
-            match &mut proof {
-                None => {
-                    let before = seq.checked_sub(1).ok_or_else(|| wrong("there is no change 0"))?;
-                    let after = ChainHead { seq: ChangeSeq(before), hash: previous };
-                    proof = Some(LogProof { after, head });
-                }
-                Some(proof) if proof.head.seq.0.checked_add(1) != Some(seq) => {
-                    return Err(wrong(&format!("change {seq} follows {}", proof.head.seq)));
-                }
-                Some(proof) if proof.head.hash != previous => {
-                    return Err(wrong("the previous hash is not that of the line before"));
-                }
-                Some(proof) => proof.head = head,
-            }
+            proof = Some(Self::follow(proof, &text).map_err(|fault| LogProofError::Line { line, fault })?);
         }
         proof.ok_or(LogProofError::Empty)
+    }
+
+    /// What is proved once a line follows.
+    fn follow(proof: Option<LogProof>, text: &str) -> Result<LogProof, LogLineFault> {
+        let exported: ExportedLine<'_> = serde_json::from_str(text).map_err(LogLineFault::NotAnEntry)?;
+        let change: Chained =
+            serde_json::from_str(exported.change.get()).map_err(LogLineFault::NotAnEntry)?;
+        let hash: Hash = Sha256::digest(exported.change.get()).into();
+        if exported.hash != hash {
+            return Err(LogLineFault::Hash);
+        }
+        let before = change.before().map_err(LogLineFault::NotAnEntry)?;
+        let after = match proof {
+            None => ChainHead { seq: before, hash: change.previous_hash },
+            Some(proof) if proof.head.seq != before => {
+                return Err(LogLineFault::Order { before: proof.head.seq, found: change.seq });
+            }
+            Some(proof) if proof.head.hash != change.previous_hash => return Err(LogLineFault::PreviousHash),
+            Some(proof) => proof.after,
+        };
+        Ok(LogProof { after, head: ChainHead { seq: change.seq, hash } })
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::bookmark::Bookmark;
+use crate::model::execution::{Header, NewExecution};
 use crate::model::expect::{Expect, Mismatch};
-use crate::model::id::{ChangeSeq, ExecutionId, Revision, StoreIncarnation};
+use crate::model::id::{ChangeSeq, ExecutionId, JobId, Revision, StoreIncarnation};
 use crate::model::lifecycle::Lifecycle;
 use crate::model::report::Late;
 use crate::model::time::Timestamp;
@@ -35,6 +36,11 @@ fn damaged_page() -> DamagedPage {
 
 fn id() -> ExecutionId {
     ExecutionId::new("e-1").unwrap()
+}
+
+fn header() -> Header {
+    let new = NewExecution::new("b").id("e-1");
+    new.build(&Lifecycle::compute_node(), 1_000, Timestamp::from_nanos(0)).unwrap().into_header()
 }
 
 fn cases() -> Vec<Case> {
@@ -115,7 +121,11 @@ fn cases() -> Vec<Case> {
     each! { WriteError:
         WriteError::NotFound { id: id() },
         WriteError::AlreadyExists { id: id() },
-        WriteError::OtherExecution { id: id(), expected: "job \"a\"".into(), found: "job \"b\"".into() },
+        WriteError::OtherExecution {
+            found: Box::new(header()),
+            job_id: JobId::new("a").unwrap(),
+            namespace: "n".into(),
+        },
         WriteError::Conflict {
             id: id(),
             expected: Box::new(Expect::new().state("New").revision(Revision(1))),
@@ -133,7 +143,7 @@ fn cases() -> Vec<Case> {
         WriteError::MissingLink { id: id(), missing: id() },
         WriteError::SourceInBatch,
         WriteError::Source(io_error()) => "the system's words",
-        WriteError::OtherBulk { name: "b".into() },
+        WriteError::OtherBulk { name: "b".into(), changed: 12, refused: 3 },
         WriteError::BulkMoved { name: "b".into() },
     }
     each! { CommitError:

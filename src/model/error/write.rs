@@ -4,10 +4,11 @@ use super::{Damage, StorageError};
 use crate::model::bookmark::PositionError;
 use crate::model::execution::Header;
 use crate::model::expect::{Expect, Mismatch};
-use crate::model::id::{ChangeSeq, ExecutionId, Revision};
+use crate::model::id::{ChangeSeq, ExecutionId, JobId, Revision};
 use crate::model::lifecycle::State;
 use crate::model::limits::InputError;
 use crate::model::report::Late;
+use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
 /// Why something was not written. Except for [`Storage`](WriteError::Storage), nothing was changed and the
@@ -32,14 +33,17 @@ pub enum WriteError {
     /// The execution of this id is not the one that [`create_or_get`](crate::Writer::create_or_get) was asked for: it is of another
     /// job, or in another namespace, which never change. Ids are those of the whole store: make them of more than what is
     /// unique in a job or a namespace.
-    #[error("there is an execution {id:?} already, of {found}, not of {expected}")]
+    #[error(
+        "there is an execution {:?} already, of job {:?} in namespace {:?}, not of job {job_id:?} in namespace {namespace:?}",
+        .found.id, .found.job_id, .found.namespace
+    )]
     OtherExecution {
-        /// The id.
-        id: ExecutionId,
-        /// The job and the namespace that were asked for.
-        expected: String,
-        /// Those of the execution that there is.
-        found: String,
+        /// The execution that there is.
+        found: Box<Header>,
+        /// The job that was asked for.
+        job_id: JobId,
+        /// The namespace that was asked for.
+        namespace: Text,
     },
     /// The execution is not as the caller expected: read it again and decide again.
     #[error(
@@ -144,11 +148,15 @@ pub enum WriteError {
     /// The bulk operation of this name was begun with another query or another change, and is not through: run it with those,
     /// give it up with [`Store::forget_bulk`](crate::Store::forget_bulk), or begin with [`Bulk::or_anew`](crate::bulk::Bulk::or_anew).
     #[error(
-        "the bulk operation {name:?} was begun with another query or another change, and is not through; run it with those, or give it up with `Store::forget_bulk`"
+        "the bulk operation {name:?} was begun with another query or another change, and is not through ({changed} changed, {refused} refused so far); run it with those, or give it up with `Store::forget_bulk`"
     )]
     OtherBulk {
         /// The name.
         name: String,
+        /// How many executions the one that was begun has changed so far.
+        changed: u64,
+        /// How many have refused it.
+        refused: u64,
     },
     /// The saved place of a bulk operation is not where this run left it: another run goes on under its name, or it was
     /// [given up](crate::Store::forget_bulk) meanwhile. What this run did before stays done.

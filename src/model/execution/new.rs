@@ -183,11 +183,11 @@ impl NewExecution {
         if existing.job_id == *self.job_id && existing.namespace == *namespace {
             return Ok(());
         }
-        let of = |job: &str, namespace: &str| format!("job {job:?} in namespace {namespace:?}");
+        let job_id = JobId::checked(self.job_id.clone())?;
         Err(WriteError::OtherExecution {
-            id: existing.id.clone(),
-            expected: of(&self.job_id, namespace),
-            found: of(existing.job_id.as_str(), &existing.namespace),
+            found: Box::new(existing.clone()),
+            job_id,
+            namespace: Text::from(namespace),
         })
     }
 

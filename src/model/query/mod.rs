@@ -323,8 +323,23 @@ impl Query {
         self
     }
 
-    /// Has the query answered in this way, or by a scan if it has no condition for it. The answer is the same;
-    /// left alone, the store chooses.
+    /// Has the query answered in this way, or by a scan if it has no condition for it. The answer is the same.
+    ///
+    /// Left alone, the store chooses the way with the fewest candidates, and it knows how many there are of each. It does not know which
+    /// of them the other conditions leave, nor where in an order the matches are. Whoever knows that of their own data can say so, and
+    /// measure both; [`explain`](crate::query::Selection::explain) tells what is chosen.
+    ///
+    /// ```
+    /// # use execstore::query::Access;
+    /// # use execstore::{NewExecution, Query, Readable, Store};
+    /// # let store = Store::in_memory()?;
+    /// # store.create(NewExecution::new("nightly").label("zone", "eu"))?;
+    /// let query = Query::new().job("nightly").label("zone", "eu").using(Access::Job);
+    /// let reader = store.begin_read()?;
+    /// assert_eq!(reader.query(&query).explain()?.access, Access::Job);
+    /// assert_eq!(reader.query(&query).count()?, 1);
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
     pub fn using(mut self, access: Access) -> Self {
         self.using = Some(access);
         self

@@ -14,9 +14,14 @@ pub fn an_id_of_another_job_or_namespace_is_not_given_in_the_place_of_the_one_as
     assert!(store.write(|w| Ok(w.create_or_get(new("j", "a"))?)).unwrap().is_new());
     for (job, namespace) in [("j", "b"), ("k", "a"), ("k", "b"), ("j", "default")] {
         match store.write(|w| Ok(w.create_or_get(new(job, namespace))?)) {
-            Err(Error::Write(WriteError::OtherExecution { id, expected, found })) => {
-                assert_eq!((id.as_str(), &*found), ("e", r#"job "j" in namespace "a""#));
-                assert_eq!(expected, format!("job {job:?} in namespace {namespace:?}"));
+            Err(Error::Write(error @ WriteError::OtherExecution { .. })) => {
+                let (there, asked) =
+                    (r#"job "j" in namespace "a""#, format!("job {job:?} in namespace {namespace:?}"));
+                let text = format!("there is an execution \"e\" already, of {there}, not of {asked}");
+                assert_eq!(error.to_string(), text);
+                let WriteError::OtherExecution { found, job_id, namespace: other } = error else { panic!() };
+                assert_eq!(&*found, store.get("e").unwrap().unwrap().header());
+                assert_eq!((job_id.as_str(), &*other), (job, namespace));
             }
             other => panic!("{other:?}"),
         }

@@ -212,7 +212,7 @@ pub fn a_name_is_refused_to_another_query_another_change_and_other_events(engine
     ];
     for refused in refused {
         match refused {
-            Err(Error::Write(WriteError::OtherBulk { name })) => assert_eq!(name, "n"),
+            Err(Error::Write(WriteError::OtherBulk { name, .. })) => assert_eq!(name, "n"),
             other => panic!("{other:?}"),
         }
     }
