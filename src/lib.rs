@@ -72,16 +72,20 @@
 pub mod bulk;
 mod engine;
 mod feed;
+#[deny(clippy::disallowed_methods)]
 mod format;
 pub mod group_commit;
 mod history;
 mod model;
 mod read;
 mod readable;
+#[deny(clippy::disallowed_methods)]
 mod storage;
 mod store;
 mod txn;
+#[deny(clippy::disallowed_methods)]
 mod verify;
+#[deny(clippy::disallowed_methods)]
 mod write;
 
 pub use model::change::{Change, ChangeKind};

@@ -235,7 +235,8 @@ fn encode_undo(undo: &Undo, w: &mut Writer<'_>) {
     let time = |old: Option<Option<Timestamp>>, w: &mut Writer<'_>| {
         if let Some(old) = old {
             w.byte(u8::from(old.is_some()));
-            w.time(old.unwrap_or_default());
+            // The place of a time that there is none of has the same length.
+            w.time(old.unwrap_or(Timestamp::from_nanos(0)));
         }
     };
     time(*completed_at, w);

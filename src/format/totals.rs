@@ -4,6 +4,7 @@ use super::schema::table;
 use super::{Reader, Reason, Row, Span, Table, Writer, encode, open};
 use crate::model::hash::{Hash, Sum, row_hash};
 use crate::model::integrity::Seal;
+use crate::model::part::part;
 use crate::model::time::Timestamp;
 
 /// Counters and heads of the whole store.
@@ -68,8 +69,11 @@ pub(crate) fn all_zero(counts: &[u64]) -> bool {
 
 /// The counts up to the last that is not 0.
 pub(crate) fn without_zeros(counts: &[u64]) -> &[u64] {
-    let len = counts.iter().rposition(|count| *count != 0).map_or(0, |last| last + 1);
-    counts.get(..len).unwrap_or_default()
+    let mut counts = counts;
+    while let [before @ .., 0] = counts {
+        counts = before;
+    }
+    counts
 }
 
 /// The row, as bytes without its frame.
@@ -93,7 +97,7 @@ fn body_of(totals: &Totals, out: &mut Vec<u8>) {
         w.rest(&seal.head);
         w.rest(&seal.anchor);
         seal.sum.0.into_iter().for_each(|limb| w.fixed(limb));
-        let own = own_hash(out.get(start..).unwrap_or_default());
+        let own = own_hash(part(out.as_slice(), start..));
         Writer::append(out).rest(&own);
     }
 }
@@ -131,7 +135,8 @@ impl Row for table::Totals {
             _ => {
                 let (head, anchor) = (r.hash()?, r.hash()?);
                 let sum = Sum([r.fixed()?, r.fixed()?, r.fixed()?, r.fixed()?]);
-                let before = body.len().checked_sub(32).and_then(|len| body.get(..len)).unwrap_or_default();
+                let before =
+                    body.len().checked_sub(32).and_then(|len| body.get(..len)).ok_or("it is too short")?;
                 if r.hash()? != own_hash(before) {
                     return Err("the hash of the totals is wrong".into());
                 }

@@ -125,10 +125,10 @@ impl TryFrom<EventForm> for Event {
 
     fn try_from(form: EventForm) -> Result<Self, InputError> {
         let EventForm { seq, topic, message, time, details } = form;
-        let new = NewEvent { topic, message, time: Some(time), details: Some(details) };
+        let new = NewEvent { topic, message, time: Some(time), details: Some(details.clone()) };
         new.check()?;
-        let NewEvent { topic, message, details, .. } = new;
-        Ok(Self { seq, topic, message, time, details: details.unwrap_or_default() })
+        let NewEvent { topic, message, .. } = new;
+        Ok(Self { seq, topic, message, time, details })
     }
 }
 

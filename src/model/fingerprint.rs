@@ -37,7 +37,7 @@ impl Fingerprint {
     /// A part that may be left out.
     pub(crate) fn optional(&mut self, text: Option<&str>) {
         self.number(u64::from(text.is_some()));
-        self.text(text.unwrap_or_default());
+        self.text(text.unwrap_or(""));
     }
 
     /// Parts whose order and repetition do not matter.

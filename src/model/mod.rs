@@ -2,23 +2,31 @@
 
 pub(crate) mod attachments;
 pub(crate) mod bookmark;
+#[deny(clippy::disallowed_methods)]
 pub(crate) mod change;
 pub(crate) mod error;
+#[deny(clippy::disallowed_methods)]
 pub(crate) mod events;
 pub(crate) mod execution;
 pub(crate) mod expect;
 pub(crate) mod filter;
+#[deny(clippy::disallowed_methods)]
 pub(crate) mod fingerprint;
+#[deny(clippy::disallowed_methods)]
 pub(crate) mod hash;
 pub(crate) mod id;
 pub(crate) mod identity;
+#[deny(clippy::disallowed_methods)]
 pub(crate) mod integrity;
+#[deny(clippy::disallowed_methods)]
 pub(crate) mod json;
 pub(crate) mod lifecycle;
 pub mod limits;
 pub(crate) mod loss;
 pub(crate) mod outputs;
 pub(crate) mod panics;
+pub(crate) mod part;
+#[deny(clippy::disallowed_methods)]
 pub(crate) mod payload_policy;
 pub(crate) mod query;
 pub(crate) mod report;
@@ -26,6 +34,7 @@ pub(crate) mod retention;
 pub(crate) mod row_id;
 pub(crate) mod sampling;
 pub(crate) mod tasks;
+#[deny(clippy::disallowed_methods)]
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod touch;

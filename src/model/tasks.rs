@@ -241,6 +241,9 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// That of an execution without tasks.
+    pub(crate) const NONE: Self = Self { running: 0, finished: 0, failed: 0, skipped: 0 };
+
     /// All tasks.
     pub fn total(&self) -> u64 {
         TaskState::ALL.into_iter().map(|state| self.of(state)).fold(0, u64::saturating_add)

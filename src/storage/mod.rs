@@ -364,9 +364,9 @@ impl Tables<Live<'_>> {
         (!self.redo_is_partial).then_some(redo)
     }
 
-    /// What was written; `None` if it was too much to be remembered.
+    /// What was written since it was to be remembered; `None` if it was too much.
     pub(crate) fn take_redo(&mut self) -> Option<Vec<u8>> {
-        let redo = self.redo.take().unwrap_or_default();
+        let redo = self.redo.take()?;
         (!self.redo_is_partial).then_some(redo)
     }
 }

@@ -18,6 +18,10 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 static WAITING: Mutex<BTreeMap<u64, Awaited>> = Mutex::new(BTreeMap::new());
 
 /// The number of this thread, from 1; 0 where it cannot be known.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread that is ending holds nothing, and nothing of this is stored"
+)]
 pub(crate) fn here() -> u64 {
     HERE.try_with(|here| {
         if here.get() == 0 {
@@ -150,6 +154,10 @@ pub(crate) struct Waiting(Option<u64>);
 
 impl Waiting {
     /// To be called before this thread waits.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a thread that is ending holds nothing, and nothing of this is stored"
+    )]
     pub(crate) fn begin(awaited: impl FnOnce() -> Awaited) -> Result<Self, ForItself> {
         if HELD.try_with(Cell::get).unwrap_or(0) == 0 {
             return Ok(Self(None));

@@ -43,7 +43,7 @@ impl Indexed {
 
     /// How many rows a table must have, and has.
     pub(super) fn rows(&self, tag: Tag) -> (u64, u64) {
-        self.rows.get(&tag).copied().unwrap_or_default()
+        self.rows.get(&tag).copied().unwrap_or((0, 0))
     }
 
     pub(super) fn time(&mut self, kind: TimeKind, number: u64, time: Timestamp) {

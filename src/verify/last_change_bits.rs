@@ -22,6 +22,7 @@ impl<S: Source> Verifier<'_, S> {
         expected.retain(|block, _| *block < current);
         self.walk::<table::LastChangeBits>(|verifier, key, value| {
             let block = number_of(key);
+            #[expect(clippy::disallowed_methods, reason = "a block without last changes has no bits")]
             let expected = expected.remove(&block).unwrap_or_default();
             let noted = match decode::<table::LastChangeBits>(key, value) {
                 Ok(noted) => noted,

@@ -11,6 +11,7 @@ use crate::model::error::{ReadError, StorageError, WriteError};
 use crate::model::expect::Expect;
 use crate::model::limits::check_name;
 use crate::model::outputs::{Output, OutputCap};
+use crate::model::part::part;
 use crate::model::touch::Kind;
 use crate::read::View;
 use crate::read::side_data::{Chunk, read_output};
@@ -237,6 +238,7 @@ impl Writer<'_> {
 
 /// The bytes of a range of offsets, of those that begin at an offset.
 fn part_of<'b>(bytes: &'b [u8], start: u64, range: &Range<u64>) -> &'b [u8] {
-    let place = |offset: u64| usize::try_from(offset - start).unwrap_or(usize::MAX);
-    bytes.get(place(range.start)..place(range.end)).unwrap_or_default()
+    // In memory, as the bytes are.
+    let place = |offset: u64| (offset - start) as usize;
+    part(bytes, place(range.start)..place(range.end))
 }

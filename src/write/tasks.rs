@@ -51,7 +51,8 @@ impl Writer<'_> {
         }
         let mut progress = match self.tables.progress(number) {
             Err(ReadError::Damaged(_)) => self.counted(number)?,
-            known => known?.unwrap_or_default(),
+            // Before the first task there is no row.
+            known => known?.unwrap_or(Progress::NONE),
         };
         // Places are given once: a task is never deleted alone.
         let place = known.unwrap_or(progress.total() + 1);
@@ -117,11 +118,11 @@ impl Writer<'_> {
         };
         let known = match self.tables.visits(number) {
             Err(ReadError::Damaged(_)) => return Ok(false),
-            known => known?.unwrap_or_default(),
+            known => known?,
         };
         self.needs_room()?;
         self.storing(|w| {
-            w.tables.put_visits(number, known.and(more))?;
+            w.tables.put_visits(number, known.map_or(more, |known| known.and(more)))?;
             w.put_totals()
         })?;
         Ok(true)

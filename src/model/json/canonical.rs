@@ -107,7 +107,7 @@ fn number(spelt: &str) -> Result<f64, String> {
     if value.abs() > MAX_SAFE {
         return Err(format!("{spelt} is beyond 2^53 - 1; give it as a text"));
     }
-    let digits = spelt.split(['e', 'E']).next().unwrap_or_default();
+    let digits = spelt.split_once(['e', 'E']).map_or(spelt, |(digits, _)| digits);
     if value == 0.0 && digits.contains(|c: char| matches!(c, '1'..='9')) {
         return Err(format!("{spelt}: the number is out of range, so small that it would be 0"));
     }

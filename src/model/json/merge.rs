@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::scan::{Nodes, TooLong, plain, unescape};
+use crate::model::part::part;
 
 /// What becomes of the values that are written.
 pub(crate) trait Values {
@@ -111,7 +112,7 @@ fn pair_up<V: Values>(target: &mut Nodes<'_>, whole: bool, patch: &mut Nodes<'_>
         let (mut start, mut ends) = (0, ends.iter());
         let mut next_spelt = || {
             let end = ends.next().copied().unwrap_or(start);
-            let key = spelt.get(start..end).unwrap_or_default();
+            let key = part(spelt.as_slice(), start..end);
             start = end;
             key
         };

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::model::part::part;
+
 /// A value, or the key of a member, and its place in the text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
@@ -82,6 +84,7 @@ impl<'t> Nodes<'t> {
     }
 
     /// The text of a node.
+    #[expect(clippy::disallowed_methods, reason = "places are those of this document's own nodes")]
     pub(crate) fn text(&self, place: u32) -> &'t str {
         let node = self.node(place);
         node.and_then(|node| self.text.get(node.start as usize..node.end as usize)).unwrap_or_default()
@@ -140,7 +143,7 @@ fn end_of_leaf(bytes: &[u8], start: usize) -> usize {
             }
             b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' => at += 1,
             _ => {
-                let rest = bytes.get(at..).unwrap_or_default();
+                let rest = part(bytes, at..);
                 let ends =
                     |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' | b']' | b'}');
                 at += rest.iter().position(ends).unwrap_or(rest.len());
@@ -231,7 +234,7 @@ impl Bytes {
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+        part(self.bytes.as_slice(), ..usize::from(self.len))
     }
 }
 
@@ -266,7 +269,7 @@ pub(crate) fn unescape(string: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(run);
         let Some((len, means)) = unit(escaped) else { break };
         out.extend_from_slice(means.as_slice());
-        rest = escaped.get(len..).unwrap_or_default();
+        rest = part(escaped, len..);
     }
 }
 

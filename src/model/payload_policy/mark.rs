@@ -125,7 +125,8 @@ impl Pointer {
     }
 
     pub(super) fn pop(&mut self) {
-        self.bytes.truncate(self.levels.pop().unwrap_or_default());
+        let Some(len) = self.levels.pop() else { return };
+        self.bytes.truncate(len);
         self.hashes.truncate(self.bytes.len() / STEP);
     }
 
@@ -142,11 +143,11 @@ impl Pointer {
     fn hash(&mut self) -> Hash {
         let (steps, rest) = self.bytes.as_chunks::<STEP>();
         for step in steps.iter().skip(self.hashes.len()) {
-            let mut hash = self.hashes.last().cloned().unwrap_or_default();
+            let mut hash = self.hashes.last().cloned().unwrap_or_else(Sha256::new);
             hash.update(step);
             self.hashes.push(hash);
         }
-        let mut hash = self.hashes.last().cloned().unwrap_or_default();
+        let mut hash = self.hashes.last().cloned().unwrap_or_else(Sha256::new);
         hash.update(rest);
         hash.finalize().into()
     }

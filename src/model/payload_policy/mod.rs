@@ -8,6 +8,7 @@ use crate::model::error::{InputError, ReadError, WriteError};
 use crate::model::hash::Hash;
 use crate::model::json::{Json, Nodes, TooLong, Values, merge, quoted, rewrite, unit, unquoted};
 use crate::model::limits::check_size;
+use crate::model::part::part;
 use crate::model::text::Text;
 
 use mark::{Mark, Pointer};
@@ -171,11 +172,11 @@ impl<'a> Fitting<'a> {
                 continue;
             };
             let (start, end) = nodes.span(place);
-            out.push_str(list.get(done..start).unwrap_or_default());
+            out.push_str(part(list, done..start));
             out.push_str(&(self.fetch)(&mark.key)?);
             (done, place) = (end, nodes.after(place));
         }
-        out.push_str(list.get(done..).unwrap_or_default());
+        out.push_str(part(list, done..));
         Ok(out)
     }
 }
@@ -236,7 +237,7 @@ fn truncated(value: &str, most: usize) -> String {
     };
     let room = most.saturating_sub(42);
     let (mut at, mut kept, mut lost) = (0, 0, 0);
-    while let Some((len, means)) = unit(text.as_bytes().get(at..).unwrap_or_default()) {
+    while let Some((len, means)) = unit(part(text.as_bytes(), at..)) {
         at += len;
         if at <= room {
             kept = at;
@@ -244,7 +245,7 @@ fn truncated(value: &str, most: usize) -> String {
             lost += means.as_slice().len();
         }
     }
-    let kept = text.get(..kept).unwrap_or_default();
+    let kept = part(text, ..kept);
     let space = if kept.is_empty() { "" } else { " " };
     format!("\"{kept}{space}[{lost} bytes cut]\"")
 }
