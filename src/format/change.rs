@@ -1,37 +1,15 @@
 //! The encoding of change log entries: the header after the change, and what was different before.
 
-use super::execution::{
-    EncodedHeader, decode_header, decode_labels, desired, desired_code, encode_labels, state,
-};
+use super::execution::{EncodedHeader, decode_header};
 use super::schema::table;
-use super::{Reader, Reason, Writer, encode, number_of, open};
-use crate::model::change::{Change, ChangeKind, Entry, Undo};
+use super::undo::{decode_undo, encode_undo};
+use super::{Reader, Reason, encode, number_of, open};
+use crate::model::change::{Change, ChangeKind, Entry};
 use crate::model::hash::Link;
-use crate::model::id::{ChangeSeq, ExecutionId, Revision};
+use crate::model::id::ChangeSeq;
 use crate::model::lifecycle::Lifecycle;
 use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::text::Text;
-use crate::model::time::Timestamp;
-
-// Which parts differ. The order of the bits is the order of the parts.
-const NAME: u64 = 1;
-const NODE: u64 = 1 << 1;
-const STATE: u64 = 1 << 2;
-const MESSAGE: u64 = 1 << 3;
-const DESIRED: u64 = 1 << 4;
-const PARENT: u64 = 1 << 5;
-const PREVIOUS: u64 = 1 << 6;
-const LABELS: u64 = 1 << 7;
-const REVISION: u64 = 1 << 8;
-const MODIFIED: u64 = 1 << 9;
-const COMPLETED: u64 = 1 << 10;
-const EVENTS: u64 = 1 << 11;
-const PAYLOAD: u64 = 1 << 12;
-const PREVIEW: u64 = 1 << 13;
-const ATTEMPT: u64 = 1 << 14;
-const REPORTED: u64 = 1 << 15;
-const NOT_BEFORE: u64 = 1 << 16;
-const KNOWN: u64 = (1 << 17) - 1;
 
 /// In the byte of the kind: the hashes of a tamper-evident store are at the end.
 const LINKED: u8 = 0x80;
@@ -159,181 +137,14 @@ pub(crate) fn decode_follows(key: &[u8; 8], value: &[u8]) -> Result<Follows, Rea
     Ok(Follows { number: RowId(r.number()?), follows: r.number()?, is_deleted })
 }
 
-fn encode_undo(undo: &Undo, w: &mut Writer<'_>) {
-    let Undo {
-        name,
-        node_id,
-        state,
-        message,
-        desired,
-        parent,
-        previous,
-        labels,
-        revision,
-        modified_at,
-        completed_at,
-        event_count,
-        payload_version,
-        preview,
-        attempt,
-        reported_at,
-        not_before,
-    } = undo;
-    let mut parts = 0;
-    for (part, differs) in [
-        (NAME, name.is_some()),
-        (NODE, node_id.is_some()),
-        (STATE, state.is_some()),
-        (MESSAGE, message.is_some()),
-        (DESIRED, desired.is_some()),
-        (PARENT, parent.is_some()),
-        (PREVIOUS, previous.is_some()),
-        (LABELS, labels.is_some()),
-        (REVISION, revision.is_some()),
-        (MODIFIED, modified_at.is_some()),
-        (COMPLETED, completed_at.is_some()),
-        (EVENTS, event_count.is_some()),
-        (PAYLOAD, payload_version.is_some()),
-        (PREVIEW, preview.is_some()),
-        (ATTEMPT, attempt.is_some()),
-        (REPORTED, reported_at.is_some()),
-        (NOT_BEFORE, not_before.is_some()),
-    ] {
-        parts |= if differs { part } else { 0 };
-    }
-    w.number(parts);
-    let text = |old: &Option<Option<Text>>, w: &mut Writer<'_>| {
-        if let Some(old) = old {
-            optional(old.as_deref(), w);
-        }
-    };
-    let link = |old: &Option<Option<ExecutionId>>, w: &mut Writer<'_>| {
-        if let Some(old) = old {
-            optional(old.as_ref().map(ExecutionId::as_str), w);
-        }
-    };
-    text(name, w);
-    text(node_id, w);
-    if let Some(old) = state {
-        w.byte(old.code());
-    }
-    text(message, w);
-    if let Some(old) = desired {
-        w.byte(desired_code(*old));
-    }
-    link(parent, w);
-    link(previous, w);
-    if let Some(old) = labels {
-        encode_labels(old, w);
-    }
-    if let Some(old) = revision {
-        w.number(old.0);
-    }
-    if let Some(old) = modified_at {
-        w.time(*old);
-    }
-    let time = |old: Option<Option<Timestamp>>, w: &mut Writer<'_>| {
-        if let Some(old) = old {
-            w.byte(u8::from(old.is_some()));
-            // The place of a time that there is none of has the same length.
-            w.time(old.unwrap_or(Timestamp::from_nanos(0)));
-        }
-    };
-    time(*completed_at, w);
-    event_count.iter().for_each(|old| w.number(*old));
-    payload_version.iter().for_each(|old| w.number(old.0));
-    text(preview, w);
-    attempt.iter().for_each(|old| w.number(*old));
-    time(*reported_at, w);
-    time(*not_before, w);
-}
-
-fn decode_undo(r: &mut Reader<'_>, lifecycle: &Lifecycle) -> Result<Box<Undo>, Reason> {
-    let parts = r.number()?;
-    if parts & !KNOWN != 0 {
-        return Err(format!("the entry has unknown parts ({parts:#x})"));
-    }
-    let has = |part: u64| parts & part != 0;
-    let mut undo = Box::<Undo>::default();
-    if has(NAME) {
-        undo.name = Some(decode_optional(r)?);
-    }
-    if has(NODE) {
-        undo.node_id = Some(decode_optional(r)?);
-    }
-    if has(STATE) {
-        undo.state = Some(state(r.byte()?, lifecycle)?);
-    }
-    if has(MESSAGE) {
-        undo.message = Some(decode_optional(r)?);
-    }
-    if has(DESIRED) {
-        undo.desired = Some(desired(r.byte()?)?);
-    }
-    if has(PARENT) {
-        undo.parent = Some(decode_optional(r)?.map(ExecutionId::from_stored));
-    }
-    if has(PREVIOUS) {
-        undo.previous = Some(decode_optional(r)?.map(ExecutionId::from_stored));
-    }
-    if has(LABELS) {
-        undo.labels = Some(decode_labels(r)?);
-    }
-    if has(REVISION) {
-        undo.revision = Some(Revision(r.number()?));
-    }
-    if has(MODIFIED) {
-        undo.modified_at = Some(r.time()?);
-    }
-    if has(COMPLETED) {
-        undo.completed_at = Some(decode_time(r)?);
-    }
-    if has(EVENTS) {
-        undo.event_count = Some(r.number()?);
-    }
-    if has(PAYLOAD) {
-        undo.payload_version = Some(PayloadVersion(r.number()?));
-    }
-    if has(PREVIEW) {
-        undo.preview = Some(decode_optional(r)?);
-    }
-    if has(ATTEMPT) {
-        undo.attempt = Some(r.number()?);
-    }
-    if has(REPORTED) {
-        undo.reported_at = Some(decode_time(r)?);
-    }
-    if has(NOT_BEFORE) {
-        undo.not_before = Some(decode_time(r)?);
-    }
-    Ok(undo)
-}
-
-fn optional(text: Option<&str>, w: &mut Writer<'_>) {
-    w.byte(u8::from(text.is_some()));
-    if let Some(text) = text {
-        w.id(text);
-    }
-}
-
-fn decode_time(r: &mut Reader<'_>) -> Result<Option<Timestamp>, Reason> {
-    let is_set = r.byte()? != 0;
-    let time = r.time()?;
-    Ok(is_set.then_some(time))
-}
-
-fn decode_optional(r: &mut Reader<'_>) -> Result<Option<Text>, Reason> {
-    match r.byte()? {
-        0 => Ok(None),
-        _ => r.id().map(Some),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::execution::tests::full;
     use crate::model::execution::{DesiredState, Header, NewExecution};
+    use crate::model::id::Revision;
+    use crate::model::time::Timestamp;
+    use crate::model::undo::Undo;
 
     #[test]
     fn changes_come_back() {

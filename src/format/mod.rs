@@ -18,6 +18,7 @@ pub(crate) mod schema;
 mod side_data;
 mod time_blocks;
 mod totals;
+mod undo;
 mod visits;
 mod wire;
 

@@ -5,15 +5,15 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::execution::{DesiredState, Header, Labels};
+use crate::model::execution::Header;
 use crate::model::hash::{Hash, Link};
 use crate::model::id::{ChangeSeq, EventSeq, ExecutionId, Incarnation, JobId, Revision};
 use crate::model::json::form::{form, is_default};
 use crate::model::lifecycle::State;
 use crate::model::limits::InputError;
 use crate::model::row_id::{PayloadVersion, RowId};
-use crate::model::text::Text;
 use crate::model::time::{Timestamp, at_the_earliest};
+use crate::model::undo::Undo;
 
 /// What a change did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -185,125 +185,6 @@ impl Change {
     }
 }
 
-/// What differs between the header before a change and the one after it: the values before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Undo {
-    pub(crate) name: Option<Option<Text>>,
-    pub(crate) node_id: Option<Option<Text>>,
-    pub(crate) state: Option<State>,
-    pub(crate) message: Option<Option<Text>>,
-    pub(crate) desired: Option<DesiredState>,
-    pub(crate) parent: Option<Option<ExecutionId>>,
-    pub(crate) previous: Option<Option<ExecutionId>>,
-    pub(crate) labels: Option<Labels>,
-    pub(crate) revision: Option<Revision>,
-    pub(crate) modified_at: Option<Timestamp>,
-    pub(crate) completed_at: Option<Option<Timestamp>>,
-    pub(crate) event_count: Option<u64>,
-    pub(crate) payload_version: Option<PayloadVersion>,
-    pub(crate) preview: Option<Option<Text>>,
-    pub(crate) attempt: Option<u64>,
-    pub(crate) reported_at: Option<Option<Timestamp>>,
-    pub(crate) not_before: Option<Option<Timestamp>>,
-}
-
-impl Undo {
-    /// What leads from `after` back to `before`. The two belong to one execution, so identity, namespace
-    /// and creation time are the same.
-    pub(crate) fn between(before: &Header, after: &Header) -> Self {
-        fn old<T: Clone + PartialEq>(before: &T, after: &T) -> Option<T> {
-            (before != after).then(|| before.clone())
-        }
-        // Each part by its name, so that a new one does not compile until it is here.
-        let Header {
-            id: _,
-            incarnation: _,
-            job_id: _,
-            namespace: _,
-            name,
-            node_id,
-            state,
-            message,
-            desired,
-            parent,
-            previous,
-            labels,
-            revision,
-            created_at: _,
-            modified_at,
-            completed_at,
-            not_before,
-            attempt,
-            reported_at,
-            event_count,
-            preview,
-        } = after;
-        Self {
-            name: old(&before.name, name),
-            node_id: old(&before.node_id, node_id),
-            state: old(&before.state, state),
-            message: old(&before.message, message),
-            desired: old(&before.desired, desired),
-            parent: old(&before.parent, parent),
-            previous: old(&before.previous, previous),
-            labels: old(&before.labels, labels),
-            revision: old(&before.revision, revision),
-            modified_at: old(&before.modified_at, modified_at),
-            completed_at: old(&before.completed_at, completed_at),
-            event_count: old(&before.event_count, event_count),
-            payload_version: None,
-            preview: old(&before.preview, preview),
-            attempt: old(&before.attempt, attempt),
-            reported_at: old(&before.reported_at, reported_at),
-            not_before: old(&before.not_before, not_before),
-        }
-    }
-
-    fn apply(&self, mut header: Header) -> Header {
-        fn restore<T: Clone>(old: &Option<T>, part: &mut T) {
-            if let Some(old) = old {
-                part.clone_from(old);
-            }
-        }
-        let Self {
-            name,
-            node_id,
-            state,
-            message,
-            desired,
-            parent,
-            previous,
-            labels,
-            revision,
-            modified_at,
-            completed_at,
-            event_count,
-            payload_version: _,
-            preview,
-            attempt,
-            reported_at,
-            not_before,
-        } = self;
-        restore(name, &mut header.name);
-        restore(node_id, &mut header.node_id);
-        restore(state, &mut header.state);
-        restore(message, &mut header.message);
-        restore(desired, &mut header.desired);
-        restore(parent, &mut header.parent);
-        restore(previous, &mut header.previous);
-        restore(labels, &mut header.labels);
-        restore(revision, &mut header.revision);
-        restore(modified_at, &mut header.modified_at);
-        restore(completed_at, &mut header.completed_at);
-        restore(event_count, &mut header.event_count);
-        restore(preview, &mut header.preview);
-        restore(attempt, &mut header.attempt);
-        restore(reported_at, &mut header.reported_at);
-        restore(not_before, &mut header.not_before);
-        header
-    }
-}
-
 /// The JSON of a change: the whole header before it and after it.
 #[derive(Serialize, Deserialize)]
 struct ChangeForm {
@@ -409,38 +290,5 @@ impl TryFrom<ChangeForm> for Change {
             new_events,
             link,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::execution::{NewExecution, Update};
-    use crate::model::lifecycle::Lifecycle;
-
-    #[test]
-    fn undoing_a_change_gives_the_header_before_it() {
-        let lifecycle = Lifecycle::compute_node();
-        let at = Timestamp::from_nanos;
-        let new = NewExecution::new("j").message("m").label("a", "1").node_id("n").parent("p");
-        let before = new.build(&lifecycle, 1_000, at(1)).unwrap();
-        for update in [
-            Update::new(),
-            Update::to("Failed").clear_message().label("b", "2"),
-            Update::new()
-                .clear_node_id()
-                .clear_parent()
-                .previous("q")
-                .name("x")
-                .desired(DesiredState::Stopped),
-            Update::new().preview("p"),
-            Update::new().attempt(7).reported_at(at(3)),
-        ] {
-            let mut after = before.header.apply(update, &lifecycle, at(2)).unwrap();
-            after.event_count = 3;
-            after.not_before = Some(at(9));
-            let undo = Undo::between(&before.header, &after);
-            assert_eq!(undo.apply(after), *before.header);
-        }
     }
 }

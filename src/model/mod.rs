@@ -38,4 +38,6 @@ pub(crate) mod tasks;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod touch;
+#[deny(clippy::disallowed_methods)]
+pub(crate) mod undo;
 pub(crate) mod visits;

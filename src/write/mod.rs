@@ -25,7 +25,7 @@ use std::sync::Mutex;
 
 use crate::format::{EncodedHeader, Removal, Totals};
 use crate::model::attachments::NewAttachment;
-use crate::model::change::{ChangeKind, Entry, Undo};
+use crate::model::change::{ChangeKind, Entry};
 use crate::model::error::{InputError, ReadError, StorageError, WriteError, WriterError};
 use crate::model::events::NewEvent;
 use crate::model::execution::{Execution, Header, NewExecution, Update};
@@ -34,6 +34,7 @@ use crate::model::id::{ChangeSeq, Incarnation};
 use crate::model::identity::IDENTITY_KEY;
 use crate::model::row_id::{PayloadVersion, RowId};
 use crate::model::touch::Touched;
+use crate::model::undo::Undo;
 use crate::readable::Readable;
 use crate::storage::settings::Settings;
 use crate::storage::waits::Posts;
