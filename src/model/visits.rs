@@ -16,6 +16,11 @@ pub struct Visits {
 }
 
 impl Visits {
+    /// So many visits, the last of them then: for [`add_visits`](crate::Writer::add_visits).
+    pub fn new(count: u64, last: Timestamp) -> Self {
+        Self { count, last }
+    }
+
     /// Both together.
     pub(crate) fn and(self, other: Visits) -> Visits {
         if self.count == 0 {

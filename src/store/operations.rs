@@ -116,6 +116,16 @@ impl Store {
 
     /// [`Writer::add_visits`](crate::Writer::add_visits) in a transaction of its own. For visits that come often see
     /// [`track_visits`](Store::track_visits).
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Readable, Store, Timestamp};
+    /// # use execstore::visits::Visits;
+    /// # let store = Store::in_memory()?;
+    /// # store.create(NewExecution::new("j").id("e"))?;
+    /// assert!(store.add_visits("e", Visits::new(3, Timestamp::now()))?);
+    /// assert_eq!(store.begin_read()?.visits("e")?.unwrap().count, 3);
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
     pub fn add_visits(&self, id: impl AsRef<str>, more: Visits) -> Result<bool, Error> {
         let id = id.as_ref();
         operation!(self, |w| w.add_visits(id, more), lend id)

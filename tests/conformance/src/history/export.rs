@@ -214,8 +214,7 @@ fn opened(value: &impl serde::Serialize) -> String {
 pub fn what_a_line_has_reads_back_as_what_it_was(engine: &dyn Engine) {
     let store = engine.ticking();
     let json_text = |value: &Value| serde_json::to_string(value).unwrap();
-    let mut seen = Visits::default();
-    (seen.count, seen.last) = (2, Timestamp::from_nanos(5));
+    let seen = Visits::new(2, Timestamp::from_nanos(5));
     for (id, state) in [("pending", "New"), ("live", "BidAccepted"), ("ended", "Running")] {
         let new = new(id).state(state).name("n").node_id("m").message("why").label("a", "1").attempt(3);
         let new = new.parent("p").previous("q").preview("short").payload(json("{\"p\":1.50}"));
