@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::core::Engine;
-use crate::format::{BulkKind, BulkPlace};
+use crate::format::{BulkKind, BulkProgress};
 use crate::history::rows;
 use crate::model::error::{Error, InputError, ReadError, WriteError};
 use crate::model::execution::{Header, Update};
@@ -258,18 +258,18 @@ impl<'p> Bulk<'p> {
     }
 
     /// Where to begin: where this operation is, or with the first execution. And what is saved under its name.
-    fn begin(&self, what: BulkKind, asked: u64) -> Result<(BulkPlace, Option<BulkPlace>), Error> {
+    fn begin(&self, what: BulkKind, asked: u64) -> Result<(BulkProgress, Option<BulkProgress>), Error> {
         let reader = ReadTxn::new(self.engine.clone())?;
         let known = match &self.name {
             Some(name) => reader.tables().bulk(name)?.map(|place| (name, place)),
             None => None,
         };
         let first =
-            BulkPlace { after: 0, end: reader.totals()?.last_number, what, asked, done: 0, refused: 0 };
+            BulkProgress { after: 0, end: reader.totals()?.last_number, what, asked, done: 0, refused: 0 };
         match known {
             Some((_, place)) if (place.what, place.asked) == (what, asked) => Ok((place, Some(place))),
             Some((_, other)) if self.anew => Ok((first, Some(other))),
-            Some((name, BulkPlace { done: changed, refused, .. })) => {
+            Some((name, BulkProgress { done: changed, refused, .. })) => {
                 Err(WriteError::OtherBulk { name: name.clone(), changed, refused }.into())
             }
             None => Ok((first, None)),
@@ -281,8 +281,8 @@ impl<'p> Bulk<'p> {
         &self,
         query: &Query,
         act: &Act<'_>,
-        place: &mut BulkPlace,
-        saved: Option<BulkPlace>,
+        place: &mut BulkProgress,
+        saved: Option<BulkProgress>,
         report: &mut BulkReport,
         (limit, ahead): (u64, &mut Ahead),
     ) -> Result<bool, Error> {
@@ -360,7 +360,7 @@ struct Ahead {
 fn find(
     reader: &ReadTxn,
     query: &Query,
-    place: &BulkPlace,
+    place: &BulkProgress,
     most: usize,
     report: &mut BulkReport,
 ) -> Result<Ahead, Error> {
@@ -372,7 +372,7 @@ fn find(
             query: query.fingerprint(),
             order: OrderBy::Created,
             newest_first: false,
-            place: Position { time: 0, number: place.after },
+            place: Position { time: 0, key: place.after },
         });
     }
     let mut found = Vec::new();
@@ -381,9 +381,9 @@ fn find(
             return ahead(found, false);
         }
         match (row.place, row.found) {
-            (Some(at), _) if at.number > place.end => return ahead(found, true),
+            (Some(at), _) if at.key > place.end => return ahead(found, true),
             (_, Err(ReadError::Storage(error))) => return Err(error.into()),
-            (Some(at), _) => found.push(at.number),
+            (Some(at), _) => found.push(at.key),
             (None, Err(error)) => report.damage(&error),
             (None, Ok(_)) => {}
         }

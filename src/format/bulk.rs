@@ -12,7 +12,7 @@ pub(crate) enum BulkKind {
 
 /// How far a bulk operation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BulkPlace {
+pub(crate) struct BulkProgress {
     /// The last execution that it looked at.
     pub(crate) after: u64,
     /// The last execution that there was when it began.
@@ -26,10 +26,10 @@ pub(crate) struct BulkPlace {
 }
 
 impl Row for table::BulkProgress {
-    type New<'a> = &'a BulkPlace;
-    type Value<'v> = BulkPlace;
+    type New<'a> = &'a BulkProgress;
+    type Value<'v> = BulkProgress;
 
-    fn write(place: &BulkPlace, w: &mut Writer<'_>) {
+    fn write(place: &BulkProgress, w: &mut Writer<'_>) {
         w.number(place.after);
         w.number(place.end);
         w.byte(match place.what {
@@ -41,7 +41,7 @@ impl Row for table::BulkProgress {
         w.number(place.refused);
     }
 
-    fn read(_: &[u8], r: &mut Reader<'_>) -> Result<BulkPlace, Reason> {
+    fn read(_: &[u8], r: &mut Reader<'_>) -> Result<BulkProgress, Reason> {
         let (after, end) = (r.number()?, r.number()?);
         let what = match r.byte()? {
             1 => BulkKind::Update,
@@ -50,6 +50,6 @@ impl Row for table::BulkProgress {
         };
         let asked = r.fixed()?;
         let (done, refused) = (r.number()?, r.number()?);
-        Ok(BulkPlace { after, end, what, asked, done, refused })
+        Ok(BulkProgress { after, end, what, asked, done, refused })
     }
 }

@@ -22,7 +22,7 @@ mod undo;
 mod visits;
 mod wire;
 
-pub(crate) use bulk::{BulkKind, BulkPlace};
+pub(crate) use bulk::{BulkKind, BulkProgress};
 pub(crate) use change::{Follows, Glimpse, decode_change, decode_change_if, decode_follows, encode_change};
 pub(crate) use events::check_event;
 pub(crate) use execution::{EncodedHeader, PayloadPlace, Record, decode_record, encode_record, header_bytes};

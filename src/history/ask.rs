@@ -60,10 +60,10 @@ impl Ask {
     /// The place of an execution in the order; `None` if it is not in it.
     pub(super) fn place_of(&self, number: RowId, header: &Header, last_change: u64) -> Option<Position> {
         match self.order {
-            OrderBy::Created => Some(Position { time: 0, number: number.0 }),
-            OrderBy::Modified => Some(Position { time: 0, number: last_change }),
+            OrderBy::Created => Some(Position { time: 0, key: number.0 }),
+            OrderBy::Modified => Some(Position { time: 0, key: last_change }),
             OrderBy::Completed => {
-                header.completed_at.map(|at| Position { time: at.as_nanos(), number: number.0 })
+                header.completed_at.map(|at| Position { time: at.as_nanos(), key: number.0 })
             }
         }
     }

@@ -24,11 +24,11 @@ pub(super) type Numbers<'r> = Box<dyn Iterator<Item = Result<RowId, ReadError>> 
 fn after(ask: &Ask) -> RangeInclusive<RowId> {
     match (ask.after, ask.newest_first) {
         (None, _) => RowId::ALL,
-        (Some(place), true) => match place.number.checked_sub(1) {
+        (Some(place), true) => match place.key.checked_sub(1) {
             Some(last) => RowId::NONE..=RowId(last),
             None => nothing(),
         },
-        (Some(place), false) => match place.number.checked_add(1) {
+        (Some(place), false) => match place.key.checked_add(1) {
             Some(first) => RowId(first)..=RowId::MAX,
             None => nothing(),
         },
@@ -126,7 +126,7 @@ pub(super) fn matches<'r, V: View + ?Sized>(
                     && ask.matches(seen.header)
                     && wanted.as_ref().is_none_or(|wanted| wanted(seen))
             };
-            let place = Position { time: 0, number: number.0 };
+            let place = Position { time: 0, key: number.0 };
             let row = picked(view, number, index.table(), Pick { keep: &keep, payload }, place);
             match belied.get() {
                 None => row,
@@ -182,7 +182,7 @@ fn scan<'r, V: View + ?Sized>(
             Err(error) => return Box::new(std::iter::once(Row::error(error))),
         };
         let row = |(number, found): (Option<RowId>, Result<_, ReadError>)| {
-            let place = number.map(|number| Position { time: 0, number: number.0 });
+            let place = number.map(|number| Position { time: 0, key: number.0 });
             found.transpose().map(|found| Row { place, found })
         };
         if newest_first { Box::new(rows.rev().filter_map(row)) } else { Box::new(rows.filter_map(row)) }
@@ -198,7 +198,7 @@ pub(super) fn completed<'r, V: View + ?Sized>(
     let (least, greatest) =
         ask.query.completed.unwrap_or((Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX)));
     let (mut start, mut end) = ((least, RowId::NONE), (greatest, RowId::MAX));
-    if let Some(Position { time, number }) = ask.after {
+    if let Some(Position { time, key: number }) = ask.after {
         let time = Timestamp::from_nanos(time);
         // Numbers begin at 1, so there is one before and one after each.
         match ask.newest_first {
@@ -213,7 +213,7 @@ pub(super) fn completed<'r, V: View + ?Sized>(
     let rows = view.tables().completion_rows(start..=end)?;
     let row = move |row: Result<(Timestamp, RowId), ReadError>| match row {
         Ok((at, number)) => {
-            let place = Position { time: at.as_nanos(), number: number.0 };
+            let place = Position { time: at.as_nanos(), key: number.0 };
             let pick = Pick { keep: &|seen| ask.matches(seen.header), payload };
             picked(view, number, Tag::Completions, pick, place)
         }

@@ -80,14 +80,14 @@ fn linked<'r, V: View + ?Sized>(view: &'r V, query: Query) -> Result<Rows<'r, Ex
     super::finished(view, &Arc::new(query.oldest_first()), true, |found| Some(load(view, found)))
 }
 
-/// An execution by its id and number, be it there or not.
-type Place = (ExecutionId, RowId);
+/// What a link leads to, by its id and number, be it there or not.
+type Target = (ExecutionId, RowId);
 
 /// The record of a number, and where one of its links leads.
-type Step<'r> = dyn Fn(RowId) -> Result<Option<(Header, Option<Place>)>, ReadError> + 'r;
+type Step<'r> = dyn Fn(RowId) -> Result<Option<(Header, Option<Target>)>, ReadError> + 'r;
 
 /// Finds a cycle on a way in constant memory (R. P. Brent, "An improved Monte Carlo factorization algorithm",
-/// 1980): each place is compared with one that is left behind after 1, 2, 4, 8 ... steps. Links of a sound store have no
+/// 1980): each execution is compared with one that is left behind after 1, 2, 4, 8 ... steps. Links of a sound store have no
 /// cycles; those of a damaged one must not be walked for ever.
 #[derive(Default)]
 struct Marker {
@@ -117,8 +117,8 @@ fn leads_back(number: RowId, id: &ExecutionId) -> ReadError {
     damaged(Tag::Executions, &number.to_be_bytes(), reason).into()
 }
 
-/// The record at a place; `None` if it is not there, or not yet.
-fn at<V: View + ?Sized>(view: &V, (id, number): &Place) -> Result<Option<Box<Header>>, ReadError> {
+/// The record of a target; `None` if it is not there, or not yet.
+fn at<V: View + ?Sized>(view: &V, (id, number): &Target) -> Result<Option<Box<Header>>, ReadError> {
     let Some(found) = view.tables().execution(*number, &view.settings().lifecycle)? else { return Ok(None) };
     if found.header.id != *id {
         let key = number.to_be_bytes();
@@ -130,7 +130,7 @@ fn at<V: View + ?Sized>(view: &V, (id, number): &Place) -> Result<Option<Box<Hea
 /// The way from an execution back to the one that began it: see [`Lineage::trace`](crate::lineage::Lineage::trace).
 pub struct Trace<'r> {
     step: Box<Step<'r>>,
-    next: Option<Result<Place, ReadError>>,
+    next: Option<Result<Target, ReadError>>,
     missing: Option<ExecutionId>,
     marker: Marker,
 }
@@ -151,7 +151,7 @@ impl Trace<'_> {
         self.missing.as_ref()
     }
 
-    fn step(&mut self, (id, number): Place) -> Result<Option<Header>, ReadError> {
+    fn step(&mut self, (id, number): Target) -> Result<Option<Header>, ReadError> {
         self.marker.pass(number, &id)?;
         match (self.step)(number)? {
             Some((header, _)) if header.id != id => {

@@ -26,8 +26,8 @@ pub(super) fn walk<'r, V: View + ?Sized>(
     let (mut first, mut last) = (1, totals.head);
     if let Some(place) = ask.after {
         match ask.newest_first {
-            true => last = last.min(place.number.saturating_sub(1)),
-            false => first = place.number.saturating_add(1),
+            true => last = last.min(place.key.saturating_sub(1)),
+            false => first = place.key.saturating_add(1),
         }
     }
     // Trimmed entries that are still there have no row in `last_changes` yet.
@@ -65,7 +65,7 @@ pub(super) fn walk<'r, V: View + ?Sized>(
         match view.tables().execution_if(number, &view.settings().lifecycle, pick) {
             Ok(found) => {
                 let found = found.flatten()?;
-                Some(Row { place: Some(Position { time: 0, number: seq }), found: Ok(found) })
+                Some(Row { place: Some(Position { time: 0, key: seq }), found: Ok(found) })
             }
             Err(error) => damaged.insert(number).then(|| Row::error(error)),
         }

@@ -85,7 +85,7 @@ impl Window {
 /// The rank of a place, and the other way about: reversed where the last comes first.
 fn turned(newest_first: bool, place: Position) -> Position {
     match newest_first {
-        true => Position { time: !place.time, number: !place.number },
+        true => Position { time: !place.time, key: !place.key },
         false => place,
     }
 }

@@ -3,12 +3,12 @@
 use std::ops::Bound;
 
 use super::{Live, Source, Tables};
-use crate::format::BulkPlace;
+use crate::format::BulkProgress;
 use crate::format::schema::table;
 use crate::model::error::{ReadError, StorageError};
 
 impl<S: Source> Tables<S> {
-    pub(crate) fn bulk(&self, name: &str) -> Result<Option<BulkPlace>, ReadError> {
+    pub(crate) fn bulk(&self, name: &str) -> Result<Option<BulkProgress>, ReadError> {
         self.get::<table::BulkProgress, _>(name.as_bytes())
     }
 
@@ -24,7 +24,7 @@ impl<S: Source> Tables<S> {
 }
 
 impl Tables<Live<'_>> {
-    pub(crate) fn put_bulk(&mut self, name: &str, place: &BulkPlace) -> Result<(), StorageError> {
+    pub(crate) fn put_bulk(&mut self, name: &str, place: &BulkProgress) -> Result<(), StorageError> {
         self.put::<table::BulkProgress>(name.as_bytes(), place)
     }
 

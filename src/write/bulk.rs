@@ -1,12 +1,12 @@
 //! How far named bulk operations are.
 
 use super::Writer;
-use crate::format::BulkPlace;
+use crate::format::BulkProgress;
 use crate::model::error::{StorageError, WriteError};
 
 impl Writer<'_> {
     /// Saves how far a bulk operation is.
-    pub(crate) fn save_bulk(&mut self, name: &str, place: &BulkPlace) -> Result<(), StorageError> {
+    pub(crate) fn save_bulk(&mut self, name: &str, place: &BulkProgress) -> Result<(), StorageError> {
         self.storing(|w| {
             w.tables.put_bulk(name, place)?;
             w.put_totals()

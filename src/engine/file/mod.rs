@@ -9,6 +9,7 @@
 //! A store without a journal is redb's file alone, from byte 0.
 
 mod create;
+mod folder;
 mod guarded;
 mod head;
 mod image;
@@ -16,16 +17,15 @@ mod known;
 mod medium;
 mod overlay;
 mod own_tables;
-mod place;
 mod redb_pages;
 mod room;
 mod through;
 
 pub(crate) use create::{Target, create};
+pub(crate) use folder::{Folder, holder};
 pub(crate) use guarded::Guarded;
 pub(crate) use head::{Head, Kind, SECTOR};
 pub(crate) use image::Image;
 pub(crate) use medium::Medium;
 pub(crate) use overlay::Overlay;
-pub(crate) use place::{Folder, holder};
 pub(crate) use room::Room;

@@ -38,11 +38,12 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
-/// A place in an order: a time, or 0 where the order has none, and a number.
+/// A place in an order: a time, or 0 where the order has none, and what orders those of the same time, the number of an execution's
+/// row, or in the order of modification that of its last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Position {
     pub(crate) time: i64,
-    pub(crate) number: u64,
+    pub(crate) key: u64,
 }
 
 /// Where a page ended: an opaque text, safe in a URL, that stays right while others insert, change and delete.
@@ -77,7 +78,7 @@ impl fmt::Display for Cursor {
         let Self { store, query, order, newest_first, place } = self;
         let known = LETTERS.iter().find(|(by, newest, _)| (by, newest) == (order, newest_first));
         let letter = known.map_or('n', |(_, _, letter)| *letter);
-        let mut text = format!("3{letter}{:016x}{query:016x}{:x}", store.0, place.number);
+        let mut text = format!("3{letter}{:016x}{query:016x}{:x}", store.0, place.key);
         // Only the order of completion has a time.
         if *order == OrderBy::Completed {
             text.push_str(&format!("-{:x}", place.time));
@@ -112,12 +113,12 @@ impl std::str::FromStr for Cursor {
         let store = StoreIncarnation(hex(text.get(2..18))?);
         let query = hex(text.get(18..34))?;
         let rest = text.get(34..).ok_or_else(bad)?;
-        let (number, time) = match (order, rest.split_once('-')) {
-            (OrderBy::Completed, Some((number, time))) => (number, hex(Some(time))?.cast_signed()),
+        let (key, time) = match (order, rest.split_once('-')) {
+            (OrderBy::Completed, Some((key, time))) => (key, hex(Some(time))?.cast_signed()),
             (OrderBy::Completed, None) => return Err(bad()),
             _ => (rest, 0),
         };
-        Ok(Self { store, query, order, newest_first, place: Position { time, number: hex(Some(number))? } })
+        Ok(Self { store, query, order, newest_first, place: Position { time, key: hex(Some(key))? } })
     }
 }
 
@@ -146,7 +147,8 @@ mod tests {
             for (store, time, number) in [(0, 0, 0), (u64::MAX, i64::MIN, u64::MAX), (7, i64::MAX, 9)] {
                 let time = if order == OrderBy::Completed { time } else { 0 };
                 let (store, query) = (StoreIncarnation(store), !store);
-                let cursor = Cursor { store, query, order, newest_first, place: Position { time, number } };
+                let cursor =
+                    Cursor { store, query, order, newest_first, place: Position { time, key: number } };
                 assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
             }
         }
@@ -167,7 +169,7 @@ mod tests {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
             assert!(with_check(text).parse::<Cursor>().is_err(), "{text}");
         }
-        let place = Position { time: 77, number: 0x1234 };
+        let place = Position { time: 77, key: 0x1234 };
         for (order, newest_first, _) in LETTERS {
             let place = Position { time: if order == OrderBy::Completed { 77 } else { 0 }, ..place };
             let text =
