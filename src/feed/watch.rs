@@ -39,6 +39,7 @@ pub enum WatchFrom {
     /// At the oldest entry that the log still has when it is first read.
     Oldest,
     /// After what is there now: only what is still to come.
+    #[doc(alias = "now")]
     Latest,
     /// At this entry, which is the first to be seen. One beyond the head means the next entry; anything further is
     /// [`PositionError::BeyondHead`](crate::error::PositionError::BeyondHead).

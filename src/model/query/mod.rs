@@ -136,6 +136,24 @@ impl Query {
         self
     }
 
+    /// In a pending state: what a worker looks for, oldest first.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Query, Readable, Store, Update};
+    /// # let store = Store::in_memory()?;
+    /// store.create(NewExecution::new("nightly"))?;
+    /// store.create(NewExecution::new("nightly").state("Running"))?;
+    /// let reader = store.begin_read()?;
+    /// for waiting in reader.query(&Query::new().pending().oldest_first()).summaries()? {
+    ///     assert_eq!(waiting?.state, "New");
+    /// }
+    /// assert_eq!(reader.query(&Query::new().pending()).count()?, 1);
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn pending(self) -> Self {
+        self.phase(Phase::Pending)
+    }
+
     /// In a live state.
     pub fn live(self) -> Self {
         self.phase(Phase::Live)

@@ -1,7 +1,6 @@
 //! Random queries, and what they must find in the model.
 
 use execstore::error::ReadError;
-use execstore::lifecycle::Phase;
 use execstore::query::Access;
 use execstore::{DesiredState, OrderBy, Query, Readable, Timestamp};
 
@@ -77,7 +76,7 @@ pub fn ask(dice: &mut Dice, model: &Model) -> Asked {
             conditions.push(Box::new(|rec| is_terminal(&rec.state) || rec.state == "New"));
         }
         3 if dice.roll(3) == 0 => {
-            query = query.phase(Phase::Pending);
+            query = query.pending();
             conditions.push(Box::new(|rec| !is_terminal(&rec.state) && !LIVE.contains(&rec.state.as_str())));
         }
         _ => {}
