@@ -10,7 +10,8 @@ use execstore::attachments::{Attachment, AttachmentKind, NewAttachment};
 use execstore::error::WriteError;
 use execstore::outputs::{Appended, Output, OutputCap};
 use execstore::tasks::Task;
-use execstore::{Expect, Json, Query, Readable};
+use execstore::visits::Visits;
+use execstore::{Expect, Json, Query, Readable, Timestamp};
 
 use crate::model::Model;
 use crate::tasks::{TASK_STATES, TaskRec};
@@ -22,6 +23,7 @@ use crate::writes::Writes;
 pub struct Beside {
     pub attachments: BTreeMap<String, Value>,
     outputs: BTreeMap<String, Stream>,
+    visits: Option<Visits>,
     /// In the order in which they came, with what the store gave when they were put.
     tasks: Vec<(TaskRec, Task)>,
 }
@@ -86,7 +88,7 @@ pub fn agreed<T: Debug, E: Debug>(
 
 /// Does one to an execution, in the store and in the model.
 pub fn act(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, now: i64) {
-    match act.act % 10 {
+    match act.act % 11 {
         0 => put_attachment(w, model, id, act, now, false),
         1 => put_attachment(w, model, id, act, now, true),
         2 => delete(w, model, id, act, true),
@@ -94,6 +96,7 @@ pub fn act(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, now: i64
         5 => append(w, model, id, act, Some(cap(act.size)), now),
         6 if act.size < 40 => delete(w, model, id, act, false),
         8 => append_at(w, model, id, act, now),
+        10 => visit(w, model, id, act, now),
         _ => crate::tasks::put(w, model, id, act, now),
     }
 }
@@ -251,6 +254,22 @@ fn append_at(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, now: i
     }
 }
 
+fn visit(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, now: i64) {
+    let more = Visits::new(1 + u64::from(act.size % 3), Timestamp::from_nanos(now));
+    let found = w.act(|w| w.add_visits(id, more), |store| store.add_visits(id, more));
+    let Some((found, ())) = agreed(act, found, Ok(())) else { return };
+    let number = model.number(id);
+    assert_eq!(found, number.is_some(), "{act:?}");
+    if let Some(number) = number {
+        let visits = beside(model, number).visits.get_or_insert_default();
+        (visits.count, visits.last) = match visits.count {
+            0 => (more.count, more.last),
+            known => (known + more.count, visits.last.max(more.last)),
+        };
+        model.version += 1;
+    }
+}
+
 fn beside(model: &mut Model, number: u64) -> &mut Beside {
     Arc::make_mut(model.beside.entry(number).or_default())
 }
@@ -359,6 +378,7 @@ pub fn compare(r: &impl Readable, model: &Model) {
             sizes.0 += 1;
             if is_uri { sizes.2 += value.put.size } else { sizes.1 += value.put.size }
         }
+        assert_eq!(r.visits(id).unwrap(), beside.visits, "{id}");
         let under = r.attachments(id).with_prefix("a/").unwrap().count();
         assert_eq!(under, beside.attachments.keys().filter(|key| key.starts_with("a/")).count());
         let found: Vec<_> = r.outputs(id).list().unwrap().map(Result::unwrap).collect();
