@@ -38,7 +38,7 @@ use crate::model::limits::InputError;
 /// # assert_eq!(store.begin_read()?.query(&older_than_7_days).count()?, 0);
 /// # Ok::<(), execstore::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
 
@@ -186,6 +186,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl fmt::Debug for Timestamp {
+    /// As people read it, too: all nine digits are there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Timestamp({self})")
+    }
+}
+
 by_text!(Timestamp);
 
 impl std::str::FromStr for Timestamp {
@@ -293,6 +300,12 @@ impl Clock for SystemClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_debugged_can_be_read_and_has_every_nanosecond() {
+        let shown = format!("{:?}", Some(Timestamp::from_nanos(1_767_323_045_000_000_006)));
+        assert_eq!(shown, "Some(Timestamp(2026-01-02T03:04:05.000000006Z))");
+    }
 
     #[test]
     fn a_time_that_cannot_be_right_says_nothing() {
