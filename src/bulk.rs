@@ -206,6 +206,7 @@ impl<'p> Bulk<'p> {
     }
 
     fn run(mut self, act: &Act<'_>) -> Result<BulkReport, Error> {
+        self.engine.check_outside()?;
         if let Some(name) = &self.name {
             check_name("bulk name", name)?;
         }

@@ -4,94 +4,163 @@ use std::sync::atomic::Ordering;
 
 use redb::{Durability, WriteTransaction};
 
+use crate::engine::applied::{Applied, Record};
 use crate::engine::core::Engine;
+use crate::engine::sync_line::{Place, Told};
 use crate::model::error::{CommitError, StorageError};
 use crate::storage::write_set::WriteSet;
-use crate::storage::{catch_panics, finish, roll_back};
+use crate::storage::{Live, Tables, catch_panics, finish, roll_back};
 
 /// Bytes of redo after which a checkpoint is worth two commits more.
 const HELD_BACK: usize = 1 << 20;
 
-/// Commits. `caller_wrote`: the transaction may hold writes that the redo does not.
+/// How a transaction is to be committed.
+pub(crate) struct Commit {
+    pub(crate) redo: WriteSet,
+    /// It may hold writes that the redo does not.
+    pub(crate) caller_wrote: bool,
+    /// Its caller waits until it is durable.
+    pub(crate) durable: bool,
+}
+
+/// Commits, with the turn. Gives where to wait until it is durable, without the turn; `None` if there is nothing to wait for.
 pub(crate) fn commit(
     engine: &Engine,
-    txn: WriteTransaction,
-    redo: WriteSet,
-    caller_wrote: bool,
-    durable: bool,
-) -> Result<(), CommitError> {
-    let pages = redo.pages();
+    applied: Applied,
+    commit: Commit,
+) -> Result<Option<Place>, CommitError> {
+    let Commit { mut redo, caller_wrote, durable } = commit;
     if let Some(reason) = redo.failed {
         // An operation was half done when the storage failed.
         engine.poison(&reason);
-        return refuse(txn, engine.poisoned());
+        return refuse(engine, applied, engine.poisoned());
+    }
+    if redo.has_open_writer() {
+        engine.leak(applied);
+        return Err(CommitError::RolledBack(StorageError::Busy));
     }
     if redo.is_empty() && !caller_wrote {
-        roll_back(txn);
-        return Ok(());
+        engine.take_back(applied, redo.wrote());
+        return Ok(None);
     }
     let space = engine.settings.space.as_ref();
-    let has_place = || space.map_or(Ok(()), |space| space.to_commit());
-    let has_room = || space.map_or(Ok(()), |space| space.to_flush(pages));
     if redo.grows
-        && let Err(full) = has_place()
+        && let Err(full) = space.map_or(Ok(()), |space| space.to_commit())
     {
         // What it wrote is in memory in part. Rolled back, it leaves nothing, and the store goes on.
-        return refuse(txn, full);
+        return refuse(engine, applied, full);
     }
-    engine.forget_snapshot();
-    let result = match engine.journal() {
-        None => match has_room() {
-            Ok(()) => plain(txn, durable),
-            Err(full) => return refuse(txn, full),
-        },
-        Some(mut journal) => match (&mut *journal, redo.versions, caller_wrote || redo.overflowed) {
-            (None, ..) => return refuse(txn, StorageError::Closed),
-            (Some(journal), Some((from, to)), false) if journal.takes(from, &redo.body) => {
-                match journal.append(from, to, &redo.body, !durable) {
-                    Ok(()) => {
-                        engine.held_back.fetch_add(redo.body.len(), Ordering::Relaxed);
-                        visible_only(txn)
-                    }
-                    // Where the disk has no room even for what was written once, as on one that copies on write: nothing was synced.
-                    Err(full @ StorageError::OutOfSpace { .. }) => return refuse(txn, full),
-                    Err(error) => {
-                        // The record may be whole on the disk, although the sync failed.
-                        roll_back(txn);
-                        Err(CommitError::Unknown(error))
-                    }
-                }
-            }
-            (Some(journal), ..) => {
-                // The first commit of all is redb's own, like any without a journal.
-                let place = match journal.has_begun() {
-                    true => space.map_or(Ok(()), |space| space.to_checkpoint(pages)),
-                    false => has_room(),
-                };
-                if let Err(full) = place {
-                    return refuse(txn, full);
-                }
-                let result = journal.checkpoint(txn);
-                let held_back = result.is_ok().then(|| engine.held_back.swap(0, Ordering::Relaxed));
-                if held_back.is_some_and(|bytes| bytes > HELD_BACK) && has_room().is_ok() {
-                    free_pages(engine);
-                }
-                result
-            }
-        },
+    let pages = redo.pages();
+    let has_room = || space.map_or(Ok(()), |space| space.to_flush(pages));
+    let freed = redo.freed as u64;
+    let (from, to) = redo.versions.unwrap_or_default();
+    let kinds = engine.listening.kinds();
+    let told = Told {
+        to,
+        entries: redo.heads,
+        versions: (from, to),
+        touched: std::mem::take(&mut redo.touched).into_keys(kinds).map(Into::into),
     };
-    engine.forget_snapshot();
-    let result = result.map_err(not_refused);
-    match &result {
-        Ok(()) => drop(engine.freed.fetch_add(redo.freed as u64, Ordering::Relaxed)),
-        Err(CommitError::RolledBack(reason) | CommitError::Unknown(reason)) => engine.poison(reason),
+    let Some(mut journal) = engine.journal() else {
+        if let Err(full) = has_room() {
+            return refuse(engine, applied, full);
+        }
+        engine.forget_snapshot();
+        return settle(engine, told, freed, plain(applied.txn, durable));
+    };
+    let Some(journaling) = &mut *journal else {
+        drop(journal);
+        return refuse(engine, applied, StorageError::Closed);
+    };
+    if !caller_wrote && !redo.overflowed && journaling.takes(from, &redo.body) {
+        if let Err(error) = journaling.journal().push(from, to, &redo.body, !durable) {
+            drop(journal);
+            // Where the disk has no room even for what was written once, as on one that copies on write: nothing was synced.
+            if !matches!(error, StorageError::OutOfSpace { .. }) {
+                engine.poison(&error);
+            }
+            return refuse(engine, applied, error);
+        }
+        drop(journal);
+        engine.held_back.fetch_add(redo.body.len(), Ordering::Relaxed);
+        engine.freed.fetch_add(freed, Ordering::Relaxed);
+        let Applied { txn, mut records } = applied;
+        records.push(Record { to, body: redo.body });
+        engine.keep_applied(Applied { txn, records });
+        let place = engine.line.enter(told, !durable, |told| engine.tell(told));
+        if !engine.defers() {
+            // The caller may want to write by itself, or read what redb shows.
+            engine.publish().map_err(CommitError::Unknown)?;
+        }
+        return Ok(place);
     }
-    result
+    // The first commit of all is redb's own, like any without a journal.
+    let place = match journaling.has_begun() {
+        true => space.map_or(Ok(()), |space| space.to_checkpoint(pages)),
+        false => has_room(),
+    };
+    drop(journal);
+    let lengthen = redo.grows && space.is_some_and(|space| space.is_unknown());
+    let place = match place {
+        Ok(()) if lengthen => lengthened(engine, &applied).and_then(|()| has_room()),
+        place => place,
+    };
+    if let Err(full) = place {
+        return refuse(engine, applied, full);
+    }
+    engine.forget_snapshot();
+    // What is being synced belongs to the round that ends here.
+    engine.line.hold();
+    if let Err(stopped) = engine.check_sound() {
+        // It failed: what it took along must not become durable now.
+        engine.line.led(Err(stopped.clone()), drop);
+        return refuse(engine, applied, stopped);
+    }
+    let result = match engine.journal().as_deref_mut() {
+        Some(Some(journaling)) => journaling.checkpoint(applied.txn),
+        _ => {
+            roll_back(applied.txn);
+            Err(CommitError::RolledBack(StorageError::Closed))
+        }
+    };
+    let held_back = result.is_ok().then(|| engine.held_back.swap(0, Ordering::Relaxed));
+    if held_back.is_some_and(|bytes| bytes > HELD_BACK) && has_room().is_ok() {
+        free_pages(engine);
+    }
+    settle(engine, told, freed, result)
+}
+
+fn lengthened(engine: &Engine, applied: &Applied) -> Result<(), StorageError> {
+    Tables::new(Live(&applied.txn, engine.grounds.process.clone())).lengthen()
+}
+
+/// A commit of redb's has ended, and with it whatever was applied before.
+fn settle(
+    engine: &Engine,
+    told: Told,
+    freed: u64,
+    result: Result<(), CommitError>,
+) -> Result<Option<Place>, CommitError> {
+    engine.forget_snapshot();
+    match result.map_err(not_refused) {
+        Ok(()) => {
+            engine.freed.fetch_add(freed, Ordering::Relaxed);
+            let _ = engine.line.enter(told, false, drop);
+            engine.line.all_durable(|told| engine.tell(told));
+            Ok(None)
+        }
+        Err(error) => {
+            let (CommitError::RolledBack(reason) | CommitError::Unknown(reason)) = &error;
+            engine.poison(reason);
+            engine.line.led(Err(engine.poisoned()), drop);
+            Err(error)
+        }
+    }
 }
 
 /// Ends a transaction of which nothing is to stay.
-fn refuse(txn: WriteTransaction, reason: StorageError) -> Result<(), CommitError> {
-    roll_back(txn);
+fn refuse(engine: &Engine, applied: Applied, reason: StorageError) -> Result<Option<Place>, CommitError> {
+    engine.take_back(applied, true);
     Err(CommitError::RolledBack(reason))
 }
 
@@ -108,12 +177,6 @@ fn plain(mut txn: WriteTransaction, durable: bool) -> Result<(), CommitError> {
     let set = catch_panics(|| txn.set_durability(durability));
     set.map_err(CommitError::RolledBack)?;
     finish(txn)
-}
-
-/// The journal holds the transaction: redb only has to show it.
-fn visible_only(mut txn: WriteTransaction) -> Result<(), CommitError> {
-    catch_panics(|| txn.set_durability(Durability::None)).map_err(CommitError::Unknown)?;
-    catch_panics(|| txn.commit()).map_err(CommitError::Unknown)
 }
 
 /// What was replaced since the checkpoint before is not free yet: redb keeps it through the durable commit after it, and gives it back in

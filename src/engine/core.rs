@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use redb::{Database, ReadableDatabase, WriteTransaction};
 
+use crate::engine::applied::Applied;
 use crate::engine::background::Background;
 use crate::engine::database::{OwnedDatabase, Waiters, drop_quietly};
-use crate::engine::doorbell::{Doorbell, End};
+use crate::engine::doorbell::{Calls, Doorbell, End};
 use crate::engine::grounds::Grounds;
 use crate::engine::journaling::Journaling;
+use crate::engine::sync_line::SyncLine;
 use crate::engine::write_lock::WriteLock;
-use crate::model::error::{BeginError, StorageError, no_thread};
+use crate::model::error::{BeginError, Reentrant, StorageError, no_thread};
 use crate::model::panics::message;
 use crate::model::retention::LogRetention;
 use crate::model::touch::Listening;
@@ -44,9 +46,18 @@ pub(crate) struct Engine {
     /// Why it is.
     reason: Mutex<Option<StorageError>>,
     closed: AtomicBool,
+    /// A closure closes it that writes to it: it is closed once its transaction has ended.
+    closes_later: AtomicBool,
     /// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
     /// table costs more than a look-up in it.
     latest: Mutex<Option<Arc<Tables<Snapshot>>>>,
+    /// redb's transaction, while nobody uses it; taken and put back with the turn.
+    applied: Mutex<Option<Applied>>,
+    pub(crate) line: SyncLine,
+    /// One reader at a time has redb commit.
+    pub(super) publishing: Mutex<()>,
+    /// Those to be called of transactions that count by now.
+    pub(super) owed: Mutex<Vec<Calls>>,
     /// The snapshots that may still be read, and since when there are.
     snapshots: Mutex<Vec<(Weak<Tables<Snapshot>>, Instant)>>,
     /// After everything else: the database goes last.
@@ -80,8 +91,13 @@ impl Engine {
             poisoned: AtomicBool::new(false),
             reason: Mutex::default(),
             closed: AtomicBool::new(false),
+            closes_later: AtomicBool::new(false),
             latest: Mutex::new(None),
             snapshots: Mutex::default(),
+            applied: Mutex::default(),
+            line: SyncLine::default(),
+            publishing: Mutex::default(),
+            owed: Mutex::default(),
         }
     }
 
@@ -89,8 +105,8 @@ impl Engine {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is committed now.
-    pub(crate) fn snapshot(&self) -> Result<Arc<Tables<Snapshot>>, StorageError> {
+    /// What redb has committed.
+    pub(crate) fn committed(&self) -> Result<Arc<Tables<Snapshot>>, StorageError> {
         // The lock is held while the snapshot is taken, so that no commit comes in between and forgets it
         // too early.
         let mut latest = self.latest();
@@ -141,8 +157,18 @@ impl Engine {
 
     /// The caller has got hold of the database.
     pub(crate) fn share_database(&self) {
-        // First, so that no snapshot is kept after the last one was forgotten.
+        // First, so that no snapshot is kept after the last one was forgotten, and no transaction of redb's stays open.
         self.last.lend();
+        if !self.write_lock.posts.turn.is_mine()
+            && let Ok(turn) = self.write_lock.enter_first("the database's loan", || self.check_open())
+        {
+            let _ = self.publish();
+            if let Some(applied) = self.take_applied() {
+                applied.roll_back();
+            }
+            drop(turn);
+            self.call_owed();
+        }
         self.forget_snapshot();
     }
 
@@ -154,6 +180,11 @@ impl Engine {
     pub(crate) fn journal(&self) -> Option<MutexGuard<'_, Option<Journaling>>> {
         let journal = self.journal.as_ref()?;
         Some(journal.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// redb's transaction stays open from one of the store's to the next.
+    pub(crate) fn defers(&self) -> bool {
+        self.has_journal() && !self.is_lent()
     }
 
     pub(crate) fn has_journal(&self) -> bool {
@@ -197,22 +228,67 @@ impl Engine {
         if self.closed.load(Ordering::Acquire) { Err(StorageError::Closed) } else { Ok(()) }
     }
 
+    /// Refused within a closure that writes: the store is not read there, nor does anything else happen on its thread.
+    pub(crate) fn check_outside(&self) -> Result<(), Reentrant> {
+        if self.write_lock.posts.inside.is_mine() { Err(Reentrant) } else { Ok(()) }
+    }
+
+    /// Closes it, but within a closure that writes only once its transaction has ended.
+    pub(crate) fn close(&self) -> Result<(), StorageError> {
+        if self.check_outside().is_err() {
+            self.closes_later.store(true, Ordering::Release);
+            return Ok(());
+        }
+        self.refuse();
+        self.finish()
+    }
+
+    /// A transaction has ended, in which it may have been closed.
+    pub(crate) fn close_if_asked(&self) {
+        if self.closes_later.swap(false, Ordering::AcqRel) {
+            self.refuse();
+            // The next open does what could not be done.
+            let _ = self.finish();
+        }
+    }
+
     /// No more calls: every later one says closed.
     pub(crate) fn refuse(&self) {
         self.closed.store(true, Ordering::Release);
         self.write_lock.nudge();
     }
 
-    /// Begins a write transaction of redb's, for the one who has the turn. Only a caller's own on the database can be in the way.
-    pub(crate) fn begin_write(&self) -> Result<WriteTransaction, BeginError> {
-        self.try_begin_write().inspect_err(|error| match error {
+    pub(crate) fn take_applied(&self) -> Option<Applied> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn keep_applied(&self, applied: Applied) {
+        *self.applied.lock().unwrap_or_else(PoisonError::into_inner) = Some(applied);
+    }
+
+    /// redb's transaction, for the one who has the turn: the one that is open, or a new one. Only a caller's own on the database can be
+    /// in the way.
+    pub(crate) fn begin_write(&self) -> Result<Applied, BeginError> {
+        if let Some(applied) = self.take_applied() {
+            return Ok(applied);
+        }
+        let begun = self.begin_redb().inspect_err(|error| match error {
             // redb begins no more after an error of the file.
             BeginError::Storage(reason) if reason.stops_writing() => self.poison(reason),
             _ => {}
-        })
+        });
+        Ok(Applied::new(begun?))
     }
 
-    fn try_begin_write(&self) -> Result<WriteTransaction, BeginError> {
+    /// A writer was leaked with the tables that it had open: redb cannot end this transaction, nor begin another one.
+    pub(crate) fn leak(&self, applied: Applied) {
+        std::mem::forget(applied);
+        // A close does not wait for redb either.
+        self.last.lend();
+        self.poison(&StorageError::Busy);
+    }
+
+    fn begin_redb(&self) -> Result<WriteTransaction, BeginError> {
         if !self.last.is_lent() {
             return Ok(catch_panics(|| self.db.begin_write())?);
         }
@@ -264,16 +340,38 @@ impl Engine {
     /// left as it is: the next open does what the journal says.
     pub(crate) fn finish(&self) -> Result<(), StorageError> {
         self.forget_snapshot();
+        // Who waits for a sync hears what the close came to.
+        self.line.hold();
+        let finished = self.finish_held();
+        match &finished {
+            Ok(true) => self.line.all_durable(|told| self.tell(told)),
+            _ => self.line.led(Err(StorageError::Closed), drop),
+        }
+        self.call_owed();
+        finished.map(drop)
+    }
+
+    /// Gives whether everything that was applied is durable.
+    fn finish_held(&self) -> Result<bool, StorageError> {
         let journal = self.journal().and_then(|mut journal| journal.take());
-        if self.is_poisoned() {
-            return Err(self.poisoned());
+        let applied = self.take_applied();
+        let (false, Some(journal), true) = (self.is_poisoned(), journal, self.can_close()) else {
+            // What the journal has is done again by the next open.
+            if let Some(applied) = applied {
+                applied.roll_back();
+            }
+            return if self.is_poisoned() { Err(self.poisoned()) } else { Ok(false) };
+        };
+        match applied {
+            Some(applied) => journal.close(applied.txn)?,
+            None => when_writable(self.db.clone(), self.last.waiters(), |txn| journal.close(txn?))?,
         }
-        let Some(journal) = journal else { return Ok(()) };
-        if self.settings.space.as_ref().is_some_and(|space| space.to_flush(CLOSING).is_err()) {
-            // The journal has everything, and the next open does it again.
-            return Ok(());
-        }
-        when_writable(self.db.clone(), self.last.waiters(), |txn| journal.close(txn?))
+        Ok(true)
+    }
+
+    /// There is room for what a close writes.
+    fn can_close(&self) -> bool {
+        self.settings.space.as_ref().is_none_or(|space| space.to_flush(CLOSING).is_ok())
     }
 }
 
@@ -281,6 +379,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         if self.grounds.process.is_another() {
             // Whatever is held here is the parent's: not even a lock may be taken or let go of.
+            std::mem::forget(self.applied.get_mut().unwrap_or_else(PoisonError::into_inner).take());
             std::mem::forget(self.latest.get_mut().unwrap_or_else(PoisonError::into_inner).take());
             std::mem::forget(self.db.clone());
             return;

@@ -65,6 +65,10 @@ struct Waiter {
 pub(crate) struct Calls(Vec<Waker>);
 
 impl Calls {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn call(self) {
         for waker in self.0 {
             // What a caller's waker does must not fail the commit that rings.

@@ -109,8 +109,9 @@ impl Journaling {
         self.begun && self.journal.takes(from, body)
     }
 
-    pub(crate) fn append(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
-        self.journal.append(from, to, body, lazy)
+    /// The journal itself, which takes records in once its round has begun.
+    pub(crate) fn journal(&mut self) -> &mut Journal {
+        &mut self.journal
     }
 
     /// Commits through redb, after which the journal starts over; or begins, if this is the first commit.

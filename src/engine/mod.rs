@@ -1,5 +1,6 @@
 //! What the handles of one open store share: the file, the journal, the commit, who waits for what.
 
+pub(crate) mod applied;
 pub(crate) mod background;
 pub(crate) mod commit;
 pub(crate) mod core;
@@ -10,4 +11,6 @@ pub(crate) mod grounds;
 pub(crate) mod journal;
 pub(crate) mod journaling;
 pub(crate) mod packing;
+pub(crate) mod sync_line;
+pub(crate) mod visible;
 pub(crate) mod write_lock;

@@ -264,6 +264,10 @@ mod tests {
             Self::unless(false)
         }
 
+        fn is_unknown(&self) -> bool {
+            false
+        }
+
         fn file_len(&self) -> Option<u64> {
             None
         }

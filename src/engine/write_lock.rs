@@ -47,6 +47,8 @@ impl Taken {
 #[derive(Debug)]
 struct Ticket {
     by: &'static str,
+    /// It gets the turn at the next change.
+    first: bool,
     call: Mutex<Call>,
     bell: Condvar,
 }
@@ -103,6 +105,34 @@ impl WriteLock {
         by: &'static str,
         sound: impl Fn() -> Result<(), StorageError>,
     ) -> Result<WriteGuard, BeginError> {
+        self.enter_line(by, false, sound)
+    }
+
+    /// The same, before everybody else in the line.
+    pub(crate) fn enter_first(
+        self: &Arc<Self>,
+        by: &'static str,
+        sound: impl Fn() -> Result<(), StorageError>,
+    ) -> Result<WriteGuard, BeginError> {
+        self.enter_line(by, true, sound)
+    }
+
+    /// Takes the turn if it is free.
+    pub(crate) fn try_enter(self: &Arc<Self>, by: &'static str) -> Option<WriteGuard> {
+        let mut line = self.line();
+        if line.taken.is_some() || self.posts.joined.is_mine() {
+            return None;
+        }
+        line.taken = Taken::now(by);
+        Some(self.turn())
+    }
+
+    fn enter_line(
+        self: &Arc<Self>,
+        by: &'static str,
+        first: bool,
+        sound: impl Fn() -> Result<(), StorageError>,
+    ) -> Result<WriteGuard, BeginError> {
         // In the caller's own transaction, which is not in the line.
         if self.posts.joined.is_mine() {
             return Err(Reentrant.into());
@@ -112,8 +142,11 @@ impl WriteLock {
             line.taken = Taken::now(by);
             return Ok(self.turn());
         }
-        let ticket = Arc::new(Ticket { by, call: Mutex::new(Call::Wait), bell: Condvar::new() });
-        line.waiting.push_back(ticket.clone());
+        let ticket = Arc::new(Ticket { by, first, call: Mutex::new(Call::Wait), bell: Condvar::new() });
+        match first {
+            true => line.waiting.push_front(ticket.clone()),
+            false => line.waiting.push_back(ticket.clone()),
+        }
         drop(line);
         match self.wait_in_line(&ticket, sound) {
             Ok(turn) => Ok(turn),
@@ -201,8 +234,11 @@ impl Drop for WriteGuard {
         if line.waiting.is_empty() {
             return;
         }
-        if line.handed_over.elapsed() >= FAIR {
-            line.handed_over = Instant::now();
+        let first = line.waiting.front().is_some_and(|next| next.first);
+        if first || line.handed_over.elapsed() >= FAIR {
+            if !first {
+                line.handed_over = Instant::now();
+            }
             if let Some(next) = line.waiting.pop_front() {
                 line.taken = Taken::now(next.by);
                 drop(line);
@@ -276,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_call_that_comes_late_does_not_take_the_turn_back() {
-        let ticket = Ticket { by: "", call: Mutex::new(Call::Wait), bell: Condvar::new() };
+        let ticket = Ticket { by: "", first: false, call: Mutex::new(Call::Wait), bell: Condvar::new() };
         ticket.call(Call::Yours);
         ticket.call(Call::Try);
         assert_eq!(ticket.wait(Duration::ZERO), Call::Yours);

@@ -118,6 +118,7 @@ impl OutputFollower {
     /// for `timeout`; after that the part is empty. It also waits for an execution or a stream that does not exist yet. A `most`
     /// of 0 counts as 1. On a thread that has a write of the same store in hand, a wait is [`WatchError::Reentrant`].
     pub fn next_part(&mut self, most: usize, timeout: Duration) -> Result<OutputPart, WatchError> {
+        self.engine.check_outside()?;
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let known = self.engine.commits.head();
@@ -209,6 +210,7 @@ impl Future for RecvPart<'_> {
 
 impl OutputFollower {
     fn poll_recv(&mut self, most: usize, cx: &mut Context<'_>) -> Poll<Result<OutputPart, WatchError>> {
+        self.engine.check_outside()?;
         loop {
             let (known, end) = (self.engine.commits.head(), self.engine.commits.ended());
             let part = self.look(most)?;
@@ -217,9 +219,6 @@ impl OutputFollower {
                 return Poll::Ready(Ok(part));
             }
             check_end(end)?;
-            if self.engine.write_lock.posts.inside.is_mine() {
-                return Poll::Ready(Err(Reentrant.into()));
-            }
             let Self { engine, keys, ticket, .. } = self;
             match engine.commits.poll(known, keys, ticket, cx.waker()) {
                 Poll::Ready(_) => {}

@@ -169,6 +169,7 @@ impl Watcher {
             self.given = changes.last().map_or(self.given, |change| change.seq.0);
             return Ok(changes);
         }
+        self.engine.check_outside()?;
         let deadline = Instant::now().checked_add(timeout);
         loop {
             let (found, head) = self.scan(limit)?;
@@ -336,6 +337,7 @@ impl Watcher {
             if let Some(change) = self.take_ahead() {
                 return Poll::Ready(Ok(change));
             }
+            self.engine.check_outside()?;
             let (found, head) = self.scan_some(AHEAD, SCAN_IN_PLACE)?;
             self.ahead.extend(found);
             if !self.ahead.is_empty() {
@@ -347,10 +349,6 @@ impl Watcher {
                 return Poll::Pending;
             }
             let Watcher { engine, position, ticket, keys, .. } = self;
-            // Within a closure this thread does nothing else, so whoever polls would wait for ever.
-            if engine.write_lock.posts.inside.is_mine() {
-                return Poll::Ready(Err(Reentrant.into()));
-            }
             match engine.doorbell.poll(*position, keys, ticket, cx.waker()) {
                 Poll::Ready(heard) => self.check_end(heard.end)?,
                 Poll::Pending => return Poll::Pending,

@@ -58,7 +58,7 @@ impl<'s> GroupCommit<'s> {
     /// [`Store::batch`](crate::Store::batch).
     pub fn batch<T, F>(self, write: F) -> Result<T, Error>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         self.committer.batch(write, self.admission)
@@ -67,7 +67,7 @@ impl<'s> GroupCommit<'s> {
     /// Hands the closure over without waiting for its commit: see [`Store::submit`](crate::Store::submit).
     pub fn submit<T, F>(self, write: F) -> Result<Pending<T>, BatchError>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         self.committer.submit(write, self.admission)

@@ -7,9 +7,7 @@
 //! Invariants:
 //! - A member is answered after the commit of the transaction that it ran in, not before.
 //! - Members run, and are committed, in the order in which they queued up.
-//! - A member that fails after it wrote something is not committed, nor is anybody after it in the same
-//!   transaction: those before it run again and are committed without it. redb cannot take back a part of a
-//!   transaction, and this way each failure costs one commit more and nobody runs twice for nothing.
+//! - A member runs once. What one wrote that fails is taken back, row by row, and the others go on.
 
 mod handle;
 mod load;
@@ -72,6 +70,8 @@ struct Queue {
     busy: bool,
     /// The thread waits for further members.
     gathering: bool,
+    /// The first ones have waited for them once already.
+    overdue: bool,
     closed: bool,
     thread: Option<JoinHandle<()>>,
 }
@@ -95,7 +95,7 @@ impl Committer {
     /// Runs a closure in a commit that it may share with others, and waits for it.
     pub(crate) fn batch<T, F>(self: &Arc<Self>, run: F, admission: Admission) -> Result<T, Error>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         match self.alone(admission)? {
@@ -107,7 +107,7 @@ impl Committer {
     /// Queues a closure and waits for it.
     pub(crate) fn queue_up<T, F>(self: &Arc<Self>, run: F, admission: Admission) -> Result<T, Error>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         // Before it is queued: what is queued is not taken back.
@@ -122,15 +122,15 @@ impl Committer {
         admission: Admission,
     ) -> Result<Pending<T>, BatchError>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         Ok(Pending::new(self.enqueue(run, admission)?))
     }
 
-    fn enqueue<T, F>(self: &Arc<Self>, mut run: F, admission: Admission) -> Result<Arc<Slot<T>>, BatchError>
+    fn enqueue<T, F>(self: &Arc<Self>, run: F, admission: Admission) -> Result<Arc<Slot<T>>, BatchError>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         let slot = Slot::new(self.posts().clone());
@@ -262,7 +262,8 @@ impl Committer {
                 members.drain(..).for_each(dropped);
             }
             let mut queue = self.queue();
-            // What did not fit goes first in the next one.
+            // What did not fit goes first in the next one, which does not wait for more.
+            queue.overdue = !members.is_empty();
             while let Some(member) = members.pop_back() {
                 queue.members.push_front(member);
             }
@@ -283,7 +284,7 @@ impl Committer {
         }
         (queue.busy, queue.gathering) = (true, true);
         let deadline = Instant::now().checked_add(self.settings.max_delay);
-        while !queue.closed && queue.members.len() < self.settings.max_members {
+        while !queue.closed && !queue.overdue && queue.members.len() < self.settings.max_members {
             let left =
                 deadline.map_or(self.settings.max_delay, |d| d.saturating_duration_since(Instant::now()));
             if left.is_zero() {
@@ -291,7 +292,7 @@ impl Committer {
             }
             queue = self.moved.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        queue.gathering = false;
+        (queue.gathering, queue.overdue) = (false, false);
         let many = queue.members.len().min(self.settings.max_members);
         let members = queue.members.drain(..many).collect();
         self.room.notify_all();
@@ -300,60 +301,43 @@ impl Committer {
 
     /// Runs members in one transaction, from the front, and settles those that it held. The rest stays.
     fn run(&self, members: &mut Members) {
-        let mut failed = Vec::new();
-        let mut limit = members.len();
-        let (ran, committed) = loop {
-            match self.attempt(members, limit) {
-                Attempt::Ended { ran, committed } => break (ran, committed),
-                // It will be told after the commit of those before it, on which its failure may rest.
-                Attempt::Spoilt { by } => {
-                    failed.extend(members.remove(by));
-                    limit = by;
-                }
-            }
-        };
-        let settled = members.drain(..ran).chain(failed);
-        for member in settled {
+        let (ran, committed) = self.attempt(members);
+        // One that failed is told after the commit of those before it, on which its failure may rest.
+        for member in members.drain(..ran) {
             // What a caller's closure, result or waker does must not keep the others from their answers.
             let committed = committed.clone();
             let _ = caught(|| member.settle(committed));
         }
     }
 
-    fn attempt(&self, members: &mut Members, limit: usize) -> Attempt {
-        if limit == 0 {
-            return Attempt::Ended { ran: 0, committed: Ok(()) };
-        }
-        let refused = |failure: Failure| Attempt::Ended { ran: limit, committed: Err(failure) };
+    /// Gives how many of the members are done with, and how their transaction went.
+    fn attempt(&self, members: &mut Members) -> (usize, Result<(), Failure>) {
+        let all = members.len();
         let txn = match WriteTxn::new(self.engine.clone(), "the group commit") {
             Ok(txn) => txn,
-            Err(error) => return refused(Failure::Begin(error)),
+            Err(error) => return (all, Err(Failure::Begin(error))),
         };
-        let (mut ran, mut spoilt) = (0, false);
-        {
-            let mut writer = match txn.writer() {
-                Ok(writer) => writer.may_run_again(),
-                Err(error) => return refused(Failure::Writer(error)),
-            };
-            for member in members.iter_mut().take(limit) {
-                let before = writer.written();
-                if !txn.inside(|| member.run(&mut writer)) && writer.written() != before {
-                    spoilt = true;
-                    break;
-                }
-                ran += 1;
-                if writer.written() >= self.settings.max_bytes {
-                    break;
-                }
+        let mut writer = match txn.writer() {
+            Ok(writer) => writer,
+            Err(error) => return (all, Err(Failure::Writer(error))),
+        };
+        let mut ran = 0;
+        for member in members.iter_mut() {
+            let (before, mark) = (writer.written(), writer.mark());
+            let succeeded = txn.inside(|| member.run(&mut writer));
+            ran += 1;
+            if !succeeded && writer.written() != before {
+                writer.cut(mark);
+            }
+            if writer.written() >= self.settings.max_bytes {
+                break;
             }
         }
+        drop(writer);
         if let Some(reason) = txn.failure() {
-            return refused(Failure::Commit(CommitError::RolledBack(reason.stopped())));
+            return (all, Err(Failure::Commit(CommitError::RolledBack(reason.stopped()))));
         }
-        if spoilt {
-            return Attempt::Spoilt { by: ran };
-        }
-        Attempt::Ended { ran, committed: txn.commit().map_err(Failure::Commit) }
+        (ran, txn.commit().map_err(Failure::Commit))
     }
 
     /// Takes nobody in any more, commits those who are there, and ends the thread. Waits until that is done, as long as
@@ -387,14 +371,6 @@ impl Committer {
     }
 }
 
-/// How one transaction went.
-enum Attempt {
-    /// The first `ran` members were in it.
-    Ended { ran: usize, committed: Result<(), Failure> },
-    /// This member failed after it wrote something, so nothing was committed.
-    Spoilt { by: usize },
-}
-
 fn waiting(posts: &Arc<Posts>) -> Result<Waiting, BatchError> {
     Waiting::begin(|| Awaited::Commit(posts.clone())).map_err(|ForItself| Reentrant.into())
 }
@@ -424,7 +400,7 @@ impl DirectCommit<'_> {
     pub(crate) fn commit<T>(self, run: impl FnOnce(&mut Writer<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let txn = WriteTxn::new(self.batcher.engine.clone(), "the group commit")?;
         let value = {
-            let mut writer = txn.writer()?.may_run_again();
+            let mut writer = txn.writer()?;
             txn.inside(|| guarded(|| run(&mut writer)))?
         };
         txn.commit()?;

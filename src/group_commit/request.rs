@@ -27,7 +27,7 @@ impl From<Failure> for Error {
 
 /// A closure that waits for its commit, whatever it returns.
 pub(super) trait Request: Send {
-    /// Runs it, for the first time or again. `false`: it failed, and what it wrote must not stay.
+    /// Runs it, once. `false`: it failed, and what it wrote must not stay.
     fn run(&mut self, writer: &mut Writer<'_>) -> bool;
 
     /// Tells its caller how it went, after the commit.
@@ -48,14 +48,14 @@ impl<F, T> Closure<F, T> {
 
 impl<F, T> Request for Closure<F, T>
 where
-    F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send,
+    F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send,
     T: Send,
 {
     fn run(&mut self, writer: &mut Writer<'_>) -> bool {
-        let Some(run) = &mut self.run else { return true };
+        let Some(run) = self.run.take() else { return true };
         let outcome = guarded(|| run(writer));
         let succeeded = outcome.is_ok();
-        dropped(self.outcome.replace(outcome));
+        self.outcome = Some(outcome);
         succeeded
     }
 

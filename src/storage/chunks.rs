@@ -46,7 +46,17 @@ impl<S: Source> Tables<S> {
     }
 }
 
+/// What redb allocates within a durable commit at most, of a file of a few gigabytes: what it keeps beside the tables.
+const COMMIT: usize = 256 * 1024;
+
 impl Tables<Live<'_>> {
+    /// Has redb lengthen its file for what its commit will allocate, where that can still be refused: a row that is there for a moment.
+    pub(crate) fn lengthen(&mut self) -> Result<(), StorageError> {
+        let key = chunk_row(BlobId(u64::MAX), u64::MAX);
+        self.insert::<table::Chunks>(&key, &vec![0; COMMIT])?;
+        self.remove::<table::Chunks>(&key).map(drop)
+    }
+
     /// Writes a chunk out of two parts that follow each other.
     pub(crate) fn put_chunk(
         &mut self,

@@ -33,6 +33,7 @@ mod states;
 mod tasks;
 mod time_blocks;
 mod totals;
+mod undo;
 mod visits;
 pub(crate) mod waits;
 mod walk;
@@ -63,6 +64,8 @@ pub(crate) use range::{CheckedRange, damaged};
 pub(crate) use side_data::{Budget, OfExecution, Owned};
 pub(crate) use slots::Stored;
 pub use source::{Live, Snapshot, Source};
+pub(crate) use undo::TablesMark;
+use undo::Undo;
 pub(crate) use walk::{Visit, Walked};
 
 /// What a transaction remembers for the journal at most: larger ones commit through redb directly. At that size its
@@ -91,6 +94,8 @@ pub struct Tables<S: Source> {
     removed: (u64, usize),
     /// Room for the value that is being encoded.
     scratch: Vec<u8>,
+    /// What was replaced or removed since a mark, if there is one.
+    undo: Option<Undo>,
 }
 
 impl<S: Source> Tables<S> {
@@ -107,6 +112,7 @@ impl<S: Source> Tables<S> {
             replaced: 0,
             removed: (0, 0),
             scratch: Vec::new(),
+            undo: None,
         }
     }
 
@@ -236,7 +242,7 @@ impl Tables<Live<'_>> {
     fn insert<T: Stored>(&mut self, key: &T::Key, value: &[u8]) -> Result<(), StorageError> {
         let mut sum = self.sum.filter(|_| T::TAG.is_summed());
         let bytes = key.as_ref();
-        let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut() };
+        let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut(), undo: self.undo.as_mut() };
         let table = T::slot_mut(&mut self.slots);
         self.replaced += table.write(&self.source, |table| {
             let was = table.insert(T::lend(key), value)?;
@@ -268,7 +274,7 @@ impl Tables<Live<'_>> {
     pub(crate) fn remove<T: Stored>(&mut self, key: &T::Key) -> Result<bool, StorageError> {
         let mut sum = self.sum.filter(|_| T::TAG.is_summed());
         let bytes = key.as_ref();
-        let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut() };
+        let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut(), undo: self.undo.as_mut() };
         let table = T::slot_mut(&mut self.slots);
         let found = table.write(&self.source, |table| {
             let was = table.remove(T::lend(key))?;
@@ -357,10 +363,8 @@ impl Tables<Live<'_>> {
     /// Where the next row goes, if all of them are remembered so far.
     fn room_for_redo(&mut self, more: usize) -> Option<&mut Vec<u8>> {
         let redo = self.redo.as_mut()?;
-        if !self.redo_is_partial && redo.len() + more > MAX_REDO {
-            self.redo_is_partial = true;
-            *redo = Vec::new();
-        }
+        // What is there stays: a part that is taken back may be what made it too much.
+        self.redo_is_partial |= redo.len() + more > MAX_REDO;
         (!self.redo_is_partial).then_some(redo)
     }
 
@@ -371,15 +375,19 @@ impl Tables<Live<'_>> {
     }
 }
 
-/// Takes the row that is replaced or removed out of the sum.
+/// Takes the row that is replaced or removed out of the sum, and keeps it for as long as it may be wanted back.
 struct Old<'a> {
     tag: Tag,
     key: &'a [u8],
     sum: Option<&'a mut Sum>,
+    undo: Option<&'a mut Undo>,
 }
 
 impl Old<'_> {
     fn take(self, was: Option<AccessGuard<'_, Value>>) {
+        if let Some(undo) = self.undo {
+            undo.push(self.tag, self.key, was.as_ref().map(AccessGuard::value));
+        }
         if let (Some(sum), Some(was)) = (self.sum, was) {
             sum.subtract(row_hash(self.tag.byte(), self.key, was.value()));
         }

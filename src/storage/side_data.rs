@@ -14,7 +14,7 @@ use crate::model::row_id::{BlobId, RowId};
 const UNIT: usize = 4 * 1024;
 
 /// How much work may still be done: a row is one, and each 4 KiB of it one more. And until when, if that matters.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Budget(pub(crate) u64, Option<Instant>);
 
 impl Budget {

@@ -35,6 +35,8 @@ pub(crate) struct WriteSet {
     pub(crate) grows: bool,
     /// A storage error left an operation half done.
     pub(crate) failed: Option<StorageError>,
+    /// How many writers have not ended. One that was leaked never does.
+    writers: usize,
 }
 
 impl WriteSet {
@@ -50,6 +52,7 @@ impl WriteSet {
     /// A writer begins. Gives which kinds of keys it is to collect.
     pub(crate) fn begin(redo: &Mutex<WriteSet>, version: u64, head: u64) -> u8 {
         let mut redo = Self::lock(redo);
+        redo.writers += 1;
         if redo.versions.is_none() {
             (redo.versions, redo.heads) = (Some((version, version)), (head, head));
         }
@@ -64,6 +67,7 @@ impl WriteSet {
         body: Option<Vec<u8>>,
     ) {
         let mut redo = Self::lock(redo);
+        redo.writers -= 1;
         (redo.heads.1, redo.waits) = (head, waits);
         redo.touched.join(touched);
         if let Some((_, to)) = &mut redo.versions {
@@ -93,6 +97,16 @@ impl WriteSet {
         SMALLEST + 2 * bytes as u64 + rows.saturating_mul(PAGE).min(SCATTERED)
     }
 
+    /// A writer has not ended.
+    pub(crate) fn has_open_writer(&self) -> bool {
+        self.writers > 0
+    }
+
+    /// A row may have been written, whatever became of it.
+    pub(crate) fn wrote(&self) -> bool {
+        self.written.1 > 0 || self.writers > 0 || self.failed.is_some()
+    }
+
     /// `true` if the transaction wrote nothing to the store.
     pub(crate) fn is_empty(&self) -> bool {
         self.versions.is_none_or(|(from, to)| from == to)
@@ -108,8 +122,10 @@ mod tests {
     fn more_than_the_journal_takes_is_not_kept() {
         let half = || Some(vec![0; MAX_REDO / 2]);
         let redo = Mutex::new(WriteSet::default());
-        WriteSet::begin(&redo, 1, 0);
-        let ends = |version, body| WriteSet::end(&redo, (version, version, false), Touched::default(), body);
+        let ends = |version, body| {
+            WriteSet::begin(&redo, 1, 0);
+            WriteSet::end(&redo, (version, version, false), Touched::default(), body);
+        };
         ends(2, half());
         ends(3, half());
         assert!(!WriteSet::lock(&redo).overflowed);

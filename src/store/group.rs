@@ -12,7 +12,7 @@ use crate::write::Writer;
 /// - `Ok` means durable.
 /// - A closure that returns an error leaves nothing behind and spoils no other; its error comes back to its
 ///   own caller alone. So does a panic, as [`BatchError::Panicked`](crate::error::BatchError::Panicked).
-/// - A closure may run more than once: it must have no other effects than its writes and its result.
+/// - A closure runs once, whatever becomes of the others.
 /// - The operations of one closure are next to each other in the change log, and closures come in the
 ///   order in which they were accepted.
 /// - If the commit fails, every closure in it gets the same [`CommitError`](crate::error::CommitError), which tells
@@ -40,7 +40,7 @@ impl Store {
     /// ```
     pub fn batch<T, F>(&self, write: F) -> Result<T, Error>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         self.group_commit().batch(write)
@@ -62,7 +62,7 @@ impl Store {
     /// ```
     pub fn submit<T, F>(&self, write: F) -> Result<Pending<T>, BatchError>
     where
-        F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         self.group_commit().submit(write)

@@ -107,14 +107,20 @@ impl Store {
         Builder::new()
     }
 
-    /// Begins a read transaction. Never waits.
+    /// Begins a read transaction. It sees everything that was acknowledged before.
+    ///
+    /// It is ready at once unless something was committed since anybody read last; then it waits until whoever writes at the moment has
+    /// committed, or the closure has returned that writes. It never waits for a [`WriteTxn`] that is held.
+    ///
+    /// Within a closure that writes to this store it is refused with [`StorageError::ReadWithin`](crate::error::StorageError::ReadWithin):
+    /// what was committed before may not be visible without what the closure writes. Read through its writer.
     pub fn begin_read(&self) -> Result<ReadTxn, StorageError> {
         ReadTxn::new(self.engine.clone())
     }
 
     /// Begins a write transaction. Waits until the one before it has ended.
     pub fn begin_write(&self) -> Result<WriteTxn, BeginError> {
-        WriteTxn::new(self.engine.clone(), "a WriteTxn")
+        WriteTxn::held(self.engine.clone(), "a WriteTxn")
     }
 
     /// Reads in one transaction.
@@ -325,8 +331,7 @@ impl Store {
     pub fn close_within(self, longest: Duration) -> Result<(), StorageError> {
         self.engine.grounds.process.check()?;
         let stopped = self.threads.stop(longest);
-        self.engine.refuse();
-        let finished = self.engine.finish();
+        let finished = self.engine.close();
         if !stopped.in_the_way && !stopped.running.is_empty() {
             return Err(StorageError::StillRunning { what: stopped.running.join(", ") });
         }

@@ -112,7 +112,7 @@ pub(crate) fn status(engine: &Arc<Engine>, threads: &Threads, health: Health) ->
     let (readers, oldest_reader) = engine.readers();
     let (taken, writers_waiting) = engine.write_lock.state();
     let (of_log, of_output) = (engine.doorbell.counts(), engine.commits.counts());
-    let reader = ReadTxn::new(engine.clone())?;
+    let reader = ReadTxn::now(engine.clone())?;
     let (totals, plan) = (reader.totals()?, plan(&reader, engine.retention)?);
     let mut consumers = threads.registry.stats(totals.head);
     let checkpoints = reader.log().checkpoints()?.into_iter();

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use redb::{Durability, WriteTransaction};
 
-use crate::engine::commit::commit;
+use crate::engine::applied::Applied;
+use crate::engine::commit::{Commit, commit};
 use crate::engine::core::Engine;
 use crate::engine::write_lock::WriteGuard;
 use crate::history::{TableSize, table_sizes};
@@ -20,7 +21,7 @@ use crate::storage::process::Process;
 use crate::storage::settings::Settings;
 use crate::storage::waits::Posts;
 use crate::storage::write_set::WriteSet;
-use crate::storage::{Live, Snapshot, Tables, catch_panics, roll_back};
+use crate::storage::{Live, Snapshot, Tables};
 use crate::write::Writer;
 
 /// A read transaction: one state of the store, whatever is written meanwhile.
@@ -36,7 +37,18 @@ pub struct ReadTxn {
 impl ReadTxn {
     pub(crate) fn new(engine: Arc<Engine>) -> Result<Self, StorageError> {
         engine.check_open()?;
+        if engine.check_outside().is_err() {
+            // What was acknowledged before it may be in the very transaction that it writes, and cannot be shown without it.
+            return Err(StorageError::ReadWithin);
+        }
         let tables = engine.snapshot()?;
+        Ok(Self { tables, engine })
+    }
+
+    /// One that does not wait for a writer: it may lack what was committed while that one writes.
+    pub(crate) fn now(engine: Arc<Engine>) -> Result<Self, StorageError> {
+        engine.check_open()?;
+        let tables = engine.snapshot_now()?;
         Ok(Self { tables, engine })
     }
 }
@@ -98,43 +110,70 @@ impl View for ReadTxn {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct WriteTxn {
-    // Before `shared`: the transaction ends before the database can be closed.
-    txn: Open,
-    redo: PoisonOnFailure,
-    /// The caller has been inside, where the journal does not see what is written.
-    caller_wrote: AtomicBool,
+    // Before the turn: the next one begins when it has ended.
+    open: Open,
     durable: bool,
-    // After the transaction: the next one begins when it has ended.
     turn: WriteGuard,
-    engine: Arc<Engine>,
+    // Once the turn is over.
+    owed: CallOwed,
     /// Neither sent nor shared.
     here: PhantomData<*const ()>,
 }
 
-/// A transaction of redb's that has not ended. redb does not roll back what it finds unfinished in a panic, and then the next
-/// open walks through the whole file: so this does it.
-struct Open(Option<WriteTransaction>, Process);
+/// A transaction that has not ended: when this goes, it is rolled back.
+struct Open {
+    /// redb's, and what the transactions before this one did in it.
+    applied: Option<Applied>,
+    redo: Mutex<WriteSet>,
+    /// The caller has been inside, where the journal does not see what is written.
+    caller_wrote: AtomicBool,
+    engine: Arc<Engine>,
+}
 
 impl Open {
-    fn get(&self) -> &WriteTransaction {
-        match &self.0 {
-            Some(txn) => txn,
+    fn txn(&self) -> &WriteTransaction {
+        match &self.applied {
+            Some(applied) => &applied.txn,
             None => unreachable!("it is taken out only when this goes"),
         }
     }
 
-    fn take(mut self) -> Option<WriteTransaction> {
-        self.0.take()
+    fn process(&self) -> &Process {
+        &self.engine.grounds.process
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        match self.0.take() {
+        if self.process().is_another() {
             // A child of a fork has nothing to roll back: the transaction is the parent's.
-            Some(txn) if self.1.is_another() => std::mem::forget(txn),
-            Some(txn) => roll_back(txn),
+            std::mem::forget(self.applied.take());
+            return;
+        }
+        let redo = WriteSet::lock(&self.redo);
+        if let Some(reason) = &redo.failed {
+            // The storage failed in the middle of an operation: the store takes no further writes, however the transaction ends.
+            self.engine.poison(reason);
+        }
+        let leaked = redo.has_open_writer();
+        let wrote = redo.wrote() || *self.caller_wrote.get_mut();
+        drop(redo);
+        match self.applied.take() {
+            Some(applied) if leaked => self.engine.leak(applied),
+            Some(applied) => self.engine.take_back(applied, wrote),
             None => {}
+        }
+    }
+}
+
+/// Calls those who were marked while the turn was held.
+struct CallOwed(Arc<Engine>);
+
+impl Drop for CallOwed {
+    fn drop(&mut self) {
+        if !self.0.grounds.process.is_another() {
+            self.0.call_owed();
+            self.0.close_if_asked();
         }
     }
 }
@@ -142,27 +181,37 @@ impl Drop for Open {
 impl WriteTxn {
     /// `by` says for whom, to those who wait for too long.
     pub(crate) fn new(engine: Arc<Engine>, by: &'static str) -> Result<Self, BeginError> {
+        Self::begin(engine, by, false)
+    }
+
+    /// For a handle, which may be held for long: what was applied before is visible, so that no reader waits for it.
+    pub(crate) fn held(engine: Arc<Engine>, by: &'static str) -> Result<Self, BeginError> {
+        Self::begin(engine, by, true)
+    }
+
+    fn begin(engine: Arc<Engine>, by: &'static str, publish: bool) -> Result<Self, BeginError> {
         engine.check_sound()?;
         engine.grounds.process.check_id()?;
         engine.grounds.anchor()?;
+        let owed = CallOwed(engine.clone());
         let turn = engine.write_lock.enter(by, || engine.check_sound())?;
-        engine.check_sound()?;
-        let txn = engine.begin_write()?;
-        let txn = Open(Some(txn), engine.grounds.process.clone());
         // Another thread may have failed while this one waited for its turn.
         engine.check_sound()?;
-        Ok(Self {
-            txn,
-            redo: PoisonOnFailure {
-                redo: Mutex::new(WriteSet::listening(engine.listening.kinds())),
-                engine: engine.clone(),
-            },
+        engine.fall()?;
+        let mut applied = engine.begin_write()?;
+        if !applied.records.is_empty() && (publish || applied.records.are_many()) {
+            engine.keep_applied(applied);
+            engine.publish()?;
+            applied = engine.begin_write()?;
+        }
+        let open = Open {
+            applied: Some(applied),
+            redo: Mutex::new(WriteSet::listening(engine.listening.kinds())),
             caller_wrote: AtomicBool::new(false),
-            durable: true,
-            turn,
             engine,
-            here: PhantomData,
-        })
+        };
+        open.engine.check_sound()?;
+        Ok(Self { open, durable: true, turn, owed, here: PhantomData })
     }
 
     /// Runs a closure of the caller's with a writer. A panic goes on once the writer and the transaction have ended.
@@ -192,7 +241,7 @@ impl WriteTxn {
                 self.0.inside.leave();
             }
         }
-        let posts = &self.engine.write_lock.posts;
+        let posts = &self.open.engine.write_lock.posts;
         posts.inside.take();
         let _inside = Inside(posts);
         call()
@@ -201,12 +250,13 @@ impl WriteTxn {
     /// Opens the store's tables for writing. One writer at a time: drop it before the next, and before the
     /// commit.
     pub fn writer(&self) -> Result<Writer<'_>, WriterError> {
-        let mut tables = Tables::new(Live(self.txn.get(), self.txn.1.clone()));
-        if self.engine.has_journal() {
+        let Open { engine, redo, .. } = &self.open;
+        let mut tables = Tables::new(Live(self.open.txn(), self.open.process().clone()));
+        if engine.has_journal() {
             tables = tables.record_redo();
         }
-        let mut writer = Writer::new(tables, &self.engine.settings, Some(&self.redo.redo))?;
-        if self.engine.is_lent() {
+        let mut writer = Writer::new(tables, &engine.settings, Some(redo))?;
+        if engine.is_lent() {
             // Nobody else does it.
             writer.sweep()?;
         }
@@ -218,8 +268,8 @@ impl WriteTxn {
     /// A transaction that was entered, even to read, is committed by redb itself, at the price of one of its durable
     /// commits: the store's journal does not know what the caller writes.
     pub fn enter_redb(&self) -> &WriteTransaction {
-        self.caller_wrote.store(true, Ordering::Relaxed);
-        self.txn.get()
+        self.open.caller_wrote.store(true, Ordering::Relaxed);
+        self.open.txn()
     }
 
     /// Whether `commit` waits until the transaction is durable, as it does by default.
@@ -232,7 +282,7 @@ impl WriteTxn {
 
     /// Has the commit write out whatever redb keeps in memory, of the transactions before it too.
     pub(crate) fn write_out(&mut self) {
-        *self.caller_wrote.get_mut() = true;
+        *self.open.caller_wrote.get_mut() = true;
         self.durable = true;
     }
 
@@ -241,22 +291,19 @@ impl WriteTxn {
     /// `Ok` means that it is on the disk. After [`CommitError::RolledBack`] none of it is there; after
     /// [`CommitError::Unknown`] all of it or none of it will be found when the store is opened again.
     pub fn commit(self) -> Result<(), CommitError> {
-        self.engine.grounds.process.check().map_err(CommitError::RolledBack)?;
-        let Self { txn, redo, caller_wrote, durable, turn, engine, here: _ } = self;
-        let Some(txn) = txn.take() else { return Ok(()) };
-        let mut redo = std::mem::take(&mut *WriteSet::lock(&redo.redo));
-        let (heads, versions, waits) = (redo.heads, redo.versions.unwrap_or_default(), redo.waits);
-        let touched = std::mem::take(&mut redo.touched);
-        commit(&engine, txn, redo, caller_wrote.into_inner(), durable)?;
-        // In the order of the commits; but a waker may write, on this very thread.
-        // Who names a new kind looks after that: either it saw this commit, or it is seen here.
-        let touched = touched.into_keys(engine.listening.kinds());
-        let touched = touched.as_deref();
-        let of_log = engine.doorbell.mark(heads.0 + 1, heads.1, touched);
-        let of_all = engine.commits.mark(versions.0 + 1, versions.1, touched);
+        self.open.process().check().map_err(CommitError::RolledBack)?;
+        let Self { mut open, durable, turn, owed, here: _ } = self;
+        let Some(applied) = open.applied.take() else { return Ok(()) };
+        let redo = std::mem::take(&mut *WriteSet::lock(&open.redo));
+        let (caller_wrote, waits) = (*open.caller_wrote.get_mut(), redo.waits);
+        let engine = open.engine.clone();
+        let place = commit(&engine, applied, Commit { redo, caller_wrote, durable })?;
+        drop(open);
         drop(turn);
-        of_log.call();
-        of_all.call();
+        if let Some(place) = place {
+            engine.wait_durable(place)?;
+        }
+        drop(owed);
         if waits {
             removal::ask(&engine);
         }
@@ -265,33 +312,14 @@ impl WriteTxn {
 
     /// The storage error that left an operation half done, if one did.
     pub(crate) fn failure(&self) -> Option<StorageError> {
-        WriteSet::lock(&self.redo.redo).failed.clone()
+        WriteSet::lock(&self.open.redo).failed.clone()
     }
 
     /// Rolls the transaction back, as dropping it does, and reports an error in doing so.
     pub fn abort(self) -> Result<(), StorageError> {
-        self.engine.grounds.process.check()?;
-        match self.txn.take() {
-            Some(txn) => catch_panics(|| txn.abort()),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The redo of a transaction. When the storage failed in the middle of an operation, the store takes no further
-/// writes, however the transaction ends.
-struct PoisonOnFailure {
-    redo: Mutex<WriteSet>,
-    engine: Arc<Engine>,
-}
-
-impl Drop for PoisonOnFailure {
-    fn drop(&mut self) {
-        if self.engine.grounds.process.is_another() {
-            return;
-        }
-        if let Some(reason) = &WriteSet::lock(&self.redo).failed {
-            self.engine.poison(reason);
-        }
+        self.open.process().check()?;
+        let engine = self.open.engine.clone();
+        drop(self);
+        engine.check_sound()
     }
 }

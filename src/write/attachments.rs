@@ -72,8 +72,7 @@ impl Writer<'_> {
     ///
     /// Other writers wait meanwhile: read from what does not keep them waiting, such as a file, or use
     /// [`Store::put_attachment_from`](crate::Store::put_attachment_from). An error of the reader is
-    /// [`WriteError::Source`], and leaves nothing behind. In the group commit, whose closures may run again when the source is
-    /// at its end, it is refused with [`WriteError::SourceInBatch`].
+    /// [`WriteError::Source`], and leaves nothing behind.
     ///
     /// ```
     /// # use execstore::{NewExecution, Readable, Store};
@@ -108,9 +107,6 @@ impl Writer<'_> {
         };
         check_own(&attachment.key)?;
         attachment.check()?;
-        if self.may_run_again {
-            return Err(WriteError::SourceInBatch);
-        }
         let before = self.replaced(number, &attachment.key)?;
         self.needs_room()?;
         let blob = self.next_blob();

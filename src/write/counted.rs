@@ -18,10 +18,60 @@ use crate::storage::{LabelValues, NamespaceCounts, Seen, counted_job};
 #[derive(Default)]
 pub(super) struct Counters {
     /// The counts of labels, by the code of their state.
-    pub(super) labels: BTreeMap<Vec<u8>, Vec<u64>>,
+    labels: BTreeMap<Vec<u8>, Vec<u64>>,
     /// Those of jobs, by what all rows of a job begin with.
     jobs: BTreeMap<Vec<u8>, (Text, Vec<u64>)>,
     namespaces: BTreeMap<Text, Vec<u64>>,
+    /// What was there before each change since the last mark, if there may be one to go back to.
+    was: Option<Vec<Was>>,
+}
+
+/// A counter before a change; `None`: it was as its row says.
+enum Was {
+    Label(Vec<u8>, Option<Vec<u64>>),
+    Job(Vec<u8>, Option<(Text, Vec<u64>)>),
+    Namespace(Text, Option<Vec<u64>>),
+}
+
+impl Counters {
+    /// From here on `cut` can go back to here.
+    pub(super) fn mark(&mut self) {
+        self.was.get_or_insert_default().clear();
+    }
+
+    /// Takes back what was changed since the mark.
+    pub(super) fn cut(&mut self) {
+        fn put<K: Ord, V>(counters: &mut BTreeMap<K, V>, key: K, was: Option<V>) {
+            match was {
+                Some(was) => drop(counters.insert(key, was)),
+                None => drop(counters.remove(&key)),
+            }
+        }
+        for was in self.was.take().into_iter().flatten().rev() {
+            match was {
+                Was::Label(row, was) => put(&mut self.labels, row, was),
+                Was::Job(prefix, was) => put(&mut self.jobs, prefix, was),
+                Was::Namespace(name, was) => put(&mut self.namespaces, name, was),
+            }
+        }
+    }
+
+    fn note(&mut self, was: impl FnOnce(&Self) -> Was) {
+        if self.was.is_some() {
+            let was = was(self);
+            self.was.get_or_insert_default().push(was);
+        }
+    }
+
+    /// The counter of a label, to be put back as it is afterwards.
+    pub(super) fn take_label(&mut self, row: &[u8]) -> Option<Vec<u64>> {
+        self.note(|counters| Was::Label(row.to_vec(), counters.labels.get(row).cloned()));
+        self.labels.remove(row)
+    }
+
+    pub(super) fn put_label(&mut self, row: Vec<u8>, counts: Vec<u64>) {
+        self.labels.insert(row, counts);
+    }
 }
 
 /// An execution leaves a state, and enters one; `None` before its creation and after its end.
@@ -77,6 +127,7 @@ impl Writer<'_> {
 
     fn count_job(&mut self, job: &str, number: RowId, change: Move) -> Result<(), StorageError> {
         let prefix = job_prefix(job);
+        self.counters.note(|counters| Was::Job(prefix.to_vec(), counters.jobs.get(&*prefix).cloned()));
         if let Some((_, counts)) = self.counters.jobs.get_mut(&*prefix) {
             change.count(counts);
             return Ok(());
@@ -108,6 +159,7 @@ impl Writer<'_> {
             return Ok(());
         }
         change.count(&mut self.totals.named);
+        self.counters.note(|counters| Was::Namespace(name.clone(), counters.namespaces.get(name).cloned()));
         let kept = match self.counters.namespaces.remove(name) {
             Some(counts) => Ok(counts),
             None => self.tables.namespace_count(name),
@@ -134,7 +186,7 @@ impl Writer<'_> {
     }
 
     pub(super) fn put_changed_counters(&mut self) -> Result<(), StorageError> {
-        let Counters { labels, jobs, namespaces } = std::mem::take(&mut self.counters);
+        let Counters { labels, jobs, namespaces, was: _ } = std::mem::take(&mut self.counters);
         for (job, counts) in jobs.into_values() {
             self.tables.put_job_counts(&job, &counts)?;
         }

@@ -124,13 +124,13 @@ impl Writer<'_> {
             }
         }
         let row = label(key, value);
-        let kept = match self.counters.labels.remove(&row) {
+        let kept = match self.counters.take_label(&row) {
             Some(counts) => Ok(counts),
             None => self.tables.label_counts(key, value),
         };
         // A counter says which of its executions a query looks at.
         let counts = Move { from, to }.counted(kept, || self.recounted(key, value, number))?;
-        self.counters.labels.insert(row, counts);
+        self.counters.put_label(row, counts);
         Ok(())
     }
 

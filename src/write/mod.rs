@@ -11,6 +11,7 @@ mod expect;
 mod indexes;
 mod links;
 mod log;
+mod mark;
 mod offload;
 mod outcomes;
 mod outputs;
@@ -65,8 +66,6 @@ pub struct Writer<'t> {
     owes_totals: bool,
     /// Blobs that were numbered since the version was raised.
     blobs: u64,
-    /// What writes is a closure of the group commit.
-    may_run_again: bool,
     /// How much of what is deleted may go at once.
     at_once: Budget,
     /// For a joined writer.
@@ -102,7 +101,6 @@ impl<'t> Writer<'t> {
             touched: Touched::new(listens),
             owes_totals: false,
             blobs: 0,
-            may_run_again: false,
             at_once: Budget::of(settings.removal),
             _joined: None,
         })
@@ -113,12 +111,6 @@ impl<'t> Writer<'t> {
         posts.joined.take();
         posts.joined_last.note();
         self._joined = Some(Joined(posts));
-        self
-    }
-
-    /// For the group commit.
-    pub(crate) fn may_run_again(mut self) -> Self {
-        self.may_run_again = true;
         self
     }
 

@@ -8,7 +8,7 @@ use execstore::{ChangeSeq, Error, Json, NewExecution, Readable, Store, Timestamp
 use support::content::{Digest, digest};
 use support::dice::Dice;
 use support::disk::{Crash, Recorded};
-use support::workload::{STEPS, Sure, large, step};
+use support::workload::{STEPS, Sure, large, step, step_apart};
 
 fn wanted() -> usize {
     std::env::var("EXECSTORE_CRASH_IMAGES").map_or(1_500, |text| text.parse().unwrap())
@@ -57,6 +57,30 @@ fn record(disk: &Recorded, steps: usize, work: impl Fn(&Store, usize) -> Result<
     for nth in 0..steps {
         let sure = work(&store, nth).unwrap();
         marks.push(Mark { at: disk.acts() - before, digest: digest(&store).unwrap(), sure });
+    }
+    drop(store);
+    History { crash: Crash::new(disk.log().split_off(before), start), from: 0, marks }
+}
+
+/// Records work that nobody reads, so that redb commits as rarely as it may. The states are those of a twin that is read after each step.
+/// Every seventh step somebody does read: what was seen then is not taken back.
+fn record_unread(
+    disk: &Recorded,
+    steps: usize,
+    work: impl Fn(&Store, usize) -> Result<Sure, Error>,
+) -> History {
+    let twin = record(&Recorded::new(disk.image()), steps, &work);
+    let start = disk.image();
+    let before = disk.acts();
+    let store = open(disk);
+    let mut marks = vec![twin.marks[0]];
+    for nth in 0..steps {
+        let sure = work(&store, nth).unwrap();
+        let digest = twin.marks[nth + 1].digest;
+        if nth % 7 == 6 {
+            assert_eq!(support::content::digest(&store).unwrap(), digest, "what a reader sees");
+        }
+        marks.push(Mark { at: disk.acts() - before, digest, sure });
     }
     drop(store);
     History { crash: Crash::new(disk.log().split_off(before), start), from: 0, marks }
@@ -130,6 +154,19 @@ fn check(allowed: &[Mark], disk: &Recorded, context: &str) -> Digest {
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{context}, after a clean close: {report}");
     found
+}
+
+#[test]
+fn crashes_while_redb_has_committed_nothing_for_long_leave_an_acknowledged_state() {
+    let mut dice = Dice::new(seed());
+    for (journal, images) in SIZES.into_iter().zip([wanted() * 2 / 10, wanted() * 2 / 10]) {
+        let disk = created(journal);
+        let mut history =
+            record_unread(&disk, 4 * STEPS, |store, nth| step_apart(store, nth / STEPS, nth % STEPS));
+        history.random(journal, images, &mut dice, |history, at, image, _| {
+            check(history.allowed(at), &image, &format!("after {at} acts"));
+        });
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use execstore::error::WriteError;
-use execstore::redb::{Durability, ReadableDatabase, TableDefinition, WriteTransaction};
+use execstore::redb::{Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use execstore::{Builder, Error, ExecutionId, Readable, Store, Timestamp, Writer};
 use proptest::test_runner::{Config, TestRunner};
 
@@ -63,6 +63,8 @@ type OwnRows = BTreeMap<u8, u8>;
 struct Run {
     builder: Builder,
     journal: bool,
+    /// The caller writes by himself, too. Else the store keeps its database to itself, and redb's transaction stays open.
+    shares: bool,
     home: Home,
     store: Option<Store>,
     clock: Arc<AtomicI64>,
@@ -100,6 +102,7 @@ impl Run {
         Self {
             builder,
             journal: case.journal,
+            shares: case.seed & 16 != 0,
             home,
             store,
             clock,
@@ -122,14 +125,18 @@ impl Run {
     }
 
     fn own_rows(&self) -> OwnRows {
-        let txn = self.store().share_database().begin_read().unwrap();
-        match txn.open_table(OWN) {
-            Ok(table) => execstore::redb::ReadableTable::iter(&table)
-                .unwrap()
-                .map(|row| row.map(|(key, value)| (key.value(), value.value())).unwrap())
-                .collect(),
-            Err(_) => OwnRows::new(),
+        fn rows(table: &impl ReadableTable<u8, u8>) -> OwnRows {
+            let rows = table.iter().unwrap();
+            rows.map(|row| row.map(|(key, value)| (key.value(), value.value())).unwrap()).collect()
         }
+        if !self.shares {
+            let txn = self.store().begin_write().unwrap();
+            let rows = rows(&txn.enter_redb().open_table(OWN).unwrap());
+            txn.abort().unwrap();
+            return rows;
+        }
+        let txn = self.store().share_database().begin_read().unwrap();
+        txn.open_table(OWN).map_or(OwnRows::new(), |table| rows(&table))
     }
 
     fn run(&mut self, steps: &[Step]) {
@@ -212,6 +219,10 @@ impl Run {
             }
         }
         let Step::Write { how, .. } = &steps[0] else { unreachable!() };
+        let how = match how {
+            How::Joined if !self.shares => &How::Entered,
+            how => how,
+        };
         if let How::Alone = how {
             return self.alone(ops[0].0);
         }

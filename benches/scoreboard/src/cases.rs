@@ -1,5 +1,6 @@
 //! The cases in their order, what they count, and what is to be reached.
 
+use crate::beside::Beside;
 use crate::history::Ask;
 use crate::side_data::SideData;
 use crate::workload::Ids;
@@ -48,6 +49,15 @@ pub enum What {
     Size,
     Allocated,
     Compacted,
+    /// A get, at this part of the samples.
+    GetBeside {
+        beside: Beside,
+        part: f64,
+    },
+    /// One thread that reads what it has just written.
+    ReadBack,
+    /// 64 threads, and so many consumers.
+    Followed(u64),
     /// After single replacements of payloads, the store still open; `plain`: without a journal of its own.
     Updated {
         plain: bool,
@@ -94,7 +104,7 @@ use Ids::{V4, V7};
 use Target::{AtMost, Both, Sqlite};
 
 /// Those that read the prepared store stand together; the one that kills it is their last.
-pub const CASES: [Case; 53] = [
+pub const CASES: [Case; 61] = [
     rate("W1", "operations/s", V7, What::Single, Sqlite(0.7)),
     rate("W1/v4", "operations/s", V4, What::Single, Sqlite(0.7)),
     rate("W1/group", "operations/s", V7, What::Grouped, Sqlite(0.63)),
@@ -103,6 +113,10 @@ pub const CASES: [Case; 53] = [
     rate("W64/plain", "operations/s", V7, What::Plain(64), Target::None),
     rate("W256", "operations/s", V7, What::Threads(256), Target::None),
     rate("W256/v4", "operations/s", V4, What::Threads(256), Target::None),
+    rate("W64/consumers/1", "operations/s", V7, What::Followed(1), Target::None),
+    rate("W64/consumers/8", "operations/s", V7, What::Followed(8), Target::None),
+    rate("W64/consumers/64", "operations/s", V7, What::Followed(64), Target::None),
+    rate("W1/get", "operations/s", V7, What::ReadBack, Target::None),
     rate("WB", "executions/s", V7, What::Batch, Sqlite(2.5)),
     rate("WB/v4", "executions/s", V4, What::Batch, Sqlite(2.5)),
     rate("R1", "gets/s", V7, What::Get, Sqlite(3.0)),
@@ -117,6 +131,10 @@ pub const CASES: [Case; 53] = [
     rate("R5/50000/offset", "pages/s", V7, What::Offset, Sqlite(50.0)),
     rate("R6", "queries/s", V7, What::Events, Sqlite(2.0)),
     rate("RT", "entries/s", V7, What::Log, Sqlite(1.5)),
+    cost("G/64/p50", "us", What::GetBeside { beside: Beside::Writers(64), part: 0.5 }, Target::None),
+    cost("G/64/p99", "us", What::GetBeside { beside: Beside::Writers(64), part: 0.99 }, Target::None),
+    cost("G/held/p50", "us", What::GetBeside { beside: Beside::Held, part: 0.5 }, Target::None),
+    cost("G/held/p99", "us", What::GetBeside { beside: Beside::Held, part: 0.99 }, Target::None),
     rate("V/verify", "executions/s", V7, What::Verify, Target::None),
     cost("D/idle/p50", "us", What::Delivery { part: 0.5, loaded: false }, Target::None),
     cost("D/idle/p99", "us", What::Delivery { part: 0.99, loaded: false }, AtMost(1_000.0)),

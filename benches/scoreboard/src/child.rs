@@ -9,7 +9,7 @@ use crate::task::Task;
 
 /// The child's side.
 pub fn run(arguments: &[String]) {
-    use crate::{execstore::Execstore, fjall_bare::Fjall, redb_bare::Redb, sqlite::Sqlite};
+    use crate::{execstore::Execstore, fjall_bare::Fjall, lmdb_bare::Lmdb, redb_bare::Redb, sqlite::Sqlite};
     let [task, subject, folder, count] = arguments else {
         panic!("{arguments:?}");
     };
@@ -20,6 +20,7 @@ pub fn run(arguments: &[String]) {
         Sqlite::NAME => of::<Sqlite>(task, folder, count),
         Redb::NAME => of::<Redb>(task, folder, count),
         Fjall::NAME => of::<Fjall>(task, folder, count),
+        Lmdb::NAME => of::<Lmdb>(task, folder, count),
         _ => panic!("{subject}"),
     }
 }

@@ -1,5 +1,6 @@
 //! execstore, as a caller uses it: defaults, the public API, a transaction for each query.
 
+use std::any::Any;
 use std::path::Path;
 use std::time::Duration;
 
@@ -291,6 +292,20 @@ impl Subject for Execstore {
 
     fn follow(&self, samples: u64) -> Option<Vec<f64>> {
         Some(latency::follow(self, samples))
+    }
+
+    fn hold(&self, stop: impl Fn() -> bool) -> bool {
+        let txn = self.0.begin_write().unwrap();
+        while !stop() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(txn);
+        true
+    }
+
+    fn follow_log(&self, consumers: u64) -> Option<Box<dyn Any>> {
+        let consumer = |n| self.0.consumer(format!("consumer {n}")).run(|_| Ok(())).unwrap();
+        Some(Box::new((0..consumers).map(consumer).collect::<Vec<_>>()))
     }
 
     fn verify(&self) -> bool {

@@ -5,6 +5,7 @@
 //! compared by running them in turn. `M` and `O` are asked for at the full scale; the depth in the name of `R5/50000` is scaled, too. execstore
 //! runs with its defaults, its page cache of 128 MiB included; the peers have 256 MiB.
 
+mod beside;
 mod cases;
 mod checks;
 mod child;
@@ -15,6 +16,7 @@ mod floor;
 mod history;
 mod keys;
 mod latency;
+mod lmdb_bare;
 mod memory;
 mod peer;
 mod plan;
@@ -116,6 +118,7 @@ impl Run {
             Box::new(Peer::<sqlite_batched::Batched>::new(folder.path())),
             Box::new(Peer::<redb_bare::Redb>::new(folder.path())),
             Box::new(Peer::<fjall_bare::Fjall>::new(folder.path())),
+            Box::new(Peer::<lmdb_bare::Lmdb>::new(folder.path())),
             Box::new(floor::Floor { folder: folder.path().to_owned() }),
         ];
         if let Some(subjects) = subjects {

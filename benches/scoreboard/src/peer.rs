@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::subject::{Subject, bytes};
 use crate::task::Task;
 use crate::workload::{self, Ids, Op, lifecycle};
-use crate::{crash, history, memory, reads, side_data, sizes, threads};
+use crate::{beside, crash, history, memory, reads, side_data, sizes, threads};
 
 /// A column of the table.
 pub trait Side {
@@ -186,6 +186,12 @@ impl<S: Subject> Side for Peer<S> {
                 let times = S::open(&self.fresh()).delivery(plan.count(2_000, 50), loaded)?;
                 times[((times.len() - 1) as f64 * part) as usize]
             }
+            What::GetBeside { beside, part } => {
+                let times = beside::gets(&S::open(&self.fresh()), beside, plan.count(2_000, 50))?;
+                times[((times.len() - 1) as f64 * part) as usize]
+            }
+            What::ReadBack => beside::read_back(&S::open(&self.fresh()), plan.count(2_000, 10)),
+            What::Followed(consumers) => beside::followed(&S::open(&self.fresh()), consumers, lifecycles)?,
             What::History(ask, n) if S::QUERIES => {
                 let n = plan.count(n, 2_000);
                 if self.asked.as_ref().is_none_or(|(open, _)| *open != n) {

@@ -1,6 +1,7 @@
 //! redb without a store: the same tables by hand, text keys, records as JSON header and payload.
 
 use std::path::Path;
+use std::time::Duration;
 
 use execstore::Text;
 use redb::{
@@ -210,6 +211,15 @@ impl Subject for Redb {
     fn compact(folder: &Path) -> bool {
         let mut db = Self::open(folder).0;
         while db.compact().unwrap() {}
+        true
+    }
+
+    fn hold(&self, stop: impl Fn() -> bool) -> bool {
+        let txn = self.0.begin_write().unwrap();
+        while !stop() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(txn);
         true
     }
 

@@ -144,6 +144,7 @@ fn number(db: &Connection, id: &str) -> i64 {
 
 impl Subject for Sqlite {
     const NAME: &'static str = "sqlite";
+    const READS_BESIDE: bool = false;
     type Row = Record;
     type Event = Event;
     type Entry = Entry;

@@ -1,5 +1,6 @@
 //! What every subject must do. Reading gives the subject's own record, decoded as far as the others' are.
 
+use std::any::Any;
 use std::fs::Metadata;
 use std::path::Path;
 
@@ -162,6 +163,19 @@ pub trait Subject: Send + Sync + Sized {
 
     /// From commit to delivery, in microseconds, in order of size, where the subject delivers.
     fn delivery(&self, _samples: u64, _loaded: bool) -> Option<Vec<f64>> {
+        None
+    }
+
+    /// A get does not wait for whoever writes because of how the subject was built here, as one connection for all would.
+    const READS_BESIDE: bool = true;
+
+    /// Holds a write transaction until it is told to let go; `false` if it cannot.
+    fn hold(&self, _stop: impl Fn() -> bool) -> bool {
+        false
+    }
+
+    /// So many consumers of the change log, until what this gives is dropped; `None` if there is no such thing.
+    fn follow_log(&self, _consumers: u64) -> Option<Box<dyn Any>> {
         None
     }
 

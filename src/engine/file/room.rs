@@ -264,6 +264,10 @@ impl Space for Room {
         }
     }
 
+    fn is_unknown(&self) -> bool {
+        self.probe.is_none()
+    }
+
     fn file_len(&self) -> Option<u64> {
         self.medium.len().ok().filter(|_| self.offset > 0)
     }

@@ -45,7 +45,35 @@ pub(crate) struct Journal {
     durable: u64,
     /// The sector that begins the next round is durable.
     prepared: bool,
+    /// Records that were taken in and not written, one behind the other, and the sector that the first of them goes to.
+    pending: Vec<u8>,
+    pending_at: u64,
+    /// Something was written that no sync has covered since.
+    unsynced: bool,
     buffer: Vec<u8>,
+}
+
+/// Records on their way to the disk.
+#[must_use]
+pub(crate) struct Flush {
+    medium: Arc<Medium>,
+    offset: u64,
+    bytes: Vec<u8>,
+    /// More than its own range has to be synced.
+    whole: bool,
+    prepares: bool,
+    to: u64,
+}
+
+impl Flush {
+    /// Writes and syncs, without the journal, which takes in what comes meanwhile.
+    pub(crate) fn run(&self) -> io::Result<()> {
+        if !self.whole {
+            return self.medium.write_through(self.offset, &self.bytes);
+        }
+        self.medium.write(self.offset, &self.bytes)?;
+        self.medium.sync_data()
+    }
 }
 
 impl std::fmt::Debug for Journal {
@@ -94,6 +122,9 @@ impl Journal {
             version: None,
             durable: 0,
             prepared: false,
+            pending: Vec::new(),
+            pending_at: 0,
+            unsynced: false,
             buffer: Vec::new(),
         }
     }
@@ -181,48 +212,80 @@ impl Journal {
             && self.position + sectors_of(body.len()) <= self.sectors
     }
 
-    /// Its own range is all that has to be written for the next record to be durable.
-    fn is_alone(&self, lazy: bool) -> bool {
-        !lazy && self.version == Some(self.durable)
-    }
-
-    /// Writes a record, and unless `lazy` waits until it is durable.
-    pub(crate) fn append(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
-        let mut buffer = std::mem::take(&mut self.buffer);
+    /// Takes a record in, to be written with the next [`Flush`]. A `lazy` one is written now, if nothing before it has to be synced first: it
+    /// outlives the process.
+    pub(crate) fn push(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
+        let lazy = lazy && self.pending.is_empty();
         let owner = Owner { id: self.id, round: self.round };
         let versions = Versions { from, to, durable: self.durable };
-        frame(owner, self.position, versions, body, &mut buffer);
-        let offset = self.area + self.position * SECTOR;
-        // Half-way through the region, one sync is for the next round, too. An error says no more than that it has to be written again.
-        let prepares = !lazy
-            && !self.prepared
-            && self.position > self.sectors / 2
-            && self.write_round(Medium::write).is_ok();
-        // Records that were not waited for become durable with this one, or it cannot be read after a crash.
-        let alone = !prepares && self.is_alone(lazy);
-        let written = match alone {
-            true => self.medium.write_through(offset, &buffer),
-            false => self.medium.write(offset, &buffer),
-        };
-        if let Err(error) = written {
-            // What is there of it now must not be taken for the beginning of the next one: another round has to begin.
-            self.version = None;
-            return Err(match is_full(&error) {
-                true => StorageError::OutOfSpace { free: None, reserve: 0 },
-                false => StorageError::Journal(error.into()),
-            });
+        if self.pending.is_empty() {
+            self.pending_at = self.position;
         }
+        frame(owner, self.position, versions, body, &mut self.buffer);
+        self.pending.extend_from_slice(&self.buffer);
         self.position += sectors_of(body.len());
-        self.buffer = buffer;
-        if !lazy {
-            if !alone {
-                self.on(Medium::sync_data)?;
-            }
-            self.durable = to;
-            self.prepared |= prepares;
-        }
         self.version = Some(to);
+        if lazy {
+            let written = self.medium.write(self.area + self.pending_at * SECTOR, &self.pending);
+            self.pending.clear();
+            self.unsynced = true;
+            written.map_err(|error| self.failed(error))?;
+        }
         Ok(())
+    }
+
+    /// What has to be written and synced for everything that was taken in to be durable; `None` if it is already. One at a time.
+    pub(crate) fn flush(&mut self) -> Option<Flush> {
+        let to = self.version.filter(|version| *version > self.durable)?;
+        // Half-way through the region, one sync is for the next round, too. An error says no more than that it has to be written again.
+        let prepares =
+            !self.prepared && self.position > self.sectors / 2 && self.write_round(Medium::write).is_ok();
+        Some(Flush {
+            medium: self.medium.clone(),
+            offset: self.area + self.pending_at * SECTOR,
+            bytes: std::mem::take(&mut self.pending),
+            // What was written without a sync becomes durable with this, or it cannot be read after a crash.
+            whole: std::mem::take(&mut self.unsynced) || prepares,
+            prepares,
+            to,
+        })
+    }
+
+    /// How a flush went.
+    pub(crate) fn flushed(&mut self, flush: Flush, written: io::Result<()>) -> Result<u64, StorageError> {
+        if let Err(error) = written {
+            return Err(self.failed(error));
+        }
+        if self.pending.is_empty() {
+            // Its room, for the next one.
+            (self.pending, self.pending_at) = (flush.bytes, self.position);
+            self.pending.clear();
+        }
+        self.durable = flush.to;
+        self.prepared |= flush.prepares;
+        Ok(flush.to)
+    }
+
+    /// What is there of the records that could not be written must not be taken for the beginning of the next one: another round
+    /// has to begin.
+    fn failed(&mut self, error: io::Error) -> StorageError {
+        self.version = None;
+        match is_full(&error) {
+            true => StorageError::OutOfSpace { free: None, reserve: 0 },
+            false => StorageError::Journal(error.into()),
+        }
+    }
+
+    /// Takes a record in, and unless `lazy` waits until it is durable.
+    #[cfg(test)]
+    fn append(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
+        self.push(from, to, body, lazy)?;
+        if lazy {
+            return Ok(());
+        }
+        let flush = self.flush().unwrap();
+        let written = flush.run();
+        self.flushed(flush, written).map(drop)
     }
 
     /// The round that the image is about to name. The sector that begins it is durable before: after a crash redb may take a commit that it had
@@ -252,6 +315,9 @@ impl Journal {
         self.round = round;
         self.prepared = false;
         self.position = 0;
+        // What was taken in and not written is in the image by now.
+        self.pending.clear();
+        self.unsynced = false;
         self.version = Some(version);
         self.durable = version;
     }
@@ -367,11 +433,16 @@ mod tests {
     fn a_record_behind_some_that_nobody_waited_for_is_synced_with_them() {
         let medium = medium();
         let mut journal = begun(&medium, 0);
-        assert!(journal.is_alone(false) && !journal.is_alone(true));
-        journal.append(0, 1, b"lazy", true).unwrap();
-        assert!(!journal.is_alone(false), "its own range is not enough");
-        journal.append(1, 2, b"not", false).unwrap();
-        assert!(journal.is_alone(false));
+        let mut is_alone = |from: u64, to: u64| {
+            journal.push(from, to, b"waited for", false).unwrap();
+            let flush = journal.flush().unwrap();
+            let (written, whole) = (flush.run(), flush.whole);
+            journal.flushed(flush, written).unwrap();
+            journal.push(to, to + 1, b"lazy", true).unwrap();
+            !whole
+        };
+        assert!(is_alone(0, 1));
+        assert!(!is_alone(2, 3), "its own range is not enough");
     }
 
     #[test]

@@ -239,6 +239,7 @@ impl Consumer {
     /// behind. A start that does not exist (a checkpoint of no such name, a position beyond the head, behind what was trimmed, or of
     /// another incarnation) is an error, and changes nothing. [`WatchFrom::Oldest`] is the way out for one that was left behind.
     pub fn seek(&self, start: WatchFrom) -> Result<(), WatchError> {
+        self.engine.check_outside()?;
         let reader = ReadTxn::new(self.engine.clone())?;
         let (position, trimmed) = (position_of(&reader, &start)?, reader.totals()?.trimmed);
         if position < trimmed {

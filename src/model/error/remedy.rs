@@ -54,7 +54,7 @@ impl StorageError {
             Self::Busy | Self::StillRunning { .. } => Remedy::Wait,
             Self::Thread { .. } => Remedy::Retry,
             Self::OutOfSpace { .. } => Remedy::MakeRoom,
-            Self::ReadOnly { .. } => Remedy::Correct,
+            Self::ReadOnly { .. } | Self::ReadWithin => Remedy::Correct,
         }
     }
 }
@@ -136,7 +136,6 @@ impl WriteError {
             | Self::InitialState { .. }
             | Self::Cycle { .. }
             | Self::Input(_)
-            | Self::SourceInBatch
             | Self::Source(_)
             | Self::OtherBulk { .. } => Remedy::Correct,
             Self::Damaged(_) => Remedy::Restore,

@@ -54,6 +54,9 @@ pub enum StorageError {
     /// end it.
     #[error("a write transaction is still open; the file is closed once it ends")]
     Busy,
+    /// A refusal: a new look at the store from within a closure that writes to it. Read through the writer that the closure is given.
+    #[error("the store was to be read within a closure that writes to it; read through its writer")]
+    ReadWithin,
     /// The store was closed, and something that it waited for in vain still runs; the file is let go of once that ends.
     #[error("the store was closed, and {what} still runs; the file is let go of once that ends")]
     StillRunning {
@@ -121,6 +124,7 @@ impl StorageError {
             | Self::Poisoned { .. } => true,
             Self::Closed
             | Self::Busy
+            | Self::ReadWithin
             | Self::StillRunning { .. }
             | Self::Thread { .. }
             | Self::OutOfSpace { .. }

@@ -138,10 +138,6 @@ pub enum WriteError {
     /// The input breaks a limit or a rule.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// A closure of the group commit may run more than once, and what it reads from cannot: use
-    /// [`Store::write`](crate::Store::write).
-    #[error("a source cannot be read in the group commit, whose closures may run again; use `Store::write`")]
-    SourceInBatch,
     /// The source of an attachment, which is the caller's, failed.
     #[error("the value of the attachment could not be read: {0}")]
     Source(#[source] std::io::Error),

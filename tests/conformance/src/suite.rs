@@ -307,7 +307,7 @@ macro_rules! suite {
                     sizes_are_summed_up_over_a_query
                     what_breaks_a_limit_is_refused_without_a_trace
                     a_source_that_fails_leaves_nothing_behind
-                    a_source_is_refused_in_the_group_commit
+                    a_source_is_read_once_in_the_group_commit
                     a_large_value_goes_through_without_the_journal
                     a_slow_source_keeps_no_writer_waiting
                 }
@@ -365,7 +365,7 @@ macro_rules! suite {
                 }
                 panics {
                     a_panic_between_the_transactions_of_a_bulk_operation_keeps_its_place
-                    what_a_closure_holds_says_nothing_about_its_commit_and_spoils_no_other
+                    what_a_closure_holds_is_a_part_of_it_and_spoils_no_other
                 }
                 queue_size {
                     what_waits_holds_no_more_than_the_queue_may

@@ -131,11 +131,7 @@ fn put_attachment(w: &mut impl Writes, model: &mut Model, id: &str, act: &Act, n
         |w| {
             w.expect(id, &expect)?;
             if streamed {
-                match w.put_attachment_from(id, name, "a/b", &mut bytes.as_slice()) {
-                    // In the group commit.
-                    Err(WriteError::SourceInBatch) => {}
-                    result => return result,
-                }
+                return w.put_attachment_from(id, name, "a/b", &mut bytes.as_slice());
             }
             w.put_attachment(id, new.clone())
         },

@@ -111,6 +111,26 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
     Ok(Sure::Durable)
 }
 
+/// The same without a transaction of the caller's on the database, so that redb's own stays open from one of the store's to the next. Every
+/// third is preceded by one that writes and then fails.
+pub fn step_apart(store: &Store, round: usize, nth: usize) -> Result<Sure, Error> {
+    let a = format!("a{round}");
+    if nth % 3 == 1 {
+        let failed = store.write(|w| {
+            w.update(&a, Update::new().message("not to be"))?;
+            w.create(NewExecution::new("gone").id("gone").payload(filled(2_000)))?;
+            w.append_output(&a, "gone", vec![5; 3_000])?;
+            Ok(w.create(NewExecution::new("gone").id("gone"))?)
+        });
+        assert!(failed.is_err(), "an id twice");
+    }
+    if nth == 9 {
+        store.write(|w| Ok(w.update(&a, Update::to("Completed").event(NewEvent::new("done")))?))?;
+        return Ok(Sure::Durable);
+    }
+    step(store, round, nth)
+}
+
 fn lazy(store: &Store, write: impl FnOnce(&mut Writer<'_>) -> Result<(), WriteError>) -> Result<Sure, Error> {
     let mut txn = store.begin_write()?;
     txn.set_durability(Durability::None);

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use execstore::error::{BatchError, WriteError};
 use execstore::options::GroupCommitOptions;
-use execstore::{Error, Execution, Expect, NewEvent, NewExecution, Readable, Store, Update, Writer};
+use execstore::{
+    ChangeSeq, Error, Execution, Expect, NewEvent, NewExecution, Readable, Store, Update, Writer,
+};
 use support::waits::{Watched, until};
 
 use crate::Engine;
@@ -245,8 +247,9 @@ pub fn commits_are_bounded_in_members_and_in_bytes(engine: &dyn Engine) {
                 let (payload, outside) = (payload.clone(), Store::clone(&store));
                 let run = move |w: &mut Writer<'_>| {
                     w.create(new(n).payload(payload.clone()))?;
-                    // What is committed while this one runs: where its own commit begins.
-                    outside.read(|r| Ok(r.log().head()?))
+                    // What is acknowledged while this one runs: where its own commit begins. Zero is nothing to wait for.
+                    let acknowledged = outside.wait_for_changes(ChangeSeq(0), Duration::ZERO);
+                    Ok(acknowledged.map_or(0, ChangeSeq::get))
                 };
                 store.submit(run).unwrap()
             })
@@ -285,7 +288,9 @@ pub fn a_delay_gathers_those_who_come_one_by_one(engine: &dyn Engine) {
             let outside = Store::clone(&store);
             let run = move |w: &mut Writer<'_>| {
                 w.create(new(n))?;
-                outside.read(|r| Ok(r.log().head()?))
+                // On a thread of its own, which is not within the closure.
+                let head = move || outside.read(|r| Ok(r.log().head()?));
+                thread::spawn(head).join().unwrap()
             };
             store.submit(run).unwrap()
         })

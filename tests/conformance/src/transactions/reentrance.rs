@@ -3,15 +3,16 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use execstore::error::{BatchError, BeginError, WatchError};
 use execstore::options::GroupCommitOptions;
-use execstore::watch::WatchFrom;
-use execstore::{Error, Filter, NewEvent, NewExecution, Query, Readable, Store, Update};
+use execstore::outputs::OutputFollower;
+use execstore::watch::{WatchFrom, Watcher};
+use execstore::{ChangeSeq, Error, Filter, NewEvent, NewExecution, Query, Readable, Store, Update};
 use support::create;
 
 use crate::{Engine, TestStore};
@@ -24,13 +25,26 @@ fn new() -> NewExecution {
 
 pub type Call = (&'static str, Result<(), Error>);
 
+/// What [`calls`] wait with. A store is not read within a closure that writes to it, so it is made outside.
+pub struct Waiters {
+    watcher: Watcher,
+    follower: OutputFollower,
+    head: ChangeSeq,
+}
+
+pub fn waiters(store: &Store) -> Waiters {
+    Waiters {
+        watcher: store.watch(WatchFrom::Latest, Filter::new()).unwrap(),
+        follower: store.follow_output("e", "none", 0).unwrap(),
+        head: store.read(|r| Ok(r.log().head()?)).unwrap(),
+    }
+}
+
 /// Every call that waits for a write of the store, under the name of the call.
-pub fn calls(store: &Store) -> Vec<Call> {
+pub fn calls(store: &Store, waiters: Waiters) -> Vec<Call> {
+    let Waiters { mut watcher, mut follower, head } = waiters;
     let visits = store.track_visits();
     visits.visit("e");
-    let mut watcher = store.watch(WatchFrom::Latest, Filter::new()).unwrap();
-    let mut follower = store.follow_output("e", "none", 0).unwrap();
-    let head = store.read(|r| Ok(r.log().head()?)).unwrap();
     vec![
         ("begin_write", store.begin_write().map(drop).map_err(Error::from)),
         ("write", store.write(|_| Ok(()))),
@@ -73,23 +87,26 @@ pub fn every_write_and_every_wait_within_a_write_is_refused(engine: &dyn Engine)
     create(&store, "e");
 
     let held = store.begin_write().unwrap();
-    all_refused("a WriteTxn", calls(&store));
+    all_refused("a WriteTxn", calls(&store, waiters(&store)));
     assert!(matches!(store.maintain(), Err(Error::Reentrant(_))));
     drop(held);
 
-    let within = store.write(|_| Ok(calls(&store))).unwrap();
+    let within = waiters(&store);
+    let within = store.write(|_| Ok(calls(&store, within))).unwrap();
     all_refused("write", within);
 
-    let own = Store::clone(&store);
-    all_refused("batch", store.batch(move |_| Ok(calls(&own))).unwrap());
+    let (own, within) = (Store::clone(&store), waiters(&store));
+    all_refused("batch", store.batch(move |_| Ok(calls(&own, within))).unwrap());
 
-    let own = Store::clone(&store);
-    let pending = store.submit(move |_| Ok(calls(&own))).unwrap();
+    let (own, within) = (Store::clone(&store), waiters(&store));
+    let pending = store.submit(move |_| Ok(calls(&own, within))).unwrap();
     all_refused("submit", pending.wait().unwrap());
 
-    let (own, (tell, told)) = (Store::clone(&store), channel());
+    let (own, within, (tell, told)) = (Store::clone(&store), Mutex::new(Some(waiters(&store))), channel());
     let consumer = store.consumer("own").run_in_transaction(move |_, _| {
-        tell.send(calls(&own))?;
+        if let Some(within) = within.lock().unwrap().take() {
+            tell.send(calls(&own, within))?;
+        }
         Ok(())
     });
     all_refused("a handler in a transaction", told.recv().unwrap());

@@ -1,0 +1,81 @@
+//! What rows were before a part of a transaction, which can be taken back: for the group commit, where one closure may fail and the
+//! others go on. redb gives back the former value of every row that it replaces or removes.
+
+use super::{Live, Tables, bad_redo, redo_step};
+use crate::format::schema::Tag;
+use crate::format::{Reader, Writer};
+use crate::model::error::StorageError;
+use crate::model::hash::Sum;
+
+/// Former rows, oldest first: each in the form of the redo.
+#[derive(Debug, Default)]
+pub(super) struct Undo {
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+/// How much tables had written at a mark.
+#[derive(Debug)]
+pub(crate) struct TablesMark {
+    redo: usize,
+    redo_is_partial: bool,
+    sum: Option<Sum>,
+    written: (usize, u64),
+    replaced: usize,
+    removed: (u64, usize),
+}
+
+impl Undo {
+    /// What a row was, before it is written or removed; `None`: it was not there.
+    pub(super) fn push(&mut self, tag: Tag, key: &[u8], was: Option<&[u8]>) {
+        self.starts.push(self.bytes.len());
+        let mut row = Writer::append(&mut self.bytes);
+        row.byte(tag.byte());
+        row.bytes(key);
+        match was {
+            Some(was) => {
+                row.number(was.len() as u64 + 1);
+                row.rest(was);
+            }
+            None => row.number(0),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.starts.clear();
+    }
+}
+
+impl Tables<Live<'_>> {
+    /// From here on a [`cut`](Self::cut) can go back to here: what is replaced or removed is kept in memory.
+    pub(crate) fn mark(&mut self) -> TablesMark {
+        self.undo.get_or_insert_default().clear();
+        TablesMark {
+            redo: self.redo.as_ref().map_or(0, Vec::len),
+            redo_is_partial: self.redo_is_partial,
+            sum: self.sum,
+            written: (self.written, self.rows_written),
+            replaced: self.replaced,
+            removed: self.removed,
+        }
+    }
+
+    /// Takes back whatever was written since the last mark, which was this one.
+    pub(crate) fn cut(&mut self, mark: &TablesMark) -> Result<(), StorageError> {
+        let Some(Undo { bytes, starts }) = self.undo.take() else { return Err(bad_redo()) };
+        for start in starts.into_iter().rev() {
+            let mut row = Reader::new(bytes.get(start..).ok_or_else(bad_redo)?);
+            let (tag, key, was) = redo_step(&mut row).map_err(|_| bad_redo())?;
+            self.redo_row(tag, key, was)?;
+        }
+        if let Some(redo) = &mut self.redo {
+            redo.truncate(mark.redo);
+        }
+        self.redo_is_partial = mark.redo_is_partial;
+        self.sum = mark.sum;
+        (self.written, self.rows_written) = mark.written;
+        (self.replaced, self.removed) = (mark.replaced, mark.removed);
+        Ok(())
+    }
+}

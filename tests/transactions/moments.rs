@@ -1,0 +1,307 @@
+//! Applied, durable, visible: who sees a transaction when, and what is left of one that ends otherwise.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use execstore::error::{CommitError, StorageError};
+use execstore::redb::Durability;
+use execstore::{Error, Json, NewEvent, NewExecution, Readable, Store, Timestamp, Update};
+use support::content::digest;
+use support::gate::Gate;
+
+fn new(id: impl AsRef<str>) -> NewExecution {
+    NewExecution::new("j").id(id.as_ref())
+}
+
+/// A store behind a gate, with one execution that everybody sees.
+fn gated() -> (Gate, Store) {
+    let gate = Gate::default();
+    let mut builder = Store::builder();
+    builder.set_clock(|| Timestamp::from_nanos(7));
+    let store = builder.create_file_with_backend(gate.clone()).unwrap();
+    store.create(new("first")).unwrap();
+    assert!(store.get("first").unwrap().is_some());
+    (gate, store)
+}
+
+/// The ids that there are.
+fn ids(store: &Store) -> Vec<String> {
+    let reader = store.begin_read().unwrap();
+    reader.by_job("j").unwrap().map(|execution| execution.unwrap().id.to_string()).collect()
+}
+
+#[test]
+fn nothing_is_seen_before_it_is_durable() {
+    let (gate, store) = gated();
+    let head = store.begin_read().unwrap().log().head().unwrap();
+    gate.shut();
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| store.create(new("second")).unwrap());
+        gate.wait_for_sync();
+        assert_eq!(ids(&store), ["first"]);
+        assert_eq!(store.wait_for_changes(head, std::time::Duration::ZERO).unwrap(), head);
+        gate.open();
+        writing.join().unwrap();
+    });
+    assert_eq!(ids(&store), ["first", "second"]);
+}
+
+#[test]
+fn those_who_come_during_a_sync_share_the_next_one() {
+    let (gate, store) = gated();
+    gate.shut();
+    let (before, applied) = (gate.syncs(), AtomicU64::new(0));
+    thread::scope(|scope| {
+        let write = |n: u64| {
+            store.write(|w| {
+                let created = w.create(new(format!("{n:02}")))?;
+                applied.fetch_add(1, Ordering::SeqCst);
+                Ok(created)
+            })
+        };
+        let threads: Vec<_> = (0..20).map(|n| scope.spawn(move || write(n))).collect();
+        // All of them get the turn while one waits for the disk. The last has applied once somebody else gets the turn.
+        while applied.load(Ordering::SeqCst) < 20 {
+            thread::yield_now();
+        }
+        gate.open();
+        threads.into_iter().for_each(|thread| drop(thread.join().unwrap().unwrap()));
+    });
+    assert!(gate.syncs() - before <= 3, "{} syncs for 20 transactions", gate.syncs() - before);
+    assert_eq!(ids(&store).len(), 21);
+}
+
+#[test]
+fn what_was_acknowledged_is_in_every_read_that_begins_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create_new(folder.path().join("s")).unwrap();
+    let acknowledged: Vec<_> = (0..6).map(|_| AtomicU64::new(0)).collect();
+    let done = AtomicBool::new(false);
+    for n in 0..6 {
+        store.create(new(format!("{n}")).state("Running")).unwrap();
+    }
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut reads = 0;
+                    while !done.load(Ordering::SeqCst) {
+                        let known: Vec<_> =
+                            acknowledged.iter().map(|count| count.load(Ordering::SeqCst)).collect();
+                        let reader = store.begin_read().unwrap();
+                        for (n, known) in known.into_iter().enumerate() {
+                            let found = reader.get(format!("{n}")).unwrap().unwrap();
+                            assert!(found.event_count >= known, "{} of {known}", found.event_count);
+                        }
+                        reads += 1;
+                    }
+                    reads
+                })
+            })
+            .collect();
+        let writers: Vec<_> = (0..6)
+            .map(|n| {
+                let (store, acknowledged) = (&store, &acknowledged);
+                scope.spawn(move || {
+                    let id = format!("{n}");
+                    for count in 1..=150 {
+                        match count % 3 {
+                            0 => drop(store.append_events(&id, [NewEvent::new("t")]).unwrap()),
+                            1 => {
+                                store.write(|w| Ok(w.append_events(&id, [NewEvent::new("t")])?)).unwrap();
+                            }
+                            _ => {
+                                let txn = store.begin_write().unwrap();
+                                txn.writer().unwrap().append_events(&id, [NewEvent::new("t")]).unwrap();
+                                txn.commit().unwrap();
+                            }
+                        }
+                        acknowledged[n].store(count, Ordering::SeqCst);
+                        assert_eq!(store.get(&id).unwrap().unwrap().event_count, count);
+                    }
+                })
+            })
+            .collect();
+        writers.into_iter().for_each(|thread| thread.join().unwrap());
+        done.store(true, Ordering::SeqCst);
+        assert!(readers.into_iter().map(|thread| thread.join().unwrap()).sum::<u64>() > 0);
+    });
+    assert!(store.verify().unwrap().is_clean());
+}
+
+#[test]
+fn a_held_transaction_keeps_no_reader_waiting() {
+    let (_, store) = gated();
+    store.create(new("second")).unwrap();
+    // On one thread: a read that waited would wait for ever.
+    let held = store.begin_write().unwrap();
+    held.writer().unwrap().create(new("third")).unwrap();
+    assert_eq!(ids(&store), ["first", "second"]);
+    held.commit().unwrap();
+    assert_eq!(ids(&store), ["first", "second", "third"]);
+}
+
+#[test]
+fn the_store_is_not_read_through_its_handle_within_a_closure_that_writes() {
+    for store in [gated().1, Store::in_memory().unwrap()] {
+        let within = store.write(|w| {
+            w.create(new("x"))?;
+            Ok((store.get("x").map(drop), store.begin_read().map(drop), w.get("x")?.is_some()))
+        });
+        let (get, begin, through_the_writer) = within.unwrap();
+        assert!(
+            matches!(get, Err(execstore::error::ReadError::Storage(StorageError::ReadWithin))),
+            "{get:?}"
+        );
+        assert!(matches!(begin, Err(StorageError::ReadWithin)), "{begin:?}");
+        assert!(through_the_writer);
+        assert!(store.get("x").unwrap().is_some());
+    }
+}
+
+/// How a transaction ends that leaves nothing.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Dropped,
+    Aborted,
+    Failed,
+    Panicked,
+}
+
+fn end(store: &Store, how: End) {
+    let write = |w: &mut execstore::Writer<'_>| {
+        w.update(
+            "a",
+            Update::to("BidAccepted").payload(Json::from_text(&format!("\"{}\"", "y".repeat(3_000)))?),
+        )?;
+        w.create(new("gone").label("k", "v"))?;
+        w.append_output("a", "out", vec![1; 9_000])?;
+        w.put_attachment("a", execstore::attachments::NewAttachment::bytes("k", vec![2; 70_000]))?;
+        w.trim_changes(execstore::ChangeSeq(1))?;
+        w.delete("b")?;
+        Ok(())
+    };
+    match how {
+        End::Dropped | End::Aborted => {
+            let txn = store.begin_write().unwrap();
+            let mut writer = txn.writer().unwrap();
+            write(&mut writer).unwrap();
+            drop(writer);
+            if matches!(how, End::Aborted) { txn.abort().unwrap() } else { drop(txn) }
+        }
+        End::Failed => {
+            let failed = store.write(|w| write(w).and_then(|()| Ok(w.create(new("a"))?)));
+            assert!(failed.is_err());
+        }
+        End::Panicked => {
+            let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                store.write(|w| {
+                    write(w)?;
+                    if true {
+                        std::panic::resume_unwind(Box::new("on purpose"))
+                    }
+                    Ok(())
+                })
+            }));
+            assert!(panicked.is_err());
+        }
+    }
+}
+
+#[test]
+fn a_transaction_that_is_taken_back_leaves_its_neighbours_and_nothing_else() {
+    for how in [End::Dropped, End::Aborted, End::Failed, End::Panicked] {
+        let [(_, with), (_, without)] = [gated(), gated()];
+        for store in [&with, &without] {
+            store.create(new("a").payload(Json::from_text("1").unwrap())).unwrap();
+            store.create(new("b").label("k", "v").event(NewEvent::new("t"))).unwrap();
+        }
+        end(&with, how);
+        for store in [&with, &without] {
+            store.update("b", Update::to("BidAccepted")).unwrap();
+        }
+        end(&with, how);
+        end(&with, how);
+        for store in [&with, &without] {
+            store.create(new("c")).unwrap();
+        }
+        assert_eq!(digest(&with).unwrap(), digest(&without).unwrap(), "{how:?}");
+        let report = with.verify().unwrap();
+        assert!(report.is_clean(), "{how:?}: {report}");
+    }
+}
+
+#[test]
+fn after_a_failed_sync_what_was_acknowledged_is_seen_and_nothing_else() {
+    let (gate, store) = gated();
+    let before = store.begin_read().unwrap();
+    store.create(new("second")).unwrap();
+    gate.shut();
+    thread::scope(|scope| {
+        let writers: Vec<_> = (0..3)
+            .map(|n| {
+                let store = &store;
+                scope.spawn(move || store.write(|w| Ok(w.create(new(format!("lost{n}")))?)))
+            })
+            .collect();
+        gate.wait_for_sync();
+        gate.fail();
+        for thread in writers {
+            let failed = thread.join().unwrap().map(drop);
+            // One that came too late for the sync that failed knows that nothing of it was done.
+            let told = matches!(
+                failed,
+                Err(Error::Commit(CommitError::Unknown(_))
+                    | Error::Commit(CommitError::RolledBack(StorageError::Poisoned { .. }))
+                    | Error::Storage(StorageError::Poisoned { .. }))
+            );
+            assert!(told, "{failed:?}");
+        }
+    });
+    assert_eq!(ids(&store), ["first", "second"]);
+    assert_eq!(before.by_job("j").unwrap().count(), 1, "a reader of before goes on");
+    let refused = store.create(new("later")).map(drop);
+    assert!(matches!(refused, Err(Error::Storage(StorageError::Poisoned { .. }))), "{refused:?}");
+}
+
+#[test]
+fn one_that_does_not_wait_is_seen_at_once_and_waits_behind_one_that_does() {
+    let (gate, store) = gated();
+    let lazily = |id: &str| {
+        let mut txn = store.begin_write().unwrap();
+        txn.set_durability(Durability::None);
+        txn.writer().unwrap().create(new(id)).unwrap();
+        txn.commit().unwrap();
+    };
+    gate.shut();
+    lazily("second");
+    assert_eq!(ids(&store), ["first", "second"], "no sync was waited for");
+    gate.open();
+    let syncs = gate.syncs();
+    lazily("third");
+    store.create(new("fourth")).unwrap();
+    assert!(gate.syncs() > syncs);
+    assert_eq!(ids(&store), ["first", "second", "third", "fourth"]);
+}
+
+#[test]
+fn a_leaked_writer_ends_the_writing_and_hangs_nobody() {
+    for commits in [true, false] {
+        let (_, store) = gated();
+        store.create(new("second")).unwrap();
+        let txn = store.begin_write().unwrap();
+        let mut writer = txn.writer().unwrap();
+        writer.create(new("third")).unwrap();
+        std::mem::forget(writer);
+        if commits {
+            let refused = txn.commit();
+            assert!(matches!(refused, Err(CommitError::RolledBack(_))), "{refused:?}");
+        } else {
+            drop(txn);
+        }
+        let refused = store.create(new("later")).map(drop);
+        assert!(matches!(refused, Err(Error::Storage(StorageError::Poisoned { .. }))), "{refused:?}");
+        assert_eq!(ids(&store), ["first", "second"]);
+        drop(store.close());
+    }
+}
