@@ -104,6 +104,12 @@ impl SyncLine {
         Some(Place { to, falls: state.falls.len() })
     }
 
+    /// Something was applied that is waited for and not durable.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let state = self.lock();
+        state.awaited > state.durable
+    }
+
     /// The place of one who waits for all that was applied and is waited for.
     pub(crate) fn last(&self) -> Place {
         let state = self.lock();

@@ -24,7 +24,10 @@ impl Engine {
         if !self.line.is_visible()
             && let Some(turn) = self.write_lock.try_enter("a reader")
         {
-            self.publish()?;
+            // To publish what is not durable would be to wait for the disk.
+            if !self.line.is_awaited() {
+                self.publish()?;
+            }
             drop(turn);
             self.call_owed();
         }
@@ -40,7 +43,16 @@ impl Engine {
         if self.line.is_visible() {
             return Ok(());
         }
-        let turn = self.write_lock.enter_first("a reader", || self.check_open()).map_err(blocked)?;
+        // Whoever is to hold the turn for long publishes first, and has those who wait for it look again.
+        let looked = || {
+            self.check_open()?;
+            if self.line.is_visible() { Err(StorageError::Busy) } else { Ok(()) }
+        };
+        let turn = match self.write_lock.enter_first("a reader", looked) {
+            Ok(turn) => turn,
+            Err(_) if self.line.is_visible() => return self.check_open(),
+            Err(error) => return Err(blocked(error)),
+        };
         let published = self.publish();
         drop(turn);
         drop(one);

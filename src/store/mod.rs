@@ -110,7 +110,8 @@ impl Store {
     /// Begins a read transaction. It sees everything that was acknowledged before.
     ///
     /// It is ready at once unless something was committed since anybody read last; then it waits until whoever writes at the moment has
-    /// committed, or the closure has returned that writes. It never waits for a [`WriteTxn`] that is held.
+    /// committed, or the closure has returned that writes; if that takes longer than [the write limit](Builder::set_write_limit), it is
+    /// [`StorageError::Busy`](crate::error::StorageError::Busy). It never waits for a [`WriteTxn`] that is held.
     ///
     /// Within a closure that writes to this store it is refused with [`StorageError::ReadWithin`](crate::error::StorageError::ReadWithin):
     /// what was committed before may not be visible without what the closure writes. Read through its writer.

@@ -202,6 +202,7 @@ impl WriteTxn {
         if !applied.records.is_empty() && (publish || applied.records.are_many()) {
             engine.keep_applied(applied);
             engine.publish()?;
+            engine.write_lock.nudge();
             applied = engine.begin_write()?;
         }
         let open = Open {

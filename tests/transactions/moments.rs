@@ -1,6 +1,7 @@
 //! Applied, durable, visible: who sees a transaction when, and what is left of one that ends otherwise.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 
 use execstore::error::{CommitError, StorageError};
@@ -8,6 +9,7 @@ use execstore::redb::Durability;
 use execstore::{Error, Json, NewEvent, NewExecution, Readable, Store, Timestamp, Update};
 use support::content::digest;
 use support::gate::Gate;
+use support::waits::until;
 
 fn new(id: impl AsRef<str>) -> NewExecution {
     NewExecution::new("j").id(id.as_ref())
@@ -139,6 +141,35 @@ fn a_held_transaction_keeps_no_reader_waiting() {
     assert_eq!(ids(&store), ["first", "second"]);
     held.commit().unwrap();
     assert_eq!(ids(&store), ["first", "second", "third"]);
+}
+
+#[test]
+fn who_waits_to_read_goes_on_once_a_transaction_that_is_held_has_shown_what_came_before_it() {
+    let (gate, store) = gated();
+    // Acknowledged, and not visible yet.
+    store.create(new("second")).unwrap();
+    gate.shut();
+    let (read, was_read) = channel();
+    let (hold, held) = channel();
+    thread::scope(|scope| {
+        let third = scope.spawn(|| store.create(new("third")).unwrap());
+        gate.wait_for_sync();
+        let store = &store;
+        scope.spawn(move || {
+            // It has the turn while it waits for the disk.
+            let txn = store.begin_write().unwrap();
+            hold.send(()).unwrap();
+            was_read.recv().unwrap();
+            drop(txn);
+        });
+        until("it has the turn", || store.status().unwrap().writer.is_some());
+        let reader = scope.spawn(move || read.send(ids(store)).map(|()| ids(store)).unwrap());
+        until("the reader waits for it", || store.status().unwrap().writers_waiting == 1);
+        gate.open();
+        held.recv().unwrap();
+        third.join().unwrap();
+        assert_eq!(reader.join().unwrap(), ["first", "second", "third"]);
+    });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! `cargo bench -p scoreboard`, or of some cases and smaller, `cargo bench -p scoreboard -- W1 R1 --scale 0.05`.
 //! `--subjects execstore,sqlite` runs those alone, `--rounds 1` so many rounds: two builds of execstore are
 //! compared by running them in turn. `M` and `O` are asked for at the full scale; the depth in the name of `R5/50000` is scaled, too. execstore
-//! runs with its defaults, its page cache of 128 MiB included; the peers have 256 MiB.
+//! runs with its defaults; every subject has the same page cache, of 128 MiB.
 
 mod beside;
 mod cases;

@@ -7,8 +7,9 @@ use std::path::Path;
 use crate::record::{Entry, Event, Record, State};
 use crate::workload::Op;
 
-/// The page cache that the peers are given; execstore keeps its default of half of that.
-pub const CACHE: usize = 256 * 1024 * 1024;
+/// The page cache of every subject, which is execstore's default. LMDB has none of its own: it reads the system's, which all others have
+/// besides.
+pub const CACHE: usize = 128 * 1024 * 1024;
 
 pub trait Subject: Send + Sync + Sized {
     const NAME: &'static str;
