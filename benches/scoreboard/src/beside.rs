@@ -27,37 +27,30 @@ pub fn gets<S: Subject>(subject: &S, beside: Beside, samples: u64) -> Option<Vec
     subject.write((0..READ).map(|n| lifecycle(Ids::V7, n, 0)).collect());
     let (stop, cannot) = (AtomicBool::new(false), AtomicBool::new(false));
     let mut times: Vec<f64> = std::thread::scope(|scope| {
-        let (stop, cannot) = (&stop, &cannot);
+        let _end = threads::End(&stop);
         match beside {
-            Beside::Writers(threads) => {
-                for thread in 0..threads {
-                    scope.spawn(move || {
-                        let mut n = (1 + thread) << 40;
-                        while !stop.load(Ordering::Relaxed) {
-                            (0..5).for_each(|at| subject.share(lifecycle(Ids::V7, n, at)));
-                            n += 1;
-                        }
-                    });
-                }
-            }
+            Beside::Writers(threads) => threads::load(scope, subject, threads, &stop),
             Beside::Held => {
-                scope.spawn(move || {
+                scope.spawn(|| {
                     // Something that a reader must see, and then the transaction that is held.
                     subject.write(vec![lifecycle(Ids::V7, READ, 0)]);
-                    cannot.store(!subject.hold(|| stop.load(Ordering::Relaxed)), Ordering::Relaxed);
+                    let held = subject.begin_write();
+                    cannot.store(held.is_none(), Ordering::Relaxed);
+                    while !stop.load(Ordering::Relaxed) {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
                 });
             }
         }
-        let mut times = Vec::new();
-        for n in 0..samples {
+        let get = |n: u64| {
             let id = Ids::V7.execution(n % READ);
             let start = Instant::now();
             assert!(subject.get(&id).is_some());
-            times.push(start.elapsed().as_secs_f64() * 1e6);
+            let time = start.elapsed().as_secs_f64() * 1e6;
             std::thread::sleep(Duration::from_micros(500));
-        }
-        stop.store(true, Ordering::Relaxed);
-        times
+            time
+        };
+        (0..samples).map(get).collect()
     });
     times.sort_by(f64::total_cmp);
     (!cannot.into_inner()).then_some(times)

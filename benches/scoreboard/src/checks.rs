@@ -1,6 +1,6 @@
 //! Whether the answers are right. Timings never fail a run; wrong answers do.
 
-use crate::record::{Record, State};
+use crate::record::{Entry, Record, State};
 use crate::subject::Subject;
 use crate::workload::{self, Ids, mix, prepared_state};
 
@@ -10,14 +10,14 @@ pub const PAGE: usize = 50;
 pub fn lifecycles<S: Subject>(subject: &S, ids: Ids, n: u64) {
     assert_eq!(subject.count(State::Completed), n, "{}", S::NAME);
     let mut log = Vec::new();
-    subject.log(|entry| log.push(S::entry(entry)));
+    subject.log(|entry| log.push(entry.into()));
     assert_eq!(log.len() as u64, 5 * n);
     assert!(log.iter().zip(1..).all(|(entry, seq)| entry.seq == seq));
     for n in (0..n).step_by(97) {
         let mut expected = workload::record(ids, n, State::Completed, 5);
         expected.header.revision = 5;
         expected.header.message = Some("exit code 0".into());
-        same(S::record(subject.get(&ids.execution(n)).unwrap()), expected);
+        same(subject.get(&ids.execution(n)).unwrap().into(), expected);
         check_events(subject, ids, n);
         let of = |entry: &&crate::record::Entry| entry.header.id == ids.execution(n);
         let moves: Vec<_> = log.iter().filter(of).collect();
@@ -35,7 +35,7 @@ pub fn created<S: Subject>(subject: &S, ids: Ids, n: u64) {
     assert_eq!(subject.count(State::New), n, "{}", S::NAME);
     for n in (0..n).step_by(997) {
         let row = subject.get(&ids.execution(n)).unwrap();
-        same(S::record(row), workload::record(ids, n, State::New, 1));
+        same(row.into(), workload::record(ids, n, State::New, 1));
     }
 }
 
@@ -43,10 +43,10 @@ pub fn created<S: Subject>(subject: &S, ids: Ids, n: u64) {
 pub fn prepared<S: Subject>(subject: &S, ids: Ids, n: u64) {
     for at in (0..200).map(|i| mix(i) % n) {
         let row = subject.get(&ids.execution(at)).unwrap();
-        same(S::record(row), expected(ids, at));
+        same(row.into(), expected(ids, at));
         check_events(subject, ids, at);
         let mut job = Vec::new();
-        subject.by_job(&ids.job(at), |row| job.push(S::record(row).header.id));
+        subject.by_job(&ids.job(at), |row| job.push(row.into().header.id));
         job.sort_unstable();
         let mut members: Vec<_> = (at / 4 * 4..at / 4 * 4 + 4).map(|m| ids.execution(m)).collect();
         members.sort_unstable();
@@ -54,7 +54,7 @@ pub fn prepared<S: Subject>(subject: &S, ids: Ids, n: u64) {
     }
     assert!(subject.get("none").is_none());
     let mut live = Vec::new();
-    subject.live(|row| live.push(S::record(row).header.id));
+    subject.live(|row| live.push(row.into().header.id));
     live.sort_unstable();
     let mut expected_live: Vec<_> = (37..n).step_by(100).map(|n| ids.execution(n)).collect();
     expected_live.sort_unstable();
@@ -66,7 +66,7 @@ pub fn prepared<S: Subject>(subject: &S, ids: Ids, n: u64) {
     }
     let (mut seq, mut created) = (0, 0);
     subject.log(|entry| {
-        let entry = S::entry(entry);
+        let entry: Entry = entry.into();
         seq += 1;
         assert_eq!(entry.seq, seq);
         created += u64::from(entry.before.is_none());
@@ -83,7 +83,7 @@ fn pages<S: Subject>(subject: &S, ids: Ids, n: u64) {
     let newest = |from: u64| (0..PAGE as u64).map(move |at| expected(ids, n - 1 - from - at));
     let all = |page: Vec<S::Row>, from| {
         assert_eq!(page.len(), PAGE);
-        page.into_iter().zip(newest(from)).for_each(|(row, expected)| same(S::record(row), expected));
+        page.into_iter().zip(newest(from)).for_each(|(row, expected)| same(row.into(), expected));
     };
     all(subject.page(None, PAGE).0, 0);
     all(subject.page(Some(&cursor), PAGE).0, depth);
@@ -115,7 +115,7 @@ fn expected(ids: Ids, n: u64) -> Record {
 
 fn check_events<S: Subject>(subject: &S, ids: Ids, n: u64) {
     let mut events = Vec::new();
-    subject.events(&ids.execution(n), |event| events.push(S::event(event)));
+    subject.events(&ids.execution(n), |event| events.push(event.into()));
     let expected: Vec<_> = (1..=5).map(|seq| workload::event(n, seq)).collect();
     assert_eq!(events, expected, "{}", S::NAME);
 }

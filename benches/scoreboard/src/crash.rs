@@ -35,7 +35,7 @@ pub fn open_after_kill<S: Subject>(folder: &Path) -> f64 {
     let (mut entries, mut last) = (0, 0);
     subject.log(|entry| {
         entries += 1;
-        last = S::entry(entry).seq;
+        last = entry.into().seq;
     });
     assert_eq!(entries, last, "{}: the log has gaps", S::NAME);
     subject.close();

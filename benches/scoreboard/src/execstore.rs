@@ -294,13 +294,8 @@ impl Subject for Execstore {
         Some(latency::follow(self, samples))
     }
 
-    fn hold(&self, stop: impl Fn() -> bool) -> bool {
-        let txn = self.0.begin_write().unwrap();
-        while !stop() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        drop(txn);
-        true
+    fn begin_write(&self) -> Option<impl Sized> {
+        Some(self.0.begin_write().unwrap())
     }
 
     fn follow_log(&self, consumers: u64) -> Option<Box<dyn Any>> {
@@ -318,13 +313,17 @@ impl Subject for Execstore {
         Store::builder().compact(folder.join("store.redb")).unwrap();
         true
     }
+}
 
-    fn record(row: Execution) -> Record {
-        Record { payload: row.payload_json().as_str().to_owned(), header: header(row.header()) }
+impl From<Execution> for Record {
+    fn from(row: Execution) -> Self {
+        Self { payload: row.payload_json().as_str().to_owned(), header: header(row.header()) }
     }
+}
 
-    fn event(event: execstore::Event) -> record::Event {
-        record::Event {
+impl From<execstore::Event> for record::Event {
+    fn from(event: execstore::Event) -> Self {
+        Self {
             seq: event.seq.get(),
             topic: event.topic,
             message: event.message,
@@ -332,10 +331,12 @@ impl Subject for Execstore {
             details: event.details.as_str().to_owned(),
         }
     }
+}
 
-    fn entry(change: Change) -> Entry {
+impl From<Change> for Entry {
+    fn from(change: Change) -> Self {
         let events = change.events();
-        Entry {
+        Self {
             seq: change.seq().get(),
             time: change.time().as_nanos(),
             before: change.state_before().map(|state| State::of(state.as_str())),

@@ -165,16 +165,4 @@ impl Subject for Fjall {
         }
         true
     }
-
-    fn record(row: Record) -> Record {
-        row
-    }
-
-    fn event(event: Event) -> Event {
-        event
-    }
-
-    fn entry(entry: Entry) -> Entry {
-        entry
-    }
 }

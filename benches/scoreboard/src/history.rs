@@ -71,9 +71,9 @@ fn check<S: Subject>(subject: &S, n: u64) {
     let running: Vec<u64> = all.iter().copied().filter(|n| state(*n) == State::Running).collect();
     let ids = |all: &[u64]| all.iter().map(|n| Ids::V7.execution(*n)).collect::<Vec<_>>();
     let page = subject.labelled_page(&label, State::Running, LIMIT);
-    let page: Vec<_> = page.into_iter().map(|row| S::record(row).header.id.to_string()).collect();
+    let page: Vec<_> = page.into_iter().map(|row| row.into().header.id.to_string()).collect();
     assert_eq!(page, ids(&running[..LIMIT.min(running.len())]), "{}", S::NAME);
-    let latest = S::record(subject.latest(&label).unwrap()).header.id.to_string();
+    let latest = subject.latest(&label).unwrap().into().header.id.to_string();
     assert_eq!(latest, Ids::V7.execution(all[0]));
     assert_eq!(subject.count_labelled(&label, State::Running), running.len() as u64);
     assert_eq!(subject.trace(&Ids::V7.execution(DEPTH.min(n) - 1)), DEPTH.min(n));

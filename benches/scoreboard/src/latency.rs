@@ -1,13 +1,14 @@
 //! The time from a commit to the delivery of its change to a watcher, and from an append to the follower of the output.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use execstore::outputs::OutputFollower;
 
 use crate::subject::Subject;
+use crate::threads;
 use crate::workload::{Ids, lifecycle};
 
 /// Who loads the store meanwhile, through the group commit.
@@ -28,17 +29,9 @@ pub trait Watched: Subject + Sync {
 pub fn delivery<S: Watched>(subject: &S, samples: u64, loaded: bool) -> Vec<f64> {
     let stop = AtomicBool::new(false);
     let mut times: Vec<f64> = std::thread::scope(|scope| {
-        let stop = &stop;
+        let _end = threads::End(&stop);
         if loaded {
-            for thread in 0..LOAD {
-                scope.spawn(move || {
-                    let mut n = (1 + thread) << 40;
-                    while !stop.load(Ordering::Relaxed) {
-                        (0..5).for_each(|at| subject.share(lifecycle(Ids::V7, n, at)));
-                        n += 1;
-                    }
-                });
-            }
+            threads::load(scope, subject, LOAD, &stop);
         }
         let (tell, told) = mpsc::channel();
         let watching = scope.spawn(move || {
@@ -63,7 +56,6 @@ pub fn delivery<S: Watched>(subject: &S, samples: u64, loaded: bool) -> Vec<f64>
             std::thread::sleep(Duration::from_millis(1));
         }
         let delivered = watching.join().unwrap();
-        stop.store(true, Ordering::Relaxed);
         committed
             .into_iter()
             .map(|(id, at)| delivered[&id].saturating_duration_since(at).as_secs_f64() * 1e6)

@@ -2,7 +2,6 @@
 
 use std::ops::Bound;
 use std::path::Path;
-use std::time::Duration;
 
 use execstore::Text;
 use heed::byteorder::BigEndian;
@@ -149,24 +148,7 @@ impl Subject for Lmdb {
         self.env.prepare_for_closing().wait();
     }
 
-    fn hold(&self, stop: impl Fn() -> bool) -> bool {
-        let txn = self.env.write_txn().unwrap();
-        while !stop() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        drop(txn);
-        true
-    }
-
-    fn record(row: Record) -> Record {
-        row
-    }
-
-    fn event(event: Event) -> Event {
-        event
-    }
-
-    fn entry(entry: Entry) -> Entry {
-        entry
+    fn begin_write(&self) -> Option<impl Sized> {
+        Some(self.env.write_txn().unwrap())
     }
 }

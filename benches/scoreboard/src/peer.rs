@@ -184,11 +184,11 @@ impl<S: Subject> Side for Peer<S> {
             }
             What::Delivery { part, loaded } => {
                 let times = S::open(&self.fresh()).delivery(plan.count(2_000, 50), loaded)?;
-                times[((times.len() - 1) as f64 * part) as usize]
+                percentile(&times, part)
             }
             What::GetBeside { beside, part } => {
                 let times = beside::gets(&S::open(&self.fresh()), beside, plan.count(2_000, 50))?;
-                times[((times.len() - 1) as f64 * part) as usize]
+                percentile(&times, part)
             }
             What::ReadBack => beside::read_back(&S::open(&self.fresh()), plan.count(2_000, 10)),
             What::Followed(consumers) => beside::followed(&S::open(&self.fresh()), consumers, lifecycles)?,
@@ -206,7 +206,7 @@ impl<S: Subject> Side for Peer<S> {
             What::SideData(what) if S::SIDE_DATA => side_data::rate::<S>(&self.fresh(), what, plan),
             What::Follow(part) => {
                 let times = S::open(&self.fresh()).follow(plan.count(2_000, 50))?;
-                times[((times.len() - 1) as f64 * part) as usize]
+                percentile(&times, part)
             }
             What::TamperEvident(threads) => {
                 let subject = S::open_tamper_evident(&self.fresh())?;
@@ -253,6 +253,11 @@ impl<S: Subject> Side for Peer<S> {
         std::fs::remove_dir_all(&self.folder).unwrap();
         std::fs::create_dir(&self.folder).unwrap();
     }
+}
+
+/// The value at a part of values in order of size.
+fn percentile(values: &[f64], part: f64) -> f64 {
+    values[((values.len() - 1) as f64 * part) as usize]
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {

@@ -1,7 +1,6 @@
 //! redb without a store: the same tables by hand, text keys, records as JSON header and payload.
 
 use std::path::Path;
-use std::time::Duration;
 
 use execstore::Text;
 use redb::{
@@ -214,24 +213,7 @@ impl Subject for Redb {
         true
     }
 
-    fn hold(&self, stop: impl Fn() -> bool) -> bool {
-        let txn = self.0.begin_write().unwrap();
-        while !stop() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        drop(txn);
-        true
-    }
-
-    fn record(row: Record) -> Record {
-        row
-    }
-
-    fn event(event: Event) -> Event {
-        event
-    }
-
-    fn entry(entry: Entry) -> Entry {
-        entry
+    fn begin_write(&self) -> Option<impl Sized> {
+        Some(self.0.begin_write().unwrap())
     }
 }

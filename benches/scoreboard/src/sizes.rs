@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Barrier;
 
-use crate::record::State;
+use crate::record::{Record, State};
 use crate::subject::{Subject, bytes};
 use crate::workload::{Ids, lifecycle, payload, replacement};
 
@@ -39,7 +39,7 @@ pub fn updated<S: Subject>(subject: &S, folder: &Path, executions: u64) -> f64 {
     });
     let size = bytes(folder, Metadata::len) / executions as f64;
     for n in (0..executions).step_by(97) {
-        let row = S::record(subject.get(&Ids::V7.execution(n)).unwrap());
+        let row: Record = subject.get(&Ids::V7.execution(n)).unwrap().into();
         assert_eq!(row.payload, payload(n, REPLACEMENTS), "{}", S::NAME);
         assert_eq!(row.header.revision, REPLACEMENTS + 1);
     }

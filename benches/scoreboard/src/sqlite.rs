@@ -364,16 +364,4 @@ impl Subject for Sqlite {
         db.execute_batch("VACUUM").unwrap();
         db.close().is_ok()
     }
-
-    fn record(row: Record) -> Record {
-        row
-    }
-
-    fn event(event: Event) -> Event {
-        event
-    }
-
-    fn entry(entry: Entry) -> Entry {
-        entry
-    }
 }

@@ -85,18 +85,6 @@ impl Subject for Batched {
     fn log(&self, each: impl FnMut(Entry)) {
         self.sqlite.log(each);
     }
-
-    fn record(row: Record) -> Record {
-        row
-    }
-
-    fn event(event: Event) -> Event {
-        event
-    }
-
-    fn entry(entry: Entry) -> Entry {
-        entry
-    }
 }
 
 impl Drop for Batched {

@@ -16,11 +16,12 @@ pub trait Subject: Send + Sync + Sized {
     /// The subject is there for the shared commits only.
     const SHARES_ALONE: bool = false;
 
+    // What these are made into is for the checks of the answers, never inside a measurement.
     /// An execution: every field of the header as a value of its own, the payload as text.
-    type Row;
-    type Event;
+    type Row: Into<Record>;
+    type Event: Into<Event>;
     /// An entry of the change log, with the header after the change decoded.
-    type Entry;
+    type Entry: Into<Entry>;
     type Cursor;
 
     /// Opens what is in the folder, or makes it.
@@ -170,9 +171,9 @@ pub trait Subject: Send + Sync + Sized {
     /// A get does not wait for whoever writes because of how the subject was built here, as one connection for all would.
     const READS_BESIDE: bool = true;
 
-    /// Holds a write transaction until it is told to let go; `false` if it cannot.
-    fn hold(&self, _stop: impl Fn() -> bool) -> bool {
-        false
+    /// A write transaction that was begun; `None` if there is no such thing.
+    fn begin_write(&self) -> Option<impl Sized> {
+        None::<()>
     }
 
     /// So many consumers of the change log, until what this gives is dropped; `None` if there is no such thing.
@@ -191,11 +192,6 @@ pub trait Subject: Send + Sync + Sized {
     fn compact(_folder: &Path) -> bool {
         false
     }
-
-    // For the checks of the answers, never inside a measurement.
-    fn record(row: Self::Row) -> Record;
-    fn event(event: Self::Event) -> Event;
-    fn entry(entry: Self::Entry) -> Entry;
 }
 
 /// The files in a folder and below.

@@ -1,7 +1,8 @@
 //! W64 and W256: many threads, each operation durable before its thread goes on.
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use crate::subject::Subject;
@@ -48,6 +49,29 @@ pub fn run<S: Subject>(
         start = Instant::now();
     });
     (done.into_inner(), start.elapsed())
+}
+
+/// Has so many threads write lifecycles of executions of their own, each operation durable and perhaps in a commit with others, until they
+/// are to stop.
+pub fn load<'s, S: Subject>(scope: &'s Scope<'s, '_>, subject: &'s S, threads: u64, stop: &'s AtomicBool) {
+    for thread in 0..threads {
+        scope.spawn(move || {
+            let mut n = (1 + thread) << 40;
+            while !stop.load(Ordering::Relaxed) {
+                (0..5).for_each(|at| subject.share(lifecycle(Ids::V7, n, at)));
+                n += 1;
+            }
+        });
+    }
+}
+
+/// Has whoever waits for it stop when it is dropped, in a panic too.
+pub struct End<'s>(pub &'s AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Writes lifecycles of new executions until the process is killed, or for half a minute. Calls `ready`
