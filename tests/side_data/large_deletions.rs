@@ -1,14 +1,12 @@
 //! Deleting much: gone for every reader at once, removed in bounded steps, and others write in between.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
 use execstore::attachments::NewAttachment;
 use execstore::outputs::OutputCap;
 use execstore::redb::{self, Database};
 use execstore::tasks::TaskUpdate;
 use execstore::{ChangeSeq, NewEvent, NewExecution, OrderBy, Query, Readable, Store, Update};
-use support::memory::Counted;
+use std::sync::Arc;
+use support::gate::Gate;
 use support::waits::until;
 use support::{TestStore, create};
 
@@ -286,16 +284,16 @@ fn the_rows_go_without_a_further_write_and_after_a_crash_too() {
 
 #[test]
 fn a_long_removal_has_little_at_once_for_redb_to_write() {
-    let disk = Counted::default();
+    let disk = Gate::default();
     let store = Store::builder().set_removal_step(ASKED).create_file_with_backend(disk.clone()).unwrap();
     let events: Vec<_> = (0..5_000).map(|_| NewEvent::new("t")).collect();
     store.write(|w| Ok(w.create(NewExecution::new("j").id("e").events(events))?)).unwrap();
-    let before = disk.syncs.load(Ordering::SeqCst);
+    let before = disk.syncs();
     store.write(|w| Ok(w.delete("e")?)).unwrap();
     assert_eq!(store.maintain().unwrap().waiting, 0);
     wait_until_swept(&store);
     // A hundred steps of which nobody waits for the disk, and nothing that would fill the journal: what is synced is written out in between.
-    let syncs = disk.syncs.load(Ordering::SeqCst) - before;
+    let syncs = disk.syncs() - before;
     assert!(syncs >= 20, "{syncs}");
 }
 

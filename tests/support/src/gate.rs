@@ -1,4 +1,4 @@
-//! A storage whose syncs wait at a gate while it is shut.
+//! A storage whose syncs are counted, and wait at a gate while it is shut.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};

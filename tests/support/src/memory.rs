@@ -1,7 +1,6 @@
 //! A storage in memory that several handles share and that survives being closed.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use execstore::redb::StorageBackend;
@@ -52,31 +51,5 @@ impl StorageBackend for Memory {
         }
         bytes[start..end].copy_from_slice(data);
         Ok(())
-    }
-}
-
-/// A storage in memory that counts how often it is synced.
-#[derive(Clone, Debug, Default)]
-pub struct Counted {
-    memory: Memory,
-    pub syncs: Arc<AtomicUsize>,
-}
-
-impl StorageBackend for Counted {
-    fn len(&self) -> io::Result<u64> {
-        self.memory.len()
-    }
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.memory.read(offset, out)
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.memory.set_len(len)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.syncs.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.memory.write(offset, data)
     }
 }

@@ -1,6 +1,7 @@
 //! Waits on conditions.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,23 @@ pub fn until_waiting(store: &Store, many: usize) {
 /// How often somebody who waited was woken.
 pub fn woken(store: &Store) -> u64 {
     store.status().unwrap().woken
+}
+
+/// Does something while another thread holds a write transaction of the store.
+pub fn while_another_writes<T>(store: &Store, act: impl FnOnce() -> T) -> T {
+    let ((held, is_held), (end, ended)) = (channel(), channel::<()>());
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let txn = store.begin_write().unwrap();
+            held.send(()).unwrap();
+            let _ = ended.recv();
+            drop(txn);
+        });
+        is_held.recv().unwrap();
+        // It ends in a panic, too.
+        let _end = end;
+        act()
+    })
 }
 
 /// Opens a store once nobody has it open any more.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use execstore::error::WriteError;
 use execstore::{ChangeKind, Error, Expect, NewEvent, NewExecution, OrderBy, Query, Readable, Store, Update};
-use support::waits::until;
+use support::waits::{until, while_another_writes};
 
 use crate::{Engine, TestStore};
 
@@ -293,21 +293,8 @@ pub fn a_search_that_finds_nothing_is_no_write(engine: &dyn Engine) {
         store.create(NewExecution::new("j").id(n.to_string())).unwrap();
     }
     // Another one holds the turn to write: nothing here waits for it.
-    let (held, hold) = std::sync::mpsc::channel();
-    std::thread::scope(|scope| {
-        let (end, ended) = std::sync::mpsc::channel::<()>();
-        let store = &store;
-        scope.spawn(move || {
-            let txn = store.begin_write().unwrap();
-            held.send(()).unwrap();
-            let _ = ended.recv();
-            drop(txn);
-        });
-        hold.recv().unwrap();
-        let none = store.bulk(Query::new().job("other")).delete().unwrap();
-        assert_eq!((none.found, none.changed), (0, 0));
-        drop(end);
-    });
+    let none = while_another_writes(&store, || store.bulk(Query::new().job("other")).delete().unwrap());
+    assert_eq!((none.found, none.changed), (0, 0));
 }
 
 pub fn what_changes_between_the_search_and_the_write_is_looked_at_again(engine: &dyn Engine) {

@@ -1,11 +1,11 @@
 //! Visits: gathered in memory, written together, asked for.
 
-use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use execstore::error::{BeginError, StorageError};
 use execstore::visits::Visits;
 use execstore::{Error, NewExecution, Query, Readable, Store, Timestamp};
+use support::waits::while_another_writes;
 
 use crate::Engine;
 
@@ -110,21 +110,9 @@ pub fn what_the_commit_refused_is_noted_still(engine: &dyn Engine) {
     store.create(new("a")).unwrap();
     let tracker = store.track_visits();
     tracker.visit("a");
-    let ((held, is_held), (end, ended)) = (channel(), channel::<()>());
-    std::thread::scope(|scope| {
-        let store = &store;
-        scope.spawn(move || {
-            let txn = store.begin_write().unwrap();
-            held.send(()).unwrap();
-            let _ = ended.recv();
-            drop(txn);
-        });
-        is_held.recv().unwrap();
-        let refused = tracker.flush();
-        assert!(matches!(refused, Err(Error::Begin(BeginError::WriterHeld { .. }))), "{refused:?}");
-        assert_eq!(tracker.noted(), 1);
-        drop(end);
-    });
+    let refused = while_another_writes(&store, || tracker.flush());
+    assert!(matches!(refused, Err(Error::Begin(BeginError::WriterHeld { .. }))), "{refused:?}");
+    assert_eq!(tracker.noted(), 1);
     assert_eq!((tracker.flush().unwrap(), visits(&store, "a")), (1, Some(1)));
 }
 
