@@ -50,23 +50,19 @@ pub(crate) fn commit(
         // What it wrote is in memory in part. Rolled back, it leaves nothing, and the store goes on.
         return refuse(engine, applied, full);
     }
-    let pages = redo.pages();
-    let has_room = || space.map_or(Ok(()), |space| space.to_flush(pages));
-    let freed = redo.freed as u64;
     let (from, to) = redo.versions.unwrap_or_default();
     let kinds = engine.listening.kinds();
     let told = Told {
-        to,
         entries: redo.heads,
         versions: (from, to),
         touched: std::mem::take(&mut redo.touched).into_keys(kinds).map(Into::into),
     };
     let Some(mut journal) = engine.journal() else {
-        if let Err(full) = has_room() {
+        if let Err(full) = space.map_or(Ok(()), |space| space.to_flush(redo.pages())) {
             return refuse(engine, applied, full);
         }
         engine.forget_snapshot();
-        return settle(engine, told, freed, plain(applied.txn, durable));
+        return settle(engine, told, redo.freed, plain(applied.txn, durable));
     };
     let Some(journaling) = &mut *journal else {
         drop(journal);
@@ -83,7 +79,7 @@ pub(crate) fn commit(
         }
         drop(journal);
         engine.held_back.fetch_add(redo.body.len(), Ordering::Relaxed);
-        engine.freed.fetch_add(freed, Ordering::Relaxed);
+        engine.freed.fetch_add(redo.freed as u64, Ordering::Relaxed);
         let Applied { txn, mut records } = applied;
         records.push(Record { to, body: redo.body });
         engine.keep_applied(Applied { txn, records });
@@ -94,12 +90,26 @@ pub(crate) fn commit(
         }
         return Ok(place);
     }
-    // The first commit of all is redb's own, like any without a journal.
-    let place = match journaling.has_begun() {
+    let has_begun = journaling.has_begun();
+    drop(journal);
+    checkpoint(engine, applied, &redo, has_begun, told)
+}
+
+/// Commits through redb, durably, with whatever was applied before. Unless a round `has_begun`, it is the first commit of all.
+fn checkpoint(
+    engine: &Engine,
+    applied: Applied,
+    redo: &WriteSet,
+    has_begun: bool,
+    told: Told,
+) -> Result<Option<Place>, CommitError> {
+    let (space, pages) = (engine.settings.space.as_ref(), redo.pages());
+    let has_room = || space.map_or(Ok(()), |space| space.to_flush(pages));
+    // The first one is redb's own, like any without a journal.
+    let place = match has_begun {
         true => space.map_or(Ok(()), |space| space.to_checkpoint(pages)),
         false => has_room(),
     };
-    drop(journal);
     let lengthen = redo.grows && space.is_some_and(|space| space.is_unknown());
     let place = match place {
         Ok(()) if lengthen => lengthened(engine, &applied).and_then(|()| has_room()),
@@ -127,7 +137,7 @@ pub(crate) fn commit(
     if held_back.is_some_and(|bytes| bytes > HELD_BACK) && has_room().is_ok() {
         free_pages(engine);
     }
-    settle(engine, told, freed, result)
+    settle(engine, told, redo.freed, result)
 }
 
 fn lengthened(engine: &Engine, applied: &Applied) -> Result<(), StorageError> {
@@ -138,13 +148,13 @@ fn lengthened(engine: &Engine, applied: &Applied) -> Result<(), StorageError> {
 fn settle(
     engine: &Engine,
     told: Told,
-    freed: u64,
+    freed: usize,
     result: Result<(), CommitError>,
 ) -> Result<Option<Place>, CommitError> {
     engine.forget_snapshot();
     match result.map_err(not_refused) {
         Ok(()) => {
-            engine.freed.fetch_add(freed, Ordering::Relaxed);
+            engine.freed.fetch_add(freed as u64, Ordering::Relaxed);
             let _ = engine.line.enter(told, false, drop);
             engine.line.all_durable(|told| engine.tell(told));
             Ok(None)

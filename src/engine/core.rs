@@ -9,7 +9,7 @@ use redb::{Database, ReadableDatabase, WriteTransaction};
 
 use crate::engine::applied::Applied;
 use crate::engine::background::Background;
-use crate::engine::database::{OwnedDatabase, Waiters, drop_quietly};
+use crate::engine::database::{OwnedDatabase, PATIENCE, Waiters, drop_quietly};
 use crate::engine::doorbell::{Calls, Doorbell, End};
 use crate::engine::grounds::Grounds;
 use crate::engine::journaling::Journaling;
@@ -400,9 +400,6 @@ const CLOSING: u64 = 8 << 20;
 /// How long to wait between the first attempts to begin a write beside a caller's own.
 const SHORT: [Duration; 3] =
     [Duration::from_micros(50), Duration::from_micros(200), Duration::from_millis(1)];
-
-/// How long closing waits for a write transaction that the caller began on the database itself.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Does something in a write transaction. If another is open, on a thread of its own, since the caller may hold that one on this very
 /// thread: then it is done once that one has ended, and the file stays open until then.

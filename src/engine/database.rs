@@ -13,8 +13,9 @@ use crate::storage::process::Process;
 use crate::storage::settings::Space;
 use crate::storage::{catch_panics, commit_whole};
 
-/// How long letting go of the database waits for those who wait for a write transaction that the caller began on the database itself.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long closing waits for a write transaction that the caller began on the database itself, and letting go of the database for
+/// those who wait for one.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The threads that wait in redb's line for a write transaction of the caller's own to end. Each of them holds the database, also
 /// once nobody waits for it any more.

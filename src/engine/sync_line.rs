@@ -9,9 +9,7 @@ use crate::model::error::{CommitError, StorageError};
 /// A transaction that was applied and nobody has been told of.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
-    /// The store's version after it.
-    pub(crate) to: u64,
-    /// The first and the last entry of the log that it wrote, and the first and the last version.
+    /// The head of the log, and the store's version, before it and after it.
     pub(crate) entries: (u64, u64),
     pub(crate) versions: (u64, u64),
     /// What it touched; `None`: it is not known.
@@ -92,7 +90,7 @@ impl SyncLine {
     /// A lazy one that comes after others which wait, waits with them: it stands on what they wrote.
     pub(crate) fn enter(&self, told: Told, lazy: bool, tell: impl FnOnce(Told)) -> Option<Place> {
         let mut state = self.lock();
-        let to = told.to;
+        let to = told.versions.1;
         state.applied = state.applied.max(to);
         if lazy && state.told.is_empty() {
             self.needed.fetch_max(to, Ordering::AcqRel);
@@ -197,22 +195,26 @@ impl SyncLine {
     fn reached(&self, state: &mut State, durable: u64, mut tell: impl FnMut(Told)) {
         state.durable = state.durable.max(durable);
         let durable = state.durable;
-        while state.told.front().is_some_and(|told| told.to <= durable) {
+        while state.told.front().is_some_and(|told| told.versions.1 <= durable) {
             let Some(told) = state.told.pop_front() else { break };
-            self.needed.fetch_max(told.to, Ordering::AcqRel);
+            self.needed.fetch_max(told.versions.1, Ordering::AcqRel);
             tell(told);
         }
     }
 
     /// The version that stays if what nobody was told of is rolled back.
     pub(crate) fn solid(&self) -> u64 {
-        self.lock().durable.max(self.needed.load(Ordering::Acquire))
+        self.solid_in(&self.lock())
+    }
+
+    fn solid_in(&self, state: &State) -> u64 {
+        state.durable.max(self.needed.load(Ordering::Acquire))
     }
 
     /// Whatever is beyond [`solid`](Self::solid) was rolled back. Those who wait for it hear why.
     pub(crate) fn fallen(&self, reason: StorageError) {
         let mut state = self.lock();
-        let solid = state.durable.max(self.needed.load(Ordering::Acquire));
+        let solid = self.solid_in(&state);
         state.told.clear();
         (state.applied, state.awaited) = (solid, solid.min(state.durable));
         state.falls.push(solid);

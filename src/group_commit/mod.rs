@@ -323,10 +323,10 @@ impl Committer {
         };
         let mut ran = 0;
         for member in members.iter_mut() {
-            let (before, mark) = (writer.written(), writer.mark());
+            let mark = writer.mark();
             let succeeded = txn.inside(|| member.run(&mut writer));
             ran += 1;
-            if !succeeded && writer.written() != before {
+            if !succeeded {
                 writer.cut(mark);
             }
             if writer.written() >= self.settings.max_bytes {

@@ -12,6 +12,7 @@ mod counts;
 mod events;
 mod executions;
 mod failures;
+mod former_rows;
 mod ids;
 mod index;
 mod labels;
@@ -24,6 +25,7 @@ mod packing;
 mod payloads;
 pub(crate) mod process;
 mod range;
+mod redo_steps;
 mod removals;
 pub(crate) mod settings;
 mod side_data;
@@ -33,7 +35,6 @@ mod states;
 mod tasks;
 mod time_blocks;
 mod totals;
-mod undo;
 mod visits;
 pub(crate) mod waits;
 mod walk;
@@ -45,15 +46,18 @@ use std::sync::OnceLock;
 use redb::{AccessGuard, ReadableTableMetadata, TableStats};
 
 use crate::format::schema::{Tag, Value, table, tables};
-use crate::format::{Reason, Row, Totals, Writer, decode, encode};
+use crate::format::{Reason, Row, Totals, decode, encode};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::{Sum, row_hash};
+use former_rows::FormerRows;
 use range::look_up;
+use redo_steps::{bad_redo, put_step, read_step};
 use slots::{FromBytes, Slots, choose, on_table};
 
 pub(crate) use calls::{catch_panics, commit_whole, finish, has_store, roll_back};
 pub(crate) use changes::Noticed;
 pub(crate) use executions::{Pick, Seen, StoredExecution};
+pub(crate) use former_rows::TablesMark;
 pub(crate) use index::counted_job;
 pub(crate) use labels::LabelValues;
 pub(crate) use namespaces::NamespaceCounts;
@@ -64,8 +68,6 @@ pub(crate) use range::{CheckedRange, damaged};
 pub(crate) use side_data::{Budget, OfExecution, Owned};
 pub(crate) use slots::Stored;
 pub use source::{Live, Snapshot, Source};
-pub(crate) use undo::TablesMark;
-use undo::Undo;
 pub(crate) use walk::{Visit, Walked};
 
 /// What a transaction remembers for the journal at most: larger ones commit through redb directly. At that size its
@@ -95,7 +97,7 @@ pub struct Tables<S: Source> {
     /// Room for the value that is being encoded.
     scratch: Vec<u8>,
     /// What was replaced or removed since a mark, if there is one.
-    undo: Option<Undo>,
+    former: Option<FormerRows>,
 }
 
 impl<S: Source> Tables<S> {
@@ -112,7 +114,7 @@ impl<S: Source> Tables<S> {
             replaced: 0,
             removed: (0, 0),
             scratch: Vec::new(),
-            undo: None,
+            former: None,
         }
     }
 
@@ -242,7 +244,7 @@ impl Tables<Live<'_>> {
     fn insert<T: Stored>(&mut self, key: &T::Key, value: &[u8]) -> Result<(), StorageError> {
         let mut sum = self.sum.filter(|_| T::TAG.is_summed());
         let bytes = key.as_ref();
-        let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut(), undo: self.undo.as_mut() };
+        let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut(), former: self.former.as_mut() };
         let table = T::slot_mut(&mut self.slots);
         self.replaced += table.write(&self.source, |table| {
             let was = table.insert(T::lend(key), value)?;
@@ -262,11 +264,7 @@ impl Tables<Live<'_>> {
         self.written += key.len() + value.len();
         self.rows_written += 1;
         if let Some(redo) = self.room_for_redo(value.len()) {
-            let mut redo = Writer::append(redo);
-            redo.byte(tag.byte());
-            redo.bytes(key);
-            redo.number(value.len() as u64 + 1);
-            redo.rest(value);
+            put_step(redo, tag, key, Some(value));
         }
     }
 
@@ -274,7 +272,7 @@ impl Tables<Live<'_>> {
     pub(crate) fn remove<T: Stored>(&mut self, key: &T::Key) -> Result<bool, StorageError> {
         let mut sum = self.sum.filter(|_| T::TAG.is_summed());
         let bytes = key.as_ref();
-        let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut(), undo: self.undo.as_mut() };
+        let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut(), former: self.former.as_mut() };
         let table = T::slot_mut(&mut self.slots);
         let found = table.write(&self.source, |table| {
             let was = table.remove(T::lend(key))?;
@@ -295,10 +293,7 @@ impl Tables<Live<'_>> {
         let Some(bytes) = found else { return };
         self.removed = (self.removed.0 + 1, self.removed.1 + bytes);
         if let Some(redo) = self.room_for_redo(0) {
-            let mut redo = Writer::append(redo);
-            redo.byte(tag.byte());
-            redo.bytes(key);
-            redo.number(0);
+            put_step(redo, tag, key, None);
         }
     }
 
@@ -307,7 +302,7 @@ impl Tables<Live<'_>> {
     pub(crate) fn redo(&mut self, body: &[u8]) -> Result<(), StorageError> {
         let mut r = crate::format::Reader::new(body);
         while r.end().is_err() {
-            let (tag, key, value) = redo_step(&mut r).map_err(|_| bad_redo())?;
+            let (tag, key, value) = read_step(&mut r).map_err(|_| bad_redo())?;
             self.redo_row(tag, key, value)?;
         }
         Ok(())
@@ -380,34 +375,16 @@ struct Old<'a> {
     tag: Tag,
     key: &'a [u8],
     sum: Option<&'a mut Sum>,
-    undo: Option<&'a mut Undo>,
+    former: Option<&'a mut FormerRows>,
 }
 
 impl Old<'_> {
     fn take(self, was: Option<AccessGuard<'_, Value>>) {
-        if let Some(undo) = self.undo {
-            undo.push(self.tag, self.key, was.as_ref().map(AccessGuard::value));
+        if let Some(former) = self.former {
+            former.push(self.tag, self.key, was.as_ref().map(AccessGuard::value));
         }
         if let (Some(sum), Some(was)) = (self.sum, was) {
             sum.subtract(row_hash(self.tag.byte(), self.key, was.value()));
         }
     }
-}
-
-type RedoStep<'a> = (Tag, &'a [u8], Option<&'a [u8]>);
-
-fn redo_step<'a>(r: &mut crate::format::Reader<'a>) -> Result<RedoStep<'a>, String> {
-    let tag = Tag::from_byte(r.byte()?).ok_or("there is no such table")?;
-    let key = r.bytes()?;
-    let value = match r.number()? {
-        0 => None,
-        len => Some(r.raw(len - 1)?),
-    };
-    Ok((tag, key, value))
-}
-
-/// A journal's record has a checksum over it, so a bad one inside it is damage beyond a flipped bit.
-fn bad_redo() -> StorageError {
-    let error = std::io::Error::new(std::io::ErrorKind::InvalidData, "a record cannot be decoded");
-    StorageError::Journal(error.into())
 }

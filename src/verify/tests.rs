@@ -1,6 +1,5 @@
 //! Every kind of row, gone, added or altered, is found and named; and what is clean is walked through once.
 
-use std::io;
 use std::sync::Arc;
 
 use redb::backends::InMemoryBackend;
@@ -11,6 +10,7 @@ use super::sums::Group;
 use super::{VerifyProblem, VerifyReport};
 use crate::Json;
 use crate::attachments::NewAttachment;
+use crate::engine::file::{Image, Medium};
 use crate::format::schema::{Bytes, Number, Pair, StateRow, Tag, tables};
 use crate::format::{EncodedHeader, FRAME, PayloadPlace, finish_frame};
 use crate::model::events::NewEvent;
@@ -244,32 +244,6 @@ fn what_is_clean_is_walked_through_once() {
     }
 }
 
-/// A backend whose bytes can be changed under a database.
-#[derive(Clone, Debug)]
-struct Lent(Arc<InMemoryBackend>);
-
-impl StorageBackend for Lent {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-}
-
 macro_rules! widths {
     ($($(#[$doc:meta])+ $tag:ident = $number:literal, $name:ident: $key:ident, $summed:ident;)+) => {
         /// How long the keys of a table are, if all are of one length.
@@ -326,9 +300,10 @@ fn leaf_of(rows: &[(Vec<u8>, Vec<u8>)], width: Option<usize>) -> Vec<u8> {
 /// What is left of the page is sound, such as what lay there before a write that was lost.
 #[test]
 fn rows_that_a_page_hides_are_missed_in_every_table() {
-    let backend = Lent(Arc::default());
+    // Its bytes are changed under the database.
+    let backend = Medium::foreign(Box::new(InMemoryBackend::new()));
     // Each page is read from the backend each time.
-    let db = database_on(backend.clone(), 0, false);
+    let db = database_on(Image::kept(backend.clone(), 0), 0, false);
     let mut whole = vec![0; backend.len().unwrap() as usize];
     backend.read(0, &mut whole).unwrap();
     assert!(check(&db).is_clean());

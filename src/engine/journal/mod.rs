@@ -50,7 +50,6 @@ pub(crate) struct Journal {
     pending_at: u64,
     /// Something was written that no sync has covered since.
     unsynced: bool,
-    buffer: Vec<u8>,
 }
 
 /// Records on their way to the disk.
@@ -125,7 +124,6 @@ impl Journal {
             pending: Vec::new(),
             pending_at: 0,
             unsynced: false,
-            buffer: Vec::new(),
         }
     }
 
@@ -221,8 +219,7 @@ impl Journal {
         if self.pending.is_empty() {
             self.pending_at = self.position;
         }
-        frame(owner, self.position, versions, body, &mut self.buffer);
-        self.pending.extend_from_slice(&self.buffer);
+        frame(owner, self.position, versions, body, &mut self.pending);
         self.position += sectors_of(body.len());
         self.version = Some(to);
         if lazy {

@@ -87,9 +87,8 @@ fn seal(owner: Owner, place: u64, starts: bool, sector: &mut [u8]) {
     }
 }
 
-/// Writes a record for the sectors from `place` on.
+/// Appends a record for the sectors from `place` on.
 pub(super) fn frame(owner: Owner, place: u64, versions: Versions, body: &[u8], out: &mut Vec<u8>) {
-    out.clear();
     let Versions { from, to, durable } = versions;
     let numbers = [body.len() as u64, from, to, durable].map(u64::to_le_bytes);
     let (first, rest) = body.split_at(body.len().min(DATA - RECORD_HEADER));
@@ -189,20 +188,14 @@ mod tests {
     const VERSIONS: Versions = Versions { from: 1, to: 2, durable: 1 };
 
     fn area(bodies: &[usize]) -> (Vec<u8>, Vec<u64>) {
-        let (mut area, mut places, mut out) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut area, mut places) = (Vec::new(), Vec::new());
         for (nth, len) in bodies.iter().enumerate() {
             let body: Vec<u8> = (0..*len).map(|n| (n % 255) as u8 + 1).collect();
-            let place = (area.len() / WHOLE) as u64;
-            frame(
-                OWNER,
-                place,
-                Versions { from: nth as u64, to: nth as u64 + 1, durable: 0 },
-                &body,
-                &mut out,
-            );
-            assert_eq!(out.len() as u64, sectors_of(*len) * SECTOR);
+            let (start, place) = (area.len(), (area.len() / WHOLE) as u64);
+            let versions = Versions { from: nth as u64, to: nth as u64 + 1, durable: 0 };
+            frame(OWNER, place, versions, &body, &mut area);
+            assert_eq!((area.len() - start) as u64, sectors_of(*len) * SECTOR);
             places.push(place);
-            area.extend_from_slice(&out);
         }
         area.resize(area.len() + 4 * WHOLE, 0);
         (area, places)

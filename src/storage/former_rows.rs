@@ -1,15 +1,16 @@
 //! What rows were before a part of a transaction, which can be taken back: for the group commit, where one closure may fail and the
 //! others go on. redb gives back the former value of every row that it replaces or removes.
 
-use super::{Live, Tables, bad_redo, redo_step};
+use super::redo_steps::{bad_redo, put_step, read_step};
+use super::{Live, Tables};
+use crate::format::Reader;
 use crate::format::schema::Tag;
-use crate::format::{Reader, Writer};
 use crate::model::error::StorageError;
 use crate::model::hash::Sum;
 
-/// Former rows, oldest first: each in the form of the redo.
+/// Former rows, oldest first: each as the step that puts it back.
 #[derive(Debug, Default)]
-pub(super) struct Undo {
+pub(super) struct FormerRows {
     bytes: Vec<u8>,
     starts: Vec<usize>,
 }
@@ -25,20 +26,11 @@ pub(crate) struct TablesMark {
     removed: (u64, usize),
 }
 
-impl Undo {
+impl FormerRows {
     /// What a row was, before it is written or removed; `None`: it was not there.
     pub(super) fn push(&mut self, tag: Tag, key: &[u8], was: Option<&[u8]>) {
         self.starts.push(self.bytes.len());
-        let mut row = Writer::append(&mut self.bytes);
-        row.byte(tag.byte());
-        row.bytes(key);
-        match was {
-            Some(was) => {
-                row.number(was.len() as u64 + 1);
-                row.rest(was);
-            }
-            None => row.number(0),
-        }
+        put_step(&mut self.bytes, tag, key, was);
     }
 
     fn clear(&mut self) {
@@ -50,7 +42,7 @@ impl Undo {
 impl Tables<Live<'_>> {
     /// From here on a [`cut`](Self::cut) can go back to here: what is replaced or removed is kept in memory.
     pub(crate) fn mark(&mut self) -> TablesMark {
-        self.undo.get_or_insert_default().clear();
+        self.former.get_or_insert_default().clear();
         TablesMark {
             redo: self.redo.as_ref().map_or(0, Vec::len),
             redo_is_partial: self.redo_is_partial,
@@ -63,10 +55,10 @@ impl Tables<Live<'_>> {
 
     /// Takes back whatever was written since the last mark, which was this one.
     pub(crate) fn cut(&mut self, mark: &TablesMark) -> Result<(), StorageError> {
-        let Some(Undo { bytes, starts }) = self.undo.take() else { return Err(bad_redo()) };
+        let Some(FormerRows { bytes, starts }) = self.former.take() else { return Err(bad_redo()) };
         for start in starts.into_iter().rev() {
             let mut row = Reader::new(bytes.get(start..).ok_or_else(bad_redo)?);
-            let (tag, key, was) = redo_step(&mut row).map_err(|_| bad_redo())?;
+            let (tag, key, was) = read_step(&mut row).map_err(|_| bad_redo())?;
             self.redo_row(tag, key, was)?;
         }
         if let Some(redo) = &mut self.redo {
