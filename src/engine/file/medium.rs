@@ -12,6 +12,7 @@ use redb::{BackendError, StorageBackend};
 
 use super::through::Through;
 use crate::model::error::is_full;
+use crate::storage::process::Process;
 
 /// A storage with whatever locks it has.
 #[derive(Debug)]
@@ -27,6 +28,18 @@ pub(crate) struct Medium {
     broken: AtomicBool,
     /// The file once more, for what is written and synced in one.
     through: Through,
+    closed: AtomicBool,
+    process: Process,
+}
+
+/// The system lets go of a lock only once the last copy of the file is closed, and a child that is being started has one for a moment: a lock
+/// that nobody let go of would outlive an opening that was refused.
+impl Drop for Medium {
+    fn drop(&mut self) {
+        if self.is_locked() && !self.process.is_another() {
+            let _ = self.close();
+        }
+    }
 }
 
 impl Medium {
@@ -43,8 +56,9 @@ impl Medium {
     }
 
     fn new(storage: Box<dyn StorageBackend>, needs_lock: bool, through: Through) -> Arc<Self> {
-        let [locked, no_locks, broken] = [const { AtomicBool::new(false) }; 3];
-        Arc::new(Self { storage, needs_lock, locked, no_locks, broken, through })
+        let [locked, no_locks, broken, closed] = [const { AtomicBool::new(false) }; 4];
+        let process = Process::this();
+        Arc::new(Self { storage, needs_lock, locked, no_locks, broken, through, closed, process })
     }
 
     /// A lock is held.
@@ -112,8 +126,11 @@ impl Medium {
         Ok(())
     }
 
-    /// Lets go of the locks. Nothing is read or written after it.
+    /// Lets go of the locks, once. Nothing is read or written after it.
     pub(crate) fn close(&self) -> io::Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
         self.through.close();
         self.storage.close()
     }
@@ -185,6 +202,20 @@ mod tests {
         let asked_for = Medium::foreign(Box::new(InMemoryBackend::new()));
         asked_for.set_len(1).unwrap();
         asked_for.write(0, &[1]).unwrap();
+    }
+
+    #[test]
+    fn a_lock_ends_with_its_medium_though_a_child_that_is_being_started_has_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let opened = file.reopen().unwrap();
+        let childs = opened.try_clone().unwrap();
+        let medium = Medium::file(opened, true).unwrap();
+        assert!(medium.try_lock(ALL, false).unwrap());
+        let other = Medium::file(file.reopen().unwrap(), true).unwrap();
+        assert!(!other.try_lock(ALL, false).unwrap());
+        drop(medium);
+        assert!(other.try_lock(ALL, false).unwrap());
+        drop(childs);
     }
 
     #[test]
