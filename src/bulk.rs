@@ -226,7 +226,7 @@ impl<'p> Bulk<'p> {
         let mut report = BulkReport::default();
         if self.dry_run {
             let reader = ReadTxn::new(self.engine.clone())?;
-            for row in rows(&reader, query, false)?.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+            for row in rows(&reader, &query, false)?.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
                 match (row.place, row.found) {
                     (_, Err(ReadError::Storage(error))) => return Err(error.into()),
                     (None, Err(error)) => report.damage(&error),
@@ -377,7 +377,7 @@ fn find(
         });
     }
     let mut found = Vec::new();
-    for row in rows(reader, query, false)? {
+    for row in rows(reader, &query, false)? {
         if found.len() >= most {
             return ahead(found, false);
         }

@@ -86,7 +86,8 @@ pub trait Readable: View {
     /// # let store = Store::in_memory()?;
     /// # store.create(NewExecution::new("j").state("Running"))?;
     /// let r = store.begin_read()?;
-    /// let running = r.query(&Query::new().state("Running").limit(50));
+    /// let query = Query::new().state("Running").limit(50);
+    /// let running = r.query(&query);
     /// let page = running.page()?; // the newest 50, with a cursor to the next
     /// # assert_eq!(page.executions.len(), 1);
     /// for header in running.summaries()? {
@@ -94,7 +95,7 @@ pub trait Readable: View {
     /// }
     /// # Ok::<(), execstore::Error>(())
     /// ```
-    fn query(&self, query: &Query) -> Selection<'_, Self> {
+    fn query<'q>(&self, query: &'q Query) -> Selection<'_, 'q, Self> {
         Selection::new(self, query)
     }
 

@@ -1,5 +1,6 @@
 //! A query that was checked, as it is carried through its answer.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::model::error::{InputError, ReadError};
@@ -8,11 +9,43 @@ use crate::model::query::{OrderBy, Position, Query};
 use crate::model::row_id::RowId;
 use crate::read::View;
 
+/// The query of an answer.
+#[derive(Clone)]
+pub(super) enum Asked<'q> {
+    /// The caller's: for an answer that is complete when the call returns.
+    Borrowed(&'q Query),
+    /// A copy: for a list that may outlive the caller's query.
+    Kept(Arc<Query>),
+}
+
+impl<'q> From<&'q Query> for Asked<'q> {
+    fn from(query: &'q Query) -> Self {
+        Self::Borrowed(query)
+    }
+}
+
+impl From<Query> for Asked<'_> {
+    fn from(query: Query) -> Self {
+        Self::Kept(Arc::new(query))
+    }
+}
+
+impl Deref for Asked<'_> {
+    type Target = Query;
+
+    fn deref(&self) -> &Query {
+        match self {
+            Self::Borrowed(query) => query,
+            Self::Kept(query) => query,
+        }
+    }
+}
+
 /// A query that was checked, with what of it an answer may have otherwise: cheap to copy.
 #[derive(Clone)]
-pub(super) struct Ask {
+pub(super) struct Ask<'q> {
     /// Its conditions.
-    pub(super) query: Arc<Query>,
+    pub(super) query: Asked<'q>,
     pub(super) order: OrderBy,
     pub(super) newest_first: bool,
     pub(super) limit: Option<usize>,
@@ -20,15 +53,16 @@ pub(super) struct Ask {
     pub(super) after: Option<Position>,
 }
 
-impl Ask {
-    pub(super) fn new<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<Self, ReadError> {
+impl<'q> Ask<'q> {
+    pub(super) fn new<V: View + ?Sized>(view: &V, query: impl Into<Asked<'q>>) -> Result<Self, ReadError> {
+        let query = query.into();
         query.check(&view.settings().lifecycle)?;
         Ok(Self {
-            query: query.clone(),
             order: query.order,
             newest_first: query.newest_first,
             limit: query.limit,
             after: query.after.as_ref().map(|cursor| cursor.place),
+            query,
         })
     }
 

@@ -21,7 +21,7 @@ use crate::storage::{Pick, Seen, damaged};
 pub(super) type Numbers<'r> = Box<dyn Iterator<Item = Result<RowId, ReadError>> + 'r>;
 
 /// The numbers after a query's cursor.
-fn after(ask: &Ask) -> RangeInclusive<RowId> {
+fn after(ask: &Ask<'_>) -> RangeInclusive<RowId> {
     match (ask.after, ask.newest_first) {
         (None, _) => RowId::ALL,
         (Some(place), true) => match place.key.checked_sub(1) {
@@ -107,7 +107,7 @@ pub(super) type Wanted<'r> = Rc<dyn Fn(Seen<'_>) -> bool + 'r>;
 /// The matches among the candidates, in the order of creation.
 pub(super) fn matches<'r, V: View + ?Sized>(
     view: &'r V,
-    ask: Ask,
+    ask: Ask<'r>,
     candidates: Rc<Candidates>,
     wanted: Option<Wanted<'r>>,
     payload: bool,
@@ -159,7 +159,7 @@ fn picked<V: View + ?Sized>(
 /// Every execution, but those in blocks that cannot hold the times that are asked for.
 fn scan<'r, V: View + ?Sized>(
     view: &'r V,
-    ask: Ask,
+    ask: Ask<'r>,
     range: RangeInclusive<RowId>,
     wanted: Option<Wanted<'r>>,
     payload: bool,
@@ -192,7 +192,7 @@ fn scan<'r, V: View + ?Sized>(
 /// The matches in the order of completion.
 pub(super) fn completed<'r, V: View + ?Sized>(
     view: &'r V,
-    ask: Ask,
+    ask: Ask<'r>,
     payload: bool,
 ) -> Result<Steps<'r>, ReadError> {
     let (least, greatest) =

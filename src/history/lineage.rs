@@ -1,7 +1,6 @@
 //! Links between executions: children and retries, the way back to the root, the tree below.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
 
 use super::Rows;
 use crate::format::LinkKind;
@@ -77,7 +76,7 @@ impl<'r, R: View + ?Sized> Lineage<'r, R> {
 
 /// Those that have a link to an execution, oldest first.
 fn linked<'r, V: View + ?Sized>(view: &'r V, query: Query) -> Result<Rows<'r, Execution>, ReadError> {
-    super::finished(view, &Arc::new(query.oldest_first()), true, |found| Some(load(view, found)))
+    super::finished(view, query.oldest_first(), true, |found| Some(load(view, found)))
 }
 
 /// What a link leads to, by its id and number, be it there or not.

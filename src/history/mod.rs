@@ -18,8 +18,8 @@ mod time_blocks;
 mod tried;
 mod way;
 
+use std::iter::Take;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::format::LinkKind;
 use crate::model::error::{InputError, ReadError};
@@ -29,7 +29,7 @@ use crate::model::query::{Cursor, OrderBy, Page, Position, Query, QueryPlan};
 use crate::model::row_id::RowId;
 use crate::read::{View, load};
 use crate::storage::StoredExecution;
-use ask::Ask;
+use ask::{Ask, Asked};
 use way::{AccessPath, Candidates, Index, Way};
 
 pub(crate) use groups::By;
@@ -86,7 +86,7 @@ type Answer<'r> = Box<dyn Iterator<Item = Row> + 'r>;
 type Steps<'r> = Box<dyn Iterator<Item = Option<Row>> + 'r>;
 
 /// What a query finds, in its order, from its cursor on. The limit is not applied.
-fn answer<'r, V: View + ?Sized>(view: &'r V, ask: Ask, payload: bool) -> Result<Answer<'r>, ReadError> {
+fn answer<'r, V: View + ?Sized>(view: &'r V, ask: Ask<'r>, payload: bool) -> Result<Answer<'r>, ReadError> {
     let Way { path, rows } = plan::plan(view, &ask)?;
     let mut links = Vec::new();
     for (kind, id) in [(LinkKind::Parent, &ask.query.parent), (LinkKind::Previous, &ask.query.previous)] {
@@ -116,15 +116,15 @@ fn answer<'r, V: View + ?Sized>(view: &'r V, ask: Ask, payload: bool) -> Result<
 /// The same for a query as a caller gave it.
 pub(crate) fn rows<'r, V: View + ?Sized>(
     view: &'r V,
-    query: Query,
+    query: &'r Query,
     payload: bool,
 ) -> Result<Answer<'r>, ReadError> {
-    let ask = Ask::new(view, &Arc::new(query))?.check_cursor(view)?;
+    let ask = Ask::new(view, query)?.check_cursor(view)?;
     answer(view, ask, payload)
 }
 
 /// The order that a query asks for, from its cursor on.
-fn steps<'r, V: View + ?Sized>(view: &'r V, ask: Ask, payload: bool) -> Result<Steps<'r>, ReadError> {
+fn steps<'r, V: View + ?Sized>(view: &'r V, ask: Ask<'r>, payload: bool) -> Result<Steps<'r>, ReadError> {
     match ask.order {
         OrderBy::Modified => modified::walk(view, ask, payload),
         OrderBy::Completed => candidates::completed(view, ask, payload),
@@ -145,7 +145,7 @@ fn led<V: View + ?Sized>(view: &V, kind: LinkKind, id: &str, target: RowId, row:
 /// Finishes each row of a query's answer, up to its limit. Ends after a storage error.
 fn finished<'r, V: View + ?Sized, T: 'r>(
     view: &'r V,
-    query: &Arc<Query>,
+    query: Query,
     payload: bool,
     mut finish: impl FnMut(StoredExecution) -> Option<Result<T, ReadError>> + 'r,
 ) -> Result<Rows<'r, T>, ReadError> {
@@ -172,9 +172,9 @@ fn finished<'r, V: View + ?Sized, T: 'r>(
 /// The rows of a query's answer, up to its limit; with the payloads that lie in the records, if they are wanted.
 fn limited<'r, V: View + ?Sized>(
     view: &'r V,
-    query: &Arc<Query>,
+    query: impl Into<Asked<'r>>,
     payload: bool,
-) -> Result<impl Iterator<Item = Row> + use<'r, V>, ReadError> {
+) -> Result<Take<Answer<'r>>, ReadError> {
     let ask = Ask::new(view, query)?.check_cursor(view)?;
     let most = ask.most();
     Ok(answer(view, ask, payload)?.take(most))
@@ -183,7 +183,7 @@ fn limited<'r, V: View + ?Sized>(
 /// A page, each of its rows finished.
 fn page<V: View + ?Sized, T>(
     view: &V,
-    query: &Arc<Query>,
+    query: &Query,
     payload: bool,
     finish: fn(&V, StoredExecution) -> Result<T, ReadError>,
 ) -> Result<Page<T>, ReadError> {
@@ -218,7 +218,7 @@ fn page<V: View + ?Sized, T>(
 }
 
 /// How many executions a query finds: from the counters where they can tell, else one by one.
-fn count<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<u64, ReadError> {
+fn count<V: View + ?Sized>(view: &V, query: &Query) -> Result<u64, ReadError> {
     let mut ask = Ask::new(view, query)?.check_cursor(view)?;
     let is_whole = ask.limit.is_none() && ask.after.is_none();
     if is_whole
@@ -237,7 +237,7 @@ fn count<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<u64, ReadErro
 }
 
 /// The first of a query's answer, from the end of its order.
-fn latest<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<Option<Execution>, ReadError> {
+fn latest<V: View + ?Sized>(view: &V, query: &Query) -> Result<Option<Execution>, ReadError> {
     if query.after.is_some() {
         let reason = "the latest of all is asked for, which no cursor is before";
         return Err(InputError::InvalidCursor { reason }.into());
@@ -247,6 +247,6 @@ fn latest<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<Option<Execu
     first.map(|row| row.found.and_then(|found| load(view, found))).transpose()
 }
 
-fn explain<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<QueryPlan, ReadError> {
+fn explain<V: View + ?Sized>(view: &V, query: &Query) -> Result<QueryPlan, ReadError> {
     Ok(plan::plan(view, &Ask::new(view, query)?)?.plan(query))
 }

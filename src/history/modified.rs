@@ -19,7 +19,7 @@ type Changed<'r> = Box<dyn Iterator<Item = Result<Option<(u64, RowId)>, ReadErro
 
 pub(super) fn walk<'r, V: View + ?Sized>(
     view: &'r V,
-    ask: Ask,
+    ask: Ask<'r>,
     payload: bool,
 ) -> Result<Steps<'r>, ReadError> {
     let totals = view.totals()?;

@@ -21,7 +21,7 @@ const LISTS: usize = 64;
 /// Candidates, and how many there are at most, as far as that is known.
 type Choice = (Candidates, Option<u64>);
 
-pub(super) fn plan<V: View + ?Sized>(view: &V, ask: &Ask) -> Result<Way, ReadError> {
+pub(super) fn plan<V: View + ?Sized>(view: &V, ask: &Ask<'_>) -> Result<Way, ReadError> {
     let total = view.totals()?.executions();
     let walk = || Way { path: AccessPath::Walk, rows: Some(total) };
     let (best, rows) = match (ask.query.using, ask.order) {
@@ -54,7 +54,7 @@ pub(super) fn plan<V: View + ?Sized>(view: &V, ask: &Ask) -> Result<Way, ReadErr
 }
 
 /// How many rows are looked at to find so many candidates in another order: all of them for each piece.
-pub(super) fn to_sort(ask: &Ask, rows: u64) -> u64 {
+pub(super) fn to_sort(ask: &Ask<'_>, rows: u64) -> u64 {
     let given = ask.limit.map_or(rows, |limit| rows.min(limit as u64));
     rows.saturating_mul(given.div_ceil(piece(ask).max(1) as u64).max(1))
 }

@@ -1,7 +1,5 @@
 //! What lies beside the executions that a query finds: the size of their attachments, their visits.
 
-use std::sync::Arc;
-
 use super::{Rows, finished, limited};
 use crate::model::attachments::AttachmentUsage;
 use crate::model::error::ReadError;
@@ -11,7 +9,7 @@ use crate::model::time::Timestamp;
 use crate::read::View;
 
 /// What the attachments take of all executions that a query finds.
-pub(crate) fn usage<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<AttachmentUsage, ReadError> {
+pub(crate) fn usage<V: View + ?Sized>(view: &V, query: &Query) -> Result<AttachmentUsage, ReadError> {
     let mut usage = AttachmentUsage::default();
     for row in limited(view, query, false)? {
         let number = row.found?.number;
@@ -24,7 +22,7 @@ pub(crate) fn usage<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<At
 
 pub(crate) fn unvisited<'r, V: View + ?Sized>(
     view: &'r V,
-    query: &Arc<Query>,
+    query: Query,
     since: Timestamp,
 ) -> Result<Rows<'r, Header>, ReadError> {
     finished(view, query, false, move |found| match view.tables().visits(found.number) {

@@ -20,13 +20,13 @@ const PIECE: usize = 1_024;
 
 /// How many executions are held for a query: what is wanted of them, and one more to tell whether there are more; no more than
 /// the longest page has.
-pub(super) fn piece(ask: &Ask) -> usize {
+pub(super) fn piece(ask: &Ask<'_>) -> usize {
     ask.limit.map_or(PIECE, |limit| limit.min(MAX_PAGE).saturating_add(1))
 }
 
 pub(super) struct Sorted<'r, V: ?Sized> {
     view: &'r V,
-    ask: Ask,
+    ask: Ask<'r>,
     candidates: Rc<Candidates>,
     payload: bool,
     piece: VecDeque<Row>,
@@ -91,7 +91,7 @@ fn turned(newest_first: bool, place: Position) -> Position {
 }
 
 impl<'r, V: View + ?Sized> Sorted<'r, V> {
-    pub(super) fn new(view: &'r V, ask: Ask, candidates: Candidates, payload: bool) -> Self {
+    pub(super) fn new(view: &'r V, ask: Ask<'r>, candidates: Candidates, payload: bool) -> Self {
         let after = ask.after;
         // The place of what is damaged is not known: it is told of once, at the beginning.
         let told = after.is_none().then(HashSet::new);

@@ -1,7 +1,6 @@
 //! Numbers about the history.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -51,7 +50,7 @@ impl Durations {
     }
 }
 
-pub(super) fn durations<V: View + ?Sized>(view: &V, query: &Arc<Query>) -> Result<Durations, ReadError> {
+pub(super) fn durations<V: View + ?Sized>(view: &V, query: &Query) -> Result<Durations, ReadError> {
     let mut sorted = Vec::new();
     for row in limited(view, query, false)? {
         let header = row.found?.header;

@@ -19,7 +19,7 @@ use crate::read::View;
 
 pub(super) struct Tried<'r, V: ?Sized> {
     view: &'r V,
-    ask: Ask,
+    ask: Ask<'r>,
     payload: bool,
     walk: Steps<'r>,
     looked: u64,
@@ -36,7 +36,7 @@ pub(super) struct Tried<'r, V: ?Sized> {
 impl<'r, V: View + ?Sized> Tried<'r, V> {
     pub(super) fn new(
         view: &'r V,
-        ask: Ask,
+        ask: Ask<'r>,
         index: Index,
         rows: Option<u64>,
         payload: bool,

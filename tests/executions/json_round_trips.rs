@@ -377,7 +377,8 @@ fn read_all(store: &Store) {
         assert_eq!((again.events(), again.payload_changed()), (change.events(), change.payload_changed()));
     }
     r.jobs().list().unwrap().for_each(|group| comes_back(&group.unwrap()));
-    let all = r.query(&Query::new());
+    let all = Query::new();
+    let all = r.query(&all);
     comes_back(&all.durations().unwrap());
     comes_back(&all.attachment_usage().unwrap());
     comes_back(&all.explain().unwrap());

@@ -5,7 +5,6 @@ mod values;
 
 use std::borrow::Cow;
 use std::io::Write;
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -46,7 +45,7 @@ pub(crate) fn export_changes(changes: List<'_, Change>, out: &mut dyn Write) -> 
     lines.finish()
 }
 
-pub(crate) fn export<V: View>(view: &V, query: &Arc<Query>, out: &mut dyn Write) -> Result<u64, Error> {
+pub(crate) fn export<V: View>(view: &V, query: &Query, out: &mut dyn Write) -> Result<u64, Error> {
     let mut lines = Lines::new(out);
     for row in limited(view, query, true)? {
         match row.found {
