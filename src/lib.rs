@@ -70,10 +70,12 @@
 #![deny(missing_docs)]
 
 pub mod bulk;
+#[deny(clippy::disallowed_methods)]
 mod engine;
 mod feed;
 #[deny(clippy::disallowed_methods)]
 mod format;
+#[deny(clippy::disallowed_methods)]
 pub mod group_commit;
 mod history;
 mod model;
@@ -82,6 +84,7 @@ mod readable;
 #[deny(clippy::disallowed_methods)]
 mod storage;
 mod store;
+#[deny(clippy::disallowed_methods)]
 mod txn;
 #[deny(clippy::disallowed_methods)]
 mod verify;

@@ -50,7 +50,8 @@ pub(crate) fn commit(
         // What it wrote is in memory in part. Rolled back, it leaves nothing, and the store goes on.
         return refuse(engine, applied, full);
     }
-    let (from, to) = redo.versions.unwrap_or_default();
+    // The caller's own writes alone raise no version: nobody is told of any.
+    let (from, to) = redo.versions.unwrap_or((0, 0));
     let kinds = engine.listening.kinds();
     let told = Told {
         entries: redo.heads,

@@ -42,7 +42,7 @@ pub(crate) fn make_small(
     let mut gained = clear(db)?;
     let loose = look(db, is_short, effort.left, &in_time)?;
     let is_little = loose.is_some();
-    for table in loose.unwrap_or_default() {
+    for table in loose.into_iter().flatten() {
         gained |= write_anew(db, &table, &in_time, space)?;
     }
     if is_short || (is_little && in_time()) {

@@ -117,8 +117,8 @@ impl Kind {
             return Kind::Plain;
         }
         let sector = |place: u64| {
-            let place = usize::try_from(place).unwrap_or(usize::MAX);
-            look.get(place..).and_then(|rest| rest.get(..SECTOR as usize)).unwrap_or_default()
+            // What ends before has no head there.
+            look.get(place as usize..).and_then(|rest| rest.get(..SECTOR as usize)).unwrap_or(&[])
         };
         let heads = Head::places().map(sector);
         let ours = heads.iter().any(|bytes| bytes.starts_with(MAGIC));

@@ -126,7 +126,7 @@ impl Known {
 
     /// The pages that these bytes name, and their places, if there is such a place; else one where no page is.
     pub(super) fn children(&self, bytes: &[u8]) -> Vec<(Named, (u64, u64))> {
-        let place = |page| self.header.and_then(|header| header.place(page)).unwrap_or_default();
+        let place = |page| self.header.and_then(|header| header.place(page)).unwrap_or((0, 0));
         children(bytes).map(|page| (page, place(page))).collect()
     }
 
@@ -147,8 +147,8 @@ impl Known {
             WRITTEN => Found::Changed,
             tree => {
                 let number = (tree - FIRST_TREE) as usize;
-                let widths = self.trees.get(number).map(|tree| tree.widths).unwrap_or_default();
-                if Named::sum_of(bytes, widths).map(|sum| sum & SUM) != Some(word & SUM) {
+                let found = self.trees.get(number).and_then(|tree| Named::sum_of(bytes, tree.widths));
+                if found.map(|sum| sum & SUM) != Some(word & SUM) {
                     return Found::Damaged(number);
                 }
                 self.name_children(number, bytes);

@@ -72,7 +72,7 @@ impl<B: StorageBackend> Overlay<B> {
                 let start = number * BLOCK;
                 let there = self.seen(changed).saturating_sub(start).min(BLOCK);
                 out.fill(0);
-                if let Some(there) = out.get_mut(..usize::try_from(there).unwrap_or(0))
+                if let Some(there) = out.get_mut(..there as usize)
                     && !there.is_empty()
                 {
                     self.below.read(start, there)?;

@@ -96,7 +96,7 @@ impl Room {
     /// Reads what is there, and zeros behind the end.
     fn read_real(&self, real: u64, at: u64, part: &mut [u8]) -> io::Result<()> {
         part.fill(0);
-        let there = usize::try_from(real.saturating_sub(at)).unwrap_or(usize::MAX).min(part.len());
+        let there = real.saturating_sub(at).min(part.len() as u64) as usize;
         match part.get_mut(..there) {
             Some(there) if !there.is_empty() => self.medium.read(self.offset + at, there),
             _ => Ok(()),
@@ -188,7 +188,7 @@ impl Room {
             }
             for (number, block) in &spilled.blocks {
                 let at = number * BLOCK;
-                let many = usize::try_from(len.saturating_sub(at)).unwrap_or(usize::MAX).min(block.len());
+                let many = len.saturating_sub(at).min(BLOCK) as usize;
                 if let Some(part) = block.get(..many) {
                     self.medium.write(self.offset + at, part)?;
                 }

@@ -147,7 +147,8 @@ impl Journal {
                 "the journal of the last checkpoint is not there; it was lost, or is older than the rest";
             return Err(broken(version, reason.into()));
         }
-        let mut area = vec![0; usize::try_from(self.sectors * SECTOR).unwrap_or(0)];
+        // Hardly more than 64 MiB: no head is taken that says otherwise.
+        let mut area = vec![0; (self.sectors * SECTOR) as usize];
         self.on(|medium| medium.read(self.area, &mut area))?;
         let (mut reached, mut place) = (version, 0);
         loop {
@@ -185,21 +186,18 @@ impl Journal {
 
     /// Nothing of this round lies behind the end, where it could be taken for what comes next.
     fn is_free(&self, owner: Owner, end: u64, area: &[u8]) -> bool {
-        let mut sectors =
-            (0..).zip(area.as_chunks::<WHOLE>().0).skip(usize::try_from(end).unwrap_or(usize::MAX));
+        let mut sectors = (0..).zip(area.as_chunks::<WHOLE>().0).skip(end as usize);
         sectors.all(|(place, bytes)| sector(owner, place, bytes) == Sector::Free)
     }
 
     /// A record behind the end, written after something that is missing had become durable.
     fn later(&self, owner: Owner, end: u64, area: &[u8], reached: u64) -> Option<Versions> {
         let sectors = (0..).zip(area.as_chunks::<WHOLE>().0);
-        sectors.skip(usize::try_from(end).unwrap_or(usize::MAX)).find_map(|(place, bytes)| {
-            match sector(owner, place, bytes) {
-                Sector::Ours { starts: true, data } => {
-                    header(data).map(|(_, versions)| versions).filter(|versions| versions.durable > reached)
-                }
-                _ => None,
+        sectors.skip(end as usize).find_map(|(place, bytes)| match sector(owner, place, bytes) {
+            Sector::Ours { starts: true, data } => {
+                header(data).map(|(_, versions)| versions).filter(|versions| versions.durable > reached)
             }
+            _ => None,
         })
     }
 

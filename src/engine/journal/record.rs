@@ -148,11 +148,11 @@ pub(super) fn find(owner: Owner, place: u64, area: &[u8]) -> Found {
         start.and_then(|start| area.get(start..)?.get(..WHOLE))
     };
     let Some(bytes) = at(place) else { return Found::End };
-    let (len, versions, data) = match sector(owner, place, bytes) {
+    let (len, versions, first) = match sector(owner, place, bytes) {
         Sector::Free => return Found::End,
-        Sector::Ours { starts: true, data } => match header(data) {
-            Some((len, versions)) => (len, versions, data),
-            None => return Found::Damaged { sector: place },
+        Sector::Ours { starts: true, data } => match (header(data), data.get(RECORD_HEADER..)) {
+            (Some((len, versions)), Some(first)) => (len, versions, first),
+            _ => return Found::Damaged { sector: place },
         },
         Sector::Damaged if was_free(owner, place, bytes) => return Found::End,
         Sector::Ours { .. } | Sector::Damaged => return Found::Damaged { sector: place },
@@ -161,7 +161,7 @@ pub(super) fn find(owner: Owner, place: u64, area: &[u8]) -> Found {
         return Found::Damaged { sector: place };
     };
     let sectors = sectors_of(len);
-    let mut body = data.get(RECORD_HEADER..).unwrap_or_default().to_vec();
+    let mut body = first.to_vec();
     let mut torn = false;
     for place in place + 1..place + sectors {
         let Some(bytes) = at(place) else { return Found::Damaged { sector: place } };
