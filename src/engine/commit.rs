@@ -52,11 +52,10 @@ pub(crate) fn commit(
     }
     // The caller's own writes alone raise no version: nobody is told of any.
     let (from, to) = redo.versions.unwrap_or((0, 0));
-    let kinds = engine.listening.kinds();
     let told = Told {
         entries: redo.heads,
         versions: (from, to),
-        touched: std::mem::take(&mut redo.touched).into_keys(kinds).map(Into::into),
+        touched: std::mem::take(&mut redo.touched).settled(),
     };
     let Some(mut journal) = engine.journal() else {
         if let Err(full) = space.map_or(Ok(()), |space| space.to_flush(redo.pages())) {

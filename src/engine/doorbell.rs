@@ -119,10 +119,21 @@ impl Doorbell {
 
     /// The log has got the entries `from` to `to`, which touch these keys; `None`: it is not known what they touch.
     pub(crate) fn mark(&self, from: u64, to: u64, touched: Option<&[u64]>) -> Calls {
+        self.mark_with(from, to, || touched)
+    }
+
+    /// The same, where it depends on those who wait by now what is known.
+    pub(crate) fn mark_with<'k>(
+        &self,
+        from: u64,
+        to: u64,
+        touched: impl FnOnce() -> Option<&'k [u64]>,
+    ) -> Calls {
         let (mut state, mut calls) = (self.lock(), Calls::default());
         if to <= state.head {
             return calls;
         }
+        let touched = touched();
         let before = state.head;
         state.head = to;
         // Entries between that nobody told of may have touched anything.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::model::error::{CommitError, StorageError};
+use crate::model::touch::Touched;
 
 /// A transaction that was applied and nobody has been told of.
 #[derive(Debug, Default)]
@@ -12,8 +13,7 @@ pub(crate) struct Told {
     /// The head of the log, and the store's version, before it and after it.
     pub(crate) entries: (u64, u64),
     pub(crate) versions: (u64, u64),
-    /// What it touched; `None`: it is not known.
-    pub(crate) touched: Option<Box<[u64]>>,
+    pub(crate) touched: Touched,
 }
 
 /// A place in the line: what is waited for.

@@ -201,9 +201,10 @@ impl Engine {
 
     /// Marks a transaction for those who wait for changes: they are called by `call_owed`.
     pub(crate) fn tell(&self, told: Told) {
-        let touched = told.touched.as_deref();
-        let of_log = self.doorbell.mark(told.entries.0 + 1, told.entries.1, touched);
-        let of_all = self.commits.mark(told.versions.0 + 1, told.versions.1, touched);
+        // Whoever began to wait for a kind since this was written is there by now, or sees it when it looks.
+        let touched = || told.touched.keys(self.listening.kinds());
+        let of_log = self.doorbell.mark_with(told.entries.0 + 1, told.entries.1, touched);
+        let of_all = self.commits.mark_with(told.versions.0 + 1, told.versions.1, touched);
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         owed.extend([of_log, of_all].into_iter().filter(|calls| !calls.is_empty()));
     }

@@ -102,10 +102,15 @@ impl Touched {
         self.keys.append(&mut other.keys);
     }
 
-    /// The keys, each once; `None` if somebody may wait for a kind that was not looked for.
-    pub(crate) fn into_keys(mut self, listening: u8) -> Option<Vec<u64>> {
+    /// Nothing more comes: each key is there once.
+    pub(crate) fn settled(mut self) -> Self {
         self.keys.sort_unstable();
         self.keys.dedup();
-        (listening & !self.kinds == 0).then_some(self.keys)
+        self
+    }
+
+    /// The keys; `None` if somebody may wait for a kind that was not looked for.
+    pub(crate) fn keys(&self, listening: u8) -> Option<&[u64]> {
+        (listening & !self.kinds == 0).then_some(&self.keys)
     }
 }

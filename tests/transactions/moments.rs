@@ -6,7 +6,10 @@ use std::thread;
 
 use execstore::error::{CommitError, StorageError};
 use execstore::redb::Durability;
-use execstore::{Error, Json, NewEvent, NewExecution, Readable, Store, Timestamp, Update};
+use execstore::watch::WatchFrom;
+use execstore::{
+    ChangeKind, Error, Filter, Json, NewEvent, NewExecution, Readable, Store, Timestamp, Update,
+};
 use support::content::digest;
 use support::gate::Gate;
 use support::waits::until;
@@ -46,6 +49,34 @@ fn nothing_is_seen_before_it_is_durable() {
         writing.join().unwrap();
     });
     assert_eq!(ids(&store), ["first", "second"]);
+}
+
+#[test]
+fn who_begins_to_wait_during_a_sync_hears_of_what_it_makes_durable() {
+    let wanted: [fn() -> Filter; 3] = [
+        || Filter::new().job("j"),
+        || Filter::new().namespace("default"),
+        || Filter::new().kind(ChangeKind::Created).job("j"),
+    ];
+    for wanted in wanted {
+        let (gate, store) = gated();
+        gate.shut();
+        thread::scope(|scope| {
+            let writing = scope.spawn(|| store.create(new("second")).unwrap());
+            gate.wait_for_sync();
+            // The first to wait for anything of its kind: the transaction has not noted what it touches of it.
+            let watching = scope.spawn(|| {
+                let mut watcher = store.watch(WatchFrom::Latest, wanted()).unwrap();
+                watcher.next_batch(1, std::time::Duration::MAX).unwrap()[0].execution_id().to_string()
+            });
+            until("the watcher waits", || store.status().unwrap().waiting == 1);
+            gate.open();
+            writing.join().unwrap();
+            // So that one who was passed over does not wait for ever.
+            store.create(new("third")).unwrap();
+            assert_eq!(watching.join().unwrap(), "second");
+        });
+    }
 }
 
 #[test]
