@@ -5,10 +5,13 @@ use redb::WriteTransaction;
 
 use crate::model::error::StorageError;
 use crate::storage::process::Process;
-use crate::storage::{Live, Tables, roll_back};
+use crate::storage::{Live, Pending, Tables, roll_back};
 
-/// As many bytes of records as redb is to commit for at the latest: a rollback does at most so much again.
-pub(crate) const MOST: usize = 512 * 1024;
+/// As many bytes of records as redb is to commit for at the latest: a rollback that needs redb does at most so much again.
+const MOST: usize = 4 * 1024 * 1024;
+
+/// As many bytes of rows as are pending between transactions: a reader who needs them waits until redb has taken them.
+const MOST_PENDING: usize = 512 * 1024;
 
 /// What one transaction of the store's wrote.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(crate) struct Record {
 /// A write transaction of redb's that nobody uses at the moment, and what was applied to it.
 pub(crate) struct Applied {
     pub(crate) txn: WriteTransaction,
+    /// Rows that redb has not been given yet.
+    pub(crate) pending: Option<Box<Pending>>,
     pub(crate) records: Records,
 }
 
@@ -67,7 +72,32 @@ impl Records {
 
 impl Applied {
     pub(crate) fn new(txn: WriteTransaction) -> Self {
-        Self { txn, records: Records::default() }
+        Self { txn, pending: None, records: Records::default() }
+    }
+
+    /// Gives redb the rows that it lacks, if they are many.
+    pub(crate) fn flush_many(&mut self, process: &Process) -> Result<usize, StorageError> {
+        match &self.pending {
+            Some(pending) if pending.bytes() >= MOST_PENDING => self.flush(process),
+            _ => Ok(0),
+        }
+    }
+
+    /// Gives redb the rows that it lacks. Gives how many bytes of values they replaced or removed too. After an error the
+    /// transaction must be rolled back.
+    pub(crate) fn flush(&mut self, process: &Process) -> Result<usize, StorageError> {
+        let pending = self.pending.take();
+        let mut tables = Tables::new(Live(&self.txn, process.clone())).keep_pending(pending);
+        tables.flush()?;
+        Ok(tables.freed())
+    }
+
+    /// A transaction has ended, whose rows stay.
+    pub(crate) fn keep(&mut self, record: Record) {
+        self.records.push(record);
+        if let Some(pending) = &mut self.pending {
+            pending.keep();
+        }
     }
 
     pub(crate) fn roll_back(self) {

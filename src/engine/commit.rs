@@ -26,10 +26,11 @@ pub(crate) struct Commit {
 /// Commits, with the turn. Gives where to wait until it is durable, without the turn; `None` if there is nothing to wait for.
 pub(crate) fn commit(
     engine: &Engine,
-    applied: Applied,
+    mut applied: Applied,
     commit: Commit,
 ) -> Result<Option<Place>, CommitError> {
     let Commit { mut redo, caller_wrote, durable } = commit;
+    applied.pending = redo.pending.take();
     if let Some(reason) = redo.failed {
         // An operation was half done when the storage failed.
         engine.poison(&reason);
@@ -80,9 +81,8 @@ pub(crate) fn commit(
         drop(journal);
         engine.held_back.fetch_add(redo.body.len(), Ordering::Relaxed);
         engine.freed.fetch_add(redo.freed as u64, Ordering::Relaxed);
-        let Applied { txn, mut records } = applied;
-        records.push(Record { to, body: redo.body });
-        engine.keep_applied(Applied { txn, records });
+        applied.keep(Record { to, body: redo.body });
+        engine.keep_applied(applied);
         let place = engine.line.enter(told, !durable, |told| engine.tell(told));
         if !engine.defers() {
             // The caller may want to write by itself, or read what redb shows.
@@ -98,11 +98,16 @@ pub(crate) fn commit(
 /// Commits through redb, durably, with whatever was applied before. Unless a round `has_begun`, it is the first commit of all.
 fn checkpoint(
     engine: &Engine,
-    applied: Applied,
+    mut applied: Applied,
     redo: &WriteSet,
     has_begun: bool,
     told: Told,
 ) -> Result<Option<Place>, CommitError> {
+    // Before the room is asked for: redb lengthens the file for it.
+    let freed = match applied.flush(&engine.grounds.process) {
+        Ok(freed) => redo.freed + freed,
+        Err(error) => return refuse(engine, applied, error),
+    };
     let (space, pages) = (engine.settings.space.as_ref(), redo.pages());
     let has_room = || space.map_or(Ok(()), |space| space.to_flush(pages));
     // The first one is redb's own, like any without a journal.
@@ -137,7 +142,7 @@ fn checkpoint(
     if held_back.is_some_and(|bytes| bytes > HELD_BACK) && has_room().is_ok() {
         free_pages(engine);
     }
-    settle(engine, told, redo.freed, result)
+    settle(engine, told, freed, result)
 }
 
 fn lengthened(engine: &Engine, applied: &Applied) -> Result<(), StorageError> {

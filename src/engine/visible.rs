@@ -1,5 +1,6 @@
 //! How what was applied becomes durable, and then visible: see "Applied, durable, visible" in `docs/architecture.md`.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use redb::{Durability, WriteTransaction};
@@ -85,12 +86,22 @@ impl Engine {
                 }
             }
         }
-        self.show(applied.txn, version)
+        self.show(applied, version)
     }
 
-    fn show(&self, txn: WriteTransaction, version: u64) -> Result<(), StorageError> {
+    fn show(&self, mut applied: Applied, version: u64) -> Result<(), StorageError> {
         self.forget_snapshot();
-        let shown = show(txn);
+        let flushed = applied.flush(&self.grounds.process);
+        let shown = match flushed {
+            Ok(freed) => {
+                self.freed.fetch_add(freed as u64, Ordering::Relaxed);
+                show(applied.txn)
+            }
+            Err(error) => {
+                applied.roll_back();
+                Err(error)
+            }
+        };
         // A reader may have taken one meanwhile; nobody gets it who must see more.
         self.forget_snapshot();
         match &shown {
@@ -105,7 +116,7 @@ impl Engine {
         let solid = self.line.solid();
         let applied = self.again(applied, solid).map_err(|_| reason)?;
         match applied.records.reached() {
-            Some(version) => self.show(applied.txn, version),
+            Some(version) => self.show(applied, version),
             None => {
                 applied.roll_back();
                 Ok(())
@@ -115,12 +126,12 @@ impl Engine {
 
     /// Takes back whatever was applied beyond a version: what came before is applied again.
     fn again(&self, applied: Applied, version: u64) -> Result<Applied, StorageError> {
-        let Applied { txn, mut records } = applied;
+        let Applied { txn, mut records, pending: _ } = applied;
         crate::storage::roll_back(txn);
         records.truncate(version);
         let txn = catch_panics(|| self.db.begin_write())?;
         match records.redo(&txn, &self.grounds.process) {
-            Ok(()) => Ok(Applied { txn, records }),
+            Ok(()) => Ok(Applied { txn, records, pending: None }),
             Err(error) => {
                 crate::storage::roll_back(txn);
                 Err(error)
@@ -140,7 +151,10 @@ impl Engine {
     }
 
     /// Ends a transaction of which nothing is to stay, of those in redb's; with the turn. `wrote`: it may have written something.
-    pub(crate) fn take_back(&self, applied: Applied, wrote: bool) {
+    pub(crate) fn take_back(&self, mut applied: Applied, wrote: bool) {
+        if let Some(pending) = &mut applied.pending {
+            pending.roll_back();
+        }
         if !wrote && self.defers() {
             return self.keep_applied(applied);
         }

@@ -22,7 +22,7 @@ pub(crate) struct TablesMark {
     redo_is_partial: bool,
     sum: Option<Sum>,
     written: (usize, u64),
-    replaced: usize,
+    freed: usize,
     removed: (u64, usize),
 }
 
@@ -43,12 +43,15 @@ impl Tables<Live<'_>> {
     /// From here on a [`cut`](Self::cut) can go back to here: what is replaced or removed is kept in memory.
     pub(crate) fn mark(&mut self) -> TablesMark {
         self.former.get_or_insert_default().clear();
+        if let Some(pending) = &mut self.pending {
+            pending.mark();
+        }
         TablesMark {
             redo: self.redo.as_ref().map_or(0, Vec::len),
             redo_is_partial: self.redo_is_partial,
             sum: self.sum,
             written: (self.written, self.rows_written),
-            replaced: self.replaced,
+            freed: self.freed,
             removed: self.removed,
         }
     }
@@ -56,18 +59,23 @@ impl Tables<Live<'_>> {
     /// Takes back whatever was written since the last mark, which was this one.
     pub(crate) fn cut(&mut self, mark: &TablesMark) -> Result<(), StorageError> {
         let Some(FormerRows { bytes, starts }) = self.former.take() else { return Err(bad_redo()) };
+        let mut pending = self.pending.take();
+        if let Some(pending) = &mut pending {
+            pending.cut();
+        }
         for start in starts.into_iter().rev() {
             let mut row = Reader::new(bytes.get(start..).ok_or_else(bad_redo)?);
             let (tag, key, was) = read_step(&mut row).map_err(|_| bad_redo())?;
             self.redo_row(tag, key, was)?;
         }
+        self.pending = pending;
         if let Some(redo) = &mut self.redo {
             redo.truncate(mark.redo);
         }
         self.redo_is_partial = mark.redo_is_partial;
         self.sum = mark.sum;
         (self.written, self.rows_written) = mark.written;
-        (self.replaced, self.removed) = (mark.replaced, mark.removed);
+        (self.freed, self.removed) = (mark.freed, mark.removed);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ mod counts;
 mod events;
 mod executions;
 mod failures;
+mod flush;
 mod former_rows;
 mod ids;
 mod index;
@@ -23,6 +24,7 @@ mod namespaces;
 mod outputs;
 mod packing;
 mod payloads;
+mod pending;
 pub(crate) mod process;
 mod range;
 mod redo_steps;
@@ -62,6 +64,7 @@ pub(crate) use index::counted_job;
 pub(crate) use labels::LabelValues;
 pub(crate) use namespaces::NamespaceCounts;
 pub(crate) use packing::{SPARE, clear_spare};
+pub(crate) use pending::Pending;
 #[cfg(test)]
 pub(crate) use range::counted;
 pub(crate) use range::{CheckedRange, damaged};
@@ -90,14 +93,18 @@ pub struct Tables<S: Source> {
     written: usize,
     /// Rows that were written or removed.
     rows_written: u64,
-    /// Bytes of the values that were replaced.
-    replaced: usize,
+    /// Bytes of the values that were replaced or removed in redb.
+    freed: usize,
     /// Rows that were removed, and the bytes of their values.
     removed: (u64, usize),
     /// Room for the value that is being encoded.
     scratch: Vec<u8>,
     /// What was replaced or removed since a mark, if there is one.
     former: Option<FormerRows>,
+    /// What was written and redb has not been given yet; `None` if all goes to redb at once.
+    pending: Option<Box<Pending>>,
+    /// redb has been given rows.
+    wrote_to_redb: bool,
 }
 
 impl<S: Source> Tables<S> {
@@ -111,10 +118,12 @@ impl<S: Source> Tables<S> {
             sum: None,
             written: 0,
             rows_written: 0,
-            replaced: 0,
+            freed: 0,
             removed: (0, 0),
             scratch: Vec::new(),
             former: None,
+            pending: None,
+            wrote_to_redb: false,
         }
     }
 
@@ -130,9 +139,25 @@ impl<S: Source> Tables<S> {
         key: &T::Key,
         decode: impl FnOnce(&[u8]) -> Result<R, Reason>,
     ) -> Result<Option<R>, ReadError> {
-        let table = T::slot(&self.slots).get(&self.source)?;
-        let found = look_up(table, T::lend(key), decode)?;
+        let found = self.find::<T, _>(key, decode)?;
         Ok(found.transpose().map_err(|reason| damaged(T::TAG, key.as_ref(), reason))?)
+    }
+
+    /// Looks a row up, and calls with its value.
+    fn find<T: Stored, R>(
+        &self,
+        key: &T::Key,
+        call: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, StorageError> {
+        if let Some(pending) = &self.pending {
+            self.source.process().check()?;
+            if let Some(value) = pending.get(T::TAG, key.as_ref()) {
+                #[cfg(test)]
+                counted::one();
+                return Ok(value.map(call));
+            }
+        }
+        look_up(T::slot(&self.slots).get(&self.source)?, T::lend(key), call)
     }
 
     /// The value of a row.
@@ -157,12 +182,14 @@ impl<S: Source> Tables<S> {
         high: Bound<&T::Key>,
         decode: F,
     ) -> Result<CheckedRange<'a, T, F>, StorageError> {
-        CheckedRange::new(T::slot(&self.slots).get(&self.source)?, (low, high), decode)
+        let bytes = (low.map(AsRef::as_ref), high.map(AsRef::as_ref));
+        let pending = self.pending.as_ref().and_then(|pending| pending.range(T::TAG, bytes.0, bytes.1));
+        CheckedRange::new(T::slot(&self.slots).get(&self.source)?, pending, (low, high), decode)
     }
 
     /// `true` if the table has a row of this key.
     pub(crate) fn has<T: Stored>(&self, key: &T::Key) -> Result<bool, StorageError> {
-        Ok(look_up(T::slot(&self.slots).get(&self.source)?, T::lend(key), |_| ())?.is_some())
+        Ok(self.find::<T, _>(key, |_| ())?.is_some())
     }
 
     /// Hands over every row of a table, keys and values as bytes, without a copy: see [`walk`].
@@ -217,6 +244,11 @@ impl Tables<Snapshot> {
 }
 
 impl Tables<Live<'_>> {
+    /// Opens the table of the totals: as long as it is open, no other writer can begin in the same transaction.
+    pub(crate) fn hold_totals(&self) -> Result<(), StorageError> {
+        self.open(Tag::Totals)
+    }
+
     /// Opens every table, which creates those that are missing.
     pub(crate) fn create_all(&self) -> Result<(), StorageError> {
         Tag::ALL.into_iter().try_for_each(|tag| self.open(tag))
@@ -242,18 +274,51 @@ impl Tables<Live<'_>> {
 
     /// Writes a row.
     fn insert<T: Stored>(&mut self, key: &T::Key, value: &[u8]) -> Result<(), StorageError> {
+        self.check_way::<T>(key)?;
+        if let Some(pending) = &mut self.pending {
+            self.source.process().check()?;
+            pending.put(T::TAG, key.as_ref(), Some(value));
+            self.inserted(T::TAG, key.as_ref(), value, None);
+            return self.flush_much();
+        }
         let mut sum = self.sum.filter(|_| T::TAG.is_summed());
         let bytes = key.as_ref();
         let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut(), former: self.former.as_mut() };
         let table = T::slot_mut(&mut self.slots);
-        self.replaced += table.write(&self.source, |table| {
+        self.freed += table.write(&self.source, |table| {
             let was = table.insert(T::lend(key), value)?;
             let replaced = was.as_ref().map_or(0, |was| was.value().len());
             old.take(was);
             Ok(replaced)
         })?;
+        self.wrote_to_redb = true;
         self.inserted(T::TAG, bytes, value, sum);
         Ok(())
+    }
+
+    /// Looks for the place of the first pending row of a table: what redb could not take is refused before anybody is answered,
+    /// also where the table is only added to.
+    fn check_way<T: Stored>(&mut self, key: &T::Key) -> Result<(), StorageError> {
+        if self.pending.as_mut().is_some_and(|pending| pending.is_first(T::TAG)) {
+            look_up(T::slot(&self.slots).get(&self.source)?, T::lend(key), |_| ())?;
+        }
+        Ok(())
+    }
+
+    /// Writes a row without a value, of which it is known that there is none.
+    fn insert_new<T: Stored + for<'v> Row<New<'v> = ()>>(
+        &mut self,
+        key: &T::Key,
+    ) -> Result<(), StorageError> {
+        self.check_way::<T>(key)?;
+        let Some(pending) = &mut self.pending else { return self.put::<T>(key, ()) };
+        self.source.process().check()?;
+        let mut value = std::mem::take(&mut self.scratch);
+        encode::<T>(key, &mut value, |w| T::write((), w));
+        pending.put_new(T::TAG, key.as_ref(), &value);
+        self.inserted(T::TAG, key.as_ref(), &value, None);
+        self.scratch = value;
+        self.flush_much()
     }
 
     fn inserted(&mut self, tag: Tag, key: &[u8], value: &[u8], sum: Option<Sum>) {
@@ -270,6 +335,30 @@ impl Tables<Live<'_>> {
 
     /// Removes a row; `false` if it was not there.
     pub(crate) fn remove<T: Stored>(&mut self, key: &T::Key) -> Result<bool, StorageError> {
+        if self.pending.is_none() {
+            return self.remove_now::<T>(key);
+        }
+        let found = self.find::<T, _>(key, <[u8]>::len)?;
+        if found.is_some()
+            && let Some(pending) = &mut self.pending
+        {
+            pending.put(T::TAG, key.as_ref(), None);
+        }
+        self.was_removed(T::TAG, key.as_ref(), found, None);
+        self.flush_much()?;
+        Ok(found.is_some())
+    }
+
+    /// Removes a row of which it is known that it is there.
+    fn remove_known<T: Stored>(&mut self, key: &T::Key) -> Result<(), StorageError> {
+        let Some(pending) = &mut self.pending else { return self.remove_now::<T>(key).map(drop) };
+        self.source.process().check()?;
+        pending.put(T::TAG, key.as_ref(), None);
+        self.was_removed(T::TAG, key.as_ref(), Some(0), None);
+        self.flush_much()
+    }
+
+    fn remove_now<T: Stored>(&mut self, key: &T::Key) -> Result<bool, StorageError> {
         let mut sum = self.sum.filter(|_| T::TAG.is_summed());
         let bytes = key.as_ref();
         let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut(), former: self.former.as_mut() };
@@ -280,6 +369,8 @@ impl Tables<Live<'_>> {
             old.take(was);
             Ok(found)
         })?;
+        self.wrote_to_redb = true;
+        self.freed += found.unwrap_or(0);
         self.was_removed(T::TAG, bytes, found, sum);
         Ok(found.is_some())
     }
@@ -345,9 +436,14 @@ impl Tables<Live<'_>> {
         self.rows_written
     }
 
-    /// How many bytes of values were replaced or removed so far.
+    /// How many bytes of values were replaced or removed so far, in redb.
     pub(crate) fn freed(&self) -> usize {
-        self.replaced + self.removed.1
+        self.freed
+    }
+
+    /// redb has been given rows, which only it can take back.
+    pub(crate) fn wrote_to_redb(&self) -> bool {
+        self.wrote_to_redb
     }
 
     /// How many rows were removed so far, and the bytes of their values.

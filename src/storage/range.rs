@@ -1,10 +1,12 @@
 //! Rows of a table: looked up, and in ranges that are checked to lie where they should.
 
+use std::cmp::Ordering;
 use std::ops::Bound;
 
-use redb::{AccessGuard, Key, Range, ReadableTable};
+use redb::{AccessGuard, Key, Range, ReadableTable, Value as _};
 
 use super::calls::catch_panics;
+use super::pending::{Peeked, PendingRange};
 use super::slots::Stored;
 use crate::format::Reason;
 use crate::format::schema::{Tag, Value};
@@ -31,7 +33,9 @@ pub(super) fn look_up<T: ReadableTable<K, Value>, K: Key + 'static, R>(
 /// page redb finds rows that are out of order. Ends after the first storage error, since redb may leave rows
 /// out after one.
 pub(crate) struct CheckedRange<'a, T: Stored, F> {
-    range: Option<Range<'a, T::RedbKey, Value>>,
+    range: Option<Peeked<Range<'a, T::RedbKey, Value>>>,
+    /// Rows that redb has not been given yet, if there may be some.
+    pending: Option<PendingRange<'a>>,
     decode: F,
     span: Span,
 }
@@ -98,46 +102,39 @@ impl Span {
     }
 }
 
-/// A row as redb lends it.
-type Row<'a, K> = (AccessGuard<'a, K>, AccessGuard<'a, Value>);
-
 impl<'a, T: Stored, F> CheckedRange<'a, T, F> {
     /// `decode` takes key and value.
     pub(super) fn new<R: ReadableTable<T::RedbKey, Value>>(
         table: &'a R,
+        pending: Option<PendingRange<'a>>,
         (low, high): (Bound<&T::Key>, Bound<&T::Key>),
         decode: F,
     ) -> Result<Self, StorageError> {
         let ends = (low.map(T::lend), high.map(T::lend));
         let range = catch_panics(|| table.range::<<T::RedbKey as redb::Value>::SelfType<'_>>(ends))?;
         let low = Edge::of(low).unwrap_or_else(|| Edge::included(&[]));
-        Ok(Self { range: Some(range), decode, span: Span { tag: T::TAG, low, high: Edge::of(high) } })
+        let span = Span { tag: T::TAG, low, high: Edge::of(high) };
+        Ok(Self { range: Some(Peeked::new(range)), pending, decode, span })
     }
 
-    fn step<R>(
-        &mut self,
-        step: impl FnOnce(
-            &mut Range<'a, T::RedbKey, Value>,
-        ) -> Option<Result<Row<'a, T::RedbKey>, redb::StorageError>>,
-        from_front: bool,
-    ) -> Option<Result<R, ReadError>>
+    fn step<R>(&mut self, from_front: bool) -> Option<Result<R, ReadError>>
     where
         F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>,
     {
         #[cfg(test)]
         counted::one();
-        let Self { range, decode, span } = self;
+        let Self { range, pending, decode, span } = self;
         let found = range.as_mut()?;
-        let row = catch_panics(|| {
-            let Some((key, value)) = step(found).transpose()? else { return Ok(None) };
-            let key = T::lent(key.value());
-            let placed = span.place(key.as_ref(), from_front);
-            Ok::<_, redb::StorageError>(Some(match placed {
-                Ok(()) => {
-                    decode(key, value.value()).map_err(|reason| damaged(T::TAG, key.as_ref(), reason).into())
-                }
-                Err(damage) => Err(damage.into()),
-            }))
+        let mut decoded = |key: &T::Key, value: &[u8]| match span.place(key.as_ref(), from_front) {
+            Ok(()) => decode(key, value).map_err(|reason| damaged(T::TAG, key.as_ref(), reason).into()),
+            Err(damage) => Err(damage.into()),
+        };
+        let row = catch_panics(|| match pending {
+            None => {
+                let Some((key, value)) = next(found, from_front)? else { return Ok(None) };
+                Ok::<_, redb::StorageError>(Some(decoded(T::lent(key.value()), value.value())))
+            }
+            Some(pending) => merged::<T, _>(found, pending, from_front, decoded),
         });
         match row {
             Ok(row) => row,
@@ -149,11 +146,62 @@ impl<'a, T: Stored, F> CheckedRange<'a, T, F> {
     }
 }
 
+/// A row as redb lends it.
+type Lent<'a, K> = (AccessGuard<'a, K>, AccessGuard<'a, Value>);
+
+/// The next of redb's own rows.
+fn next<'a, K: Key + 'static>(
+    range: &mut Peeked<Range<'a, K, Value>>,
+    from_front: bool,
+) -> Result<Option<Lent<'a, K>>, redb::StorageError> {
+    range.next_with(from_front, |range| take(range, from_front)).transpose()
+}
+
+fn take<'a, K: Key + 'static>(
+    range: &mut Range<'a, K, Value>,
+    from_front: bool,
+) -> Option<Result<Lent<'a, K>, redb::StorageError>> {
+    if from_front { range.next() } else { range.next_back() }
+}
+
+/// The next row of redb's and of those that are pending, of which a pending one stands for redb's own of the same key.
+fn merged<'a, T: Stored, R>(
+    range: &mut Peeked<Range<'a, T::RedbKey, Value>>,
+    pending: &mut PendingRange<'a>,
+    from_front: bool,
+    mut decoded: impl FnMut(&T::Key, &[u8]) -> Result<R, ReadError>,
+) -> Result<Option<Result<R, ReadError>>, redb::StorageError> {
+    loop {
+        let waiting = pending.peek(from_front);
+        let order = match range.peek_with(from_front, |range| take(range, from_front)) {
+            // Taken below, as the error that it is.
+            Some(Err(_)) => Ordering::Less,
+            Some(Ok((key, _))) => match (waiting, T::lent(key.value()).as_ref()) {
+                (None, _) => Ordering::Less,
+                (Some(waiting), key) if from_front => key.cmp(waiting),
+                (Some(waiting), key) => waiting.cmp(key),
+            },
+            None if waiting.is_none() => return Ok(None),
+            None => Ordering::Greater,
+        };
+        if order != Ordering::Greater {
+            let row = next(range, from_front)?;
+            if order == Ordering::Less {
+                return Ok(row.map(|(key, value)| decoded(T::lent(key.value()), value.value())));
+            }
+        }
+        let Some(key) = waiting else { return Ok(None) };
+        if let Some(value) = pending.take(key, from_front) {
+            return Ok(Some(decoded(T::lent(T::RedbKey::from_bytes(key)), value)));
+        }
+    }
+}
+
 impl<T: Stored, R, F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>> Iterator for CheckedRange<'_, T, F> {
     type Item = Result<R, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.step(|range| range.next(), true)
+        self.step(true)
     }
 }
 
@@ -161,7 +209,7 @@ impl<T: Stored, R, F: FnMut(&T::Key, &[u8]) -> Result<R, Reason>> DoubleEndedIte
     for CheckedRange<'_, T, F>
 {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.step(|range| range.next_back(), false)
+        self.step(false)
     }
 }
 

@@ -23,11 +23,13 @@ impl<S: Source> Tables<S> {
 }
 
 impl Tables<Live<'_>> {
+    /// For an execution that was in another state, or in none.
     pub(crate) fn put_state(&mut self, state: u8, number: RowId) -> Result<(), StorageError> {
-        self.put::<table::States>(&state_row(state, number), ())
+        self.insert_new::<table::States>(&state_row(state, number))
     }
 
-    pub(crate) fn remove_state(&mut self, state: u8, number: RowId) -> Result<bool, StorageError> {
-        self.remove::<table::States>(&state_row(state, number))
+    /// For an execution that is in this state.
+    pub(crate) fn remove_state(&mut self, state: u8, number: RowId) -> Result<(), StorageError> {
+        self.remove_known::<table::States>(&state_row(state, number))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::error::StorageError;
 use crate::model::touch::Touched;
-use crate::storage::{Live, MAX_REDO, Tables};
+use crate::storage::{Live, MAX_REDO, Pending, Tables};
 
 /// What the smallest commit of redb's may write: some pages of each table, and what redb keeps beside them.
 const SMALLEST: u64 = 512 * 1024;
@@ -25,6 +25,13 @@ pub(crate) struct WriteSet {
     pub(crate) freed: usize,
     /// Bytes of rows that were written, and how many rows were written or removed.
     pub(crate) written: (usize, u64),
+    /// Rows that redb has not been given yet, those of the transactions before among them; `None` if it gets all at once, or while
+    /// a writer has them.
+    pub(crate) pending: Option<Box<Pending>>,
+    /// redb was given rows, which only it can take back.
+    pub(crate) wrote_to_redb: bool,
+    /// The caller may write to redb's transaction too, or join it, and so redb is to have all rows.
+    entered: bool,
     /// Rows of what was deleted wait to be removed.
     pub(crate) waits: bool,
     /// The writes: see `Tables::redo`.
@@ -80,9 +87,38 @@ impl WriteSet {
         }
     }
 
+    /// The caller enters redb's transaction: `flush` gives redb the rows that are pending, and says how many bytes they replaced
+    /// there. What a writer has that has not ended follows when it ends.
+    pub(crate) fn enter(
+        redo: &Mutex<WriteSet>,
+        flush: impl FnOnce(Box<Pending>) -> Result<usize, StorageError>,
+    ) {
+        let mut redo = Self::lock(redo);
+        redo.entered = true;
+        let Some(pending) = redo.pending.take() else { return };
+        redo.wrote_to_redb = true;
+        match flush(pending) {
+            Ok(freed) => redo.freed += freed,
+            Err(error) => drop(redo.failed.get_or_insert(error)),
+        }
+    }
+
+    /// Takes over from a writer what redb lacks.
+    pub(crate) fn take_over(redo: &Mutex<WriteSet>, tables: &mut Tables<Live<'_>>) {
+        let entered = Self::lock(redo).entered;
+        let flushed = if entered { tables.keep_nothing_pending() } else { Ok(()) };
+        let mut redo = Self::lock(redo);
+        if let Err(error) = flushed {
+            redo.failed.get_or_insert(error);
+        }
+        redo.count(tables);
+        redo.pending = tables.take_pending();
+    }
+
     /// Counts what a writer did.
-    pub(crate) fn count(&mut self, tables: &Tables<Live<'_>>) {
+    fn count(&mut self, tables: &Tables<Live<'_>>) {
         self.freed += tables.freed();
+        self.wrote_to_redb |= tables.wrote_to_redb();
         self.written.0 += tables.written();
         self.written.1 += tables.rows_written();
     }
@@ -102,9 +138,9 @@ impl WriteSet {
         self.writers > 0
     }
 
-    /// A row may have been written, whatever became of it.
+    /// Something may be in redb that only it can take back.
     pub(crate) fn wrote(&self) -> bool {
-        self.written.1 > 0 || self.writers > 0 || self.failed.is_some()
+        self.wrote_to_redb || self.writers > 0 || self.failed.is_some()
     }
 
     /// `true` if the transaction wrote nothing to the store.

@@ -13,6 +13,7 @@ use redb::{Durability, WriteTransaction};
 use crate::engine::applied::Applied;
 use crate::engine::commit::{Commit, commit};
 use crate::engine::core::Engine;
+use crate::engine::sync_line::Place;
 use crate::engine::write_lock::WriteGuard;
 use crate::history::{TableSize, table_sizes};
 use crate::model::error::{BeginError, CommitError, Error, ReadError, StorageError, WriterError};
@@ -150,17 +151,18 @@ impl Drop for Open {
             std::mem::forget(self.applied.take());
             return;
         }
-        let redo = WriteSet::lock(&self.redo);
+        let mut redo = WriteSet::lock(&self.redo);
         if let Some(reason) = &redo.failed {
             // The storage failed in the middle of an operation: the store takes no further writes, however the transaction ends.
             self.engine.poison(reason);
         }
         let leaked = redo.has_open_writer();
         let wrote = redo.wrote() || *self.caller_wrote.get_mut();
+        let pending = redo.pending.take();
         drop(redo);
         match self.applied.take() {
             Some(applied) if leaked => self.engine.leak(applied),
-            Some(applied) => self.engine.take_back(applied, wrote),
+            Some(applied) => self.engine.take_back(Applied { pending, ..applied }, wrote),
             None => {}
         }
     }
@@ -175,6 +177,31 @@ impl Drop for CallOwed {
             self.0.call_owed();
             self.0.close_if_asked();
         }
+    }
+}
+
+/// A transaction that has ended but for the disk.
+#[must_use]
+pub(crate) struct InFlight {
+    /// Where it waits to become durable, if it must.
+    place: Option<Place>,
+    /// Rows of what was deleted wait to be removed.
+    waits: bool,
+    owed: CallOwed,
+}
+
+impl InFlight {
+    /// Waits until it is durable.
+    pub(crate) fn settle(self) -> Result<(), CommitError> {
+        let engine = self.owed.0.clone();
+        if let Some(place) = self.place {
+            engine.wait_durable(place)?;
+        }
+        drop(self.owed);
+        if self.waits {
+            removal::ask(&engine);
+        }
+        Ok(())
     }
 }
 
@@ -205,9 +232,20 @@ impl WriteTxn {
             engine.write_lock.nudge();
             applied = engine.begin_write()?;
         }
+        match applied.flush_many(&engine.grounds.process) {
+            Ok(freed) => drop(engine.freed.fetch_add(freed as u64, Ordering::Relaxed)),
+            Err(error) => {
+                applied.roll_back();
+                engine.poison(&error);
+                return Err(engine.poisoned().into());
+            }
+        }
+        let mut redo = WriteSet::listening(engine.listening.kinds());
+        // What is pending stays so until it is published, also if the database has just been lent.
+        redo.pending = applied.pending.take().or_else(|| engine.defers().then(Box::default));
         let open = Open {
             applied: Some(applied),
-            redo: Mutex::new(WriteSet::listening(engine.listening.kinds())),
+            redo: Mutex::new(redo),
             caller_wrote: AtomicBool::new(false),
             engine,
         };
@@ -252,7 +290,9 @@ impl WriteTxn {
     /// commit.
     pub fn writer(&self) -> Result<Writer<'_>, WriterError> {
         let Open { engine, redo, .. } = &self.open;
-        let mut tables = Tables::new(Live(self.open.txn(), self.open.process().clone()));
+        let pending = WriteSet::lock(redo).pending.take();
+        let mut tables =
+            Tables::new(Live(self.open.txn(), self.open.process().clone())).keep_pending(pending);
         if engine.has_journal() {
             tables = tables.record_redo();
         }
@@ -270,7 +310,12 @@ impl WriteTxn {
     /// commits: the store's journal does not know what the caller writes.
     pub fn enter_redb(&self) -> &WriteTransaction {
         self.open.caller_wrote.store(true, Ordering::Relaxed);
-        self.open.txn()
+        let (txn, process) = (self.open.txn(), self.open.process());
+        WriteSet::enter(&self.open.redo, |pending| {
+            let mut tables = Tables::new(Live(txn, process.clone())).keep_pending(Some(pending));
+            tables.flush().map(|()| tables.freed())
+        });
+        txn
     }
 
     /// Whether `commit` waits until the transaction is durable, as it does by default.
@@ -292,23 +337,23 @@ impl WriteTxn {
     /// `Ok` means that it is on the disk. After [`CommitError::RolledBack`] none of it is there; after
     /// [`CommitError::Unknown`] all of it or none of it will be found when the store is opened again.
     pub fn commit(self) -> Result<(), CommitError> {
+        self.apply()?.settle()
+    }
+
+    /// The part of it that needs the write lock. What is left is to wait for the disk.
+    pub(crate) fn apply(self) -> Result<InFlight, CommitError> {
         self.open.process().check().map_err(CommitError::RolledBack)?;
         let Self { mut open, durable, turn, owed, here: _ } = self;
-        let Some(applied) = open.applied.take() else { return Ok(()) };
+        let Some(applied) = open.applied.take() else {
+            return Ok(InFlight { place: None, waits: false, owed });
+        };
         let redo = std::mem::take(&mut *WriteSet::lock(&open.redo));
         let (caller_wrote, waits) = (*open.caller_wrote.get_mut(), redo.waits);
         let engine = open.engine.clone();
-        let place = commit(&engine, applied, Commit { redo, caller_wrote, durable })?;
+        let place = commit(&engine, applied, Commit { redo, caller_wrote, durable });
         drop(open);
         drop(turn);
-        if let Some(place) = place {
-            engine.wait_durable(place)?;
-        }
-        drop(owed);
-        if waits {
-            removal::ask(&engine);
-        }
-        Ok(())
+        Ok(InFlight { place: place?, waits, owed })
     }
 
     /// The storage error that left an operation half done, if one did.

@@ -92,7 +92,7 @@ impl Drop for Writer<'_> {
             {
                 WriteSet::fail(redo, &error.not_refused());
             }
-            WriteSet::lock(redo).count(&self.tables);
+            WriteSet::take_over(redo, &mut self.tables);
             let waits = self.totals.waiting > 0;
             let ends = (self.totals.version, self.totals.head, waits);
             WriteSet::end(redo, ends, std::mem::take(&mut self.touched), self.tables.take_redo());

@@ -75,7 +75,7 @@ impl Writer<'_> {
     fn leave_state(&mut self, header: &Header, number: RowId) -> Result<(), StorageError> {
         let code = header.state.code();
         self.totals.set_count(code, self.totals.count(code).saturating_sub(1));
-        self.tables.remove_state(code, number).map(drop)
+        self.tables.remove_state(code, number)
     }
 
     /// The rows of the labels and their counters, from one record of an execution to the next; `None` where there is none.

@@ -87,7 +87,14 @@ impl<'t> Writer<'t> {
         settings: &'t Settings,
         redo: Option<&'t Mutex<WriteSet>>,
     ) -> Result<Self, WriterError> {
-        let totals = tables.totals().map_err(in_use)?;
+        let totals = match first(&mut tables) {
+            Ok(totals) => totals,
+            Err(error) => {
+                // What is pending is not this writer's alone.
+                redo.into_iter().for_each(|redo| WriteSet::take_over(redo, &mut tables));
+                return Err(error);
+            }
+        };
         tables.keep_sum(totals.seal.map(|seal| seal.sum));
         let listens = redo.map_or(0, |redo| WriteSet::begin(redo, totals.version, totals.head));
         let first_change = totals.head + 1;
@@ -387,6 +394,17 @@ impl<'t> Writer<'t> {
     pub(crate) fn rows_written(&self) -> u64 {
         self.tables.rows_written()
     }
+}
+
+/// What a writer begins with.
+fn first(tables: &mut Tables<Live<'_>>) -> Result<Totals, WriterError> {
+    tables.hold_totals().map_err(|error| in_use(error.into()))?;
+    let totals = tables.totals().map_err(in_use)?;
+    if totals.seal.is_some() {
+        // The sum is over what was in the place of a row too, which redb gives back.
+        tables.keep_nothing_pending()?;
+    }
+    Ok(totals)
 }
 
 /// redb opens a table once at a time in a write transaction, so a second writer fails at its first table.

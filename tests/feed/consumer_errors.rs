@@ -73,6 +73,8 @@ fn an_operation_that_the_storage_broke_off_poisons_the_store_in_every_kind_of_tr
             let big: execstore::Json = execstore::Json::from_text(&big).unwrap();
             store.write(|w| Ok(w.create(NewExecution::new("j").id(n.to_string()).payload(big))?)).unwrap();
         }
+        // So that a transaction can begin: nothing waits for redb.
+        drop(store.begin_read().unwrap());
         faulty.break_now();
         match way {
             "batch" => drop(store.batch(create).unwrap_err()),

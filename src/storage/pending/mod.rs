@@ -1,0 +1,163 @@
+//! Rows that were written and that redb has not been given yet: see "Pending rows" in `docs/architecture.md`.
+//!
+//! A row that changes often is given to redb once, rows that lie beside each other together, and one that comes and goes in
+//! between never. To take a transaction back, or one member of a group, is to forget its rows.
+
+mod key;
+mod range;
+mod rows;
+
+use std::ops::Bound;
+
+use crate::format::schema::Tag;
+pub(super) use range::{Peeked, PendingRange};
+pub(super) use rows::{PendingRow, PendingRows};
+
+/// Pending rows of all tables.
+#[derive(Debug, Default)]
+pub(super) struct Layer {
+    tables: [PendingRows; Tag::ALL.len()],
+    /// Which of them have rows: a bit for each tag.
+    used: u32,
+    /// About as many bytes as they take.
+    bytes: usize,
+}
+
+/// What a row takes beside its key and its value.
+const ROW: usize = 64;
+
+impl Layer {
+    fn put(&mut self, tag: Tag, key: &[u8], value: Option<&[u8]>, is_new: bool) {
+        self.bytes += ROW + value.map_or(0, <[u8]>::len);
+        self.used |= 1 << tag.byte();
+        let row = PendingRow { value: value.map(Into::into), is_new };
+        self.tables[usize::from(tag.byte())].put(key, row);
+    }
+
+    /// Takes rows in that were written after these.
+    fn take_in(&mut self, later: &mut Layer) {
+        self.bytes += std::mem::take(&mut later.bytes);
+        self.used |= later.used;
+        while later.used != 0 {
+            let at = later.used.trailing_zeros() as usize;
+            later.used &= later.used - 1;
+            self.tables[at].take_in(&mut later.tables[at]);
+        }
+    }
+
+    fn clear(&mut self) {
+        if !self.is_empty() {
+            *self = Self::default();
+        }
+    }
+
+    fn rows(&self, tag: Tag) -> &PendingRows {
+        &self.tables[usize::from(tag.byte())]
+    }
+
+    pub(super) fn take(&mut self, tag: Tag) -> PendingRows {
+        std::mem::take(&mut self.tables[usize::from(tag.byte())])
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+}
+
+/// The pending rows of a transaction, and of those before it in the same one of redb's.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// Of the transactions before.
+    before: Layer,
+    /// Of this one, up to the last mark.
+    kept: Layer,
+    /// What may be taken back alone.
+    part: Layer,
+    /// The tables of which a way to a row was looked at: a bit for each tag.
+    seen: u32,
+}
+
+impl Pending {
+    /// Keeps what a transaction wrote, which has ended.
+    pub(crate) fn keep(&mut self) {
+        self.mark();
+        self.before.take_in(&mut self.kept);
+    }
+
+    /// Forgets what a transaction wrote, which leaves nothing.
+    pub(crate) fn roll_back(&mut self) {
+        self.kept.clear();
+        self.part.clear();
+    }
+
+    /// From here on what is written can be taken back.
+    pub(super) fn mark(&mut self) {
+        self.kept.take_in(&mut self.part);
+    }
+
+    /// Takes back what was written since the mark.
+    pub(super) fn cut(&mut self) {
+        self.part.clear();
+    }
+
+    /// About as many bytes as the rows take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.before.bytes + self.kept.bytes + self.part.bytes
+    }
+
+    /// Takes what there is, oldest first: the last of the two may have to be taken back.
+    pub(super) fn take(&mut self) -> [Layer; 2] {
+        let Self { mut before, mut kept, part, .. } = std::mem::take(self);
+        before.take_in(&mut kept);
+        [before, part]
+    }
+
+    /// `true` for the first row of a table.
+    pub(super) fn is_first(&mut self, tag: Tag) -> bool {
+        let bit = 1 << tag.byte();
+        let is_first = self.seen & bit == 0;
+        self.seen |= bit;
+        is_first
+    }
+
+    pub(super) fn put(&mut self, tag: Tag, key: &[u8], value: Option<&[u8]>) {
+        self.part.put(tag, key, value, false);
+    }
+
+    /// Writes a row of which it is known that there is none.
+    pub(super) fn put_new(&mut self, tag: Tag, key: &[u8], value: &[u8]) {
+        self.part.put(tag, key, Some(value), true);
+    }
+
+    /// What becomes of a row; `None` if it is not pending, and redb knows.
+    pub(super) fn get(&self, tag: Tag, key: &[u8]) -> Option<Option<&[u8]>> {
+        let row = self.layers().into_iter().find_map(|layer| layer.rows(tag).get(key))?;
+        Some(row.value.as_deref())
+    }
+
+    /// The newest first.
+    fn layers(&self) -> [&Layer; 3] {
+        [&self.part, &self.kept, &self.before]
+    }
+
+    /// The rows of a table between two bounds, if there are some.
+    pub(super) fn range(&self, tag: Tag, low: Bound<&[u8]>, high: Bound<&[u8]>) -> Option<PendingRange<'_>> {
+        if is_empty(low, high) {
+            return None;
+        }
+        let all = self.layers().into_iter().map(|layer| layer.rows(tag));
+        let some = all.filter(|rows| !rows.is_empty());
+        PendingRange::of(some.flat_map(|rows| rows.range(low, high)))
+    }
+}
+
+/// Nothing lies between the bounds.
+fn is_empty(low: Bound<&[u8]>, high: Bound<&[u8]>) -> bool {
+    match (low, high) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(low), Bound::Included(high)) => low > high,
+        (Bound::Included(low) | Bound::Excluded(low), Bound::Included(high) | Bound::Excluded(high)) => {
+            low >= high
+        }
+    }
+}
