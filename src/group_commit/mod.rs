@@ -1,8 +1,8 @@
 //! The group commit: many callers' closures in one transaction, with one durable commit.
 //!
-//! Callers queue up; a thread of the store runs all that are there in one transaction, commits, and answers
-//! them. Who comes during a commit is in the next one. A caller who finds nobody there commits alone, on its
-//! own thread, without the hand-over.
+//! Callers queue up; a thread of the store runs all that are there in one transaction, and another one waits until it is
+//! durable and answers them, while the next ones run. A caller who finds nobody there commits alone, on its own thread,
+//! without the hand-over.
 //!
 //! Invariants:
 //! - A member is answered after the commit of the transaction that it ran in, not before.
@@ -13,7 +13,9 @@ mod handle;
 mod load;
 mod options;
 mod pending;
+mod reentrancy;
 mod request;
+mod settler;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,13 +25,15 @@ use std::time::{Duration, Instant};
 use crate::engine::core::Engine;
 use crate::model::error::{BatchError, CommitError, Error, Reentrant, StorageError, no_thread};
 use crate::model::panics::{caught, dropped};
-use crate::storage::waits::{Awaited, ForItself, Post, Posts, Waiting};
-use crate::txn::WriteTxn;
+use crate::storage::waits::{Awaited, ForItself, Posts, Waiting};
+use crate::txn::{InFlight, WriteTxn};
 use crate::write::Writer;
 
 use load::{Load, Weight};
 use pending::Slot;
+use reentrancy::ReentrancyGuard;
 use request::{Closure, Failure, Request, guarded};
+use settler::{Ran, Settler};
 
 pub use handle::GroupCommit;
 pub use options::GroupCommitOptions;
@@ -66,8 +70,10 @@ pub(crate) struct Committer {
 #[derive(Default)]
 struct Queue {
     members: Members,
-    /// A commit is under way, on the thread of the store or of a caller.
+    /// A transaction is under way, on the thread of the store or of a caller.
     busy: bool,
+    /// Transactions that have ended, whose members were not answered yet.
+    unsettled: usize,
     /// The thread waits for further members.
     gathering: bool,
     /// The first ones have waited for them once already.
@@ -212,7 +218,7 @@ impl Committer {
         if self.posts().writes_here() {
             return Err(Reentrant.into());
         }
-        if queue.busy || !queue.members.is_empty() {
+        if queue.busy || queue.unsettled > 0 || !queue.members.is_empty() {
             return Ok(None);
         }
         queue.busy = true;
@@ -254,10 +260,11 @@ impl Committer {
     }
 
     /// The store's own thread: commits what queues up, until the queue is closed and empty.
-    fn work(&self) {
+    fn work(self: &Arc<Self>) {
         let _at_work = ReentrancyGuard::begin(&self.posts().worker);
+        let settler = Settler::start(self);
         while let Some(mut members) = self.next_members() {
-            if caught(|| self.run(&mut members)).is_err() {
+            if caught(|| self.run(&mut members, &settler)).is_err() {
                 // It is not known what became of these: they are told, and do not run again.
                 members.drain(..).for_each(dropped);
             }
@@ -271,6 +278,7 @@ impl Committer {
             drop(queue);
             self.moved.notify_all();
         }
+        settler.end();
     }
 
     /// Waits for members, then for the delay, and takes them.
@@ -299,19 +307,14 @@ impl Committer {
         Some(members)
     }
 
-    /// Runs members in one transaction, from the front, and settles those that it held. The rest stays.
-    fn run(&self, members: &mut Members) {
-        let (ran, committed) = self.attempt(members);
-        // One that failed is told after the commit of those before it, on which its failure may rest.
-        for member in members.drain(..ran) {
-            // What a caller's closure, result or waker does must not keep the others from their answers.
-            let committed = committed.clone();
-            let _ = caught(|| member.settle(committed));
-        }
+    /// Runs members in one transaction, from the front, and has those that it held settled. The rest stays.
+    fn run(&self, members: &mut Members, settler: &Settler) {
+        let (ran, outcome) = self.attempt(members);
+        settler.settle(self, Ran { members: members.drain(..ran).collect(), outcome });
     }
 
-    /// Gives how many of the members are done with, and how their transaction went.
-    fn attempt(&self, members: &mut Members) -> (usize, Result<(), Failure>) {
+    /// Gives how many of the members are done with, and their transaction.
+    fn attempt(&self, members: &mut Members) -> (usize, Result<InFlight, Failure>) {
         let all = members.len();
         let txn = match WriteTxn::new(self.engine.clone(), "the group commit") {
             Ok(txn) => txn,
@@ -337,7 +340,7 @@ impl Committer {
         if let Some(reason) = txn.failure() {
             return (all, Err(Failure::Commit(CommitError::RolledBack(reason.stopped()))));
         }
-        (ran, txn.commit().map_err(Failure::Commit))
+        (ran, txn.apply().map_err(Failure::Commit))
     }
 
     /// Takes nobody in any more, commits those who are there, and ends the thread. Waits until that is done, as long as
@@ -351,14 +354,15 @@ impl Committer {
         let Some(limit) = limit else { return false };
         let Ok(_waiting) = self.waiting() else { return false };
         let mut queue = self.queue();
-        let (mut left, mut since) = (queue.members.len(), Instant::now());
-        while queue.busy || !queue.members.is_empty() {
+        let left_of = |queue: &Queue| (queue.members.len(), queue.unsettled);
+        let (mut left, mut since) = (left_of(&queue), Instant::now());
+        while queue.busy || queue.unsettled > 0 || !queue.members.is_empty() {
             let Some(more) = limit.checked_sub(since.elapsed()).filter(|more| !more.is_zero()) else {
                 return false;
             };
             queue = self.moved.wait_timeout(queue, more).unwrap_or_else(PoisonError::into_inner).0;
-            if queue.members.len() != left {
-                (left, since) = (queue.members.len(), Instant::now());
+            if left_of(&queue) != left {
+                (left, since) = (left_of(&queue), Instant::now());
             }
         }
         // Another one may be closing it too, and have taken the thread.
@@ -373,22 +377,6 @@ impl Committer {
 
 fn waiting(posts: &Arc<Posts>) -> Result<Waiting, BatchError> {
     Waiting::begin(|| Awaited::Commit(posts.clone())).map_err(|ForItself| Reentrant.into())
-}
-
-/// Says that this thread commits for a group commit, until it is dropped.
-struct ReentrancyGuard<'a>(&'a Post);
-
-impl<'a> ReentrancyGuard<'a> {
-    fn begin(post: &'a Post) -> Self {
-        post.take();
-        Self(post)
-    }
-}
-
-impl Drop for ReentrancyGuard<'_> {
-    fn drop(&mut self) {
-        self.0.leave();
-    }
 }
 
 /// A caller that commits by itself. Lets the others go on when it is done, even if it panics.

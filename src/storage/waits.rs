@@ -75,8 +75,10 @@ pub(crate) struct Posts {
     pub(crate) joined_last: Post,
     /// A closure of the caller's that writes: nothing else happens on its thread until it returns.
     pub(crate) inside: Post,
-    /// The thread that commits for others.
+    /// The thread that runs what others write.
     pub(crate) worker: Post,
+    /// The thread that answers them.
+    pub(crate) settler: Post,
     /// A caller of the group commit who commits alone.
     pub(crate) commit_directly: Post,
 }
@@ -94,7 +96,7 @@ impl Posts {
 
     /// This thread commits for the group commit, or runs one of its closures.
     pub(crate) fn commits_here(&self) -> bool {
-        self.worker.is_mine() || self.commit_directly.is_mine()
+        self.worker.is_mine() || self.settler.is_mine() || self.commit_directly.is_mine()
     }
 }
 
@@ -111,17 +113,17 @@ pub(crate) enum Awaited {
 
 impl Awaited {
     /// The threads that must go on first; 0 for nobody.
-    fn holders(&self) -> [u64; 3] {
+    fn holders(&self) -> [u64; 4] {
         match self {
-            Self::WriteGuard(posts) => [posts.turn.holder(), posts.joined.holder(), 0],
+            Self::WriteGuard(posts) => [posts.turn.holder(), posts.joined.holder(), 0, 0],
             Self::Commit(posts) => {
                 let commits = match posts.commit_directly.holder() {
                     0 => posts.worker.holder(),
                     commit_directly => commit_directly,
                 };
-                [commits, posts.turn.holder(), posts.joined.holder()]
+                [commits, posts.settler.holder(), posts.turn.holder(), posts.joined.holder()]
             }
-            Self::End(post) => [post.holder(), 0, 0],
+            Self::End(post) => [post.holder(), 0, 0, 0],
         }
     }
 

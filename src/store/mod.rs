@@ -360,3 +360,55 @@ impl Store {
         verify(&self.begin_read()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use std::thread;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::options::GroupCommitOptions;
+    use crate::{Json, NewExecution};
+
+    #[test]
+    fn commits_are_bounded_in_members_and_in_bytes() {
+        let members = GroupCommitOptions::new().max_members(4);
+        let bytes = GroupCommitOptions::new().max_bytes(2_000);
+        for (settings, most) in [(members, 4), (bytes, 3)] {
+            let store = Store::builder().set_group_commit(settings).in_memory().unwrap();
+            let payload = Json::from_text(&format!("\"{}\"", "x".repeat(600))).unwrap();
+            let submit = |n: u64| {
+                let (payload, lock) = (payload.clone(), store.engine.write_lock.clone());
+                let run = move |w: &mut Writer<'_>| {
+                    w.create(NewExecution::new("j").id(n.to_string()).payload(payload))?;
+                    // When the transaction got the lock, which it has alone.
+                    Ok(lock.state().0.map(|taken| taken.since))
+                };
+                store.submit(run).unwrap()
+            };
+            let pending: Vec<crate::group_commit::Pending<Option<Instant>>> = thread::scope(|scope| {
+                let (held, hold) = std::sync::mpsc::channel();
+                let (end, ended) = std::sync::mpsc::channel::<()>();
+                let store = &store;
+                scope.spawn(move || {
+                    let txn = store.begin_write().unwrap();
+                    held.send(()).unwrap();
+                    let _ = ended.recv();
+                    drop(txn);
+                });
+                hold.recv().unwrap();
+                let pending = (0..20).map(submit).collect();
+                drop(end);
+                pending
+            });
+            let mut sizes = BTreeMap::new();
+            for pending in pending {
+                *sizes.entry(pending.wait().unwrap().unwrap()).or_insert(0) += 1;
+            }
+            assert!(sizes.values().all(|size| *size <= most), "{settings:?}: {sizes:?}");
+            assert!(sizes.values().any(|size| *size > 1), "{settings:?}: {sizes:?}");
+        }
+    }
+}

@@ -14,11 +14,11 @@ pub(in crate::storage) enum RowKey {
 
 impl RowKey {
     pub(super) fn new(key: &[u8]) -> Self {
-        match key.len() {
-            len @ ..=SHORT => {
-                let mut bytes = [0; SHORT];
-                bytes[..len].copy_from_slice(key);
-                Self::Short(len as u8, bytes)
+        let mut bytes = [0; SHORT];
+        match (bytes.get_mut(..key.len()), u8::try_from(key.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(key);
+                Self::Short(len, bytes)
             }
             _ => Self::Long(key.into()),
         }
@@ -31,7 +31,7 @@ impl Deref for RowKey {
     #[inline]
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Short(len, bytes) => &bytes[..usize::from(*len).min(SHORT)],
+            Self::Short(len, bytes) => bytes.get(..usize::from(*len)).unwrap_or(bytes),
             Self::Long(bytes) => bytes,
         }
     }

@@ -31,17 +31,19 @@ impl Layer {
         self.bytes += ROW + value.map_or(0, <[u8]>::len);
         self.used |= 1 << tag.byte();
         let row = PendingRow { value: value.map(Into::into), is_new };
-        self.tables[usize::from(tag.byte())].put(key, row);
+        self.rows_mut(tag).put(key, row);
     }
 
     /// Takes rows in that were written after these.
     fn take_in(&mut self, later: &mut Layer) {
         self.bytes += std::mem::take(&mut later.bytes);
         self.used |= later.used;
-        while later.used != 0 {
-            let at = later.used.trailing_zeros() as usize;
-            later.used &= later.used - 1;
-            self.tables[at].take_in(&mut later.tables[at]);
+        let mut used = std::mem::take(&mut later.used);
+        for (rows, later) in self.tables.iter_mut().zip(&mut later.tables) {
+            if used & 1 != 0 {
+                rows.take_in(later);
+            }
+            used >>= 1;
         }
     }
 
@@ -51,12 +53,18 @@ impl Layer {
         }
     }
 
+    #[expect(clippy::indexing_slicing, reason = "there are as many as tags, which are numbered from 0")]
     fn rows(&self, tag: Tag) -> &PendingRows {
         &self.tables[usize::from(tag.byte())]
     }
 
+    #[expect(clippy::indexing_slicing, reason = "as above")]
+    fn rows_mut(&mut self, tag: Tag) -> &mut PendingRows {
+        &mut self.tables[usize::from(tag.byte())]
+    }
+
     pub(super) fn take(&mut self, tag: Tag) -> PendingRows {
-        std::mem::take(&mut self.tables[usize::from(tag.byte())])
+        std::mem::take(self.rows_mut(tag))
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -348,7 +348,6 @@ macro_rules! suite {
                     the_calls_without_a_closure_do_what_the_writer_does
                     whoever_waits_for_room_in_the_queue_goes_on_once_there_is_some
                     a_full_queue_makes_callers_wait_or_tells_them
-                    commits_are_bounded_in_members_and_in_bytes
                     a_batch_within_a_batch_is_refused_and_the_outer_one_goes_on
                     a_delay_gathers_those_who_come_one_by_one
                     the_order_is_the_order_of_submission

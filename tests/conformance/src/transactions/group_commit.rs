@@ -1,6 +1,5 @@
 //! The group commit: who is committed with whom, who fails alone, and what a full queue does.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -9,9 +8,7 @@ use std::time::Duration;
 
 use execstore::error::{BatchError, WriteError};
 use execstore::options::GroupCommitOptions;
-use execstore::{
-    ChangeSeq, Error, Execution, Expect, NewEvent, NewExecution, Readable, Store, Update, Writer,
-};
+use execstore::{Error, Execution, Expect, NewEvent, NewExecution, Readable, Store, Update, Writer};
 use support::waits::{Watched, until};
 
 use crate::Engine;
@@ -233,35 +230,6 @@ pub fn a_full_queue_makes_callers_wait_or_tells_them(engine: &dyn Engine) {
     queued.into_iter().for_each(|pending| drop(pending.wait().unwrap()));
     assert!(store.read(|r| Ok(r.get("refused")?)).unwrap().is_none(), "what was refused left no trace");
     store.batch(|w| Ok(w.create(new("after"))?)).unwrap();
-}
-
-pub fn commits_are_bounded_in_members_and_in_bytes(engine: &dyn Engine) {
-    let members = GroupCommitOptions::new().max_members(4);
-    let bytes = GroupCommitOptions::new().max_bytes(2_000);
-    for (settings, most) in [(members, 4), (bytes, 3)] {
-        let store = engine.store_with(Store::builder().set_group_commit(settings));
-        let held = Held::new(&store);
-        let payload = support::big_payload(600);
-        let pending: Vec<_> = (0..20)
-            .map(|n| {
-                let (payload, outside) = (payload.clone(), Store::clone(&store));
-                let run = move |w: &mut Writer<'_>| {
-                    w.create(new(n).payload(payload.clone()))?;
-                    // What is acknowledged while this one runs: where its own commit begins. Zero is nothing to wait for.
-                    let acknowledged = outside.wait_for_changes(ChangeSeq(0), Duration::ZERO);
-                    Ok(acknowledged.map_or(0, ChangeSeq::get))
-                };
-                store.submit(run).unwrap()
-            })
-            .collect();
-        held.release();
-        let mut sizes = BTreeMap::new();
-        for pending in pending {
-            *sizes.entry(pending.wait().unwrap()).or_insert(0) += 1;
-        }
-        assert!(sizes.values().all(|size| *size <= most), "{settings:?}: {sizes:?}");
-        assert!(sizes.values().any(|size| *size > 1), "{settings:?}: {sizes:?}");
-    }
 }
 
 pub fn a_batch_within_a_batch_is_refused_and_the_outer_one_goes_on(engine: &dyn Engine) {
