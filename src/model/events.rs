@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::id::EventSeq;
 use crate::model::json::Json;
-use crate::model::json::form::{form, given, is_default};
+use crate::model::json::form::{given, is_default, request};
 use crate::model::limits::{InputError, LongTexts, MAX_EVENT, MAX_MESSAGE, MAX_NAME, check_len, check_size};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
@@ -27,26 +27,31 @@ pub struct Event {
     pub details: Json,
 }
 
-/// An event to be appended.
-///
-/// At most 256 bytes of topic, 64 KiB of message, and 1 MiB together with the details. A longer message is cut, unless the
-/// store was opened to [refuse](crate::options::LongTexts::Refuse) it.
-///
-/// ```
-/// use execstore::{Json, NewEvent, Timestamp};
-/// let event = NewEvent::new("scheduling")
-///     .message("bid accepted")
-///     .details(Json::from_text(r#"{"node":"n-7","price":12}"#)?)
-///     .at(Timestamp::from_nanos(1_700_000_000_000_000_000));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct NewEvent {
-    pub(crate) topic: Text,
-    pub(crate) message: Text,
-    pub(crate) time: Option<Timestamp>,
-    pub(crate) details: Option<Json>,
+request! {
+    /// An event to be appended.
+    ///
+    /// At most 256 bytes of topic, 64 KiB of message, and 1 MiB together with the details. A longer message is cut, unless the
+    /// store was opened to [refuse](crate::options::LongTexts::Refuse) it.
+    ///
+    /// ```
+    /// use execstore::{Json, NewEvent, Timestamp};
+    /// let event = NewEvent::new("scheduling")
+    ///     .message("bid accepted")
+    ///     .details(Json::from_text(r#"{"node":"n-7","price":12}"#)?)
+    ///     .at(Timestamp::from_nanos(1_700_000_000_000_000_000));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[must_use]
+    pub struct NewEvent {
+        pub(crate) topic: Text,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(crate) message: Text,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(crate) time: Option<Timestamp>,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(crate) details: Option<Json>,
+    }
 }
 
 impl NewEvent {
@@ -95,6 +100,11 @@ impl NewEvent {
         events.iter_mut().for_each(|event| long.fit(&mut event.message, MAX_MESSAGE));
     }
 
+    /// A long message is cut when it is stored, or refused, as the store was told.
+    fn check_read(&self) -> Result<(), InputError> {
+        Self { message: Text::new(), ..self.clone() }.check()
+    }
+
     pub(crate) fn check(&self) -> Result<(), InputError> {
         check_len("event topic", &self.topic, MAX_NAME)?;
         check_len("event message", &self.message, MAX_MESSAGE)?;
@@ -129,40 +139,6 @@ impl TryFrom<EventForm> for Event {
         new.check()?;
         let NewEvent { topic, message, .. } = new;
         Ok(Self { seq, topic, message, time, details })
-    }
-}
-
-/// The JSON of an event to be appended.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewEventForm {
-    topic: Text,
-    #[serde(default, skip_serializing_if = "is_default")]
-    message: Text,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    time: Option<Timestamp>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    details: Option<Json>,
-}
-
-form!(NewEvent as NewEventForm);
-
-impl From<&NewEvent> for NewEventForm {
-    fn from(event: &NewEvent) -> Self {
-        let NewEvent { topic, message, time, details } = event.clone();
-        Self { topic, message, time, details }
-    }
-}
-
-impl TryFrom<NewEventForm> for NewEvent {
-    type Error = InputError;
-
-    fn try_from(form: NewEventForm) -> Result<Self, InputError> {
-        let NewEventForm { topic, message, time, details } = form;
-        let event = Self { topic, message, time, details };
-        // A long message is cut when it is stored, or refused, as the store was told.
-        Self { message: Text::new(), ..event.clone() }.check()?;
-        Ok(event)
     }
 }
 

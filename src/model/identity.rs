@@ -181,6 +181,28 @@ impl Identity {
     }
 }
 
+/// The document of an identity, as a member of a request: there it is the identity.
+pub(crate) mod of_document {
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Identity;
+    use crate::model::json::Json;
+
+    pub(crate) fn serialize<S: Serializer>(
+        document: &Option<Json>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let identity = document.as_ref().map(Identity::from_document).transpose();
+        identity.map_err(S::Error::custom)?.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+        Identity::deserialize(deserializer)?.document().map(Some).map_err(D::Error::custom)
+    }
+}
+
 /// Two are equal if their ids are: however the inputs are spelt.
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::json::Json;
-use crate::model::json::form::{form, given};
+use crate::model::json::form::{given, request};
 use crate::model::limits::{
     InputError, LongTexts, MAX_EVENT, MAX_MESSAGE, check_len, check_name, check_size, check_text,
 };
@@ -67,39 +67,45 @@ pub struct Task {
     pub error: Option<Text>,
 }
 
-/// An update to a task.
-///
-/// ```
-/// use execstore::tasks::{TaskState, TaskUpdate};
-/// use execstore::{Json, NewExecution, Readable, Store};
-///
-/// # let store = Store::in_memory()?;
-/// let rows = Json::from_text("{\"rows\": 7}")?;
-/// store.write(|w| {
-///     w.create(NewExecution::new("flow").id("e"))?;
-///     w.put_task("e", TaskUpdate::started("load"))?;
-///     w.put_task("e", TaskUpdate::finished("load").value(rows))?;
-///     w.put_task("e", TaskUpdate::started("sum"))?;
-///     w.put_task("e", TaskUpdate::failed("sum", "not a number"))?;
-///     Ok(())
-/// })?;
-/// let r = store.begin_read()?;
-/// let progress = r.tasks("e").progress()?;
-/// assert_eq!((progress.finished, progress.failed, progress.running), (1, 1, 0));
-/// for task in r.tasks("e").list()? {
-///     println!("{} {}", task?.name, TaskState::Finished); // in the order of their first start
-/// }
-/// # Ok::<(), execstore::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct TaskUpdate {
-    pub(crate) name: Text,
-    pub(crate) state: TaskState,
-    pub(crate) value: Option<Json>,
-    pub(crate) error: Option<Text>,
-    pub(crate) at: Option<Timestamp>,
-    pub(crate) attempt: Option<u64>,
+request! {
+    /// An update to a task.
+    ///
+    /// ```
+    /// use execstore::tasks::{TaskState, TaskUpdate};
+    /// use execstore::{Json, NewExecution, Readable, Store};
+    ///
+    /// # let store = Store::in_memory()?;
+    /// let rows = Json::from_text("{\"rows\": 7}")?;
+    /// store.write(|w| {
+    ///     w.create(NewExecution::new("flow").id("e"))?;
+    ///     w.put_task("e", TaskUpdate::started("load"))?;
+    ///     w.put_task("e", TaskUpdate::finished("load").value(rows))?;
+    ///     w.put_task("e", TaskUpdate::started("sum"))?;
+    ///     w.put_task("e", TaskUpdate::failed("sum", "not a number"))?;
+    ///     Ok(())
+    /// })?;
+    /// let r = store.begin_read()?;
+    /// let progress = r.tasks("e").progress()?;
+    /// assert_eq!((progress.finished, progress.failed, progress.running), (1, 1, 0));
+    /// for task in r.tasks("e").list()? {
+    ///     println!("{} {}", task?.name, TaskState::Finished); // in the order of their first start
+    /// }
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[must_use]
+    pub struct TaskUpdate {
+        pub(crate) name: Text,
+        pub(crate) state: TaskState,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(crate) value: Option<Json>,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(crate) error: Option<Text>,
+        #[serde(rename = "time", default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(crate) at: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
+        pub(crate) attempt: Option<u64>,
+    }
 }
 
 impl TaskUpdate {
@@ -156,6 +162,15 @@ impl TaskUpdate {
     /// Makes the error fit.
     pub(crate) fn fit_texts(&mut self, long: LongTexts) {
         self.error.as_mut().into_iter().for_each(|text| long.fit(text, MAX_MESSAGE));
+    }
+
+    /// A long error is cut when it is stored, or refused, as the store was told.
+    fn check_read(&self) -> Result<(), InputError> {
+        if self.error.is_some() != (self.state == TaskState::Failed) {
+            let reason = "a task that failed has one, and no other".into();
+            return Err(InputError::Invalid { what: "task error", reason });
+        }
+        Self { error: None, ..self.clone() }.check()
     }
 
     pub(crate) fn check(&self) -> Result<(), InputError> {
@@ -295,46 +310,5 @@ impl TryFrom<TaskForm> for Task {
         }
         let TaskUpdate { name, state, value, error, .. } = update;
         Ok(Self { name, state, attempts, started_at, ended_at, value, error })
-    }
-}
-
-/// The JSON of what to change of a task.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TaskUpdateForm {
-    name: Text,
-    state: TaskState,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    value: Option<Json>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    error: Option<Text>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    time: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
-    attempt: Option<u64>,
-}
-
-form!(TaskUpdate as TaskUpdateForm);
-
-impl From<&TaskUpdate> for TaskUpdateForm {
-    fn from(update: &TaskUpdate) -> Self {
-        let TaskUpdate { name, state, value, error, at, attempt } = update.clone();
-        Self { name, state, value, error, time: at, attempt }
-    }
-}
-
-impl TryFrom<TaskUpdateForm> for TaskUpdate {
-    type Error = InputError;
-
-    fn try_from(form: TaskUpdateForm) -> Result<Self, InputError> {
-        let TaskUpdateForm { name, state, value, error, time, attempt } = form;
-        if error.is_some() != (state == TaskState::Failed) {
-            let reason = "a task that failed has one, and no other".into();
-            return Err(InputError::Invalid { what: "task error", reason });
-        }
-        let update = Self { name, state, value, error, at: time, attempt };
-        // A long error is cut when it is stored, or refused, as the store was told.
-        Self { error: None, ..update.clone() }.check()?;
-        Ok(update)
     }
 }

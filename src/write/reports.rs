@@ -35,12 +35,12 @@ impl Writer<'_> {
         mut update: Update,
     ) -> Result<Reported<Header>, WriteError> {
         let before = self.expected(id.as_ref(), &update.expect)?;
-        update.reporter = Reporter { reports: true, ..update.reporter };
+        update.reports = true;
         update.fit_texts(self.settings.long_texts);
-        let why = match update.reporter.is_overtaken(&before.header) {
+        let why = match update.reporter().is_overtaken(&before.header) {
             Some(why) => Some(why),
             None if self.repeats(&before, &update)? => Some(Late::Repeated),
-            None => update.reporter.is_late(&before.header),
+            None => update.reporter().is_late(&before.header),
         };
         match why {
             Some(why) => Ok(Reported::Ignored { why, current: Some(*before.header) }),
@@ -51,7 +51,7 @@ impl Writer<'_> {
     /// `true` if the report changes nothing. One that is refused does not count.
     fn repeats(&self, before: &StoredExecution, update: &Update) -> Result<bool, WriteError> {
         let mut update = update.clone();
-        let (edit, reporter) = (update.take_payload(), update.reporter);
+        let (edit, reporter) = (update.take_payload(), update.reporter());
         let events = std::mem::take(&mut update.events);
         let header = &before.header;
         if !header.repeats(update, &self.settings.lifecycle) || !self.ends_with(header, reporter, &events)? {

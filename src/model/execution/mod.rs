@@ -1,5 +1,7 @@
 //! The execution record: its header and its payload. Pure.
 
+mod apply;
+mod edit;
 mod json;
 mod new;
 mod requests;

@@ -6,45 +6,63 @@ use crate::model::events::NewEvent;
 use crate::model::id::{ExecutionId, IdMaker, Incarnation, JobId, Revision};
 use crate::model::identity::Identity;
 use crate::model::json::Json;
+use crate::model::json::form::{given, is_default, request};
 use crate::model::lifecycle::{Lifecycle, Phase};
 use crate::model::limits::{LongTexts, MAX_MESSAGE, MAX_NAME};
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
-/// An execution to be created, with its first events. Of several calls for the same part, or for a label of the same key, the last one counts.
-///
-/// ```
-/// use execstore::{DesiredState, Json, NewEvent, NewExecution};
-/// let new = NewExecution::new("job-1")
-///     .id("e-1")                              // else a new UUID v7
-///     .namespace("tenant-a")                  // else "default"
-///     .state("New")                           // else the lifecycle's first pending or live state
-///     .desired(DesiredState::Running)
-///     .label("kind", "batch")
-///     .event(NewEvent::new("created"))        // the first of its history
-///     .payload(Json::from_text(r#"{"image":"alpine"}"#)?);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct NewExecution {
-    pub(super) id: Option<Text>,
-    pub(super) job_id: Text,
-    pub(super) namespace: Option<Text>,
-    pub(super) name: Option<Text>,
-    pub(super) node_id: Option<Text>,
-    pub(super) state: Option<Text>,
-    pub(super) message: Option<Text>,
-    pub(super) desired: DesiredState,
-    pub(super) parent: Option<Text>,
-    pub(super) previous: Option<Text>,
-    pub(super) labels: Labels,
-    pub(super) preview: Option<Text>,
-    pub(super) attempt: u64,
-    /// The document that the id was computed from.
-    pub(crate) identity: Option<Json>,
-    pub(crate) payload: Json,
-    pub(crate) events: Vec<NewEvent>,
+request! {
+    /// An execution to be created, with its first events. Of several calls for the same part, or for a label of the same key, the last one counts.
+    ///
+    /// ```
+    /// use execstore::{DesiredState, Json, NewEvent, NewExecution};
+    /// let new = NewExecution::new("job-1")
+    ///     .id("e-1")                              // else a new UUID v7
+    ///     .namespace("tenant-a")                  // else "default"
+    ///     .state("New")                           // else the lifecycle's first pending or live state
+    ///     .desired(DesiredState::Running)
+    ///     .label("kind", "batch")
+    ///     .event(NewEvent::new("created"))        // the first of its history
+    ///     .payload(Json::from_text(r#"{"image":"alpine"}"#)?);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[must_use]
+    pub struct NewExecution {
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) id: Option<Text>,
+        pub(super) job_id: Text,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) namespace: Option<Text>,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) name: Option<Text>,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) node_id: Option<Text>,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) state: Option<Text>,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) message: Option<Text>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(super) desired: DesiredState,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) parent: Option<Text>,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) previous: Option<Text>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(super) labels: Labels,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) preview: Option<Text>,
+        #[serde(default, skip_serializing_if = "is_default", with = "crate::model::json::count")]
+        pub(super) attempt: u64,
+        /// The document that the id was computed from.
+        #[serde(default, with = "crate::model::identity::of_document", skip_serializing_if = "Option::is_none")]
+        pub(crate) identity: Option<Json>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(crate) payload: Json,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub(crate) events: Vec<NewEvent>,
+    }
 }
 
 impl NewExecution {
@@ -225,7 +243,26 @@ impl NewExecution {
         max_payload: usize,
         now: Timestamp,
     ) -> Result<Execution, WriteError> {
-        let state = match &self.state {
+        // Each part by its name, so that a new one does not compile until it is in the record.
+        let Self {
+            id,
+            job_id,
+            namespace,
+            name,
+            node_id,
+            state,
+            message,
+            desired,
+            parent,
+            previous,
+            labels,
+            preview,
+            attempt,
+            identity: _,
+            payload,
+            events: _,
+        } = self;
+        let state = match &state {
             Some(name) => {
                 lifecycle.state(name).ok_or_else(|| InputError::UnknownState { state: name.into() })?
             }
@@ -238,31 +275,31 @@ impl NewExecution {
             return Err(WriteError::InitialState { state: state.clone() });
         }
         let header = Header {
-            id: self.id.map_or_else(|| Ok(IdMaker::default().next(now)), ExecutionId::checked)?,
+            id: id.map_or_else(|| Ok(IdMaker::default().next(now)), ExecutionId::checked)?,
             // Given by the store once everything was checked.
             incarnation: Incarnation(0),
-            job_id: JobId::checked(self.job_id)?,
-            namespace: self.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
-            name: self.name,
-            node_id: self.node_id,
+            job_id: JobId::checked(job_id)?,
+            namespace: namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
+            name,
+            node_id,
             state: state.clone(),
-            message: self.message,
-            desired: self.desired,
-            parent: link("parent", self.parent)?,
-            previous: link("previous", self.previous)?,
-            labels: self.labels,
+            message,
+            desired,
+            parent: link("parent", parent)?,
+            previous: link("previous", previous)?,
+            labels,
             revision: Revision(1),
             created_at: now,
             modified_at: now,
             completed_at: None,
             not_before: None,
-            attempt: self.attempt,
+            attempt,
             reported_at: None,
             event_count: 0,
-            preview: self.preview,
+            preview,
         };
         header.check()?;
-        check_payload(&self.payload, max_payload)?;
-        Ok(Execution { header: Box::new(header), payload: self.payload })
+        check_payload(&payload, max_payload)?;
+        Ok(Execution { header: Box::new(header), payload })
     }
 }

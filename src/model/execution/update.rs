@@ -1,58 +1,18 @@
-//! What to change of an execution, and the record that comes of it. Pure.
+//! What to change of an execution. Pure.
 
 use std::collections::BTreeMap;
 
-use super::{DesiredState, Header, link};
-use crate::model::error::{InputError, WriteError};
+use super::DesiredState;
+use super::edit::Edit;
 use crate::model::events::NewEvent;
 use crate::model::expect::Expect;
 use crate::model::fingerprint::Fingerprint;
-use crate::model::id::{ExecutionId, Revision};
 use crate::model::json::Json;
-use crate::model::lifecycle::{Lifecycle, State};
+use crate::model::json::form::{given, is_default, request};
 use crate::model::limits::{LongTexts, MAX_MESSAGE, MAX_NAME};
 use crate::model::report::Reporter;
 use crate::model::text::Text;
 use crate::model::time::Timestamp;
-
-/// Leave, set or clear one part of a record.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Edit<T> {
-    #[default]
-    Leave,
-    Set(T),
-    Clear,
-}
-
-impl Edit<Text> {
-    fn fingerprint(&self, f: &mut Fingerprint) {
-        match self {
-            Edit::Leave => f.number(0),
-            Edit::Set(text) => {
-                f.number(1);
-                f.text(text);
-            }
-            Edit::Clear => f.number(2),
-        }
-    }
-}
-
-impl<T> Edit<T> {
-    pub(super) fn text(&self) -> Option<&T> {
-        match self {
-            Edit::Set(value) => Some(value),
-            Edit::Leave | Edit::Clear => None,
-        }
-    }
-
-    fn apply(self, part: &mut Option<T>) {
-        match self {
-            Edit::Leave => {}
-            Edit::Set(value) => *part = Some(value),
-            Edit::Clear => *part = None,
-        }
-    }
-}
 
 /// What becomes of the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,39 +21,62 @@ pub(crate) enum PayloadEdit {
     Merge(Json),
 }
 
-/// What to change of an execution, on what condition, and which events to append. Every part is left, set or cleared; nothing is merged by
-/// guess. Of several calls for the same part the last one counts, those for the payload among them: a merge after a replacement, or after
-/// another merge, takes its place. Events add up, and conditions must all hold.
-///
-/// ```
-/// use execstore::{DesiredState, Expect, Json, NewEvent, Update};
-/// let update = Update::to("Completed")
-///     .message("exit code 0")
-///     .desired(DesiredState::Stopped)
-///     .label("cached", "no")
-///     .clear_node_id()
-///     .merge_payload(Json::from_text(r#"{"result":{"exit_code":0},"lease":null}"#)?)
-///     .event(NewEvent::new("exited").message("exit code 0"))
-///     .expect(Expect::new().state("Running")); // else nothing happens, and it is a conflict
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use]
-pub struct Update {
-    pub(super) state: Option<Text>,
-    pub(super) message: Edit<Text>,
-    pub(super) desired: Option<DesiredState>,
-    pub(super) name: Edit<Text>,
-    pub(super) node_id: Edit<Text>,
-    pub(super) parent: Edit<Text>,
-    pub(super) previous: Edit<Text>,
-    pub(super) clear_labels: bool,
-    pub(super) labels: BTreeMap<Text, Option<Text>>,
-    pub(super) preview: Edit<Text>,
-    pub(super) payload: Option<PayloadEdit>,
-    pub(crate) reporter: Reporter,
-    pub(crate) events: Vec<NewEvent>,
-    pub(crate) expect: Expect,
+request! {
+    /// What to change of an execution, on what condition, and which events to append. Every part is left, set or cleared; nothing is merged by
+    /// guess. Of several calls for the same part the last one counts, those for the payload among them: a merge after a replacement, or after
+    /// another merge, takes its place. Events add up, and conditions must all hold.
+    ///
+    /// ```
+    /// use execstore::{DesiredState, Expect, Json, NewEvent, Update};
+    /// let update = Update::to("Completed")
+    ///     .message("exit code 0")
+    ///     .desired(DesiredState::Stopped)
+    ///     .label("cached", "no")
+    ///     .clear_node_id()
+    ///     .merge_payload(Json::from_text(r#"{"result":{"exit_code":0},"lease":null}"#)?)
+    ///     .event(NewEvent::new("exited").message("exit code 0"))
+    ///     .expect(Expect::new().state("Running")); // else nothing happens, and it is a conflict
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[must_use]
+    pub struct Update {
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) state: Option<Text>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(super) message: Edit<Text>,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) desired: Option<DesiredState>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(super) name: Edit<Text>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(super) node_id: Edit<Text>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(super) parent: Edit<Text>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(super) previous: Edit<Text>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(super) clear_labels: bool,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(super) labels: BTreeMap<Text, Option<Text>>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(super) preview: Edit<Text>,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) payload: Option<Json>,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) merge_payload: Option<Json>,
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::model::json::count::optional")]
+        pub(super) attempt: Option<u64>,
+        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        pub(super) reported_at: Option<Timestamp>,
+        /// It is a report, even if it names neither.
+        #[serde(skip)]
+        pub(crate) reports: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub(crate) events: Vec<NewEvent>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pub(crate) expect: Expect,
+    }
 }
 
 impl Update {
@@ -216,7 +199,7 @@ impl Update {
 
     /// Replaces the payload.
     pub fn payload(mut self, payload: impl Into<Json>) -> Self {
-        self.payload = Some(PayloadEdit::Replace(payload.into()));
+        (self.payload, self.merge_payload) = (Some(payload.into()), None);
         self
     }
 
@@ -231,14 +214,14 @@ impl Update {
     ///
     /// A report that names the state that the execution is in leaves it there, as if it named none.
     pub fn attempt(mut self, attempt: u64) -> Self {
-        self.reporter = Reporter { reports: true, attempt: Some(attempt), ..self.reporter };
+        self.attempt = Some(attempt);
         self
     }
 
     /// Says that this is a report, of what was so at this time by the reporter's clock. Before the time of the last report of the same attempt
     /// it is late, as above. The time is kept in the record, and no other time of it is touched.
     pub fn reported_at(mut self, time: Timestamp) -> Self {
-        self.reporter = Reporter { reports: true, at: Some(time), ..self.reporter };
+        self.reported_at = Some(time);
         self
     }
 
@@ -247,7 +230,7 @@ impl Update {
     /// In a patch `null` removes, so a struct whose `Option` is `None` removes that member; `#[serde(skip_serializing_if =
     /// "Option::is_none")]` leaves it alone.
     pub fn merge_payload(mut self, patch: impl Into<Json>) -> Self {
-        self.payload = Some(PayloadEdit::Merge(patch.into()));
+        (self.payload, self.merge_payload) = (None, Some(patch.into()));
         self
     }
 
@@ -292,37 +275,58 @@ impl Update {
 
     /// The same for updates that do the same, however they were put together. Without the condition.
     pub(crate) fn fingerprint(&self, f: &mut Fingerprint) {
-        f.optional(self.state.as_deref());
-        let texts = [&self.message, &self.name, &self.node_id, &self.parent, &self.previous, &self.preview];
+        // Each part by its name, so that a new one does not compile until it is taken in.
+        let Self {
+            state,
+            message,
+            desired,
+            name,
+            node_id,
+            parent,
+            previous,
+            clear_labels,
+            labels,
+            preview,
+            payload,
+            merge_payload,
+            attempt,
+            reported_at,
+            reports: _,
+            events,
+            expect: _,
+        } = self;
+        f.optional(state.as_deref());
+        let texts = [message, name, node_id, parent, previous, preview];
         texts.into_iter().for_each(|text| text.fingerprint(f));
-        f.number(self.desired.map_or(0, |desired| desired as u64 + 1));
-        f.number(u64::from(self.clear_labels));
-        f.number(self.labels.len() as u64);
-        for (key, value) in &self.labels {
+        f.number(desired.map_or(0, |desired| desired as u64 + 1));
+        f.number(u64::from(*clear_labels));
+        f.number(labels.len() as u64);
+        for (key, value) in labels {
             f.text(key);
             f.optional(value.as_deref());
         }
-        let (kind, payload) = match &self.payload {
-            None => (0, None),
-            Some(PayloadEdit::Replace(payload)) => (1, Some(payload)),
-            Some(PayloadEdit::Merge(patch)) => (2, Some(patch)),
-        };
-        f.number(kind);
-        f.optional(payload.map(Json::as_str));
-        let Reporter { reports, attempt, at } = self.reporter;
-        f.number(u64::from(reports));
-        for part in [attempt, at.map(|at| at.as_nanos().cast_unsigned())] {
+        f.number(if payload.is_some() { 1 } else { 2 * u64::from(merge_payload.is_some()) });
+        f.optional(payload.as_ref().or(merge_payload.as_ref()).map(Json::as_str));
+        f.number(u64::from(self.reporter().reports));
+        for part in [*attempt, reported_at.map(|at| at.as_nanos().cast_unsigned())] {
             f.number(u64::from(part.is_some()));
             f.number(part.unwrap_or_default());
         }
-        f.number(self.events.len() as u64);
-        self.events.iter().for_each(|event| event.fingerprint(f));
+        f.number(events.len() as u64);
+        events.iter().for_each(|event| event.fingerprint(f));
     }
 }
 
 impl Update {
     pub(crate) fn take_payload(&mut self) -> Option<PayloadEdit> {
-        self.payload.take()
+        let replaced = self.payload.take().map(PayloadEdit::Replace);
+        replaced.or(self.merge_payload.take().map(PayloadEdit::Merge))
+    }
+
+    /// Who reports, if it is a report.
+    pub(crate) fn reporter(&self) -> Reporter {
+        let reports = self.reports || self.attempt.is_some() || self.reported_at.is_some();
+        Reporter { reports, attempt: self.attempt, at: self.reported_at }
     }
 
     /// Makes the texts for people fit.
@@ -333,165 +337,5 @@ impl Update {
             }
         }
         NewEvent::fit_all(&mut self.events, long);
-    }
-}
-
-impl Header {
-    /// The header after `update`, one revision on. Checks everything; changes nothing on an error.
-    pub(crate) fn apply(
-        &self,
-        update: Update,
-        lifecycle: &Lifecycle,
-        now: Timestamp,
-    ) -> Result<Header, WriteError> {
-        let reports = update.reporter.reports;
-        match update.reporter.is_late(self).filter(|_| reports) {
-            Some(why) => Err(WriteError::Late { id: self.id.clone(), why }),
-            None => self.edit(update, lifecycle, now),
-        }
-    }
-
-    /// `true` if the update says of the execution what is known of it, its payload aside.
-    pub(crate) fn repeats(&self, update: Update, lifecycle: &Lifecycle) -> bool {
-        let after = self.edit(update, lifecycle, self.modified_at);
-        after.is_ok_and(|mut after| {
-            after.revision = self.revision;
-            after == *self
-        })
-    }
-
-    /// The same, whoever reports it.
-    fn edit(&self, update: Update, lifecycle: &Lifecycle, now: Timestamp) -> Result<Header, WriteError> {
-        let mut after = self.clone();
-        update.reporter.note(&mut after);
-        after.revision = Revision(self.revision.0 + 1);
-        after.modified_at = now.max(self.modified_at);
-        if let Some(name) =
-            update.state.filter(|name| !update.reporter.reports || self.state != name.as_str())
-        {
-            after.state = self.next_state(name, lifecycle)?;
-            if after.state.is_terminal() {
-                after.completed_at = Some(after.modified_at);
-            }
-        }
-        update.message.apply(&mut after.message);
-        after.desired = update.desired.unwrap_or(after.desired);
-        update.name.apply(&mut after.name);
-        update.node_id.apply(&mut after.node_id);
-        apply_link("parent", update.parent, &mut after.parent)?;
-        apply_link("previous", update.previous, &mut after.previous)?;
-        update.preview.apply(&mut after.preview);
-        if update.clear_labels {
-            after.labels.clear();
-        }
-        for (key, value) in update.labels {
-            match value {
-                Some(value) => after.labels.insert(key, value),
-                None => after.labels.remove(&key),
-            };
-        }
-        after.check()?;
-        Ok(after)
-    }
-
-    fn next_state(&self, to: Text, lifecycle: &Lifecycle) -> Result<State, WriteError> {
-        let Some(next) = lifecycle.state(&to) else {
-            return Err(InputError::UnknownState { state: to.into() }.into());
-        };
-        if self.state.is_terminal() {
-            return Err(WriteError::Terminal {
-                id: self.id.clone(),
-                state: self.state.clone(),
-                to: next.clone(),
-            });
-        }
-        if !lifecycle.allows_codes(self.state.code(), next.code()) {
-            return Err(WriteError::Transition {
-                id: self.id.clone(),
-                from: self.state.clone(),
-                to: next.clone(),
-            });
-        }
-        Ok(next.clone())
-    }
-}
-
-fn apply_link(
-    what: &'static str,
-    edit: Edit<Text>,
-    part: &mut Option<ExecutionId>,
-) -> Result<(), InputError> {
-    match edit {
-        Edit::Leave => {}
-        Edit::Set(id) => *part = link(what, Some(id))?,
-        Edit::Clear => *part = None,
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{Labels, NewExecution};
-    use super::*;
-
-    fn at(nanos: i64) -> Timestamp {
-        Timestamp::from_nanos(nanos)
-    }
-
-    fn running() -> (Lifecycle, Header) {
-        let lifecycle = Lifecycle::compute_node();
-        let new = NewExecution::new("j").id("e").state("Running").message("m").label("a", "1");
-        let execution = new.build(&lifecycle, 1_000, at(10)).unwrap();
-        (lifecycle, execution.into_header())
-    }
-
-    #[test]
-    fn an_update_leaves_what_it_does_not_name() {
-        let (lifecycle, before) = running();
-        let after = before.apply(Update::new(), &lifecycle, at(20)).unwrap();
-        let mut expected = before.clone();
-        expected.revision = Revision(2);
-        expected.modified_at = at(20);
-        assert_eq!(after, expected);
-    }
-
-    #[test]
-    fn parts_are_set_and_cleared() {
-        let (lifecycle, before) = running();
-        let update = Update::new()
-            .clear_message()
-            .name("n")
-            .parent("p")
-            .desired(DesiredState::Running)
-            .remove_label("a")
-            .label("b", "2");
-        let set = before.apply(update, &lifecycle, at(20)).unwrap();
-        assert_eq!((set.message.as_deref(), set.name.as_deref()), (None, Some("n")));
-        assert_eq!(set.parent.as_ref().unwrap(), &"p");
-        assert_eq!(set.labels, Labels::from([("b".into(), "2".into())]));
-        let update = Update::new().clear_name().clear_parent().clear_desired().clear_labels();
-        let cleared = set.apply(update, &lifecycle, at(21)).unwrap();
-        assert_eq!((&cleared.name, &cleared.parent, cleared.desired), (&None, &None, DesiredState::Pending));
-        assert!(cleared.labels.is_empty());
-    }
-
-    #[test]
-    fn times_never_go_back() {
-        let (lifecycle, before) = running();
-        let after = before.apply(Update::to("Completed"), &lifecycle, at(3)).unwrap();
-        assert_eq!((after.modified_at, after.completed_at), (at(10), Some(at(10))));
-    }
-
-    #[test]
-    fn transitions_are_checked() {
-        let (lifecycle, running) = running();
-        let apply = |e: &Header, to: &str| e.apply(Update::to(to), &lifecycle, at(20));
-        assert!(matches!(apply(&running, "New"), Err(WriteError::Transition { .. })));
-        assert!(matches!(apply(&running, "Running"), Err(WriteError::Transition { .. })));
-        assert!(matches!(apply(&running, "Gone"), Err(WriteError::Input(InputError::UnknownState { .. }))));
-        let ended = apply(&running, "Failed").unwrap();
-        assert!(matches!(apply(&ended, "Completed"), Err(WriteError::Terminal { .. })));
-        let relabelled = ended.apply(Update::new().label("x", "y"), &lifecycle, at(30)).unwrap();
-        assert_eq!(relabelled.completed_at, Some(at(20)));
     }
 }

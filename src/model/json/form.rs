@@ -23,6 +23,40 @@ macro_rules! form {
 
 pub(crate) use form;
 
+/// A value that a caller hands over, whose parts are the members of its JSON. It is read as a form with the same members, which is
+/// the value if its `check_read` finds nothing wrong. A member that it does not have is refused.
+macro_rules! request {
+    (
+        $(#[$of_all:meta])*
+        pub struct $value:ident {
+            $($(#[$of_part:meta])* $seen:vis $part:ident: $of:ty,)*
+        }
+    ) => {
+        $(#[$of_all])*
+        #[derive(::serde::Serialize)]
+        pub struct $value {
+            $($(#[$of_part])* $seen $part: $of,)*
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $value {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                #[derive(::serde::Deserialize)]
+                #[serde(deny_unknown_fields)]
+                struct Form {
+                    $($(#[$of_part])* $part: $of,)*
+                }
+
+                let Form { $($part,)* } = ::serde::Deserialize::deserialize(deserializer)?;
+                let value = Self { $($part,)* };
+                value.check_read().map_err(::serde::de::Error::custom)?;
+                Ok(value)
+            }
+        }
+    };
+}
+
+pub(crate) use request;
+
 /// A value whose JSON is the text that it is shown as and parsed from, by `serde(try_from = "String", into = "String")`.
 macro_rules! by_text {
     ($value:ident) => {
