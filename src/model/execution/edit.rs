@@ -18,18 +18,7 @@ pub(super) enum Edit<T> {
 }
 
 impl Edit<Text> {
-    pub(super) fn fingerprint(&self, f: &mut Fingerprint) {
-        match self {
-            Edit::Leave => f.number(0),
-            Edit::Set(text) => {
-                f.number(1);
-                f.text(text);
-            }
-            Edit::Clear => f.number(2),
-        }
-    }
-
-    /// The same for a link, whose id is checked.
+    /// As `apply`, for a link, whose id is checked.
     pub(super) fn apply_link(
         self,
         what: &'static str,
@@ -45,6 +34,20 @@ impl Edit<Text> {
 }
 
 impl<T> Edit<T> {
+    pub(super) fn fingerprint(&self, f: &mut Fingerprint)
+    where
+        T: ToString,
+    {
+        match self {
+            Edit::Leave => f.number(0),
+            Edit::Set(value) => {
+                f.number(1);
+                f.text(&value.to_string());
+            }
+            Edit::Clear => f.number(2),
+        }
+    }
+
     pub(super) fn text(&self) -> Option<&T> {
         match self {
             Edit::Set(value) => Some(value),
@@ -62,16 +65,16 @@ impl<T> Edit<T> {
 }
 
 /// What becomes of a part: left alone if it is not there, cleared by `null`.
-impl Serialize for Edit<Text> {
+impl<T: Serialize> Serialize for Edit<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Edit::Set(text) => text.serialize(serializer),
+            Edit::Set(value) => value.serialize(serializer),
             Edit::Leave | Edit::Clear => serializer.serialize_none(),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Edit<Text> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Edit<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Option::deserialize(deserializer)?.map_or(Edit::Clear, Edit::Set))
     }
