@@ -75,21 +75,15 @@ impl Applied {
         Self { txn, pending: None, records: Records::default() }
     }
 
-    /// Gives redb the rows that it lacks, if they are many.
-    pub(crate) fn flush_many(&mut self, process: &Process) -> Result<usize, StorageError> {
-        match &self.pending {
-            Some(pending) if pending.bytes() >= MOST_PENDING => self.flush(process),
-            _ => Ok(0),
-        }
+    /// redb should be given the rows that it lacks before there are more.
+    pub(crate) fn has_many_pending(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.bytes() >= MOST_PENDING)
     }
 
     /// Gives redb the rows that it lacks. Gives how many bytes of values they replaced or removed too. After an error the
     /// transaction must be rolled back.
     pub(crate) fn flush(&mut self, process: &Process) -> Result<usize, StorageError> {
-        let pending = self.pending.take();
-        let mut tables = Tables::new(Live(&self.txn, process.clone())).keep_pending(pending);
-        tables.flush()?;
-        Ok(tables.freed())
+        self.pending.take().map_or(Ok(0), |pending| pending.flush(&self.txn, process))
     }
 
     /// A transaction has ended, whose rows stay.

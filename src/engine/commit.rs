@@ -14,22 +14,14 @@ use crate::storage::{Live, Tables, catch_panics, finish, roll_back};
 /// Bytes of redo after which a checkpoint is worth two commits more.
 const HELD_BACK: usize = 1 << 20;
 
-/// How a transaction is to be committed.
-pub(crate) struct Commit {
-    pub(crate) redo: WriteSet,
-    /// It may hold writes that the redo does not.
-    pub(crate) caller_wrote: bool,
-    /// Its caller waits until it is durable.
-    pub(crate) durable: bool,
-}
-
 /// Commits, with the turn. Gives where to wait until it is durable, without the turn; `None` if there is nothing to wait for.
+/// `durable`: the caller waits for that.
 pub(crate) fn commit(
     engine: &Engine,
     mut applied: Applied,
-    commit: Commit,
+    mut redo: WriteSet,
+    durable: bool,
 ) -> Result<Option<Place>, CommitError> {
-    let Commit { mut redo, caller_wrote, durable } = commit;
     applied.pending = redo.pending.take();
     if let Some(reason) = redo.failed {
         // An operation was half done when the storage failed.
@@ -40,7 +32,7 @@ pub(crate) fn commit(
         engine.leak(applied);
         return Err(CommitError::RolledBack(StorageError::Busy));
     }
-    if redo.is_empty() && !caller_wrote {
+    if redo.is_empty() {
         engine.take_back(applied, redo.wrote());
         return Ok(None);
     }
@@ -69,7 +61,7 @@ pub(crate) fn commit(
         drop(journal);
         return refuse(engine, applied, StorageError::Closed);
     };
-    if !caller_wrote && !redo.overflowed && journaling.takes(from, &redo.body) {
+    if !redo.caller_wrote && !redo.overflowed && journaling.takes(from, &redo.body) {
         if let Err(error) = journaling.journal().push(from, to, &redo.body, !durable) {
             drop(journal);
             // Where the disk has no room even for what was written once, as on one that copies on write: nothing was synced.

@@ -363,12 +363,7 @@ impl Engine {
             return if self.is_poisoned() { Err(self.poisoned()) } else { Ok(false) };
         };
         match applied {
-            Some(mut applied) => {
-                let flushed = applied.flush(&self.grounds.process);
-                let freed = flushed.inspect_err(|error| self.poison(error))?;
-                self.freed.fetch_add(freed as u64, Ordering::Relaxed);
-                journal.close(applied.txn)?;
-            }
+            Some(applied) => journal.close(self.flushed(applied)?.txn)?,
             None => when_writable(self.db.clone(), self.last.waiters(), |txn| journal.close(txn?))?,
         }
         Ok(true)

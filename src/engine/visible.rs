@@ -89,19 +89,24 @@ impl Engine {
         self.show(applied, version)
     }
 
-    fn show(&self, mut applied: Applied, version: u64) -> Result<(), StorageError> {
-        self.forget_snapshot();
-        let flushed = applied.flush(&self.grounds.process);
-        let shown = match flushed {
+    /// Gives redb the rows that it lacks. If that fails the transaction ends, and the store takes no more writes.
+    pub(crate) fn flushed(&self, mut applied: Applied) -> Result<Applied, StorageError> {
+        match applied.flush(&self.grounds.process) {
             Ok(freed) => {
                 self.freed.fetch_add(freed as u64, Ordering::Relaxed);
-                show(applied.txn)
+                Ok(applied)
             }
             Err(error) => {
                 applied.roll_back();
+                self.poison(&error);
                 Err(error)
             }
-        };
+        }
+    }
+
+    fn show(&self, applied: Applied, version: u64) -> Result<(), StorageError> {
+        self.forget_snapshot();
+        let shown = self.flushed(applied).and_then(|applied| show(applied.txn));
         // A reader may have taken one meanwhile; nobody gets it who must see more.
         self.forget_snapshot();
         match &shown {

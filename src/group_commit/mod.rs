@@ -13,7 +13,6 @@ mod handle;
 mod load;
 mod options;
 mod pending;
-mod reentrancy;
 mod request;
 mod settler;
 
@@ -31,7 +30,6 @@ use crate::write::Writer;
 
 use load::{Load, Weight};
 use pending::Slot;
-use reentrancy::ReentrancyGuard;
 use request::{Closure, Failure, Request, guarded};
 use settler::{Ran, Settler};
 
@@ -261,7 +259,7 @@ impl Committer {
 
     /// The store's own thread: commits what queues up, until the queue is closed and empty.
     fn work(self: &Arc<Self>) {
-        let _at_work = ReentrancyGuard::begin(&self.posts().worker);
+        let _at_work = self.posts().worker.hold();
         let settler = Settler::start(self);
         while let Some(mut members) = self.next_members() {
             if caught(|| self.run(&mut members, &settler)).is_err() {

@@ -5,7 +5,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use super::Committer;
-use super::reentrancy::ReentrancyGuard;
 use super::request::{Failure, Request};
 use crate::model::panics::caught;
 use crate::txn::InFlight;
@@ -66,7 +65,7 @@ impl Settler {
 }
 
 fn work(committer: &Committer, come: &Receiver<Ran>) {
-    let _at_work = ReentrancyGuard::begin(&committer.posts().settler);
+    let _at_work = committer.posts().settler.hold();
     while let Ok(ran) = come.recv() {
         settle(committer, ran);
     }

@@ -2,6 +2,7 @@
 
 use crate::format::schema::Tag;
 use crate::model::error::{Damage, ReadError};
+use crate::storage::ends::Ends;
 
 /// Something with a sequence number.
 pub(crate) trait Numbered {
@@ -106,97 +107,43 @@ impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T: Numbered> DoubleEnd
     }
 }
 
-/// A list with what was looked at from either end and not taken.
-pub(crate) struct Ends<I, T> {
-    rows: I,
-    front: Option<T>,
-    back: Option<T>,
-}
-
-impl<I, T> Ends<I, T> {
-    pub(crate) fn new(rows: I) -> Self {
-        Self { rows, front: None, back: None }
-    }
-}
-
-impl<I: Iterator<Item = Result<T, ReadError>>, T> Ends<I, T> {
-    /// What comes next from the front, to be taken or left.
-    pub(crate) fn front(&mut self) -> Result<&mut Option<T>, ReadError> {
-        if self.front.is_none() {
-            self.front = match self.rows.next() {
-                Some(row) => Some(row?),
-                None => self.back.take(),
-            };
-        }
-        Ok(&mut self.front)
-    }
-}
-
-impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T> Ends<I, T> {
-    /// What comes next from the back, to be taken or left.
-    pub(crate) fn back(&mut self) -> Result<&mut Option<T>, ReadError> {
-        if self.back.is_none() {
-            self.back = match self.rows.next_back() {
-                Some(row) => Some(row?),
-                None => self.front.take(),
-            };
-        }
-        Ok(&mut self.back)
-    }
-}
-
 /// Sorted lists of numbers as one sorted list, from either end. Errors come as soon as they are met.
-pub(crate) struct Merged<I, T> {
-    lists: Vec<Ends<I, T>>,
+pub(crate) struct Merged<I: Iterator> {
+    lists: Vec<Ends<I>>,
 }
 
-impl<I, T> Merged<I, T> {
+impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T: Copy + Ord> Merged<I> {
     pub(crate) fn new(lists: Vec<I>) -> Self {
         Self { lists: lists.into_iter().map(Ends::new).collect() }
     }
-}
 
-impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T: Copy + Ord> Iterator for Merged<I, T> {
-    type Item = Result<T, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut least: Option<(usize, T)> = None;
-        for (place, list) in self.lists.iter_mut().enumerate() {
-            match list.front() {
+    fn step(&mut self, from_front: bool) -> Option<Result<T, ReadError>> {
+        let comes_first = |a: T, b: T| if from_front { a < b } else { a > b };
+        let mut next: Option<(&mut Ends<I>, T)> = None;
+        for list in &mut self.lists {
+            match list.try_near(from_front).map(Option::<&T>::copied) {
                 Err(error) => return Some(Err(error)),
-                Ok(Some(number)) if least.is_none_or(|(_, least)| *number < least) => {
-                    least = Some((place, *number));
+                Ok(Some(number)) if next.as_ref().is_none_or(|(_, next)| comes_first(number, *next)) => {
+                    next = Some((list, number));
                 }
                 Ok(_) => {}
             }
         }
-        let (place, number) = least?;
-        if let Some(list) = self.lists.get_mut(place) {
-            list.front = None;
-        }
-        Some(Ok(number))
+        next?.0.take(from_front)
     }
 }
 
-impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T: Copy + Ord> DoubleEndedIterator
-    for Merged<I, T>
-{
+impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T: Copy + Ord> Iterator for Merged<I> {
+    type Item = Result<T, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step(true)
+    }
+}
+
+impl<I: DoubleEndedIterator<Item = Result<T, ReadError>>, T: Copy + Ord> DoubleEndedIterator for Merged<I> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        let mut greatest: Option<(usize, T)> = None;
-        for (place, list) in self.lists.iter_mut().enumerate() {
-            match list.back() {
-                Err(error) => return Some(Err(error)),
-                Ok(Some(number)) if greatest.is_none_or(|(_, greatest)| *number > greatest) => {
-                    greatest = Some((place, *number));
-                }
-                Ok(_) => {}
-            }
-        }
-        let (place, number) = greatest?;
-        if let Some(list) = self.lists.get_mut(place) {
-            list.back = None;
-        }
-        Some(Ok(number))
+        self.step(false)
     }
 }
 

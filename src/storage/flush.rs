@@ -2,10 +2,11 @@
 
 use std::ops::Bound;
 
-use redb::{CursorError, Key, ReadableTable, Table};
+use redb::{CursorError, Key, ReadableTable, Table, WriteTransaction};
 
 use super::former_rows::FormerRows;
 use super::pending::{Layer, Pending, PendingRows};
+use super::process::Process;
 use super::slots::{Stored, choose, on_table};
 use super::{Live, Tables};
 use crate::format::schema::{Tag, Value, table, tables};
@@ -32,6 +33,7 @@ impl Tables<Live<'_>> {
         Ok(())
     }
 
+    /// Hands over what redb was not given, to whoever writes next in its transaction.
     pub(crate) fn take_pending(&mut self) -> Option<Box<Pending>> {
         self.pending.take()
     }
@@ -80,6 +82,20 @@ impl Tables<Live<'_>> {
         let table = T::slot_mut(&mut self.slots);
         self.freed += table.write(&self.source, |table| give::<T::RedbKey>(table, T::TAG, rows, former))?;
         Ok(())
+    }
+}
+
+impl Pending {
+    /// Gives redb all of them in a transaction, which must be rolled back after an error. Gives how many bytes of values were
+    /// replaced or removed.
+    pub(crate) fn flush(
+        self: Box<Self>,
+        txn: &WriteTransaction,
+        process: &Process,
+    ) -> Result<usize, StorageError> {
+        let mut tables = Tables::new(Live(txn, process.clone())).keep_pending(Some(self));
+        tables.flush()?;
+        Ok(tables.freed())
     }
 }
 
@@ -137,8 +153,8 @@ mod tests {
     use std::ops::Bound;
 
     use proptest::prelude::*;
+    use redb::Database;
     use redb::backends::InMemoryBackend;
-    use redb::{Database, WriteTransaction};
 
     use super::*;
     use crate::format::state_row;

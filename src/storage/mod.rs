@@ -9,6 +9,7 @@ mod checkpoints;
 mod chunks;
 mod completions;
 mod counts;
+pub(crate) mod ends;
 mod events;
 mod executions;
 mod failures;
@@ -149,7 +150,9 @@ impl<S: Source> Tables<S> {
         key: &T::Key,
         call: impl FnOnce(&[u8]) -> R,
     ) -> Result<Option<R>, StorageError> {
-        if let Some(pending) = &self.pending {
+        if !S::STANDS_STILL
+            && let Some(pending) = &self.pending
+        {
             self.source.process().check()?;
             if let Some(value) = pending.get(T::TAG, key.as_ref()) {
                 #[cfg(test)]
@@ -265,24 +268,43 @@ impl Tables<Live<'_>> {
         key: &T::Key,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), StorageError> {
+        self.put_encoded::<T>(key, false, encode)
+    }
+
+    /// Writes a row without a value, of which it is known that there is none.
+    fn insert_new<T: Stored + for<'v> Row<New<'v> = ()>>(
+        &mut self,
+        key: &T::Key,
+    ) -> Result<(), StorageError> {
+        self.put_encoded::<T>(key, true, |out| encode::<T>(key, out, |w| T::write((), w)))
+    }
+
+    fn put_encoded<T: Stored>(
+        &mut self,
+        key: &T::Key,
+        is_new: bool,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), StorageError> {
         let mut value = std::mem::take(&mut self.scratch);
         encode(&mut value);
-        let result = self.insert::<T>(key, &value);
+        let result = self.put_row::<T>(key, &value, is_new);
         self.scratch = value;
         result
     }
 
     /// Writes a row.
     fn insert<T: Stored>(&mut self, key: &T::Key, value: &[u8]) -> Result<(), StorageError> {
-        self.check_way::<T>(key)?;
-        if let Some(pending) = &mut self.pending {
-            self.source.process().check()?;
-            pending.put(T::TAG, key.as_ref(), Some(value));
-            self.inserted(T::TAG, key.as_ref(), value, None);
+        self.put_row::<T>(key, value, false)
+    }
+
+    /// Writes a row; `is_new` if it is known that there is none of this key.
+    fn put_row<T: Stored>(&mut self, key: &T::Key, value: &[u8], is_new: bool) -> Result<(), StorageError> {
+        let bytes = key.as_ref();
+        if self.pend::<T>(key, Some(value), is_new)? {
+            self.inserted(T::TAG, bytes, value, None);
             return self.flush_much();
         }
         let mut sum = self.sum.filter(|_| T::TAG.is_summed());
-        let bytes = key.as_ref();
         let old = Old { tag: T::TAG, key: bytes, sum: sum.as_mut(), former: self.former.as_mut() };
         let table = T::slot_mut(&mut self.slots);
         self.freed += table.write(&self.source, |table| {
@@ -296,29 +318,23 @@ impl Tables<Live<'_>> {
         Ok(())
     }
 
-    /// Looks for the place of the first pending row of a table: what redb could not take is refused before anybody is answered,
-    /// also where the table is only added to.
-    fn check_way<T: Stored>(&mut self, key: &T::Key) -> Result<(), StorageError> {
-        if self.pending.as_mut().is_some_and(|pending| pending.is_first(T::TAG)) {
-            look_up(T::slot(&self.slots).get(&self.source)?, T::lend(key), |_| ())?;
-        }
-        Ok(())
-    }
-
-    /// Writes a row without a value, of which it is known that there is none.
-    fn insert_new<T: Stored + for<'v> Row<New<'v> = ()>>(
+    /// Keeps back from redb what becomes of a row; `false` if redb gets every row at once.
+    ///
+    /// The place of a table's first one is looked for: what redb could not take is refused before anybody is answered, also where
+    /// the table is only added to.
+    fn pend<T: Stored>(
         &mut self,
         key: &T::Key,
-    ) -> Result<(), StorageError> {
-        self.check_way::<T>(key)?;
-        let Some(pending) = &mut self.pending else { return self.put::<T>(key, ()) };
+        value: Option<&[u8]>,
+        is_new: bool,
+    ) -> Result<bool, StorageError> {
+        let Some(pending) = &mut self.pending else { return Ok(false) };
         self.source.process().check()?;
-        let mut value = std::mem::take(&mut self.scratch);
-        encode::<T>(key, &mut value, |w| T::write((), w));
-        pending.put_new(T::TAG, key.as_ref(), &value);
-        self.inserted(T::TAG, key.as_ref(), &value, None);
-        self.scratch = value;
-        self.flush_much()
+        if !pending.has_some(T::TAG) {
+            look_up(T::slot(&self.slots).get(&self.source)?, T::lend(key), |_| ())?;
+        }
+        pending.put(T::TAG, key.as_ref(), value, is_new);
+        Ok(true)
     }
 
     fn inserted(&mut self, tag: Tag, key: &[u8], value: &[u8], sum: Option<Sum>) {
@@ -339,10 +355,8 @@ impl Tables<Live<'_>> {
             return self.remove_now::<T>(key);
         }
         let found = self.find::<T, _>(key, <[u8]>::len)?;
-        if found.is_some()
-            && let Some(pending) = &mut self.pending
-        {
-            pending.put(T::TAG, key.as_ref(), None);
+        if found.is_some() {
+            self.pend::<T>(key, None, false)?;
         }
         self.was_removed(T::TAG, key.as_ref(), found, None);
         self.flush_much()?;
@@ -351,9 +365,9 @@ impl Tables<Live<'_>> {
 
     /// Removes a row of which it is known that it is there.
     fn remove_known<T: Stored>(&mut self, key: &T::Key) -> Result<(), StorageError> {
-        let Some(pending) = &mut self.pending else { return self.remove_now::<T>(key).map(drop) };
-        self.source.process().check()?;
-        pending.put(T::TAG, key.as_ref(), None);
+        if !self.pend::<T>(key, None, false)? {
+            return self.remove_now::<T>(key).map(drop);
+        }
         self.was_removed(T::TAG, key.as_ref(), Some(0), None);
         self.flush_much()
     }

@@ -1,12 +1,12 @@
 //! Rows of a table: looked up, and in ranges that are checked to lie where they should.
 
-use std::cmp::Ordering;
 use std::ops::Bound;
 
-use redb::{AccessGuard, Key, Range, ReadableTable, Value as _};
+use redb::{Key, Range, ReadableTable, Value as _};
 
 use super::calls::catch_panics;
-use super::pending::{Peeked, PendingRange};
+use super::ends::{Ends, Next, next_of};
+use super::pending::PendingRange;
 use super::slots::Stored;
 use crate::format::Reason;
 use crate::format::schema::{Tag, Value};
@@ -33,7 +33,7 @@ pub(super) fn look_up<T: ReadableTable<K, Value>, K: Key + 'static, R>(
 /// page redb finds rows that are out of order. Ends after the first storage error, since redb may leave rows
 /// out after one.
 pub(crate) struct CheckedRange<'a, T: Stored, F> {
-    range: Option<Peeked<Range<'a, T::RedbKey, Value>>>,
+    range: Option<Ends<Range<'a, T::RedbKey, Value>>>,
     /// Rows that redb has not been given yet, if there may be some.
     pending: Option<PendingRange<'a>>,
     decode: F,
@@ -114,7 +114,7 @@ impl<'a, T: Stored, F> CheckedRange<'a, T, F> {
         let range = catch_panics(|| table.range::<<T::RedbKey as redb::Value>::SelfType<'_>>(ends))?;
         let low = Edge::of(low).unwrap_or_else(|| Edge::included(&[]));
         let span = Span { tag: T::TAG, low, high: Edge::of(high) };
-        Ok(Self { range: Some(Peeked::new(range)), pending, decode, span })
+        Ok(Self { range: Some(Ends::new(range)), pending, decode, span })
     }
 
     fn step<R>(&mut self, from_front: bool) -> Option<Result<R, ReadError>>
@@ -131,7 +131,7 @@ impl<'a, T: Stored, F> CheckedRange<'a, T, F> {
         };
         let row = catch_panics(|| match pending {
             None => {
-                let Some((key, value)) = next(found, from_front)? else { return Ok(None) };
+                let Some((key, value)) = found.take(from_front).transpose()? else { return Ok(None) };
                 Ok::<_, redb::StorageError>(Some(decoded(T::lent(key.value()), value.value())))
             }
             Some(pending) => merged::<T, _>(found, pending, from_front, decoded),
@@ -146,52 +146,28 @@ impl<'a, T: Stored, F> CheckedRange<'a, T, F> {
     }
 }
 
-/// A row as redb lends it.
-type Lent<'a, K> = (AccessGuard<'a, K>, AccessGuard<'a, Value>);
-
-/// The next of redb's own rows.
-fn next<'a, K: Key + 'static>(
-    range: &mut Peeked<Range<'a, K, Value>>,
-    from_front: bool,
-) -> Result<Option<Lent<'a, K>>, redb::StorageError> {
-    range.next_with(from_front, |range| take(range, from_front)).transpose()
-}
-
-fn take<'a, K: Key + 'static>(
-    range: &mut Range<'a, K, Value>,
-    from_front: bool,
-) -> Option<Result<Lent<'a, K>, redb::StorageError>> {
-    if from_front { range.next() } else { range.next_back() }
-}
-
 /// The next row of redb's and of those that are pending, of which a pending one stands for redb's own of the same key.
 fn merged<'a, T: Stored, R>(
-    range: &mut Peeked<Range<'a, T::RedbKey, Value>>,
+    range: &mut Ends<Range<'a, T::RedbKey, Value>>,
     pending: &mut PendingRange<'a>,
     from_front: bool,
     mut decoded: impl FnMut(&T::Key, &[u8]) -> Result<R, ReadError>,
 ) -> Result<Option<Result<R, ReadError>>, redb::StorageError> {
     loop {
-        let waiting = pending.peek(from_front);
-        let order = match range.peek_with(from_front, |range| take(range, from_front)) {
-            // Taken below, as the error that it is.
-            Some(Err(_)) => Ordering::Less,
-            Some(Ok((key, _))) => match (waiting, T::lent(key.value()).as_ref()) {
-                (None, _) => Ordering::Less,
-                (Some(waiting), key) if from_front => key.cmp(waiting),
-                (Some(waiting), key) => waiting.cmp(key),
-            },
-            None if waiting.is_none() => return Ok(None),
-            None => Ordering::Greater,
-        };
-        if order != Ordering::Greater {
-            let row = next(range, from_front)?;
-            if order == Ordering::Less {
+        let waiting = pending.near(from_front);
+        let found = range.try_near(from_front)?.map(|(key, _)| T::lent(key.value()).as_ref());
+        match next_of(found, waiting, from_front) {
+            None => return Ok(None),
+            Some(Next::First) => {
+                let row = range.take(from_front).transpose()?;
                 return Ok(row.map(|(key, value)| decoded(T::lent(key.value()), value.value())));
             }
+            Some(Next::Both) => drop(range.take(from_front)),
+            Some(Next::Second) => {}
         }
-        let Some(key) = waiting else { return Ok(None) };
-        if let Some(value) = pending.take(key, from_front) {
+        if let Some(key) = waiting
+            && let Some(value) = pending.take(key, from_front)
+        {
             return Ok(Some(decoded(T::lent(T::RedbKey::from_bytes(key)), value)));
         }
     }

@@ -43,6 +43,12 @@ impl Post {
         let _ = HELD.try_with(|held| held.set(held.get() + 1));
     }
 
+    /// This thread holds it until that is dropped.
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        self.take();
+        Hold(self)
+    }
+
     /// This thread was the last to hold it.
     pub(crate) fn note(&self) {
         self.0.store(here(), Ordering::SeqCst);
@@ -61,6 +67,16 @@ impl Post {
 
     fn holder(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A post that this thread holds, until it is dropped.
+#[must_use]
+pub(crate) struct Hold<'p>(&'p Post);
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 

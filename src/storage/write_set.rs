@@ -30,8 +30,8 @@ pub(crate) struct WriteSet {
     pub(crate) pending: Option<Box<Pending>>,
     /// redb was given rows, which only it can take back.
     pub(crate) wrote_to_redb: bool,
-    /// The caller may write to redb's transaction too, or join it, and so redb is to have all rows.
-    entered: bool,
+    /// The caller may write to redb's transaction too, where the journal does not see it; and so redb is to have all rows.
+    pub(crate) caller_wrote: bool,
     /// Rows of what was deleted wait to be removed.
     pub(crate) waits: bool,
     /// The writes: see `Tables::redo`.
@@ -94,7 +94,7 @@ impl WriteSet {
         flush: impl FnOnce(Box<Pending>) -> Result<usize, StorageError>,
     ) {
         let mut redo = Self::lock(redo);
-        redo.entered = true;
+        redo.caller_wrote = true;
         let Some(pending) = redo.pending.take() else { return };
         redo.wrote_to_redb = true;
         match flush(pending) {
@@ -105,8 +105,8 @@ impl WriteSet {
 
     /// Takes over from a writer what redb lacks.
     pub(crate) fn take_over(redo: &Mutex<WriteSet>, tables: &mut Tables<Live<'_>>) {
-        let entered = Self::lock(redo).entered;
-        let flushed = if entered { tables.keep_nothing_pending() } else { Ok(()) };
+        let caller_wrote = Self::lock(redo).caller_wrote;
+        let flushed = if caller_wrote { tables.keep_nothing_pending() } else { Ok(()) };
         let mut redo = Self::lock(redo);
         if let Err(error) = flushed {
             redo.failed.get_or_insert(error);
@@ -140,12 +140,12 @@ impl WriteSet {
 
     /// Something may be in redb that only it can take back.
     pub(crate) fn wrote(&self) -> bool {
-        self.wrote_to_redb || self.writers > 0 || self.failed.is_some()
+        self.wrote_to_redb || self.caller_wrote || self.writers > 0 || self.failed.is_some()
     }
 
-    /// `true` if the transaction wrote nothing to the store.
+    /// `true` if the transaction wrote nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        self.versions.is_none_or(|(from, to)| from == to)
+        !self.caller_wrote && self.versions.is_none_or(|(from, to)| from == to)
     }
 }
 

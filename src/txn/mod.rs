@@ -5,13 +5,12 @@ pub(crate) mod removal;
 
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use redb::{Durability, WriteTransaction};
 
 use crate::engine::applied::Applied;
-use crate::engine::commit::{Commit, commit};
+use crate::engine::commit::commit;
 use crate::engine::core::Engine;
 use crate::engine::sync_line::Place;
 use crate::engine::write_lock::WriteGuard;
@@ -20,7 +19,6 @@ use crate::model::error::{BeginError, CommitError, Error, ReadError, StorageErro
 use crate::read::View;
 use crate::storage::process::Process;
 use crate::storage::settings::Settings;
-use crate::storage::waits::Posts;
 use crate::storage::write_set::WriteSet;
 use crate::storage::{Live, Snapshot, Tables};
 use crate::write::Writer;
@@ -126,8 +124,6 @@ struct Open {
     /// redb's, and what the transactions before this one did in it.
     applied: Option<Applied>,
     redo: Mutex<WriteSet>,
-    /// The caller has been inside, where the journal does not see what is written.
-    caller_wrote: AtomicBool,
     engine: Arc<Engine>,
 }
 
@@ -157,7 +153,7 @@ impl Drop for Open {
             self.engine.poison(reason);
         }
         let leaked = redo.has_open_writer();
-        let wrote = redo.wrote() || *self.caller_wrote.get_mut();
+        let wrote = redo.wrote();
         let pending = redo.pending.take();
         drop(redo);
         match self.applied.take() {
@@ -232,23 +228,13 @@ impl WriteTxn {
             engine.write_lock.nudge();
             applied = engine.begin_write()?;
         }
-        match applied.flush_many(&engine.grounds.process) {
-            Ok(freed) => drop(engine.freed.fetch_add(freed as u64, Ordering::Relaxed)),
-            Err(error) => {
-                applied.roll_back();
-                engine.poison(&error);
-                return Err(engine.poisoned().into());
-            }
+        if applied.has_many_pending() {
+            applied = engine.flushed(applied).map_err(|_| engine.poisoned())?;
         }
         let mut redo = WriteSet::listening(engine.listening.kinds());
         // What is pending stays so until it is published, also if the database has just been lent.
         redo.pending = applied.pending.take().or_else(|| engine.defers().then(Box::default));
-        let open = Open {
-            applied: Some(applied),
-            redo: Mutex::new(redo),
-            caller_wrote: AtomicBool::new(false),
-            engine,
-        };
+        let open = Open { applied: Some(applied), redo: Mutex::new(redo), engine };
         open.engine.check_sound()?;
         Ok(Self { open, durable: true, turn, owed, here: PhantomData })
     }
@@ -274,15 +260,7 @@ impl WriteTxn {
 
     /// Calls what the caller writes with: until it returns nothing else happens on this thread.
     pub(crate) fn inside<T>(&self, call: impl FnOnce() -> T) -> T {
-        struct Inside<'a>(&'a Posts);
-        impl Drop for Inside<'_> {
-            fn drop(&mut self) {
-                self.0.inside.leave();
-            }
-        }
-        let posts = &self.open.engine.write_lock.posts;
-        posts.inside.take();
-        let _inside = Inside(posts);
+        let _inside = self.open.engine.write_lock.posts.inside.hold();
         call()
     }
 
@@ -309,12 +287,8 @@ impl WriteTxn {
     /// A transaction that was entered, even to read, is committed by redb itself, at the price of one of its durable
     /// commits: the store's journal does not know what the caller writes.
     pub fn enter_redb(&self) -> &WriteTransaction {
-        self.open.caller_wrote.store(true, Ordering::Relaxed);
         let (txn, process) = (self.open.txn(), self.open.process());
-        WriteSet::enter(&self.open.redo, |pending| {
-            let mut tables = Tables::new(Live(txn, process.clone())).keep_pending(Some(pending));
-            tables.flush().map(|()| tables.freed())
-        });
+        WriteSet::enter(&self.open.redo, |pending| pending.flush(txn, process));
         txn
     }
 
@@ -328,7 +302,7 @@ impl WriteTxn {
 
     /// Has the commit write out whatever redb keeps in memory, of the transactions before it too.
     pub(crate) fn write_out(&mut self) {
-        *self.open.caller_wrote.get_mut() = true;
+        WriteSet::lock(&self.open.redo).caller_wrote = true;
         self.durable = true;
     }
 
@@ -348,9 +322,8 @@ impl WriteTxn {
             return Ok(InFlight { place: None, waits: false, owed });
         };
         let redo = std::mem::take(&mut *WriteSet::lock(&open.redo));
-        let (caller_wrote, waits) = (*open.caller_wrote.get_mut(), redo.waits);
-        let engine = open.engine.clone();
-        let place = commit(&engine, applied, Commit { redo, caller_wrote, durable });
+        let (engine, waits) = (open.engine.clone(), redo.waits);
+        let place = commit(&engine, applied, redo, durable);
         drop(open);
         drop(turn);
         Ok(InFlight { place: place?, waits, owed })

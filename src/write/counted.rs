@@ -1,7 +1,6 @@
 //! Counters that a transaction has changed and not written yet: they are written when its writer ends, so that however many
 //! operations change one, it is one row. Its own reads see the rows with what is changed in their place.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -11,7 +10,7 @@ use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::{DEFAULT_NAMESPACE, Header};
 use crate::model::row_id::RowId;
 use crate::model::text::Text;
-use crate::read::sequence::Ends;
+use crate::storage::ends::{Ends, Next, next_of};
 use crate::storage::{LabelValues, NamespaceCounts, Seen, counted_job};
 
 /// What was changed since it was written, by its row.
@@ -217,7 +216,7 @@ impl Writer<'_> {
         let changed = self.counters.labels.range(start..=end).filter_map(|(row, counts)| {
             // Each was made of a text.
             let value = Text::from(label_value(row).ok()?);
-            Some(Ok(((value.len(), value), counts.clone())))
+            Some(((value.len(), value), counts.clone()))
         });
         let is_gone = |counts: &Vec<u64>| all_zero(counts);
         let all = Overlaid::new(rows, changed, is_gone);
@@ -235,7 +234,7 @@ impl Writer<'_> {
     pub(super) fn jobs_now(&self, after: Option<&str>) -> Result<LabelValues<'_>, ReadError> {
         let low = after.map_or(Bound::Unbounded, |after| Bound::Excluded(job_prefix(after).to_vec()));
         let changed = self.counters.jobs.range((low, Bound::Unbounded));
-        let changed = changed.map(|(prefix, counts)| Ok((prefix.clone(), counts.clone())));
+        let changed = changed.map(|(prefix, counts)| (prefix.clone(), counts.clone()));
         let is_gone = |(_, counts): &(Text, Vec<u64>)| all_zero(counts);
         let all = Overlaid::new(self.tables.jobs_after(after), changed, is_gone);
         Ok(Box::new(all.map(|row| row.and_then(|(_, counts)| counted_job(counts)))))
@@ -257,7 +256,7 @@ impl Writer<'_> {
         let low = after.map_or(Bound::Unbounded, Bound::Excluded);
         let high = before.map_or(Bound::Unbounded, Bound::Excluded);
         let changed = self.counters.namespaces.range::<str, _>((low, high));
-        let changed = changed.map(|(name, counts)| Ok((name.clone(), counts.clone())));
+        let changed = changed.map(|(name, counts)| (name.clone(), counts.clone()));
         let is_gone = |counts: &Vec<u64>| all_zero(counts);
         Ok(Box::new(Overlaid::new(rows, changed, is_gone)))
     }
@@ -265,76 +264,61 @@ impl Writer<'_> {
 
 /// Rows in order, those that were changed in the place of what they were, and without those that are gone. From either end; costs as
 /// much as is taken.
-struct Overlaid<K, V, R, C> {
-    rows: Ends<R, (K, V)>,
-    changed: Ends<C, (K, V)>,
+struct Overlaid<V, R: Iterator, C: Iterator> {
+    rows: Ends<R>,
+    changed: Ends<C>,
     is_gone: fn(&V) -> bool,
 }
 
-impl<K, V, R, C> Overlaid<K, V, R, C> {
+impl<K: Ord, V, R, C> Overlaid<V, R, C>
+where
+    R: DoubleEndedIterator<Item = Result<(K, V), ReadError>>,
+    C: DoubleEndedIterator<Item = (K, V)>,
+{
     fn new(rows: R, changed: C, is_gone: fn(&V) -> bool) -> Self {
         Self { rows: Ends::new(rows), changed: Ends::new(changed), is_gone }
     }
+
+    fn step(&mut self, from_front: bool) -> Option<Result<(K, V), ReadError>> {
+        loop {
+            let row = match self.rows.try_near(from_front) {
+                Ok(row) => row.map(|(key, _)| key),
+                Err(error) => return Some(Err(error)),
+            };
+            let changed = self.changed.near(from_front).as_ref().map(|(key, _)| key);
+            match next_of(row, changed, from_front)? {
+                Next::First => return self.rows.take(from_front),
+                Next::Both => drop(self.rows.take(from_front)),
+                Next::Second => {}
+            }
+            let changed = self.changed.take(from_front)?;
+            if !(self.is_gone)(&changed.1) {
+                return Some(Ok(changed));
+            }
+        }
+    }
 }
 
-impl<K: Ord, V, R, C> Iterator for Overlaid<K, V, R, C>
+impl<K: Ord, V, R, C> Iterator for Overlaid<V, R, C>
 where
-    R: Iterator<Item = Result<(K, V), ReadError>>,
-    C: Iterator<Item = Result<(K, V), ReadError>>,
+    R: DoubleEndedIterator<Item = Result<(K, V), ReadError>>,
+    C: DoubleEndedIterator<Item = (K, V)>,
 {
     type Item = Result<(K, V), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (row, changed) = match (self.rows.front(), self.changed.front()) {
-                (Ok(row), Ok(changed)) => (row, changed),
-                (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
-            };
-            if let Some(found) = nearest(row, changed, Ordering::Less, self.is_gone)? {
-                return Some(Ok(found));
-            }
-        }
+        self.step(true)
     }
 }
 
-impl<K: Ord, V, R, C> DoubleEndedIterator for Overlaid<K, V, R, C>
+impl<K: Ord, V, R, C> DoubleEndedIterator for Overlaid<V, R, C>
 where
     R: DoubleEndedIterator<Item = Result<(K, V), ReadError>>,
-    C: DoubleEndedIterator<Item = Result<(K, V), ReadError>>,
+    C: DoubleEndedIterator<Item = (K, V)>,
 {
     fn next_back(&mut self) -> Option<Self::Item> {
-        loop {
-            let (row, changed) = match (self.rows.back(), self.changed.back()) {
-                (Ok(row), Ok(changed)) => (row, changed),
-                (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
-            };
-            if let Some(found) = nearest(row, changed, Ordering::Greater, self.is_gone)? {
-                return Some(Ok(found));
-            }
-        }
+        self.step(false)
     }
-}
-
-/// Takes whichever comes next, the changed one in the place of its row; `Some(None)` if that is gone, `None` if there is
-/// neither.
-fn nearest<K: Ord, V>(
-    row: &mut Option<(K, V)>,
-    changed: &mut Option<(K, V)>,
-    next: Ordering,
-    is_gone: fn(&V) -> bool,
-) -> Option<Option<(K, V)>> {
-    let order = match (&row, &changed) {
-        (Some((row, _)), Some((changed, _))) => row.cmp(changed),
-        (Some(_), None) => next,
-        (None, _) => next.reverse(),
-    };
-    if order == next {
-        return row.take().map(Some);
-    }
-    if order == Ordering::Equal {
-        *row = None;
-    }
-    changed.take().map(|(key, value)| (!is_gone(&value)).then_some((key, value)))
 }
 
 #[cfg(test)]
@@ -358,7 +342,7 @@ mod tests {
             // From either end, in every way to take turns.
             for turns in 0..1u32 << 8 {
                 let list = rows.into_iter().map(Ok);
-                let mut all = Overlaid::new(list, changed.iter().copied().map(Ok), |value| *value == 0);
+                let mut all = Overlaid::new(list, changed.iter().copied(), |value| *value == 0);
                 let (mut front, mut back) = (Vec::new(), Vec::new());
                 for turn in 0.. {
                     let from_front = turns >> (turn % 8) & 1 == 0;

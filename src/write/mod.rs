@@ -38,7 +38,7 @@ use crate::model::touch::Touched;
 use crate::model::undo::Undo;
 use crate::readable::Readable;
 use crate::storage::settings::Settings;
-use crate::storage::waits::Posts;
+use crate::storage::waits::{Hold, Posts};
 use crate::storage::write_set::WriteSet;
 use crate::storage::{Budget, Live, StoredExecution, Tables};
 use counted::Counters;
@@ -69,16 +69,7 @@ pub struct Writer<'t> {
     /// How much of what is deleted may go at once.
     at_once: Budget,
     /// For a joined writer.
-    _joined: Option<Joined<'t>>,
-}
-
-/// Says that this thread has a joined writer, until it is dropped.
-struct Joined<'t>(&'t Posts);
-
-impl Drop for Joined<'_> {
-    fn drop(&mut self) {
-        self.0.joined.leave();
-    }
+    _joined: Option<Hold<'t>>,
 }
 
 impl<'t> Writer<'t> {
@@ -115,9 +106,8 @@ impl<'t> Writer<'t> {
 
     /// For a transaction of the caller's own.
     pub(crate) fn joined(mut self, posts: &'t Posts) -> Self {
-        posts.joined.take();
+        self._joined = Some(posts.joined.hold());
         posts.joined_last.note();
-        self._joined = Some(Joined(posts));
         self
     }
 

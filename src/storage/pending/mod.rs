@@ -10,7 +10,7 @@ mod rows;
 use std::ops::Bound;
 
 use crate::format::schema::Tag;
-pub(super) use range::{Peeked, PendingRange};
+pub(super) use range::PendingRange;
 pub(super) use rows::{PendingRow, PendingRows};
 
 /// Pending rows of all tables.
@@ -81,8 +81,6 @@ pub(crate) struct Pending {
     kept: Layer,
     /// What may be taken back alone.
     part: Layer,
-    /// The tables of which a way to a row was looked at: a bit for each tag.
-    seen: u32,
 }
 
 impl Pending {
@@ -115,26 +113,20 @@ impl Pending {
 
     /// Takes what there is, oldest first: the last of the two may have to be taken back.
     pub(super) fn take(&mut self) -> [Layer; 2] {
-        let Self { mut before, mut kept, part, .. } = std::mem::take(self);
+        let Self { mut before, mut kept, part } = std::mem::take(self);
         before.take_in(&mut kept);
         [before, part]
     }
 
-    /// `true` for the first row of a table.
-    pub(super) fn is_first(&mut self, tag: Tag) -> bool {
-        let bit = 1 << tag.byte();
-        let is_first = self.seen & bit == 0;
-        self.seen |= bit;
-        is_first
+    /// Rows of a table are pending.
+    pub(super) fn has_some(&self, tag: Tag) -> bool {
+        let used = self.before.used | self.kept.used | self.part.used;
+        used & 1 << tag.byte() != 0
     }
 
-    pub(super) fn put(&mut self, tag: Tag, key: &[u8], value: Option<&[u8]>) {
-        self.part.put(tag, key, value, false);
-    }
-
-    /// Writes a row of which it is known that there is none.
-    pub(super) fn put_new(&mut self, tag: Tag, key: &[u8], value: &[u8]) {
-        self.part.put(tag, key, Some(value), true);
+    /// Writes a row, or removes it; `is_new` if it is known that there is none of this key.
+    pub(super) fn put(&mut self, tag: Tag, key: &[u8], value: Option<&[u8]>, is_new: bool) {
+        self.part.put(tag, key, value, is_new);
     }
 
     /// What becomes of a row; `None` if it is not pending, and redb knows.
