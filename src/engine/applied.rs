@@ -65,8 +65,9 @@ impl Records {
 
     /// Applies all of them to a transaction that has none.
     pub(crate) fn redo(&self, txn: &WriteTransaction, process: &Process) -> Result<(), StorageError> {
-        let mut tables = Tables::new(Live(txn, process.clone()));
-        self.list.iter().try_for_each(|record| tables.redo(&record.body))
+        let mut tables = Tables::new(Live(txn, process.clone())).keep_pending(Some(Box::default()));
+        self.list.iter().try_for_each(|record| tables.redo(&record.body))?;
+        tables.keep_nothing_pending()
     }
 }
 

@@ -39,7 +39,11 @@ impl Journaling {
         accepts: impl FnOnce(Reached, String) -> Result<(), OpenError>,
     ) -> Result<Reached, OpenError> {
         let version = tables.totals().map_err(open_error)?.version;
-        match journal.replay(version, |body| tables.redo(body)) {
+        // Each row is written once, however often it changed.
+        tables.keep_all_pending();
+        let replayed = journal.replay(version, |body| tables.redo(body));
+        tables.keep_nothing_pending()?;
+        match replayed {
             Ok(done) => Ok(Reached::End(done)),
             Err(Broken::Storage(error)) => Err(error.into()),
             Err(Broken::Damaged { reached, reason }) => {

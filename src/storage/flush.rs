@@ -26,6 +26,11 @@ impl Tables<Live<'_>> {
         self
     }
 
+    /// Keeps back what is written from now on.
+    pub(crate) fn keep_all_pending(&mut self) {
+        self.pending.get_or_insert_default();
+    }
+
     /// Has redb take every row at once from now on.
     pub(crate) fn keep_nothing_pending(&mut self) -> Result<(), StorageError> {
         self.flush()?;

@@ -425,7 +425,7 @@ impl Tables<Live<'_>> {
                 let key = FromBytes::of(key).ok_or_else(bad_redo)?;
                 match value {
                     Some(value) => self.insert::<table::$table>(key, value),
-                    None => self.remove::<table::$table>(key).map(drop),
+                    None => self.remove_known::<table::$table>(key),
                 }
             }};
         }
