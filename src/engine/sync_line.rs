@@ -169,7 +169,8 @@ impl SyncLine {
         match synced {
             Ok(durable) => self.reached(&mut state, durable, tell),
             Err(full @ StorageError::OutOfSpace { .. }) => state.falling = Some(full),
-            Err(error) => state.broken = Some(error),
+            // The first reason stands: whoever comes later knows only that there was one.
+            Err(error) => drop(state.broken.get_or_insert(error)),
         }
         self.release(state);
     }

@@ -161,7 +161,7 @@ impl Row for table::Totals {
 }
 /// Encodes how many executions there are of something, by the code of their state.
 pub(crate) fn encode_counts<T: Table>(key: &T::Key, counts: &[u64], out: &mut Vec<u8>) {
-    encode::<T>(key, out, |w| counts_to(counts, w));
+    encode::<T>(key, out, |w| counts_to(without_zeros(counts), w));
 }
 
 /// Decodes such counts.
@@ -179,4 +179,24 @@ fn counts_to(counts: &[u64], w: &mut Writer<'_>) {
 
 fn counts_from(r: &mut Reader<'_>) -> Result<Vec<u64>, Reason> {
     (0..r.number()?).map(|_| r.number()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::schema::table;
+
+    /// One row for the same counts, whatever states there were on the way to them.
+    #[test]
+    fn counters_are_written_up_to_the_last_that_is_not_zero() {
+        let row = |counts: &[u64]| {
+            let mut out = Vec::new();
+            encode_counts::<table::LabelCounts>(b"k=v", counts, &mut out);
+            out
+        };
+        for (counts, least) in [(&[2, 0, 0][..], &[2][..]), (&[0, 3, 0], &[0, 3]), (&[1, 0, 5], &[1, 0, 5])] {
+            assert_eq!(row(counts), row(least));
+            assert_eq!(decode_counts::<table::LabelCounts>(b"k=v", &row(counts)), Ok(least.to_vec()));
+        }
+    }
 }
