@@ -5,13 +5,10 @@ use redb::WriteTransaction;
 
 use crate::model::error::StorageError;
 use crate::storage::process::Process;
-use crate::storage::{Live, Pending, Tables, roll_back};
+use crate::storage::{Live, Tables, roll_back};
 
 /// As many bytes of records as redb is to commit for at the latest: a rollback that needs redb does at most so much again.
 const MOST: usize = 4 * 1024 * 1024;
-
-/// As many bytes of rows as are pending between transactions: a reader who needs them waits until redb has taken them.
-const MOST_PENDING: usize = 512 * 1024;
 
 /// What one transaction of the store's wrote.
 #[derive(Debug)]
@@ -22,15 +19,13 @@ pub(crate) struct Record {
     pub(crate) body: Vec<u8>,
 }
 
-/// A write transaction of redb's that nobody uses at the moment, and what was applied to it.
+/// A write transaction of redb's that nobody uses at the moment, and the transactions of the store's whose rows it has.
 pub(crate) struct Applied {
     pub(crate) txn: WriteTransaction,
-    /// Rows that redb has not been given yet.
-    pub(crate) pending: Option<Box<Pending>>,
     pub(crate) records: Records,
 }
 
-/// What was applied to redb since its last commit, oldest first.
+/// What redb was given of transactions that have ended since its last commit, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     list: Vec<Record>,
@@ -52,11 +47,6 @@ impl Records {
         self.bytes >= MOST
     }
 
-    /// The store's version with all of them; `None` if there are none.
-    pub(crate) fn reached(&self) -> Option<u64> {
-        self.list.last().map(|record| record.to)
-    }
-
     /// Forgets those that lead beyond a version.
     pub(crate) fn truncate(&mut self, version: u64) {
         self.list.retain(|record| record.to <= version);
@@ -73,26 +63,7 @@ impl Records {
 
 impl Applied {
     pub(crate) fn new(txn: WriteTransaction) -> Self {
-        Self { txn, pending: None, records: Records::default() }
-    }
-
-    /// redb should be given the rows that it lacks before there are more.
-    pub(crate) fn has_many_pending(&self) -> bool {
-        self.pending.as_ref().is_some_and(|pending| pending.bytes() >= MOST_PENDING)
-    }
-
-    /// Gives redb the rows that it lacks. Gives how many bytes of values they replaced or removed too. After an error the
-    /// transaction must be rolled back.
-    pub(crate) fn flush(&mut self, process: &Process) -> Result<usize, StorageError> {
-        self.pending.take().map_or(Ok(0), |pending| pending.flush(&self.txn, process))
-    }
-
-    /// A transaction has ended, whose rows stay.
-    pub(crate) fn keep(&mut self, record: Record) {
-        self.records.push(record);
-        if let Some(pending) = &mut self.pending {
-            pending.keep();
-        }
+        Self { txn, records: Records::default() }
     }
 
     pub(crate) fn roll_back(self) {

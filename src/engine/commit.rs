@@ -6,6 +6,7 @@ use redb::{Durability, WriteTransaction};
 
 use crate::engine::applied::{Applied, Record};
 use crate::engine::core::Engine;
+use crate::engine::recent::Commits;
 use crate::engine::sync_line::{Place, Told};
 use crate::model::error::{CommitError, StorageError};
 use crate::storage::write_set::WriteSet;
@@ -22,7 +23,7 @@ pub(crate) fn commit(
     mut redo: WriteSet,
     durable: bool,
 ) -> Result<Option<Place>, CommitError> {
-    applied.pending = redo.pending.take();
+    let mut pending = redo.pending.take();
     if let Some(reason) = redo.failed {
         // An operation was half done when the storage failed.
         engine.poison(&reason);
@@ -54,14 +55,24 @@ pub(crate) fn commit(
         if let Err(full) = space.map_or(Ok(()), |space| space.to_flush(redo.pages())) {
             return refuse(engine, applied, full);
         }
-        engine.forget_snapshot();
-        return settle(engine, told, redo.freed, plain(applied.txn, durable));
+        engine.recent.forget_snapshot();
+        let commits = engine.redb_commits();
+        return settle(engine, told, redo.freed, (commits, plain(applied.txn, durable)));
     };
     let Some(journaling) = &mut *journal else {
         drop(journal);
         return refuse(engine, applied, StorageError::Closed);
     };
     if !redo.caller_wrote && !redo.overflowed && journaling.takes(from, &redo.body) {
+        // What redb has some rows of, it has all rows of.
+        if redo.wrote_to_redb
+            && let Some(Err(error)) =
+                pending.take().map(|rows| rows.flush(&applied.txn, &engine.grounds.process))
+        {
+            drop(journal);
+            return refuse(engine, applied, error);
+        }
+        let synced = journaling.journal().synced();
         if let Err(error) = journaling.journal().push(from, to, &redo.body, !durable) {
             drop(journal);
             // Where the disk has no room even for what was written once, as on one that copies on write: nothing was synced.
@@ -70,36 +81,45 @@ pub(crate) fn commit(
             }
             return refuse(engine, applied, error);
         }
-        drop(journal);
         engine.held_back.fetch_add(redo.body.len(), Ordering::Relaxed);
         engine.freed.fetch_add(redo.freed as u64, Ordering::Relaxed);
-        applied.keep(Record { to, body: redo.body });
+        match pending {
+            Some(rows) => engine.recent.push(to, rows.into_layer(), || engine.line.needed(), synced),
+            None => {
+                engine.recent.hide(to);
+                applied.records.push(Record { to, body: redo.body });
+            }
+        }
         engine.keep_applied(applied);
+        // Before the journal is let go of: a sync that covers it tells of it.
         let place = engine.line.enter(told, !durable, |told| engine.tell(told));
+        drop(journal);
         if !engine.defers() {
             // The caller may want to write by itself, or read what redb shows.
-            engine.publish().map_err(CommitError::Unknown)?;
+            engine.publish_all().map_err(CommitError::Unknown)?;
         }
         return Ok(place);
     }
     let has_begun = journaling.has_begun();
     drop(journal);
+    if let Some(rows) = pending {
+        // Before the room is asked for: redb lengthens the file for it.
+        match rows.flush(&applied.txn, &engine.grounds.process) {
+            Ok(freed) => redo.freed += freed,
+            Err(error) => return refuse(engine, applied, error),
+        }
+    }
     checkpoint(engine, applied, &redo, has_begun, told)
 }
 
 /// Commits through redb, durably, with whatever was applied before. Unless a round `has_begun`, it is the first commit of all.
 fn checkpoint(
     engine: &Engine,
-    mut applied: Applied,
+    applied: Applied,
     redo: &WriteSet,
     has_begun: bool,
     told: Told,
 ) -> Result<Option<Place>, CommitError> {
-    // Before the room is asked for: redb lengthens the file for it.
-    let freed = match applied.flush(&engine.grounds.process) {
-        Ok(freed) => redo.freed + freed,
-        Err(error) => return refuse(engine, applied, error),
-    };
     let (space, pages) = (engine.settings.space.as_ref(), redo.pages());
     let has_room = || space.map_or(Ok(()), |space| space.to_flush(pages));
     // The first one is redb's own, like any without a journal.
@@ -115,7 +135,6 @@ fn checkpoint(
     if let Err(full) = place {
         return refuse(engine, applied, full);
     }
-    engine.forget_snapshot();
     // What is being synced belongs to the round that ends here.
     engine.line.hold();
     if let Err(stopped) = engine.check_sound() {
@@ -123,6 +142,7 @@ fn checkpoint(
         engine.line.led(Err(stopped.clone()), drop);
         return refuse(engine, applied, stopped);
     }
+    let commits = engine.redb_commits();
     let result = match engine.journal().as_deref_mut() {
         Some(Some(journaling)) => journaling.checkpoint(applied.txn),
         _ => {
@@ -134,7 +154,7 @@ fn checkpoint(
     if held_back.is_some_and(|bytes| bytes > HELD_BACK) && has_room().is_ok() {
         free_pages(engine);
     }
-    settle(engine, told, freed, result)
+    settle(engine, told, redo.freed, (commits, result))
 }
 
 fn lengthened(engine: &Engine, applied: &Applied) -> Result<(), StorageError> {
@@ -146,11 +166,11 @@ fn settle(
     engine: &Engine,
     told: Told,
     freed: usize,
-    result: Result<(), CommitError>,
+    (commits, result): (Commits<'_>, Result<(), CommitError>),
 ) -> Result<Option<Place>, CommitError> {
-    engine.forget_snapshot();
     match result.map_err(not_refused) {
         Ok(()) => {
+            commits.up_to(u64::MAX);
             engine.freed.fetch_add(freed as u64, Ordering::Relaxed);
             let _ = engine.line.enter(told, false, drop);
             engine.line.all_durable(|told| engine.tell(told));

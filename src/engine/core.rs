@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use redb::{Database, ReadableDatabase, WriteTransaction};
+use redb::{Database, WriteTransaction};
 
 use crate::engine::applied::Applied;
 use crate::engine::background::Background;
@@ -13,6 +13,7 @@ use crate::engine::database::{OwnedDatabase, PATIENCE, Waiters, drop_quietly};
 use crate::engine::doorbell::{Calls, Doorbell, End};
 use crate::engine::grounds::Grounds;
 use crate::engine::journaling::Journaling;
+use crate::engine::recent::Recent;
 use crate::engine::sync_line::SyncLine;
 use crate::engine::write_lock::WriteLock;
 use crate::model::error::{BeginError, Reentrant, StorageError, no_thread};
@@ -48,9 +49,7 @@ pub(crate) struct Engine {
     closed: AtomicBool,
     /// A closure closes it that writes to it: it is closed once its transaction has ended.
     closes_later: AtomicBool,
-    /// The snapshot of the last commit, with its tables open, for the readers until the next one. Opening a
-    /// table costs more than a look-up in it.
-    latest: Mutex<Option<Arc<Tables<Snapshot>>>>,
+    pub(crate) recent: Recent,
     /// redb's transaction, while nobody uses it; taken and put back with the turn.
     applied: Mutex<Option<Applied>>,
     pub(crate) line: SyncLine,
@@ -92,7 +91,7 @@ impl Engine {
             reason: Mutex::default(),
             closed: AtomicBool::new(false),
             closes_later: AtomicBool::new(false),
-            latest: Mutex::new(None),
+            recent: Recent::default(),
             snapshots: Mutex::default(),
             applied: Mutex::default(),
             line: SyncLine::default(),
@@ -101,29 +100,7 @@ impl Engine {
         }
     }
 
-    fn latest(&self) -> MutexGuard<'_, Option<Arc<Tables<Snapshot>>>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What redb has committed.
-    pub(crate) fn committed(&self) -> Result<Arc<Tables<Snapshot>>, StorageError> {
-        // The lock is held while the snapshot is taken, so that no commit comes in between and forgets it
-        // too early.
-        let mut latest = self.latest();
-        if let Some(snapshot) = &*latest {
-            return Ok(snapshot.clone());
-        }
-        let txn = catch_panics(|| ReadableDatabase::begin_read(&*self.db))?;
-        let snapshot = Arc::new(Tables::new(Snapshot(txn, self.grounds.process.clone())));
-        self.note(&snapshot);
-        // A caller who can commit by itself would not be noticed here: then each reader gets its own.
-        if !self.last.is_lent() {
-            *latest = Some(snapshot.clone());
-        }
-        Ok(snapshot)
-    }
-
-    fn note(&self, snapshot: &Arc<Tables<Snapshot>>) {
+    pub(super) fn note(&self, snapshot: &Arc<Tables<Snapshot>>) {
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         // Once they have doubled: a few look-ups for each that is added.
         if snapshots.len() == snapshots.capacity() {
@@ -134,7 +111,7 @@ impl Engine {
 
     /// How many read transactions there are, and the age of the oldest state of the store that one of them reads.
     pub(crate) fn readers(&self) -> (usize, Option<Duration>) {
-        let latest = self.latest().as_ref().map(Arc::downgrade);
+        let latest = self.recent.latest();
         let snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut many, mut oldest) = (0, None);
         for (snapshot, since) in snapshots.iter() {
@@ -148,13 +125,6 @@ impl Engine {
         (many, oldest)
     }
 
-    /// Before a commit, so that it can reuse the space of what the snapshot held; and after it, so that
-    /// readers see it.
-    pub(crate) fn forget_snapshot(&self) {
-        let forgotten = self.latest().take();
-        drop(forgotten);
-    }
-
     /// The caller has got hold of the database.
     pub(crate) fn share_database(&self) {
         // First, so that no snapshot is kept after the last one was forgotten, and no transaction of redb's stays open.
@@ -162,14 +132,14 @@ impl Engine {
         if !self.write_lock.posts.turn.is_mine()
             && let Ok(turn) = self.write_lock.enter_first("the database's loan", || self.check_open())
         {
-            let _ = self.publish();
+            let _ = self.publish_all();
             if let Some(applied) = self.take_applied() {
                 applied.roll_back();
             }
             drop(turn);
             self.call_owed();
         }
-        self.forget_snapshot();
+        self.recent.forget_snapshot();
     }
 
     /// Somebody else may hold a write transaction of the database itself.
@@ -339,7 +309,7 @@ impl Engine {
     /// Makes the image whole, so that the journal is not needed any more. After an error, or without room for it, the file is
     /// left as it is: the next open does what the journal says.
     pub(crate) fn finish(&self) -> Result<(), StorageError> {
-        self.forget_snapshot();
+        self.recent.forget_snapshot();
         // Who waits for a sync hears what the close came to.
         self.line.hold();
         let finished = self.finish_held();
@@ -362,10 +332,17 @@ impl Engine {
             }
             return if self.is_poisoned() { Err(self.poisoned()) } else { Ok(false) };
         };
+        let applied = match applied {
+            None if !self.recent.is_empty() => Some(self.begin_write().map_err(blocked)?),
+            applied => applied,
+        };
+        let commits = self.redb_commits();
         match applied {
-            Some(applied) => journal.close(self.flushed(applied)?.txn)?,
+            Some(applied) if self.recent.hides_some() => journal.close(applied.txn)?,
+            Some(applied) => journal.close(self.given(applied, self.recent.all())?.txn)?,
             None => when_writable(self.db.clone(), self.last.waiters(), |txn| journal.close(txn?))?,
         }
+        commits.up_to(u64::MAX);
         Ok(true)
     }
 
@@ -380,7 +357,7 @@ impl Drop for Engine {
         if self.grounds.process.is_another() {
             // Whatever is held here is the parent's: not even a lock may be taken or let go of.
             std::mem::forget(self.applied.get_mut().unwrap_or_else(PoisonError::into_inner).take());
-            std::mem::forget(self.latest.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+            self.recent.leak();
             std::mem::forget(self.db.clone());
             return;
         }
@@ -388,6 +365,15 @@ impl Drop for Engine {
         if self.finish().is_ok() {
             self.make_small();
         }
+    }
+}
+
+/// Why a reader did not get the turn.
+pub(super) fn blocked(error: BeginError) -> StorageError {
+    match error {
+        BeginError::Storage(error) => error,
+        BeginError::WriterHeld { .. } => StorageError::Busy,
+        BeginError::Reentrant(_) => StorageError::ReadWithin,
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod grounds;
 pub(crate) mod journal;
 pub(crate) mod journaling;
 pub(crate) mod packing;
+pub(crate) mod recent;
 pub(crate) mod sync_line;
 pub(crate) mod visible;
 pub(crate) mod write_lock;

@@ -33,8 +33,6 @@ pub(crate) struct SyncLine {
     bells: [Condvar; 2],
     /// The version that a reader must see.
     needed: AtomicU64,
-    /// The version that redb has committed.
-    published: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -75,14 +73,9 @@ impl SyncLine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// redb shows what a reader must see.
-    pub(crate) fn is_visible(&self) -> bool {
-        self.published.load(Ordering::Acquire) >= self.needed.load(Ordering::Acquire)
-    }
-
-    /// redb has committed up to this version.
-    pub(crate) fn published(&self, version: u64) {
-        self.published.fetch_max(version, Ordering::AcqRel);
+    /// The version that a reader must see: whoever wrote up to there was told.
+    pub(crate) fn needed(&self) -> u64 {
+        self.needed.load(Ordering::Acquire)
     }
 
     /// A transaction was applied; in the order of the write lock. Gives the place where it waits; `None` if it need not.
@@ -179,7 +172,6 @@ impl SyncLine {
     pub(crate) fn all_durable(&self, tell: impl FnMut(Told)) {
         let mut state = self.lock();
         let durable = state.applied;
-        self.published(durable);
         self.reached(&mut state, durable, tell);
         self.release(state);
     }
@@ -196,9 +188,13 @@ impl SyncLine {
     fn reached(&self, state: &mut State, durable: u64, mut tell: impl FnMut(Told)) {
         state.durable = state.durable.max(durable);
         let durable = state.durable;
+        // Before anybody is told: what became durable together is seen together.
+        let told = state.told.iter().map(|told| told.versions.1).take_while(|to| *to <= durable).last();
+        if let Some(told) = told {
+            self.needed.fetch_max(told, Ordering::AcqRel);
+        }
         while state.told.front().is_some_and(|told| told.versions.1 <= durable) {
             let Some(told) = state.told.pop_front() else { break };
-            self.needed.fetch_max(told.versions.1, Ordering::AcqRel);
             tell(told);
         }
     }

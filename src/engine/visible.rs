@@ -3,36 +3,80 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use redb::{Durability, WriteTransaction};
+use redb::{Durability, ReadableDatabase, WriteTransaction};
 
 use crate::engine::applied::Applied;
-use crate::engine::core::Engine;
+use crate::engine::core::{Engine, blocked};
+use crate::engine::recent::Commits;
 use crate::engine::sync_line::{Next, Place, Told};
-use crate::model::error::{BeginError, CommitError, StorageError};
-use crate::storage::{Snapshot, Tables, catch_panics};
+use crate::model::error::{CommitError, StorageError};
+use crate::storage::{Layer, Pending, Snapshot, Tables, catch_panics, roll_back};
 
 impl Engine {
     /// What a reader must see, at least.
     pub(crate) fn snapshot(&self) -> Result<Arc<Tables<Snapshot>>, StorageError> {
-        if !self.line.is_visible() {
+        loop {
+            if let Some(seen) = self.seen(|| self.line.needed())? {
+                return Ok(seen);
+            }
             self.publish_for_reader()?;
         }
-        self.committed()
     }
 
-    /// The same without waiting for a writer: then as much of it as redb has committed.
+    /// The same without waiting for a writer or the disk: it may lack what redb alone has.
     pub(crate) fn snapshot_now(&self) -> Result<Arc<Tables<Snapshot>>, StorageError> {
-        if !self.line.is_visible()
+        if self.recent.hides_some()
+            && !self.line.is_awaited()
             && let Some(turn) = self.write_lock.try_enter("a reader")
         {
-            // To publish what is not durable would be to wait for the disk.
-            if !self.line.is_awaited() {
-                self.publish()?;
-            }
+            self.publish_all()?;
             drop(turn);
             self.call_owed();
         }
-        self.committed()
+        loop {
+            let hidden = self.recent.before_hidden();
+            let version = || hidden.map_or(self.line.needed(), |before| self.line.needed().min(before));
+            if let Some(seen) = self.seen(version)? {
+                return Ok(seen);
+            }
+        }
+    }
+
+    /// The same of what redb has committed, and so in whole pages: for who looks at those.
+    pub(crate) fn snapshot_of_redb(&self) -> Result<Arc<Tables<Snapshot>>, StorageError> {
+        let seen = self.snapshot()?;
+        if seen.is_whole() {
+            return Ok(seen);
+        }
+        let turn = self.write_lock.enter_first("a reader", || self.check_open()).map_err(blocked)?;
+        let published = self.publish_all();
+        let seen = published.and_then(|()| self.snapshot());
+        drop(turn);
+        self.call_owed();
+        seen
+    }
+
+    fn seen(&self, version: impl Fn() -> u64) -> Result<Option<Arc<Tables<Snapshot>>>, StorageError> {
+        let Some(seen) = self.recent.snapshot(version, !self.is_lent(), || self.begin_read())? else {
+            return Ok(None);
+        };
+        if seen.is_new {
+            self.note(&seen.tables);
+        }
+        if seen.is_at_rest
+            && let Some(turn) = self.write_lock.try_enter("a reader")
+        {
+            // It has what it wants; the next one tries again.
+            let _ = self.publish();
+            drop(turn);
+            self.call_owed();
+        }
+        Ok(Some(seen.tables))
+    }
+
+    fn begin_read(&self) -> Result<Tables<Snapshot>, StorageError> {
+        let txn = catch_panics(|| ReadableDatabase::begin_read(&*self.db))?;
+        Ok(Tables::new(Snapshot(txn, self.grounds.process.clone())))
     }
 
     fn publish_for_reader(&self) -> Result<(), StorageError> {
@@ -40,58 +84,69 @@ impl Engine {
         if posts.turn.is_mine() {
             return Err(StorageError::ReadWithin);
         }
+        let is_shown = || !self.recent.hides(self.line.needed());
         let one = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.line.is_visible() {
+        if is_shown() {
             return Ok(());
         }
         // Whoever is to hold the turn for long publishes first, and has those who wait for it look again.
         let looked = || {
             self.check_open()?;
-            if self.line.is_visible() { Err(StorageError::Busy) } else { Ok(()) }
+            if is_shown() { Err(StorageError::Busy) } else { Ok(()) }
         };
         let turn = match self.write_lock.enter_first("a reader", looked) {
             Ok(turn) => turn,
-            Err(_) if self.line.is_visible() => return self.check_open(),
+            Err(_) if is_shown() => return self.check_open(),
             Err(error) => return Err(blocked(error)),
         };
-        let published = self.publish();
+        let published = self.publish_all();
         drop(turn);
         drop(one);
         self.call_owed();
         published
     }
 
-    /// Has redb commit what was applied, once it is durable; with the turn.
+    /// Has redb commit what is acknowledged, if it can be told from what is not; with the turn.
     pub(crate) fn publish(&self) -> Result<(), StorageError> {
-        self.fall()?;
-        let Some(applied) = self.take_applied() else {
-            // After an error, what was acknowledged may be in the journal alone.
-            return if self.line.is_visible() { Ok(()) } else { Err(self.poisoned()) };
-        };
-        let Some(version) = applied.records.reached() else {
-            self.keep_applied(applied);
+        let (version, layers) = self.recent.ready(|| self.line.needed());
+        if layers.is_empty() {
             return Ok(());
-        };
+        }
+        let applied = self.begin_write().map_err(blocked)?;
+        self.show(self.given(applied, layers)?, version)
+    }
+
+    /// Has redb commit whatever was applied, once it is durable; with the turn.
+    pub(crate) fn publish_all(&self) -> Result<(), StorageError> {
+        self.fall()?;
+        if self.recent.is_empty() {
+            return Ok(());
+        }
         loop {
             match self.line.wait(self.line.last()) {
                 Next::Durable => break,
                 Next::Lead => self.sync(),
                 Next::Fall => {
-                    self.keep_applied(applied);
                     self.fall()?;
-                    return self.publish();
+                    return self.publish_all();
                 }
                 Next::Failed(CommitError::Unknown(reason) | CommitError::RolledBack(reason)) => {
-                    return self.show_solid(applied, reason);
+                    // What was acknowledged is shown, and nothing else.
+                    return self.take_back_to(self.line.solid()).map_err(|_| reason);
                 }
             }
         }
-        self.show(applied, version)
+        if self.recent.hides_some() {
+            let applied = self.take_applied().ok_or_else(|| self.poisoned())?;
+            return self.show(applied, u64::MAX);
+        }
+        let applied = self.begin_write().map_err(blocked)?;
+        self.show(self.given(applied, self.recent.all())?, u64::MAX)
     }
 
-    /// Gives redb the rows that it lacks. If that fails the transaction ends, and the store takes no more writes.
-    pub(crate) fn flushed(&self, mut applied: Applied) -> Result<Applied, StorageError> {
-        match applied.flush(&self.grounds.process) {
+    /// Gives redb rows of layers. If that fails the transaction ends, and the store takes no more writes.
+    pub(crate) fn given(&self, applied: Applied, layers: Vec<Arc<Layer>>) -> Result<Applied, StorageError> {
+        match Pending::after(layers).flush(&applied.txn, &self.grounds.process) {
             Ok(freed) => {
                 self.freed.fetch_add(freed as u64, Ordering::Relaxed);
                 Ok(applied)
@@ -104,41 +159,50 @@ impl Engine {
         }
     }
 
+    /// redb's commit, which waits for nothing, of all up to a version.
     fn show(&self, applied: Applied, version: u64) -> Result<(), StorageError> {
-        self.forget_snapshot();
-        let shown = self.flushed(applied).and_then(|applied| show(applied.txn));
-        // A reader may have taken one meanwhile; nobody gets it who must see more.
-        self.forget_snapshot();
-        match &shown {
-            Ok(()) => self.line.published(version),
-            Err(reason) => self.poison(reason),
-        }
-        shown
-    }
-
-    /// After a sync that failed: what was acknowledged is shown, and nothing else. If that cannot be done, `reason` is why.
-    fn show_solid(&self, applied: Applied, reason: StorageError) -> Result<(), StorageError> {
-        let solid = self.line.solid();
-        let applied = self.again(applied, solid).map_err(|_| reason)?;
-        match applied.records.reached() {
-            Some(version) => self.show(applied, version),
-            None => {
-                applied.roll_back();
+        let commits = self.redb_commits();
+        match show(applied.txn) {
+            Ok(()) => {
+                commits.up_to(version);
                 Ok(())
+            }
+            Err(reason) => {
+                self.poison(&reason);
+                Err(reason)
             }
         }
     }
 
-    /// Takes back whatever was applied beyond a version: what came before is applied again.
-    fn again(&self, applied: Applied, version: u64) -> Result<Applied, StorageError> {
-        let Applied { txn, mut records, pending: _ } = applied;
-        crate::storage::roll_back(txn);
-        records.truncate(version);
+    /// Before any commit of redb's.
+    pub(crate) fn redb_commits(&self) -> Commits<'_> {
+        self.recent.commits(|| self.line.needed(), || self.begin_read())
+    }
+
+    /// Takes back whatever was applied beyond a version, up to which everything is acknowledged; with the turn.
+    fn take_back_to(&self, version: u64) -> Result<(), StorageError> {
+        self.recent.truncate(version);
+        let Some(mut applied) = self.take_applied() else { return Ok(()) };
+        if applied.records.is_empty() {
+            // redb has nothing of them.
+            self.keep_applied(applied);
+            return Ok(());
+        }
+        applied.records.truncate(version);
+        let again = self.again(applied)?;
+        self.show(again, version)
+    }
+
+    /// What redb was given and is to keep, in another transaction of redb's: what came before and was pending, then the records.
+    fn again(&self, applied: Applied) -> Result<Applied, StorageError> {
+        let Applied { txn, records } = applied;
+        roll_back(txn);
         let txn = catch_panics(|| self.db.begin_write())?;
-        match records.redo(&txn, &self.grounds.process) {
-            Ok(()) => Ok(Applied { txn, records, pending: None }),
+        let applied = self.given(Applied { txn, records }, self.recent.all())?;
+        match applied.records.redo(&applied.txn, &self.grounds.process) {
+            Ok(()) => Ok(applied),
             Err(error) => {
-                crate::storage::roll_back(txn);
+                applied.roll_back();
                 Err(error)
             }
         }
@@ -147,30 +211,24 @@ impl Engine {
     /// Rolls back what is not durable, if the journal had no room for it; with the turn.
     pub(crate) fn fall(&self) -> Result<(), StorageError> {
         let Some(reason) = self.line.falling() else { return Ok(()) };
-        if let Some(applied) = self.take_applied() {
-            let kept = self.again(applied, self.line.solid()).inspect_err(|error| self.poison(error))?;
-            self.keep_applied(kept);
-        }
+        self.take_back_to(self.line.solid()).inspect_err(|error| self.poison(error))?;
         self.line.fallen(reason);
         Ok(())
     }
 
-    /// Ends a transaction of which nothing is to stay, of those in redb's; with the turn. `wrote`: it may have written something.
-    pub(crate) fn take_back(&self, mut applied: Applied, wrote: bool) {
-        if let Some(pending) = &mut applied.pending {
-            pending.roll_back();
-        }
+    /// Ends a transaction of which nothing is to stay; with the turn. `wrote`: redb may have something of it.
+    pub(crate) fn take_back(&self, applied: Applied, wrote: bool) {
         if !wrote && self.defers() {
             return self.keep_applied(applied);
         }
         if applied.records.is_empty() {
             return applied.roll_back();
         }
-        match self.again(applied, u64::MAX) {
+        match self.again(applied) {
             Ok(applied) => {
                 self.keep_applied(applied);
                 // So that the next one to be taken back does not do the same again.
-                let _ = self.publish();
+                let _ = self.publish_all();
             }
             Err(error) => self.poison(&error),
         }
@@ -239,13 +297,4 @@ impl Engine {
 fn show(mut txn: WriteTransaction) -> Result<(), StorageError> {
     catch_panics(|| txn.set_durability(Durability::None))?;
     catch_panics(|| txn.commit())
-}
-
-/// Why a reader did not get the turn.
-fn blocked(error: BeginError) -> StorageError {
-    match error {
-        BeginError::Storage(error) => error,
-        BeginError::WriterHeld { .. } => StorageError::Busy,
-        BeginError::Reentrant(_) => StorageError::ReadWithin,
-    }
 }

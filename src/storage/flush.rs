@@ -1,11 +1,12 @@
 //! Giving redb the rows that are pending: each table's in the order of its keys, so that rows of one page are written together.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use redb::{CursorError, Key, ReadableTable, Table, WriteTransaction};
 
 use super::former_rows::FormerRows;
-use super::pending::{Layer, Pending, PendingRows};
+use super::pending::{Becomes, Layer, Pending, sorted};
 use super::process::Process;
 use super::slots::{Stored, choose, on_table};
 use super::{Live, Tables};
@@ -16,7 +17,7 @@ use crate::model::error::StorageError;
 /// slower.
 const RUN: usize = 64;
 
-/// As many bytes of rows as are pending at most, also within one transaction.
+/// As many bytes of rows as one transaction keeps pending at most.
 const MOST: usize = 1024 * 1024;
 
 impl Tables<Live<'_>> {
@@ -54,36 +55,39 @@ impl Tables<Live<'_>> {
     /// Gives redb all rows that are pending.
     pub(crate) fn flush(&mut self) -> Result<(), StorageError> {
         let Some(pending) = &mut self.pending else { return Ok(()) };
-        let [before, part] = pending.take();
-        self.give(before, None)?;
+        let (before, part) = pending.take();
+        let before: Vec<&Layer> = before.iter().map(Arc::as_ref).collect();
+        self.give(&before, None)?;
         // What may be taken back must be known to be put back.
         let mut former = self.former.take();
-        let given = self.give(part, former.as_mut());
+        let given = self.give(&[&part], former.as_mut());
         self.former = former;
         given
     }
 
-    fn give(&mut self, mut layer: Layer, mut former: Option<&mut FormerRows>) -> Result<(), StorageError> {
-        if layer.is_empty() {
-            return Ok(());
-        }
-        self.wrote_to_redb = true;
-        Tag::ALL.into_iter().try_for_each(|tag| {
-            let rows = layer.take(tag);
+    /// Gives redb the rows of layers, oldest first.
+    fn give(&mut self, layers: &[&Layer], mut former: Option<&mut FormerRows>) -> Result<(), StorageError> {
+        for tag in Tag::ALL {
+            let some: Vec<_> =
+                layers.iter().map(|layer| layer.rows(tag)).filter(|rows| !rows.is_empty()).collect();
             macro_rules! give_table {
                 ($table:ident) => {
-                    self.give_rows::<table::$table>(rows, former.as_deref_mut())
+                    self.give_rows::<table::$table>(&sorted(&some), former.as_deref_mut())
                 };
             }
-            if rows.is_empty() { Ok(()) } else { on_table!(tag, give_table) }
-        })
+            if !some.is_empty() {
+                on_table!(tag, give_table)?;
+            }
+        }
+        Ok(())
     }
 
     fn give_rows<T: Stored>(
         &mut self,
-        rows: PendingRows,
+        rows: &[Becomes<'_>],
         former: Option<&mut FormerRows>,
     ) -> Result<(), StorageError> {
+        self.wrote_to_redb = true;
         let table = T::slot_mut(&mut self.slots);
         self.freed += table.write(&self.source, |table| give::<T::RedbKey>(table, T::TAG, rows, former))?;
         Ok(())
@@ -93,12 +97,8 @@ impl Tables<Live<'_>> {
 impl Pending {
     /// Gives redb all of them in a transaction, which must be rolled back after an error. Gives how many bytes of values were
     /// replaced or removed.
-    pub(crate) fn flush(
-        self: Box<Self>,
-        txn: &WriteTransaction,
-        process: &Process,
-    ) -> Result<usize, StorageError> {
-        let mut tables = Tables::new(Live(txn, process.clone())).keep_pending(Some(self));
+    pub(crate) fn flush(self, txn: &WriteTransaction, process: &Process) -> Result<usize, StorageError> {
+        let mut tables = Tables::new(Live(txn, process.clone())).keep_pending(Some(Box::new(self)));
         tables.flush()?;
         Ok(tables.freed())
     }
@@ -108,7 +108,7 @@ impl Pending {
 fn give<K: Key>(
     table: &mut Table<'_, K, Value>,
     tag: Tag,
-    rows: PendingRows,
+    rows: &[Becomes<'_>],
     mut former: Option<&mut FormerRows>,
 ) -> Result<usize, redb::StorageError> {
     let (mut freed, many) = (0, rows.len() >= RUN);
@@ -117,28 +117,28 @@ fn give<K: Key>(
         false => None,
     };
     let is_behind = |key: &[u8]| many && end.as_ref().is_none_or(|end| key > end.as_slice());
-    let mut rows = rows.into_sorted().into_iter().peekable();
-    while let Some((key, row)) = rows.next_if(|(key, _)| !is_behind(key)) {
-        let was = match &row.value {
+    let (among, behind) = rows.split_at(rows.partition_point(|row| !is_behind(row.key)));
+    for Becomes { key, value, is_new } in among {
+        let was = match value {
             // It came and went.
-            None if row.is_new => None,
-            Some(value) => table.insert(K::from_bytes(&key), &**value)?,
-            None => table.remove(K::from_bytes(&key))?,
+            None if *is_new => None,
+            Some(value) => table.insert(K::from_bytes(key), *value)?,
+            None => table.remove(K::from_bytes(key))?,
         };
         freed += was.as_ref().map_or(0, |was| was.value().len());
         if let Some(former) = &mut former {
-            former.push(tag, &key, was.as_ref().map(|was| was.value()));
+            former.push(tag, key, was.as_ref().map(|was| was.value()));
         }
     }
-    if rows.peek().is_none() {
+    if behind.is_empty() {
         return Ok(freed);
     }
     let mut cursor = table.upper_bound_mut(Bound::<K::SelfType<'_>>::Unbounded)?;
-    for (key, row) in rows {
-        let Some(value) = row.value else { continue };
-        cursor.insert_before(K::from_bytes(&key), &*value).map_err(unordered)?;
+    for Becomes { key, value, .. } in behind {
+        let Some(value) = value else { continue };
+        cursor.insert_before(K::from_bytes(key), *value).map_err(unordered)?;
         if let Some(former) = &mut former {
-            former.push(tag, &key, None);
+            former.push(tag, key, None);
         }
     }
     cursor.close()?;
@@ -178,7 +178,8 @@ mod tests {
         Mark,
         Cut,
         Flush,
-        EndTransaction,
+        /// It is kept apart from the one before, or not.
+        EndTransaction(bool),
         RollBack,
     }
 
@@ -191,7 +192,7 @@ mod tests {
             2 => Just(Act::Mark),
             2 => Just(Act::Cut),
             1 => Just(Act::Flush),
-            2 => Just(Act::EndTransaction),
+            4 => any::<bool>().prop_map(Act::EndTransaction),
             1 => Just(Act::RollBack),
         ]
     }
@@ -259,6 +260,7 @@ mod tests {
         fn pending_rows_read_and_end_as_if_redb_had_them(acts in prop::collection::vec(act(), 0..120), ends: u64) {
             let (one, other) = (database(), database());
             let (txn, mut done, mut ended, mut marked) = (one.begin_write().unwrap(), Vec::<Act>::new(), 0, None);
+            let mut layers = Vec::<Arc<Layer>>::new();
             let mut tables = Tables::new(Live::here(&txn)).keep_pending(Some(Box::default()));
             for act in &acts {
                 match act {
@@ -272,19 +274,26 @@ mod tests {
                         }
                     }
                     Act::Flush => tables.flush().unwrap(),
-                    Act::EndTransaction | Act::RollBack => {
+                    Act::EndTransaction(_) | Act::RollBack => {
                         // One that gave redb something is not taken back by forgetting what is pending.
-                        let rolls_back = matches!(act, Act::RollBack) && !tables.wrote_to_redb();
-                        let mut pending = tables.take_pending().unwrap();
-                        if rolls_back {
-                            pending.roll_back();
-                            done.truncate(ended);
-                        } else {
-                            pending.keep();
-                        }
+                        let wrote = tables.wrote_to_redb();
+                        let pending = *tables.take_pending().unwrap();
                         drop(tables);
+                        match act {
+                            Act::RollBack if !wrote => done.truncate(ended),
+                            _ if wrote => {
+                                pending.flush(&txn, &Process::this()).unwrap();
+                                layers.clear();
+                            }
+                            Act::EndTransaction(true) if !layers.is_empty() => {
+                                let last = layers.last_mut().unwrap();
+                                let mut rows = pending.into_layer();
+                                Arc::get_mut(last).unwrap().take_in(&mut rows);
+                            }
+                            _ => layers.push(Arc::new(pending.into_layer())),
+                        }
                         (ended, marked) = (done.len(), None);
-                        tables = Tables::new(Live::here(&txn)).keep_pending(Some(pending));
+                        tables = Tables::new(Live::here(&txn)).keep_pending(Some(Box::new(Pending::after(layers.clone()))));
                     }
                     _ => {
                         write(&mut tables, act);

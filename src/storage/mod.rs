@@ -44,7 +44,7 @@ mod walk;
 pub(crate) mod write_set;
 
 use std::ops::Bound;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use redb::{AccessGuard, ReadableTableMetadata, TableStats};
 
@@ -65,7 +65,7 @@ pub(crate) use index::counted_job;
 pub(crate) use labels::LabelValues;
 pub(crate) use namespaces::NamespaceCounts;
 pub(crate) use packing::{SPARE, clear_spare};
-pub(crate) use pending::Pending;
+pub(crate) use pending::{Layer, Pending};
 #[cfg(test)]
 pub(crate) use range::counted;
 pub(crate) use range::{CheckedRange, damaged};
@@ -128,6 +128,17 @@ impl<S: Source> Tables<S> {
         }
     }
 
+    /// Shows the rows of layers, oldest first, over what redb has.
+    pub(crate) fn under(mut self, layers: Vec<Arc<Layer>>) -> Self {
+        self.pending = (!layers.is_empty()).then(|| Box::new(Pending::after(layers)));
+        self
+    }
+
+    /// redb has all rows that it shows.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.pending.is_none()
+    }
+
     /// Remembers what is written from now on: see `take_redo`.
     pub(crate) fn record_redo(mut self) -> Self {
         self.redo = Some(Vec::new());
@@ -150,9 +161,7 @@ impl<S: Source> Tables<S> {
         key: &T::Key,
         call: impl FnOnce(&[u8]) -> R,
     ) -> Result<Option<R>, StorageError> {
-        if !S::STANDS_STILL
-            && let Some(pending) = &self.pending
-        {
+        if let Some(pending) = &self.pending {
             self.source.process().check()?;
             if let Some(value) = pending.get(T::TAG, key.as_ref()) {
                 #[cfg(test)]

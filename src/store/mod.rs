@@ -109,8 +109,9 @@ impl Store {
 
     /// Begins a read transaction. It sees everything that was acknowledged before.
     ///
-    /// It is ready at once unless something was committed since anybody read last; then it waits until whoever writes at the moment has
-    /// committed, or the closure has returned that writes; if that takes longer than [the write limit](Builder::set_write_limit), it is
+    /// It waits for no writer and for no disk, but for a commit of redb's that is under way. Where rows go to redb at once, in a
+    /// tamper-evident store and after a transaction of more than 1 MiB, it may also wait until the closure that writes at the moment has
+    /// returned and is durable; if that takes longer than [the write limit](Builder::set_write_limit), it is
     /// [`StorageError::Busy`](crate::error::StorageError::Busy). It never waits for a [`WriteTxn`] that is held.
     ///
     /// Within a closure that writes to this store it is refused with [`StorageError::ReadWithin`](crate::error::StorageError::ReadWithin):
@@ -357,7 +358,7 @@ impl Store {
     /// may be concerned: one in 4,096 for each that is, so all of them only in a store that is damaged everywhere. If rows of labels are
     /// wrong, also with each label once.
     pub fn verify(&self) -> Result<VerifyReport, ReadError> {
-        verify(&self.begin_read()?)
+        verify(&ReadTxn::of_redb(self.engine.clone())?)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::read::View;
 use crate::storage::process::Process;
 use crate::storage::settings::Settings;
 use crate::storage::write_set::WriteSet;
-use crate::storage::{Live, Snapshot, Tables};
+use crate::storage::{Live, Pending, Snapshot, Tables};
 use crate::write::Writer;
 
 /// A read transaction: one state of the store, whatever is written meanwhile.
@@ -44,6 +44,13 @@ impl ReadTxn {
         Ok(Self { tables, engine })
     }
 
+    /// One of whole pages of redb's.
+    pub(crate) fn of_redb(engine: Arc<Engine>) -> Result<Self, StorageError> {
+        engine.check_open()?;
+        let tables = engine.snapshot_of_redb()?;
+        Ok(Self { tables, engine })
+    }
+
     /// One that does not wait for a writer: it may lack what was committed while that one writes.
     pub(crate) fn now(engine: Arc<Engine>) -> Result<Self, StorageError> {
         engine.check_open()?;
@@ -55,8 +62,14 @@ impl ReadTxn {
 impl ReadTxn {
     /// How many rows and bytes each table of the store has. Walks through the pages of all tables: a matter of
     /// milliseconds for each 100 MiB that are in memory.
+    ///
+    /// What was written last may be in memory and in no page yet. Then it is given to redb first, and the sizes are those of a
+    /// newer state than this one.
     pub fn table_sizes(&self) -> Result<Vec<TableSize>, ReadError> {
-        table_sizes(&self.tables)
+        match self.tables.is_whole() {
+            true => table_sizes(&self.tables),
+            false => table_sizes(&*self.engine.snapshot_of_redb()?),
+        }
     }
 }
 
@@ -147,18 +160,17 @@ impl Drop for Open {
             std::mem::forget(self.applied.take());
             return;
         }
-        let mut redo = WriteSet::lock(&self.redo);
+        let redo = WriteSet::lock(&self.redo);
         if let Some(reason) = &redo.failed {
             // The storage failed in the middle of an operation: the store takes no further writes, however the transaction ends.
             self.engine.poison(reason);
         }
         let leaked = redo.has_open_writer();
         let wrote = redo.wrote();
-        let pending = redo.pending.take();
         drop(redo);
         match self.applied.take() {
             Some(applied) if leaked => self.engine.leak(applied),
-            Some(applied) => self.engine.take_back(Applied { pending, ..applied }, wrote),
+            Some(applied) => self.engine.take_back(applied, wrote),
             None => {}
         }
     }
@@ -221,19 +233,21 @@ impl WriteTxn {
         // Another thread may have failed while this one waited for its turn.
         engine.check_sound()?;
         engine.fall()?;
+        if engine.recent.is_much() {
+            engine.publish().map_err(|_| engine.poisoned())?;
+        }
         let mut applied = engine.begin_write()?;
-        if !applied.records.is_empty() && (publish || applied.records.are_many()) {
+        if applied.records.are_many() || (publish && !engine.recent.is_empty()) {
             engine.keep_applied(applied);
-            engine.publish()?;
+            engine.publish_all()?;
             engine.write_lock.nudge();
             applied = engine.begin_write()?;
         }
-        if applied.has_many_pending() {
-            applied = engine.flushed(applied).map_err(|_| engine.poisoned())?;
-        }
         let mut redo = WriteSet::listening(engine.listening.kinds());
-        // What is pending stays so until it is published, also if the database has just been lent.
-        redo.pending = applied.pending.take().or_else(|| engine.defers().then(Box::default));
+        // Behind rows that redb alone has it gets all others too.
+        if engine.defers() && !engine.recent.hides_some() {
+            redo.pending = Some(Box::new(Pending::after(engine.recent.all())));
+        }
         let open = Open { applied: Some(applied), redo: Mutex::new(redo), engine };
         open.engine.check_sound()?;
         Ok(Self { open, durable: true, turn, owed, here: PhantomData })

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use execstore::error::{CommitError, StorageError};
 use execstore::redb::Durability;
@@ -44,11 +45,65 @@ fn nothing_is_seen_before_it_is_durable() {
         let writing = scope.spawn(|| store.create(new("second")).unwrap());
         gate.wait_for_sync();
         assert_eq!(ids(&store), ["first"]);
-        assert_eq!(store.wait_for_changes(head, std::time::Duration::ZERO).unwrap(), head);
+        assert_eq!(store.wait_for_changes(head, Duration::ZERO).unwrap(), head);
         gate.open();
         writing.join().unwrap();
     });
     assert_eq!(ids(&store), ["first", "second"]);
+}
+
+/// However many wait for the sync that is under way and for the one after it.
+#[test]
+fn a_reader_of_what_is_durable_does_not_wait_for_a_sync() {
+    let (gate, store) = gated();
+    let (store, mut durable) = (&store, vec!["first".to_owned()]);
+    for round in 0..4_u64 {
+        // Acknowledged, and not visible yet.
+        let acknowledged = format!("{round}, durable");
+        store.create(new(&acknowledged)).unwrap();
+        store.update("first", Update::new().payload(serde_json::json!(round))).unwrap();
+        durable.push(acknowledged);
+        gate.shut();
+        let applied = &AtomicU64::new(0);
+        let (see, seen) = channel();
+        let seen = thread::scope(|scope| {
+            let write = |n| {
+                scope.spawn(move || {
+                    let written = store.write(|w| {
+                        w.update("first", Update::new().payload(serde_json::json!("not durable")))?;
+                        w.create(new(format!("{round}, {n}")))?;
+                        applied.fetch_add(1, Ordering::SeqCst);
+                        Ok(())
+                    });
+                    written.unwrap();
+                });
+            };
+            write(0);
+            gate.wait_for_sync();
+            (1..=round).for_each(write);
+            until("they have applied", || {
+                applied.load(Ordering::SeqCst) == round + 1 && store.status().unwrap().writer.is_none()
+            });
+            scope.spawn(move || {
+                let first = store.get("first").unwrap().unwrap();
+                see.send((ids(store), first.payload_json().as_str().to_owned())).unwrap();
+            });
+            // The gate is shut: who waited for the disk would wait until it opens.
+            let seen = seen.recv_timeout(Duration::from_secs(20));
+            gate.open();
+            seen
+        });
+        let (mut seen, payload) = seen.expect("a reader waited for the disk");
+        seen.sort();
+        durable.sort();
+        assert_eq!((seen, payload), (durable.clone(), round.to_string()));
+        durable.extend((0..=round).map(|n| format!("{round}, {n}")));
+    }
+    let mut seen = ids(store);
+    seen.sort();
+    durable.sort();
+    assert_eq!(seen, durable);
+    assert!(store.verify().unwrap().is_clean());
 }
 
 #[test]
@@ -67,7 +122,7 @@ fn who_begins_to_wait_during_a_sync_hears_of_what_it_makes_durable() {
             // The first to wait for anything of its kind: the transaction has not noted what it touches of it.
             let watching = scope.spawn(|| {
                 let mut watcher = store.watch(WatchFrom::Latest, wanted()).unwrap();
-                watcher.next_batch(1, std::time::Duration::MAX).unwrap()[0].execution_id().to_string()
+                watcher.next_batch(1, Duration::MAX).unwrap()[0].execution_id().to_string()
             });
             until("the watcher waits", || store.status().unwrap().waiting == 1);
             gate.open();
@@ -163,6 +218,31 @@ fn what_was_acknowledged_is_in_every_read_that_begins_afterwards() {
 }
 
 #[test]
+fn a_closure_that_writes_keeps_no_reader_waiting() {
+    let (_, store) = gated();
+    store.create(new("second")).unwrap();
+    let (store, (run, runs), (see, seen), (go, gone)) = (&store, channel(), channel(), channel::<()>());
+    let seen = thread::scope(|scope| {
+        scope.spawn(move || {
+            let written = store.write(|w| {
+                w.create(new("third"))?;
+                run.send(()).unwrap();
+                let _ = gone.recv();
+                Ok(())
+            });
+            written.unwrap();
+        });
+        runs.recv().unwrap();
+        scope.spawn(move || see.send(ids(store)).unwrap());
+        let seen = seen.recv_timeout(Duration::from_secs(20));
+        drop(go);
+        seen
+    });
+    assert_eq!(seen.expect("a reader waited for a writer"), ["first", "second"]);
+    assert_eq!(ids(store), ["first", "second", "third"]);
+}
+
+#[test]
 fn a_held_transaction_keeps_no_reader_waiting() {
     let (_, store) = gated();
     store.create(new("second")).unwrap();
@@ -176,16 +256,30 @@ fn a_held_transaction_keeps_no_reader_waiting() {
 
 #[test]
 fn who_waits_to_read_goes_on_once_a_transaction_that_is_held_has_shown_what_came_before_it() {
-    let (gate, store) = gated();
-    // Acknowledged, and not visible yet.
-    store.create(new("second")).unwrap();
+    // One whose rows go to redb at once.
+    let gate = Gate::default();
+    let mut builder = Store::builder();
+    let store = builder.set_tamper_evident(true).create_file_with_backend(gate.clone()).unwrap();
+    store.create(new("first")).unwrap();
+    assert!(store.get("first").unwrap().is_some());
     gate.shut();
     let (read, was_read) = channel();
     let (hold, held) = channel();
     thread::scope(|scope| {
-        let third = scope.spawn(|| store.create(new("third")).unwrap());
+        let second = scope.spawn(|| store.create(new("second")).unwrap());
         gate.wait_for_sync();
+        let (apply, applied) = channel();
         let store = &store;
+        let third = scope.spawn(move || {
+            let created = store.write(|w| {
+                w.create(new("third"))?;
+                apply.send(()).unwrap();
+                Ok(())
+            });
+            created.unwrap();
+        });
+        applied.recv().unwrap();
+        until("it has applied", || store.status().unwrap().writer.is_none());
         scope.spawn(move || {
             // It has the turn while it waits for the disk.
             let txn = store.begin_write().unwrap();
@@ -194,6 +288,9 @@ fn who_waits_to_read_goes_on_once_a_transaction_that_is_held_has_shown_what_came
             drop(txn);
         });
         until("it has the turn", || store.status().unwrap().writer.is_some());
+        gate.let_one_pass();
+        // Acknowledged, and not visible yet.
+        second.join().unwrap();
         let reader = scope.spawn(move || read.send(ids(store)).map(|()| ids(store)).unwrap());
         until("the reader waits for it", || store.status().unwrap().writers_waiting == 1);
         gate.open();

@@ -43,6 +43,8 @@ pub(crate) struct Journal {
     version: Option<u64>,
     /// The version up to which everything is durable.
     durable: u64,
+    /// The version that the flushes which were begun lead to.
+    synced: u64,
     /// The sector that begins the next round is durable.
     prepared: bool,
     /// Records that were taken in and not written, one behind the other, and the sector that the first of them goes to.
@@ -120,6 +122,7 @@ impl Journal {
             position: 0,
             version: None,
             durable: 0,
+            synced: 0,
             prepared: false,
             pending: Vec::new(),
             pending_at: 0,
@@ -232,6 +235,7 @@ impl Journal {
     /// What has to be written and synced for everything that was taken in to be durable; `None` if it is already. One at a time.
     pub(crate) fn flush(&mut self) -> Option<Flush> {
         let to = self.version.filter(|version| *version > self.durable)?;
+        self.synced = to;
         // Half-way through the region, one sync is for the next round, too. An error says no more than that it has to be written again.
         let prepares =
             !self.prepared && self.position > self.sectors / 2 && self.write_round(Medium::write).is_ok();
@@ -244,6 +248,11 @@ impl Journal {
             prepares,
             to,
         })
+    }
+
+    /// The version that the flushes which were begun lead to.
+    pub(crate) fn synced(&self) -> u64 {
+        self.synced
     }
 
     /// How a flush went.

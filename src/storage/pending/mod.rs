@@ -8,14 +8,15 @@ mod range;
 mod rows;
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use crate::format::schema::Tag;
 pub(super) use range::PendingRange;
-pub(super) use rows::{PendingRow, PendingRows};
+pub(super) use rows::{Becomes, PendingRow, PendingRows, sorted};
 
 /// Pending rows of all tables.
 #[derive(Debug, Default)]
-pub(super) struct Layer {
+pub(crate) struct Layer {
     tables: [PendingRows; Tag::ALL.len()],
     /// Which of them have rows: a bit for each tag.
     used: u32,
@@ -35,7 +36,10 @@ impl Layer {
     }
 
     /// Takes rows in that were written after these.
-    fn take_in(&mut self, later: &mut Layer) {
+    pub(crate) fn take_in(&mut self, later: &mut Layer) {
+        if later.is_empty() {
+            return;
+        }
         self.bytes += std::mem::take(&mut later.bytes);
         self.used |= later.used;
         let mut used = std::mem::take(&mut later.used);
@@ -54,7 +58,7 @@ impl Layer {
     }
 
     #[expect(clippy::indexing_slicing, reason = "there are as many as tags, which are numbered from 0")]
-    fn rows(&self, tag: Tag) -> &PendingRows {
+    pub(super) fn rows(&self, tag: Tag) -> &PendingRows {
         &self.tables[usize::from(tag.byte())]
     }
 
@@ -63,20 +67,25 @@ impl Layer {
         &mut self.tables[usize::from(tag.byte())]
     }
 
-    pub(super) fn take(&mut self, tag: Tag) -> PendingRows {
-        std::mem::take(self.rows_mut(tag))
+    fn has_some(&self, tag: Tag) -> bool {
+        self.used & 1 << tag.byte() != 0
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.used == 0
     }
+
+    /// About as many bytes as they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
-/// The pending rows of a transaction, and of those before it in the same one of redb's.
+/// The pending rows of a transaction, over those of the transactions before it.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    /// Of the transactions before.
-    before: Layer,
+    /// Of the transactions before, oldest first, which others may see too.
+    before: Vec<Arc<Layer>>,
     /// Of this one, up to the last mark.
     kept: Layer,
     /// What may be taken back alone.
@@ -84,16 +93,15 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Keeps what a transaction wrote, which has ended.
-    pub(crate) fn keep(&mut self) {
-        self.mark();
-        self.before.take_in(&mut self.kept);
+    /// Those of a transaction that follows others.
+    pub(crate) fn after(before: Vec<Arc<Layer>>) -> Self {
+        Self { before, ..Self::default() }
     }
 
-    /// Forgets what a transaction wrote, which leaves nothing.
-    pub(crate) fn roll_back(&mut self) {
-        self.kept.clear();
-        self.part.clear();
+    /// What a transaction wrote, which has ended.
+    pub(crate) fn into_layer(mut self) -> Layer {
+        self.mark();
+        self.kept
     }
 
     /// From here on what is written can be taken back.
@@ -106,22 +114,21 @@ impl Pending {
         self.part.clear();
     }
 
-    /// About as many bytes as the rows take.
-    pub(crate) fn bytes(&self) -> usize {
-        self.before.bytes + self.kept.bytes + self.part.bytes
+    /// About as many bytes as the rows of this transaction take.
+    pub(super) fn bytes(&self) -> usize {
+        self.kept.bytes + self.part.bytes
     }
 
-    /// Takes what there is, oldest first: the last of the two may have to be taken back.
-    pub(super) fn take(&mut self) -> [Layer; 2] {
-        let Self { mut before, mut kept, part } = std::mem::take(self);
-        before.take_in(&mut kept);
-        [before, part]
+    /// Takes what there is: that of before, oldest first, and what may have to be taken back.
+    pub(super) fn take(&mut self) -> (Vec<Arc<Layer>>, Layer) {
+        let Self { mut before, kept, part } = std::mem::take(self);
+        before.push(Arc::new(kept));
+        (before, part)
     }
 
     /// Rows of a table are pending.
     pub(super) fn has_some(&self, tag: Tag) -> bool {
-        let used = self.before.used | self.kept.used | self.part.used;
-        used & 1 << tag.byte() != 0
+        self.layers().any(|layer| layer.has_some(tag))
     }
 
     /// Writes a row, or removes it; `is_new` if it is known that there is none of this key.
@@ -131,13 +138,13 @@ impl Pending {
 
     /// What becomes of a row; `None` if it is not pending, and redb knows.
     pub(super) fn get(&self, tag: Tag, key: &[u8]) -> Option<Option<&[u8]>> {
-        let row = self.layers().into_iter().find_map(|layer| layer.rows(tag).get(key))?;
+        let row = self.layers().find_map(|layer| layer.rows(tag).get(key))?;
         Some(row.value.as_deref())
     }
 
     /// The newest first.
-    fn layers(&self) -> [&Layer; 3] {
-        [&self.part, &self.kept, &self.before]
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
+        [&self.part, &self.kept].into_iter().chain(self.before.iter().rev().map(Arc::as_ref))
     }
 
     /// The rows of a table between two bounds, if there are some.
@@ -145,8 +152,7 @@ impl Pending {
         if is_empty(low, high) {
             return None;
         }
-        let all = self.layers().into_iter().map(|layer| layer.rows(tag));
-        let some = all.filter(|rows| !rows.is_empty());
+        let some = self.layers().filter(|layer| layer.has_some(tag)).map(|layer| layer.rows(tag));
         PendingRange::of(some.flat_map(|rows| rows.range(low, high)))
     }
 }

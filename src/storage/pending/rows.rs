@@ -91,23 +91,12 @@ impl PendingRows {
         }
     }
 
-    pub(in crate::storage) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.run.len() + self.late.len()
     }
 
     pub(in crate::storage) fn is_empty(&self) -> bool {
         self.run.is_empty() && self.late.is_empty()
-    }
-
-    /// All of them, in the order of their keys.
-    pub(in crate::storage) fn into_sorted(self) -> Vec<(RowKey, PendingRow)> {
-        let Self { mut run, late } = self;
-        if !late.is_empty() {
-            run.extend(late);
-            // Two runs, which the sort merges.
-            run.sort_by(|(a, _), (b, _)| a.cmp(b));
-        }
-        run
     }
 
     /// Those between two bounds, of which the first is not beyond the other.
@@ -125,6 +114,39 @@ impl PendingRows {
         let run = self.run.get(from..to).unwrap_or(&[]);
         [Sorted::Run(run.iter()), Sorted::Late(self.late.range::<[u8], _>((low, high)))]
     }
+}
+
+/// What becomes of each row, in the order of their keys, by the rows of several layers, oldest first.
+pub(in crate::storage) fn sorted<'p>(layers: &[&'p PendingRows]) -> Vec<Becomes<'p>> {
+    let mut all: Vec<Becomes<'p>> = Vec::with_capacity(layers.iter().map(|rows| rows.len()).sum());
+    for rows in layers {
+        let run = rows.run.iter().map(|(key, row)| (&**key, row));
+        let late = rows.late.iter().map(|(key, row)| (&**key, row));
+        all.extend(run.chain(late).map(|(key, row)| Becomes {
+            key,
+            value: row.value.as_deref(),
+            is_new: row.is_new,
+        }));
+    }
+    // A few runs, which the sort merges. Of rows of one key the oldest comes first.
+    all.sort_by(|a, b| a.key.cmp(b.key));
+    all.dedup_by(|later, earlier| {
+        let same = later.key == earlier.key;
+        if same {
+            earlier.value = later.value;
+        }
+        same
+    });
+    all
+}
+
+/// What becomes of a row in redb.
+pub(in crate::storage) struct Becomes<'p> {
+    pub(in crate::storage) key: &'p [u8],
+    /// `None`: it is removed.
+    pub(in crate::storage) value: Option<&'p [u8]>,
+    /// redb has no row of this key.
+    pub(in crate::storage) is_new: bool,
 }
 
 enum Place {

@@ -17,6 +17,7 @@ pub struct Gate {
 #[derive(Debug, Default)]
 struct State {
     shut: bool,
+    passing: usize,
     waiting: usize,
     syncs: usize,
     fails: bool,
@@ -25,6 +26,12 @@ struct State {
 impl Gate {
     pub fn shut(&self) {
         self.state.0.lock().unwrap().shut = true;
+    }
+
+    /// Lets one sync through that waits, or the next one.
+    pub fn let_one_pass(&self) {
+        self.state.0.lock().unwrap().passing += 1;
+        self.state.1.notify_all();
     }
 
     pub fn open(&self) {
@@ -68,7 +75,8 @@ impl StorageBackend for Gate {
         state.syncs += 1;
         state.waiting += 1;
         self.state.1.notify_all();
-        let mut state = self.state.1.wait_while(state, |state| state.shut).unwrap();
+        let mut state = self.state.1.wait_while(state, |state| state.shut && state.passing == 0).unwrap();
+        state.passing = state.passing.saturating_sub(1);
         state.waiting -= 1;
         if state.fails { Err(io::Error::other("the sync failed")) } else { Ok(()) }
     }

@@ -1,0 +1,304 @@
+//! What was applied and redb has not committed: readers see it over redb's last commit, and the next writer goes on from it. See
+//! "Pending rows" in `docs/architecture.md`.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::model::error::StorageError;
+use crate::storage::{Layer, Snapshot, Tables};
+
+/// As many bytes of rows as wait for redb between transactions.
+const MOST: usize = 2 * 1024 * 1024;
+
+/// As many layers of transactions that are durable: each look-up passes through them.
+const LAYERS: usize = 8;
+
+/// As many as there are at all, where readers that hold them keep them apart.
+const MOST_LAYERS: usize = 24;
+
+/// After so many reads of the same state it is worth having in redb.
+const AT_REST: u32 = 64;
+
+/// The rows that redb lacks, of transactions that have ended.
+#[derive(Default)]
+pub(crate) struct Recent {
+    state: Mutex<State>,
+    /// redb has committed.
+    committed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Oldest first. Each becomes durable as a whole.
+    layers: Vec<Ended>,
+    /// The first version whose rows redb has in a transaction that is open: nobody can be shown them before it commits.
+    hidden: Option<u64>,
+    latest: Option<Shown>,
+    /// A reader has come since redb's last commit.
+    asked: bool,
+    /// redb commits: what it shows is not certain.
+    commits: bool,
+}
+
+/// Rows that lead to a version.
+struct Ended {
+    to: u64,
+    rows: Arc<Layer>,
+}
+
+/// The snapshot of a version, for the readers until the next one. Opening a table costs more than a look-up in it.
+struct Shown {
+    version: u64,
+    tables: Arc<Tables<Snapshot>>,
+    reads: u32,
+}
+
+/// What a reader gets.
+pub(crate) struct Seen {
+    pub(crate) tables: Arc<Tables<Snapshot>>,
+    /// It is the first to get it.
+    pub(crate) is_new: bool,
+    /// It was read often, and redb could have it.
+    pub(crate) is_at_rest: bool,
+}
+
+impl Recent {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state at a version, which is asked for with the lock: whatever was acknowledged is in layers up to it. `None` if redb has to
+    /// commit first. `shared`: later readers may have it too.
+    pub(crate) fn snapshot(
+        &self,
+        version: impl Fn() -> u64,
+        shared: bool,
+        begin: impl FnOnce() -> Result<Tables<Snapshot>, StorageError>,
+    ) -> Result<Option<Seen>, StorageError> {
+        let mut state = self.lock();
+        let version = loop {
+            let version = version();
+            let is_much = !state.layers.is_empty();
+            if let Some(shown) = state.latest.as_mut().filter(|shown| shown.version == version) {
+                shown.reads = shown.reads.saturating_add(1);
+                let is_at_rest = is_much && shown.reads.is_multiple_of(AT_REST);
+                return Ok(Some(Seen { tables: shown.tables.clone(), is_new: false, is_at_rest }));
+            }
+            if !state.commits {
+                break version;
+            }
+            state = self.committed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        if state.hides(version) {
+            return Ok(None);
+        }
+        state.asked = true;
+        let tables = Arc::new(begin()?.under(state.up_to(version)));
+        if shared {
+            state.latest = Some(Shown { version, tables: tables.clone(), reads: 0 });
+        }
+        Ok(Some(Seen { tables, is_new: true, is_at_rest: false }))
+    }
+
+    /// The version before what redb hides.
+    pub(crate) fn before_hidden(&self) -> Option<u64> {
+        self.lock().hidden.map(|hidden| hidden - 1)
+    }
+
+    /// Nobody can be shown this version before redb commits.
+    pub(crate) fn hides(&self, version: u64) -> bool {
+        self.lock().hides(version)
+    }
+
+    /// redb has rows that nobody can be shown before it commits.
+    pub(crate) fn hides_some(&self) -> bool {
+        self.lock().hidden.is_some()
+    }
+
+    /// redb has committed everything.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.layers.is_empty() && state.hidden.is_none()
+    }
+
+    /// redb should have some of it before there is more.
+    pub(crate) fn is_much(&self) -> bool {
+        let state = self.lock();
+        state.layers.len() > MOST_LAYERS
+            || state.layers.iter().map(|layer| layer.rows.bytes()).sum::<usize>() >= MOST
+    }
+
+    /// All of it, for the next writer.
+    pub(crate) fn all(&self) -> Vec<Arc<Layer>> {
+        self.lock().up_to(u64::MAX)
+    }
+
+    /// What redb can commit for readers who have to see this version. Nothing while it has rows that may not be durable.
+    pub(crate) fn ready(&self, version: impl Fn() -> u64) -> (u64, Vec<Arc<Layer>>) {
+        let state = self.lock();
+        let version = version();
+        (version, if state.hidden.is_some() { Vec::new() } else { state.up_to(version) })
+    }
+
+    /// A transaction has ended, with the turn, whose rows lead to a version. `durable`: what was acknowledged before it. `synced`: the
+    /// version that the syncs lead to which were begun before it; what comes after that becomes durable together.
+    pub(crate) fn push(&self, to: u64, mut rows: Layer, durable: impl Fn() -> u64, synced: u64) {
+        let mut state = self.lock();
+        let durable = durable();
+        let State { layers, latest, .. } = &mut *state;
+        // It would keep them apart.
+        *latest = None;
+        if let Some(last) = layers.last_mut()
+            && last.to > synced.max(durable)
+            && let Some(waiting) = Arc::get_mut(&mut last.rows)
+        {
+            waiting.take_in(&mut rows);
+            last.to = to;
+        } else {
+            layers.push(Ended { to, rows: Arc::new(rows) });
+        }
+        while layers.len() > LAYERS {
+            let end = layers.partition_point(|layer| layer.to <= durable);
+            let Some([.., earlier, later]) = layers.get_mut(..end) else { break };
+            let (Some(rows), Some(more)) = (Arc::get_mut(&mut earlier.rows), Arc::get_mut(&mut later.rows))
+            else {
+                break;
+            };
+            rows.take_in(more);
+            earlier.to = later.to;
+            layers.remove(end - 1);
+        }
+    }
+
+    /// A transaction has ended, with the turn, whose rows redb has.
+    pub(crate) fn hide(&self, to: u64) {
+        self.lock().hidden.get_or_insert(to);
+    }
+
+    /// What lies beyond a version was taken back.
+    pub(crate) fn truncate(&self, version: u64) {
+        let mut state = self.lock();
+        state.layers.retain(|layer| layer.to <= version);
+        state.hidden = state.hidden.filter(|hidden| *hidden <= version);
+        state.latest = None;
+    }
+
+    /// redb is about to commit. Until it has, readers see what is acknowledged by now.
+    pub(crate) fn commits(
+        &self,
+        version: impl Fn() -> u64,
+        begin: impl FnOnce() -> Result<Tables<Snapshot>, StorageError>,
+    ) -> Commits<'_> {
+        let mut state = self.lock();
+        let version = version();
+        if state.latest.as_ref().is_some_and(|shown| shown.version != version) {
+            state.latest = None;
+        }
+        // Where nobody reads there is no state to be kept.
+        if state.latest.is_none()
+            && std::mem::take(&mut state.asked)
+            && !state.hides(version)
+            && let Ok(tables) = begin()
+        {
+            let tables = Arc::new(tables.under(state.up_to(version)));
+            state.latest = Some(Shown { version, tables, reads: 0 });
+        }
+        state.commits = true;
+        Commits(self)
+    }
+
+    /// Keeps no snapshot, so that redb can use its pages again.
+    pub(crate) fn forget_snapshot(&self) {
+        let forgotten = self.lock().latest.take();
+        drop(forgotten);
+    }
+
+    pub(crate) fn latest(&self) -> Option<Weak<Tables<Snapshot>>> {
+        self.lock().latest.as_ref().map(|shown| Arc::downgrade(&shown.tables))
+    }
+
+    /// In the child of a fork: whatever is held here is the parent's.
+    pub(crate) fn leak(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::forget(state.latest.take());
+    }
+}
+
+impl State {
+    fn hides(&self, version: u64) -> bool {
+        self.hidden.is_some_and(|hidden| hidden <= version)
+    }
+
+    fn up_to(&self, version: u64) -> Vec<Arc<Layer>> {
+        self.layers.iter().take_while(|layer| layer.to <= version).map(|layer| layer.rows.clone()).collect()
+    }
+}
+
+/// A commit of redb's, until it has ended, however it does.
+pub(crate) struct Commits<'r>(&'r Recent);
+
+impl Commits<'_> {
+    /// It has committed up to a version.
+    pub(crate) fn up_to(self, version: u64) {
+        let mut state = self.0.lock();
+        state.layers.retain(|layer| layer.to > version);
+        state.hidden = state.hidden.filter(|hidden| *hidden > version);
+    }
+}
+
+impl Drop for Commits<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.commits = false;
+        let forgotten = state.latest.take();
+        drop(state);
+        drop(forgotten);
+        self.0.committed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is pushed, synced, held by readers and given to redb, in whatever order.
+    #[test]
+    fn what_is_acknowledged_is_a_whole_number_of_layers() {
+        for seed in 1..200_u64 {
+            let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut roll = |sides: u64| {
+                dice ^= dice << 13;
+                dice ^= dice >> 7;
+                dice ^= dice << 17;
+                dice % sides
+            };
+            let recent = Recent::default();
+            let (mut last, mut synced, mut durable, mut shown, mut held) = (0, 0, 0, 0, Vec::new());
+            for step in 0..300 {
+                match roll(8) {
+                    0..=3 => {
+                        last += 1 + roll(3);
+                        recent.push(last, Layer::default(), || durable, synced);
+                    }
+                    // A sync covers whatever was pushed before it, and nothing else.
+                    4 if synced == durable => synced = last,
+                    4 | 5 => durable = synced,
+                    6 => held = if roll(2) == 0 { recent.lock().up_to(durable) } else { Vec::new() },
+                    _ => {
+                        let (version, _) = recent.ready(|| durable);
+                        let commits = recent.commits(|| durable, || Err(StorageError::Closed));
+                        commits.up_to(version);
+                        shown = version;
+                    }
+                }
+                let ends: Vec<u64> = recent.lock().layers.iter().map(|layer| layer.to).collect();
+                assert!(ends.is_sorted_by(|a, b| a < b), "seed {seed}, step {step}: {ends:?}");
+                assert!(
+                    durable <= shown || ends.contains(&durable),
+                    "seed {seed}, step {step}: {durable} of {ends:?}"
+                );
+                let few = ends.iter().filter(|to| **to <= durable).count() <= LAYERS + 1;
+                assert!(few || !held.is_empty(), "seed {seed}, step {step}: {ends:?}");
+            }
+        }
+    }
+}
