@@ -6,7 +6,6 @@ use redb::{Durability, WriteTransaction};
 
 use crate::engine::applied::{Applied, Record};
 use crate::engine::core::Engine;
-use crate::engine::recent::Commits;
 use crate::engine::sync_line::{Place, Told};
 use crate::model::error::{CommitError, StorageError};
 use crate::storage::write_set::WriteSet;
@@ -57,7 +56,9 @@ pub(crate) fn commit(
         }
         engine.recent.forget_snapshot();
         let commits = engine.redb_commits();
-        return settle(engine, told, redo.freed, (commits, plain(applied.txn, durable)));
+        let result = plain(applied.txn, durable);
+        commits.ended(result.is_ok());
+        return settle(engine, told, redo.freed, result);
     };
     let Some(journaling) = &mut *journal else {
         drop(journal);
@@ -150,11 +151,12 @@ fn checkpoint(
             Err(CommitError::RolledBack(StorageError::Closed))
         }
     };
+    commits.ended(result.is_ok());
     let held_back = result.is_ok().then(|| engine.held_back.swap(0, Ordering::Relaxed));
     if held_back.is_some_and(|bytes| bytes > HELD_BACK) && has_room().is_ok() {
         free_pages(engine);
     }
-    settle(engine, told, redo.freed, (commits, result))
+    settle(engine, told, redo.freed, result)
 }
 
 fn lengthened(engine: &Engine, applied: &Applied) -> Result<(), StorageError> {
@@ -166,11 +168,10 @@ fn settle(
     engine: &Engine,
     told: Told,
     freed: usize,
-    (commits, result): (Commits<'_>, Result<(), CommitError>),
+    result: Result<(), CommitError>,
 ) -> Result<Option<Place>, CommitError> {
     match result.map_err(not_refused) {
         Ok(()) => {
-            commits.up_to(u64::MAX);
             engine.freed.fetch_add(freed as u64, Ordering::Relaxed);
             let _ = engine.line.enter(told, false, drop);
             engine.line.all_durable(|told| engine.tell(told));

@@ -237,6 +237,13 @@ impl State {
 pub(crate) struct Commits<'r>(&'r Recent);
 
 impl Commits<'_> {
+    /// It has committed all that was applied, or nothing.
+    pub(crate) fn ended(self, committed: bool) {
+        if committed {
+            self.up_to(u64::MAX);
+        }
+    }
+
     /// It has committed up to a version.
     pub(crate) fn up_to(self, version: u64) {
         let mut state = self.0.lock();
