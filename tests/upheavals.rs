@@ -321,7 +321,7 @@ fn run(round: &Round) {
 fn leave(store: Store, place: &Place, told: &[Told], dice: &mut Dice, round: &Round) {
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join("copy");
-    fs::copy(&place.file, &copy).unwrap();
+    support::copy::copy_at_once(&place.file, &copy);
     match dice.roll(2) {
         0 => drop(store),
         // On a full disk, or after it, the error says so; nothing is lost by it.

@@ -49,7 +49,7 @@ impl Place for File {
 
     fn crash(&self) -> Box<dyn Place> {
         let copy = Self::new(self.journal);
-        std::fs::copy(self.path(), copy.path()).unwrap();
+        support::copy::copy_at_once(&self.path(), &copy.path());
         Box::new(copy)
     }
 

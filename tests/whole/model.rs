@@ -13,6 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use support::cases::{Case, End, How, Step, cases};
 use support::compare::{compare_all, compare_touched};
+use support::copy::copy_at_once;
 use support::dice::Dice;
 use support::memory::Memory;
 use support::model::Model;
@@ -50,7 +51,7 @@ impl Home {
                 let copy = tempfile::tempdir().unwrap();
                 for file in std::fs::read_dir(folder.path()).unwrap() {
                     let file = file.unwrap();
-                    std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+                    copy_at_once(&file.path(), &copy.path().join(file.file_name()));
                 }
                 Home::File(copy)
             }

@@ -9,6 +9,7 @@ pub mod children;
 pub mod compare;
 pub mod content;
 pub mod contents;
+pub mod copy;
 pub mod dice;
 pub mod disk;
 pub mod edits;
@@ -114,7 +115,7 @@ impl TestStore {
     pub fn crash_copy(&self) -> TestStore {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.redb");
-        std::fs::copy(self.path(), &path).unwrap();
+        copy::copy_at_once(&self.path(), &path);
         let store = self.builder.open(&path).unwrap();
         Self { store: Some(store), folder: Some(folder), builder: self.builder.clone() }
     }
