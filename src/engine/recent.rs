@@ -67,11 +67,11 @@ impl Recent {
     }
 
     /// The state at a version, which is asked for with the lock: whatever was acknowledged is in layers up to it. `None` if redb has to
-    /// commit first. `shared`: later readers may have it too.
+    /// commit first. `shared`: later readers may have it too, asked for with the lock as well.
     pub(crate) fn snapshot(
         &self,
         version: impl Fn() -> u64,
-        shared: bool,
+        shared: impl FnOnce() -> bool,
         begin: impl FnOnce() -> Result<Tables<Snapshot>, StorageError>,
     ) -> Result<Option<Seen>, StorageError> {
         let mut state = self.lock();
@@ -93,7 +93,7 @@ impl Recent {
         }
         state.asked = true;
         let tables = Arc::new(begin()?.under(state.up_to(version)));
-        if shared {
+        if shared() {
             state.latest = Some(Shown { version, tables: tables.clone(), reads: 0 });
         }
         Ok(Some(Seen { tables, is_new: true, is_at_rest: false }))

@@ -57,7 +57,7 @@ impl Engine {
     }
 
     fn seen(&self, version: impl Fn() -> u64) -> Result<Option<Arc<Tables<Snapshot>>>, StorageError> {
-        let Some(seen) = self.recent.snapshot(version, !self.is_lent(), || self.begin_read())? else {
+        let Some(seen) = self.recent.snapshot(version, || !self.is_lent(), || self.begin_read())? else {
             return Ok(None);
         };
         if seen.is_new {
