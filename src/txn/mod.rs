@@ -244,8 +244,10 @@ impl WriteTxn {
             applied = engine.begin_write()?;
         }
         let mut redo = WriteSet::listening(engine.listening.kinds());
-        // Behind rows that redb alone has it gets all others too.
-        if engine.defers() && !engine.recent.hides_some() {
+        // Behind rows that redb alone has it gets all others too. What is pending stays so until it is published, also if the database
+        // has just been lent.
+        let stays = engine.defers() || !engine.recent.is_empty();
+        if stays && !engine.recent.hides_some() {
             redo.pending = Some(Box::new(Pending::after(engine.recent.all())));
         }
         let open = Open { applied: Some(applied), redo: Mutex::new(redo), engine };
