@@ -9,7 +9,7 @@ use crate::engine::core::Engine;
 use crate::engine::sync_line::{Place, Told};
 use crate::model::error::{CommitError, StorageError};
 use crate::storage::write_set::WriteSet;
-use crate::storage::{Live, Tables, catch_panics, finish, roll_back};
+use crate::storage::{Live, Pending, Tables, catch_panics, finish, roll_back};
 
 /// Bytes of redo after which a checkpoint is worth two commits more.
 const HELD_BACK: usize = 1 << 20;
@@ -67,8 +67,7 @@ pub(crate) fn commit(
     if !redo.caller_wrote && !redo.overflowed && journaling.takes(from, &redo.body) {
         // What redb has some rows of, it has all rows of.
         if redo.wrote_to_redb
-            && let Some(Err(error)) =
-                pending.take().map(|rows| rows.flush(&applied.txn, &engine.grounds.process))
+            && let Err(error) = give_rest(engine, &applied, &mut redo, pending.take())
         {
             drop(journal);
             return refuse(engine, applied, error);
@@ -103,14 +102,24 @@ pub(crate) fn commit(
     }
     let has_begun = journaling.has_begun();
     drop(journal);
-    if let Some(rows) = pending {
-        // Before the room is asked for: redb lengthens the file for it.
-        match rows.flush(&applied.txn, &engine.grounds.process) {
-            Ok(freed) => redo.freed += freed,
-            Err(error) => return refuse(engine, applied, error),
-        }
+    // Before the room is asked for: redb lengthens the file for it.
+    if let Err(error) = give_rest(engine, &applied, &mut redo, pending) {
+        return refuse(engine, applied, error);
     }
     checkpoint(engine, applied, &redo, has_begun, told)
+}
+
+/// Gives redb the rows of a transaction that are pending, and of those before it.
+fn give_rest(
+    engine: &Engine,
+    applied: &Applied,
+    redo: &mut WriteSet,
+    pending: Option<Box<Pending>>,
+) -> Result<(), StorageError> {
+    if let Some(rows) = pending {
+        redo.freed += rows.flush(&applied.txn, &engine.grounds.process)?;
+    }
+    Ok(())
 }
 
 /// Commits through redb, durably, with whatever was applied before. Unless a round `has_begun`, it is the first commit of all.

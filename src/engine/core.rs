@@ -338,8 +338,7 @@ impl Engine {
         };
         let commits = self.redb_commits();
         match applied {
-            Some(applied) if self.recent.hides_some() => journal.close(applied.txn)?,
-            Some(applied) => journal.close(self.given(applied, self.recent.all())?.txn)?,
+            Some(applied) => journal.close(self.given(applied, self.recent.lacking())?.txn)?,
             None => when_writable(self.db.clone(), self.last.waiters(), |txn| journal.close(txn?))?,
         }
         commits.up_to(u64::MAX);

@@ -127,9 +127,17 @@ impl Recent {
             || state.layers.iter().map(|layer| layer.rows.bytes()).sum::<usize>() >= MOST
     }
 
-    /// All of it, for the next writer.
+    /// All of it.
     pub(crate) fn all(&self) -> Vec<Arc<Layer>> {
         self.lock().up_to(u64::MAX)
+    }
+
+    /// What the next writer goes on from; `None` if redb gets its rows at once. So it is behind rows that redb alone has, and where
+    /// nothing `waits` for redb: but what does already stays so until it is published, also if the database has just been lent.
+    pub(crate) fn for_writer(&self, waits: bool) -> Option<Vec<Arc<Layer>>> {
+        let state = self.lock();
+        let waits = state.hidden.is_none() && (waits || !state.layers.is_empty());
+        waits.then(|| state.up_to(u64::MAX))
     }
 
     /// What redb can commit for readers who have to see this version. Nothing while it has rows that may not be durable.
@@ -137,6 +145,11 @@ impl Recent {
         let state = self.lock();
         let version = version();
         (version, if state.hidden.is_some() { Vec::new() } else { state.up_to(version) })
+    }
+
+    /// What redb's open transaction lacks: nothing while it hides some, since what came before those went first.
+    pub(crate) fn lacking(&self) -> Vec<Arc<Layer>> {
+        self.ready(|| u64::MAX).1
     }
 
     /// A transaction has ended, with the turn, whose rows lead to a version. `durable`: what was acknowledged before it. `synced`: the
@@ -265,31 +278,30 @@ impl Drop for Commits<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use redb::backends::InMemoryBackend;
+    use redb::{Database, ReadableDatabase};
+
     use super::*;
 
-    /// Whatever is pushed, synced, held by readers and given to redb, in whatever order.
-    #[test]
-    fn what_is_acknowledged_is_a_whole_number_of_layers() {
-        for seed in 1..200_u64 {
-            let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let mut roll = |sides: u64| {
-                dice ^= dice << 13;
-                dice ^= dice >> 7;
-                dice ^= dice << 17;
-                dice % sides
-            };
+    proptest! {
+        /// Whatever is pushed, synced, held by readers and given to redb, in whatever order.
+        #[test]
+        fn what_is_acknowledged_is_a_whole_number_of_layers(
+            acts in prop::collection::vec((0_u8..8, any::<bool>(), 1_u64..4), 0..300),
+        ) {
             let recent = Recent::default();
             let (mut last, mut synced, mut durable, mut shown, mut held) = (0, 0, 0, 0, Vec::new());
-            for step in 0..300 {
-                match roll(8) {
+            for (act, holds, more) in acts {
+                match act {
                     0..=3 => {
-                        last += 1 + roll(3);
+                        last += more;
                         recent.push(last, Layer::default(), || durable, synced);
                     }
                     // A sync covers whatever was pushed before it, and nothing else.
                     4 if synced == durable => synced = last,
                     4 | 5 => durable = synced,
-                    6 => held = if roll(2) == 0 { recent.lock().up_to(durable) } else { Vec::new() },
+                    6 => held = if holds { recent.lock().up_to(durable) } else { Vec::new() },
                     _ => {
                         let (version, _) = recent.ready(|| durable);
                         let commits = recent.commits(|| durable, || Err(StorageError::Closed));
@@ -298,14 +310,42 @@ mod tests {
                     }
                 }
                 let ends: Vec<u64> = recent.lock().layers.iter().map(|layer| layer.to).collect();
-                assert!(ends.is_sorted_by(|a, b| a < b), "seed {seed}, step {step}: {ends:?}");
-                assert!(
-                    durable <= shown || ends.contains(&durable),
-                    "seed {seed}, step {step}: {durable} of {ends:?}"
-                );
+                prop_assert!(ends.is_sorted_by(|a, b| a < b), "{ends:?}");
+                prop_assert!(durable <= shown || ends.contains(&durable), "{durable} of {ends:?}");
                 let few = ends.iter().filter(|to| **to <= durable).count() <= LAYERS + 1;
-                assert!(few || !held.is_empty(), "seed {seed}, step {step}: {ends:?}");
+                prop_assert!(few || !held.is_empty(), "{ends:?}");
             }
+        }
+    }
+
+    /// The database is lent at any moment: then `waits` is false from one transaction to the next.
+    #[test]
+    fn a_writer_goes_on_from_what_is_pending_unless_redb_alone_has_more() {
+        let recent = Recent::default();
+        let many = |waits| recent.for_writer(waits).map(|layers| layers.len());
+        assert_eq!((many(true), many(false)), (Some(0), None));
+        recent.push(1, Layer::default(), || 0, 0);
+        assert_eq!((many(true), many(false)), (Some(1), Some(1)));
+        assert_eq!(recent.lacking().len(), 1);
+        recent.hide(2);
+        assert_eq!((many(true), many(false)), (None, None));
+        assert!(recent.lacking().is_empty());
+    }
+
+    /// Or one that begins just before the database is lent would be kept after the last one was forgotten.
+    #[test]
+    fn whether_a_snapshot_is_shared_is_asked_where_it_is_kept() {
+        let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        let begin = || Ok(Tables::new(Snapshot::here(database.begin_read().unwrap())));
+        let recent = Recent::default();
+        for shared in [true, false] {
+            recent.forget_snapshot();
+            let asked = || {
+                assert!(recent.state.try_lock().is_err(), "it can change before the snapshot is kept");
+                shared
+            };
+            assert!(recent.snapshot(|| 0, asked, begin).unwrap().unwrap().is_new);
+            assert_eq!(recent.latest().is_some(), shared);
         }
     }
 }

@@ -185,18 +185,15 @@ impl SyncLine {
         if all { next.notify_all() } else { next.notify_one() }
     }
 
-    fn reached(&self, state: &mut State, durable: u64, mut tell: impl FnMut(Told)) {
+    fn reached(&self, state: &mut State, durable: u64, tell: impl FnMut(Told)) {
         state.durable = state.durable.max(durable);
         let durable = state.durable;
         // Before anybody is told: what became durable together is seen together.
-        let told = state.told.iter().map(|told| told.versions.1).take_while(|to| *to <= durable).last();
-        if let Some(told) = told {
-            self.needed.fetch_max(told, Ordering::AcqRel);
+        let many = state.told.partition_point(|told| told.versions.1 <= durable);
+        if let Some(last) = state.told.iter().take(many).next_back() {
+            self.needed.fetch_max(last.versions.1, Ordering::AcqRel);
         }
-        while state.told.front().is_some_and(|told| told.versions.1 <= durable) {
-            let Some(told) = state.told.pop_front() else { break };
-            tell(told);
-        }
+        state.told.drain(..many).for_each(tell);
     }
 
     /// The version that stays if what nobody was told of is rolled back.

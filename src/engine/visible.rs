@@ -136,12 +136,12 @@ impl Engine {
                 }
             }
         }
-        if self.recent.hides_some() {
-            let applied = self.take_applied().ok_or_else(|| self.poisoned())?;
-            return self.show(applied, u64::MAX);
-        }
-        let applied = self.begin_write().map_err(blocked)?;
-        self.show(self.given(applied, self.recent.all())?, u64::MAX)
+        let applied = match self.recent.hides_some() {
+            // After an error, what was acknowledged may be in the journal alone.
+            true => self.take_applied().ok_or_else(|| self.poisoned())?,
+            false => self.begin_write().map_err(blocked)?,
+        };
+        self.show(self.given(applied, self.recent.lacking())?, u64::MAX)
     }
 
     /// Gives redb rows of layers. If that fails the transaction ends, and the store takes no more writes.

@@ -35,19 +35,24 @@ pub struct ReadTxn {
 
 impl ReadTxn {
     pub(crate) fn new(engine: Arc<Engine>) -> Result<Self, StorageError> {
+        Self::outside(engine, Engine::snapshot)
+    }
+
+    /// One of whole pages of redb's.
+    pub(crate) fn of_redb(engine: Arc<Engine>) -> Result<Self, StorageError> {
+        Self::outside(engine, Engine::snapshot_of_redb)
+    }
+
+    fn outside(
+        engine: Arc<Engine>,
+        snapshot: impl FnOnce(&Engine) -> Result<Arc<Tables<Snapshot>>, StorageError>,
+    ) -> Result<Self, StorageError> {
         engine.check_open()?;
         if engine.check_outside().is_err() {
             // What was acknowledged before it may be in the very transaction that it writes, and cannot be shown without it.
             return Err(StorageError::ReadWithin);
         }
-        let tables = engine.snapshot()?;
-        Ok(Self { tables, engine })
-    }
-
-    /// One of whole pages of redb's.
-    pub(crate) fn of_redb(engine: Arc<Engine>) -> Result<Self, StorageError> {
-        engine.check_open()?;
-        let tables = engine.snapshot_of_redb()?;
+        let tables = snapshot(&engine)?;
         Ok(Self { tables, engine })
     }
 
@@ -244,12 +249,7 @@ impl WriteTxn {
             applied = engine.begin_write()?;
         }
         let mut redo = WriteSet::listening(engine.listening.kinds());
-        // Behind rows that redb alone has it gets all others too. What is pending stays so until it is published, also if the database
-        // has just been lent.
-        let stays = engine.defers() || !engine.recent.is_empty();
-        if stays && !engine.recent.hides_some() {
-            redo.pending = Some(Box::new(Pending::after(engine.recent.all())));
-        }
+        redo.pending = engine.recent.for_writer(engine.defers()).map(Pending::after).map(Box::new);
         let open = Open { applied: Some(applied), redo: Mutex::new(redo), engine };
         open.engine.check_sound()?;
         Ok(Self { open, durable: true, turn, owed, here: PhantomData })
