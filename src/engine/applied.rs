@@ -55,7 +55,7 @@ impl Records {
 
     /// Applies all of them to a transaction that has none.
     pub(crate) fn redo(&self, txn: &WriteTransaction, process: &Process) -> Result<(), StorageError> {
-        let mut tables = Tables::new(Live(txn, process.clone()));
+        let mut tables = Tables::new(Live::new(txn, process.clone()));
         tables.keep_all_pending();
         self.list.iter().try_for_each(|record| tables.redo(&record.body))?;
         tables.keep_nothing_pending()

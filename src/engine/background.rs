@@ -1,12 +1,16 @@
 //! Work that a store does on a thread of its own while there is some, and that ends with the store.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// One kind of work. At most one thread does it.
 #[derive(Debug, Default)]
-pub(crate) struct Background(Mutex<State>);
+pub(crate) struct Background {
+    state: Mutex<State>,
+    /// The thread has nothing to do, or has got on.
+    rests: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -19,7 +23,7 @@ struct State {
 
 impl Background {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the work done, on a thread that starts if there is none. `work` goes on as long as [`goes_on`](Self::goes_on)
@@ -41,7 +45,26 @@ impl Background {
     pub(crate) fn goes_on(&self) -> bool {
         let mut state = self.state();
         state.running = std::mem::take(&mut state.asked) && !state.stopped;
+        if !state.running {
+            self.rests.notify_all();
+        }
         state.running
+    }
+
+    /// Waits as long as the thread has something to do, and the caller something to wait for.
+    pub(crate) fn wait_while(&self, waits: impl Fn() -> bool) {
+        drop(self.rests.wait_while(self.state(), |state| state.running && waits()));
+    }
+
+    /// Has those who wait look again.
+    pub(crate) fn nudge(&self) {
+        drop(self.state());
+        self.rests.notify_all();
+    }
+
+    /// Held by the thread: if it panics, nobody waits for it afterwards.
+    pub(crate) fn works(&self) -> Works<'_> {
+        Works(self)
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -66,6 +89,18 @@ impl Background {
         }
         let _ = thread.join();
         true
+    }
+}
+
+/// The thread is at work.
+pub(crate) struct Works<'b>(&'b Background);
+
+impl Drop for Works<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.state().running = false;
+            self.0.rests.notify_all();
+        }
     }
 }
 

@@ -1,24 +1,22 @@
 //! How a write transaction becomes durable: through the journal where that is possible, else through redb.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use redb::{Durability, WriteTransaction};
 
 use crate::engine::applied::{Applied, Record};
-use crate::engine::core::Engine;
+use crate::engine::core::{Engine, blocked};
 use crate::engine::sync_line::{Place, Told};
 use crate::model::error::{CommitError, StorageError};
 use crate::storage::write_set::WriteSet;
 use crate::storage::{Live, Pending, Tables, catch_panics, finish, roll_back};
 
-/// Bytes of redo after which a checkpoint is worth two commits more.
-const HELD_BACK: usize = 1 << 20;
-
 /// Commits, with the turn. Gives where to wait until it is durable, without the turn; `None` if there is nothing to wait for.
 /// `durable`: the caller waits for that.
 pub(crate) fn commit(
-    engine: &Engine,
-    mut applied: Applied,
+    engine: &Arc<Engine>,
+    mut applied: Option<Applied>,
     mut redo: WriteSet,
     durable: bool,
 ) -> Result<Option<Place>, CommitError> {
@@ -29,7 +27,9 @@ pub(crate) fn commit(
         return refuse(engine, applied, engine.poisoned());
     }
     if redo.has_open_writer() {
-        engine.leak(applied);
+        if let Some(applied) = applied {
+            engine.leak(applied);
+        }
         return Err(CommitError::RolledBack(StorageError::Busy));
     }
     if redo.is_empty() {
@@ -54,25 +54,45 @@ pub(crate) fn commit(
         if let Err(full) = space.map_or(Ok(()), |space| space.to_flush(redo.pages())) {
             return refuse(engine, applied, full);
         }
+        let applied = match begun(engine, applied, &mut pending) {
+            Ok(applied) => applied,
+            Err(reason) => return refuse(engine, None, reason),
+        };
         engine.recent.forget_snapshot();
         let commits = engine.redb_commits();
         let result = plain(applied.txn, durable);
         commits.ended(result.is_ok());
         return settle(engine, told, redo.freed, result);
     };
+    let suits = !redo.caller_wrote && !redo.overflowed;
+    let (takes, will_take) = match &*journal {
+        Some(journaling) => (journaling.takes(from, &redo.body), journaling.will_take(from, &redo.body)),
+        None => (false, false),
+    };
+    if suits && will_take && !takes && applied.is_none() {
+        // The half that it would go to is being taken over into the image.
+        drop(journal);
+        engine.wait_flushed();
+        match engine.journal() {
+            Some(again) => journal = again,
+            None => return refuse(engine, applied, StorageError::Closed),
+        }
+    }
     let Some(journaling) = &mut *journal else {
         drop(journal);
         return refuse(engine, applied, StorageError::Closed);
     };
-    if !redo.caller_wrote && !redo.overflowed && journaling.takes(from, &redo.body) {
+    if suits && journaling.takes(from, &redo.body) {
         // What redb has some rows of, it has all rows of.
-        if redo.wrote_to_redb
-            && let Err(error) = give_rest(engine, &applied, &mut redo, pending.take())
-        {
+        let given = match &applied {
+            Some(applied) if redo.wrote_to_redb => give_rest(engine, applied, &mut redo, pending.take()),
+            _ => Ok(()),
+        };
+        if let Err(error) = given {
             drop(journal);
             return refuse(engine, applied, error);
         }
-        let synced = journaling.journal().synced();
+        let (synced, waited) = (journaling.journal().synced(), journaling.journal().waits_for());
         if let Err(error) = journaling.journal().push(from, to, &redo.body, !durable) {
             drop(journal);
             // Where the disk has no room even for what was written once, as on one that copies on write: nothing was synced.
@@ -81,32 +101,60 @@ pub(crate) fn commit(
             }
             return refuse(engine, applied, error);
         }
+        let turned_over = waited.is_none() && journaling.journal().waits_for().is_some();
         engine.held_back.fetch_add(redo.body.len(), Ordering::Relaxed);
         engine.freed.fetch_add(redo.freed as u64, Ordering::Relaxed);
-        match pending {
-            Some(rows) => engine.recent.push(to, rows.into_layer(), || engine.line.needed(), synced),
-            None => {
-                engine.recent.hide(to);
-                applied.records.push(Record { to, body: redo.body });
-            }
+        if let Some(rows) = pending {
+            engine.recent.push(to, rows.into_layer(), || engine.line.needed(), synced);
+        } else if let Some(applied) = &mut applied {
+            engine.recent.hide(to);
+            applied.records.push(Record { to, body: redo.body });
         }
-        engine.keep_applied(applied);
+        match applied {
+            Some(applied) if !applied.records.is_empty() => engine.keep_applied(applied),
+            // redb has nothing of it.
+            Some(applied) => applied.roll_back(),
+            None => {}
+        }
         // Before the journal is let go of: a sync that covers it tells of it.
         let place = engine.line.enter(told, !durable, |told| engine.tell(told));
         drop(journal);
         if !engine.defers() {
             // The caller may want to write by itself, or read what redb shows.
             engine.publish_all().map_err(CommitError::Unknown)?;
+        } else if turned_over {
+            engine.ask_to_flush(false);
         }
         return Ok(place);
     }
     let has_begun = journaling.has_begun();
     drop(journal);
+    let applied = match begun(engine, applied, &mut pending) {
+        Ok(applied) => applied,
+        Err(reason) => return refuse(engine, None, reason),
+    };
     // Before the room is asked for: redb lengthens the file for it.
     if let Err(error) = give_rest(engine, &applied, &mut redo, pending) {
-        return refuse(engine, applied, error);
+        return refuse(engine, Some(applied), error);
     }
     checkpoint(engine, applied, &redo, has_begun, told)
+}
+
+/// redb's transaction, which begins here if it was not needed before.
+fn begun(
+    engine: &Engine,
+    applied: Option<Applied>,
+    pending: &mut Option<Box<Pending>>,
+) -> Result<Applied, StorageError> {
+    if let Some(applied) = applied {
+        return Ok(applied);
+    }
+    let applied = engine.begin_write().map_err(blocked)?;
+    if let Some(pending) = pending {
+        // redb may have been given some of those that were there at the beginning.
+        pending.go_on_from(engine.recent.all());
+    }
+    Ok(applied)
 }
 
 /// Gives redb the rows of a transaction that are pending, and of those before it.
@@ -143,14 +191,14 @@ fn checkpoint(
         place => place,
     };
     if let Err(full) = place {
-        return refuse(engine, applied, full);
+        return refuse(engine, Some(applied), full);
     }
     // What is being synced belongs to the round that ends here.
     engine.line.hold();
     if let Err(stopped) = engine.check_sound() {
         // It failed: what it took along must not become durable now.
         engine.line.led(Err(stopped.clone()), drop);
-        return refuse(engine, applied, stopped);
+        return refuse(engine, Some(applied), stopped);
     }
     let commits = engine.redb_commits();
     let result = match engine.journal().as_deref_mut() {
@@ -161,15 +209,14 @@ fn checkpoint(
         }
     };
     commits.ended(result.is_ok());
-    let held_back = result.is_ok().then(|| engine.held_back.swap(0, Ordering::Relaxed));
-    if held_back.is_some_and(|bytes| bytes > HELD_BACK) && has_room().is_ok() {
-        free_pages(engine);
+    if result.is_ok() && engine.is_much_held_back() && has_room().is_ok() {
+        engine.free_pages();
     }
     settle(engine, told, redo.freed, result)
 }
 
 fn lengthened(engine: &Engine, applied: &Applied) -> Result<(), StorageError> {
-    Tables::new(Live(&applied.txn, engine.grounds.process.clone())).lengthen()
+    Tables::new(Live::new(&applied.txn, engine.grounds.process.clone())).lengthen()
 }
 
 /// A commit of redb's has ended, and with it whatever was applied before.
@@ -196,7 +243,11 @@ fn settle(
 }
 
 /// Ends a transaction of which nothing is to stay.
-fn refuse(engine: &Engine, applied: Applied, reason: StorageError) -> Result<Option<Place>, CommitError> {
+fn refuse(
+    engine: &Engine,
+    applied: Option<Applied>,
+    reason: StorageError,
+) -> Result<Option<Place>, CommitError> {
     engine.take_back(applied, true);
     Err(CommitError::RolledBack(reason))
 }
@@ -214,19 +265,4 @@ fn plain(mut txn: WriteTransaction, durable: bool) -> Result<(), CommitError> {
     let set = catch_panics(|| txn.set_durability(durability));
     set.map_err(CommitError::RolledBack)?;
     finish(txn)
-}
-
-/// What was replaced since the checkpoint before is not free yet: redb keeps it through the durable commit after it, and gives it back in
-/// the next two. Without them here the file would hold a third copy of whatever is updated. They have nothing to write.
-fn free_pages(engine: &Engine) {
-    for _ in 0..2 {
-        // A transaction of the caller's own may have come between; then that one does it.
-        let Ok(mut txn) = catch_panics(|| engine.db.try_begin_write()) else { return };
-        txn.set_quick_repair(true);
-        if let Err(CommitError::RolledBack(reason) | CommitError::Unknown(reason)) = finish(txn) {
-            // What the caller wrote is durable all the same.
-            engine.poison(&reason);
-            return;
-        }
-    }
 }

@@ -11,6 +11,7 @@ use crate::engine::applied::Applied;
 use crate::engine::background::Background;
 use crate::engine::database::{OwnedDatabase, PATIENCE, Waiters, drop_quietly};
 use crate::engine::doorbell::{Calls, Doorbell, End};
+use crate::engine::flusher::Flusher;
 use crate::engine::grounds::Grounds;
 use crate::engine::journaling::Journaling;
 use crate::engine::recent::Recent;
@@ -36,6 +37,7 @@ pub(crate) struct Engine {
     pub(crate) retention: LogRetention,
     /// The removal of what was deleted.
     pub(crate) sweeping: Background,
+    pub(crate) flusher: Flusher,
     /// Bytes of redo since the last checkpoint.
     pub(crate) held_back: AtomicUsize,
     pub(crate) grounds: Grounds,
@@ -83,6 +85,7 @@ impl Engine {
             write_lock: WriteLock::new(write_limit),
             retention,
             sweeping: Background::default(),
+            flusher: Flusher::default(),
             held_back: AtomicUsize::new(0),
             grounds,
             listening: Listening::default(),
@@ -259,6 +262,13 @@ impl Engine {
     }
 
     fn begin_redb(&self) -> Result<WriteTransaction, BeginError> {
+        let txn = self.begin_in_line()?;
+        // What the other thread has committed is noted, or redb would be given it once more.
+        self.flusher.wait();
+        Ok(txn)
+    }
+
+    fn begin_in_line(&self) -> Result<WriteTransaction, BeginError> {
         if !self.last.is_lent() {
             return Ok(catch_panics(|| self.db.begin_write())?);
         }
@@ -309,9 +319,9 @@ impl Engine {
     /// Makes the image whole, so that the journal is not needed any more. After an error, or without room for it, the file is
     /// left as it is: the next open does what the journal says.
     pub(crate) fn finish(&self) -> Result<(), StorageError> {
-        self.recent.forget_snapshot();
         // Who waits for a sync hears what the close came to.
         self.line.hold();
+        self.recent.forget_snapshot();
         let finished = self.finish_held();
         match &finished {
             Ok(true) => self.line.all_durable(|told| self.tell(told)),
@@ -323,6 +333,7 @@ impl Engine {
 
     /// Gives whether everything that was applied is durable.
     fn finish_held(&self) -> Result<bool, StorageError> {
+        self.flusher.wait();
         let journal = self.journal().and_then(|mut journal| journal.take());
         let applied = self.take_applied();
         let (false, Some(journal), true) = (self.is_poisoned(), journal, self.can_close()) else {
@@ -342,6 +353,10 @@ impl Engine {
             None => when_writable(self.db.clone(), self.last.waiters(), |txn| journal.close(txn?))?,
         }
         commits.up_to(u64::MAX);
+        self.recent.forget_snapshot();
+        if self.is_much_held_back() && !self.is_lent() {
+            self.free_pages();
+        }
         Ok(true)
     }
 
@@ -368,7 +383,7 @@ impl Drop for Engine {
 }
 
 /// Why a reader did not get the turn.
-pub(super) fn blocked(error: BeginError) -> StorageError {
+pub(crate) fn blocked(error: BeginError) -> StorageError {
     match error {
         BeginError::Storage(error) => error,
         BeginError::WriterHeld { .. } => StorageError::Busy,

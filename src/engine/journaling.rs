@@ -2,7 +2,7 @@
 
 use redb::{Database, Durability, WriteTransaction};
 
-use crate::engine::journal::{Broken, Journal, Replayed};
+use crate::engine::journal::{Beginning, Broken, Journal, Replayed};
 use crate::format::JournalPlace;
 use crate::format::schema::{META_KEY, Tag};
 use crate::model::error::{CommitError, OpenError, ReadError, StorageError};
@@ -65,7 +65,7 @@ impl Journaling {
     }
 
     /// A journal was left open: does what the image lacks again, and goes on behind the last record. The image stays as it is: nobody
-    /// waits for its pages. Where something of the round lies behind the end, a new one begins, which the image names.
+    /// waits for its pages. Where something lies behind the end, a new round begins, which the image names.
     pub(crate) fn recover(
         mut journal: Journal,
         db: &Database,
@@ -81,9 +81,10 @@ impl Journaling {
                     return Ok((reached, None));
                 }
                 let version = tables.totals().map_err(open_error)?.version;
-                let round = journal.prepare_round()?;
-                name_round(&mut tables, round, true)?;
-                Ok((reached, Some((round, version))))
+                let beginning = journal.after_next();
+                beginning.run()?;
+                name_round(&mut tables, beginning.round, true)?;
+                Ok((reached, Some((beginning.round, version))))
             })
         };
         match recovered {
@@ -113,6 +114,21 @@ impl Journaling {
         self.begun && self.journal.takes(from, body)
     }
 
+    /// It does once the image names the round that is written.
+    pub(crate) fn will_take(&self, from: u64, body: &[u8]) -> bool {
+        self.begun && self.journal.fits(from, body)
+    }
+
+    /// The version that the image must have before the round before can be written over; `None` if it has it.
+    pub(crate) fn waits_for(&self) -> Option<u64> {
+        self.journal.waits_for()
+    }
+
+    /// What begins the round that the image is to name.
+    pub(crate) fn unnamed(&self) -> Option<Beginning> {
+        self.journal.unnamed()
+    }
+
     /// The journal itself, which takes records in once its round has begun.
     pub(crate) fn journal(&mut self) -> &mut Journal {
         &mut self.journal
@@ -139,11 +155,12 @@ impl Journaling {
     }
 
     fn prepare(&mut self, txn: &WriteTransaction) -> Result<(u32, u64), StorageError> {
-        let round = self.journal.prepare_round()?;
+        let beginning = self.journal.next();
+        beginning.run()?;
         let mut tables = Tables::new(Live::here(txn));
-        name_round(&mut tables, round, true)?;
+        name_round(&mut tables, beginning.round, true)?;
         let version = tables.totals().map_err(ReadError::of_own_row)?.version;
-        Ok((round, version))
+        Ok((beginning.round, version))
     }
 
     /// The clean end: the image holds everything, and says so.
@@ -157,7 +174,8 @@ impl Journaling {
     }
 }
 
-fn name_round(tables: &mut Tables<Live<'_>>, round: u32, open: bool) -> Result<(), StorageError> {
+/// Has the image name the round whose records continue it; `open`: there may be some.
+pub(crate) fn name_round(tables: &mut Tables<Live<'_>>, round: u32, open: bool) -> Result<(), StorageError> {
     let wrong = |reason: &str| StorageError::Damaged(damaged(Tag::Meta, META_KEY, reason));
     match tables.meta().map_err(ReadError::of_own_row)? {
         Some(Ok(mut meta)) => {

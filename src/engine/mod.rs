@@ -7,6 +7,8 @@ pub(crate) mod core;
 pub(crate) mod database;
 pub(crate) mod doorbell;
 pub(crate) mod file;
+pub(crate) mod flush;
+pub(crate) mod flusher;
 pub(crate) mod grounds;
 pub(crate) mod journal;
 pub(crate) mod journaling;

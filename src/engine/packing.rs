@@ -268,6 +268,10 @@ mod tests {
             false
         }
 
+        fn has_failed(&self) -> bool {
+            false
+        }
+
         fn file_len(&self) -> Option<u64> {
             None
         }

@@ -1,13 +1,10 @@
-//! What was applied and redb has not committed: readers see it over redb's last commit, and the next writer goes on from it. See
-//! "Pending rows" in `docs/architecture.md`.
+//! What was applied and redb has not committed: readers and the next writer see it over redb's last commit. See "Pending rows" in
+//! `docs/architecture.md`.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::model::error::StorageError;
-use crate::storage::{Layer, Snapshot, Tables};
-
-/// As many bytes of rows as wait for redb between transactions.
-const MOST: usize = 2 * 1024 * 1024;
+use crate::storage::{Base, Layer, Snapshot, Tables};
 
 /// As many layers of transactions that are durable: each look-up passes through them.
 const LAYERS: usize = 8;
@@ -20,22 +17,18 @@ const AT_REST: u32 = 64;
 
 /// The rows that redb lacks, of transactions that have ended.
 #[derive(Default)]
-pub(crate) struct Recent {
-    state: Mutex<State>,
-    /// redb has committed.
-    committed: Condvar,
-}
+pub(crate) struct Recent(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    /// What redb has committed, beneath the layers. Kept where nobody else commits, and while redb commits.
+    base: Option<Arc<Base>>,
     /// Oldest first. Each becomes durable as a whole.
     layers: Vec<Ended>,
     /// The first version whose rows redb has in a transaction that is open: nobody can be shown them before it commits.
     hidden: Option<u64>,
     latest: Option<Shown>,
-    /// A reader has come since redb's last commit.
-    asked: bool,
-    /// redb commits: what it shows is not certain.
+    /// redb commits: what a new read transaction of it would show is not certain.
     commits: bool,
 }
 
@@ -45,7 +38,7 @@ struct Ended {
     rows: Arc<Layer>,
 }
 
-/// The snapshot of a version, for the readers until the next one. Opening a table costs more than a look-up in it.
+/// The snapshot of a version, for the readers until the next one.
 struct Shown {
     version: u64,
     tables: Arc<Tables<Snapshot>>,
@@ -61,42 +54,65 @@ pub(crate) struct Seen {
     pub(crate) is_at_rest: bool,
 }
 
+/// What a writer goes on from: redb's last commit, and the layers over it.
+pub(crate) type Ground = (Arc<Base>, Vec<Arc<Layer>>);
+
 impl Recent {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state at a version, which is asked for with the lock: whatever was acknowledged is in layers up to it. `None` if redb has to
-    /// commit first. `shared`: later readers may have it too, asked for with the lock as well.
+    /// commit first. `kept`: later readers may have it too, asked for with the lock as well.
     pub(crate) fn snapshot(
         &self,
         version: impl Fn() -> u64,
-        shared: impl FnOnce() -> bool,
-        begin: impl FnOnce() -> Result<Tables<Snapshot>, StorageError>,
+        kept: impl Fn() -> bool,
+        begin: impl FnOnce() -> Result<Arc<Base>, StorageError>,
     ) -> Result<Option<Seen>, StorageError> {
         let mut state = self.lock();
-        let version = loop {
-            let version = version();
-            let is_much = !state.layers.is_empty();
-            if let Some(shown) = state.latest.as_mut().filter(|shown| shown.version == version) {
-                shown.reads = shown.reads.saturating_add(1);
-                let is_at_rest = is_much && shown.reads.is_multiple_of(AT_REST);
-                return Ok(Some(Seen { tables: shown.tables.clone(), is_new: false, is_at_rest }));
-            }
-            if !state.commits {
-                break version;
-            }
-            state = self.committed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        };
+        let version = version();
+        let is_much = !state.layers.is_empty();
+        if let Some(shown) = state.latest.as_mut().filter(|shown| shown.version == version) {
+            shown.reads = shown.reads.saturating_add(1);
+            let is_at_rest = is_much && shown.reads.is_multiple_of(AT_REST);
+            return Ok(Some(Seen { tables: shown.tables.clone(), is_new: false, is_at_rest }));
+        }
         if state.hides(version) {
             return Ok(None);
         }
-        state.asked = true;
-        let tables = Arc::new(begin()?.under(state.up_to(version)));
-        if shared() {
-            state.latest = Some(Shown { version, tables: tables.clone(), reads: 0 });
-        }
+        let kept = kept();
+        let base = state.base(kept, begin)?;
+        let tables = Arc::new(Tables::of(base).under(state.up_to(version)));
+        let former = match kept {
+            true => state.latest.replace(Shown { version, tables: tables.clone(), reads: 0 }),
+            false => None,
+        };
+        drop(state);
+        drop(former);
         Ok(Some(Seen { tables, is_new: true, is_at_rest: false }))
+    }
+
+    /// What the next writer goes on from without redb's own transaction; with the turn. `None` if redb alone has some rows.
+    pub(crate) fn ground(
+        &self,
+        begin: impl FnOnce() -> Result<Arc<Base>, StorageError>,
+    ) -> Result<Option<Ground>, StorageError> {
+        let mut state = self.lock();
+        if state.hidden.is_some() {
+            return Ok(None);
+        }
+        let base = state.base(true, begin)?;
+        Ok(Some((base, state.up_to(u64::MAX))))
+    }
+
+    /// What the next writer goes on from in redb's own transaction; `None` if redb gets its rows at once. So it is behind rows that redb
+    /// alone has, and where nothing `waits` for redb: but what does already stays so until it is published, also if the database has
+    /// just been lent.
+    pub(crate) fn for_writer(&self, waits: bool) -> Option<Vec<Arc<Layer>>> {
+        let state = self.lock();
+        let waits = state.hidden.is_none() && (waits || !state.layers.is_empty());
+        waits.then(|| state.up_to(u64::MAX))
     }
 
     /// The version before what redb hides.
@@ -122,22 +138,12 @@ impl Recent {
 
     /// redb should have some of it before there is more.
     pub(crate) fn is_much(&self) -> bool {
-        let state = self.lock();
-        state.layers.len() > MOST_LAYERS
-            || state.layers.iter().map(|layer| layer.rows.bytes()).sum::<usize>() >= MOST
+        self.lock().layers.len() > MOST_LAYERS
     }
 
     /// All of it.
     pub(crate) fn all(&self) -> Vec<Arc<Layer>> {
         self.lock().up_to(u64::MAX)
-    }
-
-    /// What the next writer goes on from; `None` if redb gets its rows at once. So it is behind rows that redb alone has, and where
-    /// nothing `waits` for redb: but what does already stays so until it is published, also if the database has just been lent.
-    pub(crate) fn for_writer(&self, waits: bool) -> Option<Vec<Arc<Layer>>> {
-        let state = self.lock();
-        let waits = state.hidden.is_none() && (waits || !state.layers.is_empty());
-        waits.then(|| state.up_to(u64::MAX))
     }
 
     /// What redb can commit for readers who have to see this version. Nothing while it has rows that may not be durable.
@@ -159,7 +165,7 @@ impl Recent {
         let durable = durable();
         let State { layers, latest, .. } = &mut *state;
         // It would keep them apart.
-        *latest = None;
+        let former = latest.take();
         if let Some(last) = layers.last_mut()
             && last.to > synced.max(durable)
             && let Some(waiting) = Arc::get_mut(&mut last.rows)
@@ -169,6 +175,7 @@ impl Recent {
         } else {
             layers.push(Ended { to, rows: Arc::new(rows) });
         }
+        drop(former);
         while layers.len() > LAYERS {
             let end = layers.partition_point(|layer| layer.to <= durable);
             let Some([.., earlier, later]) = layers.get_mut(..end) else { break };
@@ -195,33 +202,28 @@ impl Recent {
         state.latest = None;
     }
 
-    /// redb is about to commit. Until it has, readers see what is acknowledged by now.
-    pub(crate) fn commits(
+    /// redb is about to commit. Until it has, whoever reads does so over what it had committed before. `begin` gives what a read
+    /// transaction shows that begins now; `kept`: nobody else commits, so that it stays true until the next commit of the store's.
+    pub(crate) fn commits<B: Fn() -> Option<Arc<Base>>, K: Fn() -> bool>(
         &self,
-        version: impl Fn() -> u64,
-        begin: impl FnOnce() -> Result<Tables<Snapshot>, StorageError>,
-    ) -> Commits<'_> {
+        begin: B,
+        kept: K,
+    ) -> Commits<'_, B, K> {
         let mut state = self.lock();
-        let version = version();
-        if state.latest.as_ref().is_some_and(|shown| shown.version != version) {
-            state.latest = None;
-        }
-        // Where nobody reads there is no state to be kept.
-        if state.latest.is_none()
-            && std::mem::take(&mut state.asked)
-            && !state.hides(version)
-            && let Ok(tables) = begin()
-        {
-            let tables = Arc::new(tables.under(state.up_to(version)));
-            state.latest = Some(Shown { version, tables, reads: 0 });
+        if state.base.is_none() {
+            state.base = begin();
         }
         state.commits = true;
-        Commits(self)
+        Commits { recent: self, begin, kept, committed: None }
     }
 
-    /// Keeps no snapshot, so that redb can use its pages again.
+    /// Keeps nothing of redb's, so that it can use its pages again.
     pub(crate) fn forget_snapshot(&self) {
-        let forgotten = self.lock().latest.take();
+        let mut state = self.lock();
+        // During a commit nobody could begin another one.
+        let base = if state.commits { None } else { state.base.take() };
+        let forgotten = (state.latest.take(), base);
+        drop(state);
         drop(forgotten);
     }
 
@@ -231,8 +233,8 @@ impl Recent {
 
     /// In the child of a fork: whatever is held here is the parent's.
     pub(crate) fn leak(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        std::mem::forget(state.latest.take());
+        let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::forget((state.latest.take(), state.base.take()));
     }
 }
 
@@ -241,15 +243,39 @@ impl State {
         self.hidden.is_some_and(|hidden| hidden <= version)
     }
 
+    /// What redb has committed.
+    fn base(
+        &mut self,
+        kept: bool,
+        begin: impl FnOnce() -> Result<Arc<Base>, StorageError>,
+    ) -> Result<Arc<Base>, StorageError> {
+        if let Some(base) = &self.base {
+            return Ok(base.clone());
+        }
+        if self.commits {
+            // redb gave no read transaction before it.
+            return Err(StorageError::Busy);
+        }
+        let base = begin()?;
+        self.base = kept.then(|| base.clone());
+        Ok(base)
+    }
+
     fn up_to(&self, version: u64) -> Vec<Arc<Layer>> {
         self.layers.iter().take_while(|layer| layer.to <= version).map(|layer| layer.rows.clone()).collect()
     }
 }
 
 /// A commit of redb's, until it has ended, however it does.
-pub(crate) struct Commits<'r>(&'r Recent);
+pub(crate) struct Commits<'r, B: Fn() -> Option<Arc<Base>>, K: Fn() -> bool> {
+    recent: &'r Recent,
+    begin: B,
+    kept: K,
+    /// The version up to which it has committed.
+    committed: Option<u64>,
+}
 
-impl Commits<'_> {
+impl<B: Fn() -> Option<Arc<Base>>, K: Fn() -> bool> Commits<'_, B, K> {
     /// It has committed all that was applied, or nothing.
     pub(crate) fn ended(self, committed: bool) {
         if committed {
@@ -258,21 +284,32 @@ impl Commits<'_> {
     }
 
     /// It has committed up to a version.
-    pub(crate) fn up_to(self, version: u64) {
-        let mut state = self.0.lock();
-        state.layers.retain(|layer| layer.to > version);
-        state.hidden = state.hidden.filter(|hidden| *hidden > version);
+    pub(crate) fn up_to(mut self, version: u64) {
+        self.committed = Some(version);
     }
 }
 
-impl Drop for Commits<'_> {
+impl<B: Fn() -> Option<Arc<Base>>, K: Fn() -> bool> Drop for Commits<'_, B, K> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.recent.lock();
         state.commits = false;
-        let forgotten = state.latest.take();
+        let mut gone = Vec::new();
+        if let Some(version) = self.committed {
+            // At once: the layers, and what they lie over.
+            let many = state.layers.partition_point(|layer| layer.to <= version);
+            gone.extend(state.layers.drain(..many));
+            state.hidden = state.hidden.filter(|hidden| *hidden > version);
+        }
+        let kept = (self.kept)();
+        let former = match (self.committed, kept) {
+            (None, true) => None,
+            (_, true) => std::mem::replace(&mut state.base, (self.begin)()),
+            (_, false) => state.base.take(),
+        };
+        let former = (former, state.latest.take());
         drop(state);
-        drop(forgotten);
-        self.0.committed.notify_all();
+        drop(former);
+        drop(gone);
     }
 }
 
@@ -283,6 +320,7 @@ mod tests {
     use redb::{Database, ReadableDatabase};
 
     use super::*;
+    use crate::storage::process::Process;
 
     proptest! {
         /// Whatever is pushed, synced, held by readers and given to redb, in whatever order.
@@ -304,7 +342,7 @@ mod tests {
                     6 => held = if holds { recent.lock().up_to(durable) } else { Vec::new() },
                     _ => {
                         let (version, _) = recent.ready(|| durable);
-                        let commits = recent.commits(|| durable, || Err(StorageError::Closed));
+                        let commits = recent.commits(|| None, || true);
                         commits.up_to(version);
                         shown = version;
                     }
@@ -336,12 +374,12 @@ mod tests {
     #[test]
     fn whether_a_snapshot_is_shared_is_asked_where_it_is_kept() {
         let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
-        let begin = || Ok(Tables::new(Snapshot::here(database.begin_read().unwrap())));
+        let begin = || Ok(Base::new(database.begin_read().unwrap(), Process::this()));
         let recent = Recent::default();
         for shared in [true, false] {
             recent.forget_snapshot();
             let asked = || {
-                assert!(recent.state.try_lock().is_err(), "it can change before the snapshot is kept");
+                assert!(recent.0.try_lock().is_err(), "it can change before the snapshot is kept");
                 shared
             };
             assert!(recent.snapshot(|| 0, asked, begin).unwrap().unwrap().is_new);

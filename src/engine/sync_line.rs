@@ -101,6 +101,11 @@ impl SyncLine {
         state.awaited > state.durable
     }
 
+    /// The place of one who waits for a version that was applied.
+    pub(crate) fn place(&self, to: u64) -> Place {
+        Place { to, falls: self.lock().falls.len() }
+    }
+
     /// The place of one who waits for all that was applied and is waited for.
     pub(crate) fn last(&self) -> Place {
         let state = self.lock();

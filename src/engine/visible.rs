@@ -10,11 +10,11 @@ use crate::engine::core::{Engine, blocked};
 use crate::engine::recent::Commits;
 use crate::engine::sync_line::{Next, Place, Told};
 use crate::model::error::{CommitError, StorageError};
-use crate::storage::{Layer, Pending, Snapshot, Tables, catch_panics, roll_back};
+use crate::storage::{Base, Layer, Pending, Snapshot, Tables, catch_panics, roll_back};
 
 impl Engine {
     /// What a reader must see, at least.
-    pub(crate) fn snapshot(&self) -> Result<Arc<Tables<Snapshot>>, StorageError> {
+    pub(crate) fn snapshot(self: &Arc<Self>) -> Result<Arc<Tables<Snapshot>>, StorageError> {
         loop {
             if let Some(seen) = self.seen(|| self.line.needed())? {
                 return Ok(seen);
@@ -24,7 +24,7 @@ impl Engine {
     }
 
     /// The same without waiting for a writer or the disk: it may lack what redb alone has.
-    pub(crate) fn snapshot_now(&self) -> Result<Arc<Tables<Snapshot>>, StorageError> {
+    pub(crate) fn snapshot_now(self: &Arc<Self>) -> Result<Arc<Tables<Snapshot>>, StorageError> {
         if self.recent.hides_some()
             && !self.line.is_awaited()
             && let Some(turn) = self.write_lock.try_enter("a reader")
@@ -43,7 +43,7 @@ impl Engine {
     }
 
     /// The same of what redb has committed, and so in whole pages: for who looks at those.
-    pub(crate) fn snapshot_of_redb(&self) -> Result<Arc<Tables<Snapshot>>, StorageError> {
+    pub(crate) fn snapshot_of_redb(self: &Arc<Self>) -> Result<Arc<Tables<Snapshot>>, StorageError> {
         let seen = self.snapshot()?;
         if seen.is_whole() {
             return Ok(seen);
@@ -56,27 +56,26 @@ impl Engine {
         seen
     }
 
-    fn seen(&self, version: impl Fn() -> u64) -> Result<Option<Arc<Tables<Snapshot>>>, StorageError> {
-        let Some(seen) = self.recent.snapshot(version, || !self.is_lent(), || self.begin_read())? else {
+    fn seen(
+        self: &Arc<Self>,
+        version: impl Fn() -> u64,
+    ) -> Result<Option<Arc<Tables<Snapshot>>>, StorageError> {
+        let Some(seen) = self.recent.snapshot(version, || !self.is_lent(), || self.begin_base())? else {
             return Ok(None);
         };
         if seen.is_new {
             self.note(&seen.tables);
         }
-        if seen.is_at_rest
-            && let Some(turn) = self.write_lock.try_enter("a reader")
-        {
-            // It has what it wants; the next one tries again.
-            let _ = self.publish();
-            drop(turn);
-            self.call_owed();
+        if seen.is_at_rest {
+            self.ask_to_flush(true);
         }
         Ok(Some(seen.tables))
     }
 
-    fn begin_read(&self) -> Result<Tables<Snapshot>, StorageError> {
+    /// What redb has committed, for those who read over it.
+    pub(crate) fn begin_base(&self) -> Result<Arc<Base>, StorageError> {
         let txn = catch_panics(|| ReadableDatabase::begin_read(&*self.db))?;
-        Ok(Tables::new(Snapshot(txn, self.grounds.process.clone())))
+        Ok(Base::new(txn, self.grounds.process.clone()))
     }
 
     fn publish_for_reader(&self) -> Result<(), StorageError> {
@@ -104,16 +103,6 @@ impl Engine {
         drop(one);
         self.call_owed();
         published
-    }
-
-    /// Has redb commit what is acknowledged, if it can be told from what is not; with the turn.
-    pub(crate) fn publish(&self) -> Result<(), StorageError> {
-        let (version, layers) = self.recent.ready(|| self.line.needed());
-        if layers.is_empty() {
-            return Ok(());
-        }
-        let applied = self.begin_write().map_err(blocked)?;
-        self.show(self.given(applied, layers)?, version)
     }
 
     /// Has redb commit whatever was applied, once it is durable; with the turn.
@@ -160,7 +149,7 @@ impl Engine {
     }
 
     /// redb's commit, which waits for nothing, of all up to a version.
-    fn show(&self, applied: Applied, version: u64) -> Result<(), StorageError> {
+    pub(super) fn show(&self, applied: Applied, version: u64) -> Result<(), StorageError> {
         let commits = self.redb_commits();
         match show(applied.txn) {
             Ok(()) => {
@@ -175,8 +164,8 @@ impl Engine {
     }
 
     /// Before any commit of redb's.
-    pub(crate) fn redb_commits(&self) -> Commits<'_> {
-        self.recent.commits(|| self.line.needed(), || self.begin_read())
+    pub(crate) fn redb_commits(&self) -> Commits<'_, impl Fn() -> Option<Arc<Base>>, impl Fn() -> bool> {
+        self.recent.commits(|| self.begin_base().ok(), || !self.is_lent())
     }
 
     /// Takes back whatever was applied beyond a version, up to which everything is acknowledged; with the turn.
@@ -185,7 +174,7 @@ impl Engine {
         let Some(mut applied) = self.take_applied() else { return Ok(()) };
         if applied.records.is_empty() {
             // redb has nothing of them.
-            self.keep_applied(applied);
+            applied.roll_back();
             return Ok(());
         }
         applied.records.truncate(version);
@@ -217,12 +206,13 @@ impl Engine {
     }
 
     /// Ends a transaction of which nothing is to stay; with the turn. `wrote`: redb may have something of it.
-    pub(crate) fn take_back(&self, applied: Applied, wrote: bool) {
-        if !wrote && self.defers() {
-            return self.keep_applied(applied);
-        }
+    pub(crate) fn take_back(&self, applied: Option<Applied>, wrote: bool) {
+        let Some(applied) = applied else { return };
         if applied.records.is_empty() {
             return applied.roll_back();
+        }
+        if !wrote && self.defers() {
+            return self.keep_applied(applied);
         }
         match self.again(applied) {
             Ok(applied) => {
@@ -254,7 +244,7 @@ impl Engine {
     }
 
     /// Syncs what the journal took in, for all that wait.
-    fn sync(&self) {
+    pub(super) fn sync(&self) {
         let flush = match self.journal().as_deref_mut() {
             Some(Some(journaling)) => Ok(journaling.journal().flush()),
             _ => Err(StorageError::Closed),

@@ -18,7 +18,7 @@ use crate::model::error::StorageError;
 const RUN: usize = 64;
 
 /// As many bytes of rows as one transaction keeps pending at most.
-const MOST: usize = 1024 * 1024;
+const MOST: usize = 4 * 1024 * 1024;
 
 impl Tables<Live<'_>> {
     /// Keeps rows back from redb, behind those that the transactions before keep back.
@@ -54,6 +54,7 @@ impl Tables<Live<'_>> {
 
     /// Gives redb all rows that are pending.
     pub(crate) fn flush(&mut self) -> Result<(), StorageError> {
+        self.begin()?;
         let Some(pending) = &mut self.pending else { return Ok(()) };
         let (before, part) = pending.take();
         let before: Vec<&Layer> = before.iter().map(Arc::as_ref).collect();
@@ -98,7 +99,7 @@ impl Pending {
     /// Gives redb all of them in a transaction, which must be rolled back after an error. Gives how many bytes of values were
     /// replaced or removed.
     pub(crate) fn flush(self, txn: &WriteTransaction, process: &Process) -> Result<usize, StorageError> {
-        let mut tables = Tables::new(Live(txn, process.clone())).keep_pending(Some(Box::new(self)));
+        let mut tables = Tables::new(Live::new(txn, process.clone())).keep_pending(Some(Box::new(self)));
         tables.flush()?;
         Ok(tables.freed())
     }

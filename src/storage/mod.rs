@@ -2,6 +2,7 @@
 //! conditions, no clock, no arithmetic of revisions; and no table knows another.
 
 mod attachments;
+mod base;
 mod bulks;
 mod calls;
 mod changes;
@@ -57,6 +58,7 @@ use range::look_up;
 use redo_steps::{bad_redo, put_step, read_step};
 use slots::{FromBytes, Slots, choose, on_table};
 
+pub(crate) use base::Base;
 pub(crate) use calls::{catch_panics, commit_whole, finish, has_store, roll_back};
 pub(crate) use changes::Noticed;
 pub(crate) use executions::{Pick, Seen, StoredExecution};
@@ -71,17 +73,20 @@ pub(crate) use range::counted;
 pub(crate) use range::{CheckedRange, damaged};
 pub(crate) use side_data::{Budget, OfExecution, Owned};
 pub(crate) use slots::Stored;
+pub(crate) use source::Late;
 pub use source::{Live, Snapshot, Source};
 pub(crate) use walk::{Visit, Walked};
 
 /// What a transaction remembers for the journal at most: larger ones commit through redb directly. At that size its
 /// scattered pages have become long runs.
-pub(crate) const MAX_REDO: usize = 1024 * 1024;
+pub(crate) const MAX_REDO: usize = 2 * 1024 * 1024;
 
 /// The tables of one transaction.
 pub struct Tables<S: Source> {
     source: S,
     slots: Slots<S>,
+    /// What is read beneath the pending rows, unless it is the transaction's own tables.
+    base: Option<Arc<Base>>,
     /// The totals of a source that stands still, once they were asked for.
     seen_totals: OnceLock<Box<Totals>>,
     /// What was written, if the journal is to know; up to [`MAX_REDO`].
@@ -113,6 +118,7 @@ impl<S: Source> Tables<S> {
         Self {
             source,
             slots: Slots::new(),
+            base: None,
             seen_totals: OnceLock::new(),
             redo: None,
             redo_is_partial: false,
@@ -169,7 +175,19 @@ impl<S: Source> Tables<S> {
                 return Ok(value.map(call));
             }
         }
-        look_up(T::slot(&self.slots).get(&self.source)?, T::lend(key), call)
+        self.find_beneath::<T, _>(key, call)
+    }
+
+    /// The same of a row that is not pending.
+    fn find_beneath<T: Stored, R>(
+        &self,
+        key: &T::Key,
+        call: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, StorageError> {
+        match &self.base {
+            Some(base) => look_up(T::slot(&base.slots).get(&base.source)?, T::lend(key), call),
+            None => look_up(T::slot(&self.slots).get(&self.source)?, T::lend(key), call),
+        }
     }
 
     /// The value of a row.
@@ -196,7 +214,13 @@ impl<S: Source> Tables<S> {
     ) -> Result<CheckedRange<'a, T, F>, StorageError> {
         let bytes = (low.map(AsRef::as_ref), high.map(AsRef::as_ref));
         let pending = self.pending.as_ref().and_then(|pending| pending.range(T::TAG, bytes.0, bytes.1));
-        CheckedRange::new(T::slot(&self.slots).get(&self.source)?, pending, (low, high), decode)
+        match &self.base {
+            Some(base) => {
+                let table = T::slot(&base.slots).get(&base.source)?;
+                CheckedRange::new(table, pending, (low, high), decode)
+            }
+            None => CheckedRange::new(T::slot(&self.slots).get(&self.source)?, pending, (low, high), decode),
+        }
     }
 
     /// `true` if the table has a row of this key.
@@ -241,6 +265,12 @@ impl<S: Source> Tables<S> {
 }
 
 impl Tables<Snapshot> {
+    /// A state that others read too.
+    pub(crate) fn of(base: Arc<Base>) -> Self {
+        let source = Snapshot(base.source.0.clone(), base.source.1.clone());
+        Self { base: Some(base), ..Self::new(source) }
+    }
+
     /// The number of rows of a table, and what its pages hold. Costs a walk through its pages.
     pub(crate) fn stats(&self, tag: Tag) -> Result<(u64, TableStats), StorageError> {
         fn of<T: ReadableTableMetadata>(table: &T) -> Result<(u64, TableStats), StorageError> {
@@ -256,9 +286,28 @@ impl Tables<Snapshot> {
 }
 
 impl Tables<Live<'_>> {
-    /// Opens the table of the totals: as long as it is open, no other writer can begin in the same transaction.
+    /// Reads over a state of redb's, as long as its transaction has not begun.
+    pub(crate) fn over(mut self, base: Option<Arc<Base>>) -> Self {
+        self.base = base.filter(|_| !self.source.has_begun());
+        self
+    }
+
+    /// Opens the table of the totals: as long as it is open, no other writer can begin in the same transaction. One that has not begun
+    /// has one writer anyway.
     pub(crate) fn hold_totals(&self) -> Result<(), StorageError> {
-        self.open(Tag::Totals)
+        if self.source.has_begun() { self.open(Tag::Totals) } else { Ok(()) }
+    }
+
+    /// From here on redb's own transaction is needed.
+    fn begin(&mut self) -> Result<(), StorageError> {
+        if let Some(layers) = self.source.begin()? {
+            self.base = None;
+            if let Some(pending) = &mut self.pending {
+                // redb may have been given some of those that were there at the beginning.
+                pending.go_on_from(layers);
+            }
+        }
+        Ok(())
     }
 
     /// Opens every table, which creates those that are missing.
@@ -337,12 +386,14 @@ impl Tables<Live<'_>> {
         value: Option<&[u8]>,
         is_new: bool,
     ) -> Result<bool, StorageError> {
-        let Some(pending) = &mut self.pending else { return Ok(false) };
+        let Some(pending) = &self.pending else { return Ok(false) };
         self.source.process().check()?;
         if !pending.has_some(T::TAG) {
-            look_up(T::slot(&self.slots).get(&self.source)?, T::lend(key), |_| ())?;
+            self.find_beneath::<T, _>(key, |_| ())?;
         }
-        pending.put(T::TAG, key.as_ref(), value, is_new);
+        if let Some(pending) = &mut self.pending {
+            pending.put(T::TAG, key.as_ref(), value, is_new);
+        }
         Ok(true)
     }
 

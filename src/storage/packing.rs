@@ -31,7 +31,7 @@ impl Tables<Live<'_>> {
         every: u64,
         goes_on: &dyn Fn() -> bool,
     ) -> Result<bool, StorageError> {
-        let txn = self.source.0;
+        let txn = self.source.txn().ok_or(StorageError::Closed)?;
         macro_rules! copy_table {
             ($table:ident) => {{
                 let slot = table::$table::slot_mut(&mut self.slots);

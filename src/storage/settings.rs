@@ -41,6 +41,9 @@ pub trait Space: Send + Sync {
     /// The same of many transactions, that the journal made durable, and of one that has about so many bytes.
     fn to_checkpoint(&self, bytes: u64) -> Result<(), StorageError>;
 
+    /// redb was given an error of the storage, and does nothing more.
+    fn has_failed(&self) -> bool;
+
     /// Nobody can be asked how much room there is.
     fn is_unknown(&self) -> bool;
 

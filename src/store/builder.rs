@@ -99,8 +99,9 @@ impl Builder {
     /// the nearest of these. A store that is there keeps what it has, and one that is created without a [journal](Self::set_journal), in memory or in
     /// a database of the caller's has none.
     ///
-    /// Whenever it is full the database is brought up to date, which takes some milliseconds; a larger journal makes that
-    /// rarer, and opening after a crash longer: up to five milliseconds for each MiB. The default makes a file two MiB larger.
+    /// Whenever half of it is full the database is brought up to date in the background, which takes some milliseconds; a larger
+    /// journal makes that rarer, and opening after a crash longer: up to two milliseconds for each MiB. A transaction that writes more
+    /// than half of it, or more than two MiB, is committed by redb itself. The default makes a file six MiB larger.
     pub fn set_journal_size(&mut self, bytes: u64) -> &mut Self {
         self.options.journal_size = bytes;
         self

@@ -193,7 +193,7 @@ impl Store {
         if !has_store(|| txn.list_tables())? {
             return Err(foreign("no store".into()));
         }
-        let tables = Tables::new(Live(txn, self.engine.grounds.process.clone()));
+        let tables = Tables::new(Live::new(txn, self.engine.grounds.process.clone()));
         match tables.meta().map_err(in_use)? {
             Some(Ok(meta)) if meta.store_id == self.engine.settings.store_id => {
                 if let Some(found) = self.is_elsewhere(&tables)? {

@@ -14,7 +14,7 @@ use crate::storage::settings::MissingLinks;
 use crate::write::REMOVAL;
 
 /// The default size of the journal: with the head before it two MiB of each file. See docs/benchmarks.md.
-const DEFAULT_JOURNAL_SIZE: u64 = 2048 * 1024 - 8192;
+const DEFAULT_JOURNAL_SIZE: u64 = 6144 * 1024 - 8192;
 
 /// What is kept free on the disk by default.
 const DEFAULT_RESERVE: u64 = 64 * 1024 * 1024;

@@ -81,6 +81,9 @@ impl Threads {
         if !self.batcher.close(limit) {
             running.push("the group commit".to_owned());
         }
+        if !self.engine.flusher.thread.stop(deadline()) {
+            running.push("the writing to the image".to_owned());
+        }
         self.engine.doorbell.end(End::Closed);
         self.engine.commits.end(End::Closed);
         Stopped { in_the_way, running }

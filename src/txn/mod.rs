@@ -11,7 +11,7 @@ use redb::{Durability, WriteTransaction};
 
 use crate::engine::applied::Applied;
 use crate::engine::commit::commit;
-use crate::engine::core::Engine;
+use crate::engine::core::{Engine, blocked};
 use crate::engine::sync_line::Place;
 use crate::engine::write_lock::WriteGuard;
 use crate::history::{TableSize, table_sizes};
@@ -20,7 +20,7 @@ use crate::read::View;
 use crate::storage::process::Process;
 use crate::storage::settings::Settings;
 use crate::storage::write_set::WriteSet;
-use crate::storage::{Live, Pending, Snapshot, Tables};
+use crate::storage::{Base, Late, Live, Pending, Snapshot, Tables};
 use crate::write::Writer;
 
 /// A read transaction: one state of the store, whatever is written meanwhile.
@@ -45,7 +45,7 @@ impl ReadTxn {
 
     fn outside(
         engine: Arc<Engine>,
-        snapshot: impl FnOnce(&Engine) -> Result<Arc<Tables<Snapshot>>, StorageError>,
+        snapshot: impl FnOnce(&Arc<Engine>) -> Result<Arc<Tables<Snapshot>>, StorageError>,
     ) -> Result<Self, StorageError> {
         engine.check_open()?;
         if engine.check_outside().is_err() {
@@ -139,18 +139,20 @@ pub struct WriteTxn {
 
 /// A transaction that has not ended: when this goes, it is rolled back.
 struct Open {
-    /// redb's, and what the transactions before this one did in it.
+    /// redb's, and what the transactions before this one did in it; `None` if it begins once it is needed.
     applied: Option<Applied>,
+    late: Late,
+    /// What it reads over until then.
+    base: Option<Arc<Base>>,
     redo: Mutex<WriteSet>,
     engine: Arc<Engine>,
 }
 
 impl Open {
-    fn txn(&self) -> &WriteTransaction {
-        match &self.applied {
-            Some(applied) => &applied.txn,
-            None => unreachable!("it is taken out only when this goes"),
-        }
+    /// redb's transaction, if it has begun.
+    fn take_applied(&mut self) -> Option<Applied> {
+        let late = std::mem::replace(&mut self.late, Late::never());
+        self.applied.take().or_else(|| late.into_txn().map(Applied::new))
     }
 
     fn process(&self) -> &Process {
@@ -162,7 +164,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         if self.process().is_another() {
             // A child of a fork has nothing to roll back: the transaction is the parent's.
-            std::mem::forget(self.applied.take());
+            std::mem::forget((self.take_applied(), self.base.take()));
             return;
         }
         let redo = WriteSet::lock(&self.redo);
@@ -173,10 +175,9 @@ impl Drop for Open {
         let leaked = redo.has_open_writer();
         let wrote = redo.wrote();
         drop(redo);
-        match self.applied.take() {
+        match self.take_applied() {
             Some(applied) if leaked => self.engine.leak(applied),
-            Some(applied) => self.engine.take_back(applied, wrote),
-            None => {}
+            applied => self.engine.take_back(applied, wrote),
         }
     }
 }
@@ -229,7 +230,7 @@ impl WriteTxn {
         Self::begin(engine, by, true)
     }
 
-    fn begin(engine: Arc<Engine>, by: &'static str, publish: bool) -> Result<Self, BeginError> {
+    fn begin(engine: Arc<Engine>, by: &'static str, held: bool) -> Result<Self, BeginError> {
         engine.check_sound()?;
         engine.grounds.process.check_id()?;
         engine.grounds.anchor()?;
@@ -239,18 +240,36 @@ impl WriteTxn {
         engine.check_sound()?;
         engine.fall()?;
         if engine.recent.is_much() {
-            engine.publish().map_err(|_| engine.poisoned())?;
+            engine.ask_to_flush(true);
+        }
+        let mut redo = WriteSet::listening(engine.listening.kinds());
+        // Where redb does nothing more it says why.
+        let has_failed = engine.settings.space.as_ref().is_some_and(|space| space.has_failed());
+        if !(held || has_failed)
+            && engine.defers()
+            && let Some((base, layers)) = engine.recent.ground(|| engine.begin_base())?
+        {
+            redo.pending = Some(Box::new(Pending::after(layers)));
+            let late = Late::new({
+                let engine = engine.clone();
+                move || {
+                    let applied = engine.begin_write().map_err(blocked)?;
+                    Ok((applied.txn, engine.recent.all()))
+                }
+            });
+            let open = Open { applied: None, late, base: Some(base), redo: Mutex::new(redo), engine };
+            return Ok(Self { open, durable: true, turn, owed, here: PhantomData });
         }
         let mut applied = engine.begin_write()?;
-        if applied.records.are_many() || (publish && !engine.recent.is_empty()) {
+        if applied.records.are_many() || (held && engine.recent.hides_some()) {
             engine.keep_applied(applied);
             engine.publish_all()?;
             engine.write_lock.nudge();
             applied = engine.begin_write()?;
         }
-        let mut redo = WriteSet::listening(engine.listening.kinds());
         redo.pending = engine.recent.for_writer(engine.defers()).map(Pending::after).map(Box::new);
-        let open = Open { applied: Some(applied), redo: Mutex::new(redo), engine };
+        let open =
+            Open { applied: Some(applied), late: Late::never(), base: None, redo: Mutex::new(redo), engine };
         open.engine.check_sound()?;
         Ok(Self { open, durable: true, turn, owed, here: PhantomData })
     }
@@ -285,8 +304,12 @@ impl WriteTxn {
     pub fn writer(&self) -> Result<Writer<'_>, WriterError> {
         let Open { engine, redo, .. } = &self.open;
         let pending = WriteSet::lock(redo).pending.take();
-        let mut tables =
-            Tables::new(Live(self.open.txn(), self.open.process().clone())).keep_pending(pending);
+        let process = self.open.process().clone();
+        let live = match &self.open.applied {
+            Some(applied) => Live::new(&applied.txn, process),
+            None => Live::late(&self.open.late, process),
+        };
+        let mut tables = Tables::new(live).over(self.open.base.clone()).keep_pending(pending);
         if engine.has_journal() {
             tables = tables.record_redo();
         }
@@ -303,9 +326,12 @@ impl WriteTxn {
     /// A transaction that was entered, even to read, is committed by redb itself, at the price of one of its durable
     /// commits: the store's journal does not know what the caller writes.
     pub fn enter_redb(&self) -> &WriteTransaction {
-        let (txn, process) = (self.open.txn(), self.open.process());
-        WriteSet::enter(&self.open.redo, |pending| pending.flush(txn, process));
-        txn
+        let Some(applied) = &self.open.applied else {
+            unreachable!("whoever has the handle of a transaction has one that has begun")
+        };
+        let process = self.open.process();
+        WriteSet::enter(&self.open.redo, |pending| pending.flush(&applied.txn, process));
+        &applied.txn
     }
 
     /// Whether `commit` waits until the transaction is durable, as it does by default.
@@ -334,9 +360,7 @@ impl WriteTxn {
     pub(crate) fn apply(self) -> Result<InFlight, CommitError> {
         self.open.process().check().map_err(CommitError::RolledBack)?;
         let Self { mut open, durable, turn, owed, here: _ } = self;
-        let Some(applied) = open.applied.take() else {
-            return Ok(InFlight { place: None, waits: false, owed });
-        };
+        let applied = open.take_applied();
         let redo = std::mem::take(&mut *WriteSet::lock(&open.redo));
         let (engine, waits) = (open.engine.clone(), redo.waits);
         let place = commit(&engine, applied, redo, durable);

@@ -393,6 +393,7 @@ fn first(tables: &mut Tables<Live<'_>>) -> Result<Totals, WriterError> {
     if totals.seal.is_some() {
         // The sum is over what was in the place of a row too, which redb gives back.
         tables.keep_nothing_pending()?;
+        tables.hold_totals().map_err(|error| in_use(error.into()))?;
     }
     Ok(totals)
 }

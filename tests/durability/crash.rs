@@ -197,7 +197,7 @@ fn crashes_while_the_journal_starts_over_leave_an_acknowledged_state() {
 
 #[test]
 fn crashes_while_a_close_makes_the_file_small_leave_everything() {
-    const EXECUTIONS: u64 = 2_000;
+    const EXECUTIONS: u64 = 4_000;
     let mut dice = Dice::new(seed() ^ 3);
     let disk = created(SIZES[0]);
     let store = open(&disk);

@@ -175,10 +175,11 @@ fn a_real_disk_that_is_full_keeps_a_reserve_for_what_makes_room() {
         };
         let path = disk.path().join("s");
         // With the reserve that is the default nothing fits on so small a disk, and that is said.
-        let store = Store::create_new(&path).unwrap();
+        let mut builder = Store::builder();
+        builder.set_journal_size(2 * MIB);
+        let store = builder.create_new(&path).unwrap();
         assert_eq!(fill(&store, 0), 0);
         store.close().unwrap();
-        let mut builder = Store::builder();
         builder.set_reserve(4 * MIB);
         let store = builder.open(&path).unwrap();
         let many = fill(&store, 0);
@@ -216,7 +217,7 @@ fn a_real_disk_that_is_full_keeps_a_reserve_for_what_makes_room() {
 #[test]
 fn a_real_disk_that_is_full_is_told_of_in_time_without_a_reserve() {
     for (journal, reserve) in [(true, 0), (false, 0), (true, 64 * 1024), (false, 64 * 1024)] {
-        let Some(disk) = Mounted::new("tmpfs", 6 * MIB) else {
+        let Some(disk) = Mounted::new("tmpfs", 10 * MIB) else {
             println!("skipped: no tmpfs can be mounted here");
             return;
         };

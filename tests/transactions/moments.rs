@@ -106,6 +106,74 @@ fn a_reader_of_what_is_durable_does_not_wait_for_a_sync() {
     assert!(store.verify().unwrap().is_clean());
 }
 
+/// A half of the journal is full, and redb's commit of it waits for the disk. Nobody else does, as long as there is room in the other
+/// half; and who finds none there waits, and loses nothing.
+#[test]
+fn writers_and_readers_go_on_while_a_half_of_the_journal_is_taken_over() {
+    let gate = Gate::default();
+    let mut builder = Store::builder();
+    builder.set_journal_size(0);
+    let open = || builder.create_file_with_backend(gate.clone()).unwrap();
+    let store = open();
+    store.create(new("0")).unwrap();
+    gate.shut_for("execstore-flush");
+    let mut many = 1;
+    thread::scope(|scope| {
+        let (write, written) = channel();
+        let store = &store;
+        let writing = scope.spawn(move || {
+            for n in 1..1_000 {
+                store.create(new(n.to_string())).unwrap();
+                write.send(()).unwrap();
+            }
+        });
+        // The first half, and then the second.
+        while written.recv_timeout(Duration::from_secs(2)).is_ok() {
+            many += 1;
+            assert!(ids(store).len() >= many);
+            assert!(store.get("0").unwrap().is_some());
+        }
+        gate.wait_for_sync();
+        assert!((20..900).contains(&many) && !writing.is_finished(), "{many}");
+        assert_eq!(ids(store).len(), many);
+        gate.open();
+        writing.join().unwrap();
+    });
+    assert_eq!(ids(&store).len(), 1_000);
+    assert!(store.verify().unwrap().is_clean());
+    store.close().unwrap();
+    assert_eq!(ids(&open()).len(), 1_000);
+}
+
+/// Whatever the rows of before go through in the meantime: some are given to redb while a transaction that began over them removes
+/// what they wrote and is too large for the journal.
+#[test]
+fn a_large_transaction_goes_on_from_what_redb_was_given_since_it_began() {
+    let mut builder = Store::builder();
+    builder.set_journal_size(0);
+    let gate = Gate::default();
+    let store = builder.create_file_with_backend(gate.clone()).unwrap();
+    let large = "x".repeat(200_000);
+    for round in 0..20 {
+        let some: Vec<_> = (0..30).map(|n| format!("{round}-{n}")).collect();
+        some.iter().for_each(|id| drop(store.create(new(id)).unwrap()));
+        store
+            .write(|w| {
+                some.iter().try_for_each(|id| w.delete(id).map(drop))?;
+                for n in 0..12 {
+                    let id = format!("{round}-large-{n}");
+                    w.create(new(id).payload(serde_json::json!(large)))?;
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
+    assert_eq!(ids(&store).len(), 20 * 12);
+    assert!(store.verify().unwrap().is_clean());
+    store.close().unwrap();
+    assert!(builder.create_file_with_backend(gate).unwrap().verify().unwrap().is_clean());
+}
+
 #[test]
 fn who_begins_to_wait_during_a_sync_hears_of_what_it_makes_durable() {
     let wanted: [fn() -> Filter; 3] = [

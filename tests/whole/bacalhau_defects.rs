@@ -372,7 +372,7 @@ fn log_poison_a_bad_entry_does_not_hide_the_others() {
 // File
 #[test]
 fn file_shrinks_when_everything_is_deleted_and_it_is_compacted() {
-    let store = TestStore::new();
+    let store = TestStore::with(Store::builder().set_journal_size(0));
     for chunk in 0..10 {
         store
             .write(|w| {

@@ -561,7 +561,7 @@ fn output_that_finds_no_room_fails_its_attempt_alone_and_ends_its_child() {
     let jobs = json!([{"id": "big", "program": "sh", "args": sh(script), "timeout_ms": 200_000}]);
     fs::write(folder.path().join("jobs.json"), jobs.to_string()).unwrap();
     // No file may become larger than a store that has kept some output, and the signal for that is ignored.
-    let limited = "trap '' XFSZ; exec prlimit --fsize=3153920 \"$0\" --jobs jobs.json";
+    let limited = "trap '' XFSZ; exec prlimit --fsize=7348224 \"$0\" --jobs jobs.json";
     let mut command = Command::new("sh");
     command.current_dir(folder.path()).args(["-c", limited]).arg(node()).stdin(Stdio::null());
     let began = Instant::now();

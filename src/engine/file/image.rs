@@ -39,23 +39,23 @@ type Edge = Bound<u64>;
 /// Locks are about the file, not about what is in it: redb's lie far beyond its end, and are passed on as they are.
 impl StorageBackend for Image {
     fn len(&self) -> io::Result<u64> {
-        self.room.len()
+        self.room.noted(self.room.len())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.room.read(offset, out)
+        self.room.noted(self.room.read(offset, out))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.room.set_len(len)
+        self.room.noted(self.room.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.room.sync_data()
+        self.room.noted(self.room.sync_data())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.room.write(offset, data)
+        self.room.noted(self.room.write(offset, data))
     }
 
     fn close(&self) -> io::Result<()> {

@@ -30,6 +30,8 @@ pub(crate) struct Room {
     /// What is kept free for what makes room.
     reserve: u64,
     short: AtomicBool,
+    /// redb was given an error.
+    failed: AtomicBool,
     spilled: RwLock<Spilled>,
     asked: Mutex<Option<(Instant, u64)>>,
 }
@@ -44,8 +46,14 @@ struct Spilled {
 
 impl Room {
     pub(crate) fn new(medium: Arc<Medium>, offset: u64, probe: Option<File>, reserve: u64) -> Arc<Self> {
-        let (short, spilled, asked) = (AtomicBool::new(false), RwLock::default(), Mutex::default());
-        Arc::new(Self { medium, offset, probe, reserve, short, spilled, asked })
+        let (short, failed) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (spilled, asked) = (RwLock::default(), Mutex::default());
+        Arc::new(Self { medium, offset, probe, reserve, short, failed, spilled, asked })
+    }
+
+    /// Remembers that redb was given an error, after which it does nothing more.
+    pub(super) fn noted<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.inspect_err(|_| self.failed.store(true, Ordering::Release))
     }
 
     pub(super) fn medium(&self) -> &Medium {
@@ -262,6 +270,10 @@ impl Space for Room {
             }
             _ => Ok(()),
         }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     fn is_unknown(&self) -> bool {

@@ -1,16 +1,17 @@
 //! The journal: where single commits become durable in one sequential write.
 //!
 //! A durable redb commit scatters a dozen pages over the file and waits for all of them. The journal takes
-//! the same transaction as one run of bytes in a region of the store's file, and redb commits it
-//! without waiting. Whenever the region is full a durable redb commit (a *checkpoint*) makes the image whole
-//! again, and the journal starts over, in a new round. After a crash the records that the image does not hold yet are done
-//! again. It knows neither tables nor values: a record is the bytes of `Tables::redo` between two versions.
+//! the same transaction as one run of bytes in a region of the store's file. The region has two halves, and the records
+//! of a *round* lie in one of them. When it is full the next round goes on in the other one, and meanwhile a durable redb
+//! commit (a *checkpoint*) takes what is in the first over into the image. After a crash the records that the image does not
+//! hold yet are done again. It knows neither tables nor values: a record is the bytes of `Tables::redo` between two versions.
 //!
 //! Invariants:
 //! - A record is durable before its transaction is visible to anybody.
 //! - Records are chained by the store's version. What the image holds already is skipped; a gap is damage.
 //! - The image names the round whose records continue it, and a sector that begins the round was durable before: a region
 //!   that was lost, or is older than the image, is noticed.
+//! - The round that is written is the one that the image names or the next, so no half is written to that is still needed.
 //! - Each place is written once in a round. So a sector of an earlier round, or of none, was not written yet in this one.
 
 mod record;
@@ -18,26 +19,30 @@ mod record;
 use std::io;
 use std::sync::Arc;
 
-use record::{Found, Owner, Sector, Versions, WHOLE, find, frame, header, next_round, sector, sectors_of};
+use record::{
+    Area, Found, Owner, Sector, Versions, WHOLE, find, frame, header, next_round, sector, sectors_of,
+};
 
 use crate::engine::file::{Head, Medium, SECTOR};
 use crate::model::error::{StorageError, is_full};
 use crate::storage::MAX_REDO;
 
-/// The sectors at the beginning of the region that say which round is being written, each in turn; records
-/// begin behind them.
+/// The sectors at the beginning of the region that say which rounds have begun, each in turn; records begin behind them.
 const SLOTS: u64 = 8;
 
 /// A journal in its region.
 pub(crate) struct Journal {
     medium: Arc<Medium>,
     id: u64,
-    /// Where the area of the records begins on the medium, and how many sectors it has.
+    /// Where the area of the records begins on the medium, and how many sectors each half of it has.
     area: u64,
     sectors: u64,
     slots: u64,
+    /// The round that the image names.
+    named: u32,
+    /// The one that is written: that, or the next.
     round: u32,
-    /// The sector of the area that the next record goes to.
+    /// The sector of its half that the next record goes to.
     position: u64,
     /// The store's version after the last record or checkpoint; `None` until a round has begun.
     version: Option<u64>,
@@ -45,35 +50,62 @@ pub(crate) struct Journal {
     durable: u64,
     /// The version that the flushes which were begun lead to.
     synced: u64,
-    /// The sector that begins the next round is durable.
-    prepared: bool,
-    /// Records that were taken in and not written, one behind the other, and the sector that the first of them goes to.
-    pending: Vec<u8>,
-    pending_at: u64,
+    /// The version after the last record of the round before, as long as the image does not name this one.
+    ended: u64,
+    /// Records that were taken in and not written, one behind the other, and where the first of them goes.
+    pending: Run,
+    /// The same of the round before.
+    before: Run,
     /// Something was written that no sync has covered since.
     unsynced: bool,
+}
+
+/// Bytes for a place on the medium.
+#[derive(Debug, Default)]
+struct Run {
+    offset: u64,
+    bytes: Vec<u8>,
 }
 
 /// Records on their way to the disk.
 #[must_use]
 pub(crate) struct Flush {
     medium: Arc<Medium>,
-    offset: u64,
-    bytes: Vec<u8>,
+    before: Run,
+    run: Run,
     /// More than its own range has to be synced.
     whole: bool,
-    prepares: bool,
     to: u64,
 }
 
 impl Flush {
     /// Writes and syncs, without the journal, which takes in what comes meanwhile.
     pub(crate) fn run(&self) -> io::Result<()> {
-        if !self.whole {
-            return self.medium.write_through(self.offset, &self.bytes);
+        let Self { medium, before, run, whole, .. } = self;
+        if !before.bytes.is_empty() {
+            medium.write(before.offset, &before.bytes)?;
         }
-        self.medium.write(self.offset, &self.bytes)?;
-        self.medium.sync_data()
+        if !whole && before.bytes.is_empty() {
+            return medium.write_through(run.offset, &run.bytes);
+        }
+        medium.write(run.offset, &run.bytes)?;
+        medium.sync_data()
+    }
+}
+
+/// A sector that is to begin a round.
+#[must_use]
+pub(crate) struct Beginning {
+    medium: Arc<Medium>,
+    sector: Run,
+    pub(crate) round: u32,
+}
+
+impl Beginning {
+    /// Writes it, durably: after a crash redb may take a commit that it had not synced yet, if all of it is there.
+    pub(crate) fn run(&self) -> Result<(), StorageError> {
+        let written = self.medium.write_through(self.sector.offset, &self.sector.bytes);
+        written.map_err(|error| StorageError::Journal(error.into()))
     }
 }
 
@@ -89,8 +121,19 @@ impl std::fmt::Debug for Journal {
 pub(crate) struct Replayed {
     /// The version after the last record.
     pub(crate) reached: u64,
-    /// Where the next record would go, if nothing of this round lies behind.
-    end: Option<u64>,
+    /// The round of the last record, and where the next would go, if nothing of that round or a later one lies behind.
+    end: Option<(u32, u64)>,
+}
+
+/// What became of one round.
+struct Half {
+    reached: u64,
+    /// The sector of its half behind the last record.
+    place: u64,
+    /// Something of it is there.
+    begun: bool,
+    /// Nothing of it lies behind the last record.
+    is_whole: bool,
 }
 
 /// Why a journal could not be done again to its end.
@@ -116,18 +159,28 @@ impl Journal {
             medium,
             id: head.id,
             area: slots + SLOTS * SECTOR,
-            sectors: len / SECTOR - SLOTS,
+            sectors: (len / SECTOR - SLOTS) / 2,
             slots,
+            named: round,
             round,
             position: 0,
             version: None,
             durable: 0,
             synced: 0,
-            prepared: false,
-            pending: Vec::new(),
-            pending_at: 0,
+            ended: 0,
+            pending: Run::default(),
+            before: Run::default(),
             unsynced: false,
         }
+    }
+
+    /// The sector of the area that a round's half begins with.
+    fn half(&self, round: u32) -> u64 {
+        u64::from(round.wrapping_sub(1) % 2) * self.sectors
+    }
+
+    fn owner(&self, round: u32) -> Owner {
+        Owner { id: self.id, round }
     }
 
     pub(crate) fn round(&self) -> u32 {
@@ -140,112 +193,145 @@ impl Journal {
         version: u64,
         mut redo: impl FnMut(&[u8]) -> Result<(), StorageError>,
     ) -> Result<Replayed, Broken> {
-        let owner = Owner { id: self.id, round: self.round };
-        let slot = u64::from(self.round % 2);
+        let round = self.named;
+        let slot = u64::from(round) % SLOTS;
         let mut bytes = [0; WHOLE];
         self.on(|medium| medium.read(self.slots + slot * SECTOR, &mut bytes))?;
-        let broken = |reached, reason| Broken::Damaged { reached, reason };
-        if !matches!(sector(owner, slot, &bytes), Sector::Ours { starts: true, .. }) {
+        if !matches!(sector(self.owner(round), slot, &bytes), Sector::Ours { starts: true, .. }) {
             let reason =
                 "the journal of the last checkpoint is not there; it was lost, or is older than the rest";
-            return Err(broken(version, reason.into()));
+            return Err(Broken::Damaged { reached: version, reason: reason.into() });
         }
+        let first = self.replay_round(round, version, &mut redo)?;
+        let second = self.replay_round(next_round(round), first.reached, &mut redo)?;
+        let end = match (first.is_whole, second.begun) {
+            (_, true) => second.is_whole.then_some((next_round(round), second.place)),
+            (true, false) => Some((round, first.place)),
+            (false, false) => None,
+        };
+        Ok(Replayed { reached: second.reached, end })
+    }
+
+    /// The same of one round.
+    fn replay_round(
+        &self,
+        round: u32,
+        version: u64,
+        redo: &mut impl FnMut(&[u8]) -> Result<(), StorageError>,
+    ) -> Result<Half, Broken> {
+        let (owner, start) = (self.owner(round), self.half(round));
         // Hardly more than 64 MiB: no head is taken that says otherwise.
-        let mut area = vec![0; (self.sectors * SECTOR) as usize];
-        self.on(|medium| medium.read(self.area, &mut area))?;
-        let (mut reached, mut place) = (version, 0);
+        let mut half = vec![0; (self.sectors * SECTOR) as usize];
+        self.on(|medium| medium.read(self.area + start * SECTOR, &mut half))?;
+        let area = Area { start, bytes: &half };
+        let broken = |reached, reason| Err(Broken::Damaged { reached, reason });
+        let (mut reached, mut place) = (version, start);
         loop {
-            match find(owner, place, &area) {
+            match find(owner, place, area) {
                 Found::Record { versions, body, sectors } => {
                     if versions.from == reached {
                         redo(&body)?;
                         reached = versions.to;
                     } else if versions.to > reached {
+                        if round != self.named && place == start && versions.durable <= reached {
+                            // It follows one that never became durable, and so nobody was told of either.
+                            break;
+                        }
                         // The image has neither all of this record nor what comes before it.
                         let Versions { from, to, .. } = versions;
                         let reason = format!("record {from}..{to} does not follow version {reached}");
-                        return Err(broken(reached, reason));
+                        return broken(reached, reason);
                     }
                     place += sectors;
                 }
                 Found::Damaged { sector } => {
-                    let reason = format!("sector {sector} of the journal is damaged");
-                    return Err(broken(reached, reason));
+                    return broken(reached, format!("sector {sector} of the journal is damaged"));
                 }
                 Found::End => break,
             }
         }
-        match self.later(owner, place, &area, reached) {
-            Some(later) => {
-                let reason = format!(
-                    "a record before version {} is missing, and one after it was acknowledged",
-                    later.from
-                );
-                Err(broken(reached, reason))
-            }
-            None => Ok(Replayed { reached, end: self.is_free(owner, place, &area).then_some(place) }),
-        }
-    }
-
-    /// Nothing of this round lies behind the end, where it could be taken for what comes next.
-    fn is_free(&self, owner: Owner, end: u64, area: &[u8]) -> bool {
-        let mut sectors = (0..).zip(area.as_chunks::<WHOLE>().0).skip(end as usize);
-        sectors.all(|(place, bytes)| sector(owner, place, bytes) == Sector::Free)
-    }
-
-    /// A record behind the end, written after something that is missing had become durable.
-    fn later(&self, owner: Owner, end: u64, area: &[u8], reached: u64) -> Option<Versions> {
-        let sectors = (0..).zip(area.as_chunks::<WHOLE>().0);
-        sectors.skip(end as usize).find_map(|(place, bytes)| match sector(owner, place, bytes) {
+        let sectors = || area.from(place).map(|(place, bytes)| sector(owner, place, bytes));
+        // A record behind the end, written after something that is missing had become durable.
+        let later = sectors().find_map(|sector| match sector {
             Sector::Ours { starts: true, data } => {
                 header(data).map(|(_, versions)| versions).filter(|versions| versions.durable > reached)
             }
             _ => None,
-        })
+        });
+        if let Some(later) = later {
+            let reason = format!(
+                "a record before version {} is missing, and one after it was acknowledged",
+                later.from
+            );
+            return broken(reached, reason);
+        }
+        // Or it could be taken for what comes next.
+        let is_whole = sectors().all(|sector| sector == Sector::Free);
+        Ok(Half { reached, place: place - start, begun: place > start || !is_whole, is_whole })
     }
 
-    /// `true` if this transaction can become durable here: it follows the last record, and there is room.
+    /// `true` if this transaction can become durable here: it follows the last record, and there is room, in the next round if not in
+    /// this one.
     pub(crate) fn takes(&self, from: u64, body: &[u8]) -> bool {
-        self.version == Some(from)
-            && body.len() <= MAX_REDO
-            && self.position + sectors_of(body.len()) <= self.sectors
+        self.fits(from, body) && (self.has_room(body) || self.named == self.round)
+    }
+
+    /// The same once the image names this round.
+    pub(crate) fn fits(&self, from: u64, body: &[u8]) -> bool {
+        self.version == Some(from) && body.len() <= MAX_REDO && sectors_of(body.len()) <= self.sectors
+    }
+
+    fn has_room(&self, body: &[u8]) -> bool {
+        self.position + sectors_of(body.len()) <= self.sectors
+    }
+
+    /// The version that the image must have to name this round, unless it does already.
+    pub(crate) fn waits_for(&self) -> Option<u64> {
+        (self.named != self.round).then_some(self.ended)
     }
 
     /// Takes a record in, to be written with the next [`Flush`]. A `lazy` one is written now, if nothing before it has to be synced first: it
     /// outlives the process.
     pub(crate) fn push(&mut self, from: u64, to: u64, body: &[u8], lazy: bool) -> Result<(), StorageError> {
-        let lazy = lazy && self.pending.is_empty();
-        let owner = Owner { id: self.id, round: self.round };
-        let versions = Versions { from, to, durable: self.durable };
-        if self.pending.is_empty() {
-            self.pending_at = self.position;
+        if !self.has_room(body) {
+            self.turn_over(from);
         }
-        frame(owner, self.position, versions, body, &mut self.pending);
+        let lazy = lazy && self.pending.bytes.is_empty() && self.before.bytes.is_empty();
+        let versions = Versions { from, to, durable: self.durable };
+        let place = self.half(self.round) + self.position;
+        if self.pending.bytes.is_empty() {
+            self.pending.offset = self.area + place * SECTOR;
+        }
+        frame(self.owner(self.round), place, versions, body, &mut self.pending.bytes);
         self.position += sectors_of(body.len());
         self.version = Some(to);
         if lazy {
-            let written = self.medium.write(self.area + self.pending_at * SECTOR, &self.pending);
-            self.pending.clear();
+            let written = self.medium.write(self.pending.offset, &self.pending.bytes);
+            self.pending.bytes.clear();
             self.unsynced = true;
             written.map_err(|error| self.failed(error))?;
         }
         Ok(())
     }
 
+    /// Goes on in the other half.
+    fn turn_over(&mut self, version: u64) {
+        self.round = next_round(self.round);
+        self.position = 0;
+        self.ended = version;
+        self.before = std::mem::take(&mut self.pending);
+    }
+
     /// What has to be written and synced for everything that was taken in to be durable; `None` if it is already. One at a time.
     pub(crate) fn flush(&mut self) -> Option<Flush> {
         let to = self.version.filter(|version| *version > self.durable)?;
         self.synced = to;
-        // Half-way through the region, one sync is for the next round, too. An error says no more than that it has to be written again.
-        let prepares =
-            !self.prepared && self.position > self.sectors / 2 && self.write_round(Medium::write).is_ok();
         Some(Flush {
             medium: self.medium.clone(),
-            offset: self.area + self.pending_at * SECTOR,
-            bytes: std::mem::take(&mut self.pending),
+            before: std::mem::take(&mut self.before),
+            run: std::mem::take(&mut self.pending),
             // What was written without a sync becomes durable with this, or it cannot be read after a crash.
-            whole: std::mem::take(&mut self.unsynced) || prepares,
-            prepares,
+            whole: std::mem::take(&mut self.unsynced),
             to,
         })
     }
@@ -260,13 +346,12 @@ impl Journal {
         if let Err(error) = written {
             return Err(self.failed(error));
         }
-        if self.pending.is_empty() {
+        if self.pending.bytes.is_empty() {
             // Its room, for the next one.
-            (self.pending, self.pending_at) = (flush.bytes, self.position);
-            self.pending.clear();
+            self.pending = flush.run;
+            self.pending.bytes.clear();
         }
-        self.durable = flush.to;
-        self.prepared |= flush.prepares;
+        self.durable = self.durable.max(flush.to);
         Ok(flush.to)
     }
 
@@ -292,48 +377,56 @@ impl Journal {
         self.flushed(flush, written).map(drop)
     }
 
-    /// The round that the image is about to name. The sector that begins it is durable before: after a crash redb may take a commit that it had
-    /// not synced yet, if all of it is there.
-    pub(crate) fn prepare_round(&mut self) -> Result<u32, StorageError> {
-        if !self.prepared {
-            self.write_round(Medium::write_through)?;
-            self.prepared = true;
-        }
-        Ok(next_round(self.round))
+    /// What begins the round that is written, if the image does not name it. It has to be on the disk before the image does.
+    pub(crate) fn unnamed(&self) -> Option<Beginning> {
+        (self.named != self.round).then(|| self.beginning(self.round))
     }
 
-    /// Writes the sector that begins the next round. Its slot holds the round before this one, which nobody needs.
-    fn write_round(
-        &self,
-        write: impl FnOnce(&Medium, u64, &[u8]) -> io::Result<()>,
-    ) -> Result<(), StorageError> {
-        let round = next_round(self.round);
-        let (slot, mut bytes) = (u64::from(round % 2), Vec::new());
-        let none = Versions { from: 0, to: 0, durable: 0 };
-        frame(Owner { id: self.id, round }, slot, none, &[], &mut bytes);
-        self.on(|medium| write(medium, self.slots + slot * SECTOR, &bytes))
+    /// What begins the next round, for a commit that takes everything over.
+    pub(crate) fn next(&self) -> Beginning {
+        self.beginning(next_round(self.round))
+    }
+
+    /// What begins the one after that. Of the next one there may be something, of what was not done again.
+    pub(crate) fn after_next(&self) -> Beginning {
+        self.beginning(next_round(next_round(self.round)))
+    }
+
+    fn beginning(&self, round: u32) -> Beginning {
+        let (slot, mut bytes) = (u64::from(round) % SLOTS, Vec::new());
+        frame(self.owner(round), slot, Versions { from: 0, to: 0, durable: 0 }, &[], &mut bytes);
+        let sector = Run { offset: self.slots + slot * SECTOR, bytes };
+        Beginning { medium: self.medium.clone(), sector, round }
     }
 
     /// The image holds everything up to this version, and names this round: start over.
     pub(crate) fn begin_round(&mut self, round: u32, version: u64) {
-        self.round = round;
-        self.prepared = false;
+        (self.named, self.round) = (round, round);
         self.position = 0;
         // What was taken in and not written is in the image by now.
-        self.pending.clear();
+        self.pending.bytes.clear();
+        self.before.bytes.clear();
         self.unsynced = false;
         self.version = Some(version);
         self.durable = version;
     }
 
-    /// Goes on with the round that was done again; `false` if something of it lies behind the end. What was read may be in the system's
+    /// The image names this round, and has what came before it. Nothing if another one has begun meanwhile.
+    pub(crate) fn named(&mut self, round: u32) {
+        if self.round == round {
+            self.named = round;
+        }
+    }
+
+    /// Goes on with the round that was done again; `false` if something lies behind the end. What was read may be in the system's
     /// memory alone, if it was only the process that ended: it is durable before anybody sees it.
     pub(crate) fn resume(&mut self, done: Replayed) -> Result<bool, StorageError> {
-        let Some(end) = done.end else { return Ok(false) };
+        let Some((round, end)) = done.end else { return Ok(false) };
         self.on(Medium::sync_data)?;
-        self.position = end;
+        (self.round, self.position) = (round, end);
         self.version = Some(done.reached);
-        self.durable = done.reached;
+        // What was done again redb has, so that the image need not wait for anything to name the round.
+        (self.durable, self.synced, self.ended) = (done.reached, done.reached, 0);
         Ok(true)
     }
 
@@ -358,12 +451,34 @@ mod tests {
         Medium::foreign(Box::new(storage))
     }
 
+    /// The image names the next round, which continues this version.
+    fn begin(journal: &mut Journal, version: u64) {
+        let beginning = journal.next();
+        beginning.run().unwrap();
+        journal.begin_round(beginning.round, version);
+    }
+
     /// A journal whose first round continues this version.
     fn begun(medium: &Arc<Medium>, version: u64) -> Journal {
         let mut journal = Journal::new(medium.clone(), &HEAD, 0);
-        let round = journal.prepare_round().unwrap();
-        journal.begin_round(round, version);
+        begin(&mut journal, version);
         journal
+    }
+
+    /// Fills what there is of room, with records of so many bytes. Gives the version after.
+    fn fill(journal: &mut Journal, mut version: u64, body: &[u8]) -> u64 {
+        while journal.takes(version, body) {
+            journal.append(version, version + 1, body, false).unwrap();
+            version += 1;
+        }
+        version
+    }
+
+    /// The image has got what the round before ended with.
+    fn name(journal: &mut Journal) {
+        let beginning = journal.unnamed().unwrap();
+        beginning.run().unwrap();
+        journal.named(beginning.round);
     }
 
     fn replayed(medium: &Arc<Medium>, round: u32, version: u64) -> Result<(u64, Vec<Vec<u8>>), Broken> {
@@ -388,8 +503,7 @@ mod tests {
         let medium = medium();
         let mut journal = Journal::new(medium.clone(), &HEAD, 0);
         assert!(!journal.takes(5, b"x"), "no round has begun yet");
-        let round = journal.prepare_round().unwrap();
-        journal.begin_round(round, 5);
+        begin(&mut journal, 5);
         for (from, to) in [(5, 6), (6, 9), (9, 10)] {
             assert!(journal.takes(from, b"x"));
             journal.append(from, to, format!("{from}-{to}").as_bytes(), false).unwrap();
@@ -410,9 +524,10 @@ mod tests {
         for version in 0..5 {
             journal.append(version, version + 1, &[b'o'; 600], false).unwrap();
         }
-        let round = journal.prepare_round().unwrap();
+        let beginning = journal.next();
+        beginning.run().unwrap();
         assert_eq!(replayed(&medium, 1, 0).unwrap().0, 5, "the image does not name the new round yet");
-        journal.begin_round(round, 5);
+        journal.begin_round(beginning.round, 5);
         assert_eq!(replayed(&medium, 2, 5).unwrap(), (5, vec![]));
         journal.append(5, 6, b"new", false).unwrap();
         assert_eq!(replayed(&medium, 2, 5).unwrap(), (6, vec![b"new".into()]));
@@ -425,10 +540,9 @@ mod tests {
         journal.append(5, 6, b"lost", true).unwrap();
         journal.append(6, 7, b"stale", true).unwrap();
         // The crash: of the two, only the second reached the disk. Nobody was told of either.
-        medium.write(journal.area, &[0; WHOLE]).unwrap();
+        medium.write(journal.area + journal.half(1) * SECTOR, &[0; WHOLE]).unwrap();
         assert_eq!(replayed(&medium, 1, 5).unwrap(), (5, vec![]));
-        let round = journal.prepare_round().unwrap();
-        journal.begin_round(round, 5);
+        begin(&mut journal, 5);
         journal.append(5, 6, b"lost", false).unwrap();
         assert_eq!(replayed(&medium, 2, 5).unwrap(), (6, vec![b"lost".into()]));
     }
@@ -450,26 +564,104 @@ mod tests {
     }
 
     #[test]
-    fn the_next_round_is_prepared_with_a_record_and_does_not_disturb_this_one() {
+    fn a_full_round_goes_on_in_the_other_half_until_that_is_full_too() {
         let medium = medium();
         let mut journal = begun(&medium, 0);
-        let mut version = 0;
-        while !journal.prepared {
-            assert!(journal.takes(version, &[7; 3_000]));
-            journal.append(version, version + 1, &[7; 3_000], false).unwrap();
-            version += 1;
+        let body = [7; 3_000];
+        let each = journal.sectors / sectors_of(body.len());
+        let full = fill(&mut journal, 0, &body);
+        assert_eq!((full, journal.waits_for()), (2 * each, Some(each)));
+        assert_eq!(replayed(&medium, 1, 0).unwrap().0, full, "the image names the first");
+        assert_eq!(replayed(&medium, 1, each + 1).unwrap().0, full, "it may have some of the second");
+        assert!(journal.fits(full, &body) && !journal.takes(full, &body));
+        name(&mut journal);
+        assert_eq!(replayed(&medium, 2, each).unwrap().0, full);
+        let more = fill(&mut journal, full, &body);
+        assert_eq!((more, journal.waits_for()), (3 * each, Some(full)));
+        assert_eq!(replayed(&medium, 2, each).unwrap().0, more, "the third took the place of the first");
+        assert_eq!(broken_at(&medium, 1, 0), 0, "which is gone");
+    }
+
+    #[test]
+    fn a_commit_that_takes_everything_over_begins_another_round_whatever_is_asked_for_meanwhile() {
+        let medium = medium();
+        let mut journal = begun(&medium, 0);
+        let full = fill(&mut journal, 0, &[7; 3_000]);
+        let asked = journal.unnamed().unwrap();
+        begin(&mut journal, full);
+        journal.named(asked.round);
+        assert_eq!((journal.named, journal.round), (3, 3));
+        journal.append(full, full + 1, b"new", false).unwrap();
+        assert_eq!(replayed(&medium, 3, full).unwrap(), (full + 1, vec![b"new".to_vec()]));
+    }
+
+    /// Records of the round before that are on their way go with those of the next, and in one sync.
+    #[test]
+    fn a_flush_covers_both_halves() {
+        let (medium, after_a_power_cut, _) = volatile();
+        let mut journal = begun(&medium, 0);
+        let body = [7; 3_000];
+        let each = journal.sectors / sectors_of(body.len());
+        for version in 0..each + 1 {
+            journal.push(version, version + 1, &body, false).unwrap();
         }
-        assert!(
-            journal.position > journal.sectors / 2 && journal.takes(version, b"x"),
-            "well before it is full"
-        );
-        assert_eq!(replayed(&medium, 1, 0).unwrap().0, version);
-        let round = journal.prepare_round().unwrap();
-        assert_eq!(round, 2);
-        journal.begin_round(round, version);
-        journal.append(version, version + 1, b"new", false).unwrap();
-        assert_eq!(replayed(&medium, 2, version).unwrap(), (version + 1, vec![b"new".to_vec()]));
-        assert!(!journal.prepared, "the third has a sector of its own");
+        assert_eq!(replayed(&after_a_power_cut(), 1, 0).unwrap().0, 0);
+        let flush = journal.flush().unwrap();
+        let written = flush.run();
+        assert_eq!(journal.flushed(flush, written).unwrap(), each + 1);
+        assert_eq!(replayed(&after_a_power_cut(), 1, 0).unwrap().0, each + 1);
+    }
+
+    /// The last record of the first round, and one of the next, none of them acknowledged, of which the first was lost.
+    #[test]
+    fn what_follows_a_record_that_was_lost_with_it_is_nothing_and_is_not_written_over() {
+        for acknowledged in [false, true] {
+            let medium = medium();
+            let mut journal = begun(&medium, 0);
+            let body = [7; 3_000];
+            let each = journal.sectors / sectors_of(body.len());
+            for version in 0..each - 1 {
+                journal.append(version, version + 1, &body, false).unwrap();
+            }
+            let lost = journal.area + (journal.half(1) + journal.position) * SECTOR;
+            journal.append(each - 1, each, &body, !acknowledged).unwrap();
+            journal.append(each, each + 1, &body, true).unwrap();
+            medium.write(lost, &[0; WHOLE]).unwrap();
+            if acknowledged {
+                assert_eq!(broken_at(&medium, 1, 0), each - 1);
+                continue;
+            }
+            let mut next = Journal::new(medium.clone(), &HEAD, 1);
+            let done = next.replay(0, |_| Ok(())).unwrap();
+            assert_eq!((done.reached, done.end), (each - 1, None));
+            assert!(!next.resume(done).unwrap());
+            let beginning = next.after_next();
+            beginning.run().unwrap();
+            assert_eq!(replayed(&medium, 1, 0).unwrap().0, each - 1, "until the image names the new round");
+            next.begin_round(beginning.round, each - 1);
+            next.append(each - 1, each, b"new", false).unwrap();
+            assert_eq!(replayed(&medium, 3, each - 1).unwrap(), (each, vec![b"new".to_vec()]));
+        }
+    }
+
+    #[test]
+    fn a_journal_that_was_left_open_in_its_second_half_goes_on_there() {
+        let medium = medium();
+        let mut journal = begun(&medium, 0);
+        let body = [7; 3_000];
+        let each = journal.sectors / sectors_of(body.len());
+        for version in 0..each + 2 {
+            journal.append(version, version + 1, &body, false).unwrap();
+        }
+        let mut next = Journal::new(medium.clone(), &HEAD, 1);
+        let done = next.replay(0, |_| Ok(())).unwrap();
+        assert!(next.resume(done).unwrap());
+        assert_eq!(next.waits_for(), Some(0), "redb has what was done again");
+        let full = fill(&mut next, each + 2, &body);
+        assert_eq!(full, 2 * each);
+        assert_eq!(replayed(&medium, 1, 0).unwrap().0, full);
+        name(&mut next);
+        assert_eq!(replayed(&medium, 2, each).unwrap().0, full);
     }
 
     #[test]
@@ -488,7 +680,7 @@ mod tests {
                 assert!(ended.resume(done).unwrap());
                 ended.append(4, 5, b"lost", true).unwrap();
                 ended.append(5, 6, b"stale", true).unwrap();
-                let lost = ended.area + (ended.position - 2) * SECTOR;
+                let lost = ended.area + (ended.half(1) + ended.position - 2) * SECTOR;
                 medium.write(lost, &[0; WHOLE]).unwrap();
             }
             let done = next.replay(0, |_| Ok(())).unwrap();
@@ -505,7 +697,7 @@ mod tests {
         let medium = medium();
         let mut journal = begun(&medium, 0);
         journal.append(0, 1, b"whole", false).unwrap();
-        let last = journal.area + journal.position * SECTOR;
+        let last = journal.area + (journal.half(1) + journal.position) * SECTOR;
         journal.append(1, 2, &[b't'; 2_000], false).unwrap();
         for sector in 0..5 {
             let (at, mut old) = (last + sector * SECTOR, [0; WHOLE]);
@@ -528,11 +720,12 @@ mod tests {
         for version in 0..5 {
             journal.append(version, version + 1, b"x", false).unwrap();
         }
-        medium.write(journal.area + SECTOR, &[0; WHOLE]).unwrap();
+        let first = journal.area + journal.half(1) * SECTOR;
+        medium.write(first + SECTOR, &[0; WHOLE]).unwrap();
         assert_eq!(broken_at(&medium, 1, 0), 1);
         // The last that is there says that the one in the hole was durable; the hole alone says nothing.
         for sector in 2..5 {
-            medium.write(journal.area + sector * SECTOR, &[0; WHOLE]).unwrap();
+            medium.write(first + sector * SECTOR, &[0; WHOLE]).unwrap();
         }
         assert_eq!(replayed(&medium, 1, 0).unwrap().0, 1);
     }
@@ -544,8 +737,7 @@ mod tests {
         journal.append(3, 4, b"x", false).unwrap();
         let mut older = vec![0; (HEAD.image - journal.slots) as usize];
         medium.read(journal.slots, &mut older).unwrap();
-        let round = journal.prepare_round().unwrap();
-        journal.begin_round(round, 4);
+        begin(&mut journal, 4);
         journal.append(4, 5, b"y", false).unwrap();
         assert_eq!(replayed(&medium, 2, 4).unwrap().0, 5);
         for wrong in [older, vec![0; (HEAD.image - journal.slots) as usize]] {
@@ -563,7 +755,8 @@ mod tests {
             journal.append(version, version + 1, &[7; 3_000], true).unwrap();
             version += 1;
         }
-        assert_eq!(version, (120 * 1024 / 512 - SLOTS) / sectors_of(3_000));
+        let each = (120 * 1024 / 512 - SLOTS) / 2 / sectors_of(3_000);
+        assert_eq!(version, 2 * each);
         assert_eq!(replayed(&medium, 1, 0).unwrap().0, version);
     }
 
@@ -656,8 +849,7 @@ mod tests {
         // Its place was written in this round.
         assert!(!journal.takes(1, b"x"));
         assert_eq!(replayed(&medium, 1, 0).unwrap().0, 1);
-        let round = journal.prepare_round().unwrap();
-        journal.begin_round(round, 1);
+        begin(&mut journal, 1);
         journal.append(1, 2, b"next", false).unwrap();
         assert_eq!(replayed(&medium, 2, 1).unwrap(), (2, vec![b"next".to_vec()]));
     }

@@ -141,12 +141,29 @@ pub(super) fn header(data: &[u8]) -> Option<(u64, Versions)> {
     Some((len, Versions { from, to, durable }))
 }
 
+/// Sectors in which records lie, from a place on.
+#[derive(Clone, Copy)]
+pub(super) struct Area<'a> {
+    pub(super) start: u64,
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Area<'a> {
+    /// The sectors from a place on, each with its own.
+    pub(super) fn from(self, place: u64) -> impl Iterator<Item = (u64, &'a [u8; WHOLE])> {
+        let skipped = place.saturating_sub(self.start) as usize;
+        (self.start..).zip(self.bytes.as_chunks::<WHOLE>().0).skip(skipped)
+    }
+
+    fn at(self, place: u64) -> Option<&'a [u8]> {
+        let nth = usize::try_from(place.checked_sub(self.start)?).ok()?;
+        self.bytes.get(nth.checked_mul(WHOLE)?..)?.get(..WHOLE)
+    }
+}
+
 /// Looks for a record at a place of the area in which they lie.
-pub(super) fn find(owner: Owner, place: u64, area: &[u8]) -> Found {
-    let at = |place: u64| {
-        let start = usize::try_from(place).ok().and_then(|place| place.checked_mul(WHOLE));
-        start.and_then(|start| area.get(start..)?.get(..WHOLE))
-    };
+pub(super) fn find(owner: Owner, place: u64, area: Area<'_>) -> Found {
+    let at = |place| area.at(place);
     let Some(bytes) = at(place) else { return Found::End };
     let (len, versions, first) = match sector(owner, place, bytes) {
         Sector::Free => return Found::End,
@@ -157,7 +174,7 @@ pub(super) fn find(owner: Owner, place: u64, area: &[u8]) -> Found {
         Sector::Damaged if was_free(owner, place, bytes) => return Found::End,
         Sector::Ours { .. } | Sector::Damaged => return Found::Damaged { sector: place },
     };
-    let Some(len) = usize::try_from(len).ok().filter(|len| *len <= area.len()) else {
+    let Some(len) = usize::try_from(len).ok().filter(|len| *len <= area.bytes.len()) else {
         return Found::Damaged { sector: place };
     };
     let sectors = sectors_of(len);
@@ -187,6 +204,10 @@ mod tests {
     const OWNER: Owner = Owner { id: 0xfeed, round: 5 };
     const VERSIONS: Versions = Versions { from: 1, to: 2, durable: 1 };
 
+    fn all(bytes: &[u8]) -> Area<'_> {
+        Area { start: 0, bytes }
+    }
+
     fn area(bodies: &[usize]) -> (Vec<u8>, Vec<u64>) {
         let (mut area, mut places) = (Vec::new(), Vec::new());
         for (nth, len) in bodies.iter().enumerate() {
@@ -207,17 +228,17 @@ mod tests {
             [0, 1, DATA - RECORD_HEADER - 1, DATA - RECORD_HEADER, DATA - RECORD_HEADER + 1, 5_000, 70_000];
         let (area, places) = area(&lens);
         for (nth, (place, len)) in places.iter().zip(lens).enumerate() {
-            let Found::Record { versions, body, sectors } = find(OWNER, *place, &area) else {
+            let Found::Record { versions, body, sectors } = find(OWNER, *place, all(&area)) else {
                 panic!("{len}")
             };
             assert_eq!((versions.from, body.len(), sectors), (nth as u64, len, sectors_of(len)));
             assert!(body.iter().zip((0..len).map(|n| (n % 255) as u8 + 1)).all(|(a, b)| *a == b));
         }
-        assert_eq!(find(OWNER, (area.len() / WHOLE) as u64 - 4, &area), Found::End);
-        assert_eq!(find(OWNER, 1 << 40, &area), Found::End);
-        assert_eq!(find(Owner { round: 6, ..OWNER }, 0, &area), Found::End, "of another round");
+        assert_eq!(find(OWNER, (area.len() / WHOLE) as u64 - 4, all(&area)), Found::End);
+        assert_eq!(find(OWNER, 1 << 40, all(&area)), Found::End);
+        assert_eq!(find(Owner { round: 6, ..OWNER }, 0, all(&area)), Found::End, "of another round");
         assert_eq!(
-            find(Owner { id: 1, ..OWNER }, 0, &area),
+            find(Owner { id: 1, ..OWNER }, 0, all(&area)),
             Found::Damaged { sector: 0 },
             "of another journal"
         );
@@ -232,7 +253,7 @@ mod tests {
             for nth in (0..sectors).filter(|nth| lost >> nth & 1 == 1) {
                 torn[nth * WHOLE..(nth + 1) * WHOLE].fill(0);
             }
-            let found = find(OWNER, 0, &torn);
+            let found = find(OWNER, 0, all(&torn));
             assert_eq!(matches!(found, Found::Record { .. }), lost == 0);
             assert!(lost == 0 || found == Found::End, "{lost:b}: {found:?}");
         }
@@ -241,13 +262,13 @@ mod tests {
                 let mut flipped = whole.clone();
                 flipped[at] ^= bit;
                 let sector = (at / WHOLE) as u64;
-                assert_eq!(find(OWNER, 0, &flipped), Found::Damaged { sector }, "byte {at}");
+                assert_eq!(find(OWNER, 0, all(&flipped)), Found::Damaged { sector }, "byte {at}");
             }
         }
         // In the place of another, a sector is none of this journal.
         let mut moved = whole.clone();
         moved.copy_within(WHOLE..2 * WHOLE, 2 * WHOLE);
-        assert_eq!(find(OWNER, 0, &moved), Found::Damaged { sector: 2 });
+        assert_eq!(find(OWNER, 0, all(&moved)), Found::Damaged { sector: 2 });
         assert!(frame_len_is_bounded());
     }
 
@@ -259,9 +280,9 @@ mod tests {
         for free in [&mut dead, &mut zeros] {
             for at in 0..WHOLE {
                 free[at] ^= 1 << (at % 8);
-                assert_eq!(find(OWNER, 0, free), Found::End, "byte {at}");
+                assert_eq!(find(OWNER, 0, all(free)), Found::End, "byte {at}");
                 free[(at + 100) % WHOLE] ^= 1;
-                assert_eq!(find(OWNER, 0, free), Found::Damaged { sector: 0 }, "byte {at} and another");
+                assert_eq!(find(OWNER, 0, all(free)), Found::Damaged { sector: 0 }, "byte {at} and another");
                 free[(at + 100) % WHOLE] ^= 1;
                 free[at] ^= 1 << (at % 8);
             }
@@ -270,9 +291,9 @@ mod tests {
         let (mut torn, _) = area(&[2_000]);
         torn[2 * WHOLE..3 * WHOLE].fill(0);
         torn[2 * WHOLE + 9] ^= 4;
-        assert_eq!(find(OWNER, 0, &torn), Found::End);
+        assert_eq!(find(OWNER, 0, all(&torn)), Found::End);
         torn[3 * WHOLE + 9] ^= 4;
-        assert_eq!(find(OWNER, 0, &torn), Found::Damaged { sector: 3 });
+        assert_eq!(find(OWNER, 0, all(&torn)), Found::Damaged { sector: 3 });
     }
 
     fn frame_len_is_bounded() -> bool {
@@ -280,6 +301,6 @@ mod tests {
         frame(OWNER, 0, VERSIONS, &[], &mut out);
         out[..8].copy_from_slice(&u64::MAX.to_le_bytes());
         seal(OWNER, 0, true, &mut out[..WHOLE]);
-        find(OWNER, 0, &out) == Found::Damaged { sector: 0 }
+        find(OWNER, 0, all(&out)) == Found::Damaged { sector: 0 }
     }
 }

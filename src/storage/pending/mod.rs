@@ -98,6 +98,11 @@ impl Pending {
         Self { before, ..Self::default() }
     }
 
+    /// The transactions before are these.
+    pub(crate) fn go_on_from(&mut self, before: Vec<Arc<Layer>>) {
+        self.before = before;
+    }
+
     /// What a transaction wrote, which has ended.
     pub(crate) fn into_layer(mut self) -> Layer {
         self.mark();

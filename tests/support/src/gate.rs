@@ -17,6 +17,8 @@ pub struct Gate {
 #[derive(Debug, Default)]
 struct State {
     shut: bool,
+    /// It is shut for the thread of this name alone.
+    only: Option<&'static str>,
     passing: usize,
     waiting: usize,
     syncs: usize,
@@ -26,6 +28,12 @@ struct State {
 impl Gate {
     pub fn shut(&self) {
         self.state.0.lock().unwrap().shut = true;
+    }
+
+    /// Shut for the threads of a name alone.
+    pub fn shut_for(&self, thread: &'static str) {
+        self.state.0.lock().unwrap().only = Some(thread);
+        self.shut();
     }
 
     /// Lets one sync through that waits, or the next one.
@@ -73,6 +81,9 @@ impl StorageBackend for Gate {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state.0.lock().unwrap();
         state.syncs += 1;
+        if state.only.is_some_and(|name| std::thread::current().name() != Some(name)) {
+            return Ok(());
+        }
         state.waiting += 1;
         self.state.1.notify_all();
         let mut state = self.state.1.wait_while(state, |state| state.shut && state.passing == 0).unwrap();
