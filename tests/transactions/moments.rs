@@ -145,33 +145,50 @@ fn writers_and_readers_go_on_while_a_half_of_the_journal_is_taken_over() {
     assert_eq!(ids(&open()).len(), 1_000);
 }
 
-/// Whatever the rows of before go through in the meantime: some are given to redb while a transaction that began over them removes
-/// what they wrote and is too large for the journal.
+/// Rows go to redb on a thread that stops before it gives them to redb or when redb commits them. What comes meanwhile removes some of
+/// them, and then a transaction begins that goes to the journal, or is too large for it, or for memory, and so needs redb itself. What
+/// redb was given by then has to be removed there.
 #[test]
-fn a_large_transaction_goes_on_from_what_redb_was_given_since_it_began() {
-    let mut builder = Store::builder();
-    builder.set_journal_size(0);
-    let gate = Gate::default();
-    let store = builder.create_file_with_backend(gate.clone()).unwrap();
-    let large = "x".repeat(200_000);
-    for round in 0..20 {
-        let some: Vec<_> = (0..30).map(|n| format!("{round}-{n}")).collect();
-        some.iter().for_each(|id| drop(store.create(new(id)).unwrap()));
+fn what_removes_rows_that_redb_is_given_meanwhile_removes_them_there_too() {
+    for (commits, many_large) in [(false, 0), (false, 3), (false, 6), (true, 0), (true, 3), (true, 6)] {
+        let gate = Gate::default();
+        let mut builder = Store::builder();
+        builder.set_journal_size(4 * 1024 * 1024);
+        let open = || builder.create_file_with_backend(gate.clone()).unwrap();
+        let store = open();
+        gate.shut_for("execstore-flush");
+        let mut many = 0;
+        while !gate.is_waited_at() {
+            many += 1;
+            store.create(new(many.to_string())).unwrap();
+            thread::yield_now();
+        }
+        if commits {
+            gate.let_one_pass();
+            until("redb commits", || gate.is_waited_at() && !gate.lets_pass());
+        }
+        (1..=100).for_each(|n| drop(store.delete(n.to_string()).unwrap()));
+        let large = "x".repeat(1024 * 1024);
         store
             .write(|w| {
-                some.iter().try_for_each(|id| w.delete(id).map(drop))?;
-                for n in 0..12 {
-                    let id = format!("{round}-large-{n}");
-                    w.create(new(id).payload(serde_json::json!(large)))?;
-                }
+                gate.open();
+                (0..many_large).try_for_each(|n| {
+                    let payload = serde_json::json!(large);
+                    w.create(new(format!("large {n}")).payload(payload)).map(drop)
+                })?;
+                w.create(new("small")).map(drop)?;
                 Ok(())
             })
             .unwrap();
+        let all = many - 100 + many_large + 1;
+        assert_eq!(ids(&store).len(), all);
+        let report = store.verify().unwrap();
+        assert!(report.is_clean(), "{commits} {many_large}: {report}");
+        store.close().unwrap();
+        let store = open();
+        assert!(store.verify().unwrap().is_clean());
+        assert_eq!(ids(&store).len(), all);
     }
-    assert_eq!(ids(&store).len(), 20 * 12);
-    assert!(store.verify().unwrap().is_clean());
-    store.close().unwrap();
-    assert!(builder.create_file_with_backend(gate).unwrap().verify().unwrap().is_clean());
 }
 
 #[test]

@@ -58,6 +58,16 @@ impl Gate {
         self.state.0.lock().unwrap().syncs
     }
 
+    /// One that was let through has not come yet.
+    pub fn lets_pass(&self) -> bool {
+        self.state.0.lock().unwrap().passing > 0
+    }
+
+    /// A sync waits at the gate.
+    pub fn is_waited_at(&self) -> bool {
+        self.state.0.lock().unwrap().waiting > 0
+    }
+
     /// Waits until a sync waits at the gate.
     pub fn wait_for_sync(&self) {
         let state = self.state.0.lock().unwrap();
