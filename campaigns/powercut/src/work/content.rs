@@ -29,8 +29,9 @@ pub fn builder(job: &Job, ticks: &Ticks) -> Builder {
     builder
         .set_cache_size(8 * 1024 * 1024)
         .set_journal(job.journal)
-        // The disks are small.
+        // The disks are small, and a small journal changes its halves often.
         .set_reserve(8 * 1024 * 1024)
+        .set_journal_size(1024 * 1024)
         .set_log_retention(LogRetention::new().max_count(60))
         .set_tamper_evident(job.seed % 4 == 1)
         .set_clock(move || Timestamp::from_nanos(ticks.load(Ordering::Relaxed)));
