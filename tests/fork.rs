@@ -52,9 +52,9 @@ fn first_that_was_not(refused: &[bool]) -> i32 {
     refused.iter().position(|refused| !refused).map_or(0, |nth| nth as i32 + 1)
 }
 
-/// Ends the process as a program does that returns from `main`, but for the test runner, which is the parent's.
+/// Ends the process, without the test runner, which is the parent's.
 fn end(code: i32) -> ! {
-    std::process::exit(code)
+    support::forks::end(code)
 }
 
 fn check_child(store: Store, child: impl FnOnce(Store) -> i32) {

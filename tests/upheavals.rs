@@ -162,7 +162,7 @@ fn fork_once(store: &Store, dice: &mut Dice) {
         Fork::Child => {
             let refused = !calls || (other.begin_read().is_err() && other.begin_write().is_err());
             drop((txn, other));
-            std::process::exit(i32::from(!refused))
+            support::forks::end(i32::from(!refused))
         }
         Fork::Parent(pid) => check_ended(pid),
     }

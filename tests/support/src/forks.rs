@@ -1,5 +1,7 @@
 //! Children that a test forks, and threads of its own that must not outlive it.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +23,13 @@ pub fn check_ended(pid: i32) {
     };
     let code = WIFEXITED(status).then(|| WEXITSTATUS(status));
     assert_eq!(code, Some(0), "the child ended with {status}");
+}
+
+/// Ends a child, as another program. `std::process::exit` takes a lock of the standard library's own, which a thread of the parent's that
+/// was starting or ending at the fork holds for ever in the child.
+pub fn end(code: i32) -> ! {
+    let failed = Command::new("sh").args(["-c", &format!("exit {code}")]).exec();
+    unreachable!("{failed}")
 }
 
 /// Tells the threads of a scope to end, also when the one who holds it panics: the scope waits for them.
