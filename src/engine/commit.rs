@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 use redb::{Durability, WriteTransaction};
 
 use crate::engine::applied::{Applied, Record};
-use crate::engine::core::{Engine, blocked};
+use crate::engine::core::Engine;
+use crate::engine::journaling::Journaling;
 use crate::engine::sync_line::{Place, Told};
 use crate::model::error::{CommitError, StorageError};
 use crate::storage::write_set::WriteSet;
-use crate::storage::{Live, Pending, Tables, catch_panics, finish, roll_back};
+use crate::storage::{Pending, catch_panics, finish, roll_back};
 
 /// Commits, with the turn. Gives where to wait until it is durable, without the turn; `None` if there is nothing to wait for.
 /// `durable`: the caller waits for that.
@@ -65,11 +66,10 @@ pub(crate) fn commit(
         return settle(engine, told, redo.freed, result);
     };
     let suits = !redo.caller_wrote && !redo.overflowed;
-    let (takes, will_take) = match &*journal {
-        Some(journaling) => (journaling.takes(from, &redo.body), journaling.will_take(from, &redo.body)),
-        None => (false, false),
+    let has_to_wait = |journaling: &Journaling| {
+        !journaling.takes(from, &redo.body) && journaling.will_take(from, &redo.body)
     };
-    if suits && will_take && !takes && applied.is_none() {
+    if suits && applied.is_none() && journal.as_ref().is_some_and(has_to_wait) {
         // The half that it would go to is being taken over into the image.
         drop(journal);
         engine.wait_flushed();
@@ -92,7 +92,7 @@ pub(crate) fn commit(
             drop(journal);
             return refuse(engine, applied, error);
         }
-        let (synced, waited) = (journaling.journal().synced(), journaling.journal().waits_for());
+        let (synced, waited) = (journaling.journal().synced(), journaling.waits_for());
         if let Err(error) = journaling.journal().push(from, to, &redo.body, !durable) {
             drop(journal);
             // Where the disk has no room even for what was written once, as on one that copies on write: nothing was synced.
@@ -101,7 +101,7 @@ pub(crate) fn commit(
             }
             return refuse(engine, applied, error);
         }
-        let turned_over = waited.is_none() && journaling.journal().waits_for().is_some();
+        let turned_over = waited.is_none() && journaling.waits_for().is_some();
         engine.held_back.fetch_add(redo.body.len(), Ordering::Relaxed);
         engine.freed.fetch_add(redo.freed as u64, Ordering::Relaxed);
         if let Some(rows) = pending {
@@ -149,10 +149,9 @@ fn begun(
     if let Some(applied) = applied {
         return Ok(applied);
     }
-    let applied = engine.begin_write().map_err(blocked)?;
+    let (applied, layers) = engine.begin_late()?;
     if let Some(pending) = pending {
-        // redb may have been given some of those that were there at the beginning.
-        pending.go_on_from(engine.recent.all());
+        pending.go_on_from(layers);
     }
     Ok(applied)
 }
@@ -187,7 +186,7 @@ fn checkpoint(
     };
     let lengthen = redo.grows && space.is_some_and(|space| space.is_unknown());
     let place = match place {
-        Ok(()) if lengthen => lengthened(engine, &applied).and_then(|()| has_room()),
+        Ok(()) if lengthen => engine.lengthen(&applied).and_then(|()| has_room()),
         place => place,
     };
     if let Err(full) = place {
@@ -213,10 +212,6 @@ fn checkpoint(
         engine.free_pages();
     }
     settle(engine, told, redo.freed, result)
-}
-
-fn lengthened(engine: &Engine, applied: &Applied) -> Result<(), StorageError> {
-    Tables::new(Live::new(&applied.txn, engine.grounds.process.clone())).lengthen()
 }
 
 /// A commit of redb's has ended, and with it whatever was applied before.

@@ -383,7 +383,7 @@ impl Drop for Engine {
 }
 
 /// Why a reader did not get the turn.
-pub(crate) fn blocked(error: BeginError) -> StorageError {
+pub(super) fn blocked(error: BeginError) -> StorageError {
     match error {
         BeginError::Storage(error) => error,
         BeginError::WriterHeld { .. } => StorageError::Busy,

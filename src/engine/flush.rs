@@ -11,13 +11,11 @@ use crate::engine::core::Engine;
 use crate::engine::journaling::name_round;
 use crate::engine::sync_line::Next;
 use crate::model::error::{CommitError, StorageError};
+use crate::storage::write_set::SMALLEST;
 use crate::storage::{Layer, Live, Tables, catch_panics, finish, roll_back};
 
 /// Bytes of redo after which a checkpoint is worth two commits more.
 const HELD_BACK: usize = 1 << 20;
-
-/// What the smallest commit of redb's may write.
-const SMALLEST: u64 = 512 * 1024;
 
 impl Engine {
     /// Has redb given what was acknowledged, in the background, if a round of the journal has ended; `rows`: in any case.
@@ -38,14 +36,17 @@ impl Engine {
     /// Has a round of the journal that has ended taken over, and waits for that; it may fail.
     pub(crate) fn wait_flushed(self: &Arc<Self>) {
         self.ask_to_flush(false);
-        let waits = || self.journal().and_then(|journal| journal.as_ref()?.waits_for()).is_some();
-        self.flusher.thread.wait_while(waits);
+        self.flusher.thread.wait_while(|| self.round_ended().is_some());
+    }
+
+    /// The version that a round has ended with which the image has not taken over.
+    fn round_ended(&self) -> Option<u64> {
+        self.journal().and_then(|journal| journal.as_ref()?.waits_for())
     }
 
     fn flush(&self) -> Result<(), StorageError> {
         let rows = self.flusher.wants_rows.swap(false, Ordering::AcqRel);
-        let ended = self.journal().and_then(|journal| journal.as_ref()?.waits_for());
-        let checkpoint = match ended {
+        let checkpoint = match self.round_ended() {
             // What could not become durable is taken back in the foreground.
             Some(version) if !self.is_acknowledged(version) => return Ok(()),
             Some(_) => true,
@@ -178,10 +179,15 @@ impl Engine {
         let Some(space) = &self.settings.space else { return Ok(()) };
         space.to_checkpoint(pages_of(layers))?;
         if space.is_unknown() {
-            Tables::new(Live::new(&applied.txn, self.grounds.process.clone())).lengthen()?;
+            self.lengthen(applied)?;
             self.has_room_for(layers)?;
         }
         Ok(())
+    }
+
+    /// Has redb lengthen its file for what its commit will allocate, while that can still be refused.
+    pub(super) fn lengthen(&self, applied: &Applied) -> Result<(), StorageError> {
+        Tables::new(Live::new(&applied.txn, self.grounds.process.clone())).lengthen()
     }
 
     fn has_room_for(&self, layers: &[Arc<Layer>]) -> Result<(), StorageError> {

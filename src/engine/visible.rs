@@ -133,6 +133,12 @@ impl Engine {
         self.show(self.given(applied, self.recent.lacking())?, u64::MAX)
     }
 
+    /// redb's transaction, for one that has begun without it, and the layers that it lacks by now: it may have been given some since.
+    pub(crate) fn begin_late(&self) -> Result<(Applied, Vec<Arc<Layer>>), StorageError> {
+        let applied = self.begin_write().map_err(blocked)?;
+        Ok((applied, self.recent.all()))
+    }
+
     /// Gives redb rows of layers. If that fails the transaction ends, and the store takes no more writes.
     pub(crate) fn given(&self, applied: Applied, layers: Vec<Arc<Layer>>) -> Result<Applied, StorageError> {
         match Pending::after(layers).flush(&applied.txn, &self.grounds.process) {

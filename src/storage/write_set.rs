@@ -7,7 +7,7 @@ use crate::model::touch::Touched;
 use crate::storage::{Live, MAX_REDO, Pending, Tables};
 
 /// What the smallest commit of redb's may write: some pages of each table, and what redb keeps beside them.
-const SMALLEST: u64 = 512 * 1024;
+pub(crate) const SMALLEST: u64 = 512 * 1024;
 const PAGE: u64 = 4096;
 /// As much as rows are taken to be scattered over pages.
 const SCATTERED: u64 = 8 * 1024 * 1024;

@@ -13,7 +13,7 @@ use crate::model::time::{Clock, SystemClock};
 use crate::storage::settings::MissingLinks;
 use crate::write::REMOVAL;
 
-/// The default size of the journal: with the head before it two MiB of each file. See docs/benchmarks.md.
+/// The default size of the journal: with the head before it six MiB of each file. See docs/benchmarks.md.
 const DEFAULT_JOURNAL_SIZE: u64 = 6144 * 1024 - 8192;
 
 /// What is kept free on the disk by default.

@@ -11,7 +11,7 @@ use redb::{Durability, WriteTransaction};
 
 use crate::engine::applied::Applied;
 use crate::engine::commit::commit;
-use crate::engine::core::{Engine, blocked};
+use crate::engine::core::Engine;
 use crate::engine::sync_line::Place;
 use crate::engine::write_lock::WriteGuard;
 use crate::history::{TableSize, table_sizes};
@@ -252,10 +252,7 @@ impl WriteTxn {
             redo.pending = Some(Box::new(Pending::after(layers)));
             let late = Late::new({
                 let engine = engine.clone();
-                move || {
-                    let applied = engine.begin_write().map_err(blocked)?;
-                    Ok((applied.txn, engine.recent.all()))
-                }
+                move || engine.begin_late().map(|(applied, layers)| (applied.txn, layers))
             });
             let open = Open { applied: None, late, base: Some(base), redo: Mutex::new(redo), engine };
             return Ok(Self { open, durable: true, turn, owed, here: PhantomData });
