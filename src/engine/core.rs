@@ -22,7 +22,7 @@ use crate::model::panics::message;
 use crate::model::retention::LogRetention;
 use crate::model::touch::Listening;
 use crate::storage::settings::Settings;
-use crate::storage::{Snapshot, Tables, catch_panics, roll_back};
+use crate::storage::{Layer, Snapshot, Tables, catch_panics, roll_back};
 
 /// What the handles of one store share. Dropping the last one closes the store.
 pub(crate) struct Engine {
@@ -101,6 +101,14 @@ impl Engine {
             publishing: Mutex::default(),
             owed: Mutex::default(),
         }
+    }
+
+    /// redb lacks rows of before, which lead to a version.
+    pub(crate) fn with_rows(mut self, version: u64, rows: Layer) -> Self {
+        self.held_back = AtomicUsize::new(rows.bytes());
+        self.line.begin_at(version);
+        self.recent.push(version, rows, || version, version);
+        self
     }
 
     pub(super) fn note(&self, snapshot: &Arc<Tables<Snapshot>>) {

@@ -39,6 +39,13 @@ impl Engine {
         self.flusher.thread.wait_while(|| self.round_ended().is_some());
     }
 
+    /// Has it taken over, and waits for nothing.
+    pub(crate) fn flush_if_ended(self: &Arc<Self>) {
+        if self.round_ended().is_some() {
+            self.ask_to_flush(false);
+        }
+    }
+
     /// The version that a round has ended with which the image has not taken over.
     fn round_ended(&self) -> Option<u64> {
         self.journal().and_then(|journal| journal.as_ref()?.waits_for())

@@ -1,12 +1,17 @@
 //! A store's use of its journal: when a round of it begins, and when it is done again.
 
-use redb::{Database, Durability, WriteTransaction};
+use std::sync::Arc;
+
+use redb::{Database, Durability, ReadableDatabase, WriteTransaction};
 
 use crate::engine::journal::{Beginning, Broken, Journal, Replayed};
 use crate::format::JournalPlace;
 use crate::format::schema::{META_KEY, Tag};
 use crate::model::error::{CommitError, OpenError, ReadError, StorageError};
-use crate::storage::{Live, Tables, catch_panics, commit_whole, damaged, finish, roll_back};
+use crate::storage::process::Process;
+use crate::storage::{
+    Base, Late, Layer, Live, Tables, catch_panics, commit_whole, damaged, finish, roll_back,
+};
 
 /// The journal of an open store. Its first round begins with the first commit.
 pub(crate) struct Journaling {
@@ -24,13 +29,32 @@ pub(crate) enum Reached {
     Hole { version: u64, head: u64 },
 }
 
+/// A journal that was left open, read.
+pub(crate) struct Recovered {
+    pub(crate) journaling: Journaling,
+    pub(crate) reached: Reached,
+    /// What redb lacks, and the version and the head of the log that it leads to.
+    pub(crate) rows: Option<(u64, u64, Layer)>,
+}
+
+/// Where they are, by version.
+enum Rows {
+    /// In memory; with the head of the log.
+    Kept(u64, u64, Box<Layer>),
+    /// In redb's transaction, and the round that begins with its commit.
+    Given(u64, Option<u32>),
+}
+
+/// As many bytes of rows as reading a journal keeps in memory: more than twice what one of the default size leads to.
+const MOST: usize = 32 * 1024 * 1024;
+
 impl Journaling {
     /// The image holds everything: a round begins with the first commit.
     pub(crate) fn idle(journal: Journal) -> Self {
         Self { journal, begun: false }
     }
 
-    /// Does what the image lacks again, in a transaction that the caller commits.
+    /// Reads what the image lacks: rows that are pending, or that redb has where they are many.
     ///
     /// A hole is passed to `accepts`, with the reason: an error there ends it.
     pub(crate) fn redo(
@@ -40,10 +64,8 @@ impl Journaling {
     ) -> Result<Reached, OpenError> {
         let version = tables.totals().map_err(open_error)?.version;
         // Each row is written once, however often it changed.
-        tables.keep_all_pending();
-        let replayed = journal.replay(version, |body| tables.redo(body));
-        tables.keep_nothing_pending()?;
-        match replayed {
+        tables.keep_all_pending_up_to(MOST);
+        match journal.replay(version, |body| tables.redo(body)) {
             Ok(done) => Ok(Reached::End(done)),
             Err(Broken::Storage(error)) => Err(error.into()),
             Err(Broken::Damaged { reached, reason }) => {
@@ -64,45 +86,76 @@ impl Journaling {
         }
     }
 
-    /// A journal was left open: does what the image lacks again, and goes on behind the last record. The image stays as it is: nobody
-    /// waits for its pages. Where something lies behind the end, a new round begins, which the image names.
+    /// A journal was left open: reads what the image lacks, and goes on behind the last record. The image stays as it is: nobody waits for
+    /// its pages, and with `keeps` what was read stays in memory too, as it would without the crash. Where something lies behind the end,
+    /// redb gets it all, and a new round begins, which the image names.
     pub(crate) fn recover(
         mut journal: Journal,
-        db: &Database,
+        db: &Arc<Database>,
+        keeps: bool,
         accepts: impl FnOnce(Reached, String) -> Result<(), OpenError>,
-    ) -> Result<(Self, Reached), OpenError> {
-        let mut txn = catch_panics(|| db.begin_write())?;
-        let recovered = {
-            let mut tables = Tables::new(Live::here(&txn));
-            Self::redo(&journal, &mut tables, accepts).and_then(|reached| {
-                if let Reached::End(done) = reached
-                    && journal.resume(done)?
-                {
-                    return Ok((reached, None));
-                }
-                let version = tables.totals().map_err(open_error)?.version;
-                let beginning = journal.after_next();
-                beginning.run()?;
-                name_round(&mut tables, beginning.round, true)?;
-                Ok((reached, Some((beginning.round, version))))
-            })
+    ) -> Result<Recovered, OpenError> {
+        let base = Base::new(catch_panics(|| db.begin_read())?, Process::this());
+        let late = {
+            let db = db.clone();
+            Late::new(move || Ok((catch_panics(|| db.begin_write())?, Vec::new())))
         };
-        match recovered {
-            Ok((reached, None)) => {
-                catch_panics(|| txn.set_durability(Durability::None))?;
-                catch_panics(|| txn.commit())?;
-                Ok((Self { journal, begun: true }, reached))
+        let read = {
+            let mut tables = Tables::new(Live::late(&late, Process::this())).over(Some(base));
+            Self::read(&mut journal, &mut tables, keeps, accepts)
+        };
+        let txn = late.into_txn();
+        let (reached, rows) = match (read, txn) {
+            (Ok((reached, Rows::Kept(version, head, rows))), _) => (reached, Some((version, head, *rows))),
+            (Ok((reached, Rows::Given(version, begins))), Some(mut txn)) => {
+                match begins {
+                    None => {
+                        catch_panics(|| txn.set_durability(Durability::None))?;
+                        catch_panics(|| txn.commit())?;
+                    }
+                    Some(round) => {
+                        commit_whole(txn)?;
+                        journal.begin_round(round, version);
+                    }
+                }
+                (reached, None)
             }
-            Ok((reached, Some((round, version)))) => {
-                commit_whole(txn)?;
-                journal.begin_round(round, version);
-                Ok((Self { journal, begun: true }, reached))
+            (Ok(_), None) => return Err(StorageError::Closed.into()),
+            (Err(error), txn) => {
+                txn.into_iter().for_each(roll_back);
+                return Err(error);
             }
-            Err(error) => {
-                roll_back(txn);
-                Err(error)
-            }
+        };
+        Ok(Recovered { journaling: Self { journal, begun: true }, reached, rows })
+    }
+
+    fn read(
+        journal: &mut Journal,
+        tables: &mut Tables<Live<'_>>,
+        keeps: bool,
+        accepts: impl FnOnce(Reached, String) -> Result<(), OpenError>,
+    ) -> Result<(Reached, Rows), OpenError> {
+        let reached = Self::redo(journal, tables, accepts)?;
+        let resumed = match reached {
+            Reached::End(done) => journal.resume(done)?,
+            Reached::Hole { .. } => false,
+        };
+        let totals = tables.totals().map_err(open_error)?;
+        if resumed
+            && keeps
+            && !tables.wrote_to_redb()
+            && let Some(pending) = tables.take_pending()
+        {
+            return Ok((reached, Rows::Kept(totals.version, totals.head, Box::new(pending.into_layer()))));
         }
+        tables.keep_nothing_pending()?;
+        if resumed {
+            return Ok((reached, Rows::Given(totals.version, None)));
+        }
+        let beginning = journal.after_next();
+        beginning.run()?;
+        name_round(tables, beginning.round, true)?;
+        Ok((reached, Rows::Given(totals.version, Some(beginning.round))))
     }
 
     /// Transactions of before may be in the journal alone.

@@ -73,6 +73,13 @@ impl SyncLine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Everything up to here was durable before the store was opened.
+    pub(crate) fn begin_at(&mut self, version: u64) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (state.applied, state.durable, state.awaited) = (version, version, version);
+        *self.needed.get_mut() = version;
+    }
+
     /// The version that a reader must see: whoever wrote up to there was told.
     pub(crate) fn needed(&self) -> u64 {
         self.needed.load(Ordering::Acquire)

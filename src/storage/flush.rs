@@ -18,7 +18,7 @@ use crate::model::error::StorageError;
 const RUN: usize = 64;
 
 /// As many bytes of rows as one transaction keeps pending at most.
-const MOST: usize = 4 * 1024 * 1024;
+pub(super) const MOST: usize = 4 * 1024 * 1024;
 
 impl Tables<Live<'_>> {
     /// Keeps rows back from redb, behind those that the transactions before keep back.
@@ -30,6 +30,12 @@ impl Tables<Live<'_>> {
     /// Keeps back what is written from now on.
     pub(crate) fn keep_all_pending(&mut self) {
         self.pending.get_or_insert_default();
+    }
+
+    /// The same of more than a transaction does, in bytes.
+    pub(crate) fn keep_all_pending_up_to(&mut self, most: usize) {
+        self.keep_all_pending();
+        self.most_pending = most;
     }
 
     /// Has redb take every row at once from now on.
@@ -47,7 +53,7 @@ impl Tables<Live<'_>> {
     /// A transaction that is larger than the journal takes need not be in memory either.
     pub(super) fn flush_much(&mut self) -> Result<(), StorageError> {
         match &self.pending {
-            Some(pending) if pending.bytes() > MOST => self.flush(),
+            Some(pending) if pending.bytes() > self.most_pending => self.flush(),
             _ => Ok(()),
         }
     }

@@ -109,6 +109,8 @@ pub struct Tables<S: Source> {
     former: Option<FormerRows>,
     /// What was written and redb has not been given yet; `None` if all goes to redb at once.
     pending: Option<Box<Pending>>,
+    /// As many bytes of them as are kept.
+    most_pending: usize,
     /// redb has been given rows.
     wrote_to_redb: bool,
 }
@@ -130,6 +132,7 @@ impl<S: Source> Tables<S> {
             scratch: Vec::new(),
             former: None,
             pending: None,
+            most_pending: flush::MOST,
             wrote_to_redb: false,
         }
     }

@@ -1,7 +1,8 @@
 //! Recovery: what is found after a crash at any point, with own and joined commits in every order.
 
+use execstore::lifecycle::Lifecycle;
 use execstore::redb::{Durability, ReadableDatabase, ReadableTable, TableDefinition};
-use execstore::{ChangeSeq, NewEvent, NewExecution, Readable, Update};
+use execstore::{Builder, ChangeSeq, NewEvent, NewExecution, Readable, Store, Update};
 use support::contents::contents;
 use support::{TestStore, big_payload, create};
 
@@ -150,4 +151,62 @@ fn deletions_and_checkpoints_are_done_again_too() {
     let copy = store.crash_copy();
     assert_eq!(contents(&copy), contents(&store));
     assert_eq!(copy.read(|r| Ok(r.log().checkpoints()?)).unwrap().len(), 1);
+}
+
+/// However the store is opened then, and whatever comes first. Read it can be without a write.
+#[test]
+fn what_the_journal_holds_after_a_crash_is_there_in_every_way_to_open_it() {
+    let states = || Lifecycle::builder().pending("Waiting").live("Working").terminal("Done");
+    let (fewer, more) = (states().build().unwrap(), states().live("Another").build().unwrap());
+    let store = TestStore::with(Store::builder().set_lifecycle(fewer));
+    for n in 0..40 {
+        let new = NewExecution::new(format!("j{}", n % 3)).id(format!("e{n}")).payload(big_payload(n * 50));
+        store.write(|w| Ok(w.create(new.state("Waiting").event(NewEvent::new("t")))?)).unwrap();
+    }
+    store.write(|w| Ok(w.delete("e7")?)).unwrap();
+    let before = contents(&store);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    type Way = (&'static str, fn(&mut Builder, Lifecycle), fn(&Store));
+    let ways: [Way; 6] = [
+        ("as it was", |_, _| (), |_| ()),
+        ("declared restored", |builder, _| _ = builder.declare_restored(), |_| ()),
+        ("with another state", |builder, more| _ = builder.set_lifecycle(more), |_| ()),
+        ("without a journal", |builder, _| _ = builder.set_journal(false), |_| ()),
+        (
+            "with one that is rolled back",
+            |_, _| (),
+            |store| {
+                let txn = store.begin_write().unwrap();
+                txn.writer().unwrap().delete("e1").unwrap();
+            },
+        ),
+        (
+            "with one on redb's own",
+            |_, _| (),
+            |store| {
+                let txn = store.share_database().begin_write().unwrap();
+                store.join(&txn).unwrap().delete("e1").unwrap();
+                txn.abort().unwrap();
+            },
+        ),
+    ];
+    for (way, configure, first) in ways {
+        std::fs::copy(store.path(), &path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let mut builder = Store::builder();
+        configure(&mut builder, more.clone());
+        let opened = builder.open(&path).unwrap();
+        first(&opened);
+        let found = contents(&opened);
+        let found: String = found.split_inclusive('\n').filter(|line| !line.starts_with("Another")).collect();
+        assert!(found == before, "{way}");
+        if way == "as it was" {
+            assert!(std::fs::read(&path).unwrap() == bytes, "opening and reading wrote to the file");
+        }
+        opened.write(|w| Ok(w.delete("e1")?)).unwrap();
+        drop(opened);
+        let report = Store::open(&path).unwrap().verify().unwrap();
+        assert!(report.is_clean() && report.executions == 38, "{way}: {report:?}");
+    }
 }

@@ -61,7 +61,9 @@ pub(super) fn assemble(
     let pending = meta.journal.is_some_and(|place| place.open);
     check_head(opened.head.as_ref(), &meta, pending)?;
     let accepts = Accepts { options, meta: &meta, path: opened.path };
-    let mut lost = false;
+    // What is written through redb at once needs the image to be whole.
+    let keeps = options.journal && !options.restored && lifecycle == meta.lifecycle && lacking.is_empty();
+    let (mut lost, mut rows) = (false, None);
     let journaling = match journal(&meta)? {
         Some(journal) if grounds.is_read_only() => {
             if pending {
@@ -71,10 +73,10 @@ pub(super) fn assemble(
         }
         Some(journal) if !pending => Some(Journaling::idle(journal)),
         Some(journal) => {
-            let (journaling, reached) =
-                Journaling::recover(journal, &db, |hole, why| accepts.hole(hole, why))?;
-            lost = matches!(reached, Reached::Hole { .. });
-            Some(journaling)
+            let recovered = Journaling::recover(journal, &db, keeps, |hole, why| accepts.hole(hole, why))?;
+            lost = matches!(recovered.reached, Reached::Hole { .. });
+            rows = recovered.rows;
+            Some(recovered.journaling)
         }
         None => None,
     };
@@ -90,7 +92,10 @@ pub(super) fn assemble(
     if lifecycle != meta.lifecycle || incarnation != meta.incarnation {
         record(&db, &lifecycle, incarnation)?;
     }
-    let head = totals_of(&db)?.head;
+    let head = match &rows {
+        Some((_, head, _)) => *head,
+        None => totals_of(&db)?.head,
+    };
     let settings = Settings {
         store_id: meta.store_id,
         incarnation,
@@ -105,8 +110,14 @@ pub(super) fn assemble(
         clock: options.clock.clone(),
     };
     let limits = (options.retention, options.write_limit);
-    let engine = Engine::new(db, last, settings, journaling, limits, head, grounds);
-    Ok(Store::from_shared(engine, options))
+    let mut engine = Engine::new(db, last, settings, journaling, limits, head, grounds);
+    if let Some((version, _, rows)) = rows {
+        engine = engine.with_rows(version, rows);
+    }
+    let store = Store::from_shared(engine, options);
+    // The half that the image does not name is to be free before a writer needs it.
+    store.engine.flush_if_ended();
+    Ok(store)
 }
 
 /// What would refuse a store. Its database is one that keeps what is written to it in memory.
@@ -166,10 +177,12 @@ impl Accepts<'_> {
 /// Does the journal again in a database whose storage keeps it in memory.
 fn redo_in_memory(journal: &Journal, db: &Database, accepts: &Accepts<'_>) -> Result<(), OpenError> {
     let txn = catch_panics(|| db.begin_write())?;
-    let done =
-        Journaling::redo(journal, &mut Tables::new(Live::here(&txn)), |hole, why| accepts.hole(hole, why));
-    match done {
-        Ok(_) => Ok(catch_panics(|| Ok::<_, StorageError>(txn.commit()?))?),
+    let mut tables = Tables::new(Live::here(&txn));
+    let redone = Journaling::redo(journal, &mut tables, |hole, why| accepts.hole(hole, why));
+    let given = redone.and_then(|_| Ok(tables.keep_nothing_pending()?));
+    drop(tables);
+    match given {
+        Ok(()) => Ok(catch_panics(|| Ok::<_, StorageError>(txn.commit()?))?),
         Err(error) => {
             roll_back(txn);
             Err(error)
