@@ -16,6 +16,7 @@
 
 mod record;
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ pub(crate) struct Journal {
     before: Run,
     /// Something was written that no sync has covered since.
     unsynced: bool,
+    /// The halves as they were read, until the journal goes on: opening looks through them before it does them again.
+    read: RefCell<[Option<Arc<Vec<u8>>>; 2]>,
 }
 
 /// Bytes for a place on the medium.
@@ -171,6 +174,7 @@ impl Journal {
             pending: Run::default(),
             before: Run::default(),
             unsynced: false,
+            read: RefCell::default(),
         }
     }
 
@@ -181,6 +185,11 @@ impl Journal {
 
     fn owner(&self, round: u32) -> Owner {
         Owner { id: self.id, round }
+    }
+
+    /// The one that the image names.
+    pub(crate) fn named_round(&self) -> u32 {
+        self.named
     }
 
     pub(crate) fn round(&self) -> u32 {
@@ -220,9 +229,7 @@ impl Journal {
         redo: &mut impl FnMut(&[u8]) -> Result<(), StorageError>,
     ) -> Result<Half, Broken> {
         let (owner, start) = (self.owner(round), self.half(round));
-        // Hardly more than 64 MiB: no head is taken that says otherwise.
-        let mut half = vec![0; (self.sectors * SECTOR) as usize];
-        self.on(|medium| medium.read(self.area + start * SECTOR, &mut half))?;
+        let half = self.bytes_of(start)?;
         let area = Area { start, bytes: &half };
         let broken = |reached, reason| Err(Broken::Damaged { reached, reason });
         let (mut reached, mut place) = (version, start);
@@ -268,6 +275,19 @@ impl Journal {
         // Or it could be taken for what comes next.
         let is_whole = sectors().all(|sector| sector == Sector::Free);
         Ok(Half { reached, place: place - start, begun: place > start || !is_whole, is_whole })
+    }
+
+    /// The half that begins with a sector of the area.
+    fn bytes_of(&self, start: u64) -> Result<Arc<Vec<u8>>, StorageError> {
+        let [first, second] = &mut *self.read.borrow_mut();
+        let read = if start == 0 { first } else { second };
+        if let Some(read) = read {
+            return Ok(read.clone());
+        }
+        // Hardly more than 64 MiB: no head is taken that says otherwise.
+        let mut half = vec![0; (self.sectors * SECTOR) as usize];
+        self.on(|medium| medium.read(self.area + start * SECTOR, &mut half))?;
+        Ok(read.insert(Arc::new(half)).clone())
     }
 
     /// `true` if this transaction can become durable here: it follows the last record, and there is room, in the next round if not in
@@ -401,6 +421,7 @@ impl Journal {
 
     /// The image holds everything up to this version, and names this round: start over.
     pub(crate) fn begin_round(&mut self, round: u32, version: u64) {
+        self.read.take();
         (self.named, self.round) = (round, round);
         self.position = 0;
         // What was taken in and not written is in the image by now.
@@ -422,6 +443,7 @@ impl Journal {
     /// memory alone, if it was only the process that ended: it is durable before anybody sees it.
     pub(crate) fn resume(&mut self, done: Replayed) -> Result<bool, StorageError> {
         let Some((round, end)) = done.end else { return Ok(false) };
+        self.read.take();
         self.on(Medium::sync_data)?;
         (self.round, self.position) = (round, end);
         self.version = Some(done.reached);

@@ -35,9 +35,17 @@ pub(super) struct Opened<'p> {
     pub(super) room: Option<Arc<Room>>,
 }
 
-/// The journal of a file, as the image's meta record names it.
-pub(super) fn journal_of(medium: &Arc<Medium>, head: &Head, meta: &Meta) -> Journal {
-    Journal::new(medium.clone(), head, meta.journal.map_or(0, |place| place.round))
+/// The journal of a file, as the image's meta record names it; the one that was looked through, if it is that.
+pub(super) fn journal_of(
+    medium: &Arc<Medium>,
+    head: &Head,
+    meta: &Meta,
+    looked_through: Option<Journal>,
+) -> Journal {
+    let round = meta.journal.map_or(0, |place| place.round);
+    looked_through
+        .filter(|journal| journal.named_round() == round)
+        .unwrap_or_else(|| Journal::new(medium.clone(), head, round))
 }
 
 /// Reads who the store is, does its journal again, and makes the handle.
@@ -120,23 +128,23 @@ pub(super) fn assemble(
     Ok(store)
 }
 
-/// What would refuse a store. Its database is one that keeps what is written to it in memory.
+/// What would refuse a store. Its database is one that keeps what is written to it in memory. Gives the journal that it has to do again.
 pub(super) fn look_through(
     options: &Options,
     db: &Database,
     medium: &Arc<Medium>,
     head: Option<&Head>,
     path: &Path,
-) -> Result<(), OpenError> {
+) -> Result<Option<Journal>, OpenError> {
     let meta = read_meta(db)?;
     let pending = meta.journal.is_some_and(|place| place.open);
     check_head(head, &meta, pending)?;
-    let Some(head) = head.filter(|_| pending) else { return Ok(()) };
-    let journal = journal_of(medium, head, &meta);
-    if Journaling::is_whole(&journal, totals_of(db)?.version)? {
-        return Ok(());
+    let Some(head) = head.filter(|_| pending) else { return Ok(None) };
+    let journal = journal_of(medium, head, &meta, None);
+    if !Journaling::is_whole(&journal, totals_of(db)?.version)? {
+        redo_in_memory(&journal, db, &Accepts { options, meta: &meta, path: Some(path) })?;
     }
-    redo_in_memory(&journal, db, &Accepts { options, meta: &meta, path: Some(path) })
+    Ok(Some(journal))
 }
 
 /// The head and the image were made together, and stayed so.

@@ -16,6 +16,7 @@ use redb::{Database, StorageBackend};
 use crate::engine::database::{drop_quietly, let_go};
 use crate::engine::file::{Folder, Guarded, Head, Image, Kind, Medium, Overlay, Room};
 use crate::engine::grounds::Grounds;
+use crate::engine::journal::Journal;
 use crate::engine::packing::{Effort, make_small};
 use crate::format::schema::FORMAT;
 use crate::model::error::{OpenError, StorageError};
@@ -43,22 +44,28 @@ pub(crate) fn open(options: &Options, path: &Path) -> Result<Store, OpenError> {
             false => error,
         })
     };
-    if head.is_none() || !closed {
+    let journal = match head.is_none() || !closed {
         // A stranger's file, one of a newer format, or one whose journal is damaged must be known before anything is
         // written to it.
-        peek(options, &medium, head.as_ref(), path)?;
-    }
+        true => peek(options, &medium, head.as_ref(), path)?,
+        false => None,
+    };
     let room = Room::new(medium.clone(), offset, Some(probe), options.reserve);
     let db = open(Guarded::new(Image::new(room.clone())))?;
     let folder = Folder::of(path).map_err(io_error(path))?;
     let opened =
         Opened { db: Arc::new(db), medium: Some(medium.clone()), path: Some(path), head, room: Some(room) };
     let grounds = Grounds::new(Some(folder), Some(path.to_owned()), false);
-    assemble(options, opened, grounds, |meta| Ok(head.map(|head| journal_of(&medium, &head, meta))))
+    assemble(options, opened, grounds, |meta| Ok(head.map(|head| journal_of(&medium, &head, meta, journal))))
 }
 
 /// Looks into a file under its lock, with whatever redb writes kept in memory: for what would refuse it.
-fn peek(options: &Options, medium: &Arc<Medium>, head: Option<&Head>, path: &Path) -> Result<(), OpenError> {
+fn peek(
+    options: &Options,
+    medium: &Arc<Medium>,
+    head: Option<&Head>,
+    path: &Path,
+) -> Result<Option<Journal>, OpenError> {
     let offset = head.map_or(0, |head| head.image);
     let storage = Overlay::new(Image::kept(medium.clone(), offset)).map_err(io_error(path))?;
     let db = match open_redb(path, 1024 * 1024, Guarded::new(storage)) {
@@ -122,7 +129,7 @@ pub(crate) fn on_backend_as_file(
     let opened =
         Opened { db: Arc::new(db), medium: Some(medium.clone()), path: None, head, room: Some(room) };
     assemble(options, opened, Grounds::new(None, None, false), |meta| {
-        Ok(head.map(|head| journal_of(&medium, &head, meta)))
+        Ok(head.map(|head| journal_of(&medium, &head, meta, None)))
     })
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn open_read_only(options: &Options, path: &Path, with_journal: bool)
         Opened { db: Arc::new(db), medium: Some(medium.clone()), path: Some(path), head, room: None };
     let grounds = Grounds::new(None, Some(path.to_owned()), true);
     let store = assemble(options, opened, grounds, |meta| {
-        Ok(head.filter(|_| with_journal).map(|head| journal_of(&medium, &head, meta)))
+        Ok(head.filter(|_| with_journal).map(|head| journal_of(&medium, &head, meta, None)))
     })?;
     // What is there in memory is all that there will be: a commit of the caller's own, past the store, is an error and not lost in silence.
     shut.shut();
