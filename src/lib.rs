@@ -185,6 +185,16 @@ pub mod attachments {
     pub use crate::read::side_data::{AttachmentReader, Attachments};
 }
 
+/// The caller's own rows, in the transactions that write executions: byte keys in order, in buckets by name.
+///
+/// See [the guide](crate::guide#buckets-of-your-own).
+pub mod buckets {
+    pub use crate::model::bucket_keys::{BucketKey, KeyError, ParseKey, key, parse_key};
+    pub use crate::model::buckets::BucketRow;
+    pub use crate::read::buckets::Bucket;
+    pub use crate::write::BucketMut;
+}
+
 /// Append-only streams of bytes that belong to an execution and can be followed while they grow.
 pub mod outputs {
     pub use crate::feed::outputs::{OutputFollower, RecvPart};

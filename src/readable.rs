@@ -11,8 +11,10 @@ use crate::model::id::{EventSeq, StoreIncarnation};
 use crate::model::identity::Identity;
 use crate::model::lifecycle::{Phase, State};
 use crate::model::query::Query;
-use crate::model::row_id::RowId;
+use crate::model::row_id::{BucketId, RowId};
+use crate::model::text::Text;
 use crate::model::visits::Visits;
+use crate::read::buckets::{Bucket, names};
 use crate::read::lookup::{code_of, event_rows, find, in_states, inclusive, indexed, load};
 use crate::read::side_data::{Attachments, Outputs, Tasks, verify_identity};
 use crate::read::{List, View};
@@ -117,6 +119,16 @@ pub trait Readable: View {
     /// The output streams of an execution; none for an unknown one.
     fn outputs(&self, id: impl AsRef<str>) -> Outputs<'_, Self> {
         Outputs::new(self, id.as_ref())
+    }
+
+    /// A bucket of the caller's own rows. One that does not exist reads as an empty one. Costs a look-up.
+    fn bucket(&self, name: impl AsRef<str>) -> Result<Bucket<'_, Self>, ReadError> {
+        Bucket::find(self, BucketId::ROOT, name.as_ref())
+    }
+
+    /// The names of the buckets that lie in no other, in the order of their bytes.
+    fn buckets(&self) -> Result<List<'_, Text>, ReadError> {
+        names(self, BucketId::ROOT)
     }
 
     /// The tasks within an execution; none for an unknown one.

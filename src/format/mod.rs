@@ -2,6 +2,7 @@
 //!
 //! `docs/format.md` is the specification.
 
+mod buckets;
 mod bulk;
 mod change;
 mod events;
@@ -22,6 +23,7 @@ mod undo;
 mod visits;
 mod wire;
 
+pub(crate) use buckets::{BucketRecord, bucket_of, bucket_row, in_bucket};
 pub(crate) use bulk::{BulkKind, BulkProgress};
 pub(crate) use change::{Follows, Glimpse, decode_change, decode_change_if, decode_follows, encode_change};
 pub(crate) use events::check_event;

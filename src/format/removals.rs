@@ -2,7 +2,7 @@
 
 use super::schema::table;
 use super::{Reader, Reason, Row, Writer, kind_of, kind_row};
-use crate::model::row_id::{BlobId, RowId};
+use crate::model::row_id::{BlobId, BucketId, RowId};
 
 /// Rows that nobody can reach any more, and that go a few at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(crate) enum Removal {
     Execution(RowId),
     /// The chunks of a blob that lie wholly in a range of offsets.
     Blob { blob: BlobId, start: u64, end: u64 },
+    /// What a bucket had: the buckets in it, and its rows.
+    Bucket(BucketId),
     /// Trimmed entries of the change log, the first and the last.
     Log { first: u64, last: u64 },
 }
@@ -18,6 +20,7 @@ pub(crate) enum Removal {
 const EXECUTION: u8 = 1;
 const BLOB: u8 = 2;
 const LOG: u8 = 3;
+const BUCKET: u8 = 4;
 
 impl Removal {
     /// A whole blob.
@@ -30,6 +33,7 @@ impl Removal {
         match *self {
             Removal::Execution(number) => kind_row(EXECUTION, number.0),
             Removal::Blob { blob, .. } => kind_row(BLOB, blob.0),
+            Removal::Bucket(bucket) => kind_row(BUCKET, bucket.0),
             Removal::Log { .. } => Self::log_row(),
         }
     }
@@ -59,7 +63,7 @@ impl Row for table::Removals {
 
     fn write(removal: &Removal, w: &mut Writer<'_>) {
         let (first, last) = match *removal {
-            Removal::Execution(_) => (0, 0),
+            Removal::Execution(_) | Removal::Bucket(_) => (0, 0),
             Removal::Blob { start, end, .. } => (start, end),
             Removal::Log { first, last } => (first, last),
         };
@@ -73,6 +77,7 @@ impl Row for table::Removals {
         match kind {
             EXECUTION => Ok(Removal::Execution(RowId(number))),
             BLOB => Ok(Removal::Blob { blob: BlobId(number), start: first, end: last }),
+            BUCKET => Ok(Removal::Bucket(BucketId(number))),
             LOG => Ok(Removal::Log { first, last }),
             other => Err(format!("there is no kind {other}")),
         }
@@ -88,7 +93,13 @@ mod tests {
     fn what_waits_comes_back_as_it_was_and_joins_what_is_like_it() {
         let log = Removal::Log { first: 3, last: 9 };
         let part = Removal::Blob { blob: BlobId(5), start: 10, end: 20 };
-        for removal in [Removal::Execution(RowId(7)), part, Removal::whole_blob(BlobId(5)), log] {
+        for removal in [
+            Removal::Execution(RowId(7)),
+            Removal::Bucket(BucketId(3)),
+            part,
+            Removal::whole_blob(BlobId(5)),
+            log,
+        ] {
             let (key, mut out) = (removal.row(), Vec::new());
             encode::<table::Removals>(&key, &mut out, |w| table::Removals::write(&removal, w));
             assert_eq!(decode::<table::Removals>(&key, &out), Ok(removal));

@@ -80,6 +80,10 @@ macro_rules! tables {
             LastChangeBits = 25, last_change_bits: Number, summed;
             /// A namespace, but for the default one, to how many executions it has.
             Namespaces = 26, namespaces: Bytes, summed;
+            /// The number of the bucket that it lies in, 0 if in none, and its name to a bucket of the caller's.
+            Buckets = 27, buckets: Bytes, summed;
+            /// The number of a bucket and the caller's key to the caller's value.
+            BucketRows = 28, bucket_rows: Bytes, summed;
         }
     };
 }

@@ -8,7 +8,7 @@ use crate::model::text::Text;
 /// Longest execution id or job id, in bytes of UTF-8. [`ExecutionId::from_any`](crate::ExecutionId::from_any) makes one of a longer text.
 pub const MAX_ID: usize = 128;
 /// Longest namespace, execution name, node id, preview, event topic, checkpoint name, content type, or
-/// name of an attachment, an output or a task, in bytes.
+/// name of an attachment, an output, a task or a bucket, in bytes.
 pub const MAX_NAME: usize = 256;
 /// Longest message of an execution or of an event, or error of a task, in bytes: see [`LongTexts`].
 pub const MAX_MESSAGE: usize = 64 * 1024;
@@ -24,6 +24,10 @@ pub const MAX_EVENT: usize = 1024 * 1024;
 pub const DEFAULT_MAX_PAYLOAD: usize = 16 * 1024 * 1024;
 /// Longest URI of an attachment, in bytes.
 pub const MAX_URI: usize = 8 * 1024;
+/// Longest key in a bucket, in bytes. A key may be empty.
+pub const MAX_BUCKET_KEY: usize = 1024;
+/// Largest value in a bucket, in bytes; what is larger is an attachment. A value may be empty.
+pub const MAX_BUCKET_VALUE: usize = 1024 * 1024;
 /// Most executions that one page may have: see [`Query::limit`](crate::Query::limit).
 pub const MAX_PAGE: usize = 10_000;
 /// Most states in a lifecycle.

@@ -2,6 +2,8 @@
 
 pub(crate) mod attachments;
 pub(crate) mod bookmark;
+pub(crate) mod bucket_keys;
+pub(crate) mod buckets;
 #[deny(clippy::disallowed_methods)]
 pub(crate) mod change;
 pub(crate) mod error;

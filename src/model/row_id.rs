@@ -30,8 +30,15 @@ numbers! {
     RowId;
     /// Of a large value in rows of the table `chunks`, never given again. 0 is none.
     BlobId;
+    /// Of a bucket, never given again. 0 is the one that the others lie in.
+    BucketId;
     /// Counts the payloads that an execution has had, from 1.
     PayloadVersion;
+}
+
+impl BucketId {
+    /// What the buckets of a store lie in that lie in no other.
+    pub(crate) const ROOT: BucketId = BucketId(0);
 }
 
 impl RowId {

@@ -1,5 +1,6 @@
 //! Looking up and listing what is stored, the same for snapshots and for write transactions.
 
+pub(crate) mod buckets;
 mod list;
 pub(crate) mod lookup;
 pub(crate) mod sequence;

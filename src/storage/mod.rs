@@ -3,6 +3,7 @@
 
 mod attachments;
 mod base;
+mod buckets;
 mod bulks;
 mod calls;
 mod changes;

@@ -96,6 +96,12 @@ impl Store {
         operation!(self, |w| w.expect(id, expect).and_then(|_| w.delete_attachment(id, key)), lend id expect key)
     }
 
+    /// [`Writer::delete_bucket`](crate::Writer::delete_bucket) in a transaction of its own.
+    pub fn delete_bucket(&self, name: impl AsRef<str>) -> Result<bool, Error> {
+        let name = name.as_ref();
+        operation!(self, |w| w.delete_bucket(name), lend name)
+    }
+
     /// [`Writer::append_output`](crate::Writer::append_output) in a transaction of its own.
     pub fn append_output(
         &self,

@@ -1,6 +1,7 @@
 //! Reads everything and compares it: records, index rows, counters, events, payloads and change log.
 
 mod bits;
+mod buckets;
 mod checks;
 mod events;
 mod indexed;
@@ -74,6 +75,12 @@ pub struct VerifyReport {
     /// Tasks within executions that were read.
     #[serde(with = "crate::model::json::count")]
     pub tasks: u64,
+    /// Buckets of the caller's own, those in others among them.
+    #[serde(with = "crate::model::json::count")]
+    pub buckets: u64,
+    /// Rows in them that were read.
+    #[serde(with = "crate::model::json::count")]
+    pub bucket_rows: u64,
     /// Deletions whose rows are not all gone yet: see [`Store::maintain`](crate::Store::maintain).
     #[serde(with = "crate::model::json::count")]
     pub waiting: u64,
@@ -101,6 +108,8 @@ impl VerifyReport {
             (&mut self.attachments, other.attachments),
             (&mut self.outputs, other.outputs),
             (&mut self.tasks, other.tasks),
+            (&mut self.buckets, other.buckets),
+            (&mut self.bucket_rows, other.bucket_rows),
             (&mut self.waiting, other.waiting),
             (&mut self.problem_count, other.problem_count),
         ] {

@@ -16,6 +16,7 @@ impl<S: Source> Verifier<'_, S> {
             match decode::<table::Removals>(key, value) {
                 Err(reason) => verifier.problem(tag, format!("key {}: {reason}", hex(key))),
                 Ok(Removal::Execution(number)) => drop(verifier.waiting.executions.insert(number)),
+                Ok(Removal::Bucket(bucket)) => drop(verifier.waiting.buckets.insert(bucket)),
                 Ok(Removal::Blob { blob, start, end }) => {
                     verifier.waiting.blobs.insert(blob, start..end);
                 }

@@ -44,6 +44,7 @@ impl<S: Source> Verifier<'_, S> {
         self.tasks()?;
         self.visits()?;
         self.bulks()?;
+        self.buckets()?;
         Ok(())
     }
 

@@ -72,6 +72,11 @@ fn database_on(backend: impl StorageBackend, cache: usize, sealed: bool) -> Arc<
             w.set_checkpoint("reader", ChangeSeq(900))?;
             w.set_checkpoint("another", ChangeSeq(800))?;
             w.trim_changes(ChangeSeq(250))?;
+            let mut own = w.open_bucket("own")?;
+            for n in 0..300_u64 {
+                own.put(format!("row-{n}"), [7; 40])?;
+                own.open_bucket(format!("inner-{n}"))?.put("key", "value")?;
+            }
             // Deleted attempts, over which the next ones are tied.
             for n in [31, 34, 301, 304] {
                 w.delete(format!("e{n}"))?;
@@ -88,6 +93,7 @@ fn database_on(backend: impl StorageBackend, cache: usize, sealed: bool) -> Arc<
     store
         .write(|w| {
             w.delete("e69")?;
+            w.open_bucket("own")?.delete_bucket("inner-9")?;
             Ok(w.trim_changes(ChangeSeq(300))?)
         })
         .unwrap();
@@ -133,7 +139,14 @@ fn other_key(tag: Tag, key: &[u8]) -> Vec<u8> {
     let mut other = key.to_vec();
     let is_text = matches!(
         tag,
-        Tag::Ids | Tag::LabelCounts | Tag::Attachments | Tag::Outputs | Tag::TaskNames | Tag::Namespaces
+        Tag::Ids
+            | Tag::LabelCounts
+            | Tag::Attachments
+            | Tag::Outputs
+            | Tag::TaskNames
+            | Tag::Namespaces
+            | Tag::Buckets
+            | Tag::BucketRows
     );
     let from_end = if is_text { 1 } else { 8 };
     let at = other.len() - from_end;
@@ -151,6 +164,7 @@ fn shows_in(tag: Tag) -> Vec<Tag> {
         Tag::Attachments | Tag::Outputs => vec![Tag::Chunks],
         Tag::Tasks => vec![Tag::TaskNames],
         Tag::TaskNames => vec![Tag::Tasks],
+        Tag::Buckets => vec![Tag::Buckets, Tag::BucketRows],
         tag => vec![tag],
     }
 }

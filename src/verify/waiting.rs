@@ -1,6 +1,6 @@
 //! What waits for its removal, as far as it was found.
 
-use crate::model::row_id::{BlobId, RowId};
+use crate::model::row_id::{BlobId, BucketId, RowId};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -9,6 +9,7 @@ use std::ops::Range;
 pub(super) struct Waiting {
     pub(super) executions: HashSet<RowId>,
     pub(super) blobs: HashMap<BlobId, Range<u64>>,
+    pub(super) buckets: HashSet<BucketId>,
     /// The last entry of the log that is gone.
     pub(super) swept: u64,
 }

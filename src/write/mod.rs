@@ -4,6 +4,7 @@
 //! still fail after that is the storage; then the transaction is marked as failed and will not be committed.
 
 mod attachments;
+mod buckets;
 mod bulk;
 mod counted;
 mod ending;
@@ -45,6 +46,7 @@ use counted::Counters;
 use offload::NextPayload;
 use rows::{Payload, check_events};
 
+pub use buckets::BucketMut;
 pub use outcomes::{CreateOutcome, Receipt};
 pub use outputs::Appended;
 pub(crate) use sweep::REMOVAL;

@@ -79,6 +79,7 @@ impl Writer<'_> {
         let (ended, rest) = match removal {
             Removal::Execution(number) => (self.sweep_execution(number, budget)?, removal),
             Removal::Blob { blob, start, end } => (self.sweep_blob(blob, start..end, budget)?, removal),
+            Removal::Bucket(bucket) => (self.sweep_bucket(bucket, budget)?, removal),
             Removal::Log { first, last } => {
                 let first = self.sweep_log(first, last, budget)?;
                 (first > last, Removal::Log { first, last })

@@ -3,6 +3,7 @@
 use std::fs;
 
 use execstore::attachments::{Attachment, AttachmentIs, AttachmentUsage, NewAttachment};
+use execstore::buckets::BucketRow;
 use execstore::bulk::BulkReport;
 use execstore::consumer::{OnFailure, Retry};
 use execstore::identity::Identity;
@@ -42,6 +43,7 @@ const GIVEN_BY_THE_STORE: &[(&str, Again)] = values![
     Appended,
     Attachment,
     AttachmentUsage,
+    BucketRow,
     BulkReport,
     ChainHead,
     Change,
@@ -245,6 +247,8 @@ fn every_public_type_is_a_value_or_none() {
         // Handles, views and what they give one by one.
         "AttachmentReader",
         "Attachments",
+        "Bucket",
+        "BucketMut",
         "Builder",
         "Bulk",
         "Changes",
@@ -272,15 +276,20 @@ fn every_public_type_is_a_value_or_none() {
         "Writer",
         "HandlerError",
         // Traits, clocks, makers, constants.
+        "BucketKey",
         "Clock",
         "DEFAULT_NAMESPACE",
         "LifecycleBuilder",
         "Readable",
+        "ParseKey",
         "States",
         "SystemClock",
         "limits",
         "redb",
         "Error",
+        "KeyError",
+        "key",
+        "parse_key",
         // Parts of the examples.
         "Access",
         "AttachmentKind",

@@ -304,7 +304,7 @@ fn the_rest_keeps_its_rules() {
     refuse::<ChangeSeq>("\"\"", "expected a number");
     // One that lists a problem and counts none is not clean.
     let report = json!({"executions": 0, "events": 0, "changes": 0, "payloads": 0, "checkpoints": 0, "attachments": 0,
-        "outputs": 0, "tasks": 0, "waiting": 0, "problems": [{"table": "t", "what": "w"}], "problem_count": 0});
+        "outputs": 0, "tasks": 0, "buckets": 0, "bucket_rows": 0, "waiting": 0, "problems": [{"table": "t", "what": "w"}], "problem_count": 0});
     assert!(!serde_json::from_value::<VerifyReport>(report).unwrap().is_clean());
 }
 

@@ -82,12 +82,18 @@ fn fill(store: &Store) {
             w.delete("gone")?;
             w.put_attachment("e0", NewAttachment::bytes("large", vec![3; 70_000]))?;
             w.cap_output("e0", "stdout", OutputCap::Tail(10)).map(drop)?;
+            let mut own = w.open_bucket("own")?;
+            for n in 0..40_u8 {
+                own.put([n], [n; 60])?;
+                own.open_bucket(format!("inner-{n}"))?.put("k", [n])?;
+            }
+            own.delete_bucket("inner-7")?;
             Ok(w.trim_changes(ChangeSeq(TRIMMED))?)
         })
         .unwrap();
 }
 
-const TABLES: [(&str, usize); 27] = [
+const TABLES: [(&str, usize); 29] = [
     ("meta", 0),
     ("totals", 0),
     ("ids", 0),
@@ -115,6 +121,8 @@ const TABLES: [(&str, usize); 27] = [
     ("removals", 9),
     ("last_change_bits", 8),
     ("namespaces", 0),
+    ("buckets", 0),
+    ("bucket_rows", 0),
 ];
 
 /// Opens a table, whatever its keys are, and does something with it that takes and gives bytes.

@@ -37,7 +37,8 @@ fn every_operation_of_a_writer_has_the_same_form_on_a_store() {
         writer.into_iter().chain(functions("write", " Writer<'_>", "&mut self")).collect();
     let store = functions("store", " Store", "&self");
     assert!(writer.len() >= 18 && store.len() > writer.len(), "{writer:?}");
-    for (name, (arguments, result)) in &writer {
+    // It gives a handle within the transaction.
+    for (name, (arguments, result)) in writer.iter().filter(|(name, _)| *name != "open_bucket") {
         let (on_store, given) = store.get(name).unwrap_or_else(|| panic!("`Store` has no `{name}`"));
         assert_eq!(on_store, arguments, "{name}");
         assert_eq!(given, &result.replace("WriteError", "Error"), "{name}");

@@ -6,6 +6,7 @@
 #![allow(clippy::module_inception)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod buckets;
 pub mod executions;
 pub mod feed;
 pub mod history;

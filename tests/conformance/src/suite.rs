@@ -5,6 +5,30 @@
 macro_rules! suite {
     ($engine:path) => {
         $crate::tests! { $engine;
+            buckets {
+                deleting {
+                    a_deleted_bucket_is_gone_at_once_and_its_rows_go_in_steps
+                    a_bucket_within_another_is_deleted_alone
+                    many_buckets_in_one_go_with_it
+                }
+                rows {
+                    rows_come_in_the_order_of_their_keys_from_both_ends
+                    a_bucket_that_is_not_there_reads_as_an_empty_one
+                    what_was_there_is_told
+                    what_breaks_a_limit_is_refused_without_a_trace
+                    keys_of_parts_sort_as_their_parts
+                    names_are_listed_and_buckets_lie_in_others
+                }
+                sequences {
+                    any_sequence_of_operations_equals_plain_maps
+                }
+                transactions {
+                    they_commit_with_executions_in_every_kind_of_transaction
+                    what_is_rolled_back_leaves_nothing
+                    a_member_of_a_group_that_fails_takes_its_own_rows_along_alone
+                    a_writer_sees_its_own_rows_and_readers_do_not_yet
+                }
+            }
             executions {
                 alternatives {
                     a_query_for_one_of_no_states_finds_nothing

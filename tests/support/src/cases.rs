@@ -101,6 +101,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
         }),
         1 => (0..4u8, 0..4u8).prop_map(|(name, expected)| Op::DeleteCheckpoint { name, expected }),
         1 => (0..220u8).prop_map(|seq| Op::Trim { seq }),
+        3 => any::<u64>().prop_map(Op::Buckets),
         8 => (2..16u8, any::<u8>(), any::<u8>(), any::<u8>(), want).prop_map(|(id, act, name, size, want)| {
             Op::Beside(Act { id, act, name, size, want })
         }),

@@ -50,6 +50,7 @@ pub fn compare_all(r: &impl Readable, model: &Model, dice: &mut Dice) {
     groups(r, &all);
     links(r, model);
     crate::side_data::compare(r, model);
+    crate::buckets::compare_all(r, &model.buckets, dice);
     let checkpoints: Vec<_> =
         r.log().checkpoints().unwrap().into_iter().map(|(name, seq)| (name, seq.get())).collect();
     let expected: Vec<_> = model.checkpoints.iter().map(|(name, seq)| (name.clone(), *seq)).collect();

@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use execstore::buckets::Bucket;
 use execstore::error::ReadError;
 use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use execstore::{Execution, ExecutionId, Query, Readable, Store};
@@ -45,6 +46,20 @@ fn beside(r: &impl Readable, id: &ExecutionId, hasher: &mut DefaultHasher) -> Re
     Ok(())
 }
 
+/// A bucket, with those in it.
+fn bucket<V: Readable>(bucket: &Bucket<'_, V>, hasher: &mut DefaultHasher) -> Result<(), ReadError> {
+    (bucket.len(), bucket.sequence()).hash(hasher);
+    for row in bucket.iter()? {
+        row?.hash(hasher);
+    }
+    for name in bucket.buckets()? {
+        let name = name?;
+        name.as_str().hash(hasher);
+        self::bucket(&bucket.bucket(name)?, hasher)?;
+    }
+    Ok(())
+}
+
 /// Reads everything by its own operation, and sees that the lists agree with each other.
 pub fn digest(store: &Store) -> Result<Digest, ReadError> {
     let r = store.begin_read().unwrap();
@@ -75,6 +90,11 @@ pub fn digest(store: &Store) -> Result<Digest, ReadError> {
     let head = r.log().head()?.get();
     assert_eq!(changes, head + 1 - first.unwrap_or(1), "the log ends at its head");
     format!("{:?} {:?}", r.counts()?, r.log().checkpoints()?).hash(&mut hasher);
+    for name in r.buckets()? {
+        let name = name?;
+        name.as_str().hash(&mut hasher);
+        bucket(&r.bucket(name)?, &mut hasher)?;
+    }
     drop(r);
     let txn = store.share_database().begin_read().unwrap();
     if let Ok(table) = txn.open_table(OWN) {

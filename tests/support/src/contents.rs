@@ -2,7 +2,16 @@
 
 use std::fmt::Write;
 
+use execstore::buckets::Bucket;
 use execstore::{Query, Readable, Store};
+
+fn bucket<V: Readable>(bucket: &Bucket<'_, V>, text: &mut String) {
+    let rows: Vec<_> = bucket.iter().unwrap().map(Result::unwrap).collect();
+    writeln!(text, "{bucket:?} {} {rows:?}", bucket.sequence()).unwrap();
+    for name in bucket.buckets().unwrap() {
+        self::bucket(&bucket.bucket(name.unwrap()).unwrap(), text);
+    }
+}
 
 /// Every execution, event, index list, counter, change with its payloads, and checkpoint.
 pub fn contents(store: &Store) -> String {
@@ -28,6 +37,9 @@ pub fn contents(store: &Store) -> String {
         let payloads =
             (reader.log().payload_before(&change).unwrap(), reader.log().payload_after(&change).unwrap());
         writeln!(text, "{change:?} {payloads:?}").unwrap();
+    }
+    for name in reader.buckets().unwrap() {
+        bucket(&reader.bucket(name.unwrap()).unwrap(), &mut text);
     }
     writeln!(text, "{:?} {:?}", reader.log().head().unwrap(), reader.log().checkpoints().unwrap()).unwrap();
     text

@@ -3,6 +3,7 @@
 #![allow(clippy::len_without_is_empty, clippy::new_without_default, clippy::should_implement_trait)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod buckets;
 pub mod bulks;
 pub mod cases;
 pub mod children;

@@ -7,6 +7,7 @@ use execstore::error::{InputError, PositionError, WriteError};
 use execstore::lifecycle::{Lifecycle, State};
 use execstore::{ChangeKind, ChangeSeq, ExecutionId, StoreIncarnation};
 
+use crate::buckets::Plain;
 use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Targets, is_terminal};
 use crate::reports::Reporting;
 use crate::side_data::Beside;
@@ -39,6 +40,8 @@ pub struct Model {
     pub last_changes: BTreeMap<u64, u64>,
     /// What lies beside each record.
     pub beside: BTreeMap<u64, Arc<Beside>>,
+    /// The caller's own rows.
+    pub buckets: Plain,
     /// How many entries of the log were trimmed.
     pub trimmed: u64,
     /// How many operations changed something.

@@ -5,7 +5,9 @@ use std::fmt::Debug;
 use execstore::error::WriteError;
 use execstore::{ChangeSeq, Execution, Header, Readable, Writer};
 
+use crate::buckets;
 use crate::bulks::Many;
+use crate::dice::Dice;
 use crate::edits::{creation, edit, events, state};
 use crate::model::Model;
 use crate::records::{Rec, STATES};
@@ -58,6 +60,8 @@ pub enum Op {
         seq: u8,
     },
     Beside(Act),
+    /// Some of them on the caller's own rows, by this seed.
+    Buckets(u64),
     Many(Many),
 }
 
@@ -171,6 +175,17 @@ pub fn perform(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> Vec
             let id = pick(model, act.id);
             crate::side_data::act(w, model, &id, act, now);
             vec![id]
+        }
+        Op::Buckets(seed) => {
+            let plain = model.buckets.clone();
+            let after = within(w, |w| {
+                let mut after = plain.clone();
+                buckets::acts(w, &mut after, &mut Dice::new(*seed));
+                Ok(after)
+            });
+            model.version += 1;
+            model.buckets = after.unwrap();
+            vec![]
         }
         Op::Many(many) => {
             crate::bulks::run(w, model, many, now);

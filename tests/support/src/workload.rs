@@ -40,7 +40,12 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
         2 => {
             return lazy(store, |w| w.update(&a, Update::to("Running")).map(drop));
         }
-        3 => return lazy(store, |w| w.append_events(&a, event("log")).map(drop)),
+        3 => {
+            return lazy(store, |w| {
+                w.append_events(&a, event("log"))?;
+                w.open_bucket("index")?.put(&a, &job).map(drop)
+            });
+        }
         4 => {
             store
                 .write(|w| Ok(w.update(&a, Update::new().payload(filled(300)).events(event("progress")))?))?;
@@ -62,7 +67,18 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
         7 => {
             return lazy(store, |w| w.update(&b, Update::new().message("two")).map(drop));
         }
-        8 => store.write(|w| Ok(w.set_checkpoint("reader", ChangeSeq(round as u64))?))?,
+        8 => store.write(|w| {
+            w.set_checkpoint("reader", ChangeSeq(round as u64))?;
+            let mut queue = w.open_bucket("queue")?;
+            for _ in 0..3 {
+                let place = queue.next_sequence()?;
+                queue.put(place.to_be_bytes(), vec![round as u8; 300])?;
+            }
+            queue.pop_first()?;
+            let mut own = queue.open_bucket(format!("own-{round}"))?;
+            (0..9).try_for_each(|n| own.put([n], [n; 50]).map(drop))?;
+            Ok(())
+        })?,
         9 => {
             let receipt = joined(store, round, &a)?;
             store.notify(receipt);
@@ -78,7 +94,12 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
             })?;
         }
         11 => {
-            store.write(|w| Ok(w.delete_checkpoint("other")?))?;
+            store.write(|w| {
+                w.delete_checkpoint("other")?;
+                let mut queue = w.open_bucket("queue")?;
+                queue.delete_bucket(format!("own-{}", round.saturating_sub(1)))?;
+                Ok(queue.pop_first()?)
+            })?;
         }
         // What lies beside the record: values of one chunk and of several, replaced in one transaction with an update.
         12 => {

@@ -1,0 +1,131 @@
+//! The encoding of buckets: the caller's own rows, and the directory of what they lie in.
+
+use super::schema::table;
+use super::{Reader, Reason, Row, Writer};
+use crate::model::row_id::BucketId;
+use crate::model::text::Text;
+
+/// A bucket, as the directory knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BucketRecord {
+    pub(crate) id: BucketId,
+    /// The last number that was drawn from it.
+    pub(crate) sequence: u64,
+    /// How many rows it has.
+    pub(crate) rows: u64,
+    /// No key of it lies before this.
+    pub(crate) low: Vec<u8>,
+}
+
+/// As much of the smallest key as is kept.
+const LOW: usize = 64;
+
+impl BucketRecord {
+    /// Notes that the smallest key is this one.
+    pub(crate) fn begins_with(&mut self, key: &[u8]) {
+        self.low.clear();
+        self.low.extend_from_slice(key.get(..LOW).unwrap_or(key));
+    }
+
+    /// Notes that there is this key.
+    pub(crate) fn takes_in(&mut self, key: &[u8]) {
+        if key < self.low.as_slice() {
+            self.begins_with(key);
+        }
+    }
+}
+
+/// The key of what lies in a bucket: of a row, or in the directory of another bucket.
+pub(crate) fn in_bucket(bucket: BucketId, key: &[u8]) -> Vec<u8> {
+    let mut row = Vec::with_capacity(8 + key.len());
+    row.extend_from_slice(&bucket.0.to_be_bytes());
+    row.extend_from_slice(key);
+    row
+}
+
+/// The bucket that something lies in, and its key there.
+pub(crate) fn bucket_row(key: &[u8]) -> Result<(BucketId, &[u8]), Reason> {
+    let (bucket, key) = key.split_first_chunk::<8>().ok_or("the key is too short")?;
+    Ok((BucketId(u64::from_be_bytes(*bucket)), key))
+}
+
+/// The bucket that a bucket lies in, and its name.
+pub(crate) fn bucket_of(key: &[u8]) -> Result<(BucketId, Text), Reason> {
+    let (parent, name) = bucket_row(key)?;
+    let name = std::str::from_utf8(name).map_err(|error| format!("a name is not UTF-8: {error}"))?;
+    Ok((parent, name.into()))
+}
+
+impl Row for table::Buckets {
+    type New<'a> = &'a BucketRecord;
+    type Value<'v> = BucketRecord;
+
+    fn write(bucket: &BucketRecord, w: &mut Writer<'_>) {
+        w.number(bucket.id.0);
+        w.number(bucket.sequence);
+        w.number(bucket.rows);
+        w.bytes(&bucket.low);
+    }
+
+    fn read(_: &[u8], r: &mut Reader<'_>) -> Result<BucketRecord, Reason> {
+        Ok(BucketRecord {
+            id: BucketId(r.number()?),
+            sequence: r.number()?,
+            rows: r.number()?,
+            low: r.bytes()?.to_vec(),
+        })
+    }
+}
+
+impl Row for table::BucketRows {
+    type New<'a> = &'a [u8];
+    type Value<'v> = &'v [u8];
+
+    fn write(value: &[u8], w: &mut Writer<'_>) {
+        w.rest(value);
+    }
+
+    fn read<'v>(_: &[u8], r: &mut Reader<'v>) -> Result<&'v [u8], Reason> {
+        Ok(r.bytes_to_end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{decode, encode};
+
+    #[test]
+    fn buckets_and_their_rows_come_back_as_they_were() {
+        let mut record = BucketRecord { id: BucketId(300), sequence: u64::MAX, rows: 7, low: Vec::new() };
+        for low in [&b""[..], b"a", &[0xff; 64]] {
+            record.low = low.to_vec();
+            let (key, mut out) = (in_bucket(BucketId(5), "Ω".as_bytes()), Vec::new());
+            encode::<table::Buckets>(&key, &mut out, |w| table::Buckets::write(&record, w));
+            assert_eq!(decode::<table::Buckets>(&key, &out).as_ref(), Ok(&record));
+            assert_eq!(bucket_of(&key), Ok((BucketId(5), "Ω".into())));
+        }
+        for value in [&b""[..], b"value", &[0; 300]] {
+            let (key, mut out) = (in_bucket(BucketId(5), b"\xff\x00"), Vec::new());
+            encode::<table::BucketRows>(&key, &mut out, |w| table::BucketRows::write(value, w));
+            assert_eq!(decode::<table::BucketRows>(&key, &out), Ok(value));
+            assert_eq!(bucket_row(&key), Ok((BucketId(5), &b"\xff\x00"[..])));
+        }
+        assert!(bucket_row(b"short").is_err() && bucket_of(b"12345678\xff").is_err());
+    }
+
+    #[test]
+    fn no_key_lies_before_the_smallest_that_is_known() {
+        let mut record = BucketRecord::default();
+        record.takes_in(b"b");
+        assert_eq!(record.low, b"", "nothing lies before the empty key, so nothing is to be noted");
+        record.begins_with(&[9; 100]);
+        assert_eq!(record.low, [9; 64]);
+        record.takes_in(&[9; 70]);
+        assert_eq!(record.low, [9; 64]);
+        record.takes_in(b"a");
+        assert_eq!(record.low, [9; 64], "it lies behind");
+        record.takes_in(&[8; 3]);
+        assert_eq!(record.low, [8; 3]);
+    }
+}

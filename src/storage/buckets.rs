@@ -1,0 +1,133 @@
+//! The tables `buckets` and `bucket_rows`: the caller's own rows, and what they lie in.
+
+use std::ops::Bound;
+
+use super::{Budget, Live, Source, Tables};
+use crate::format::schema::table;
+use crate::format::{BucketRecord, Row, bucket_of, bucket_row, decode, encode, in_bucket};
+use crate::model::buckets::BucketRow;
+use crate::model::error::{ReadError, StorageError};
+use crate::model::row_id::BucketId;
+use crate::model::text::Text;
+
+impl<S: Source> Tables<S> {
+    /// The bucket of a name in another one.
+    pub(crate) fn bucket(&self, parent: BucketId, name: &str) -> Result<Option<BucketRecord>, ReadError> {
+        self.get::<table::Buckets, _>(&in_bucket(parent, name.as_bytes()))
+    }
+
+    /// The buckets in one, by name.
+    pub(crate) fn buckets_in(
+        &self,
+        parent: BucketId,
+    ) -> Result<
+        impl DoubleEndedIterator<Item = Result<(Text, BucketRecord), ReadError>> + use<'_, S>,
+        StorageError,
+    > {
+        let row = |key: &[u8], value: &[u8]| Ok((bucket_of(key)?.1, decode::<table::Buckets>(key, value)?));
+        let (low, high) = (in_bucket(parent, &[]), end_of(parent));
+        self.between::<table::Buckets, _, _>(Bound::Included(&low), bound(high.as_deref()), row)
+    }
+
+    pub(crate) fn bucket_value(&self, bucket: BucketId, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        let key = in_bucket(bucket, key);
+        self.look_up::<table::BucketRows, _>(&key, |value| {
+            decode::<table::BucketRows>(&key, value).map(<[u8]>::to_vec)
+        })
+    }
+
+    pub(crate) fn has_bucket_row(&self, bucket: BucketId, key: &[u8]) -> Result<bool, StorageError> {
+        self.has::<table::BucketRows>(&in_bucket(bucket, key))
+    }
+
+    /// The rows of a bucket between two keys, in order.
+    pub(crate) fn bucket_rows(
+        &self,
+        bucket: BucketId,
+        (low, high): (Bound<&[u8]>, Bound<&[u8]>),
+    ) -> Result<impl DoubleEndedIterator<Item = Result<BucketRow, ReadError>> + use<'_, S>, StorageError>
+    {
+        let row = |key: &[u8], value: &[u8]| {
+            let value = decode::<table::BucketRows>(key, value)?.to_vec();
+            Ok(BucketRow { key: bucket_row(key)?.1.to_vec(), value })
+        };
+        let low = match low {
+            Bound::Unbounded => Bound::Included(in_bucket(bucket, &[])),
+            low => low.map(|key| in_bucket(bucket, key)),
+        };
+        let high = match high {
+            Bound::Unbounded => end_of(bucket).map_or(Bound::Unbounded, Bound::Excluded),
+            high => high.map(|key| in_bucket(bucket, key)),
+        };
+        let ends = (low.as_ref().map(Vec::as_slice), high.as_ref().map(Vec::as_slice));
+        self.between::<table::BucketRows, _, _>(ends.0, ends.1, row)
+    }
+}
+
+/// What every key of a bucket lies before.
+fn end_of(bucket: BucketId) -> Option<Vec<u8>> {
+    bucket.0.checked_add(1).map(|next| in_bucket(BucketId(next), &[]))
+}
+
+fn bound(high: Option<&[u8]>) -> Bound<&[u8]> {
+    high.map_or(Bound::Unbounded, Bound::Excluded)
+}
+
+impl Tables<Live<'_>> {
+    pub(crate) fn put_bucket(
+        &mut self,
+        parent: BucketId,
+        name: &str,
+        bucket: &BucketRecord,
+    ) -> Result<(), StorageError> {
+        self.put::<table::Buckets>(&in_bucket(parent, name.as_bytes()), bucket)
+    }
+
+    pub(crate) fn remove_bucket(&mut self, parent: BucketId, name: &str) -> Result<bool, StorageError> {
+        self.remove::<table::Buckets>(&in_bucket(parent, name.as_bytes()))
+    }
+
+    /// Writes a row; `is_new` if it is known that there is none of this key.
+    pub(crate) fn put_bucket_row(
+        &mut self,
+        bucket: BucketId,
+        key: &[u8],
+        value: &[u8],
+        is_new: bool,
+    ) -> Result<(), StorageError> {
+        let key = in_bucket(bucket, key);
+        self.put_encoded::<table::BucketRows>(&key, is_new, |out| {
+            encode::<table::BucketRows>(&key, out, |w| table::BucketRows::write(value, w));
+        })
+    }
+
+    /// Removes a row that is there.
+    pub(crate) fn remove_bucket_row(&mut self, bucket: BucketId, key: &[u8]) -> Result<(), StorageError> {
+        self.remove_known::<table::BucketRows>(&in_bucket(bucket, key))
+    }
+
+    /// The keys of rows of a bucket, damaged ones too, as many as the budget has left.
+    pub(crate) fn some_bucket_keys(
+        &self,
+        bucket: BucketId,
+        budget: &mut Budget,
+    ) -> Result<Vec<Vec<u8>>, StorageError> {
+        let (low, high) = (in_bucket(bucket, &[]), end_of(bucket));
+        let row = |key: &[u8], _: &[u8]| Ok(bucket_row(key)?.1.to_vec());
+        let rows =
+            self.between::<table::BucketRows, _, _>(Bound::Included(&low), bound(high.as_deref()), row)?;
+        let mut keys = Vec::new();
+        for key in rows {
+            if budget.is_spent() {
+                break;
+            }
+            match key {
+                Ok(key) => keys.push(key),
+                Err(ReadError::Storage(error)) => return Err(error),
+                Err(_) => {}
+            }
+            budget.spend(1);
+        }
+        Ok(keys)
+    }
+}

@@ -1,0 +1,102 @@
+//! The checks of the caller's own rows: each lies in a bucket, and each bucket in one that there is.
+
+use std::collections::HashMap;
+
+use super::checks::{Verifier, hex};
+use crate::format::schema::{Tag, table};
+use crate::format::{bucket_of, bucket_row, decode};
+use crate::model::error::StorageError;
+use crate::model::row_id::BucketId;
+use crate::storage::Source;
+
+/// A bucket of the directory, and what its rows have shown.
+struct Known {
+    parent: BucketId,
+    name: String,
+    rows: u64,
+    low: Vec<u8>,
+    seen: u64,
+}
+
+impl<S: Source> Verifier<'_, S> {
+    pub(super) fn buckets(&mut self) -> Result<(), StorageError> {
+        let mut known = self.directory()?;
+        self.parents(&known);
+        let tag = Tag::BucketRows;
+        self.walk::<table::BucketRows>(|verifier, key, value| {
+            verifier.report.bucket_rows += 1;
+            if let Err(reason) = decode::<table::BucketRows>(key, value) {
+                verifier.damaged(tag, key, reason);
+            }
+            let Ok(found) = bucket_row(key) else {
+                verifier.problem(tag, format!("key {}: it is too short", hex(key)));
+                return Ok(());
+            };
+            match known.get_mut(&found.0) {
+                Some(bucket) => {
+                    bucket.seen += 1;
+                    if found.1 < bucket.low.as_slice() {
+                        verifier.problem(
+                            tag,
+                            format!("key {}: it lies before the first of its bucket", hex(key)),
+                        );
+                    }
+                }
+                None if verifier.waiting.buckets.contains(&found.0) => {}
+                None => verifier.problem(tag, format!("key {}: it has no bucket", hex(key))),
+            }
+            Ok(())
+        })?;
+        for (id, bucket) in known {
+            if bucket.seen != bucket.rows && !self.waiting.buckets.contains(&id) {
+                let what = format!("{:?} has {} rows, not {}", bucket.name, bucket.seen, bucket.rows);
+                self.problem(tag, what);
+            }
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self) -> Result<HashMap<BucketId, Known>, StorageError> {
+        let (mut known, tag) = (HashMap::new(), Tag::Buckets);
+        self.walk::<table::Buckets>(|verifier, key, value| {
+            verifier.report.buckets += 1;
+            match bucket_of(key).and_then(|place| Ok((place, decode::<table::Buckets>(key, value)?))) {
+                Err(reason) => verifier.damaged(tag, key, reason),
+                Ok(((parent, name), record)) => {
+                    let bucket =
+                        Known { parent, name: name.to_string(), rows: record.rows, low: record.low, seen: 0 };
+                    if known.insert(record.id, bucket).is_some() || record.id == BucketId::ROOT {
+                        verifier.problem(tag, format!("key {}: it has the number of another", hex(key)));
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(known)
+    }
+
+    /// Each lies in one that there is, or that was deleted; then it goes with it.
+    fn parents(&mut self, known: &HashMap<BucketId, Known>) {
+        for (id, bucket) in known {
+            // However deep, it ends: numbers rise from a bucket to those in it.
+            let mut way = (*id, bucket);
+            loop {
+                let (own, Known { parent, name, .. }) = way;
+                if self.waiting.buckets.contains(parent) {
+                    self.waiting.buckets.insert(*id);
+                    break;
+                }
+                if *parent == BucketId::ROOT {
+                    break;
+                }
+                match known.get(parent).filter(|_| *parent < own) {
+                    Some(above) => way = (*parent, above),
+                    None => {
+                        self.problem(Tag::Buckets, format!("{name:?} lies in a bucket that there is not"));
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The caller's own rows: buckets of byte keys, in the transactions that write executions.
+
+use std::ops::RangeBounds;
+
+use super::Writer;
+use crate::format::{BucketRecord, Removal};
+use crate::model::buckets::{BucketRow, check_row};
+use crate::model::error::{ReadError, StorageError, WriteError};
+use crate::model::limits::{InputError, check_name};
+use crate::model::row_id::BucketId;
+use crate::model::text::Text;
+use crate::read::List;
+use crate::read::buckets::Bucket;
+use crate::storage::Budget;
+
+/// # Buckets
+///
+/// Rows of the caller's own, keys and values as bytes, in buckets by name: queues, timers, locks, indexes. They are written in the same
+/// transaction as the executions, become durable and visible with it, and are checked, verified and sealed as the store's own rows
+/// are. A bucket's row is not in the change log.
+impl<'t> Writer<'t> {
+    /// Opens a bucket to write to it; makes it if there is none of the name.
+    ///
+    /// ```
+    /// # use execstore::{NewExecution, Readable, Store};
+    /// # let store = Store::in_memory()?;
+    /// store.write(|w| {
+    ///     let execution = w.create(NewExecution::new("job-1"))?;
+    ///     let mut queue = w.open_bucket("queue")?;
+    ///     let place = queue.next_sequence()?;
+    ///     queue.put(place.to_be_bytes(), execution.id.as_str())?;
+    ///     Ok(())
+    /// })?;
+    /// let next = store.write(|w| Ok(w.open_bucket("queue")?.pop_first()?))?;
+    /// assert!(store.get(String::from_utf8_lossy(&next.unwrap().value))?.is_some());
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn open_bucket(&mut self, name: impl AsRef<str>) -> Result<BucketMut<'_, 't>, WriteError> {
+        BucketMut::open(self, BucketId::ROOT, name.as_ref())
+    }
+
+    /// Deletes a bucket with its rows and every bucket in it; `false` if there is none of the name.
+    ///
+    /// Nobody finds its rows from the commit on. Up to about a thousand of them go at once, the rest afterwards: see
+    /// [`delete`](Self::delete).
+    pub fn delete_bucket(&mut self, name: impl AsRef<str>) -> Result<bool, WriteError> {
+        self.delete_bucket_in(BucketId::ROOT, name.as_ref())
+    }
+
+    fn delete_bucket_in(&mut self, parent: BucketId, name: &str) -> Result<bool, WriteError> {
+        let Some(record) = self.tables.bucket(parent, name)? else { return Ok(false) };
+        self.storing(|w| {
+            w.tables.remove_bucket(parent, name)?;
+            w.discard(Removal::Bucket(record.id))?;
+            w.put_totals()
+        })?;
+        Ok(true)
+    }
+
+    /// Removes what a deleted bucket had, the innermost first. What is left of those in it becomes removals of their own. `true` if
+    /// nothing is left.
+    pub(super) fn sweep_bucket(
+        &mut self,
+        bucket: BucketId,
+        budget: &mut Budget,
+    ) -> Result<bool, StorageError> {
+        let mut way = vec![bucket];
+        while let Some(inmost) = way.last().copied() {
+            match self.first_in(inmost)? {
+                Some((name, id)) if !budget.is_spent() => {
+                    self.tables.remove_bucket(inmost, &name)?;
+                    budget.spend(0);
+                    way.push(id);
+                }
+                None if self.sweep_bucket_rows(inmost, budget)? => drop(way.pop()),
+                _ => {
+                    for id in way.split_off(1) {
+                        self.totals.waiting += 1;
+                        self.tables.put_removal(&Removal::Bucket(id))?;
+                    }
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn sweep_bucket_rows(&mut self, bucket: BucketId, budget: &mut Budget) -> Result<bool, StorageError> {
+        for key in self.tables.some_bucket_keys(bucket, budget)? {
+            self.tables.remove_bucket_row(bucket, &key)?;
+            if budget.is_late() {
+                return Ok(false);
+            }
+        }
+        Ok(!budget.is_spent() || self.tables.some_bucket_keys(bucket, &mut Budget::of(1))?.is_empty())
+    }
+
+    /// The first bucket in one that can be read. Of one that cannot, it is not known which rows are its: they stay, and `verify` tells
+    /// of them.
+    fn first_in(&self, bucket: BucketId) -> Result<Option<(Text, BucketId)>, StorageError> {
+        for row in self.tables.buckets_in(bucket)? {
+            match row {
+                Ok((name, record)) => return Ok(Some((name, record.id))),
+                Err(ReadError::Storage(error)) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A bucket that is written to; made by [`Writer::open_bucket`]. Reads through it see its own writes.
+pub struct BucketMut<'w, 't> {
+    writer: &'w mut Writer<'t>,
+    parent: BucketId,
+    name: Text,
+    record: BucketRecord,
+}
+
+impl<'w, 't> BucketMut<'w, 't> {
+    fn open(writer: &'w mut Writer<'t>, parent: BucketId, name: &str) -> Result<Self, WriteError> {
+        check_name("bucket name", name)?;
+        if let Some(record) = writer.tables.bucket(parent, name)? {
+            return Ok(Self { writer, parent, name: name.into(), record });
+        }
+        writer.needs_room()?;
+        let record = BucketRecord { id: BucketId(writer.next_blob().0), ..BucketRecord::default() };
+        writer.storing(|w| {
+            w.tables.put_bucket(parent, name, &record)?;
+            w.put_totals()
+        })?;
+        Ok(Self { writer, parent, name: name.into(), record })
+    }
+
+    /// Opens a bucket in this one; makes it if there is none of the name.
+    pub fn open_bucket(&mut self, name: impl AsRef<str>) -> Result<BucketMut<'_, 't>, WriteError> {
+        BucketMut::open(self.writer, self.record.id, name.as_ref())
+    }
+
+    /// Deletes a bucket in this one: see [`Writer::delete_bucket`].
+    pub fn delete_bucket(&mut self, name: impl AsRef<str>) -> Result<bool, WriteError> {
+        self.writer.delete_bucket_in(self.record.id, name.as_ref())
+    }
+
+    /// Writes a row; `true` if there was none of this key.
+    ///
+    /// A key of more than 1 KiB or a value of more than 1 MiB is refused.
+    pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<bool, WriteError> {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        check_row(key, value)?;
+        let is_new = !self.writer.tables.has_bucket_row(self.record.id, key)?;
+        self.writer.needs_room()?;
+        let mut after = self.record.clone();
+        after.rows += u64::from(is_new);
+        match after.rows {
+            1 if is_new => after.begins_with(key),
+            _ => after.takes_in(key),
+        }
+        self.store(after, |w, id| w.tables.put_bucket_row(id, key, value, is_new))?;
+        Ok(is_new)
+    }
+
+    /// Removes a row; `false` if there was none of this key.
+    pub fn delete(&mut self, key: impl AsRef<[u8]>) -> Result<bool, WriteError> {
+        let key = key.as_ref();
+        if !self.writer.tables.has_bucket_row(self.record.id, key)? {
+            return Ok(false);
+        }
+        self.remove(key)?;
+        Ok(true)
+    }
+
+    /// Removes a row, and gives its value.
+    pub fn take(&mut self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, WriteError> {
+        let key = key.as_ref();
+        let found = self.writer.tables.bucket_value(self.record.id, key)?;
+        if found.is_some() {
+            self.remove(key)?;
+        }
+        Ok(found)
+    }
+
+    /// Removes the row of the smallest key, and gives it. The same cost however many went before it.
+    pub fn pop_first(&mut self) -> Result<Option<BucketRow>, WriteError> {
+        let first = self.first()?;
+        if let Some(row) = &first {
+            self.record.begins_with(&row.key);
+            self.remove(&row.key)?;
+        }
+        Ok(first)
+    }
+
+    /// Removes the row of the largest key, and gives it.
+    pub fn pop_last(&mut self) -> Result<Option<BucketRow>, WriteError> {
+        let last = self.last()?;
+        if let Some(row) = &last {
+            self.remove(&row.key)?;
+        }
+        Ok(last)
+    }
+
+    /// Draws the next number of the bucket: 1, 2, 3 and so on, each once. One that was drawn in a transaction that is rolled back is drawn
+    /// again.
+    pub fn next_sequence(&mut self) -> Result<u64, WriteError> {
+        let next = self.record.sequence.checked_add(1).ok_or_else(|| InputError::Invalid {
+            what: "bucket sequence",
+            reason: "its last number was drawn".into(),
+        })?;
+        self.set_sequence(next)?;
+        Ok(next)
+    }
+
+    /// Says which number was drawn last: the next is one more.
+    pub fn set_sequence(&mut self, last: u64) -> Result<(), WriteError> {
+        self.writer.needs_room()?;
+        let after = BucketRecord { sequence: last, ..self.record.clone() };
+        self.store(after, |_, _| Ok(()))
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Result<(), WriteError> {
+        let after = BucketRecord { rows: self.record.rows.saturating_sub(1), ..self.record.clone() };
+        self.store(after, |w, id| w.tables.remove_bucket_row(id, key))
+    }
+
+    /// Writes a row, and what the directory knows if that has changed.
+    fn store(
+        &mut self,
+        after: BucketRecord,
+        rows: impl FnOnce(&mut Writer<'t>, BucketId) -> Result<(), StorageError>,
+    ) -> Result<(), WriteError> {
+        let Self { writer, parent, name, record } = self;
+        writer.storing(|w| {
+            rows(w, record.id)?;
+            if after != *record {
+                w.tables.put_bucket(*parent, name, &after)?;
+            }
+            w.put_totals()
+        })?;
+        self.record = after;
+        Ok(())
+    }
+
+    /// The bucket to be read, with what was written.
+    pub fn as_bucket(&self) -> Bucket<'_, Writer<'t>> {
+        Bucket::of(self.writer, Some(self.record.clone()))
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, ReadError> {
+        self.writer.tables.bucket_value(self.record.id, key.as_ref())
+    }
+
+    /// The row of the smallest key.
+    pub fn first(&self) -> Result<Option<BucketRow>, ReadError> {
+        self.as_bucket().first()
+    }
+
+    /// The row of the largest key.
+    pub fn last(&self) -> Result<Option<BucketRow>, ReadError> {
+        self.as_bucket().last()
+    }
+
+    /// All rows, in the order of their keys.
+    pub fn iter(&self) -> Result<List<'_, BucketRow>, ReadError> {
+        self.as_bucket().iter()
+    }
+
+    /// The rows between two keys: see [`Bucket::range`].
+    pub fn range<K: AsRef<[u8]>>(&self, keys: impl RangeBounds<K>) -> Result<List<'_, BucketRow>, ReadError> {
+        self.as_bucket().range(keys)
+    }
+
+    /// The rows whose keys begin with a prefix.
+    pub fn with_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<List<'_, BucketRow>, ReadError> {
+        self.as_bucket().with_prefix(prefix)
+    }
+
+    /// How many rows it has.
+    pub fn len(&self) -> u64 {
+        self.record.rows
+    }
+
+    /// `true` if it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.record.rows == 0
+    }
+
+    /// The last number that was drawn; 0 before the first.
+    pub fn sequence(&self) -> u64 {
+        self.record.sequence
+    }
+}
+
+impl std::fmt::Debug for BucketMut<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BucketMut").field("name", &self.name).field("len", &self.record.rows).finish()
+    }
+}

@@ -1,0 +1,6 @@
+//! The caller's own rows, in buckets.
+
+pub mod deleting;
+pub mod rows;
+pub mod sequences;
+pub mod transactions;
