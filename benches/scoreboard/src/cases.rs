@@ -46,6 +46,10 @@ pub enum What {
     Follow(f64),
     /// As `Threads`, with tamper evidence.
     TamperEvident(u64),
+    /// One thread or more, whose operations come with a row of the caller's own.
+    WithRow(u64),
+    /// Rows are put and taken.
+    Queue,
     Size,
     Allocated,
     Compacted,
@@ -104,7 +108,7 @@ use Ids::{V4, V7};
 use Target::{AtMost, Both, Sqlite};
 
 /// Those that read the prepared store stand together; the one that kills it is their last.
-pub const CASES: [Case; 61] = [
+pub const CASES: [Case; 64] = [
     rate("W1", "operations/s", V7, What::Single, Sqlite(1.15)),
     rate("W1/v4", "operations/s", V4, What::Single, Sqlite(1.15)),
     rate("W1/group", "operations/s", V7, What::Grouped, Sqlite(0.63)),
@@ -154,6 +158,9 @@ pub const CASES: [Case; 61] = [
     rate("B/200", "operations/s", V7, What::SideData(SideData::Small), Sqlite(1.0)),
     rate("B/append", "operations/s", V7, What::SideData(SideData::Append), Sqlite(3.0)),
     rate("B/task", "operations/s", V7, What::SideData(SideData::Task), Sqlite(1.1)),
+    rate("W1/row", "operations/s", V7, What::WithRow(1), Target::None),
+    rate("W64/row", "operations/s", V7, What::WithRow(64), Target::None),
+    rate("Q", "pairs/s", V7, What::Queue, Sqlite(3.0)),
     cost("B/follow/p50", "us", What::Follow(0.5), Target::None),
     cost("B/follow/p99", "us", What::Follow(0.99), Target::None),
     rate("W64/tamper", "operations/s", V7, What::TamperEvident(64), Target::None),

@@ -17,11 +17,35 @@ use execstore::{
 
 use crate::history::KEY;
 use crate::latency::{self, Watched};
+use crate::queue::Queue;
 use crate::record::{self, Desired, Entry, Header, Record, State};
 use crate::subject::Subject;
 use crate::workload::{Op, Replacement, Step};
 
-pub struct Execstore(Store);
+pub struct Execstore {
+    store: Store,
+    /// Each operation writes a row of the caller's own too.
+    rows: bool,
+}
+
+impl Execstore {
+    fn of(store: Store) -> Self {
+        Self { store, rows: false }
+    }
+}
+
+/// The same, and with `rows` a row of an index of the caller's own.
+fn apply_with(writer: &mut Writer<'_>, op: Op, rows: bool) -> Result<(), WriteError> {
+    if rows {
+        let id = match &op {
+            Op::Create(record, _) => record.header.id.as_str(),
+            Op::Update(step) => step.id.as_str(),
+            Op::Replace(replacement) => replacement.id.as_str(),
+        };
+        writer.open_bucket("index")?.put(id, [7; 50])?;
+    }
+    apply(writer, op)
+}
 
 fn apply(writer: &mut Writer<'_>, op: Op) -> Result<(), WriteError> {
     match op {
@@ -95,7 +119,7 @@ fn new_events(events: Vec<record::Event>) -> Vec<NewEvent> {
 impl Watched for Execstore {
     fn watch(&self) -> impl FnMut(Duration) -> Vec<String> + Send {
         let created = Filter::new().kind(ChangeKind::Created);
-        let mut watcher = self.0.watch(WatchFrom::Latest, created).unwrap();
+        let mut watcher = self.store.watch(WatchFrom::Latest, created).unwrap();
         move |timeout| {
             let changes = watcher.next_batch(1_000, timeout).unwrap();
             changes.iter().map(|change| change.execution_id().to_string()).collect()
@@ -103,7 +127,7 @@ impl Watched for Execstore {
     }
 
     fn follower(&self, id: &str, name: &str) -> OutputFollower {
-        self.0.follow_output(id, name, 0).unwrap()
+        self.store.follow_output(id, name, 0).unwrap()
     }
 }
 
@@ -126,46 +150,58 @@ impl Subject for Execstore {
         {
             builder.set_journal_size(size * 1024);
         }
-        Self(builder.open_or_create(folder.join("store.redb")).unwrap())
+        Self::of(builder.open_or_create(folder.join("store.redb")).unwrap())
+    }
+
+    fn open_with_rows(folder: &Path) -> Option<Self> {
+        Some(Self { rows: true, ..Self::open(folder) })
+    }
+
+    fn queue(folder: &Path) -> Option<Box<dyn Queue>> {
+        Some(Box::new(Self::open(folder).store))
     }
 
     fn write(&self, ops: Vec<Op>) {
-        let write = |w: &mut Writer<'_>| Ok(ops.into_iter().try_for_each(|op| apply(w, op))?);
-        self.0.write(write).unwrap();
+        let rows = self.rows;
+        let write = |w: &mut Writer<'_>| Ok(ops.into_iter().try_for_each(|op| apply_with(w, op, rows))?);
+        self.store.write(write).unwrap();
     }
 
     fn share(&self, op: Op) {
+        if self.rows {
+            return self.store.batch(move |w| Ok(apply_with(w, op, true)?)).unwrap();
+        }
         let done = match op {
             Op::Create(record, events) => {
-                self.0.create(new_execution(record).events(new_events(events))).map(drop)
+                self.store.create(new_execution(record).events(new_events(events))).map(drop)
             }
             Op::Update(step) => {
                 let update = update(&step).expect(expect(&step));
-                self.0.update(step.id, update.events(new_events(step.events))).map(drop)
+                self.store.update(step.id, update.events(new_events(step.events))).map(drop)
             }
             Op::Replace(Replacement { id, revision, payload }) => {
-                self.0.update(id, replace(revision, &payload)).map(drop)
+                self.store.update(id, replace(revision, &payload)).map(drop)
             }
         };
         done.unwrap();
     }
 
     fn get(&self, id: &str) -> Option<Execution> {
-        self.0.begin_read().unwrap().get(id).unwrap()
+        self.store.begin_read().unwrap().get(id).unwrap()
     }
 
     fn by_job(&self, job: &str, mut each: impl FnMut(Execution)) {
-        let reader = self.0.begin_read().unwrap();
+        let reader = self.store.begin_read().unwrap();
         reader.by_job(job).unwrap().for_each(|row| each(row.unwrap()));
     }
 
     fn live(&self, mut each: impl FnMut(Execution)) {
-        let reader = self.0.begin_read().unwrap();
+        let reader = self.store.begin_read().unwrap();
         reader.live().unwrap().for_each(|row| each(row.unwrap()));
     }
 
     fn count(&self, state: State) -> u64 {
-        self.0.begin_read().unwrap().count(state.name()).unwrap()
+        self.store.begin_read().unwrap().count(state.name()).unwrap()
     }
 
     fn page(&self, after: Option<&Cursor>, limit: usize) -> (Vec<Execution>, Option<Cursor>) {
@@ -173,18 +209,18 @@ impl Subject for Execstore {
         if let Some(cursor) = after {
             request = request.after(cursor.clone());
         }
-        let page = self.0.begin_read().unwrap().query(&request).page().unwrap();
+        let page = self.store.begin_read().unwrap().query(&request).page().unwrap();
         assert!(page.damaged.is_empty());
         (page.executions, page.next)
     }
 
     fn events(&self, id: &str, mut each: impl FnMut(execstore::Event)) {
-        let reader = self.0.begin_read().unwrap();
+        let reader = self.store.begin_read().unwrap();
         reader.events(id, ..).unwrap().for_each(|event| each(event.unwrap()));
     }
 
     fn log(&self, mut each: impl FnMut(Change)) {
-        let reader = self.0.begin_read().unwrap();
+        let reader = self.store.begin_read().unwrap();
         reader.log().range(..).unwrap().for_each(|change| each(change.unwrap()));
     }
 
@@ -192,22 +228,22 @@ impl Subject for Execstore {
 
     fn labelled_page(&self, value: &str, state: State, limit: usize) -> Vec<Execution> {
         let query = Query::new().label(KEY, value).state(state.name()).limit(limit);
-        let page = self.0.begin_read().unwrap().query(&query).page().unwrap();
+        let page = self.store.begin_read().unwrap().query(&query).page().unwrap();
         assert!(page.damaged.is_empty());
         page.executions
     }
 
     fn latest(&self, value: &str) -> Option<Execution> {
-        self.0.begin_read().unwrap().query(&Query::new().label(KEY, value)).latest().unwrap()
+        self.store.begin_read().unwrap().query(&Query::new().label(KEY, value)).latest().unwrap()
     }
 
     fn count_labelled(&self, value: &str, state: State) -> u64 {
         let query = Query::new().label(KEY, value).state(state.name());
-        self.0.begin_read().unwrap().query(&query).count().unwrap()
+        self.store.begin_read().unwrap().query(&query).count().unwrap()
     }
 
     fn trace(&self, id: &str) -> u64 {
-        let reader = self.0.begin_read().unwrap();
+        let reader = self.store.begin_read().unwrap();
         let mut steps = 0;
         for header in reader.lineage(id).trace() {
             drop(std::hint::black_box(header.unwrap()));
@@ -217,42 +253,42 @@ impl Subject for Execstore {
     }
 
     fn delete_labelled(&self, value: &str) {
-        self.0.bulk(Query::new().label(KEY, value)).delete().unwrap();
+        self.store.bulk(Query::new().label(KEY, value)).delete().unwrap();
     }
 
     const DELETES: bool = true;
 
     fn delete(&self, ids: Vec<String>) {
         let delete = |w: &mut Writer<'_>| Ok(ids.iter().try_for_each(|id| w.delete(id).map(drop))?);
-        self.0.write(delete).unwrap();
+        self.store.write(delete).unwrap();
     }
 
     fn forget_log(&self) {
-        let head = self.0.begin_read().unwrap().log().head().unwrap();
-        self.0.write(|w| Ok(w.trim_changes(head)?)).unwrap();
-        assert_eq!(self.0.maintain().unwrap().waiting, 0);
+        let head = self.store.begin_read().unwrap().log().head().unwrap();
+        self.store.write(|w| Ok(w.trim_changes(head)?)).unwrap();
+        assert_eq!(self.store.maintain().unwrap().waiting, 0);
     }
 
     const SIDE_DATA: bool = true;
 
     fn put_value(&self, id: &str, key: &str, value: &[u8]) {
-        self.0.write(|w| Ok(w.put_attachment(id, NewAttachment::bytes(key, value))?)).unwrap();
+        self.store.write(|w| Ok(w.put_attachment(id, NewAttachment::bytes(key, value))?)).unwrap();
     }
 
     fn value(&self, id: &str, key: &str) -> Vec<u8> {
-        self.0.begin_read().unwrap().attachments(id).bytes(key).unwrap().unwrap()
+        self.store.begin_read().unwrap().attachments(id).bytes(key).unwrap().unwrap()
     }
 
     fn share_value(&self, id: &str, key: &str, value: &[u8]) {
-        self.0.put_attachment(id, NewAttachment::bytes(key, value)).unwrap();
+        self.store.put_attachment(id, NewAttachment::bytes(key, value)).unwrap();
     }
 
     fn append(&self, id: &str, name: &str, bytes: &[u8]) {
-        self.0.append_output(id, name, bytes).unwrap();
+        self.store.append_output(id, name, bytes).unwrap();
     }
 
     fn output(&self, id: &str, name: &str) -> Vec<u8> {
-        let reader = self.0.begin_read().unwrap();
+        let reader = self.store.begin_read().unwrap();
         reader.outputs(id).read(name, 0, usize::MAX).unwrap().unwrap().bytes
     }
 
@@ -262,32 +298,32 @@ impl Subject for Execstore {
                 .iter()
                 .try_for_each(|name| w.put_task(id, TaskUpdate::started(name.as_str())).map(drop))?)
         };
-        self.0.write(start).unwrap();
+        self.store.write(start).unwrap();
     }
 
     fn end_node(&self, id: &str, name: &str, attempt: u64, value: &str) {
         let end = TaskUpdate::finished(name).attempt(attempt).value(Json::from_text(value).unwrap());
-        let told = self.0.write(|w| Ok(w.put_task(id, end)?)).unwrap();
+        let told = self.store.write(|w| Ok(w.put_task(id, end)?)).unwrap();
         assert!(told.is_applied(), "{:?}", told.why_ignored());
     }
 
     fn ended_nodes(&self, id: &str) -> u64 {
-        self.0.begin_read().unwrap().tasks(id).progress().unwrap().finished
+        self.store.begin_read().unwrap().tasks(id).progress().unwrap().finished
     }
 
     fn node_attempts(&self, id: &str) -> u64 {
-        let reader = self.0.begin_read().unwrap();
+        let reader = self.store.begin_read().unwrap();
         reader.tasks(id).list().unwrap().map(|node| node.unwrap().attempts).sum()
     }
 
     fn open_tamper_evident(folder: &Path) -> Option<Self> {
         let mut builder = Store::builder();
-        Some(Self(builder.set_tamper_evident(true).open_or_create(folder.join("store.redb")).unwrap()))
+        Some(Self::of(builder.set_tamper_evident(true).open_or_create(folder.join("store.redb")).unwrap()))
     }
 
     fn open_plain(folder: &Path) -> Option<Self> {
         let mut builder = Store::builder();
-        Some(Self(builder.set_journal(false).open_or_create(folder.join("store.redb")).unwrap()))
+        Some(Self::of(builder.set_journal(false).open_or_create(folder.join("store.redb")).unwrap()))
     }
 
     fn follow(&self, samples: u64) -> Option<Vec<f64>> {
@@ -295,16 +331,16 @@ impl Subject for Execstore {
     }
 
     fn begin_write(&self) -> Option<impl Sized> {
-        Some(self.0.begin_write().unwrap())
+        Some(self.store.begin_write().unwrap())
     }
 
     fn follow_log(&self, consumers: u64) -> Option<Box<dyn Any>> {
-        let consumer = |n| self.0.consumer(format!("consumer {n}")).run(|_| Ok(())).unwrap();
+        let consumer = |n| self.store.consumer(format!("consumer {n}")).run(|_| Ok(())).unwrap();
         Some(Box::new((0..consumers).map(consumer).collect::<Vec<_>>()))
     }
 
     fn verify(&self) -> bool {
-        let report = self.0.verify().unwrap();
+        let report = self.store.verify().unwrap();
         assert!(report.is_clean(), "{report}");
         true
     }

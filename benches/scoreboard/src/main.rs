@@ -20,6 +20,7 @@ mod lmdb_bare;
 mod memory;
 mod peer;
 mod plan;
+mod queue;
 mod rate;
 mod reads;
 mod record;

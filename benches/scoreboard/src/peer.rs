@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::subject::{Subject, bytes};
 use crate::task::Task;
 use crate::workload::{self, Ids, Op, lifecycle};
-use crate::{beside, crash, history, memory, reads, side_data, sizes, threads};
+use crate::{beside, crash, history, memory, queue, reads, side_data, sizes, threads};
 
 /// A column of the table.
 pub trait Side {
@@ -157,7 +157,7 @@ impl<S: Subject> Side for Peer<S> {
     }
 
     fn run(&mut self, case: &Case, plan: Plan) -> Option<f64> {
-        if S::SHARES_ALONE && !matches!(case.what, What::Threads(_) | What::Grouped) {
+        if S::SHARES_ALONE && !matches!(case.what, What::Threads(_) | What::Grouped | What::Queue) {
             return None;
         }
         let lifecycles = plan.count(20_000, 64);
@@ -166,6 +166,15 @@ impl<S: Subject> Side for Peer<S> {
             What::Grouped => self.single(case.ids, plan.count(2_000, 10), true),
             What::Threads(threads) => self.threads(case.ids, lifecycles, threads, true),
             What::Plain(threads) => self.threads(case.ids, lifecycles, threads, false),
+            What::WithRow(threads) => {
+                let subject = S::open_with_rows(&self.fresh())?;
+                // As many as without a row.
+                let lifecycles = if threads == 1 { plan.count(2_000, 10) } else { lifecycles };
+                let (done, time) = threads::run(&subject, case.ids, lifecycles, threads, threads > 1);
+                subject.verify();
+                done as f64 / time.as_secs_f64()
+            }
+            What::Queue => queue::rate(&*S::queue(&self.fresh())?, plan.count(100_000, 160)),
             What::Batch => self.batch(case.ids, plan.count(100_000, 1_000)),
             What::Verify => {
                 let subject = self.prepared(case.ids, plan);

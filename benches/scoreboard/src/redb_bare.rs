@@ -9,6 +9,7 @@ use redb::{
 };
 
 use crate::keys::{self, HEAD, Outcome, Totals};
+use crate::queue::{Batching, Queue};
 use crate::record::{Entry, Event, Record, State, now};
 use crate::subject::{CACHE, Subject};
 use crate::workload::Op;
@@ -136,6 +137,10 @@ impl Subject for Redb {
             txn.commit().unwrap();
         }
         Self(db)
+    }
+
+    fn queue(folder: &Path) -> Option<Box<dyn Queue>> {
+        Some(Box::new(Batching::redb(folder)))
     }
 
     fn write(&self, ops: Vec<Op>) {

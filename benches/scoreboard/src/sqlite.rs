@@ -7,6 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::history::KEY;
+use crate::queue::{Queue, SqliteQueue};
 use crate::record::{Entry, Event, Header, Record, State, now};
 use crate::sql::*;
 use crate::subject::{CACHE, Subject};
@@ -165,6 +166,10 @@ impl Subject for Sqlite {
         }
         db.execute_batch("CREATE TABLE temp.doomed (number INTEGER PRIMARY KEY)").unwrap();
         Self(Mutex::new(db))
+    }
+
+    fn queue(folder: &Path) -> Option<Box<dyn Queue>> {
+        Some(Box::new(SqliteQueue::open(folder)))
     }
 
     fn write(&self, ops: Vec<Op>) {

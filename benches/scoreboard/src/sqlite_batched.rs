@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender, SyncSender};
 use std::thread::JoinHandle;
 
+use crate::queue::{Batching, Queue};
 use crate::record::{Entry, Event, Record, State};
 use crate::sqlite::{Sqlite, apply, run};
 use crate::subject::Subject;
@@ -46,6 +47,10 @@ impl Subject for Batched {
             }
         });
         Self { sqlite, queue: Some(queue), thread: Some(thread) }
+    }
+
+    fn queue(folder: &Path) -> Option<Box<dyn Queue>> {
+        Some(Box::new(Batching::sqlite(folder)))
     }
 
     fn write(&self, ops: Vec<Op>) {

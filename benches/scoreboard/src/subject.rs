@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fs::Metadata;
 use std::path::Path;
 
+use crate::queue::Queue;
 use crate::record::{Entry, Event, Record, State};
 use crate::workload::Op;
 
@@ -137,6 +138,16 @@ pub trait Subject: Send + Sync + Sized {
 
     /// The same as `open`, with tamper evidence, where there is such a thing.
     fn open_tamper_evident(_folder: &Path) -> Option<Self> {
+        None
+    }
+
+    /// The same as `open`; each operation writes a row of the caller's own too, where there are some.
+    fn open_with_rows(_folder: &Path) -> Option<Self> {
+        None
+    }
+
+    /// A queue in the folder, where somebody has made one.
+    fn queue(_folder: &Path) -> Option<Box<dyn Queue>> {
         None
     }
 
