@@ -4,6 +4,9 @@ use execstore::lifecycle::Lifecycle;
 use execstore::redb::{Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use execstore::{Builder, ChangeSeq, NewEvent, NewExecution, Readable, Store, Update};
 use support::contents::contents;
+use support::gate::Gate;
+use support::memory::Memory;
+use support::waits::until;
 use support::{TestStore, big_payload, create};
 
 const NOTES: TableDefinition<'_, u64, u64> = TableDefinition::new("notes");
@@ -208,5 +211,39 @@ fn what_the_journal_holds_after_a_crash_is_there_in_every_way_to_open_it() {
         drop(opened);
         let report = Store::open(&path).unwrap().verify().unwrap();
         assert!(report.is_clean() && report.executions == 38, "{way}: {report:?}");
+    }
+}
+
+/// In both halves of the largest journal, while the thread that gives redb the first one is held up.
+#[test]
+fn more_rows_than_are_kept_in_memory_are_read_from_a_journal_too() {
+    let gate = Gate::default();
+    let mut builder = Store::builder();
+    builder.set_journal_size(64 << 20).set_cache_size(8 << 20);
+    let store = builder.create_file_with_backend(gate.clone()).unwrap();
+    store.create(NewExecution::new("j").id("0")).unwrap();
+    gate.shut_for("execstore-flush");
+    let many = 40;
+    for n in 1..many {
+        store.create(NewExecution::new("j").id(n.to_string()).payload(big_payload(1_200_000 + n))).unwrap();
+        // What comes last lies beyond what was read when it was much: it removes some of that.
+        if n % 3 == 0 {
+            store.delete((n - 1).to_string()).unwrap();
+        }
+    }
+    until("the first half is to be taken over", || gate.is_waited_at());
+    let (image, before) = (gate.image(), contents(&store));
+    gate.open();
+    drop(store);
+    {
+        // Opened, and killed at once; then opened and closed.
+        let copy = Memory::new(image.image());
+        let opened = builder.create_file_with_backend(copy.clone()).unwrap();
+        assert!(contents(&opened) == before);
+        let killed = builder.create_file_with_backend(Memory::new(copy.image())).unwrap();
+        assert!(contents(&killed) == before && killed.verify().unwrap().is_clean());
+        drop(opened);
+        let closed = builder.create_file_with_backend(copy).unwrap();
+        assert!(contents(&closed) == before);
     }
 }

@@ -26,6 +26,11 @@ struct State {
 }
 
 impl Gate {
+    /// What a crash would leave at this moment, written as it is.
+    pub fn image(&self) -> Memory {
+        Memory::new(self.memory.image())
+    }
+
     pub fn shut(&self) {
         self.state.0.lock().unwrap().shut = true;
     }
