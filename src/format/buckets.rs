@@ -15,22 +15,31 @@ pub(crate) struct BucketRecord {
     pub(crate) rows: u64,
     /// No key of it lies before this.
     pub(crate) low: Vec<u8>,
+    /// No key of it lies behind this, unless it is empty.
+    pub(crate) high: Vec<u8>,
 }
-
-/// As much of the smallest key as is kept.
-const LOW: usize = 64;
 
 impl BucketRecord {
     /// Notes that the smallest key is this one.
     pub(crate) fn begins_with(&mut self, key: &[u8]) {
         self.low.clear();
-        self.low.extend_from_slice(key.get(..LOW).unwrap_or(key));
+        self.low.extend_from_slice(key);
+    }
+
+    /// Notes that the largest key is this one.
+    pub(crate) fn ends_with(&mut self, key: &[u8]) {
+        self.high.clear();
+        self.high.extend_from_slice(key);
     }
 
     /// Notes that there is this key.
     pub(crate) fn takes_in(&mut self, key: &[u8]) {
         if key < self.low.as_slice() {
             self.begins_with(key);
+        }
+        // Most keys come at the end: it is not written again for each.
+        if key > self.high.as_slice() {
+            self.high.clear();
         }
     }
 }
@@ -65,6 +74,7 @@ impl Row for table::Buckets {
         w.number(bucket.sequence);
         w.number(bucket.rows);
         w.bytes(&bucket.low);
+        w.bytes(&bucket.high);
     }
 
     fn read(_: &[u8], r: &mut Reader<'_>) -> Result<BucketRecord, Reason> {
@@ -73,6 +83,7 @@ impl Row for table::Buckets {
             sequence: r.number()?,
             rows: r.number()?,
             low: r.bytes()?.to_vec(),
+            high: r.bytes()?.to_vec(),
         })
     }
 }
@@ -97,9 +108,10 @@ mod tests {
 
     #[test]
     fn buckets_and_their_rows_come_back_as_they_were() {
-        let mut record = BucketRecord { id: BucketId(300), sequence: u64::MAX, rows: 7, low: Vec::new() };
+        let mut record =
+            BucketRecord { id: BucketId(300), sequence: u64::MAX, rows: 7, ..BucketRecord::default() };
         for low in [&b""[..], b"a", &[0xff; 64]] {
-            record.low = low.to_vec();
+            (record.low, record.high) = (low.to_vec(), vec![0xff; 1024 - low.len()]);
             let (key, mut out) = (in_bucket(BucketId(5), "Ω".as_bytes()), Vec::new());
             encode::<table::Buckets>(&key, &mut out, |w| table::Buckets::write(&record, w));
             assert_eq!(decode::<table::Buckets>(&key, &out).as_ref(), Ok(&record));
@@ -115,17 +127,17 @@ mod tests {
     }
 
     #[test]
-    fn no_key_lies_before_the_smallest_that_is_known() {
+    fn no_key_lies_beyond_the_ends_that_are_known() {
         let mut record = BucketRecord::default();
         record.takes_in(b"b");
-        assert_eq!(record.low, b"", "nothing lies before the empty key, so nothing is to be noted");
-        record.begins_with(&[9; 100]);
-        assert_eq!(record.low, [9; 64]);
-        record.takes_in(&[9; 70]);
-        assert_eq!(record.low, [9; 64]);
-        record.takes_in(b"a");
-        assert_eq!(record.low, [9; 64], "it lies behind");
-        record.takes_in(&[8; 3]);
-        assert_eq!(record.low, [8; 3]);
+        assert_eq!((&*record.low, &*record.high), (&b""[..], &b""[..]), "nothing is known");
+        record.begins_with(b"g");
+        record.ends_with(b"m");
+        for (key, low, high) in
+            [("h", "g", "m"), ("g", "g", "m"), ("f", "f", "m"), ("m", "f", "m"), ("n", "f", "")]
+        {
+            record.takes_in(key.as_bytes());
+            assert_eq!((&*record.low, &*record.high), (low.as_bytes(), high.as_bytes()), "{key}");
+        }
     }
 }

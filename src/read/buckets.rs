@@ -108,15 +108,23 @@ impl<'r, V: View + ?Sized> Bucket<'r, V> {
 
     fn between(&self, low: Bound<&[u8]>, high: Bound<&[u8]>) -> Result<List<'r, BucketRow>, ReadError> {
         let Some(record) = &self.record else { return Ok(List::empty()) };
-        let (Bound::Included(first) | Bound::Excluded(first)) = low else {
-            // What went from the front has left nothing to step over.
-            let low = Bound::Included(record.low.as_slice());
-            return Ok(List::new(self.view.tables().bucket_rows(record.id, (low, high))?));
+        // What went from the ends has left nothing to step over.
+        let low = match low {
+            Bound::Included(first) | Bound::Excluded(first) if first >= record.low.as_slice() => low,
+            _ => Bound::Included(record.low.as_slice()),
         };
-        let is_empty = match high {
-            Bound::Unbounded => false,
-            Bound::Included(last) => first > last || (first == last && !matches!(low, Bound::Included(_))),
-            Bound::Excluded(last) => first >= last,
+        let high = match high {
+            _ if record.high.is_empty() => high,
+            Bound::Included(last) | Bound::Excluded(last) if last <= record.high.as_slice() => high,
+            _ => Bound::Included(record.high.as_slice()),
+        };
+        let is_empty = match (low, high) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(first), Bound::Included(last)) => first > last,
+            (
+                Bound::Included(first) | Bound::Excluded(first),
+                Bound::Included(last) | Bound::Excluded(last),
+            ) => first >= last,
         };
         if is_empty {
             // redb panics on a range that ends before it begins.

@@ -40,6 +40,22 @@ impl<S: Source> Tables<S> {
         self.has::<table::BucketRows>(&in_bucket(bucket, key))
     }
 
+    /// Whether a key is the first of a bucket, and the last, within what is known of its ends.
+    pub(crate) fn is_at_end(&self, bucket: &BucketRecord, key: &[u8]) -> Result<(bool, bool), StorageError> {
+        let (own, low) = (in_bucket(bucket.id, key), in_bucket(bucket.id, &bucket.low));
+        let high = match bucket.high.is_empty() {
+            true => end_of(bucket.id),
+            false => Some(in_bucket(bucket.id, &bucket.high)),
+        };
+        let is_own = |key: &[u8], _: &[u8]| Ok(key == own);
+        let before = (Bound::Included(low.as_slice()), Bound::Included(own.as_slice()));
+        let behind =
+            (Bound::Included(own.as_slice()), high.as_deref().map_or(Bound::Unbounded, Bound::Included));
+        let first = self.between::<table::BucketRows, _, _>(before.0, before.1, is_own)?.next();
+        let last = self.between::<table::BucketRows, _, _>(behind.0, behind.1, is_own)?.next_back();
+        Ok((found(first)?, found(last)?))
+    }
+
     /// The rows of a bucket between two keys, in order.
     pub(crate) fn bucket_rows(
         &self,
@@ -61,6 +77,14 @@ impl<S: Source> Tables<S> {
         };
         let ends = (low.as_ref().map(Vec::as_slice), high.as_ref().map(Vec::as_slice));
         self.between::<table::BucketRows, _, _>(ends.0, ends.1, row)
+    }
+}
+
+/// Of a damaged row it is not known.
+fn found(row: Option<Result<bool, ReadError>>) -> Result<bool, StorageError> {
+    match row {
+        Some(Err(ReadError::Storage(error))) => Err(error),
+        row => Ok(matches!(row, Some(Ok(true)))),
     }
 }
 

@@ -15,6 +15,7 @@ struct Known {
     name: String,
     rows: u64,
     low: Vec<u8>,
+    high: Vec<u8>,
     seen: u64,
 }
 
@@ -35,11 +36,10 @@ impl<S: Source> Verifier<'_, S> {
             match known.get_mut(&found.0) {
                 Some(bucket) => {
                     bucket.seen += 1;
-                    if found.1 < bucket.low.as_slice() {
-                        verifier.problem(
-                            tag,
-                            format!("key {}: it lies before the first of its bucket", hex(key)),
-                        );
+                    let beyond = !bucket.high.is_empty() && found.1 > bucket.high.as_slice();
+                    if beyond || found.1 < bucket.low.as_slice() {
+                        verifier
+                            .problem(tag, format!("key {}: it lies beyond the ends of its bucket", hex(key)));
                     }
                 }
                 None if verifier.waiting.buckets.contains(&found.0) => {}
@@ -63,8 +63,14 @@ impl<S: Source> Verifier<'_, S> {
             match bucket_of(key).and_then(|place| Ok((place, decode::<table::Buckets>(key, value)?))) {
                 Err(reason) => verifier.damaged(tag, key, reason),
                 Ok(((parent, name), record)) => {
-                    let bucket =
-                        Known { parent, name: name.to_string(), rows: record.rows, low: record.low, seen: 0 };
+                    let bucket = Known {
+                        parent,
+                        name: name.to_string(),
+                        rows: record.rows,
+                        low: record.low,
+                        high: record.high,
+                        seen: 0,
+                    };
                     if known.insert(record.id, bucket).is_some() || record.id == BucketId::ROOT {
                         verifier.problem(tag, format!("key {}: it has the number of another", hex(key)));
                     }

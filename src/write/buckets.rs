@@ -152,9 +152,9 @@ impl<'w, 't> BucketMut<'w, 't> {
         self.writer.needs_room()?;
         let mut after = self.record.clone();
         after.rows += u64::from(is_new);
-        match after.rows {
-            1 if is_new => after.begins_with(key),
-            _ => after.takes_in(key),
+        after.takes_in(key);
+        if after.rows == 1 {
+            after.begins_with(key);
         }
         self.store(after, |w, id| w.tables.put_bucket_row(id, key, value, is_new))?;
         Ok(is_new)
@@ -162,10 +162,8 @@ impl<'w, 't> BucketMut<'w, 't> {
 
     /// Removes a row; `false` if there was none of this key.
     ///
-    /// What was removed lately is still stepped over by [`first`](Self::first), [`last`](Self::last) and ranges that come to its place: all
-    /// that this transaction has removed, and of those before it what the half of the journal that is written holds. That is tens of
-    /// nanoseconds for each, so a loop that looks for the first row and deletes it by its key costs the square of its length within these
-    /// bounds; [`pop_first`](Self::pop_first) does not.
+    /// Costs three look-ups: whether it is there, and whether it is the first or the last. Rows that were removed lately from between others
+    /// are stepped over by ranges that come to their place, tens of nanoseconds each, until redb has been given them.
     pub fn delete(&mut self, key: impl AsRef<[u8]>) -> Result<bool, WriteError> {
         let key = key.as_ref();
         if !self.writer.tables.has_bucket_row(self.record.id, key)? {
@@ -185,22 +183,20 @@ impl<'w, 't> BucketMut<'w, 't> {
         Ok(found)
     }
 
-    /// Removes the row of the smallest key, and gives it: how a queue is taken from. The same cost however many were popped before, as
-    /// long as the first 64 bytes of their keys differ; see [`delete`](Self::delete).
+    /// Removes the row of the smallest key, and gives it: how a queue is taken from. The same cost however many went before it.
     pub fn pop_first(&mut self) -> Result<Option<BucketRow>, WriteError> {
         let first = self.first()?;
         if let Some(row) = &first {
-            self.record.begins_with(&row.key);
-            self.remove(&row.key)?;
+            self.remove_from(&row.key, (true, false))?;
         }
         Ok(first)
     }
 
-    /// Removes the row of the largest key, and gives it. See [`delete`](Self::delete) for what many of them cost.
+    /// Removes the row of the largest key, and gives it; the same.
     pub fn pop_last(&mut self) -> Result<Option<BucketRow>, WriteError> {
         let last = self.last()?;
         if let Some(row) = &last {
-            self.remove(&row.key)?;
+            self.remove_from(&row.key, (false, true))?;
         }
         Ok(last)
     }
@@ -224,7 +220,20 @@ impl<'w, 't> BucketMut<'w, 't> {
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<(), WriteError> {
-        let after = BucketRecord { rows: self.record.rows.saturating_sub(1), ..self.record.clone() };
+        let ends = self.writer.tables.is_at_end(&self.record, key)?;
+        self.remove_from(key, ends)
+    }
+
+    /// Removes a row, which is the first or the last. What is known of the ends moves along, so that the next is found at once.
+    fn remove_from(&mut self, key: &[u8], (first, last): (bool, bool)) -> Result<(), WriteError> {
+        let rows = self.record.rows.saturating_sub(1);
+        let mut after = BucketRecord { rows, ..self.record.clone() };
+        if first {
+            after.begins_with(key);
+        }
+        if last {
+            after.ends_with(key);
+        }
         self.store(after, |w, id| w.tables.remove_bucket_row(id, key))
     }
 
@@ -300,5 +309,68 @@ impl<'w, 't> BucketMut<'w, 't> {
 impl std::fmt::Debug for BucketMut<'_, '_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BucketMut").field("name", &self.name).field("len", &self.record.rows).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    /// Or whoever looks for the next would step over all that went before it.
+    #[test]
+    fn what_removes_the_first_or_the_last_row_moves_what_is_known_of_the_ends() {
+        type Way = (&'static str, fn(&mut BucketMut<'_, '_>) -> Vec<u8>, bool);
+        let ways: [Way; 4] = [
+            ("pop_first", |b| b.pop_first().unwrap().unwrap().key, true),
+            ("pop_last", |b| b.pop_last().unwrap().unwrap().key, false),
+            (
+                "first and delete",
+                |b| {
+                    let first = b.first().unwrap().unwrap().key;
+                    assert!(b.delete(&first).unwrap());
+                    first
+                },
+                true,
+            ),
+            (
+                "last and take",
+                |b| {
+                    let last = b.last().unwrap().unwrap().key;
+                    assert!(b.take(&last).unwrap().is_some());
+                    last
+                },
+                false,
+            ),
+        ];
+        let store = Store::in_memory().unwrap();
+        // Keys that are alike for long.
+        let key = |n: u64| [vec![7; 900], n.to_be_bytes().to_vec()].concat();
+        for (way, remove, first) in ways {
+            let fill = |w: &mut Writer<'_>| {
+                let mut b = w.open_bucket(way)?;
+                (0..20).try_for_each(|n| b.put(key(n), "").map(drop))
+            };
+            store.write(|w| Ok(fill(w)?)).unwrap();
+            let txn = store.begin_write().unwrap();
+            let mut w = txn.writer().unwrap();
+            let mut b = w.open_bucket(way).unwrap();
+            for n in 0..19 {
+                let removed = remove(&mut b);
+                assert_eq!(removed, key(if first { n } else { 19 - n }), "{way}");
+                assert_eq!(if first { &b.record.low } else { &b.record.high }, &removed, "{way}");
+            }
+            // One from between others moves nothing, and what comes beyond the ends is found.
+            (0..20).for_each(|n| {
+                b.put(key(n), "").unwrap();
+            });
+            let before = b.record.clone();
+            assert!(b.delete(key(9)).unwrap());
+            assert_eq!((&b.record.low, &b.record.high), (&before.low, &before.high), "{way}");
+            assert_eq!(b.iter().unwrap().count(), 19, "{way}");
+            drop(w);
+            txn.commit().unwrap();
+        }
+        assert!(store.verify().unwrap().is_clean());
     }
 }

@@ -17,9 +17,8 @@ use execstore::{
 
 use crate::history::KEY;
 use crate::latency::{self, Watched};
-use crate::queue::Queue;
 use crate::record::{self, Desired, Entry, Header, Record, State};
-use crate::subject::Subject;
+use crate::subject::{Queue, Subject};
 use crate::workload::{Op, Replacement, Step};
 
 pub struct Execstore {

@@ -10,19 +10,13 @@ use execstore::Store;
 use redb::{Database, TableDefinition};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::subject::CACHE;
+use crate::subject::{CACHE, Queue};
 
 const THREADS: u64 = 16;
 const LIMIT: Duration = Duration::from_secs(5);
 const LEN: usize = 200;
 /// The most acts of one commit, as many as execstore takes.
 const MOST: usize = 1_024;
-
-/// What takes and gives rows, in the order in which they came.
-pub trait Queue: Sync {
-    fn put(&self, row: &[u8]);
-    fn take(&self) -> Option<Vec<u8>>;
-}
 
 /// Pairs of a put and a take in a second. Every row is given once.
 pub fn rate(queue: &dyn Queue, count: u64) -> f64 {

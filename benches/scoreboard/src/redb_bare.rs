@@ -9,9 +9,9 @@ use redb::{
 };
 
 use crate::keys::{self, HEAD, Outcome, Totals};
-use crate::queue::{Batching, Queue};
+use crate::queue::Batching;
 use crate::record::{Entry, Event, Record, State, now};
-use crate::subject::{CACHE, Subject};
+use crate::subject::{CACHE, Queue, Subject};
 use crate::workload::Op;
 
 const EXECUTIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("executions");

@@ -7,10 +7,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::history::KEY;
-use crate::queue::{Queue, SqliteQueue};
+use crate::queue::SqliteQueue;
 use crate::record::{Entry, Event, Header, Record, State, now};
 use crate::sql::*;
-use crate::subject::{CACHE, Subject};
+use crate::subject::{CACHE, Queue, Subject};
 use crate::workload::{Op, Replacement};
 
 /// One connection; threads take turns.

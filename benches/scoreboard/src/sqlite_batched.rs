@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender, SyncSender};
 use std::thread::JoinHandle;
 
-use crate::queue::{Batching, Queue};
+use crate::queue::Batching;
 use crate::record::{Entry, Event, Record, State};
 use crate::sqlite::{Sqlite, apply, run};
-use crate::subject::Subject;
+use crate::subject::{Queue, Subject};
 use crate::workload::Op;
 
 /// The most operations of one commit, as many as execstore takes.

@@ -4,13 +4,18 @@ use std::any::Any;
 use std::fs::Metadata;
 use std::path::Path;
 
-use crate::queue::Queue;
 use crate::record::{Entry, Event, Record, State};
 use crate::workload::Op;
 
 /// The page cache of every subject, which is execstore's default. LMDB has none of its own: it reads the system's, which all others have
 /// besides.
 pub const CACHE: usize = 128 * 1024 * 1024;
+
+/// What takes and gives rows, in the order in which they came.
+pub trait Queue: Sync {
+    fn put(&self, row: &[u8]);
+    fn take(&self) -> Option<Vec<u8>>;
+}
 
 pub trait Subject: Send + Sync + Sized {
     const NAME: &'static str;
