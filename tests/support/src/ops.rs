@@ -183,8 +183,10 @@ pub fn perform(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> Vec
                 buckets::acts(w, &mut after, &mut Dice::new(*seed));
                 Ok(after)
             });
-            model.version += 1;
-            model.buckets = after.unwrap();
+            let after = after.unwrap();
+            // Some do nothing, as on a bucket that is empty.
+            model.version += u64::from(after != model.buckets);
+            model.buckets = after;
             vec![]
         }
         Op::Many(many) => {
