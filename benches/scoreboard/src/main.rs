@@ -5,6 +5,7 @@
 //! compared by running them in turn. `M` and `O` are asked for at the full scale; the depth in the name of `R5/50000` is scaled, too. execstore
 //! runs with its defaults; every subject has the same page cache, of 128 MiB.
 
+mod batching;
 mod beside;
 mod cases;
 mod checks;

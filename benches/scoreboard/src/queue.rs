@@ -2,21 +2,19 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Sender, SyncSender};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use execstore::Store;
 use redb::{Database, TableDefinition};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::batching::Batching;
+use crate::sql::connect;
 use crate::subject::{CACHE, Queue};
 
 const THREADS: u64 = 16;
 const LIMIT: Duration = Duration::from_secs(5);
 const LEN: usize = 200;
-/// The most acts of one commit, as many as execstore takes.
-const MOST: usize = 1_024;
 
 /// Pairs of a put and a take in a second. Every row is given once.
 pub fn rate(queue: &dyn Queue, count: u64) -> f64 {
@@ -69,10 +67,7 @@ impl Queue for Store {
 pub struct SqliteQueue(std::sync::Mutex<Connection>);
 
 fn sqlite(folder: &Path) -> Connection {
-    let db = Connection::open(folder.join("queue.sqlite")).unwrap();
-    db.pragma_update(None, "journal_mode", "WAL").unwrap();
-    db.pragma_update(None, "synchronous", "FULL").unwrap();
-    db.pragma_update(None, "cache_size", -i64::try_from(CACHE / 1024).unwrap()).unwrap();
+    let db = connect(&folder.join("queue.sqlite"));
     db.execute_batch("CREATE TABLE queue (place INTEGER PRIMARY KEY AUTOINCREMENT, row BLOB NOT NULL)")
         .unwrap();
     db
@@ -103,93 +98,56 @@ impl Queue for SqliteQueue {
     }
 }
 
-/// An act, a put or a take, and who waits for it.
-type Act = (Option<Vec<u8>>, SyncSender<Option<Vec<u8>>>);
+/// A put of a row, or a take.
+type Batched = Batching<Option<Vec<u8>>, Option<Vec<u8>>>;
 
-/// A hand-made batching writer: a thread that commits what has queued up in one transaction.
-pub struct Batching {
-    acts: std::sync::Mutex<Option<Sender<Act>>>,
-    thread: Option<JoinHandle<()>>,
+/// A table of SQLite under a batching writer.
+pub fn batching_sqlite(folder: &Path) -> Batched {
+    let db = sqlite(folder);
+    Batching::start(move |acts: Vec<Option<Vec<u8>>>| {
+        db.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let act = |row: Option<Vec<u8>>| match row {
+            Some(row) => {
+                sqlite_put(&db, &row);
+                None
+            }
+            None => sqlite_take(&db),
+        };
+        let done = acts.into_iter().map(act).collect();
+        db.execute_batch("COMMIT").unwrap();
+        done
+    })
 }
 
-impl Batching {
-    fn start(mut commit: impl FnMut(&[Act]) -> Vec<Option<Vec<u8>>> + Send + 'static) -> Self {
-        let (acts, queued) = mpsc::channel::<Act>();
-        let thread = std::thread::spawn(move || {
-            while let Ok(first) = queued.recv() {
-                let acts: Vec<_> = std::iter::once(first).chain(queued.try_iter().take(MOST - 1)).collect();
-                let answers = commit(&acts);
-                for ((_, caller), answer) in acts.iter().zip(answers) {
-                    caller.send(answer).unwrap();
-                }
+/// The same of redb.
+pub fn batching_redb(folder: &Path) -> Batched {
+    const QUEUE: TableDefinition<u64, &[u8]> = TableDefinition::new("queue");
+    let db = Database::builder().set_cache_size(CACHE).create(folder.join("queue.redb")).unwrap();
+    let mut place = 0;
+    Batching::start(move |acts: Vec<Option<Vec<u8>>>| {
+        let txn = db.begin_write().unwrap();
+        let mut queue = txn.open_table(QUEUE).unwrap();
+        let act = |row: Option<Vec<u8>>| match row {
+            Some(row) => {
+                place += 1;
+                queue.insert(place, row.as_slice()).unwrap();
+                None
             }
-        });
-        Self { acts: std::sync::Mutex::new(Some(acts)), thread: Some(thread) }
-    }
-
-    pub fn sqlite(folder: &Path) -> Self {
-        let db = sqlite(folder);
-        Self::start(move |acts| {
-            db.execute_batch("BEGIN IMMEDIATE").unwrap();
-            let done = acts.iter().map(|(row, _)| match row {
-                Some(row) => {
-                    sqlite_put(&db, row);
-                    None
-                }
-                None => sqlite_take(&db),
-            });
-            let done = done.collect();
-            db.execute_batch("COMMIT").unwrap();
-            done
-        })
-    }
-
-    pub fn redb(folder: &Path) -> Self {
-        const QUEUE: TableDefinition<u64, &[u8]> = TableDefinition::new("queue");
-        let db = Database::builder().set_cache_size(CACHE).create(folder.join("queue.redb")).unwrap();
-        let mut place = 0;
-        Self::start(move |acts| {
-            let txn = db.begin_write().unwrap();
-            let mut queue = txn.open_table(QUEUE).unwrap();
-            let mut done = Vec::new();
-            for (row, _) in acts {
-                done.push(match row {
-                    Some(row) => {
-                        place += 1;
-                        queue.insert(place, row.as_slice()).unwrap();
-                        None
-                    }
-                    None => queue.pop_first().unwrap().map(|(_, row)| row.value().to_vec()),
-                });
-            }
-            drop(queue);
-            txn.commit().unwrap();
-            done
-        })
-    }
-
-    fn act(&self, row: Option<Vec<u8>>) -> Option<Vec<u8>> {
-        let (caller, answer) = mpsc::sync_channel(1);
-        self.acts.lock().unwrap().as_ref().unwrap().send((row, caller)).unwrap();
-        answer.recv().unwrap()
-    }
+            None => queue.pop_first().unwrap().map(|(_, row)| row.value().to_vec()),
+        };
+        let done = acts.into_iter().map(act).collect();
+        drop(queue);
+        txn.commit().unwrap();
+        done
+    })
 }
 
-impl Queue for Batching {
+impl Queue for Batched {
     fn put(&self, row: &[u8]) {
         self.act(Some(row.to_vec()));
     }
 
     fn take(&self) -> Option<Vec<u8>> {
         self.act(None)
-    }
-}
-
-impl Drop for Batching {
-    fn drop(&mut self) {
-        drop(self.acts.lock().unwrap().take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
     }
 }

@@ -9,7 +9,7 @@ use redb::{
 };
 
 use crate::keys::{self, HEAD, Outcome, Totals};
-use crate::queue::Batching;
+use crate::queue::batching_redb;
 use crate::record::{Entry, Event, Record, State, now};
 use crate::subject::{CACHE, Queue, Subject};
 use crate::workload::Op;
@@ -140,7 +140,7 @@ impl Subject for Redb {
     }
 
     fn queue(folder: &Path) -> Option<Box<dyn Queue>> {
-        Some(Box::new(Batching::redb(folder)))
+        Some(Box::new(batching_redb(folder)))
     }
 
     fn write(&self, ops: Vec<Op>) {

@@ -1,9 +1,21 @@
 //! The tables and statements of SQLite, and its rows as records.
 
+use std::path::Path;
+
 use execstore::Text;
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 
 use crate::record::{Desired, Entry, Event, Header, Record, State};
+use crate::subject::CACHE;
+
+/// Each commit waits for the disk.
+pub fn connect(path: &Path) -> Connection {
+    let db = Connection::open(path).unwrap();
+    db.pragma_update(None, "journal_mode", "WAL").unwrap();
+    db.pragma_update(None, "synchronous", "FULL").unwrap();
+    db.pragma_update(None, "cache_size", -i64::try_from(CACHE / 1024).unwrap()).unwrap();
+    db
+}
 
 /// The log keeps the header in columns, as the executions do. Measured against the header as JSON text that
 /// serde parses: read as fast or a little faster, and S is a quarter smaller.

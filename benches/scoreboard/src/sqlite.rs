@@ -10,7 +10,7 @@ use crate::history::KEY;
 use crate::queue::SqliteQueue;
 use crate::record::{Entry, Event, Header, Record, State, now};
 use crate::sql::*;
-use crate::subject::{CACHE, Queue, Subject};
+use crate::subject::{Queue, Subject};
 use crate::workload::{Op, Replacement};
 
 /// One connection; threads take turns.
@@ -152,11 +152,7 @@ impl Subject for Sqlite {
     type Cursor = i64;
 
     fn open(folder: &Path) -> Self {
-        let db = Connection::open(folder.join("store.sqlite")).unwrap();
-        db.pragma_update(None, "journal_mode", "WAL").unwrap();
-        db.pragma_update(None, "synchronous", "FULL").unwrap();
-        let cache = i64::try_from(CACHE / 1024).unwrap();
-        db.pragma_update(None, "cache_size", -cache).unwrap();
+        let db = connect(&folder.join("store.sqlite"));
         // Else a statement is planned again whenever a bound value changes: five times the cost of R2.
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
         db.set_prepared_statement_cache_capacity(64);

@@ -1,25 +1,18 @@
-//! SQLite with a hand-made batching writer: a thread that commits what queued up in one transaction.
+//! SQLite with a hand-made batching writer.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender, SyncSender};
-use std::thread::JoinHandle;
 
-use crate::queue::Batching;
+use crate::batching::Batching;
+use crate::queue::batching_sqlite;
 use crate::record::{Entry, Event, Record, State};
 use crate::sqlite::{Sqlite, apply, run};
 use crate::subject::{Queue, Subject};
 use crate::workload::Op;
 
-/// The most operations of one commit, as many as execstore takes.
-const MOST: usize = 1_024;
-
-type Queued = (Op, SyncSender<()>);
-
 pub struct Batched {
     sqlite: Arc<Sqlite>,
-    queue: Option<Sender<Queued>>,
-    thread: Option<JoinHandle<()>>,
+    writer: Batching<Op, ()>,
 }
 
 impl Subject for Batched {
@@ -32,25 +25,19 @@ impl Subject for Batched {
 
     fn open(folder: &Path) -> Self {
         let sqlite = Arc::new(Sqlite::open(folder));
-        let (queue, queued) = mpsc::channel::<Queued>();
-        let writer = sqlite.clone();
-        let thread = std::thread::spawn(move || {
-            while let Ok(first) = queued.recv() {
-                let (ops, callers): (Vec<_>, Vec<_>) =
-                    std::iter::once(first).chain(queued.try_iter().take(MOST - 1)).unzip();
-                let db = writer.connection();
-                run(&db, "BEGIN IMMEDIATE", &[]).unwrap();
-                ops.into_iter().try_for_each(|op| apply(&db, op)).unwrap();
-                run(&db, "COMMIT", &[]).unwrap();
-                drop(db);
-                callers.into_iter().for_each(|caller| caller.send(()).unwrap());
-            }
+        let connected = sqlite.clone();
+        let writer = Batching::start(move |ops: Vec<Op>| {
+            let (db, many) = (connected.connection(), ops.len());
+            run(&db, "BEGIN IMMEDIATE", &[]).unwrap();
+            ops.into_iter().try_for_each(|op| apply(&db, op)).unwrap();
+            run(&db, "COMMIT", &[]).unwrap();
+            vec![(); many]
         });
-        Self { sqlite, queue: Some(queue), thread: Some(thread) }
+        Self { sqlite, writer }
     }
 
     fn queue(folder: &Path) -> Option<Box<dyn Queue>> {
-        Some(Box::new(Batching::sqlite(folder)))
+        Some(Box::new(batching_sqlite(folder)))
     }
 
     fn write(&self, ops: Vec<Op>) {
@@ -58,9 +45,7 @@ impl Subject for Batched {
     }
 
     fn share(&self, op: Op) {
-        let (answer, answered) = mpsc::sync_channel(1);
-        self.queue.as_ref().unwrap().send((op, answer)).unwrap();
-        answered.recv().unwrap();
+        self.writer.act(op);
     }
 
     fn get(&self, id: &str) -> Option<Record> {
@@ -89,14 +74,5 @@ impl Subject for Batched {
 
     fn log(&self, each: impl FnMut(Entry)) {
         self.sqlite.log(each);
-    }
-}
-
-impl Drop for Batched {
-    fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
     }
 }
