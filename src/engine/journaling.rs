@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use redb::{Database, Durability, ReadableDatabase, WriteTransaction};
+use redb::{Database, ReadableDatabase, WriteTransaction};
 
 use crate::engine::journal::{Beginning, Broken, Journal, Replayed};
 use crate::format::JournalPlace;
@@ -10,7 +10,7 @@ use crate::format::schema::{META_KEY, Tag};
 use crate::model::error::{CommitError, OpenError, ReadError, StorageError};
 use crate::storage::process::Process;
 use crate::storage::{
-    Base, Late, Layer, Live, Tables, catch_panics, commit_whole, damaged, finish, roll_back,
+    Base, Late, Layer, Live, Tables, catch_panics, commit_unsynced, commit_whole, damaged, finish, roll_back,
 };
 
 /// The journal of an open store. Its first round begins with the first commit.
@@ -107,12 +107,9 @@ impl Journaling {
         let txn = late.into_txn();
         let (reached, rows) = match (read, txn) {
             (Ok((reached, Rows::Kept(version, head, rows))), _) => (reached, Some((version, head, *rows))),
-            (Ok((reached, Rows::Given(version, begins))), Some(mut txn)) => {
+            (Ok((reached, Rows::Given(version, begins))), Some(txn)) => {
                 match begins {
-                    None => {
-                        catch_panics(|| txn.set_durability(Durability::None))?;
-                        catch_panics(|| txn.commit())?;
-                    }
+                    None => commit_unsynced(txn)?,
                     Some(round) => {
                         commit_whole(txn)?;
                         journal.begin_round(round, version);

@@ -3,14 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use redb::{Durability, ReadableDatabase, WriteTransaction};
+use redb::ReadableDatabase;
 
 use crate::engine::applied::Applied;
 use crate::engine::core::{Engine, blocked};
 use crate::engine::recent::Commits;
 use crate::engine::sync_line::{Next, Place, Told};
 use crate::model::error::{CommitError, StorageError};
-use crate::storage::{Base, Layer, Pending, Snapshot, Tables, catch_panics, roll_back};
+use crate::storage::{Base, Layer, Pending, Snapshot, Tables, catch_panics, commit_unsynced, roll_back};
 
 impl Engine {
     /// What a reader must see, at least.
@@ -157,7 +157,7 @@ impl Engine {
     /// redb's commit, which waits for nothing, of all up to a version.
     pub(super) fn show(&self, applied: Applied, version: u64) -> Result<(), StorageError> {
         let commits = self.redb_commits();
-        match show(applied.txn) {
+        match commit_unsynced(applied.txn) {
             Ok(()) => {
                 commits.up_to(version);
                 Ok(())
@@ -287,10 +287,4 @@ impl Engine {
         let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
         owed.into_iter().for_each(crate::engine::doorbell::Calls::call);
     }
-}
-
-/// A commit of redb's that waits for nothing.
-fn show(mut txn: WriteTransaction) -> Result<(), StorageError> {
-    catch_panics(|| txn.set_durability(Durability::None))?;
-    catch_panics(|| txn.commit())
 }

@@ -1,5 +1,7 @@
 //! The encoding of buckets: the caller's own rows, and the directory of what they lie in.
 
+use std::ops::Bound;
+
 use super::schema::table;
 use super::{Reader, Reason, Row, Writer};
 use crate::model::row_id::BucketId;
@@ -20,6 +22,15 @@ pub(crate) struct BucketRecord {
 }
 
 impl BucketRecord {
+    /// Between what its keys lie.
+    pub(crate) fn ends(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        let high = match self.high.as_slice() {
+            [] => Bound::Unbounded,
+            high => Bound::Included(high),
+        };
+        (Bound::Included(&self.low), high)
+    }
+
     /// Notes that the smallest key is this one.
     pub(crate) fn begins_with(&mut self, key: &[u8]) {
         self.low.clear();

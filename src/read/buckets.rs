@@ -1,5 +1,6 @@
 //! Reading the caller's own rows.
 
+use std::borrow::Cow;
 use std::ops::{Bound, RangeBounds};
 
 use crate::format::BucketRecord;
@@ -16,16 +17,17 @@ use crate::read::{List, View};
 /// stands.
 pub struct Bucket<'r, V: View + ?Sized> {
     view: &'r V,
-    record: Option<BucketRecord>,
+    record: Option<Cow<'r, BucketRecord>>,
 }
 
 impl<'r, V: View + ?Sized> Bucket<'r, V> {
     pub(crate) fn find(view: &'r V, parent: BucketId, name: &str) -> Result<Self, ReadError> {
-        Ok(Self::of(view, view.tables().bucket(parent, name)?))
+        Ok(Self { view, record: view.tables().bucket(parent, name)?.map(Cow::Owned) })
     }
 
-    pub(crate) fn of(view: &'r V, record: Option<BucketRecord>) -> Self {
-        Self { view, record }
+    /// One that is known.
+    pub(crate) fn of(view: &'r V, record: &'r BucketRecord) -> Self {
+        Self { view, record: Some(Cow::Borrowed(record)) }
     }
 
     /// `true` if there is such a bucket, however empty it is.
@@ -109,27 +111,16 @@ impl<'r, V: View + ?Sized> Bucket<'r, V> {
     fn between(&self, low: Bound<&[u8]>, high: Bound<&[u8]>) -> Result<List<'r, BucketRow>, ReadError> {
         let Some(record) = &self.record else { return Ok(List::empty()) };
         // What went from the ends has left nothing to step over.
+        let (first_known, last_known) = record.ends();
         let low = match low {
             Bound::Included(first) | Bound::Excluded(first) if first >= record.low.as_slice() => low,
-            _ => Bound::Included(record.low.as_slice()),
+            _ => first_known,
         };
-        let high = match high {
-            _ if record.high.is_empty() => high,
-            Bound::Included(last) | Bound::Excluded(last) if last <= record.high.as_slice() => high,
-            _ => Bound::Included(record.high.as_slice()),
+        let high = match (high, last_known) {
+            (_, Bound::Unbounded) => high,
+            (Bound::Included(last) | Bound::Excluded(last), _) if last <= record.high.as_slice() => high,
+            _ => last_known,
         };
-        let is_empty = match (low, high) {
-            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-            (Bound::Included(first), Bound::Included(last)) => first > last,
-            (
-                Bound::Included(first) | Bound::Excluded(first),
-                Bound::Included(last) | Bound::Excluded(last),
-            ) => first >= last,
-        };
-        if is_empty {
-            // redb panics on a range that ends before it begins.
-            return Ok(List::empty());
-        }
         Ok(List::new(self.view.tables().bucket_rows(record.id, (low, high))?))
     }
 
@@ -137,7 +128,7 @@ impl<'r, V: View + ?Sized> Bucket<'r, V> {
     pub fn bucket(&self, name: impl AsRef<str>) -> Result<Bucket<'r, V>, ReadError> {
         match &self.record {
             Some(record) => Self::find(self.view, record.id, name.as_ref()),
-            None => Ok(Self::of(self.view, None)),
+            None => Ok(Self { view: self.view, record: None }),
         }
     }
 

@@ -2,9 +2,12 @@
 
 use std::ops::Bound;
 
+use super::range::CheckedRange;
+use super::side_data::sound;
+use super::slots::Stored;
 use super::{Budget, Live, Source, Tables};
 use crate::format::schema::table;
-use crate::format::{BucketRecord, Row, bucket_of, bucket_row, decode, encode, in_bucket};
+use crate::format::{BucketRecord, Reason, Row, bucket_of, bucket_row, decode, encode, in_bucket};
 use crate::model::buckets::BucketRow;
 use crate::model::error::{ReadError, StorageError};
 use crate::model::row_id::BucketId;
@@ -25,8 +28,29 @@ impl<S: Source> Tables<S> {
         StorageError,
     > {
         let row = |key: &[u8], value: &[u8]| Ok((bucket_of(key)?.1, decode::<table::Buckets>(key, value)?));
-        let (low, high) = (in_bucket(parent, &[]), end_of(parent));
-        self.between::<table::Buckets, _, _>(Bound::Included(&low), bound(high.as_deref()), row)
+        self.between_in::<table::Buckets, _, _>(parent, ALL, row)
+    }
+
+    /// What lies in a bucket between two keys.
+    fn between_in<'a, T: Stored<Key = [u8]>, R, F: FnMut(&[u8], &[u8]) -> Result<R, Reason>>(
+        &'a self,
+        bucket: BucketId,
+        (low, high): (Bound<&[u8]>, Bound<&[u8]>),
+        decode: F,
+    ) -> Result<CheckedRange<'a, T, F>, StorageError> {
+        let low = match low {
+            Bound::Unbounded => Bound::Included(in_bucket(bucket, &[])),
+            low => low.map(|key| in_bucket(bucket, key)),
+        };
+        let high = match high {
+            // What every key of the bucket lies before.
+            Bound::Unbounded => match bucket.0.checked_add(1) {
+                Some(next) => Bound::Excluded(in_bucket(BucketId(next), &[])),
+                None => Bound::Unbounded,
+            },
+            high => high.map(|key| in_bucket(bucket, key)),
+        };
+        self.between::<T, _, _>(low.as_ref().map(Vec::as_slice), high.as_ref().map(Vec::as_slice), decode)
     }
 
     pub(crate) fn bucket_value(&self, bucket: BucketId, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
@@ -42,17 +66,12 @@ impl<S: Source> Tables<S> {
 
     /// Whether a key is the first of a bucket, and the last, within what is known of its ends.
     pub(crate) fn is_at_end(&self, bucket: &BucketRecord, key: &[u8]) -> Result<(bool, bool), StorageError> {
-        let (own, low) = (in_bucket(bucket.id, key), in_bucket(bucket.id, &bucket.low));
-        let high = match bucket.high.is_empty() {
-            true => end_of(bucket.id),
-            false => Some(in_bucket(bucket.id, &bucket.high)),
-        };
-        let is_own = |key: &[u8], _: &[u8]| Ok(key == own);
-        let before = (Bound::Included(low.as_slice()), Bound::Included(own.as_slice()));
-        let behind =
-            (Bound::Included(own.as_slice()), high.as_deref().map_or(Bound::Unbounded, Bound::Included));
-        let first = self.between::<table::BucketRows, _, _>(before.0, before.1, is_own)?.next();
-        let last = self.between::<table::BucketRows, _, _>(behind.0, behind.1, is_own)?.next_back();
+        let (low, high) = bucket.ends();
+        let own = in_bucket(bucket.id, key);
+        let rows =
+            |ends| self.between_in::<table::BucketRows, _, _>(bucket.id, ends, |key, _| Ok(key == own));
+        let first = rows((low, Bound::Included(key)))?.next();
+        let last = rows((Bound::Included(key), high))?.next_back();
         Ok((found(first)?, found(last)?))
     }
 
@@ -60,25 +79,19 @@ impl<S: Source> Tables<S> {
     pub(crate) fn bucket_rows(
         &self,
         bucket: BucketId,
-        (low, high): (Bound<&[u8]>, Bound<&[u8]>),
+        ends: (Bound<&[u8]>, Bound<&[u8]>),
     ) -> Result<impl DoubleEndedIterator<Item = Result<BucketRow, ReadError>> + use<'_, S>, StorageError>
     {
         let row = |key: &[u8], value: &[u8]| {
             let value = decode::<table::BucketRows>(key, value)?.to_vec();
             Ok(BucketRow { key: bucket_row(key)?.1.to_vec(), value })
         };
-        let low = match low {
-            Bound::Unbounded => Bound::Included(in_bucket(bucket, &[])),
-            low => low.map(|key| in_bucket(bucket, key)),
-        };
-        let high = match high {
-            Bound::Unbounded => end_of(bucket).map_or(Bound::Unbounded, Bound::Excluded),
-            high => high.map(|key| in_bucket(bucket, key)),
-        };
-        let ends = (low.as_ref().map(Vec::as_slice), high.as_ref().map(Vec::as_slice));
-        self.between::<table::BucketRows, _, _>(ends.0, ends.1, row)
+        self.between_in::<table::BucketRows, _, _>(bucket, ends, row)
     }
 }
+
+/// A whole bucket.
+const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
 
 /// Of a damaged row it is not known.
 fn found(row: Option<Result<bool, ReadError>>) -> Result<bool, StorageError> {
@@ -86,15 +99,6 @@ fn found(row: Option<Result<bool, ReadError>>) -> Result<bool, StorageError> {
         Some(Err(ReadError::Storage(error))) => Err(error),
         row => Ok(matches!(row, Some(Ok(true)))),
     }
-}
-
-/// What every key of a bucket lies before.
-fn end_of(bucket: BucketId) -> Option<Vec<u8>> {
-    bucket.0.checked_add(1).map(|next| in_bucket(BucketId(next), &[]))
-}
-
-fn bound(high: Option<&[u8]>) -> Bound<&[u8]> {
-    high.map_or(Bound::Unbounded, Bound::Excluded)
 }
 
 impl Tables<Live<'_>> {
@@ -136,22 +140,7 @@ impl Tables<Live<'_>> {
         bucket: BucketId,
         budget: &mut Budget,
     ) -> Result<Vec<Vec<u8>>, StorageError> {
-        let (low, high) = (in_bucket(bucket, &[]), end_of(bucket));
-        let row = |key: &[u8], _: &[u8]| Ok(bucket_row(key)?.1.to_vec());
-        let rows =
-            self.between::<table::BucketRows, _, _>(Bound::Included(&low), bound(high.as_deref()), row)?;
-        let mut keys = Vec::new();
-        for key in rows {
-            if budget.is_spent() {
-                break;
-            }
-            match key {
-                Ok(key) => keys.push(key),
-                Err(ReadError::Storage(error)) => return Err(error),
-                Err(_) => {}
-            }
-            budget.spend(1);
-        }
-        Ok(keys)
+        let row = |key: &[u8], _: &[u8]| Ok((0, bucket_row(key)?.1.to_vec()));
+        sound(self.between_in::<table::BucketRows, _, _>(bucket, ALL, row)?, budget)
     }
 }

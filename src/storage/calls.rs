@@ -1,6 +1,6 @@
 //! Calls into redb, with what it can throw at us caught.
 
-use redb::{TableHandle, UntypedTableHandle, WriteTransaction};
+use redb::{Durability, TableHandle, UntypedTableHandle, WriteTransaction};
 
 use crate::format::schema::Tag;
 use crate::model::error::{CommitError, DamagedPage, StorageError};
@@ -33,6 +33,12 @@ pub(crate) fn commit_whole(mut txn: WriteTransaction) -> Result<(), StorageError
         txn.set_quick_repair(true);
         txn.commit()
     })
+}
+
+/// A commit that waits for nothing.
+pub(crate) fn commit_unsynced(mut txn: WriteTransaction) -> Result<(), StorageError> {
+    catch_panics(|| txn.set_durability(Durability::None))?;
+    catch_panics(|| txn.commit())
 }
 
 /// Rolling back can only fail where the storage failed before, and then the next open does it.

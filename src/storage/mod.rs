@@ -60,7 +60,7 @@ use redo_steps::{bad_redo, put_step, read_step};
 use slots::{FromBytes, Slots, choose, on_table};
 
 pub(crate) use base::Base;
-pub(crate) use calls::{catch_panics, commit_whole, finish, has_store, roll_back};
+pub(crate) use calls::{catch_panics, commit_unsynced, commit_whole, finish, has_store, roll_back};
 pub(crate) use changes::Noticed;
 pub(crate) use executions::{Pick, Seen, StoredExecution};
 pub(crate) use former_rows::TablesMark;

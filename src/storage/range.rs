@@ -6,7 +6,7 @@ use redb::{Key, Range, ReadableTable, Value as _};
 
 use super::calls::catch_panics;
 use super::ends::{Ends, Next, next_of};
-use super::pending::PendingRange;
+use super::pending::{PendingRange, is_empty};
 use super::slots::Stored;
 use crate::format::Reason;
 use crate::format::schema::{Tag, Value};
@@ -110,11 +110,18 @@ impl<'a, T: Stored, F> CheckedRange<'a, T, F> {
         (low, high): (Bound<&T::Key>, Bound<&T::Key>),
         decode: F,
     ) -> Result<Self, StorageError> {
-        let ends = (low.map(T::lend), high.map(T::lend));
-        let range = catch_panics(|| table.range::<<T::RedbKey as redb::Value>::SelfType<'_>>(ends))?;
+        // redb panics on one that ends before it begins.
+        let range = match is_empty(low.map(AsRef::as_ref), high.map(AsRef::as_ref)) {
+            true => None,
+            false => {
+                let ends = (low.map(T::lend), high.map(T::lend));
+                let range = catch_panics(|| table.range::<<T::RedbKey as redb::Value>::SelfType<'_>>(ends))?;
+                Some(Ends::new(range))
+            }
+        };
         let low = Edge::of(low).unwrap_or_else(|| Edge::included(&[]));
         let span = Span { tag: T::TAG, low, high: Edge::of(high) };
-        Ok(Self { range: Some(Ends::new(range)), pending, decode, span })
+        Ok(Self { range, pending, decode, span })
     }
 
     fn step<R>(&mut self, from_front: bool) -> Option<Result<R, ReadError>>

@@ -111,7 +111,7 @@ impl Tables<Live<'_>> {
 
 /// The rows that lie where they should. Those that do not are left where they are: what is read here is to be removed, and
 /// damage must not keep the rest from going.
-fn sound<T>(
+pub(super) fn sound<T>(
     rows: impl Iterator<Item = Result<(usize, T), ReadError>>,
     budget: &mut Budget,
 ) -> Result<Vec<T>, StorageError> {

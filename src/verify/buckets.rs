@@ -1,10 +1,11 @@
 //! The checks of the caller's own rows: each lies in a bucket, and each bucket in one that there is.
 
 use std::collections::HashMap;
+use std::ops::RangeBounds;
 
 use super::checks::{Verifier, hex};
 use crate::format::schema::{Tag, table};
-use crate::format::{bucket_of, bucket_row, decode};
+use crate::format::{BucketRecord, bucket_of, bucket_row, decode};
 use crate::model::error::StorageError;
 use crate::model::row_id::BucketId;
 use crate::storage::Source;
@@ -13,9 +14,7 @@ use crate::storage::Source;
 struct Known {
     parent: BucketId,
     name: String,
-    rows: u64,
-    low: Vec<u8>,
-    high: Vec<u8>,
+    record: BucketRecord,
     seen: u64,
 }
 
@@ -36,8 +35,7 @@ impl<S: Source> Verifier<'_, S> {
             match known.get_mut(&found.0) {
                 Some(bucket) => {
                     bucket.seen += 1;
-                    let beyond = !bucket.high.is_empty() && found.1 > bucket.high.as_slice();
-                    if beyond || found.1 < bucket.low.as_slice() {
+                    if !bucket.record.ends().contains(found.1) {
                         verifier
                             .problem(tag, format!("key {}: it lies beyond the ends of its bucket", hex(key)));
                     }
@@ -48,8 +46,8 @@ impl<S: Source> Verifier<'_, S> {
             Ok(())
         })?;
         for (id, bucket) in known {
-            if bucket.seen != bucket.rows && !self.waiting.buckets.contains(&id) {
-                let what = format!("{:?} has {} rows, not {}", bucket.name, bucket.seen, bucket.rows);
+            if bucket.seen != bucket.record.rows && !self.waiting.buckets.contains(&id) {
+                let what = format!("{:?} has {} rows, not {}", bucket.name, bucket.seen, bucket.record.rows);
                 self.problem(tag, what);
             }
         }
@@ -63,15 +61,9 @@ impl<S: Source> Verifier<'_, S> {
             match bucket_of(key).and_then(|place| Ok((place, decode::<table::Buckets>(key, value)?))) {
                 Err(reason) => verifier.damaged(tag, key, reason),
                 Ok(((parent, name), record)) => {
-                    let bucket = Known {
-                        parent,
-                        name: name.to_string(),
-                        rows: record.rows,
-                        low: record.low,
-                        high: record.high,
-                        seen: 0,
-                    };
-                    if known.insert(record.id, bucket).is_some() || record.id == BucketId::ROOT {
+                    let id = record.id;
+                    let bucket = Known { parent, name: name.to_string(), record, seen: 0 };
+                    if known.insert(id, bucket).is_some() || id == BucketId::ROOT {
                         verifier.problem(tag, format!("key {}: it has the number of another", hex(key)));
                     }
                 }

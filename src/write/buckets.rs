@@ -257,12 +257,12 @@ impl<'w, 't> BucketMut<'w, 't> {
 
     /// The bucket to be read, with what was written.
     pub fn as_bucket(&self) -> Bucket<'_, Writer<'t>> {
-        Bucket::of(self.writer, Some(self.record.clone()))
+        Bucket::of(self.writer, &self.record)
     }
 
     /// The value of a key.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, ReadError> {
-        self.writer.tables.bucket_value(self.record.id, key.as_ref())
+        self.as_bucket().get(key)
     }
 
     /// The row of the smallest key.

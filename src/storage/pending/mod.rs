@@ -163,7 +163,7 @@ impl Pending {
 }
 
 /// Nothing lies between the bounds.
-fn is_empty(low: Bound<&[u8]>, high: Bound<&[u8]>) -> bool {
+pub(super) fn is_empty(low: Bound<&[u8]>, high: Bound<&[u8]>) -> bool {
     match (low, high) {
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
         (Bound::Included(low), Bound::Included(high)) => low > high,

@@ -83,12 +83,12 @@ fn compare<V: Readable>(found: &Bucket<'_, V>, plain: &Plain, dice: &mut Dice) {
     assert_eq!(rows(found.with_prefix(&prefix).unwrap()), of(with_prefix));
     let (low, high) = (bytes(dice, 4), bytes(dice, 4));
     if low <= high {
-        let mut backwards = rows(found.range(low.clone()..=high.clone()).unwrap());
-        let mut forwards: Vec<_> = found.range(low.clone()..=high.clone()).unwrap().rev().collect();
-        forwards.reverse();
-        assert_eq!(backwards.len(), forwards.len());
-        assert_eq!(backwards, of(&mut plain.rows.range(low..=high)));
-        backwards.clear();
+        let range = || found.range(low.clone()..=high.clone()).unwrap();
+        let mut reversed: Vec<_> =
+            range().rev().map(Result::unwrap).map(|row| (row.key, row.value)).collect();
+        reversed.reverse();
+        assert_eq!(rows(range()), reversed);
+        assert_eq!(reversed, of(&mut plain.rows.range(low.clone()..=high.clone())));
     }
     for (name, inner) in &plain.buckets {
         compare(&found.bucket(name).unwrap(), inner, dice);
