@@ -189,6 +189,7 @@ pub mod attachments {
 ///
 /// See [the guide](crate::guide#buckets-of-your-own).
 pub mod buckets {
+    pub use crate::feed::buckets::{BucketWatcher, RecvChanged};
     pub use crate::model::bucket_keys::{BucketKey, KeyError, ParseKey, key, parse_key};
     pub use crate::model::buckets::BucketRow;
     pub use crate::read::buckets::Bucket;

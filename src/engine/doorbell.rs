@@ -82,11 +82,23 @@ impl State {
     fn ring(&mut self, ticket: u64, clean: u64, calls: &mut Calls) {
         let Some(waiter) = self.waiting.get_mut(&ticket) else { return };
         waiter.clean = Some(clean.max(waiter.after));
+        let called = calls.0.len();
         calls.0.extend(waiter.waker.take());
+        self.called += (calls.0.len() - called) as u64;
         for key in waiter.keys.iter() {
             self.places.remove(&(*key, ticket));
         }
-        self.called += 1;
+    }
+
+    /// Somebody waits from here on.
+    fn enter(&mut self, waiter: Waiter) -> u64 {
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        if waiter.clean.is_none() {
+            self.places.extend(waiter.keys.iter().map(|key| (*key, ticket)));
+        }
+        self.waiting.insert(ticket, waiter);
+        ticket
     }
 
     fn under(&self, key: u64) -> impl Iterator<Item = u64> {
@@ -194,7 +206,7 @@ impl Doorbell {
     /// How many wait, and how many were ever called.
     pub(crate) fn counts(&self) -> (usize, u64) {
         let state = self.lock();
-        (state.waiting.len(), state.called)
+        (state.waiting.values().filter(|waiter| waiter.waker.is_some()).count(), state.called)
     }
 
     /// Waits until something beyond `after` touches one of the keys, the store ends, `stopped` says so, or `timeout` is over.
@@ -233,12 +245,66 @@ impl Doorbell {
         if state.head > after || state.end.is_some() {
             return Poll::Ready(Heard { head: state.head, clean: after, end: state.end.clone() });
         }
-        state.last_ticket += 1;
-        *ticket = state.last_ticket;
-        state.places.extend(keys.iter().map(|key| (*key, *ticket)));
-        let waiter = Waiter { keys: keys.clone(), after, waker: Some(waker), clean: None };
-        state.waiting.insert(*ticket, waiter);
+        *ticket = state.enter(Waiter { keys: keys.clone(), after, waker: Some(waker), clean: None });
         Poll::Pending
+    }
+
+    /// For those who stay: gives a ticket under which it is noted from now on whether a commit touches one of the keys.
+    pub(crate) fn enroll(&self, keys: &Arc<[u64]>) -> u64 {
+        let mut state = self.lock();
+        let after = state.head;
+        state.enter(Waiter { keys: keys.clone(), after, waker: None, clean: None })
+    }
+
+    /// A ticket for another who waits for the same, and was told as much.
+    pub(crate) fn enroll_like(&self, ticket: u64) -> u64 {
+        let mut state = self.lock();
+        let Some(Waiter { keys, after, clean, .. }) = state.waiting.get(&ticket) else { return 0 };
+        let waiter = Waiter { keys: keys.clone(), after: *after, waker: None, clean: *clean };
+        state.enter(waiter)
+    }
+
+    /// Whether a commit has touched a key of one who stays since this last said so. If none has, the waker is kept in place of the
+    /// one before, until one does or the store ends.
+    pub(crate) fn touched(&self, ticket: u64, waker: Option<&Waker>) -> Poll<Result<(), End>> {
+        let mut waker = waker.cloned();
+        let mut state = self.lock();
+        let State { head, end, waiting, places, .. } = &mut *state;
+        let Some(waiter) = waiting.get_mut(&ticket) else { return Poll::Ready(Err(End::Closed)) };
+        if let Some(clean) = waiter.clean.take() {
+            waiter.after = *head;
+            places.extend(waiter.keys.iter().map(|key| (*key, ticket)));
+            // Or it was the end that called.
+            if clean < *head && !matches!(end, Some(End::Closed)) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        if let Some(end) = end {
+            return Poll::Ready(Err(end.clone()));
+        }
+        std::mem::swap(&mut waiter.waker, &mut waker);
+        drop(state);
+        // The one before is the caller's: it is dropped without the lock.
+        drop(waker);
+        Poll::Pending
+    }
+
+    /// The same, and waits for it, at most for so long; then it is pending.
+    pub(crate) fn wait_touched(&self, ticket: u64, timeout: Duration) -> Poll<Result<(), End>> {
+        let deadline = Instant::now().checked_add(timeout);
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(bell.clone());
+        loop {
+            if let Poll::Ready(touched) = self.touched(ticket, Some(&waker)) {
+                return Poll::Ready(touched);
+            }
+            let left =
+                deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return self.touched(ticket, None);
+            }
+            bell.wait(left);
+        }
     }
 
     /// Takes a waker back. Gives up to where nothing concerned it, if it waited.

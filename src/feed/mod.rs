@@ -1,5 +1,6 @@
 //! Following what happens: watchers, consumers, followers of outputs, and what trims the log.
 
+pub(crate) mod buckets;
 pub(crate) mod consumer;
 pub(crate) mod outputs;
 pub(crate) mod retention;

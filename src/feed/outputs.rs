@@ -85,7 +85,7 @@ impl OutputFollower {
         check_name("output name", name)?;
         engine.check_open()?;
         let keys = Arc::from([key(Kind::Output, id, name), key(Kind::Life, id, "")]);
-        engine.listening.add(Kind::Output as u8 | Kind::Life as u8);
+        engine.listening.add(Kind::Output as u16 | Kind::Life as u16);
         let (id, name) = (id.to_owned(), name.to_owned());
         Ok(Self {
             engine,

@@ -158,9 +158,9 @@ impl Filter {
 
     /// The kind of keys and the keys under which to wait for what the filter lets through. Any part will do, since all of them must
     /// hold: the one that the fewest changes have.
-    pub(crate) fn keys(&self) -> (u8, Vec<u64>) {
-        fn of<'a>(kind: Kind, texts: impl Iterator<Item = &'a Text>) -> (u8, Vec<u64>) {
-            (kind as u8, texts.map(|text| key(kind, text, "")).collect())
+    pub(crate) fn keys(&self) -> (u16, Vec<u64>) {
+        fn of<'a>(kind: Kind, texts: impl Iterator<Item = &'a Text>) -> (u16, Vec<u64>) {
+            (kind as u16, texts.map(|text| key(kind, text, "")).collect())
         }
         let asked = self.queries.iter();
         if let Some(ids) = self.executions.as_ref().filter(|ids| ids.len() <= MAX_KEYS) {
@@ -177,7 +177,7 @@ impl Filter {
             return of(Kind::Job, std::iter::once(job));
         }
         if let Some((label, value)) = self.labels.first() {
-            return (Kind::Label as u8, vec![key(Kind::Label, label, value)]);
+            return (Kind::Label as u16, vec![key(Kind::Label, label, value)]);
         }
         if let Some(states) = self.entered.as_ref().filter(|states| states.len() <= MAX_KEYS) {
             return of(Kind::Entered, states.iter());

@@ -48,7 +48,7 @@ pub(crate) struct WriteSet {
 
 impl WriteSet {
     /// Of a transaction that collects these kinds of keys.
-    pub(crate) fn listening(kinds: u8) -> Self {
+    pub(crate) fn listening(kinds: u16) -> Self {
         Self { touched: Touched::new(kinds), ..Self::default() }
     }
 
@@ -57,7 +57,7 @@ impl WriteSet {
     }
 
     /// A writer begins. Gives which kinds of keys it is to collect.
-    pub(crate) fn begin(redo: &Mutex<WriteSet>, version: u64, head: u64) -> u8 {
+    pub(crate) fn begin(redo: &Mutex<WriteSet>, version: u64, head: u64) -> u16 {
         let mut redo = Self::lock(redo);
         redo.writers += 1;
         if redo.versions.is_none() {

@@ -4,6 +4,7 @@ use std::io::{Read, Seek};
 
 use super::Store;
 use super::operations::operation;
+use crate::feed::buckets::BucketWatcher;
 use crate::feed::outputs::OutputFollower;
 use crate::feed::visits::VisitTracker;
 use crate::model::attachments::{Attachment, NewAttachment};
@@ -201,6 +202,27 @@ impl Store {
     /// Counts who is visited, without a write for each visit. See [`VisitTracker`].
     pub fn track_visits(&self) -> VisitTracker {
         VisitTracker::new(self.engine.clone(), self.threads.batcher.clone())
+    }
+
+    /// Waits for commits that touch a bucket that lies in no other. See [`BucketWatcher`].
+    pub fn watch_bucket(&self, name: impl AsRef<str>) -> Result<BucketWatcher, WatchError> {
+        self.watch_bucket_at([name])
+    }
+
+    /// The same for a bucket anywhere: the names on the way to it, the outermost first.
+    ///
+    /// ```
+    /// # use execstore::Store;
+    /// # let store = Store::in_memory()?;
+    /// let timers = store.watch_bucket_at(["tenants", "acme", "timers"])?;
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn watch_bucket_at(
+        &self,
+        path: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<BucketWatcher, WatchError> {
+        let path = path.into_iter().map(|name| name.as_ref().to_owned()).collect();
+        BucketWatcher::new(self.engine.clone(), path)
     }
 
     /// Follows an output stream from an offset on while it grows. See [`OutputFollower`].

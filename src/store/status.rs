@@ -76,7 +76,7 @@ pub struct Status {
     /// How many closures the group commit has not begun.
     #[serde(with = "crate::model::json::count::size")]
     pub queued: usize,
-    /// How many threads and futures wait for changes or output.
+    /// How many threads and futures wait for changes, output or a bucket.
     #[serde(with = "crate::model::json::count::size")]
     pub waiting: usize,
     /// How many of them were ever woken, counted from the opening. A commit wakes those alone whom it may concern.

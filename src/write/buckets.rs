@@ -9,6 +9,7 @@ use crate::model::error::{ReadError, StorageError, WriteError};
 use crate::model::limits::{InputError, check_name};
 use crate::model::row_id::BucketId;
 use crate::model::text::Text;
+use crate::model::touch::TOP;
 use crate::read::List;
 use crate::read::buckets::Bucket;
 use crate::storage::Budget;
@@ -36,7 +37,7 @@ impl<'t> Writer<'t> {
     /// # Ok::<(), execstore::Error>(())
     /// ```
     pub fn open_bucket(&mut self, name: impl AsRef<str>) -> Result<BucketMut<'_, 't>, WriteError> {
-        BucketMut::open(self, BucketId::ROOT, name.as_ref())
+        BucketMut::open(self, (BucketId::ROOT, TOP), name.as_ref())
     }
 
     /// Deletes a bucket with its rows and every bucket in it; `false` if there is none of the name.
@@ -44,16 +45,18 @@ impl<'t> Writer<'t> {
     /// Nobody finds its rows from the commit on. Up to about a thousand of them go at once, the rest afterwards: see
     /// [`delete`](Self::delete).
     pub fn delete_bucket(&mut self, name: impl AsRef<str>) -> Result<bool, WriteError> {
-        self.delete_bucket_in(BucketId::ROOT, name.as_ref())
+        self.delete_bucket_in((BucketId::ROOT, TOP), name.as_ref())
     }
 
-    fn delete_bucket_in(&mut self, parent: BucketId, name: &str) -> Result<bool, WriteError> {
+    fn delete_bucket_in(&mut self, (parent, place): (BucketId, u64), name: &str) -> Result<bool, WriteError> {
         let Some(record) = self.tables.bucket(parent, name)? else { return Ok(false) };
         self.storing(|w| {
             w.tables.remove_bucket(parent, name)?;
             w.discard(Removal::Bucket(record.id))?;
             w.put_totals()
         })?;
+        self.touched.bucket(place);
+        self.touched.bucket_gone(self.touched.place(place, name));
         Ok(true)
     }
 
@@ -115,13 +118,20 @@ pub struct BucketMut<'w, 't> {
     parent: BucketId,
     name: Text,
     record: BucketRecord,
+    /// For those who wait for it.
+    place: u64,
 }
 
 impl<'w, 't> BucketMut<'w, 't> {
-    fn open(writer: &'w mut Writer<'t>, parent: BucketId, name: &str) -> Result<Self, WriteError> {
+    fn open(
+        writer: &'w mut Writer<'t>,
+        (parent, above): (BucketId, u64),
+        name: &str,
+    ) -> Result<Self, WriteError> {
         check_name("bucket name", name)?;
+        let place = writer.touched.place(above, name);
         if let Some(record) = writer.tables.bucket(parent, name)? {
-            return Ok(Self { writer, parent, name: name.into(), record });
+            return Ok(Self { writer, parent, name: name.into(), record, place });
         }
         writer.needs_room()?;
         let record = BucketRecord { id: BucketId(writer.next_blob().0), ..BucketRecord::default() };
@@ -129,17 +139,19 @@ impl<'w, 't> BucketMut<'w, 't> {
             w.tables.put_bucket(parent, name, &record)?;
             w.put_totals()
         })?;
-        Ok(Self { writer, parent, name: name.into(), record })
+        writer.touched.bucket(above);
+        writer.touched.bucket(place);
+        Ok(Self { writer, parent, name: name.into(), record, place })
     }
 
     /// Opens a bucket in this one; makes it if there is none of the name.
     pub fn open_bucket(&mut self, name: impl AsRef<str>) -> Result<BucketMut<'_, 't>, WriteError> {
-        BucketMut::open(self.writer, self.record.id, name.as_ref())
+        BucketMut::open(self.writer, (self.record.id, self.place), name.as_ref())
     }
 
     /// Deletes a bucket in this one: see [`Writer::delete_bucket`].
     pub fn delete_bucket(&mut self, name: impl AsRef<str>) -> Result<bool, WriteError> {
-        self.writer.delete_bucket_in(self.record.id, name.as_ref())
+        self.writer.delete_bucket_in((self.record.id, self.place), name.as_ref())
     }
 
     /// Writes a row; `true` if there was none of this key.
@@ -201,6 +213,33 @@ impl<'w, 't> BucketMut<'w, 't> {
         Ok(last)
     }
 
+    /// Removes the row of the smallest key, and gives it, if it lies no further than a key: how what is due is taken. `None` if there is
+    /// none, or the first lies beyond.
+    ///
+    /// ```
+    /// # use execstore::Store;
+    /// # use execstore::buckets::key;
+    /// # let store = Store::in_memory()?;
+    /// # store.write(|w| {
+    /// let mut timers = w.open_bucket("timers")?;
+    /// timers.put(key(&(500_u64, "b")), "later")?;
+    /// timers.put(key(&(100_u64, "a")), "sooner")?;
+    /// let now = 200_u64;
+    /// let through = key(&(now + 1)); // what is due at `now` lies before
+    /// assert_eq!(timers.pop_first_through(&through)?.unwrap().value, b"sooner");
+    /// assert!(timers.pop_first_through(&through)?.is_none());
+    /// # Ok(())
+    /// # })?;
+    /// # Ok::<(), execstore::Error>(())
+    /// ```
+    pub fn pop_first_through(&mut self, key: impl AsRef<[u8]>) -> Result<Option<BucketRow>, WriteError> {
+        let first = self.first()?.filter(|row| row.key.as_slice() <= key.as_ref());
+        if let Some(row) = &first {
+            self.remove_from(&row.key, (true, false))?;
+        }
+        Ok(first)
+    }
+
     /// Draws the next number of the bucket: 1, 2, 3 and so on, each once. One that was drawn in a transaction that is rolled back is drawn
     /// again.
     pub fn next_sequence(&mut self) -> Result<u64, WriteError> {
@@ -243,7 +282,7 @@ impl<'w, 't> BucketMut<'w, 't> {
         after: BucketRecord,
         rows: impl FnOnce(&mut Writer<'t>, BucketId) -> Result<(), StorageError>,
     ) -> Result<(), WriteError> {
-        let Self { writer, parent, name, record } = self;
+        let Self { writer, parent, name, record, place } = self;
         writer.storing(|w| {
             rows(w, record.id)?;
             if after != *record {
@@ -251,6 +290,7 @@ impl<'w, 't> BucketMut<'w, 't> {
             }
             w.put_totals()
         })?;
+        writer.touched.bucket(*place);
         self.record = after;
         Ok(())
     }
@@ -263,6 +303,11 @@ impl<'w, 't> BucketMut<'w, 't> {
     /// The value of a key.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, ReadError> {
         self.as_bucket().get(key)
+    }
+
+    /// `true` if there is a row of this key.
+    pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool, ReadError> {
+        self.as_bucket().contains_key(key)
     }
 
     /// The row of the smallest key.
@@ -288,6 +333,11 @@ impl<'w, 't> BucketMut<'w, 't> {
     /// The rows whose keys begin with a prefix.
     pub fn with_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<List<'_, BucketRow>, ReadError> {
         self.as_bucket().with_prefix(prefix)
+    }
+
+    /// The names of the buckets in this one, in the order of their bytes.
+    pub fn buckets(&self) -> Result<List<'_, Text>, ReadError> {
+        self.as_bucket().buckets()
     }
 
     /// How many rows it has.

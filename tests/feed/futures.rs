@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use execstore::buckets::{BucketWatcher, RecvChanged};
 use execstore::error::BatchError;
 use execstore::group_commit::Pending;
 use execstore::outputs::{OutputFollower, RecvPart};
@@ -30,6 +31,8 @@ fn they_can_be_moved_to_any_executor() {
     fn is_awaited<T: IntoFuture + Send + Unpin>() {}
     is::<Watcher>();
     is::<OutputFollower>();
+    is::<BucketWatcher>();
+    is_awaited::<RecvChanged<'static>>();
     is_awaited::<Pending<String>>();
     is_awaited::<Recv<'static>>();
     is_awaited::<RecvPart<'static>>();
@@ -74,6 +77,11 @@ fn a_future_that_is_dropped_loses_nothing() {
     store.append_output("a", "o", "x").unwrap();
     drop(follower.recv(9));
 
+    let mut bucket = store.watch_bucket("b").unwrap();
+    assert!(poll(pin!(bucket.recv())).is_pending());
+    store.write(|w| Ok(w.open_bucket("b")?.put("k", "v")?)).unwrap();
+    drop(bucket.recv());
+
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         // The other branch wins, each time.
@@ -88,6 +96,8 @@ fn a_future_that_is_dropped_loses_nothing() {
         assert_eq!(watcher.recv().await.unwrap().execution_id(), &"b");
         assert!(tokio::time::timeout(Duration::from_millis(1), watcher.recv()).await.is_err());
         assert_eq!(follower.recv(9).await.unwrap().bytes, b"x");
+        tokio::time::timeout(Duration::MAX, bucket.recv()).await.unwrap().unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(1), bucket.recv()).await.is_err());
     });
     assert_eq!(watcher.position().get(), 2);
 }

@@ -140,3 +140,33 @@ fn a_joined_commit_wakes_all_of_them_once_it_is_told_of() {
     assert_eq!(closed.unwrap().len(), 0);
     assert_eq!(store.read(|r| Ok(r.log().head()?)).unwrap().get(), 3);
 }
+
+#[test]
+fn whoever_waits_for_a_bucket_hears_of_joined_commits_in_a_database_of_the_callers() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let attached = Arc::new(execstore::redb::Database::create(file.path()).unwrap());
+    let attached = execstore::Store::attach(attached).unwrap();
+    let own = TestStore::new();
+    for store in [&attached, &*own] {
+        let count = Arc::<Count>::default();
+        let mut watcher = store.watch_bucket_at(["a", "b"]).unwrap();
+        store.write(|w| Ok(w.open_bucket("a")?.open_bucket("b")?.put("k", "v")?)).unwrap();
+        assert!(poll(watcher.recv(), &count).is_ready() && poll(watcher.recv(), &count).is_pending());
+        let txn = store.share_database().begin_write().unwrap();
+        let mut writer = store.join(&txn).unwrap();
+        writer.open_bucket("a").unwrap().open_bucket("b").unwrap().put("joined", "v").unwrap();
+        let receipt = writer.finish();
+        assert!(poll(watcher.recv(), &count).is_pending(), "it is not committed");
+        txn.commit().unwrap();
+        store.notify(receipt);
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        assert!(watcher.changed(Duration::MAX).unwrap());
+        let mut lazy = store.begin_write().unwrap();
+        lazy.set_durability(execstore::redb::Durability::None);
+        lazy.writer().unwrap().open_bucket("a").unwrap().open_bucket("b").unwrap().put("lazy", "v").unwrap();
+        lazy.commit().unwrap();
+        assert!(watcher.changed(Duration::MAX).unwrap());
+        let len = store.read(|r| Ok(r.bucket("a")?.bucket("b")?.len())).unwrap();
+        assert_eq!(len, 3);
+    }
+}

@@ -28,6 +28,13 @@ macro_rules! suite {
                     a_member_of_a_group_that_fails_takes_its_own_rows_along_alone
                     a_writer_sees_its_own_rows_and_readers_do_not_yet
                 }
+                waiting {
+                    whatever_touches_a_bucket_is_told_once
+                    what_others_touch_wakes_nobody
+                    one_in_others_goes_with_each_of_them
+                    every_kind_of_transaction_is_heard_of
+                    a_queue_of_many_threads_is_emptied
+                }
             }
             executions {
                 alternatives {

@@ -37,7 +37,14 @@ fn act(b: &mut BucketMut<'_, '_>, plain: &mut Plain, dice: &mut Dice) {
             let key = bytes(dice, 4);
             assert_eq!(b.take(&key).unwrap(), plain.rows.remove(&key));
         }
-        6 | 7 => assert_eq!(b.pop_first().unwrap(), plain.rows.pop_first().map(row)),
+        6 => assert_eq!(b.pop_first().unwrap(), plain.rows.pop_first().map(row)),
+        7 => {
+            let through = bytes(dice, 3);
+            let due = plain.rows.first_key_value().is_some_and(|(key, _)| *key <= through);
+            let first = if due { plain.rows.pop_first() } else { None };
+            assert_eq!(b.pop_first_through(&through).unwrap(), first.map(row));
+            assert_eq!(b.contains_key(&through).unwrap(), plain.rows.contains_key(&through));
+        }
         8 => assert_eq!(b.pop_last().unwrap(), plain.rows.pop_last().map(row)),
         9 => {
             plain.sequence += 1;
@@ -55,6 +62,8 @@ fn act(b: &mut BucketMut<'_, '_>, plain: &mut Plain, dice: &mut Dice) {
     }
     assert_eq!((b.len(), b.sequence()), (plain.rows.len() as u64, plain.sequence));
     assert_eq!(b.first().unwrap(), plain.rows.clone().pop_first().map(row));
+    let names: Vec<_> = b.buckets().unwrap().map(|name| name.unwrap().to_string()).collect();
+    assert_eq!(names, plain.buckets.keys().cloned().collect::<Vec<_>>());
 }
 
 /// Some operations on buckets of a few names, in the store and in the model.

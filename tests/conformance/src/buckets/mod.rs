@@ -4,3 +4,4 @@ pub mod deleting;
 pub mod rows;
 pub mod sequences;
 pub mod transactions;
+pub mod waiting;
