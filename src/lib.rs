@@ -192,6 +192,7 @@ pub mod buckets {
     pub use crate::feed::buckets::{BucketWatcher, RecvChanged};
     pub use crate::model::bucket_keys::{BucketKey, KeyError, ParseKey, key, parse_key};
     pub use crate::model::buckets::BucketRow;
+    pub use crate::model::change::RowChange;
     pub use crate::read::buckets::Bucket;
     pub use crate::write::BucketMut;
 }

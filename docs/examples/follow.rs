@@ -144,7 +144,11 @@ fn line(change: &Change) -> String {
     let events = change
         .events()
         .map_or(String::new(), |events| format!(", events {}-{}", events.start(), events.end()));
-    format!("{:>6}  {}  {}  {what}{events}", change.seq(), change.job_id(), change.execution_id())
+    let about = match (change.job_id(), change.execution_id(), change.bucket()) {
+        (Some(job), Some(id), _) => format!("{job}  {id}"),
+        (.., bucket) => bucket.unwrap_or_default().join("/"),
+    };
+    format!("{:>6}  {about}  {what}{events}", change.seq())
 }
 
 type Shown = (Arc<AtomicBool>, JoinHandle<Result<(), Failure>>);
@@ -158,13 +162,14 @@ struct Outputs {
 impl Outputs {
     /// Prints a change; before an end, the rest of what the execution wrote.
     fn print(&mut self, change: &Change) -> Result<(), Failure> {
+        let Some(id) = change.execution_id() else { return Ok(say(&line(change))?) };
         let phase = change.state_after().map_or(Phase::Terminal, |state| state.phase());
         if phase == Phase::Terminal {
-            self.begin(change.execution_id())?;
-            self.shown.remove(change.execution_id()).map_or(Ok(()), finish)?;
+            self.begin(id)?;
+            self.shown.remove(id).map_or(Ok(()), finish)?;
         }
         say(&line(change))?;
-        if phase == Phase::Live { self.begin(change.execution_id()) } else { Ok(()) }
+        if phase == Phase::Live { self.begin(id) } else { Ok(()) }
     }
 
     fn begin(&mut self, id: &ExecutionId) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use crate::engine::core::Engine;
 use crate::engine::doorbell::End;
 use crate::model::error::{InputError, Reentrant, StorageError, WatchError};
 use crate::model::limits::check_name;
-use crate::model::touch::{Kind, TOP, bucket_gone, bucket_place};
+use crate::model::touch::{Kind, bucket_keys};
 
 /// Waits for commits that touch a bucket; made by [`Store::watch_bucket`](crate::Store::watch_bucket) and
 /// [`Store::watch_bucket_at`](crate::Store::watch_bucket_at).
@@ -52,14 +52,7 @@ impl BucketWatcher {
         path.iter().try_for_each(|name| check_name("bucket name", name))?;
         engine.check_open()?;
         engine.grounds.process.check()?;
-        let (mut keys, mut place) = (Vec::with_capacity(path.len()), TOP);
-        for name in &path {
-            if place != TOP {
-                keys.push(bucket_gone(place));
-            }
-            place = bucket_place(place, name);
-        }
-        keys.push(place);
+        let keys = bucket_keys(path.iter().map(String::as_str));
         // Before it is entered: who began to write before, without a word of buckets, wakes everybody.
         engine.listening.add(Kind::Bucket as u16);
         let ticket = engine.commits.enroll(&keys.into());

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::core::Engine;
 use crate::engine::doorbell::End;
-use crate::format::Glimpse;
 use crate::format::schema::Tag;
+use crate::format::{Glimpse, Glimpsed};
 use crate::model::bookmark::{Bookmark, trimmed, within};
 use crate::model::change::Change;
 use crate::model::error::{ReadError, Reentrant, StorageError, WatchError};
@@ -258,9 +258,11 @@ impl Watcher {
         }
         let lifecycle = &reader.settings().lifecycle;
         let filter = &self.filter;
-        let keep = |glimpse: &Glimpse| {
-            let Glimpse { kind, id, job, state } = glimpse;
-            filter.may_match(*kind, id, job, lifecycle.by_code(*state))
+        let keep = |glimpse: &Glimpse| match &glimpse.about {
+            Glimpsed::Execution { id, job, state } => {
+                filter.may_match(glimpse.kind, id, job, lifecycle.by_code(*state))
+            }
+            Glimpsed::Bucket(path) => filter.matches_bucket(glimpse.kind, path),
         };
         let (first, end) = (self.position + 1, self.position.saturating_add(entries).min(totals.head));
         let rows = reader

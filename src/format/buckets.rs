@@ -19,6 +19,10 @@ pub(crate) struct BucketRecord {
     pub(crate) low: Vec<u8>,
     /// No key of it lies behind this, unless it is empty.
     pub(crate) high: Vec<u8>,
+    /// Changes of its rows are in the change log.
+    pub(crate) logged: bool,
+    /// Those of a bucket that lies in it are, or were.
+    pub(crate) logged_within: bool,
 }
 
 impl BucketRecord {
@@ -86,16 +90,18 @@ impl Row for table::Buckets {
         w.number(bucket.rows);
         w.bytes(&bucket.low);
         w.bytes(&bucket.high);
+        w.byte(u8::from(bucket.logged) | u8::from(bucket.logged_within) << 1);
     }
 
     fn read(_: &[u8], r: &mut Reader<'_>) -> Result<BucketRecord, Reason> {
-        Ok(BucketRecord {
-            id: BucketId(r.number()?),
-            sequence: r.number()?,
-            rows: r.number()?,
-            low: r.bytes()?.to_vec(),
-            high: r.bytes()?.to_vec(),
-        })
+        let (id, sequence, rows) = (BucketId(r.number()?), r.number()?, r.number()?);
+        let (low, high) = (r.bytes()?.to_vec(), r.bytes()?.to_vec());
+        let bits = r.byte()?;
+        if bits > 3 {
+            return Err(format!("a bucket has unknown bits: {bits}"));
+        }
+        let (logged, logged_within) = (bits & 1 != 0, bits & 2 != 0);
+        Ok(BucketRecord { id, sequence, rows, low, high, logged, logged_within })
     }
 }
 
@@ -123,6 +129,7 @@ mod tests {
             BucketRecord { id: BucketId(300), sequence: u64::MAX, rows: 7, ..BucketRecord::default() };
         for low in [&b""[..], b"a", &[0xff; 64]] {
             (record.low, record.high) = (low.to_vec(), vec![0xff; 1024 - low.len()]);
+            (record.logged, record.logged_within) = (low.is_empty(), low.len() > 1);
             let (key, mut out) = (in_bucket(BucketId(5), "Ω".as_bytes()), Vec::new());
             encode::<table::Buckets>(&key, &mut out, |w| table::Buckets::write(&record, w));
             assert_eq!(decode::<table::Buckets>(&key, &out).as_ref(), Ok(&record));

@@ -25,7 +25,10 @@ mod wire;
 
 pub(crate) use buckets::{BucketRecord, bucket_of, bucket_row, in_bucket};
 pub(crate) use bulk::{BulkKind, BulkProgress};
-pub(crate) use change::{Follows, Glimpse, decode_change, decode_change_if, decode_follows, encode_change};
+pub(crate) use change::{
+    Follows, Glimpse, Glimpsed, decode_change, decode_change_if, decode_follows, encode_bucket_change,
+    encode_change,
+};
 pub(crate) use events::check_event;
 pub(crate) use execution::{EncodedHeader, PayloadPlace, Record, decode_record, encode_record, header_bytes};
 pub(crate) use frame::{FRAME, check_frame, finish_frame};

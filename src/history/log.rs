@@ -82,29 +82,29 @@ impl<'r, R: View + ?Sized> Log<'r, R> {
         Ok(ChangeSeq(bookmark.resolve(self.reader.settings().incarnation, self.reader.totals()?.head)?))
     }
 
-    /// The payload right after a change; `None` if the change deleted the execution.
+    /// The payload right after a change; `None` if the change deleted the execution, or is about none.
     pub fn payload_after(&self, change: &Change) -> Result<Option<Json>, ReadError> {
-        if change.kind == ChangeKind::Deleted {
-            return Ok(None);
+        match change.of_execution().filter(|_| change.kind != ChangeKind::Deleted) {
+            Some(of) => payload_version(self.reader, of.number, of.payload_version).map(Some),
+            None => Ok(None),
         }
-        payload_version(self.reader, change.number, change.payload_version).map(Some)
     }
 
-    /// The payload right before a change; `None` if the change created the execution.
+    /// The payload right before a change; `None` if the change created the execution, or is about none.
     pub fn payload_before(&self, change: &Change) -> Result<Option<Json>, ReadError> {
-        if change.kind == ChangeKind::Created {
-            return Ok(None);
+        match change.of_execution().filter(|_| change.kind != ChangeKind::Created) {
+            Some(of) => payload_version(self.reader, of.number, of.payload_version_before()).map(Some),
+            None => Ok(None),
         }
-        payload_version(self.reader, change.number, change.payload_version_before()).map(Some)
     }
 
-    /// The execution right after a change, payload included; `None` if the change deleted it.
+    /// The execution right after a change, payload included; `None` if the change deleted it, or is about none.
     pub fn execution_after(&self, change: &Change) -> Result<Option<Execution>, ReadError> {
         let payload = self.payload_after(change)?;
         Ok(join(change.after().cloned(), payload))
     }
 
-    /// The execution right before a change, payload included; `None` if the change created it.
+    /// The execution right before a change, payload included; `None` if the change created it, or is about none.
     pub fn execution_before(&self, change: &Change) -> Result<Option<Execution>, ReadError> {
         let payload = self.payload_before(change)?;
         Ok(join(change.before(), payload))

@@ -109,13 +109,18 @@ impl Part {
                     error.into_iter().chain(seqs)
                 });
                 let change = move |seq: Result<u64, ReadError>| {
-                    seq.and_then(|seq| Ok((seq, tables.changed_number(seq)?)))
+                    let seq = match seq {
+                        Ok(seq) => seq,
+                        Err(error) => return Some(Err(error)),
+                    };
+                    tables.changed_number(seq).map(|number| Some((seq, number?))).transpose()
                 };
-                directed(seqs.map(change), newest_first)
+                directed(seqs.filter_map(change), newest_first)
             }
             Part::Current => {
                 let rows = tables.follows_rows(range)?;
-                let rows = rows.map(|row| row.map(|(seq, follows)| (seq, follows.number)));
+                let rows =
+                    rows.filter_map(|row| row.map(|(seq, follows)| Some((seq, follows?.number))).transpose());
                 if !newest_first {
                     return Ok(directed(rows, false));
                 }

@@ -16,9 +16,9 @@ pub struct BucketRow {
 }
 
 /// Refuses what a bucket does not take.
-pub(crate) fn check_row(key: &[u8], value: &[u8]) -> Result<(), InputError> {
+pub(crate) fn check_row(key: &[u8], value: Option<&[u8]>) -> Result<(), InputError> {
     check_size("bucket key", key.len(), MAX_BUCKET_KEY)?;
-    check_size("bucket value", value.len(), MAX_BUCKET_VALUE)
+    value.map_or(Ok(()), |value| check_size("bucket value", value.len(), MAX_BUCKET_VALUE))
 }
 
 /// The smallest key that lies behind every key with a prefix; `None` if there is none.

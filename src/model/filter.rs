@@ -1,17 +1,16 @@
 //! Which changes a watcher is interested in. Pure.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::change::{Change, ChangeKind};
 use crate::model::execution::Header;
-use crate::model::json::form::{form, given, is_default};
 use crate::model::lifecycle::{Lifecycle, State};
-use crate::model::limits::InputError;
+use crate::model::limits::{InputError, check_name};
 use crate::model::query::{LabelIs, Query, disjoint};
 use crate::model::text::Text;
-use crate::model::touch::{EVERYTHING, Kind, key};
+use crate::model::touch::{EVERYTHING, Kind, bucket_keys, key};
 
 /// With more alternatives than this it is cheaper to be woken for nothing.
 const MAX_KEYS: usize = 256;
@@ -31,14 +30,16 @@ const MAX_KEYS: usize = 256;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Filter {
-    kinds: Option<Vec<ChangeKind>>,
-    jobs: Option<HashSet<Text>>,
-    executions: Option<HashSet<Text>>,
-    namespaces: Option<HashSet<Text>>,
-    entered: Option<Vec<Text>>,
-    labels: Vec<(Text, Text)>,
-    queries: Vec<Query>,
-    left: bool,
+    pub(super) kinds: Option<Vec<ChangeKind>>,
+    pub(super) jobs: Option<HashSet<Text>>,
+    pub(super) executions: Option<HashSet<Text>>,
+    pub(super) namespaces: Option<HashSet<Text>>,
+    pub(super) entered: Option<Vec<Text>>,
+    pub(super) labels: Vec<(Text, Text)>,
+    pub(super) queries: Vec<Query>,
+    pub(super) left: bool,
+    /// By the names on the way to each.
+    pub(super) buckets: Option<Vec<Vec<Text>>>,
 }
 
 /// How an execution came to be let through: see [`Filter::matched`].
@@ -131,6 +132,21 @@ impl Filter {
         self
     }
 
+    /// Changes to rows of this bucket, which lies in no other, and its deletion. Its rows must be
+    /// [logged](crate::buckets::BucketMut::set_logged). What a filter asks of executions lets nothing of a bucket through, and this
+    /// nothing of an execution.
+    pub fn bucket(self, name: impl AsRef<str>) -> Self {
+        self.bucket_at([name])
+    }
+
+    /// The same for a bucket anywhere: the names on the way to it, the outermost first. Lets through also the deletion of a bucket that
+    /// it lies in. If several are named, changes to any of them.
+    pub fn bucket_at(mut self, path: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let path = path.into_iter().map(|name| Text::from(name.as_ref())).collect();
+        self.buckets.get_or_insert_default().push(path);
+        self
+    }
+
     /// Lets through also the changes by which an execution leaves: those after which the conditions on the record do not hold
     /// any more, but did before. [`matched`](Filter::matched) tells them from the others. Whoever keeps a copy of what matches
     /// needs it to know what to remove.
@@ -163,6 +179,10 @@ impl Filter {
             (kind as u16, texts.map(|text| key(kind, text, "")).collect())
         }
         let asked = self.queries.iter();
+        if let Some(paths) = self.buckets.as_ref().filter(|paths| paths.len() <= MAX_KEYS) {
+            let keys = paths.iter().flat_map(|path| bucket_keys(path.iter().map(|name| &**name)));
+            return (Kind::Bucket as u16, keys.collect());
+        }
         if let Some(ids) = self.executions.as_ref().filter(|ids| ids.len() <= MAX_KEYS) {
             return of(Kind::Execution, ids.iter());
         }
@@ -193,25 +213,47 @@ impl Filter {
 
     /// `true` if the filter lets the change through.
     pub fn matches(&self, change: &Change) -> bool {
+        if let Some(path) = change.bucket() {
+            return self.matches_bucket(change.kind, path);
+        }
         self.is_of_kind(change)
-            && (self.holds(&change.header)
+            && (change.header().is_some_and(|header| self.holds(header))
                 || (self.left && change.before().is_some_and(|before| self.holds(&before))))
+    }
+
+    /// The same for a change to a bucket.
+    pub(crate) fn matches_bucket(&self, kind: ChangeKind, path: &[Text]) -> bool {
+        let holds = |asked: &Vec<Text>| match kind {
+            ChangeKind::BucketDeleted => asked.starts_with(path),
+            _ => asked == path,
+        };
+        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+            && !self.asks_for_executions()
+            && self.buckets.as_ref().is_none_or(|paths| paths.iter().any(holds))
+    }
+
+    fn asks_for_executions(&self) -> bool {
+        let Self { kinds: _, jobs, executions, namespaces, entered, labels, queries, left: _, buckets: _ } =
+            self;
+        [jobs, executions, namespaces].into_iter().any(Option::is_some)
+            || entered.is_some()
+            || !(labels.is_empty() && queries.is_empty())
     }
 
     /// `true` if [`may_match`](Self::may_match) can say no.
     pub(crate) fn can_leave_early(&self) -> bool {
-        let Self { kinds, jobs, executions, entered, queries, .. } = self;
-        kinds.is_some() || jobs.is_some() || executions.is_some() || entered.is_some() || !queries.is_empty()
+        self.kinds.is_some() || self.buckets.is_some() || self.asks_for_executions()
     }
 
-    /// `false` if the filter lets no change of this kind, execution, job and state after it through. All of them stand at the
+    /// `false` if the filter lets no change of an execution of this kind, execution, job and state after it through. All of them stand at the
     /// beginning of an entry; of these the execution and its job are the same before the change.
     pub(crate) fn may_match(&self, kind: ChangeKind, id: &str, job: &str, state: Option<&State>) -> bool {
         let among =
             |set: &Option<HashSet<Text>>, value: &str| set.as_ref().is_none_or(|set| set.contains(value));
         let has_come =
             |states: &Vec<Text>| state.is_none_or(|state| states.iter().any(|name| *name == *state.as_str()));
-        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+        self.buckets.is_none()
+            && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
             && self.entered.as_ref().is_none_or(has_come)
             && among(&self.jobs, job)
             && among(&self.executions, id)
@@ -220,7 +262,7 @@ impl Filter {
 
     /// How the execution stands to the conditions on the record, before and after the change: `None` if they hold neither
     /// before nor after, or if the change is not of a kind, or into a state, that the filter names. A deleted execution for which they
-    /// held has left.
+    /// held has left. Of a change to a bucket there is nothing to tell: `None`.
     pub fn matched(&self, change: &Change) -> Option<Match> {
         let before = change.before().is_some_and(|before| self.holds(&before));
         let after = change.after().is_some_and(|after| self.holds(after));
@@ -236,6 +278,7 @@ impl Filter {
     fn is_of_kind(&self, change: &Change) -> bool {
         self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&change.kind))
             && self.entered.as_ref().is_none_or(|states| has_entered(change, states))
+            && self.buckets.is_none()
     }
 
     /// The conditions on the record.
@@ -252,6 +295,12 @@ impl Filter {
     /// A misspelt state would never come.
     pub(crate) fn check_names(&self, lifecycle: &Lifecycle) -> Result<(), InputError> {
         self.queries.iter().try_for_each(|query| query.check(lifecycle))?;
+        for path in self.buckets.iter().flatten() {
+            if path.is_empty() {
+                return Err(InputError::Invalid { what: "bucket name", reason: "there is none".into() });
+            }
+            path.iter().try_for_each(|name| check_name("bucket name", name))?;
+        }
         if let Some(name) = self.entered.iter().flatten().find(|name| lifecycle.state(name).is_none()) {
             return Err(InputError::UnknownState { state: name.into() });
         }
@@ -263,6 +312,16 @@ impl Filter {
 
     /// Why it can never let anything through, though each of its parts lets something through.
     fn contradiction(&self, lifecycle: &Lifecycle) -> Option<&'static str> {
+        let of_rows = |kind: &ChangeKind| {
+            matches!(kind, ChangeKind::RowPut | ChangeKind::RowDeleted | ChangeKind::BucketDeleted)
+        };
+        let kinds = self.kinds.as_ref().filter(|kinds| !kinds.is_empty());
+        let only_rows = kinds.is_some_and(|kinds| kinds.iter().all(of_rows));
+        let no_rows = kinds.is_some_and(|kinds| !kinds.iter().any(of_rows));
+        let asks_for_buckets = self.buckets.is_some();
+        if (self.asks_for_executions() && (asks_for_buckets || only_rows)) || (asks_for_buckets && no_rows) {
+            return Some("no change is about an execution and about a bucket");
+        }
         if part_excludes(&self.jobs, self.queries.iter().filter_map(|query| query.job.as_ref())) {
             return Some("no execution has all the jobs that it asks for");
         }
@@ -309,72 +368,6 @@ fn part_excludes<'q>(
     let Some(first) = asked.next() else { return false };
     let alternatives = alternatives.as_ref().filter(|texts| !texts.is_empty());
     alternatives.is_some_and(|texts| !texts.contains(first)) || asked.any(|other| other != first)
-}
-
-/// The members of a filter. None is ignored: a part that is not known would let through what it was to keep back.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilterForm {
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    kinds: Option<Vec<ChangeKind>>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    jobs: Option<BTreeSet<Text>>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    executions: Option<BTreeSet<Text>>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    namespaces: Option<BTreeSet<Text>>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    entered: Option<Vec<Text>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    labels: Vec<LabelForm>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    matching: Vec<Query>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    including_left: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LabelForm {
-    key: Text,
-    value: Text,
-}
-
-form!(Filter as FilterForm);
-
-impl From<&Filter> for FilterForm {
-    fn from(filter: &Filter) -> Self {
-        let Filter { kinds, jobs, executions, namespaces, entered, labels, queries, left } = filter.clone();
-        let sorted = |texts: Option<HashSet<Text>>| texts.map(BTreeSet::from_iter);
-        Self {
-            kinds,
-            jobs: sorted(jobs),
-            executions: sorted(executions),
-            namespaces: sorted(namespaces),
-            entered,
-            labels: labels.into_iter().map(|(key, value)| LabelForm { key, value }).collect(),
-            matching: queries,
-            including_left: left,
-        }
-    }
-}
-
-impl From<FilterForm> for Filter {
-    fn from(form: FilterForm) -> Self {
-        let FilterForm { kinds, jobs, executions, namespaces, entered, labels, matching, including_left } =
-            form;
-        let set = |texts: Option<BTreeSet<Text>>| texts.map(HashSet::from_iter);
-        Self {
-            kinds,
-            jobs: set(jobs),
-            executions: set(executions),
-            namespaces: set(namespaces),
-            entered,
-            labels: labels.into_iter().map(|LabelForm { key, value }| (key, value)).collect(),
-            queries: matching,
-            left: including_left,
-        }
-    }
 }
 
 fn has_entered(change: &Change, states: &[Text]) -> bool {

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::model::change::Entry;
+use crate::model::entry::{BucketEntry, Entry, ExecutionEntry};
 use crate::model::events::NewEvent;
 use crate::model::execution::Header;
 use crate::model::hash::{Hash, Link, Sum, hex};
 use crate::model::id::ChangeSeq;
+use crate::model::json::base64::base64;
 use crate::model::json::{Count, written};
 use crate::model::time::Timestamp;
 
@@ -121,8 +122,49 @@ struct ChangeDocument<'a> {
     time: String,
 }
 
+/// The same for an entry about a bucket. Bytes are texts in base64.
+#[derive(Serialize)]
+struct BucketDocument<'a> {
+    bucket: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    key: Option<String>,
+    kind: String,
+    not_before: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_hash: Option<String>,
+    seq: Count,
+    time: String,
+    value: Option<String>,
+    was_there: Option<bool>,
+}
+
 /// The document of an entry.
 pub(crate) fn document(seq: u64, entry: &Entry<'_>, link: Option<&Link>) -> String {
+    match entry {
+        Entry::Execution(entry) => of_execution(seq, entry, link),
+        Entry::Bucket(entry) => of_bucket(seq, entry, link),
+    }
+}
+
+fn of_bucket(seq: u64, entry: &BucketEntry<'_>, link: Option<&Link>) -> String {
+    let BucketEntry { time, not_before, path, row } = entry;
+    let document = BucketDocument {
+        bucket: path.iter().map(|name| &**name).collect(),
+        content: link.map(|link| hex(&link.content)),
+        key: row.map(|row| base64(row.key)),
+        kind: entry.kind().to_string(),
+        not_before: not_before.map(|time| time.to_string()),
+        previous_hash: link.map(|link| hex(&link.previous)),
+        seq: Count(seq),
+        time: time.to_string(),
+        value: row.and_then(|row| row.value).map(base64),
+        was_there: row.map(|row| row.was_there),
+    };
+    written(&document)
+}
+
+fn of_execution(seq: u64, entry: &ExecutionEntry<'_>, link: Option<&Link>) -> String {
     let Header {
         id,
         incarnation: _,

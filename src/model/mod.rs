@@ -6,12 +6,17 @@ pub(crate) mod bucket_keys;
 pub(crate) mod buckets;
 #[deny(clippy::disallowed_methods)]
 pub(crate) mod change;
+#[deny(clippy::disallowed_methods)]
+mod change_json;
+#[deny(clippy::disallowed_methods)]
+pub(crate) mod entry;
 pub(crate) mod error;
 #[deny(clippy::disallowed_methods)]
 pub(crate) mod events;
 pub(crate) mod execution;
 pub(crate) mod expect;
 pub(crate) mod filter;
+mod filter_json;
 #[deny(clippy::disallowed_methods)]
 pub(crate) mod fingerprint;
 #[deny(clippy::disallowed_methods)]

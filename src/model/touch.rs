@@ -6,7 +6,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use crate::model::change::{ChangeKind, Entry};
+use crate::model::change::ChangeKind;
+use crate::model::entry::ExecutionEntry;
 use crate::model::execution::Labels;
 
 /// The key of whoever waits for everything.
@@ -68,6 +69,19 @@ pub(crate) fn bucket_gone(place: u64) -> u64 {
     bucket_place(place, "")
 }
 
+/// The keys under which to wait for a bucket: its own, and those of the deletions of what it lies in.
+pub(crate) fn bucket_keys<'a>(path: impl IntoIterator<Item = &'a str>) -> Vec<u64> {
+    let (mut keys, mut place) = (Vec::new(), TOP);
+    for name in path {
+        if place != TOP {
+            keys.push(bucket_gone(place));
+        }
+        place = bucket_place(place, name);
+    }
+    keys.push(place);
+    keys
+}
+
 /// The keys that a transaction has touched, of the kinds that were waited for when it began.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
@@ -90,8 +104,8 @@ impl Touched {
         }
     }
 
-    /// An entry of the change log.
-    pub(crate) fn change(&mut self, entry: &Entry<'_>) {
+    /// An entry of the change log about an execution.
+    pub(crate) fn change(&mut self, entry: &ExecutionEntry<'_>) {
         if self.kinds == 0 {
             return;
         }

@@ -50,6 +50,11 @@ impl<'r, V: View + ?Sized> Bucket<'r, V> {
         self.record.as_ref().map_or(0, |record| record.sequence)
     }
 
+    /// `true` if changes of its rows are [in the change log](crate::buckets::BucketMut::set_logged).
+    pub fn is_logged(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.logged)
+    }
+
     /// The value of a key. Costs a look-up.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, ReadError> {
         match &self.record {

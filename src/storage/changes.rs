@@ -5,10 +5,11 @@ use std::ops::RangeInclusive;
 use super::{Live, Source, Tables, damaged};
 use crate::format::schema::{Tag, table};
 use crate::format::{
-    EncodedHeader, Follows, Glimpse, decode_change, decode_change_if, decode_follows, encode_change,
-    number_of,
+    EncodedHeader, Follows, Glimpse, decode_change, decode_change_if, decode_follows, encode_bucket_change,
+    encode_change, number_of,
 };
-use crate::model::change::{Change, Entry};
+use crate::model::change::Change;
+use crate::model::entry::{BucketEntry, ExecutionEntry};
 use crate::model::error::{ReadError, StorageError};
 use crate::model::hash::Link;
 use crate::model::lifecycle::Lifecycle;
@@ -50,23 +51,25 @@ impl<S: Source> Tables<S> {
         })
     }
 
-    /// Entries of the log and what they are about.
+    /// Entries of the log and the executions that they are about; `None` for those that are about none.
     pub(crate) fn follows_rows(
         &self,
         seqs: RangeInclusive<u64>,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<(u64, Follows), ReadError>> + use<'_, S>, StorageError>
-    {
+    ) -> Result<
+        impl DoubleEndedIterator<Item = Result<(u64, Option<Follows>), ReadError>> + use<'_, S>,
+        StorageError,
+    > {
         let (low, high) = keys(&seqs);
         self.range::<table::Changes, _, _>(&low, &high, |key: &[u8; 8], value: &[u8]| {
             Ok((number_of(key), decode_follows(key, value)?))
         })
     }
 
-    /// The execution that an entry of the log is about.
-    pub(crate) fn changed_number(&self, seq: u64) -> Result<RowId, ReadError> {
+    /// The execution that an entry of the log is about, if it is about one.
+    pub(crate) fn changed_number(&self, seq: u64) -> Result<Option<RowId>, ReadError> {
         let key = seq.to_be_bytes();
         match self.look_up::<table::Changes, _>(&key, |value| decode_follows(&key, value))? {
-            Some(follows) => Ok(follows.number),
+            Some(follows) => Ok(follows.map(|follows| follows.number)),
             None => Err(damaged(Tag::Changes, &key, "the entry is missing").into()),
         }
     }
@@ -80,9 +83,18 @@ impl Tables<Live<'_>> {
     pub(crate) fn put_change(
         &mut self,
         seq: u64,
-        change: (&Entry<'_>, &EncodedHeader, Option<&Link>),
+        change: (&ExecutionEntry<'_>, &EncodedHeader, Option<&Link>),
     ) -> Result<(), StorageError> {
         let key = seq.to_be_bytes();
         self.put_with::<table::Changes>(&key, |out| encode_change(&key, change, out))
+    }
+
+    pub(crate) fn put_bucket_change(
+        &mut self,
+        seq: u64,
+        change: (&BucketEntry<'_>, Option<&Link>),
+    ) -> Result<(), StorageError> {
+        let key = seq.to_be_bytes();
+        self.put_with::<table::Changes>(&key, |out| encode_bucket_change(&key, change, out))
     }
 }

@@ -88,7 +88,16 @@ impl<S: Source> Verifier<'_, S> {
                     break;
                 }
                 match known.get(parent).filter(|_| *parent < own) {
-                    Some(above) => way = (*parent, above),
+                    Some(above) => {
+                        let logs = bucket.record.logged || bucket.record.logged_within;
+                        if logs && !above.record.logged_within {
+                            let above = &above.name;
+                            let what =
+                                format!("{above:?} does not say that one in it is logged: {:?}", bucket.name);
+                            self.problem(Tag::Buckets, what);
+                        }
+                        way = (*parent, above);
+                    }
                     None => {
                         self.problem(Tag::Buckets, format!("{name:?} lies in a bucket that there is not"));
                         break;
@@ -96,5 +105,44 @@ impl<S: Source> Verifier<'_, S> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use redb::ReadableDatabase;
+
+    use crate::Store;
+    use crate::format::BucketRecord;
+    use crate::model::row_id::BucketId;
+    use crate::storage::{Live, Snapshot, Tables};
+
+    /// Its deletion would not be in the log.
+    #[test]
+    fn one_that_does_not_say_that_a_bucket_in_it_is_logged_is_named() {
+        let backend = redb::backends::InMemoryBackend::new();
+        let db = Arc::new(redb::Builder::new().create_with_backend(backend).unwrap());
+        let store = Store::attach(db.clone()).unwrap();
+        store
+            .write(|w| {
+                let mut outer = w.open_bucket("outer")?;
+                Ok(outer.open_bucket("middle")?.open_bucket("inner")?.set_logged(true)?)
+            })
+            .unwrap();
+        assert!(store.verify().unwrap().is_clean());
+        drop(store);
+        let record = {
+            let tables = Tables::new(Snapshot::here(db.begin_read().unwrap()));
+            tables.bucket(BucketId::ROOT, "outer").unwrap().unwrap()
+        };
+        assert!(record.logged_within && !record.logged);
+        let txn = db.begin_write().unwrap();
+        let altered = BucketRecord { logged_within: false, ..record };
+        Tables::new(Live::here(&txn)).put_bucket(BucketId::ROOT, "outer", &altered).unwrap();
+        txn.commit().unwrap();
+        let report = Store::attach(db).unwrap().verify().unwrap();
+        assert!(report.to_string().contains("\"outer\" does not say that one in it is logged"), "{report}");
     }
 }

@@ -86,10 +86,11 @@ impl<S: Source> Verifier<'_, S> {
     /// The digest of what came with a change, as far as it is still there: events go with their execution.
     fn content(&self, change: &Change) -> Result<Option<Hash>, StorageError> {
         let mut content = Content::new();
+        let Some(of) = change.of_execution() else { return Ok(Some(content.finish())) };
         if let Some(events) = change.events() {
             let seqs = events.start().0..=events.end().0;
             let mut found = 0;
-            for event in self.tables.event_rows(change.number, seqs)? {
+            for event in self.tables.event_rows(of.number, seqs)? {
                 match event {
                     Ok(event) => {
                         content.event(event.details.as_str(), &event.message, &event.topic, event.time)
@@ -99,15 +100,15 @@ impl<S: Source> Verifier<'_, S> {
                 }
                 found += 1;
             }
-            if found != change.new_events {
+            if found != of.new_events {
                 return Ok(None);
             }
         }
         if change.payload_changed() {
-            let version = change.payload_version;
-            let stored = match self.tables.payload(change.number, version) {
+            let version = of.payload_version;
+            let stored = match self.tables.payload(of.number, version) {
                 Ok(Some(payload)) => Some(payload),
-                Ok(None) => match self.tables.execution(change.number, self.lifecycle) {
+                Ok(None) => match self.tables.execution(of.number, self.lifecycle) {
                     Ok(Some(StoredExecution { payload, payload_version, .. }))
                         if payload_version == version =>
                     {

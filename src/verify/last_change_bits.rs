@@ -16,7 +16,7 @@ impl<S: Source> Verifier<'_, S> {
         let mut recent = HashSet::new();
         for row in self.tables.follows_rows(current.saturating_mul(BLOCK)..=u64::MAX)? {
             // Damage is told of where the log is read.
-            recent.extend(row.ok().map(|(_, follows)| follows.follows));
+            recent.extend(row.ok().and_then(|(_, follows)| Some(follows?.follows)));
         }
         let mut expected = std::mem::take(&mut self.indexed.last_change_bits.0);
         expected.retain(|block, _| *block < current);

@@ -7,7 +7,7 @@ use super::records::left;
 use super::sums::Group;
 use crate::format::schema::{Tag, table};
 use crate::format::{decode_change, header_bytes, number_of, open, payload_of, payload_row};
-use crate::model::change::{Change, ChangeKind};
+use crate::model::change::{About, ChangeKind, OfExecution};
 use crate::model::error::StorageError;
 use crate::storage::Source;
 
@@ -36,7 +36,9 @@ impl<S: Source> Verifier<'_, S> {
                 verifier.problem(tag, format!("{seq} has a hash, and the store is not tamper-evident"));
             }
             verifier.chained(&change, &mut chain)?;
-            verifier.change(change, &mut scratch);
+            if let About::Execution(of) = change.about {
+                verifier.change((seq, change.kind), of, &mut scratch);
+            }
             Ok(())
         })?;
         if expected != self.totals.head.saturating_add(1) {
@@ -47,12 +49,12 @@ impl<S: Source> Verifier<'_, S> {
     }
 
     /// What the entry left is what the next one begins with, or the record; and what it begins with is what the one before it left.
-    fn change(&mut self, change: Change, scratch: &mut Vec<u8>) {
-        let (number, seq, follows) = (change.number, change.seq.0, change.follows);
-        let (version, version_before) = (change.payload_version, change.payload_version_before());
+    fn change(&mut self, (seq, kind): (u64, ChangeKind), of: OfExecution, scratch: &mut Vec<u8>) {
+        let (number, follows) = (of.number, of.follows);
+        let (version, version_before) = (of.payload_version, of.payload_version_before());
         let bytes = number.to_be_bytes();
-        if change.kind != ChangeKind::Deleted {
-            header_bytes(&change.header, scratch);
+        if kind != ChangeKind::Deleted {
+            header_bytes(&of.header, scratch);
             self.sums.find(Group::Log, number, &[&bytes, &left(seq, version), scratch]);
         }
         // Each payload is named once: by the first entry, and by the one that it came with.
@@ -62,8 +64,8 @@ impl<S: Source> Verifier<'_, S> {
         if follows <= self.waiting.swept {
             self.sums.expect(Group::Payloads, number, &[&payload_row(number, version_before)]);
             self.begin(number);
-        } else if let Some(before) = change.into_before() {
-            header_bytes(&before, scratch);
+        } else if kind != ChangeKind::Created {
+            header_bytes(&of.undo.apply(*of.header), scratch);
             self.sums.expect(Group::Log, number, &[&bytes, &left(follows, version_before), scratch]);
         } else {
             self.sums.doubt(Group::Log, number);

@@ -74,12 +74,12 @@ impl<S: Source> Verifier<'_, S> {
         self.again::<table::Changes>(|verifier, key, value| {
             let seq = number_of(key);
             let Ok(change) = decode_change(key, value, lifecycle) else { return Ok(()) };
-            let number = change.number;
+            let Some(of) = change.of_execution() else { return Ok(()) };
+            let number = of.number;
             if !verifier.is_in_question(number) {
                 return Ok(());
             }
-            let before =
-                change.before().map(|header| (verifier.hash(&header), change.payload_version_before()));
+            let before = change.before().map(|header| (verifier.hash(&header), of.payload_version_before()));
             let last = found.last.get(&number);
             let known = last.map(|last| (last.header, last.payload));
             if before.is_none() && known.is_some() {
@@ -89,15 +89,15 @@ impl<S: Source> Verifier<'_, S> {
                 verifier.problem(tag, format!("{seq} does not begin where the change before it ended"));
             }
             let follows = last.map(|last| last.seq);
-            if follows.is_some_and(|seq| seq != change.follows)
-                || (follows.is_none() && change.follows > verifier.waiting.swept)
+            if follows.is_some_and(|seq| seq != of.follows)
+                || (follows.is_none() && of.follows > verifier.waiting.swept)
             {
                 verifier.problem(tag, format!("{seq} does not say which change it follows"));
             }
             let deleted = change.kind == ChangeKind::Deleted;
-            let (header, payload) = (verifier.hash(&change.header), change.payload_version);
+            let (header, payload) = (verifier.hash(&of.header), of.payload_version);
             found.last.insert(number, Last { seq, header, payload, deleted });
-            for version in [payload, change.payload_version_before()] {
+            for version in [payload, of.payload_version_before()] {
                 verifier.payload_of_change(found, seq, number, version)?;
             }
             Ok(())

@@ -73,6 +73,8 @@ fn database_on(backend: impl StorageBackend, cache: usize, sealed: bool) -> Arc<
             w.set_checkpoint("another", ChangeSeq(800))?;
             w.trim_changes(ChangeSeq(250))?;
             let mut own = w.open_bucket("own")?;
+            own.set_logged(true)?;
+            own.open_bucket("inner-0")?.set_logged(true)?;
             for n in 0..300_u64 {
                 own.put(format!("row-{n}"), [7; 40])?;
                 own.open_bucket(format!("inner-{n}"))?.put("key", "value")?;
@@ -94,6 +96,7 @@ fn database_on(backend: impl StorageBackend, cache: usize, sealed: bool) -> Arc<
         .write(|w| {
             w.delete("e69")?;
             w.open_bucket("own")?.delete_bucket("inner-9")?;
+            w.open_bucket("own")?.put("last", "row")?;
             Ok(w.trim_changes(ChangeSeq(300))?)
         })
         .unwrap();

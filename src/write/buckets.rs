@@ -5,6 +5,7 @@ use std::ops::RangeBounds;
 use super::Writer;
 use crate::format::{BucketRecord, Removal};
 use crate::model::buckets::{BucketRow, check_row};
+use crate::model::entry::RowEntry;
 use crate::model::error::{ReadError, StorageError, WriteError};
 use crate::model::limits::{InputError, check_name};
 use crate::model::row_id::BucketId;
@@ -18,7 +19,7 @@ use crate::storage::Budget;
 ///
 /// Rows of the caller's own, keys and values as bytes, in buckets by name: queues, timers, locks, indexes. They are written in the same
 /// transaction as the executions, become durable and visible with it, and are checked, verified and sealed as the store's own rows
-/// are. A bucket's row is not in the change log.
+/// are. A bucket's rows are in the change log if that is [asked for](BucketMut::set_logged).
 impl<'t> Writer<'t> {
     /// Opens a bucket to write to it; makes it if there is none of the name.
     ///
@@ -37,7 +38,7 @@ impl<'t> Writer<'t> {
     /// # Ok::<(), execstore::Error>(())
     /// ```
     pub fn open_bucket(&mut self, name: impl AsRef<str>) -> Result<BucketMut<'_, 't>, WriteError> {
-        BucketMut::open(self, (BucketId::ROOT, TOP), name.as_ref())
+        BucketMut::open(self, Place::TOP, name.as_ref())
     }
 
     /// Deletes a bucket with its rows and every bucket in it; `false` if there is none of the name.
@@ -45,18 +46,21 @@ impl<'t> Writer<'t> {
     /// Nobody finds its rows from the commit on. Up to about a thousand of them go at once, the rest afterwards: see
     /// [`delete`](Self::delete).
     pub fn delete_bucket(&mut self, name: impl AsRef<str>) -> Result<bool, WriteError> {
-        self.delete_bucket_in((BucketId::ROOT, TOP), name.as_ref())
+        self.delete_bucket_in(&Place::TOP, name.as_ref())
     }
 
-    fn delete_bucket_in(&mut self, (parent, place): (BucketId, u64), name: &str) -> Result<bool, WriteError> {
-        let Some(record) = self.tables.bucket(parent, name)? else { return Ok(false) };
+    fn delete_bucket_in(&mut self, parent: &Place, name: &str) -> Result<bool, WriteError> {
+        let Some(record) = self.tables.bucket(parent.id, name)? else { return Ok(false) };
         self.storing(|w| {
-            w.tables.remove_bucket(parent, name)?;
+            w.tables.remove_bucket(parent.id, name)?;
             w.discard(Removal::Bucket(record.id))?;
+            if record.logged || record.logged_within {
+                w.log_in_bucket(parent, name, None)?;
+            }
             w.put_totals()
         })?;
-        self.touched.bucket(place);
-        self.touched.bucket_gone(self.touched.place(place, name));
+        self.touched.bucket(parent.key);
+        self.touched.bucket_gone(self.touched.place(parent.key, name));
         Ok(true)
     }
 
@@ -114,44 +118,61 @@ impl<'t> Writer<'t> {
 
 /// A bucket that is written to; made by [`Writer::open_bucket`]. Reads through it see its own writes.
 pub struct BucketMut<'w, 't> {
-    writer: &'w mut Writer<'t>,
-    parent: BucketId,
-    name: Text,
-    record: BucketRecord,
+    pub(super) writer: &'w mut Writer<'t>,
+    pub(super) parent: Place,
+    pub(super) name: Text,
+    pub(super) record: BucketRecord,
     /// For those who wait for it.
-    place: u64,
+    key: u64,
+}
+
+/// What buckets lie in.
+pub(super) struct Place {
+    pub(super) id: BucketId,
+    /// The names on the way there.
+    pub(super) path: Vec<Text>,
+    /// For those who wait for it.
+    key: u64,
+}
+
+impl Place {
+    const TOP: Self = Self { id: BucketId::ROOT, path: Vec::new(), key: TOP };
 }
 
 impl<'w, 't> BucketMut<'w, 't> {
-    fn open(
-        writer: &'w mut Writer<'t>,
-        (parent, above): (BucketId, u64),
-        name: &str,
-    ) -> Result<Self, WriteError> {
+    fn open(writer: &'w mut Writer<'t>, parent: Place, name: &str) -> Result<Self, WriteError> {
         check_name("bucket name", name)?;
-        let place = writer.touched.place(above, name);
-        if let Some(record) = writer.tables.bucket(parent, name)? {
-            return Ok(Self { writer, parent, name: name.into(), record, place });
+        let key = writer.touched.place(parent.key, name);
+        if let Some(record) = writer.tables.bucket(parent.id, name)? {
+            return Ok(Self { writer, parent, name: name.into(), record, key });
         }
         writer.needs_room()?;
         let record = BucketRecord { id: BucketId(writer.next_blob().0), ..BucketRecord::default() };
         writer.storing(|w| {
-            w.tables.put_bucket(parent, name, &record)?;
+            w.tables.put_bucket(parent.id, name, &record)?;
             w.put_totals()
         })?;
-        writer.touched.bucket(above);
-        writer.touched.bucket(place);
-        Ok(Self { writer, parent, name: name.into(), record, place })
+        writer.touched.bucket(parent.key);
+        writer.touched.bucket(key);
+        Ok(Self { writer, parent, name: name.into(), record, key })
     }
 
     /// Opens a bucket in this one; makes it if there is none of the name.
     pub fn open_bucket(&mut self, name: impl AsRef<str>) -> Result<BucketMut<'_, 't>, WriteError> {
-        BucketMut::open(self.writer, (self.record.id, self.place), name.as_ref())
+        let place = self.place();
+        BucketMut::open(self.writer, place, name.as_ref())
     }
 
     /// Deletes a bucket in this one: see [`Writer::delete_bucket`].
     pub fn delete_bucket(&mut self, name: impl AsRef<str>) -> Result<bool, WriteError> {
-        self.writer.delete_bucket_in((self.record.id, self.place), name.as_ref())
+        let place = self.place();
+        self.writer.delete_bucket_in(&place, name.as_ref())
+    }
+
+    /// What others lie in.
+    fn place(&self) -> Place {
+        let path = self.parent.path.iter().chain([&self.name]).cloned().collect();
+        Place { id: self.record.id, path, key: self.key }
     }
 
     /// Writes a row; `true` if there was none of this key.
@@ -159,7 +180,7 @@ impl<'w, 't> BucketMut<'w, 't> {
     /// A key of more than 1 KiB or a value of more than 1 MiB is refused.
     pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<bool, WriteError> {
         let (key, value) = (key.as_ref(), value.as_ref());
-        check_row(key, value)?;
+        check_row(key, Some(value))?;
         let is_new = !self.writer.tables.has_bucket_row(self.record.id, key)?;
         self.writer.needs_room()?;
         let mut after = self.record.clone();
@@ -168,7 +189,8 @@ impl<'w, 't> BucketMut<'w, 't> {
         if after.rows == 1 {
             after.begins_with(key);
         }
-        self.store(after, |w, id| w.tables.put_bucket_row(id, key, value, is_new))?;
+        let row = RowEntry { key, value: Some(value), was_there: !is_new };
+        self.store(after, Some(row), |w, id| w.tables.put_bucket_row(id, key, value, is_new))?;
         Ok(is_new)
     }
 
@@ -255,7 +277,7 @@ impl<'w, 't> BucketMut<'w, 't> {
     pub fn set_sequence(&mut self, last: u64) -> Result<(), WriteError> {
         self.writer.needs_room()?;
         let after = BucketRecord { sequence: last, ..self.record.clone() };
-        self.store(after, |_, _| Ok(()))
+        self.store(after, None, |_, _| Ok(()))
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<(), WriteError> {
@@ -273,24 +295,30 @@ impl<'w, 't> BucketMut<'w, 't> {
         if last {
             after.ends_with(key);
         }
-        self.store(after, |w, id| w.tables.remove_bucket_row(id, key))
+        let row = RowEntry { key, value: None, was_there: true };
+        self.store(after, Some(row), |w, id| w.tables.remove_bucket_row(id, key))
     }
 
-    /// Writes a row, and what the directory knows if that has changed.
-    fn store(
+    /// Writes a row, what the directory knows if that has changed, and the entry of the log if there is to be one.
+    pub(super) fn store(
         &mut self,
-        after: BucketRecord,
+        mut after: BucketRecord,
+        row: Option<RowEntry<'_>>,
         rows: impl FnOnce(&mut Writer<'t>, BucketId) -> Result<(), StorageError>,
     ) -> Result<(), WriteError> {
-        let Self { writer, parent, name, record, place } = self;
+        let Self { writer, parent, name, record, key } = self;
+        after.logged_within |= writer.logged_within.contains(&record.id);
         writer.storing(|w| {
             rows(w, record.id)?;
             if after != *record {
-                w.tables.put_bucket(*parent, name, &after)?;
+                w.tables.put_bucket(parent.id, name, &after)?;
+            }
+            if let Some(row) = row.filter(|_| record.logged) {
+                w.log_in_bucket(parent, name, Some(row))?;
             }
             w.put_totals()
         })?;
-        writer.touched.bucket(*place);
+        writer.touched.bucket(*key);
         self.record = after;
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use super::Writer;
 use crate::format::EncodedHeader;
-use crate::model::change::Entry;
+use crate::model::entry::{BucketEntry, Entry, ExecutionEntry};
 use crate::model::error::{StorageError, WriteError};
 use crate::model::events::NewEvent;
 use crate::model::execution::Header;
@@ -47,11 +47,11 @@ impl Writer<'_> {
     /// Writes the entry of an operation to the change log, and the totals, which end every operation.
     pub(super) fn log_entry(
         &mut self,
-        (entry, header): (&Entry<'_>, &EncodedHeader),
+        (entry, header): (&ExecutionEntry<'_>, &EncodedHeader),
         events: &[NewEvent],
         payload: Option<&Json>,
     ) -> Result<(), StorageError> {
-        self.begin_change(entry.header.modified_at)?;
+        self.begin_change(Some(entry.header.modified_at))?;
         self.totals.latest = self.totals.latest.max(Some(entry.time));
         let seq = self.totals.head;
         let link = self.totals.seal.map(|seal| Link {
@@ -59,11 +59,30 @@ impl Writer<'_> {
             content: content(events, entry.time, payload.map(Json::as_str)),
         });
         self.tables.put_change(seq, (entry, header, link.as_ref()))?;
+        self.chain(seq, &Entry::Execution(*entry), link);
+        self.touched.change(entry);
+        self.put_totals()
+    }
+
+    /// The same for an entry about a bucket. The rest of it is written, and the totals are not.
+    pub(super) fn log_bucket(&mut self, mut entry: BucketEntry<'_>) -> Result<(), StorageError> {
+        entry.not_before = self.totals.latest.filter(|latest| entry.time < *latest);
+        self.begin_change(None)?;
+        self.totals.latest = self.totals.latest.max(Some(entry.time));
+        let seq = self.totals.head;
+        let link = self
+            .totals
+            .seal
+            .map(|seal| Link { previous: seal.head, content: content(&[], entry.time, None) });
+        self.tables.put_bucket_change(seq, (&entry, link.as_ref()))?;
+        self.chain(seq, &Entry::Bucket(entry), link);
+        Ok(())
+    }
+
+    fn chain(&mut self, seq: u64, entry: &Entry<'_>, link: Option<Link>) {
         if let (Some(seal), Some(link)) = (&mut self.totals.seal, &link) {
             seal.head = change_hash(seq, entry, link);
         }
-        self.touched.change(entry);
-        self.put_totals()
     }
 
     /// The totals are written once, at the end, where an error can still stop the commit. The caller's own

@@ -7,7 +7,6 @@ use super::counted::{Move, count_one};
 use super::links::Targets;
 use crate::format::schema::table;
 use crate::format::{BLOCK, LastChangeBits, Span, TimeKind, block_of, label, state_row};
-use crate::model::change::Change;
 use crate::model::error::{ReadError, StorageError};
 use crate::model::execution::Header;
 use crate::model::row_id::RowId;
@@ -176,9 +175,9 @@ impl Writer<'_> {
     }
 
     /// `true` if the execution was not changed again.
-    pub(super) fn is_last_change(&self, change: &Change) -> Result<bool, StorageError> {
-        match self.tables.execution(change.number, &self.settings.lifecycle) {
-            Ok(found) => Ok(found.is_some_and(|found| found.last_change == change.seq.0)),
+    pub(super) fn is_last_change(&self, change: u64, number: RowId) -> Result<bool, StorageError> {
+        match self.tables.execution(number, &self.settings.lifecycle) {
+            Ok(found) => Ok(found.is_some_and(|found| found.last_change == change)),
             Err(ReadError::Storage(error)) => Err(error),
             // Each of its changes may be the last of a record that cannot be read, and lists must come upon it.
             Err(_) => Ok(true),
@@ -198,7 +197,7 @@ impl Writer<'_> {
     }
 
     /// The next number of the change log.
-    pub(super) fn begin_change(&mut self, modified: Timestamp) -> Result<(), StorageError> {
+    pub(super) fn begin_change(&mut self, modified: Option<Timestamp>) -> Result<(), StorageError> {
         let last = block_of(self.totals.head);
         self.totals.head += 1;
         if block_of(self.totals.head) != last {
@@ -206,7 +205,7 @@ impl Writer<'_> {
             self.put_time_block(TimeKind::Changes, last, &span)?;
             self.end_block(last)?;
         }
-        self.totals.modified.extend(modified);
+        modified.into_iter().for_each(|modified| self.totals.modified.extend(modified));
         Ok(())
     }
 
@@ -224,6 +223,10 @@ impl Writer<'_> {
                 Err(ReadError::Storage(error)) => return Err(error),
                 // What it follows stays noted: who reads compares with the record.
                 Err(_) => continue,
+            };
+            let Some(follows) = follows else {
+                last_change_bits.set(change, false);
+                continue;
             };
             if follows.is_deleted {
                 last_change_bits.set(change, false);

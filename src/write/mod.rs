@@ -4,6 +4,7 @@
 //! still fail after that is the storage; then the transaction is marked as failed and will not be committed.
 
 mod attachments;
+mod bucket_log;
 mod buckets;
 mod bulk;
 mod counted;
@@ -27,14 +28,15 @@ use std::sync::Mutex;
 
 use crate::format::{EncodedHeader, Removal, Totals};
 use crate::model::attachments::NewAttachment;
-use crate::model::change::{ChangeKind, Entry};
+use crate::model::change::ChangeKind;
+use crate::model::entry::ExecutionEntry;
 use crate::model::error::{InputError, ReadError, StorageError, WriteError, WriterError};
 use crate::model::events::NewEvent;
 use crate::model::execution::{Execution, Header, NewExecution, Update};
 use crate::model::expect::Expect;
 use crate::model::id::{ChangeSeq, Incarnation};
 use crate::model::identity::IDENTITY_KEY;
-use crate::model::row_id::{PayloadVersion, RowId};
+use crate::model::row_id::{BucketId, PayloadVersion, RowId};
 use crate::model::touch::Touched;
 use crate::model::undo::Undo;
 use crate::readable::Readable;
@@ -66,6 +68,8 @@ pub struct Writer<'t> {
     touched: Touched,
     /// The totals have changed since they were written.
     owes_totals: bool,
+    /// Buckets in which others were marked as logged: see `bucket_log`.
+    logged_within: Vec<BucketId>,
     /// Blobs that were numbered since the version was raised.
     blobs: u64,
     /// How much of what is deleted may go at once.
@@ -100,6 +104,7 @@ impl<'t> Writer<'t> {
             redo,
             touched: Touched::new(listens),
             owes_totals: false,
+            logged_within: Vec::new(),
             blobs: 0,
             at_once: Budget::of(settings.removal),
             _joined: None,
@@ -147,7 +152,7 @@ impl<'t> Writer<'t> {
             for (mut attachment, value) in identity.into_iter().chain(moved) {
                 w.put_value(number, &mut attachment, value)?;
             }
-            let entry = Entry {
+            let entry = ExecutionEntry {
                 kind: ChangeKind::Created,
                 time: now,
                 number,
@@ -236,7 +241,7 @@ impl<'t> Writer<'t> {
             w.put_record(number, payload_version, &encoded, written)?;
             w.put_events(number, before.header.event_count, events, now)?;
             w.put_moved(number, values)?;
-            let entry = Entry {
+            let entry = ExecutionEntry {
                 kind: ChangeKind::Updated,
                 time: now,
                 number,
@@ -306,7 +311,7 @@ impl<'t> Writer<'t> {
             w.drop_last_change(&before)?;
             w.put_record(number, payload_version, &encoded, Payload::left(&before))?;
             w.put_events(number, before.header.event_count, events, now)?;
-            let entry = Entry {
+            let entry = ExecutionEntry {
                 kind: ChangeKind::EventsAppended,
                 time: now,
                 number,
@@ -353,7 +358,7 @@ impl<'t> Writer<'t> {
             w.discard(Removal::Execution(number))?;
             w.tables.remove_execution(number)?;
             w.tables.remove_id(last.header.id.as_str())?;
-            let entry = Entry {
+            let entry = ExecutionEntry {
                 kind: ChangeKind::Deleted,
                 time: now,
                 number,

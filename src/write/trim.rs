@@ -92,7 +92,10 @@ impl Writer<'_> {
             match change {
                 Ok(change) => {
                     freed.extend(change.last_need());
-                    settled.extend(self.is_last_change(&change)?.then_some((change.seq.0, change.number)));
+                    if let Some(number) = change.of_execution().map(|of| of.number) {
+                        let is_last = self.is_last_change(change.seq.0, number)?;
+                        settled.extend(is_last.then_some((change.seq.0, number)));
+                    }
                 }
                 Err(ReadError::Storage(error)) => return Err(error),
                 // It goes too; a payload that it needed stays behind.

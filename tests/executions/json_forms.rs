@@ -312,6 +312,7 @@ fn every_public_type_is_a_value_or_none() {
         "OrderBy",
         "Phase",
         "Revision",
+        "RowChange",
         "StoreIncarnation",
         "TaskState",
         "Text",

@@ -101,6 +101,10 @@ fn changes_are_whole() {
         change.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         change.to_string()
     };
+    let row = |value: Option<&str>, was_there: bool| match value {
+        Some(value) => json!({"key_base64": "aw==", "value_base64": value, "was_there": was_there}),
+        None => json!({"key_base64": "aw==", "was_there": was_there}),
+    };
     serde_json::from_str::<Change>(&change("created", json!({"after": header()}))).unwrap();
     for (kind, more, why) in [
         ("created", json!({}), "a creation has `after`"),
@@ -120,9 +124,32 @@ fn changes_are_whole() {
         ("created", json!({"after": header(), "new_events": 1}), "1 of 0 events are new"),
         ("created", json!({"after": header(), "new_events": "18446744073709551615"}), "of 0 events are new"),
         ("created", json!({"after": header(), "follows": 5}), "it is number 5, and follows 5"),
+        ("created", json!({"after": header(), "bucket": ["b"]}), "about an execution, and about a bucket"),
+        ("row_put", json!({"bucket": ["b"], "row": row(Some("dg=="), true)}), "about a bucket, and about an"),
         ("created", json!({"after": header(), "link": {"previous": "00", "content": "00"}}), "64 lower-case"),
     ] {
         refuse::<Change>(&change(kind, more), why);
+    }
+    let without = json!({"seq": 5, "time": "2026-01-02T03:04:05Z", "kind": "created", "after": header()});
+    refuse::<Change>(&without.to_string(), "missing field `payload_version`");
+    let of_bucket = |kind: &str, bucket: Value, row: Value| {
+        let change =
+            json!({"seq": 5, "time": "2026-01-02T03:04:05Z", "kind": kind, "bucket": bucket, "row": row});
+        change.to_string()
+    };
+    let good = of_bucket("row_put", json!(["b"]), row(Some("dg=="), true));
+    serde_json::from_str::<Change>(&good).unwrap();
+    for (kind, bucket, row, why) in [
+        ("row_put", json!([]), row(Some("dg=="), true), "a bucket that is not named"),
+        ("row_put", json!([""]), row(Some("dg=="), true), "invalid bucket name"),
+        ("row_put", json!(["b"]), row(None, true), "what is put has a `row` with a value"),
+        ("row_put", json!(["b"]), Value::Null, "what is put has a `row` with a value"),
+        ("row_put", json!(["b"]), row(Some("dg="), true), "bytes as base64"),
+        ("row_deleted", json!(["b"]), row(Some("dg=="), true), "what is deleted has a `row`"),
+        ("row_deleted", json!(["b"]), row(None, false), "what is deleted has a `row`"),
+        ("bucket_deleted", json!(["b"]), row(None, true), "the deletion of a bucket has no `row`"),
+    ] {
+        refuse::<Change>(&of_bucket(kind, bucket, row), why);
     }
 }
 

@@ -232,9 +232,17 @@ fn query(dice: &mut Dice) -> Query {
 
 fn filter(dice: &mut Dice) -> Filter {
     let mut filter = Filter::new();
-    let kinds = [ChangeKind::Created, ChangeKind::Updated, ChangeKind::EventsAppended, ChangeKind::Deleted];
+    let kinds = [
+        ChangeKind::Created,
+        ChangeKind::Updated,
+        ChangeKind::EventsAppended,
+        ChangeKind::Deleted,
+        ChangeKind::RowPut,
+        ChangeKind::RowDeleted,
+        ChangeKind::BucketDeleted,
+    ];
     for _ in 0..dice.roll(7) {
-        filter = match dice.roll(8) {
+        filter = match dice.roll(9) {
             0 => filter.kinds(some(dice, &kinds)),
             1 => filter.jobs(some(dice, &["b", "a", "c"])),
             2 => filter.executions(some(dice, &["b", "a", "c"])),
@@ -242,6 +250,7 @@ fn filter(dice: &mut Dice) -> Filter {
             4 => filter.entered_any(some(dice, &["Running", "Failed"])),
             5 => filter.label(text(dice), text(dice)),
             6 => filter.matching(query(dice)),
+            7 => filter.bucket_at(some(dice, &["b", "a", "c"])),
             _ => filter.including_left(),
         };
     }

@@ -29,7 +29,7 @@ fn a_table_of_the_callers_own_can_be_written_beside() {
     {
         let mut bills = txn.enter_redb().open_table(BILLS).unwrap();
         for change in &changes {
-            bills.insert(change.seq().get(), change.execution_id().as_str()).unwrap();
+            bills.insert(change.seq().get(), change.execution_id().unwrap().as_str()).unwrap();
         }
         drop(bills);
         txn.writer().unwrap().set_checkpoint("bills", watcher.position()).unwrap();

@@ -92,8 +92,8 @@ fn a_future_that_is_dropped_loses_nothing() {
                 change = watcher.recv() => panic!("{change:?}"),
             }
         }
-        assert_eq!(watcher.recv().await.unwrap().execution_id(), &"a");
-        assert_eq!(watcher.recv().await.unwrap().execution_id(), &"b");
+        assert_eq!(watcher.recv().await.unwrap().execution_id().unwrap(), &"a");
+        assert_eq!(watcher.recv().await.unwrap().execution_id().unwrap(), &"b");
         assert!(tokio::time::timeout(Duration::from_millis(1), watcher.recv()).await.is_err());
         assert_eq!(follower.recv(9).await.unwrap().bytes, b"x");
         tokio::time::timeout(Duration::MAX, bucket.recv()).await.unwrap().unwrap();

@@ -83,6 +83,7 @@ fn fill(store: &Store) {
             w.put_attachment("e0", NewAttachment::bytes("large", vec![3; 70_000]))?;
             w.cap_output("e0", "stdout", OutputCap::Tail(10)).map(drop)?;
             let mut own = w.open_bucket("own")?;
+            own.set_logged(true)?;
             for n in 0..40_u8 {
                 own.put([n], [n; 60])?;
                 own.open_bucket(format!("inner-{n}"))?.put("k", [n])?;

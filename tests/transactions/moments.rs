@@ -207,7 +207,7 @@ fn who_begins_to_wait_during_a_sync_hears_of_what_it_makes_durable() {
             // The first to wait for anything of its kind: the transaction has not noted what it touches of it.
             let watching = scope.spawn(|| {
                 let mut watcher = store.watch(WatchFrom::Latest, wanted()).unwrap();
-                watcher.next_batch(1, Duration::MAX).unwrap()[0].execution_id().to_string()
+                watcher.next_batch(1, Duration::MAX).unwrap()[0].execution_id().unwrap().to_string()
             });
             until("the watcher waits", || store.status().unwrap().waiting == 1);
             gate.open();

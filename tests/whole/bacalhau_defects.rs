@@ -89,7 +89,7 @@ fn delete_log_a_deletion_is_in_the_change_log() {
     store.write(|w| Ok(w.delete("e")?)).unwrap();
     let reader = store.begin_read().unwrap();
     let last = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
-    assert_eq!((last.kind(), last.execution_id().as_str()), (ChangeKind::Deleted, "e"));
+    assert_eq!((last.kind(), last.execution_id().unwrap().as_str()), (ChangeKind::Deleted, "e"));
     assert_eq!(last.before().unwrap().state, "Running");
 }
 
@@ -129,8 +129,8 @@ fn log_noid_an_entry_of_events_names_its_execution_and_the_events() {
     store.write(|w| Ok(w.append_events("e", [NewEvent::new("t"), NewEvent::new("u")])?)).unwrap();
     let reader = store.begin_read().unwrap();
     let last = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
-    assert_eq!((last.kind(), last.execution_id().as_str()), (ChangeKind::EventsAppended, "e"));
-    let events = reader.events(last.execution_id(), last.events().unwrap()).unwrap();
+    assert_eq!((last.kind(), last.execution_id().unwrap().as_str()), (ChangeKind::EventsAppended, "e"));
+    let events = reader.events(last.execution_id().unwrap(), last.events().unwrap()).unwrap();
     let topics: Vec<_> = events.map(|event| event.unwrap().topic).collect();
     assert_eq!(topics, ["t", "u"]);
 }

@@ -130,7 +130,7 @@ fn the_built_in_jobs_run_to_their_ends() {
     let states = |id: &str| -> Vec<String> {
         let view = store.begin_read().unwrap();
         let changes = view.log().range(..).unwrap().map(Result::unwrap);
-        let of_id = changes.filter(|change| *change.execution_id() == id);
+        let of_id = changes.filter(|change| *change.execution_id().unwrap() == id);
         let mut states: Vec<_> = of_id.map(|c| c.state_after().unwrap().to_string()).collect();
         states.dedup();
         states

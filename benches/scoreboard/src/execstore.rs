@@ -121,7 +121,7 @@ impl Watched for Execstore {
         let mut watcher = self.store.watch(WatchFrom::Latest, created).unwrap();
         move |timeout| {
             let changes = watcher.next_batch(1_000, timeout).unwrap();
-            changes.iter().map(|change| change.execution_id().to_string()).collect()
+            changes.iter().map(|change| change.execution_id().unwrap().to_string()).collect()
         }
     }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use execstore::error::WriteError;
 use execstore::watch::WatchFrom;
-use execstore::{Error, Execution, ExecutionId, Expect, Filter, NewEvent, Query, Readable, Store, Update};
+use execstore::{
+    Change, Error, Execution, ExecutionId, Expect, Filter, NewEvent, Query, Readable, Store, Update,
+};
 
 use crate::execute;
 
@@ -31,7 +33,7 @@ pub fn run(store: &Store, workers: usize) -> Result<(), Box<dyn StdError>> {
         .filter(Filter::new().entered("New"))
         .start_at(WatchFrom::After(now))
         .run(move |changes| {
-            Ok(changes.iter().try_for_each(|change| queue.send(change.execution_id().clone()))?)
+            Ok(changes.iter().filter_map(Change::execution_id).try_for_each(|id| queue.send(id.clone()))?)
         })?;
 
     let (queued, stop) = (Mutex::new(queued), AtomicBool::new(false));

@@ -70,9 +70,9 @@ pub fn check(reader: &impl Readable, ops: &[Op<'_>]) -> Result<Vec<String>, Read
         let checks = [
             ("number", change.seq() == ChangeSeq(seq)),
             ("kind", change.kind() == op.kind),
-            ("execution", change.execution_id().as_str() == id),
-            ("job", change.job_id().as_str() == op.record.job),
-            ("revision", change.revision() == Revision(op.revision)),
+            ("execution", change.execution_id().is_some_and(|found| *found == *id)),
+            ("job", change.job_id().is_some_and(|job| *job == *op.record.job)),
+            ("revision", change.revision() == Some(Revision(op.revision))),
             ("state before", change.state_before().map(|s| s.as_str()) == op.before),
             ("state after", change.state_after().is_some_and(|s| *s == *op.after)),
             ("events", events == (new > 0).then_some((last + 1, last + new))),

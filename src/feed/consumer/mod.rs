@@ -199,13 +199,16 @@ impl ConsumerBuilder {
 ///
 /// ```
 /// # use std::sync::mpsc;
-/// # use execstore::{Filter, NewExecution, Store};
+/// # use execstore::{Change, Filter, NewExecution, Store};
 /// # let store = Store::in_memory()?;
 /// let (seen, changes) = mpsc::channel();
 /// let consumer = store
 ///     .consumer("billing")
 ///     .filter(Filter::new().namespace("tenant-a"))
-///     .run(move |changes| Ok(changes.iter().try_for_each(|change| seen.send(change.execution_id().clone()))?))?;
+///     .run(move |changes| {
+///         let ids = changes.iter().filter_map(Change::execution_id);
+///         Ok(ids.cloned().try_for_each(|id| seen.send(id))?)
+///     })?;
 /// store.create(NewExecution::new("job-1").id("e-1").namespace("tenant-a"))?;
 /// assert_eq!(changes.recv()?, "e-1");
 /// consumer.stop();

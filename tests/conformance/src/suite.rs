@@ -11,6 +11,17 @@ macro_rules! suite {
                     a_bucket_within_another_is_deleted_alone
                     many_buckets_in_one_go_with_it
                 }
+                logged {
+                    rows_stand_in_order_among_executions
+                    what_is_rolled_back_or_unlogged_leaves_no_entry
+                    one_in_others_is_logged_to_its_end
+                    filters_tell_rows_from_executions
+                    only_their_watchers_are_woken
+                    a_consumer_keeps_a_copy_of_the_rows
+                    lists_in_the_order_of_change_pass_over_rows
+                    a_tamper_evident_log_covers_rows
+                    entries_of_rows_come_back_from_their_json
+                }
                 rows {
                     rows_come_in_the_order_of_their_keys_from_both_ends
                     a_bucket_that_is_not_there_reads_as_an_empty_one

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use execstore::buckets::{Bucket, BucketMut, BucketRow};
-use execstore::{Readable, Writer};
+use execstore::{Change, ChangeKind, Readable, Writer};
 
 use crate::dice::Dice;
 
@@ -13,6 +13,61 @@ pub struct Plain {
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
     sequence: u64,
     buckets: BTreeMap<String, Plain>,
+    logged: bool,
+    /// One in it is logged, or was.
+    logged_within: bool,
+}
+
+/// What an entry of the change log says of a bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logged {
+    pub kind: ChangeKind,
+    pub path: Vec<String>,
+    /// Key, value after, whether there was a row before.
+    pub row: Option<(Vec<u8>, Option<Vec<u8>>, bool)>,
+}
+
+impl Logged {
+    /// What a change says, if it is about a bucket.
+    pub fn of(change: &Change) -> Option<Self> {
+        let path = change.bucket()?.iter().map(|name| name.to_string()).collect();
+        let row = change.row().map(|row| (row.key.clone(), row.value.clone(), row.was_there));
+        Some(Self { kind: change.kind(), path, row })
+    }
+}
+
+impl Plain {
+    fn put(&mut self, (key, value): (Vec<u8>, Vec<u8>), path: &[String], log: &mut Vec<Logged>) -> bool {
+        let was_there = self.rows.insert(key.clone(), value.clone()).is_some();
+        if self.logged {
+            let row = Some((key, Some(value), was_there));
+            log.push(Logged { kind: ChangeKind::RowPut, path: path.to_vec(), row });
+        }
+        !was_there
+    }
+
+    fn gone(
+        &self,
+        removed: Option<(Vec<u8>, Vec<u8>)>,
+        path: &[String],
+        log: &mut Vec<Logged>,
+    ) -> Option<BucketRow> {
+        let (key, value) = removed?;
+        if self.logged {
+            let row = Some((key.clone(), None, true));
+            log.push(Logged { kind: ChangeKind::RowDeleted, path: path.to_vec(), row });
+        }
+        Some(BucketRow { key, value })
+    }
+
+    fn delete_bucket(&mut self, name: &str, path: &[String], log: &mut Vec<Logged>) -> bool {
+        let Some(bucket) = self.buckets.remove(name) else { return false };
+        if bucket.logged || bucket.logged_within {
+            let path = path.iter().cloned().chain([name.to_owned()]).collect();
+            log.push(Logged { kind: ChangeKind::BucketDeleted, path, row: None });
+        }
+        true
+    }
 }
 
 const NAMES: [&str; 3] = ["a", "ab", "b"];
@@ -22,44 +77,65 @@ fn bytes(dice: &mut Dice, most: u64) -> Vec<u8> {
 }
 
 /// One operation on a bucket, in the store and in the model: every result must be equal.
-fn act(b: &mut BucketMut<'_, '_>, plain: &mut Plain, dice: &mut Dice) {
+fn act(
+    b: &mut BucketMut<'_, '_>,
+    plain: &mut Plain,
+    path: &[String],
+    log: &mut Vec<Logged>,
+    dice: &mut Dice,
+) {
     let row = |(key, value): (Vec<u8>, Vec<u8>)| BucketRow { key, value };
-    match dice.roll(12) {
+    match dice.roll(13) {
         0..=3 => {
             let (key, value) = (bytes(dice, 5), bytes(dice, 80));
-            assert_eq!(b.put(&key, &value).unwrap(), plain.rows.insert(key, value).is_none());
+            assert_eq!(b.put(&key, &value).unwrap(), plain.put((key, value), path, log));
         }
         4 => {
             let key = bytes(dice, 5);
-            assert_eq!(b.delete(&key).unwrap(), plain.rows.remove(&key).is_some());
+            let removed = plain.rows.remove_entry(&key);
+            assert_eq!(b.delete(&key).unwrap(), plain.gone(removed, path, log).is_some());
         }
         5 => {
             let key = bytes(dice, 4);
-            assert_eq!(b.take(&key).unwrap(), plain.rows.remove(&key));
+            let removed = plain.rows.remove_entry(&key);
+            assert_eq!(b.take(&key).unwrap(), plain.gone(removed, path, log).map(|row| row.value));
         }
-        6 => assert_eq!(b.pop_first().unwrap(), plain.rows.pop_first().map(row)),
+        6 => {
+            let first = plain.rows.pop_first();
+            assert_eq!(b.pop_first().unwrap(), plain.gone(first, path, log));
+        }
         7 => {
             let through = bytes(dice, 3);
             let due = plain.rows.first_key_value().is_some_and(|(key, _)| *key <= through);
             let first = if due { plain.rows.pop_first() } else { None };
-            assert_eq!(b.pop_first_through(&through).unwrap(), first.map(row));
+            assert_eq!(b.pop_first_through(&through).unwrap(), plain.gone(first, path, log));
             assert_eq!(b.contains_key(&through).unwrap(), plain.rows.contains_key(&through));
         }
-        8 => assert_eq!(b.pop_last().unwrap(), plain.rows.pop_last().map(row)),
+        8 => {
+            let last = plain.rows.pop_last();
+            assert_eq!(b.pop_last().unwrap(), plain.gone(last, path, log));
+        }
         9 => {
             plain.sequence += 1;
             assert_eq!(b.next_sequence().unwrap(), plain.sequence);
         }
         10 => {
             let name = NAMES[dice.roll(3) as usize];
-            assert_eq!(b.delete_bucket(name).unwrap(), plain.buckets.remove(name).is_some());
+            assert_eq!(b.delete_bucket(name).unwrap(), plain.delete_bucket(name, path, log));
+        }
+        11 => {
+            plain.logged = dice.roll(3) > 0;
+            b.set_logged(plain.logged).unwrap();
         }
         _ => {
             let name = NAMES[dice.roll(3) as usize];
             let inner = plain.buckets.entry(name.into()).or_default();
-            act(&mut b.open_bucket(name).unwrap(), inner, dice);
+            let within: Vec<_> = path.iter().cloned().chain([name.to_owned()]).collect();
+            act(&mut b.open_bucket(name).unwrap(), inner, &within, log, dice);
+            plain.logged_within |= inner.logged || inner.logged_within;
         }
     }
+    assert_eq!(b.is_logged(), plain.logged);
     assert_eq!((b.len(), b.sequence()), (plain.rows.len() as u64, plain.sequence));
     assert_eq!(b.first().unwrap(), plain.rows.clone().pop_first().map(row));
     let names: Vec<_> = b.buckets().unwrap().map(|name| name.unwrap().to_string()).collect();
@@ -67,19 +143,21 @@ fn act(b: &mut BucketMut<'_, '_>, plain: &mut Plain, dice: &mut Dice) {
 }
 
 /// Some operations on buckets of a few names, in the store and in the model.
-pub fn acts(w: &mut Writer<'_>, plain: &mut Plain, dice: &mut Dice) {
+pub fn acts(w: &mut Writer<'_>, plain: &mut Plain, log: &mut Vec<Logged>, dice: &mut Dice) {
     for _ in 0..=dice.roll(6) {
         let name = NAMES[dice.roll(3) as usize];
         if dice.roll(40) == 0 {
-            assert_eq!(w.delete_bucket(name).unwrap(), plain.buckets.remove(name).is_some());
+            assert_eq!(w.delete_bucket(name).unwrap(), plain.delete_bucket(name, &[], log));
             continue;
         }
-        act(&mut w.open_bucket(name).unwrap(), plain.buckets.entry(name.into()).or_default(), dice);
+        let bucket = plain.buckets.entry(name.into()).or_default();
+        act(&mut w.open_bucket(name).unwrap(), bucket, &[name.to_owned()], log, dice);
     }
 }
 
 fn compare<V: Readable>(found: &Bucket<'_, V>, plain: &Plain, dice: &mut Dice) {
     assert_eq!((found.len(), found.sequence()), (plain.rows.len() as u64, plain.sequence));
+    assert_eq!(found.is_logged(), plain.logged);
     let rows = |list: execstore::List<'_, BucketRow>| -> Vec<(Vec<u8>, Vec<u8>)> {
         list.map(Result::unwrap).map(|row| (row.key, row.value)).collect()
     };

@@ -36,7 +36,7 @@ pub fn wanted() -> Vec<Wanted> {
     let any = Filter::new;
     vec![
         Wanted { filter: any(), matches: |_| true },
-        Wanted { filter: any().job("j0"), matches: |c| *c.job_id() == "j0" },
+        Wanted { filter: any().job("j0"), matches: |c| c.job_id().is_some_and(|job| *job == "j0") },
         Wanted {
             filter: any().kind(ChangeKind::Created).kind(ChangeKind::Deleted),
             matches: |c| matches!(c.kind(), ChangeKind::Created | ChangeKind::Deleted),
@@ -157,12 +157,12 @@ pub fn validate_log(log: &BTreeMap<u64, Change>, transactions: &[(u64, u64, usiz
     let mut last: HashMap<String, Option<Header>> = HashMap::new();
     for ((seq, change), expected) in log.iter().zip(1..) {
         assert_eq!((*seq, change.seq().get()), (expected, expected), "a gap");
-        let before = last.get(change.execution_id().as_str()).cloned().flatten();
+        let before = last.get(change.execution_id().unwrap().as_str()).cloned().flatten();
         // Is-create: exactly when there was nothing before.
         assert_eq!(change.kind() == ChangeKind::Created, before.is_none(), "{change:?}");
         // Previous value.
         assert_eq!(change.before(), before, "{change:?}");
-        last.insert(change.execution_id().to_string(), change.after().cloned());
+        last.insert(change.execution_id().unwrap().to_string(), change.after().cloned());
     }
     // Atomic: the operations of one transaction are next to each other, and nobody saw a part of them.
     for (first, end, operations) in transactions {

@@ -7,7 +7,7 @@ use execstore::error::{InputError, PositionError, WriteError};
 use execstore::lifecycle::{Lifecycle, State};
 use execstore::{ChangeKind, ChangeSeq, ExecutionId, StoreIncarnation};
 
-use crate::buckets::Plain;
+use crate::buckets::{Logged, Plain};
 use crate::records::{Entry, Ev, MAX_PAYLOAD, Rec, STATES, Targets, is_terminal};
 use crate::reports::Reporting;
 use crate::side_data::Beside;
@@ -381,8 +381,18 @@ impl Model {
             false => self.last_changes.remove(&number),
         };
         self.latest = self.latest.max(Some(time));
-        self.log.push(Entry { time, kind, before, after, new_events: new_events as u64 });
+        let new_events = new_events as u64;
+        self.log.push(Entry { time, kind, before, after, new_events, bucket: None });
         self.version += 1;
+    }
+
+    /// What was logged of buckets.
+    pub fn log_buckets(&mut self, logged: Vec<Logged>, time: i64) {
+        for bucket in logged {
+            self.latest = self.latest.max(Some(time));
+            let (kind, bucket) = (bucket.kind, Some(bucket));
+            self.log.push(Entry { time, kind, before: None, after: None, new_events: 0, bucket });
+        }
     }
 }
 

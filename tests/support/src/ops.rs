@@ -179,13 +179,14 @@ pub fn perform(w: &mut impl Writes, model: &mut Model, op: &Op, now: i64) -> Vec
         Op::Buckets(seed) => {
             let plain = model.buckets.clone();
             let after = within(w, |w| {
-                let mut after = plain.clone();
-                buckets::acts(w, &mut after, &mut Dice::new(*seed));
-                Ok(after)
+                let (mut after, mut log) = (plain.clone(), Vec::new());
+                buckets::acts(w, &mut after, &mut log, &mut Dice::new(*seed));
+                Ok((after, log))
             });
-            let after = after.unwrap();
+            let (after, log) = after.unwrap();
             // Some do nothing, as on a bucket that is empty.
-            model.version += u64::from(after != model.buckets);
+            model.version += u64::from(after != model.buckets || !log.is_empty());
+            model.log_buckets(log, now);
             model.buckets = after;
             vec![]
         }

@@ -1,5 +1,6 @@
 //! Records, events and log entries as plain values, and the default lifecycle said once more.
 
+use crate::buckets::Logged;
 use std::sync::Arc;
 
 use execstore::{ChangeKind, DesiredState, Execution, Header, Labels};
@@ -131,4 +132,6 @@ pub struct Entry {
     pub before: Option<Arc<Rec>>,
     pub after: Option<Arc<Rec>>,
     pub new_events: u64,
+    /// If it is about a bucket, and the time that it is not before.
+    pub bucket: Option<Logged>,
 }

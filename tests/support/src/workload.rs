@@ -70,12 +70,14 @@ pub fn step(store: &Store, round: usize, step: usize) -> Result<Sure, Error> {
         8 => store.write(|w| {
             w.set_checkpoint("reader", ChangeSeq(round as u64))?;
             let mut queue = w.open_bucket("queue")?;
+            queue.set_logged(round % 3 < 2)?;
             for _ in 0..3 {
                 let place = queue.next_sequence()?;
                 queue.put(place.to_be_bytes(), vec![round as u8; 300])?;
             }
             queue.pop_first()?;
             let mut own = queue.open_bucket(format!("own-{round}"))?;
+            own.set_logged(round.is_multiple_of(2))?;
             (0..9).try_for_each(|n| own.put([n], [n; 50]).map(drop))?;
             Ok(())
         })?,

@@ -18,8 +18,8 @@ pub fn a_deletion_is_a_change_with_the_execution_as_it_was(engine: &dyn Engine) 
         let reader = store.begin_read().unwrap();
         let change = reader.log().range(..).unwrap().next_back().unwrap().unwrap();
         assert_eq!((change.kind(), change.seq().get()), (ChangeKind::Deleted, 3));
-        assert_eq!((change.execution_id().as_str(), change.job_id().as_str()), ("e", "j"));
-        assert_eq!(change.revision(), last.revision);
+        assert_eq!((change.execution_id().unwrap().as_str(), change.job_id().unwrap().as_str()), ("e", "j"));
+        assert_eq!(change.revision(), Some(last.revision));
         assert_eq!((change.state_before().unwrap().as_str(), change.state_after()), ("Failed", None));
         assert_eq!((change.after(), change.before().as_ref()), (None, Some(last.header())));
         assert!(change.events().is_none() && !change.payload_changed());
@@ -83,7 +83,7 @@ pub fn an_id_can_be_created_again_and_is_a_new_execution(engine: &dyn Engine) {
                 let change = change.unwrap();
                 let before = reader.log().payload_before(&change).unwrap().map(|payload| payload.to_string());
                 let after = reader.log().payload_after(&change).unwrap().map(|payload| payload.to_string());
-                (change.kind(), change.job_id().to_string(), before, after)
+                (change.kind(), change.job_id().unwrap().to_string(), before, after)
             })
             .collect();
         let text = |payload: &str| Some(payload.to_owned());

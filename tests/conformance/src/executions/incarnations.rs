@@ -18,7 +18,7 @@ pub fn an_id_that_is_made_again_has_another_incarnation(engine: &dyn Engine) {
             let of_log: Vec<_> = r
                 .log()
                 .range(..)?
-                .map(|change| change.map(|change| change.incarnation()))
+                .map(|change| change.map(|change| change.incarnation().unwrap()))
                 .collect::<Result<_, _>>()?;
             assert_eq!(of_log, [first.incarnation, first.incarnation, second.incarnation]);
             for found in r.query(&Query::new()).summaries()? {

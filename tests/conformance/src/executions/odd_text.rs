@@ -103,7 +103,7 @@ pub fn the_change_log_names_odd_ids_exactly(engine: &dyn Engine) {
     let logged: Vec<_> = reader.log().range(..).unwrap().map(Result::unwrap).collect();
     assert_eq!(logged.len(), ODD_IDS.len());
     for (change, id) in logged.iter().zip(ODD_IDS) {
-        assert_eq!((change.execution_id().as_str(), change.job_id().as_str()), (*id, *id));
+        assert_eq!((change.execution_id().unwrap().as_str(), change.job_id().unwrap().as_str()), (*id, *id));
     }
 }
 

@@ -124,7 +124,7 @@ fn failing(
     move |changes| {
         seen.lock().unwrap().push(changes.iter().map(|change| change.seq().get()).collect());
         for (at, id) in ids.iter().enumerate() {
-            if failed[at] < times && changes.iter().any(|change| change.execution_id() == id) {
+            if failed[at] < times && changes.iter().any(|change| change.execution_id().unwrap() == id) {
                 failed[at] += 1;
                 return Err(format!("{id} failed").into());
             }
@@ -242,7 +242,7 @@ fn bill_created(store: &Store, filter: Filter) -> Consumer {
         .run_in_transaction(move |changes, writer| {
             for change in changes {
                 let event = execstore::NewEvent::new("billed");
-                writer.append_events(change.execution_id(), [event])?;
+                writer.append_events(change.execution_id().unwrap(), [event])?;
             }
             calls += 1;
             // After its writes: they must not stay.
@@ -339,7 +339,7 @@ pub fn a_consumer_that_writes_what_it_follows_does_not_wait_for_itself(engine: &
         .filter(Filter::new().entered("New"))
         .run(move |changes| {
             for change in changes {
-                inside.update(change.execution_id(), Update::to("BidAccepted"))?;
+                inside.update(change.execution_id().unwrap(), Update::to("BidAccepted"))?;
             }
             Ok(())
         })

@@ -219,7 +219,7 @@ pub fn a_watcher_can_be_asked_for_what_a_query_asks(engine: &dyn Engine) {
         store.update(id, Update::to("BidAccepted")).unwrap();
     }
     let seen = watcher.next_batch(100, Duration::from_secs(5)).unwrap();
-    let seen: Vec<_> = seen.iter().map(|change| change.execution_id().as_str()).collect();
+    let seen: Vec<_> = seen.iter().map(|change| change.execution_id().unwrap().as_str()).collect();
     assert_eq!(seen, ["a", "c"]);
     let bad = Filter::new().matching(Query::new().state("Nowhere"));
     assert!(store.watch(WatchFrom::Oldest, bad).is_err());

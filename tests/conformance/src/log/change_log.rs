@@ -84,8 +84,11 @@ impl Recorder<'_> {
             assert!(reader.log().execution_after(change).unwrap() == *after, "after {place}");
             assert_eq!(change.events(), *events, "events of {place}");
             let either = after.as_ref().or(before.as_ref()).unwrap();
-            assert_eq!((change.execution_id(), change.job_id()), (&either.id, &either.job_id));
-            assert_eq!(change.revision(), either.revision);
+            assert_eq!(
+                (change.execution_id().unwrap(), change.job_id().unwrap()),
+                (&either.id, &either.job_id)
+            );
+            assert_eq!(change.revision(), Some(either.revision));
             assert_eq!(change.state_before(), before.as_ref().map(|record| &record.state));
             assert_eq!(change.state_after(), after.as_ref().map(|record| &record.state));
             let other_payload = before.is_none() || after.is_some() && payload(before) != payload(after);
@@ -174,7 +177,7 @@ pub fn the_sequence_has_no_gaps_from_refused_or_abandoned_writes(engine: &dyn En
         .range(..)
         .unwrap()
         .map(|change| change.unwrap())
-        .map(|change| (change.seq().get(), change.execution_id().to_string()))
+        .map(|change| (change.seq().get(), change.execution_id().unwrap().to_string()))
         .collect();
     assert_eq!(ids, [(1, "a".into()), (2, "b".into()), (3, "c".into())]);
 }

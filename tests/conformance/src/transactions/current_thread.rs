@@ -45,7 +45,7 @@ pub fn a_handler_awaits_what_it_submits_while_the_runtime_does_other_things(engi
         let (handle, writer) = (runtime.handle().clone(), Store::clone(&store));
         let echo = store.consumer("echo").filter(Filter::new().job("j")).run(move |changes| {
             for change in changes {
-                let id = format!("echo-{}", change.execution_id());
+                let id = format!("echo-{}", change.execution_id().unwrap());
                 let echo = NewExecution::new("echoes").id(id);
                 handle.block_on(async {
                     writer.submit(move |w| Ok(w.create(echo.clone())?))?.await.map(drop)
@@ -58,7 +58,10 @@ pub fn a_handler_awaits_what_it_submits_while_the_runtime_does_other_things(engi
             let mut watcher = store.watch(WatchFrom::Oldest, Filter::new().job("echoes")).unwrap();
             for n in 0..20 {
                 store.submit(move |w| Ok(w.create(new(&n.to_string()))?)).unwrap().await.unwrap();
-                assert_eq!(watcher.recv().await.unwrap().execution_id().as_str(), format!("echo-{n}"));
+                assert_eq!(
+                    watcher.recv().await.unwrap().execution_id().unwrap().as_str(),
+                    format!("echo-{n}")
+                );
             }
         });
         echo.stop();

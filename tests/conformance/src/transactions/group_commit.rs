@@ -111,7 +111,7 @@ pub fn who_fails_fails_alone_in_every_company(engine: &dyn Engine) {
             .log()
             .range(..)
             .unwrap()
-            .map(|change| change.unwrap().execution_id().to_string())
+            .map(|change| change.unwrap().execution_id().unwrap().to_string())
             .collect();
         let expected: Vec<_> =
             good.iter().flat_map(|n| [format!("{n}/1"), format!("{n}/2"), format!("{n}/1")]).collect();
