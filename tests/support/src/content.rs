@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use execstore::buckets::Bucket;
 use execstore::error::ReadError;
 use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
-use execstore::{Execution, ExecutionId, Query, Readable, Store};
+use execstore::{Execution, ExecutionId, Query, ReadTxn, Readable, Store};
 
 /// A table of the caller's own.
 pub const OWN: TableDefinition<'_, u64, u64> = TableDefinition::new("the caller's own");
@@ -60,14 +60,27 @@ fn bucket<V: Readable>(bucket: &Bucket<'_, V>, hasher: &mut DefaultHasher) -> Re
     Ok(())
 }
 
+/// The executions, oldest first, by page: a long run writes more than one page has.
+fn everything(r: &ReadTxn) -> Result<Vec<Execution>, ReadError> {
+    let mut query = Query::new().oldest_first().limit(1_000);
+    let mut all = Vec::new();
+    loop {
+        let mut page = r.query(&query).page()?;
+        assert!(page.damaged.is_empty(), "{:?}", page.damaged);
+        all.append(&mut page.executions);
+        match page.next {
+            Some(next) => query = query.after(next),
+            None => return Ok(all),
+        }
+    }
+}
+
 /// Reads everything by its own operation, and sees that the lists agree with each other.
 pub fn digest(store: &Store) -> Result<Digest, ReadError> {
     let r = store.begin_read().unwrap();
     let mut hasher = DefaultHasher::new();
-    let page = r.query(&Query::new().oldest_first().limit(10_000)).page()?;
-    assert!(page.damaged.is_empty() && page.next.is_none());
     let mut live = 0;
-    for execution in &page.executions {
+    for execution in &everything(&r)? {
         put(&mut hasher, execution);
         assert_eq!(r.get(&execution.id)?.as_ref(), Some(execution));
         for event in r.events(&execution.id, ..)? {
