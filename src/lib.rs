@@ -70,6 +70,8 @@
 #![deny(missing_docs)]
 
 pub mod bulk;
+#[cfg(feature = "duroxide")]
+pub mod duroxide;
 #[deny(clippy::disallowed_methods)]
 mod engine;
 mod feed;

@@ -35,7 +35,7 @@ impl<S: Source> Verifier<'_, S> {
             match known.get_mut(&found.0) {
                 Some(bucket) => {
                     bucket.seen += 1;
-                    if !bucket.record.ends().contains(found.1) {
+                    if !RangeBounds::<[u8]>::contains(&bucket.record.ends(), found.1) {
                         verifier
                             .problem(tag, format!("key {}: it lies beyond the ends of its bucket", hex(key)));
                     }

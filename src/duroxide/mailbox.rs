@@ -1,0 +1,285 @@
+//! The messages of an instance, which are taken all at once, by one at a time.
+//!
+//! A mailbox stands in the bucket of what is due once: at the time when its first message can be seen, or, while somebody has it, at
+//! the end of the lease. So taking the next looks at one row, however many messages wait elsewhere, and an end of a lease needs nobody
+//! to look for it.
+
+use duroxide::providers::WorkItem;
+use serde::{Deserialize, Serialize};
+
+use super::records::{DUE, MAILBOXES, MESSAGES, get, put};
+use crate::buckets::{BucketRow, key, parse_key};
+use crate::{Error, Readable, Writer};
+
+/// When, in milliseconds since 1970, and a number that is drawn once.
+pub(super) type Place = (u64, u64);
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Mailbox {
+    /// Where it stands among what is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due: Option<Place>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lease: Option<Lease>,
+    /// The messages that were fetched before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tried: Vec<Tried>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Lease {
+    pub(super) number: u64,
+    pub(super) until: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Tried {
+    at: Place,
+    attempts: u32,
+    /// It was given to whoever has the lease, or had the last one.
+    leased: bool,
+}
+
+/// A message, and where it is.
+pub(super) struct Message {
+    pub(super) at: Place,
+    pub(super) item: String,
+}
+
+/// For whom a message is; `None` for what is no message of an orchestration.
+pub(super) fn receiver(item: &WorkItem) -> Option<&str> {
+    match item {
+        WorkItem::StartOrchestration { instance, .. }
+        | WorkItem::ActivityCompleted { instance, .. }
+        | WorkItem::ActivityFailed { instance, .. }
+        | WorkItem::TimerFired { instance, .. }
+        | WorkItem::ExternalRaised { instance, .. }
+        | WorkItem::QueueMessage { instance, .. }
+        | WorkItem::CancelInstance { instance, .. }
+        | WorkItem::ContinueAsNew { instance, .. } => Some(instance),
+        WorkItem::SubOrchCompleted { parent_instance, .. }
+        | WorkItem::SubOrchFailed { parent_instance, .. } => Some(parent_instance),
+        // The execution of an activity. A feature of duroxide for its own tests has one more.
+        _ => None,
+    }
+}
+
+impl Mailbox {
+    pub(super) fn load(w: &mut Writer<'_>, instance: &str) -> Result<Self, Error> {
+        Ok(get(&w.open_bucket(MAILBOXES)?, &instance)?.unwrap_or_default())
+    }
+
+    /// Gives it to somebody. Says how often the message that was fetched most often was, this time included.
+    pub(super) fn lend(
+        mut self,
+        w: &mut Writer<'_>,
+        instance: &str,
+        (until, messages): (u64, &[Message]),
+    ) -> Result<(Lease, u32), Error> {
+        let number = w.open_bucket(MAILBOXES)?.next_sequence()?;
+        let lease = Lease { number, until };
+        self.tried.iter_mut().for_each(|tried| tried.leased = false);
+        let mut most = 0;
+        for Message { at, .. } in messages {
+            let attempts = match self.tried.iter_mut().find(|tried| tried.at == *at) {
+                Some(tried) => {
+                    tried.attempts = tried.attempts.saturating_add(1);
+                    tried.leased = true;
+                    tried.attempts
+                }
+                None => {
+                    self.tried.push(Tried { at: *at, attempts: 1, leased: true });
+                    1
+                }
+            };
+            most = most.max(attempts);
+        }
+        self.lease = Some(lease);
+        self.settle(w, instance)?;
+        Ok((lease, most))
+    }
+
+    /// Makes the lease last for longer.
+    pub(super) fn extend(mut self, w: &mut Writer<'_>, instance: &str, until: u64) -> Result<(), Error> {
+        if let Some(lease) = &mut self.lease {
+            lease.until = until;
+        }
+        self.settle(w, instance)
+    }
+
+    /// Ends the lease. What was given with it has been dealt with.
+    pub(super) fn finish(mut self, w: &mut Writer<'_>, instance: &str) -> Result<(), Error> {
+        let mut messages = w.open_bucket(MESSAGES)?;
+        for Tried { at: (when, number), .. } in self.tried.iter().filter(|tried| tried.leased) {
+            messages.delete(key(&(instance, *when, *number)))?;
+        }
+        self.tried.retain(|tried| !tried.leased);
+        self.lease = None;
+        self.settle(w, instance)
+    }
+
+    /// Ends the lease. What was given with it is to be given again, from a time on if one is said.
+    pub(super) fn give_back(
+        mut self,
+        w: &mut Writer<'_>,
+        instance: &str,
+        (from, uncounted): (Option<u64>, bool),
+    ) -> Result<(), Error> {
+        let mut messages = w.open_bucket(MESSAGES)?;
+        for tried in self.tried.iter_mut().filter(|tried| tried.leased) {
+            tried.leased = false;
+            tried.attempts = tried.attempts.saturating_sub(u32::from(uncounted));
+            let (when, number) = tried.at;
+            let Some(from) = from else { continue };
+            if let Some(item) = messages.take(key(&(instance, when, number)))? {
+                messages.put(key(&(instance, from, number)), item)?;
+                tried.at = (from, number);
+            }
+        }
+        self.lease = None;
+        self.settle(w, instance)
+    }
+
+    /// Forgets the messages that are given.
+    pub(super) fn drop_messages(
+        mut self,
+        w: &mut Writer<'_>,
+        instance: &str,
+        given: &[Message],
+    ) -> Result<(), Error> {
+        let mut messages = w.open_bucket(MESSAGES)?;
+        for Message { at: (when, number), .. } in given {
+            messages.delete(key(&(instance, *when, *number)))?;
+        }
+        self.tried.retain(|tried| given.iter().all(|message| message.at != tried.at));
+        self.lease = None;
+        self.settle(w, instance)
+    }
+
+    /// Puts it where it stands now, or nowhere if it is empty.
+    fn settle(mut self, w: &mut Writer<'_>, instance: &str) -> Result<(), Error> {
+        let messages = w.open_bucket(MESSAGES)?;
+        let first = messages.with_prefix(key(&instance))?.next().transpose()?;
+        let first = first.map(|row| place(&row)).transpose()?;
+        let due = first.map(|first| self.lease.map_or(first, |lease| (lease.until, first.1)));
+        self.move_to(w, instance, due)
+    }
+
+    fn move_to(&mut self, w: &mut Writer<'_>, instance: &str, due: Option<Place>) -> Result<(), Error> {
+        if self.due != due {
+            let mut all = w.open_bucket(DUE)?;
+            if let Some(before) = self.due {
+                all.delete(key(&before))?;
+            }
+            if let Some(now) = due {
+                all.put(key(&now), instance)?;
+            }
+            self.due = due;
+        }
+        let mut mailboxes = w.open_bucket(MAILBOXES)?;
+        if due.is_some() {
+            return put(&mut mailboxes, &instance, self);
+        }
+        mailboxes.delete(key(&instance))?;
+        Ok(())
+    }
+}
+
+fn place(row: &BucketRow) -> Result<Place, Error> {
+    let (_, when, number): (String, u64, u64) = parse_key(&row.key).map_err(Error::caller)?;
+    Ok((when, number))
+}
+
+/// Puts a message into the mailbox of an instance, to be seen from a time on.
+pub(super) fn post(w: &mut Writer<'_>, instance: &str, item: &str, when: u64) -> Result<(), Error> {
+    let mut messages = w.open_bucket(MESSAGES)?;
+    let number = messages.next_sequence()?;
+    messages.put(key(&(instance, when, number)), item)?;
+    let mut mailbox = Mailbox::load(w, instance)?;
+    let is_next = mailbox.due.is_none_or(|due| (when, number) < due);
+    if is_next && mailbox.lease.is_none() {
+        mailbox.move_to(w, instance, Some((when, number)))?;
+    }
+    Ok(())
+}
+
+/// The messages of an instance that can be seen by now, in the order in which they came.
+pub(super) fn visible(w: &mut Writer<'_>, instance: &str, now: u64) -> Result<Vec<Message>, Error> {
+    let bucket = w.open_bucket(MESSAGES)?;
+    let mut messages = Vec::new();
+    for row in bucket.range(key(&instance)..=key(&(instance, now, u64::MAX)))? {
+        let row = row?;
+        let at = place(&row)?;
+        let item = String::from_utf8(row.value).map_err(Error::caller)?;
+        messages.push(Message { at, item });
+    }
+    messages.sort_by_key(|message| message.at.1);
+    Ok(messages)
+}
+
+/// Mailboxes that are due.
+pub(super) struct Due {
+    pub(super) mailboxes: Vec<(Place, String)>,
+    /// When the next one is due, if these are all.
+    pub(super) next: Option<u64>,
+}
+
+/// Mailboxes that are due by now, at most so many, behind a place.
+pub(super) fn due(r: &impl Readable, behind: Option<Place>, (now, most): (u64, usize)) -> Result<Due, Error> {
+    let bucket = r.bucket(DUE)?;
+    let mut mailboxes = Vec::new();
+    let first = behind.map_or((0, 0), |(when, number)| (when, number.saturating_add(1)));
+    for row in bucket.range(key(&first)..)? {
+        let row = row?;
+        let at: Place = parse_key(&row.key).map_err(Error::caller)?;
+        if at.0 > now {
+            return Ok(Due { mailboxes, next: Some(at.0) });
+        }
+        if mailboxes.len() == most {
+            break;
+        }
+        mailboxes.push((at, String::from_utf8(row.value).map_err(Error::caller)?));
+    }
+    Ok(Due { mailboxes, next: None })
+}
+
+/// Removes the mailbox of an instance; says how many messages there were.
+pub(super) fn remove(w: &mut Writer<'_>, instance: &str) -> Result<u64, Error> {
+    let mut mailbox = Mailbox::load(w, instance)?;
+    mailbox.move_to(w, instance, None)?;
+    super::records::delete_all(&mut w.open_bucket(MESSAGES)?, &instance)
+}
+
+/// Ends every lease; says how many there were.
+pub(super) fn release(w: &mut Writer<'_>) -> Result<u64, Error> {
+    let mut lent = Vec::new();
+    for row in w.bucket(MAILBOXES)?.iter()? {
+        let row = row?;
+        let mailbox: Mailbox = super::records::decode(&row.value)?;
+        if mailbox.lease.is_some() {
+            let instance: String = parse_key(&row.key).map_err(Error::caller)?;
+            lent.push((instance, mailbox));
+        }
+    }
+    let many = lent.len() as u64;
+    lent.into_iter().try_for_each(|(instance, mailbox)| mailbox.give_back(w, &instance, (None, false)))?;
+    Ok(many)
+}
+
+/// How many messages nobody has.
+pub(super) fn depth(w: &impl Readable) -> Result<usize, Error> {
+    let mut leased = 0;
+    for row in w.bucket(MAILBOXES)?.iter()? {
+        let mailbox: Mailbox = super::records::decode(&row?.value)?;
+        leased += mailbox.tried.iter().filter(|tried| tried.leased && mailbox.lease.is_some()).count();
+    }
+    let all = usize::try_from(w.bucket(MESSAGES)?.len()).unwrap_or(usize::MAX);
+    Ok(all.saturating_sub(leased))
+}
+
+/// How often the message of an instance that was fetched most often was.
+pub(super) fn attempts(w: &impl Readable, instance: &str) -> Result<u32, Error> {
+    let Some(mailbox) = w.bucket(MAILBOXES)?.get(key(&instance))? else { return Ok(0) };
+    let mailbox: Mailbox = super::records::decode(&mailbox)?;
+    Ok(mailbox.tried.iter().map(|tried| tried.attempts).max().unwrap_or_default())
+}
