@@ -126,7 +126,7 @@ impl ProviderAdmin for ExecstoreProvider {
         self.read("get_queue_depths", |r| {
             Ok(QueueDepths {
                 orchestrator_queue: mailbox::depth(r)?,
-                worker_queue: work::all(r)?.iter().filter(|ready| ready.is_free()).count(),
+                worker_queue: work::all(r)?.iter().filter(|entry| entry.lease == 0).count(),
                 // Timers are messages to be seen later.
                 timer_queue: 0,
             })

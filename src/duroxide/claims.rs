@@ -40,7 +40,7 @@ pub(super) fn claim(
             }
         }
         match mailboxes.last() {
-            Some((place, _)) if mailboxes.len() == SOME => behind = Some(*place),
+            Some((place, _)) if mailboxes.len() >= SOME => behind = Some(*place),
             _ => return Ok(Err(next)),
         }
     }

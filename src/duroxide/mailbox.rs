@@ -1,13 +1,13 @@
 //! The messages of an instance, which are taken all at once, by one at a time.
 //!
-//! A mailbox stands in the bucket of what is due once: at the time when its first message can be seen, or, while somebody has it, at
-//! the end of the lease. So taking the next looks at one row, however many messages wait elsewhere, and an end of a lease needs nobody
-//! to look for it.
+//! A mailbox stands in one place: among those that are due, where its first message can be seen, or, while somebody has it, among the
+//! turns that are taken, where the lease ends. So taking the next looks at a row or two, however many messages wait elsewhere, and the
+//! end of a lease needs nobody who looks for it.
 
 use duroxide::providers::WorkItem;
 use serde::{Deserialize, Serialize};
 
-use super::records::{DUE, MAILBOXES, MESSAGES, get, put};
+use super::records::{DUE, MAILBOXES, MESSAGES, TURNS, get, put};
 use crate::buckets::{BucketRow, key, parse_key};
 use crate::{Error, Readable, Writer};
 
@@ -16,9 +16,9 @@ pub(super) type Place = (u64, u64);
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Mailbox {
-    /// Where it stands among what is due.
+    /// Where it stands, and whether that is among the turns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    due: Option<Place>,
+    stands: Option<(bool, Place)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) lease: Option<Lease>,
     /// The messages that were fetched before.
@@ -161,23 +161,31 @@ impl Mailbox {
         let messages = w.open_bucket(MESSAGES)?;
         let first = messages.with_prefix(key(&instance))?.next().transpose()?;
         let first = first.map(|row| place(&row)).transpose()?;
-        let due = first.map(|first| self.lease.map_or(first, |lease| (lease.until, first.1)));
-        self.move_to(w, instance, due)
+        let stands = first.map(|first| match self.lease {
+            Some(lease) => (true, (lease.until, first.1)),
+            None => (false, first),
+        });
+        self.move_to(w, instance, stands)
     }
 
-    fn move_to(&mut self, w: &mut Writer<'_>, instance: &str, due: Option<Place>) -> Result<(), Error> {
-        if self.due != due {
-            let mut all = w.open_bucket(DUE)?;
-            if let Some(before) = self.due {
-                all.delete(key(&before))?;
+    fn move_to(
+        &mut self,
+        w: &mut Writer<'_>,
+        instance: &str,
+        stands: Option<(bool, Place)>,
+    ) -> Result<(), Error> {
+        let bucket = |is_taken: bool| if is_taken { TURNS } else { DUE };
+        if self.stands != stands {
+            if let Some((taken, before)) = self.stands {
+                w.open_bucket(bucket(taken))?.delete(key(&before))?;
             }
-            if let Some(now) = due {
-                all.put(key(&now), instance)?;
+            if let Some((taken, now)) = stands {
+                w.open_bucket(bucket(taken))?.put(key(&now), instance)?;
             }
-            self.due = due;
+            self.stands = stands;
         }
         let mut mailboxes = w.open_bucket(MAILBOXES)?;
-        if due.is_some() {
+        if stands.is_some() {
             return put(&mut mailboxes, &instance, self);
         }
         mailboxes.delete(key(&instance))?;
@@ -196,9 +204,9 @@ pub(super) fn post(w: &mut Writer<'_>, instance: &str, item: &str, when: u64) ->
     let number = messages.next_sequence()?;
     messages.put(key(&(instance, when, number)), item)?;
     let mut mailbox = Mailbox::load(w, instance)?;
-    let is_next = mailbox.due.is_none_or(|due| (when, number) < due);
+    let is_next = mailbox.stands.is_none_or(|(_, due)| (when, number) < due);
     if is_next && mailbox.lease.is_none() {
-        mailbox.move_to(w, instance, Some((when, number)))?;
+        mailbox.move_to(w, instance, Some((false, (when, number))))?;
     }
     Ok(())
 }
@@ -217,30 +225,47 @@ pub(super) fn visible(w: &mut Writer<'_>, instance: &str, now: u64) -> Result<Ve
     Ok(messages)
 }
 
-/// Mailboxes that are due.
+/// Mailboxes that can be taken.
+#[derive(Default)]
 pub(super) struct Due {
     pub(super) mailboxes: Vec<(Place, String)>,
-    /// When the next one is due, if these are all.
+    /// When there may be another one, if these are all.
     pub(super) next: Option<u64>,
 }
 
-/// Mailboxes that are due by now, at most so many, behind a place.
+/// Mailboxes whose leases have ended, and those that are due by now, at most so many of these, behind a place.
 pub(super) fn due(r: &impl Readable, behind: Option<Place>, (now, most): (u64, usize)) -> Result<Due, Error> {
-    let bucket = r.bucket(DUE)?;
-    let mut mailboxes = Vec::new();
-    let first = behind.map_or((0, 0), |(when, number)| (when, number.saturating_add(1)));
-    for row in bucket.range(key(&first)..)? {
-        let row = row?;
-        let at: Place = parse_key(&row.key).map_err(Error::caller)?;
-        if at.0 > now {
-            return Ok(Due { mailboxes, next: Some(at.0) });
-        }
-        if mailboxes.len() == most {
-            break;
-        }
-        mailboxes.push((at, String::from_utf8(row.value).map_err(Error::caller)?));
+    let mut found = Due::default();
+    if behind.is_none() {
+        found.collect(r, (TURNS, (0, 0)), (now, usize::MAX))?;
     }
-    Ok(Due { mailboxes, next: None })
+    let first = behind.map_or((0, 0), |(when, number)| (when, number.saturating_add(1)));
+    found.collect(r, (DUE, first), (now, most))?;
+    Ok(found)
+}
+
+impl Due {
+    fn collect(
+        &mut self,
+        r: &impl Readable,
+        (bucket, first): (&'static str, Place),
+        (now, most): (u64, usize),
+    ) -> Result<(), Error> {
+        let full = self.mailboxes.len().saturating_add(most);
+        for row in r.bucket(bucket)?.range(key(&first)..)? {
+            let row = row?;
+            let at: Place = parse_key(&row.key).map_err(Error::caller)?;
+            if at.0 > now {
+                self.next = Some(self.next.map_or(at.0, |next| next.min(at.0)));
+                break;
+            }
+            if self.mailboxes.len() == full {
+                break;
+            }
+            self.mailboxes.push((at, String::from_utf8(row.value).map_err(Error::caller)?));
+        }
+        Ok(())
+    }
 }
 
 /// Removes the mailbox of an instance; says how many messages there were.
@@ -252,18 +277,12 @@ pub(super) fn remove(w: &mut Writer<'_>, instance: &str) -> Result<u64, Error> {
 
 /// Ends every lease; says how many there were.
 pub(super) fn release(w: &mut Writer<'_>) -> Result<u64, Error> {
-    let mut lent = Vec::new();
-    for row in w.bucket(MAILBOXES)?.iter()? {
-        let row = row?;
-        let mailbox: Mailbox = super::records::decode(&row.value)?;
-        if mailbox.lease.is_some() {
-            let instance: String = parse_key(&row.key).map_err(Error::caller)?;
-            lent.push((instance, mailbox));
-        }
+    let taken = w.bucket(TURNS)?.iter()?.map(|row| String::from_utf8(row?.value).map_err(Error::caller));
+    let taken = taken.collect::<Result<Vec<_>, _>>()?;
+    for instance in &taken {
+        Mailbox::load(w, instance)?.give_back(w, instance, (None, false))?;
     }
-    let many = lent.len() as u64;
-    lent.into_iter().try_for_each(|(instance, mailbox)| mailbox.give_back(w, &instance, (None, false)))?;
-    Ok(many)
+    Ok(taken.len() as u64)
 }
 
 /// How many messages nobody has.

@@ -57,6 +57,7 @@
 
 mod admin;
 mod claims;
+mod entries;
 mod executions;
 mod history;
 mod instances;
@@ -64,7 +65,6 @@ mod mailbox;
 mod provider;
 mod records;
 mod sessions;
-mod token;
 mod turns;
 mod values;
 mod work;

@@ -10,9 +10,9 @@ use duroxide::providers::{
 use duroxide::{Event, EventKind, SystemStats};
 
 use super::claims::{Claimed, claim};
+use super::entries::Token;
 use super::mailbox::{self, Due};
 use super::records::{DUE, READY};
-use super::token::Token;
 use super::turns::{Done, lent, post};
 use super::work::{self, Wanted};
 use super::{ExecstoreProvider, Sought, executions, history, invalid, millis, now, sessions, values};

@@ -14,12 +14,16 @@ pub(super) const CHILDREN: &str = "duroxide/children";
 pub(super) const MESSAGES: &str = "duroxide/messages";
 /// Instance: a [`Mailbox`](super::mailbox::Mailbox), while it has messages.
 pub(super) const MAILBOXES: &str = "duroxide/mailboxes";
-/// When somebody has to look after a mailbox, and a number: its instance. One row for each mailbox.
+/// When its first message can be seen, and a number: an instance. One row for each mailbox that nobody has.
 pub(super) const DUE: &str = "duroxide/due";
+/// When the lease ends, and a number: the same for each that somebody has.
+pub(super) const TURNS: &str = "duroxide/turns";
 /// Instance, execution, activity, number: an activity to be executed, as JSON.
 pub(super) const ACTIVITIES: &str = "duroxide/activities";
-/// Tag, when it can be fetched, number: a [`Ready`](super::work::Ready). One row for each activity.
+/// Tag, when it can be fetched, number: an [`Entry`](super::entries::Entry). One row for each activity that nobody has.
 pub(super) const READY: &str = "duroxide/ready";
+/// When the lease ends, number: the same for each that somebody has.
+pub(super) const LENT: &str = "duroxide/lent";
 /// Session: who has it.
 pub(super) const SESSIONS: &str = "duroxide/sessions";
 /// Instance and key: a value, as it was when the execution began.

@@ -1,37 +1,17 @@
 //! Activities that wait to be executed, and those that somebody executes.
 //!
-//! An activity is a row that is written once, and a small one that says when it can be fetched: for a worker that has it, when its lease ends.
-//! The small rows of each tag stand together. One whose activity is gone, because it was cancelled, is removed by whoever meets it.
+//! An activity is a row that is written once. A small row stands for it: among those that are ready, by tag and by when it can be fetched,
+//! or among those that are lent, by when the lease ends. The two are buckets of their own, so that a look for what is ready does not
+//! step over what others took and gave back. One whose activity is gone, because it was cancelled, is removed by whoever meets it.
 
 use duroxide::providers::{ScheduledActivityIdentifier, SessionFetchConfig, TagFilter, WorkItem};
-use serde::{Deserialize, Serialize};
 
+use super::entries::{self, Entry, Token};
 use super::mailbox::Place;
-use super::records::{ACTIVITIES, READY, decode, delete_all, get, put};
-use super::token::{Tag, Token, at, tag_of};
+use super::records::{ACTIVITIES, LENT, READY, decode, delete_all};
 use super::{Sought, sessions};
-use crate::buckets::{key, parse_key};
+use crate::buckets::key;
 use crate::{Error, Readable, Writer};
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Ready {
-    instance: String,
-    execution: u64,
-    activity: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) session: Option<String>,
-    attempts: u32,
-    /// Who has it; 0 for nobody.
-    lease: u64,
-    /// When the lease ends, if that is later than where the row stands.
-    until: u64,
-}
-
-impl Ready {
-    fn place(&self, number: u64) -> (&str, u64, u64, u64) {
-        (&self.instance, self.execution, self.activity, number)
-    }
-}
 
 /// Puts an activity among those that can be fetched. `false` for what is no activity.
 pub(super) fn enqueue(w: &mut Writer<'_>, item: &WorkItem, now: u64) -> Result<bool, Error> {
@@ -40,18 +20,19 @@ pub(super) fn enqueue(w: &mut Writer<'_>, item: &WorkItem, now: u64) -> Result<b
     };
     let mut activities = w.open_bucket(ACTIVITIES)?;
     let number = activities.next_sequence()?;
-    let ready = Ready {
+    let entry = Entry {
         instance: instance.clone(),
         execution: *execution_id,
         activity: *id,
         session: session_id.clone(),
+        tag: tag.clone(),
         attempts: 0,
         lease: 0,
         until: 0,
     };
-    put(&mut activities, &ready.place(number), item)?;
-    let at = at(&tag_of(tag.as_deref()), (now, number));
-    w.open_bucket(READY)?.put(at, serde_json::to_vec(&ready)?)?;
+    activities.put(entry.activity(number), serde_json::to_vec(item)?)?;
+    let at = entry.ready((now, number));
+    w.open_bucket(READY)?.put(at, serde_json::to_vec(&entry)?)?;
     Ok(true)
 }
 
@@ -91,101 +72,98 @@ pub(super) fn look(r: &impl Readable, wanted: &Wanted, now: u64) -> Result<Sough
 /// Gives the activity that has waited for longest; or when there may be one.
 pub(super) fn fetch(w: &mut Writer<'_>, wanted: &Wanted, now: u64) -> Result<Sought<Fetched>, Error> {
     let Found { first, gone, next } = find(w, wanted, now)?;
-    for key in gone {
-        w.open_bucket(READY)?.delete(key)?;
+    for (bucket, key) in gone {
+        w.open_bucket(bucket)?.delete(key)?;
     }
-    let Some((tag, place, mut ready)) = first else { return Ok(Err(next)) };
-    let item = w.bucket(ACTIVITIES)?.get(key(&ready.place(place.1)))?.unwrap_or_default();
-    let mut all = w.open_bucket(READY)?;
-    all.delete(at(&tag, place))?;
-    ready.attempts = ready.attempts.saturating_add(1);
-    ready.lease = all.next_sequence()?;
-    ready.until = 0;
-    let place = (now.saturating_add(wanted.lease), place.1);
-    all.put(at(&tag, place), serde_json::to_vec(&ready)?)?;
-    if let (Some(session), Some(config)) = (&ready.session, &wanted.session) {
+    let Some(First { bucket, key: before, at, mut entry }) = first else { return Ok(Err(next)) };
+    let item = w.bucket(ACTIVITIES)?.get(entry.activity(at.1))?.unwrap_or_default();
+    w.open_bucket(bucket)?.delete(before)?;
+    let mut lent = w.open_bucket(LENT)?;
+    entry.attempts = entry.attempts.saturating_add(1);
+    entry.lease = lent.next_sequence()?;
+    entry.until = 0;
+    let at = (now.saturating_add(wanted.lease), at.1);
+    lent.put(key(&at), serde_json::to_vec(&entry)?)?;
+    if let (Some(session), Some(config)) = (&entry.session, &wanted.session) {
         sessions::claim(w, session, config, now)?;
     }
-    let token = Token { lease: ready.lease, at: place, tag };
+    let token = Token { lease: entry.lease, at };
     let item = String::from_utf8(item).map_err(Error::caller)?;
-    Ok(Ok(Fetched { item, token, attempts: ready.attempts }))
+    Ok(Ok(Fetched { item, token, attempts: entry.attempts }))
+}
+
+/// A row that can be had.
+struct First {
+    bucket: &'static str,
+    key: Vec<u8>,
+    at: Place,
+    entry: Entry,
 }
 
 /// What a search has found.
 #[derive(Default)]
 struct Found {
-    first: Option<(Tag, Place, Ready)>,
+    first: Option<First>,
     /// Rows whose activities are gone.
-    gone: Vec<Vec<u8>>,
+    gone: Vec<(&'static str, Vec<u8>)>,
     /// When there may be another one.
     next: Option<u64>,
 }
 
 fn find(r: &impl Readable, wanted: &Wanted, now: u64) -> Result<Found, Error> {
     let mut found = Found::default();
-    for tag in tags(r, &wanted.tags)? {
-        found.first_of(r, (tag, wanted, now))?;
+    let tags = match &wanted.tags {
+        TagFilter::None => return Ok(found),
+        TagFilter::DefaultOnly => vec![None],
+        TagFilter::Tags(tags) => tags.iter().cloned().map(Some).collect(),
+        TagFilter::DefaultAnd(tags) => std::iter::once(None).chain(tags.iter().cloned().map(Some)).collect(),
+        TagFilter::Any => entries::tags(r)?,
+    };
+    // Leases that have ended.
+    found.search(r, (LENT, key(&(0_u64, 0_u64)), key(&(u64::MAX, u64::MAX))), (wanted, now))?;
+    for tag in tags.iter().map(Option::as_deref) {
+        let range = (entries::ready(tag, (0, 0)), entries::ready(tag, (u64::MAX, u64::MAX)));
+        found.search(r, (READY, range.0, range.1), (wanted, now))?;
     }
     Ok(found)
 }
 
-/// The tags that a filter lets through and that somebody waits with.
-fn tags(r: &impl Readable, filter: &TagFilter) -> Result<Vec<Tag>, Error> {
-    let named = |tags: &std::collections::HashSet<String>| -> Vec<Tag> {
-        tags.iter().map(|tag| tag_of(Some(tag))).collect()
-    };
-    Ok(match filter {
-        TagFilter::None => Vec::new(),
-        TagFilter::DefaultOnly => vec![tag_of(None)],
-        TagFilter::Tags(tags) => named(tags),
-        TagFilter::DefaultAnd(tags) => [vec![tag_of(None)], named(tags)].concat(),
-        TagFilter::Any => {
-            let all = r.bucket(READY)?;
-            let mut tags: Vec<Tag> = Vec::new();
-            loop {
-                let behind = tags
-                    .last()
-                    .map_or_else(Vec::new, |(tagged, tag)| key(&(*tagged, tag.as_str(), u64::MAX, u64::MAX)));
-                let Some(row) = all.range(behind..)?.next().transpose()? else { break tags };
-                let (tagged, tag, ..): (bool, String, u64, u64) =
-                    parse_key(&row.key).map_err(Error::caller)?;
-                tags.push((tagged, tag));
-            }
-        }
-    })
-}
-
 impl Found {
-    /// Looks for the first of a tag that can be had.
-    fn first_of(&mut self, r: &impl Readable, (tag, wanted, now): (Tag, &Wanted, u64)) -> Result<(), Error> {
-        let (first, last) = (at(&tag, (0, 0)), at(&tag, (u64::MAX, u64::MAX)));
+    /// Looks for the first in a range that can be had.
+    fn search(
+        &mut self,
+        r: &impl Readable,
+        (bucket, first, last): (&'static str, Vec<u8>, Vec<u8>),
+        (wanted, now): (&Wanted, u64),
+    ) -> Result<(), Error> {
         let activities = r.bucket(ACTIVITIES)?;
-        for row in r.bucket(READY)?.range(first..=last)? {
+        for row in r.bucket(bucket)?.range(first..=last)? {
             let row = row?;
-            let (_, _, when, number): (bool, String, u64, u64) =
-                parse_key(&row.key).map_err(Error::caller)?;
-            if when > now {
-                self.later(when);
+            let (at, entry) = entries::read(&row, bucket == LENT)?;
+            if at.0 > now {
+                self.later(at.0);
                 break;
             }
-            let ready: Ready = decode(&row.value)?;
-            if !activities.contains_key(key(&ready.place(number)))? {
-                self.gone.push(row.key);
+            if !entry.suits(&wanted.tags) {
                 continue;
             }
-            if ready.until > now {
-                self.later(ready.until);
+            if !activities.contains_key(entry.activity(at.1))? {
+                self.gone.push((bucket, row.key));
                 continue;
             }
-            if let Some(session) = &ready.session {
+            if entry.until > now {
+                self.later(entry.until);
+                continue;
+            }
+            if let Some(session) = &entry.session {
                 let Some(config) = &wanted.session else { continue };
                 if let Some(until) = sessions::taken_until(r, session, config, now)? {
                     self.later(until);
                     continue;
                 }
             }
-            if self.first.as_ref().is_none_or(|(_, other, _)| (when, number) < *other) {
-                self.first = Some((tag, (when, number), ready));
+            if self.first.as_ref().is_none_or(|other| at < other.at) {
+                self.first = Some(First { bucket, key: row.key, at, entry });
             }
             break;
         }
@@ -198,33 +176,32 @@ impl Found {
 }
 
 /// The row that somebody has, if he has it still, and until when. Not if its activity was cancelled.
-fn held(w: &mut Writer<'_>, token: &Token) -> Result<Option<(Ready, u64)>, Error> {
-    let (tagged, tag) = &token.tag;
-    let place = (*tagged, tag.as_str(), token.at.0, token.at.1);
-    let found: Option<Ready> = get(&w.open_bucket(READY)?, &place)?;
-    let Some(ready) = found.filter(|ready| ready.lease == token.lease) else { return Ok(None) };
-    if !w.bucket(ACTIVITIES)?.contains_key(key(&ready.place(token.at.1)))? {
+fn held(r: &impl Readable, token: &Token) -> Result<Option<(Entry, u64)>, Error> {
+    let Some(row) = r.bucket(LENT)?.get(key(&token.at))? else { return Ok(None) };
+    let entry: Entry = decode(&row)?;
+    let is_his = entry.lease == token.lease;
+    if !is_his || !r.bucket(ACTIVITIES)?.contains_key(entry.activity(token.at.1))? {
         return Ok(None);
     }
-    let until = ready.until.max(token.at.0);
-    Ok(Some((ready, until)))
+    let until = entry.until.max(token.at.0);
+    Ok(Some((entry, until)))
 }
 
 /// Removes an activity that was executed; `false` if whoever says so does not have it any more.
 pub(super) fn finish(w: &mut Writer<'_>, token: &Token, now: u64) -> Result<bool, Error> {
-    let Some((ready, _)) = held(w, token)?.filter(|(_, until)| *until > now) else { return Ok(false) };
-    w.open_bucket(ACTIVITIES)?.delete(key(&ready.place(token.at.1)))?;
-    w.open_bucket(READY)?.delete(at(&token.tag, token.at))?;
-    sessions::touch(w, ready.session.as_deref(), now)?;
+    let Some((entry, _)) = held(w, token)?.filter(|(_, until)| *until > now) else { return Ok(false) };
+    w.open_bucket(ACTIVITIES)?.delete(entry.activity(token.at.1))?;
+    w.open_bucket(LENT)?.delete(key(&token.at))?;
+    sessions::touch(w, entry.session.as_deref(), now)?;
     Ok(true)
 }
 
 /// Makes a lease last for longer; `false` as above.
 pub(super) fn extend(w: &mut Writer<'_>, token: &Token, (now, until): (u64, u64)) -> Result<bool, Error> {
-    let Some((mut ready, _)) = held(w, token)?.filter(|(_, until)| *until > now) else { return Ok(false) };
-    ready.until = until;
-    w.open_bucket(READY)?.put(at(&token.tag, token.at), serde_json::to_vec(&ready)?)?;
-    sessions::touch(w, ready.session.as_deref(), now)?;
+    let Some((mut entry, _)) = held(w, token)?.filter(|(_, until)| *until > now) else { return Ok(false) };
+    entry.until = until;
+    w.open_bucket(LENT)?.put(key(&token.at), serde_json::to_vec(&entry)?)?;
+    sessions::touch(w, entry.session.as_deref(), now)?;
     Ok(true)
 }
 
@@ -234,51 +211,37 @@ pub(super) fn give_back(
     token: &Token,
     (from, uncounted): (u64, bool),
 ) -> Result<bool, Error> {
-    let Some((mut ready, _)) = held(w, token)? else { return Ok(false) };
-    ready.attempts = ready.attempts.saturating_sub(u32::from(uncounted));
-    (ready.lease, ready.until) = (0, 0);
-    let mut all = w.open_bucket(READY)?;
-    all.delete(at(&token.tag, token.at))?;
-    all.put(at(&token.tag, (from, token.at.1)), serde_json::to_vec(&ready)?)?;
+    let Some((mut entry, _)) = held(w, token)? else { return Ok(false) };
+    entry.attempts = entry.attempts.saturating_sub(u32::from(uncounted));
+    make_ready(w, (token.at, from), entry)?;
     Ok(true)
+}
+
+/// Moves one from those that are lent to those that are ready.
+fn make_ready(w: &mut Writer<'_>, (at, from): (Place, u64), entry: Entry) -> Result<(), Error> {
+    let entry = Entry { lease: 0, until: 0, ..entry };
+    w.open_bucket(LENT)?.delete(key(&at))?;
+    w.open_bucket(READY)?.put(entry.ready((from, at.1)), serde_json::to_vec(&entry)?)?;
+    Ok(())
 }
 
 /// Ends every lease; says how many there were.
 pub(super) fn release(w: &mut Writer<'_>, now: u64) -> Result<u64, Error> {
-    let mut lent = Vec::new();
-    for row in w.bucket(READY)?.iter()? {
-        let row = row?;
-        let ready: Ready = decode(&row.value)?;
-        if !ready.is_free() {
-            lent.push((row.key, Ready { lease: 0, until: 0, ..ready }));
-        }
-    }
-    for (before, ready) in &lent {
-        let (tagged, tag, _, number): (bool, String, u64, u64) = parse_key(before).map_err(Error::caller)?;
-        let mut all = w.open_bucket(READY)?;
-        all.delete(before)?;
-        all.put(at(&(tagged, tag), (now, number)), serde_json::to_vec(ready)?)?;
-    }
-    Ok(lent.len() as u64)
+    let lent =
+        w.bucket(LENT)?.iter()?.map(|row| entries::read(&row?, true)).collect::<Result<Vec<_>, _>>()?;
+    let many = lent.len() as u64;
+    lent.into_iter().try_for_each(|(at, entry)| make_ready(w, (at, now), entry))?;
+    Ok(many)
 }
 
-/// All rows whose activities are there.
-pub(super) fn all(r: &impl Readable) -> Result<Vec<Ready>, Error> {
-    let mut found = Vec::new();
+/// All whose activities are there.
+pub(super) fn all(r: &impl Readable) -> Result<Vec<Entry>, Error> {
     let activities = r.bucket(ACTIVITIES)?;
-    for row in r.bucket(READY)?.iter()? {
-        let row = row?;
-        let (.., number): (bool, String, u64, u64) = parse_key(&row.key).map_err(Error::caller)?;
-        let ready: Ready = decode(&row.value)?;
-        if activities.contains_key(key(&ready.place(number)))? {
-            found.push(ready);
+    let mut found = Vec::new();
+    for (at, entry) in entries::all(r)? {
+        if activities.contains_key(entry.activity(at.1))? {
+            found.push(entry);
         }
     }
     Ok(found)
-}
-
-impl Ready {
-    pub(super) fn is_free(&self) -> bool {
-        self.lease == 0
-    }
 }
