@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 use duroxide::provider_stress_tests::parallel_orchestrations::ProviderStressFactory;
 use duroxide::runtime::Runtime;
 use duroxide::runtime::registry::ActivityRegistry;
-use duroxide::{
-    ActivityContext, Client, OrchestrationContext, OrchestrationRegistry, OrchestrationStatus,
-};
+use duroxide::{ActivityContext, Client, OrchestrationContext, OrchestrationRegistry, OrchestrationStatus};
 
 /// Median and 99th percentile, in milliseconds, of five activities at once, from the start until its end is seen by whoever asks each
 /// half millisecond.

@@ -11,16 +11,19 @@ use execstore::duroxide::ExecstoreProvider;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     Execstore,
+    /// The same provider in memory: what the engine and its test allow.
+    Memory,
     Sqlite,
     SqliteFull,
 }
 
 impl Subject {
-    pub const ALL: [Self; 3] = [Self::Execstore, Self::Sqlite, Self::SqliteFull];
+    pub const ALL: [Self; 4] = [Self::Execstore, Self::Memory, Self::Sqlite, Self::SqliteFull];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Execstore => "execstore",
+            Self::Memory => "memory",
             Self::Sqlite => "sqlite",
             Self::SqliteFull => "sqlite-full",
         }
@@ -53,8 +56,10 @@ const CONNECTIONS: usize = 5;
 impl ProviderStressFactory for Place {
     async fn create_provider(&self) -> Arc<dyn Provider> {
         let path = self.folder.path().join("store");
-        if self.subject == Subject::Execstore {
-            return Arc::new(ExecstoreProvider::open(path).expect("the store opens"));
+        match self.subject {
+            Subject::Execstore => return Arc::new(ExecstoreProvider::open(path).expect("the store opens")),
+            Subject::Memory => return Arc::new(ExecstoreProvider::in_memory().expect("a store in memory")),
+            Subject::Sqlite | Subject::SqliteFull => {}
         }
         let url = format!("sqlite:{}?mode=rwc", path.display());
         let provider = SqliteProvider::new(&url, None).await.expect("the database opens");
