@@ -7,7 +7,7 @@
 use duroxide::providers::WorkItem;
 use serde::{Deserialize, Serialize};
 
-use super::records::{DUE, MAILBOXES, MESSAGES, TURNS, get, put};
+use super::records::{DUE, MAILBOXES, MESSAGES, TURNS, decode, put, readable};
 use crate::buckets::{BucketRow, key, parse_key};
 use crate::{Error, Readable, Writer};
 
@@ -65,8 +65,9 @@ pub(super) fn receiver(item: &WorkItem) -> Option<&str> {
 }
 
 impl Mailbox {
-    pub(super) fn load(w: &mut Writer<'_>, instance: &str) -> Result<Self, Error> {
-        Ok(get(&w.open_bucket(MAILBOXES)?, &instance)?.unwrap_or_default())
+    pub(super) fn load(r: &impl Readable, instance: &str) -> Result<Self, Error> {
+        let found = r.bucket(MAILBOXES)?.get(key(&instance))?;
+        Ok(found.as_deref().map(decode).transpose()?.unwrap_or_default())
     }
 
     /// Gives it to somebody. Says how often the message that was fetched most often was, this time included.
@@ -212,8 +213,8 @@ pub(super) fn post(w: &mut Writer<'_>, instance: &str, item: &str, when: u64) ->
 }
 
 /// The messages of an instance that can be seen by now, in the order in which they came.
-pub(super) fn visible(w: &mut Writer<'_>, instance: &str, now: u64) -> Result<Vec<Message>, Error> {
-    let bucket = w.open_bucket(MESSAGES)?;
+pub(super) fn visible(r: &impl Readable, instance: &str, now: u64) -> Result<Vec<Message>, Error> {
+    let bucket = r.bucket(MESSAGES)?;
     let mut messages = Vec::new();
     for row in bucket.range(key(&instance)..=key(&(instance, now, u64::MAX)))? {
         let row = row?;
@@ -253,7 +254,7 @@ impl Due {
     ) -> Result<(), Error> {
         let full = self.mailboxes.len().saturating_add(most);
         for row in r.bucket(bucket)?.range(key(&first)..)? {
-            let row = row?;
+            let Some(row) = readable(row)? else { continue };
             let at: Place = parse_key(&row.key).map_err(Error::caller)?;
             if at.0 > now {
                 self.next = Some(self.next.map_or(at.0, |next| next.min(at.0)));
@@ -289,7 +290,7 @@ pub(super) fn release(w: &mut Writer<'_>) -> Result<u64, Error> {
 pub(super) fn depth(w: &impl Readable) -> Result<usize, Error> {
     let mut leased = 0;
     for row in w.bucket(MAILBOXES)?.iter()? {
-        let mailbox: Mailbox = super::records::decode(&row?.value)?;
+        let mailbox: Mailbox = decode(&row?.value)?;
         leased += mailbox.tried.iter().filter(|tried| tried.leased && mailbox.lease.is_some()).count();
     }
     let all = usize::try_from(w.bucket(MESSAGES)?.len()).unwrap_or(usize::MAX);
@@ -299,6 +300,6 @@ pub(super) fn depth(w: &impl Readable) -> Result<usize, Error> {
 /// How often the message of an instance that was fetched most often was.
 pub(super) fn attempts(w: &impl Readable, instance: &str) -> Result<u32, Error> {
     let Some(mailbox) = w.bucket(MAILBOXES)?.get(key(&instance))? else { return Ok(0) };
-    let mailbox: Mailbox = super::records::decode(&mailbox)?;
+    let mailbox: Mailbox = decode(&mailbox)?;
     Ok(mailbox.tried.iter().map(|tried| tried.attempts).max().unwrap_or_default())
 }

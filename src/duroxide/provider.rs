@@ -9,7 +9,7 @@ use duroxide::providers::{
 };
 use duroxide::{Event, EventKind, SystemStats};
 
-use super::claims::{Claimed, claim};
+use super::claims::claim;
 use super::entries::Token;
 use super::mailbox::{self, Due};
 use super::records::{DUE, READY};
@@ -80,7 +80,10 @@ impl Provider for ExecstoreProvider {
             let Due { mailboxes, next } = mailbox::due(r, None, (now(), 1))?;
             Ok(if mailboxes.is_empty() { Err(next) } else { Ok(()) })
         };
-        Ok(self.long_poll((OPERATION, DUE), poll_timeout, look, fetch).await?.map(Claimed::read))
+        let Some(claimed) = self.long_poll((OPERATION, DUE), poll_timeout, look, fetch).await? else {
+            return Ok(None);
+        };
+        self.read(OPERATION, |r| Ok(Some(claimed.read(r))))
     }
 
     async fn ack_orchestration_item(

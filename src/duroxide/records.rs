@@ -4,7 +4,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::buckets::{BucketKey, BucketMut, key};
+use crate::buckets::{BucketKey, BucketMut, BucketRow, key};
+use crate::error::ReadError;
 
 /// Instance: an [`Instance`].
 pub(super) const INSTANCES: &str = "duroxide/instances";
@@ -70,6 +71,15 @@ pub(super) fn put(
 ) -> Result<(), Error> {
     bucket.put(key(at), serde_json::to_vec(value)?)?;
     Ok(())
+}
+
+/// A row of a queue, unless it is damaged: then the others go on, and `verify` tells of it.
+pub(super) fn readable(row: Result<BucketRow, ReadError>) -> Result<Option<BucketRow>, Error> {
+    match row {
+        Ok(row) => Ok(Some(row)),
+        Err(ReadError::Damaged(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Deletes the rows whose keys begin with these parts; says how many there were.

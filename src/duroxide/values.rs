@@ -83,8 +83,8 @@ pub(super) fn settle(w: &mut Writer<'_>, instance: &str) -> Result<(), Error> {
 }
 
 /// The values as they were when the execution began.
-pub(super) fn snapshot(w: &Writer<'_>, instance: &str) -> Result<HashMap<String, KvEntry>, Error> {
-    let rows = rows(w, VALUES, instance)?.into_iter();
+pub(super) fn snapshot(r: &impl Readable, instance: &str) -> Result<HashMap<String, KvEntry>, Error> {
+    let rows = rows(r, VALUES, instance)?.into_iter();
     Ok(rows
         .filter_map(|(name, Value { value, at })| {
             Some((name, KvEntry { value: value?, last_updated_at_ms: at }))

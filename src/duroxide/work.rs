@@ -8,7 +8,7 @@ use duroxide::providers::{ScheduledActivityIdentifier, SessionFetchConfig, TagFi
 
 use super::entries::{self, Entry, Token};
 use super::mailbox::Place;
-use super::records::{ACTIVITIES, LENT, READY, decode, delete_all};
+use super::records::{ACTIVITIES, LENT, READY, decode, delete_all, readable};
 use super::{Sought, sessions};
 use crate::buckets::key;
 use crate::{Error, Readable, Writer};
@@ -138,7 +138,7 @@ impl Found {
     ) -> Result<(), Error> {
         let activities = r.bucket(ACTIVITIES)?;
         for row in r.bucket(bucket)?.range(first..=last)? {
-            let row = row?;
+            let Some(row) = readable(row)? else { continue };
             let (at, entry) = entries::read(&row, bucket == LENT)?;
             if at.0 > now {
                 self.later(at.0);

@@ -11,6 +11,7 @@ use duroxide::{Client, Event, EventKind, OrchestrationContext, OrchestrationRegi
 use execstore::duroxide::ExecstoreProvider;
 use execstore::error::InputError;
 use execstore::lifecycle::Lifecycle;
+use execstore::redb::{ReadableTable, TableDefinition};
 use execstore::{NewExecution, Readable, Store};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -211,4 +212,55 @@ async fn messages_to_one_who_never_began_are_in_nobodys_way() {
     provider.enqueue_for_orchestrator(start("a"), None).await.unwrap();
     let (item, ..) = provider.fetch_orchestration_item(LONG, Duration::ZERO, None).await.unwrap().unwrap();
     assert_eq!(item.instance, "a");
+}
+
+/// Flips a byte of each row whose value has this text in it.
+fn damage(store: &Store, text: &str) -> usize {
+    const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("execstore/bucket_rows");
+    let txn = store.share_database().begin_write().unwrap();
+    let mut damaged = Vec::new();
+    {
+        let mut table = txn.open_table(ROWS).unwrap();
+        for row in table.iter().unwrap() {
+            let (key, value) = row.unwrap();
+            let mut value = value.value().to_vec();
+            if value.windows(text.len()).any(|part| part == text.as_bytes()) {
+                *value.last_mut().unwrap() ^= 1;
+                damaged.push((key.value().to_vec(), value));
+            }
+        }
+        for (key, value) in &damaged {
+            table.insert(key.as_slice(), value.as_slice()).unwrap();
+        }
+    }
+    txn.commit().unwrap();
+    damaged.len()
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_in_nobodys_way() {
+    let provider = ExecstoreProvider::in_memory().unwrap();
+    provider.enqueue_for_orchestrator(start("broken"), None).await.unwrap();
+    provider.enqueue_for_orchestrator(start("whole"), None).await.unwrap();
+    provider.enqueue_for_worker(activity("broken", 2)).await.unwrap();
+    provider.enqueue_for_worker(activity("whole", 2)).await.unwrap();
+    // Its message, its place among what is due, its activity and what stands for that.
+    assert_eq!(damage(provider.store(), "broken"), 4);
+    let (item, ..) = provider.fetch_orchestration_item(LONG, Duration::ZERO, None).await.unwrap().unwrap();
+    assert_eq!(item.instance, "whole");
+    let (item, ..) = fetch_work(&provider, Duration::ZERO).await.unwrap();
+    assert!(matches!(item, WorkItem::ActivityExecute { instance, .. } if instance == "whole"));
+    assert!(!provider.store().verify().unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn one_whose_messages_cannot_be_read_is_told_of_once_nobody_else_waits() {
+    let provider = ExecstoreProvider::in_memory().unwrap();
+    provider.enqueue_for_orchestrator(start("broken"), None).await.unwrap();
+    provider.enqueue_for_orchestrator(start("whole"), None).await.unwrap();
+    assert_eq!(damage(provider.store(), "\"instance\":\"broken\""), 1);
+    let fetch = || provider.fetch_orchestration_item(LONG, Duration::ZERO, None);
+    assert_eq!(fetch().await.unwrap().unwrap().0.instance, "whole");
+    let told = fetch().await.unwrap_err();
+    assert!(!told.is_retryable() && told.message.contains("damaged"), "{told}");
 }
