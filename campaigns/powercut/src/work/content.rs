@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use execstore::buckets::Bucket;
 use execstore::options::{LargeValues, LogRetention};
 use execstore::redb::{ReadableDatabase, ReadableTable, TableDefinition};
 use execstore::{Builder, Execution, Query, Readable, Store, Timestamp};
@@ -73,11 +74,19 @@ pub fn whole(store: &Store) -> Outcome<String> {
                 change.after(),
                 change.events()
             )?;
+            if let Some(row) = change.row() {
+                let value = row.value.as_deref().map(sum);
+                writeln!(text, "  {:?} {:?} {value:?} {}", change.bucket(), row.key, row.was_there)?;
+            }
             let payloads = [r.log().payload_before(&change)?, r.log().payload_after(&change)?];
             let payloads = payloads.map(|payload| payload.map(|payload| sum(payload.as_str().as_bytes())));
             writeln!(text, "  {payloads:?}")?;
         }
         writeln!(text, "{:?} {:?} {:?}", r.counts()?, r.log().checkpoints()?, r.log().head()?)?;
+        for name in r.buckets()? {
+            let name = name?;
+            rows(&r.bucket(&name)?, &name, &mut text)?;
+        }
     }
     let txn = store.share_database().begin_read()?;
     if let Ok(table) = txn.open_table(OWN) {
@@ -103,7 +112,22 @@ pub fn of_job(store: &Store, job: &str) -> Outcome<String> {
         )?;
         one(&r, &execution, &mut text)?;
     }
+    rows(&r.bucket(job)?, job, &mut text)?;
     Ok(text)
+}
+
+/// The rows of a bucket, and those of buckets in it.
+fn rows(bucket: &Bucket<'_, impl Readable>, path: &str, text: &mut String) -> Outcome<()> {
+    writeln!(text, "bucket {path} {} {}", bucket.len(), bucket.sequence())?;
+    for row in bucket.iter()? {
+        let row = row?;
+        writeln!(text, "  {:?} {}", row.key, sum(&row.value))?;
+    }
+    for name in bucket.buckets()? {
+        let name = name?;
+        rows(&bucket.bucket(&name)?, &format!("{path}/{name}"), text)?;
+    }
+    Ok(())
 }
 
 /// Payload, events, and what lies beside the record.

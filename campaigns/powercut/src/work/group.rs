@@ -40,6 +40,7 @@ fn operation(w: &mut Writer<'_>, seed: u64, thread: u64, number: u64) -> Result<
         }
         1 => {
             w.update(id(round), Update::to("BidAccepted").message("m").events(events))?;
+            w.open_bucket(name(thread))?.put(number.to_be_bytes(), bytes())?;
         }
         2 => {
             w.put_attachment(id(round), NewAttachment::bytes("value", bytes()))?;
@@ -59,6 +60,7 @@ fn operation(w: &mut Writer<'_>, seed: u64, thread: u64, number: u64) -> Result<
             w.update(id(round), Update::to("Completed").message(number.to_string()).events(events))?;
             w.put_task(id(round), TaskUpdate::finished("node"))?;
             if round >= 2 {
+                w.open_bucket(name(thread))?.pop_first()?;
                 w.delete(id(round - 2))?;
             }
         }

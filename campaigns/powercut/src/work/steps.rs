@@ -49,14 +49,31 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
             store.write(|w| Ok(w.create(new.events(event("created")))?))?;
         }
         1 => {
-            store
-                .write(|w| Ok(w.update(&a, Update::to("BidAccepted").message("m").events(event("bid")))?))?;
+            store.write(|w| {
+                w.update(&a, Update::to("BidAccepted").message("m").events(event("bid")))?;
+                let mut queue = w.open_bucket("queue")?;
+                let place = queue.next_sequence()?;
+                Ok(queue.put(place.to_be_bytes(), &a)?)
+            })?;
         }
         2 => return lazy(store, |w| Ok(w.update(&a, Update::to("Running")).map(drop)?)),
-        3 => return lazy(store, |w| Ok(w.append_events(&a, event("log")).map(drop)?)),
+        3 => {
+            return lazy(store, |w| {
+                w.append_events(&a, event("log"))?;
+                Ok(w.open_bucket("queue")?.put("lazy", round.to_string()).map(drop)?)
+            });
+        }
         4 => {
             let update = Update::new().payload(filled(size)?);
-            store.write(|w| Ok(w.update(&a, update.events(event("progress")))?))?;
+            store.write(|w| {
+                w.update(&a, update.events(event("progress")))?;
+                let mut outer = w.open_bucket("outer")?;
+                let mut logged = outer.open_bucket("logged")?;
+                logged.set_logged(true)?;
+                logged.put((round % 7).to_be_bytes(), vec![round as u8; size as usize])?;
+                // Now and then all of them go, and begin again.
+                if round % 11 == 10 { Ok(w.delete_bucket("outer")?) } else { Ok(false) }
+            })?;
         }
         5 => {
             // A table of the caller's own in the same transaction: committed by redb.
@@ -117,7 +134,10 @@ fn commit(store: &Store, seed: u64, round: u64, step: u64) -> Outcome<Sure> {
         16 => {
             let merged = Json::from_text(r#"{"more":{"n":1}}"#)?;
             let update = Update::new().merge_payload(merged).message("merged");
-            store.write(|w| Ok(w.update(&a, update.events(event("merged")))?))?;
+            store.write(|w| {
+                w.update(&a, update.events(event("merged")))?;
+                Ok(w.open_bucket("queue")?.pop_first().map(drop)?)
+            })?;
         }
         17 => store.write(|w| {
             let head = w.log().head()?.get();
