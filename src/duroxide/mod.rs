@@ -14,7 +14,8 @@
 //! | queues, leases, sessions, values, custom status | buckets, with names that begin with `duroxide/` |
 //!
 //! So queries, watchers, consumers and exports of the store have its orchestrations without knowing duroxide. Each call of the trait that
-//! changes something is one transaction through the group commit, and is durable when it returns.
+//! changes something is one transaction through the group commit, and is durable when it returns. Of duroxide's validations of providers it
+//! passes all but the two of short polling, which are for those that do not wait.
 //!
 //! Limits: an event, a message or an activity has at most 1 MiB of JSON, and an instance with the name of one of its values, or a session or a
 //! tag, at most about 1,000 bytes. What is larger is refused with an error that is not to be retried.
