@@ -13,7 +13,15 @@ fn file(store: &TestStore) -> u64 {
     std::fs::metadata(store.path()).unwrap().len()
 }
 
-/// The same without what the journal's region takes, whatever is in it.
+/// What of the file is on the disk: without its holes, where the system says so.
+fn taken(store: &TestStore) -> u64 {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(store.path()).unwrap()) * 512;
+    #[cfg(not(unix))]
+    file(store)
+}
+
+/// The file without what the journal's region takes, whatever is in it.
 fn image(store: &TestStore) -> u64 {
     file(store) - file(&TestStore::new())
 }
@@ -53,8 +61,11 @@ fn a_store_that_updates_does_not_keep_a_third_copy() {
             w.update(id, Update::new().payload(payload(n))).map(drop)
         });
     }
-    let (file, stored) = (file(&store), stored(&store));
-    assert!(file < stored * 7 / 2, "{} KiB for {} KiB", file / 1024, stored / 1024);
+    let (taken, file, stored) = (taken(&store), file(&store), stored(&store));
+    println!("{} KiB of {} KiB for {} KiB", taken / 1024, file / 1024, stored / 1024);
+    assert!(taken < stored * 7 / 2, "{} KiB of {} KiB for {} KiB", taken / 1024, file / 1024, stored / 1024);
+    // Whether redb has to double its file depends on how far its thread lags behind, and the new half is a hole.
+    assert!(file < stored * 7, "{} KiB for {} KiB", file / 1024, stored / 1024);
 }
 
 #[test]
