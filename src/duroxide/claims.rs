@@ -36,10 +36,11 @@ pub(super) fn claim(
         let Due { mailboxes, next } = mailbox::due(w, behind, (now, SOME))?;
         for (_, name) in &mailboxes {
             match examine(w, name, now, filter) {
-                Ok(Some(candidate)) => match candidate.claim(w, name, until)? {
-                    Some(claimed) => return Ok(Ok(claimed)),
-                    None => {}
-                },
+                Ok(Some(candidate)) => {
+                    if let Some(claimed) = candidate.claim(w, name, until)? {
+                        return Ok(Ok(claimed));
+                    }
+                }
                 Ok(None) => {}
                 Err(error @ (Error::Damaged(_) | Error::Json(_))) => unreadable = Some(error),
                 Err(error) => return Err(error),
