@@ -7,7 +7,7 @@ use duroxide::{Event, EventKind};
 
 use super::mailbox::{self, Due, Mailbox, Message};
 use super::records::Instance;
-use super::{Sought, history, values, whole};
+use super::{Later, Sought, history, values, whole};
 use crate::{Error, ReadTxn, Readable, Writer};
 
 /// So many mailboxes that are due are looked at at a time.
@@ -51,7 +51,7 @@ pub(super) fn claim(
                 (behind, unreadable) = (Some(*place), error)
             }
             (_, Some(error)) => return Err(error),
-            (_, None) => return Ok(Err(next)),
+            (_, None) => return Ok(Err(Later { when: next, ..Later::default() })),
         }
     }
 }

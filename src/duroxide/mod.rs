@@ -168,8 +168,17 @@ impl ExecstoreProvider {
     }
 }
 
-/// What was looked for; or when it may be there, in milliseconds since 1970, and `None` if not before something changes.
-type Sought<T> = Result<T, Option<u64>>;
+/// What was looked for, or when it may be there.
+type Sought<T> = Result<T, Later>;
+
+/// When something may be there that is not there now.
+#[derive(Clone, Copy, Debug, Default)]
+struct Later {
+    /// In milliseconds since 1970; `None`: not before something changes.
+    when: Option<u64>,
+    /// Something waits that the caller would have to ask for in another way.
+    asks_otherwise: bool,
+}
 
 /// Refuses a call, and rolls its transaction back.
 fn invalid(operation: &'static str, why: impl Into<String>) -> Error {

@@ -15,8 +15,11 @@ use super::mailbox::{self, Due};
 use super::records::{DUE, READY};
 use super::turns::{Done, lent, post};
 use super::work::{self, Wanted};
-use super::{ExecstoreProvider, Sought, executions, history, invalid, millis, now, sessions, values};
+use super::{ExecstoreProvider, Later, Sought, executions, history, invalid, millis, now, sessions, values};
 use crate::{Error, ReadTxn, Writer};
+
+/// How long somebody waits who would have to ask in another way for what there is: as long as duroxide's own polls do.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 impl ExecstoreProvider {
     /// Tries again whenever something may have come, until the time is over.
@@ -27,7 +30,8 @@ impl ExecstoreProvider {
         look: impl Fn(&ReadTxn) -> Result<Sought<()>, Error>,
         fetch: impl Fn(&mut Writer<'_>) -> Result<Sought<T>, Error> + Clone + Send + 'static,
     ) -> Result<Option<T>, ProviderError> {
-        let deadline = Instant::now().checked_add(timeout);
+        let asked = Instant::now();
+        let deadline = asked.checked_add(timeout);
         let told = |error: crate::error::WatchError| super::told(operation, error.into());
         // From before the first look: what comes while it looks is told.
         let mut changed = self.store.watch_bucket(bucket).map_err(told)?;
@@ -40,14 +44,21 @@ impl ExecstoreProvider {
                     Err(next) => Err(next),
                 };
             }
-            let next = next.err().flatten();
+            let later = next.err().unwrap_or_default();
             let left =
                 deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return Ok(None);
             }
-            let next = next.map_or(left, |next| Duration::from_millis(next.saturating_sub(now())).min(left));
-            if let Ok(heard) = tokio::time::timeout(next, changed.recv()).await {
+            let next =
+                later.when.map_or(left, |next| Duration::from_millis(next.saturating_sub(now())).min(left));
+            let most = match later.asks_otherwise {
+                // A runtime that has as many sessions as it takes asks for none, and may have fewer by now.
+                true if asked.elapsed() >= ASK_AGAIN => return Ok(None),
+                true => next.min(ASK_AGAIN.saturating_sub(asked.elapsed())),
+                false => next,
+            };
+            if let Ok(heard) = tokio::time::timeout(most, changed.recv()).await {
                 heard.map_err(told)?;
             }
         }
@@ -78,7 +89,8 @@ impl Provider for ExecstoreProvider {
         };
         let look = |r: &ReadTxn| {
             let Due { mailboxes, next } = mailbox::due(r, None, (now(), 1))?;
-            Ok(if mailboxes.is_empty() { Err(next) } else { Ok(()) })
+            let later = Later { when: next, ..Later::default() };
+            Ok(if mailboxes.is_empty() { Err(later) } else { Ok(()) })
         };
         let Some(claimed) = self.long_poll((OPERATION, DUE), poll_timeout, look, fetch).await? else {
             return Ok(None);

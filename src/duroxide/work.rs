@@ -9,7 +9,7 @@ use duroxide::providers::{ScheduledActivityIdentifier, SessionFetchConfig, TagFi
 use super::entries::{self, Entry, Token};
 use super::mailbox::Place;
 use super::records::{ACTIVITIES, LENT, READY, decode, delete_all, readable};
-use super::{Sought, sessions};
+use super::{Later, Sought, sessions};
 use crate::buckets::key;
 use crate::{Error, Readable, Writer};
 
@@ -66,16 +66,16 @@ pub(super) struct Wanted {
 /// Whether there is one to be had; if not, when there may be one.
 pub(super) fn look(r: &impl Readable, wanted: &Wanted, now: u64) -> Result<Sought<()>, Error> {
     let found = find(r, wanted, now)?;
-    Ok(if found.first.is_some() { Ok(()) } else { Err(found.next) })
+    Ok(if found.first.is_some() { Ok(()) } else { Err(found.later) })
 }
 
 /// Gives the activity that has waited for longest; or when there may be one.
 pub(super) fn fetch(w: &mut Writer<'_>, wanted: &Wanted, now: u64) -> Result<Sought<Fetched>, Error> {
-    let Found { first, gone, next } = find(w, wanted, now)?;
+    let Found { first, gone, later } = find(w, wanted, now)?;
     for (bucket, key) in gone {
         w.open_bucket(bucket)?.delete(key)?;
     }
-    let Some(First { bucket, key: before, at, mut entry }) = first else { return Ok(Err(next)) };
+    let Some(First { bucket, key: before, at, mut entry }) = first else { return Ok(Err(later)) };
     let item = w.bucket(ACTIVITIES)?.get(entry.activity(at.1))?.unwrap_or_default();
     w.open_bucket(bucket)?.delete(before)?;
     let mut lent = w.open_bucket(LENT)?;
@@ -106,8 +106,7 @@ struct Found {
     first: Option<First>,
     /// Rows whose activities are gone.
     gone: Vec<(&'static str, Vec<u8>)>,
-    /// When there may be another one.
-    next: Option<u64>,
+    later: Later,
 }
 
 fn find(r: &impl Readable, wanted: &Wanted, now: u64) -> Result<Found, Error> {
@@ -156,7 +155,10 @@ impl Found {
                 continue;
             }
             if let Some(session) = &entry.session {
-                let Some(config) = &wanted.session else { continue };
+                let Some(config) = &wanted.session else {
+                    self.later.asks_otherwise = true;
+                    continue;
+                };
                 if let Some(until) = sessions::taken_until(r, session, config, now)? {
                     self.later(until);
                     continue;
@@ -171,7 +173,7 @@ impl Found {
     }
 
     fn later(&mut self, when: u64) {
-        self.next = Some(self.next.map_or(when, |next| next.min(when)));
+        self.later.when = Some(self.later.when.map_or(when, |next| next.min(when)));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use duroxide::providers::{ExecutionMetadata, Provider, TagFilter, WorkItem};
+use duroxide::providers::{ExecutionMetadata, Provider, SessionFetchConfig, TagFilter, WorkItem};
 use duroxide::runtime::Runtime;
 use duroxide::runtime::registry::ActivityRegistry;
 use duroxide::{Client, Event, EventKind, OrchestrationContext, OrchestrationRegistry};
@@ -212,6 +212,22 @@ async fn messages_to_one_who_never_began_are_in_nobodys_way() {
     provider.enqueue_for_orchestrator(start("a"), None).await.unwrap();
     let (item, ..) = provider.fetch_orchestration_item(LONG, Duration::ZERO, None).await.unwrap().unwrap();
     assert_eq!(item.instance, "a");
+}
+
+/// A runtime that has as many sessions as it takes asks for activities without one, and may have fewer a moment later.
+#[tokio::test]
+async fn who_asks_for_no_session_while_one_waits_is_not_kept_waiting() {
+    let provider = ExecstoreProvider::in_memory().unwrap();
+    let mut item = activity("a", 2);
+    let WorkItem::ActivityExecute { session_id, .. } = &mut item else { unreachable!() };
+    *session_id = Some("s".into());
+    provider.enqueue_for_worker(item).await.unwrap();
+    let begin = Instant::now();
+    assert!(fetch_work(&provider, LONG).await.is_none());
+    assert!(begin.elapsed() < LONG / 2);
+    let config = SessionFetchConfig { owner_id: "me".into(), lock_timeout: LONG };
+    let fetch = provider.fetch_work_item(LONG, LONG, Some(&config), &TagFilter::DefaultOnly);
+    assert!(fetch.await.unwrap().is_some());
 }
 
 /// Flips a byte of each row whose value has this text in it.
